@@ -1,0 +1,112 @@
+"""The JSON lines that a measuring child process prints, one event a line.
+
+The command line, the notebooks and the panels all read these, so there is one path to test. A line
+is `{"event": NAME, ...}`; readers skip events that they do not know.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+from poolkit.records import Purpose, Recommendation, Sizing, Trial
+
+
+class _Event(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore", serialize_by_alias=True)
+
+
+class Started(_Event):
+    """The child has checked its input and the target answered; load begins."""
+
+    event: Literal["started"] = "started"
+    target: str
+    driver: str
+    budget: float  # s of load that may be spent
+    resumed_trials: int = 0
+
+
+class TrialStarted(_Event):
+    """A trial begins; `because` says why this size is measured now."""
+
+    event: Literal["trial_started"] = "trial_started"
+    target: str
+    purpose: Purpose
+    loop: Literal["closed", "open"]
+    pool_size: int
+    arrival_rate: float | None = None
+    seconds: float  # planned, at most
+    because: str = ""
+
+
+class Progress(_Event):
+    """How far the target's whole measurement is; at most four a second."""
+
+    event: Literal["progress"] = "progress"
+    target: str
+    seconds: float  # of load spent so far
+    budget: float
+    pool_size: int
+    throughput: float  # calls/s, of the last moments
+    calls: int  # finished in this trial
+
+
+class TrialDone(_Event):
+    """A trial ended and is on disk."""
+
+    event: Literal["trial"] = "trial"
+    trial: Trial
+
+
+class Sized(_Event):
+    """The curve was read and a size predicted (before verification)."""
+
+    event: Literal["sizing"] = "sizing"
+    sizing: Sizing
+
+
+class Recommended(_Event):
+    """The final word on the target."""
+
+    event: Literal["recommended"] = "recommended"
+    recommendation: Recommendation
+
+
+class Failed(_Event):
+    """The command cannot go on: what happened, and what to do."""
+
+    event: Literal["failed"] = "failed"
+    target: str
+    cause: str
+    remedy: str = ""
+    exit_code: int
+
+
+class Done(_Event):
+    """The last line of every child that ends by itself."""
+
+    event: Literal["done"] = "done"
+    target: str
+    exit_code: int
+
+
+Event = Annotated[
+    Started | TrialStarted | Progress | TrialDone | Sized | Recommended | Failed | Done,
+    Field(discriminator="event"),
+]
+
+_adapter: TypeAdapter[Event] = TypeAdapter(Event)
+
+
+def to_line(event: Event) -> str:
+    """One event as one line of JSON, newline included."""
+    return event.model_dump_json() + "\n"
+
+
+def from_line(line: str) -> Event | None:
+    """The event of a line; None for a line that is not an event that this version knows."""
+    try:
+        return _adapter.validate_json(line)
+    except ValueError:
+        return None

@@ -1,0 +1,116 @@
+"""A mergeable histogram of times with a fixed relative precision.
+
+Bucket 0 holds times up to 1 microsecond; bucket i > 0 holds (LOWEST * GROWTH**(i-1),
+LOWEST * GROWTH**i], so a quantile is off by at most 0.5 % of its value. Sums, counts and the longest time are
+exact. Merging adds counts, so memory does not grow with the number of calls.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from poolkit.records import Distribution
+
+LOWEST = 1e-6  # s
+GROWTH = 1.01
+BUCKETS = 2000  # up to 1e-6 * 1.01**1999 s = 436 s
+_LOG_GROWTH = math.log(GROWTH)
+
+Times = NDArray[np.float64]
+
+
+def bucket_of(times: Times) -> NDArray[np.int64]:
+    """The bucket index of each time (s, 0 or more)."""
+    safe = np.maximum(times, LOWEST)
+    # The small slack keeps an exact upper edge in its own bucket.
+    index = np.ceil(np.log(safe / LOWEST) / _LOG_GROWTH - 1e-9)
+    return np.clip(index, 0, BUCKETS - 1).astype(np.int64)
+
+
+def value_of(bucket: int) -> float:
+    """The time (s) that stands for a bucket: its geometric middle, 0 for the lowest."""
+    return 0.0 if bucket == 0 else LOWEST * GROWTH ** (bucket - 0.5)
+
+
+class Histogram:
+    """Counts of times by bucket, with their exact sum and maximum; mutable while recording."""
+
+    __slots__ = ("counts", "longest", "total")
+
+    def __init__(self) -> None:
+        self.counts = np.zeros(BUCKETS, dtype=np.int64)
+        self.total = 0.0
+        self.longest = 0.0
+
+    def __repr__(self) -> str:
+        return f"Histogram(count={self.count}, longest={self.longest:.6f})"
+
+    @property
+    def count(self) -> int:
+        """How many times were added."""
+        return int(self.counts.sum())
+
+    def add(self, times: Times) -> None:
+        """Add times (s); negative ones count as 0."""
+        if times.size == 0:
+            return
+        self.counts += np.bincount(bucket_of(times), minlength=BUCKETS)
+        self.total += float(np.maximum(times, 0.0).sum())
+        self.longest = max(self.longest, float(times.max()))
+
+    def merge(self, other: Histogram) -> None:
+        """Add everything that the other histogram holds."""
+        self.counts += other.counts
+        self.total += other.total
+        self.longest = max(self.longest, other.longest)
+
+    def distribution(self) -> Distribution:
+        """Freeze into a record."""
+        count = self.count
+        if count == 0:
+            return Distribution(count=0)
+        buckets = {int(i): int(self.counts[i]) for i in np.flatnonzero(self.counts)}
+        return Distribution(
+            count=count,
+            mean=self.total / count,
+            p50=min(quantile(buckets, 0.50), self.longest),
+            p95=min(quantile(buckets, 0.95), self.longest),
+            p99=min(quantile(buckets, 0.99), self.longest),
+            longest=self.longest,
+            buckets=buckets,
+        )
+
+
+def quantile(buckets: Mapping[int, int], q: float) -> float:
+    """The time (s) that a share `q` (0 to 1) of the counted times does not exceed; nan when empty."""
+    total = sum(buckets.values())
+    if total == 0:
+        return math.nan
+    need = max(1, math.ceil(q * total - 1e-9))
+    seen = 0
+    for index in sorted(buckets):
+        seen += buckets[index]
+        if seen >= need:
+            return value_of(index)
+    return value_of(max(buckets))
+
+
+def share_above(buckets: Mapping[int, int], threshold: float) -> float:
+    """The share (0 to 1) of the counted times that exceed `threshold` (s); nan when empty.
+
+    Within the threshold's own bucket times are taken as spread evenly on a log scale.
+    """
+    total = sum(buckets.values())
+    if total == 0:
+        return math.nan
+    if threshold <= LOWEST:
+        return sum(n for i, n in buckets.items() if i > 0) / total
+    position = math.log(threshold / LOWEST) / _LOG_GROWTH
+    edge = math.ceil(position - 1e-9)
+    above = sum(n for i, n in buckets.items() if i > edge)
+    inside = buckets.get(edge, 0) * (edge - position)
+    return min(1.0, max(0.0, (above + inside) / total))

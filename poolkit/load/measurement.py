@@ -1,0 +1,74 @@
+"""What one run of the generator leaves behind, before anything is judged.
+
+The time axis of a trial starts at 0. Segments cut it by the calls' due times, so that a warm-up found
+afterwards (MSER-5) can still be left out; samples are taken at a fixed pace by the generator's own
+loop. Nothing here grows with the number of calls.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from poolkit.histogram import Histogram
+from poolkit.records import Outcome
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(slots=True)
+class Segment:
+    """The calls that were due within one slice of the trial."""
+
+    outcomes: Counter[Outcome] = field(default_factory=Counter)
+    error_kinds: Counter[str] = field(default_factory=Counter)
+    wait: Histogram = field(default_factory=Histogram)  # every call that held a connection
+    hold: Histogram = field(default_factory=Histogram)  # successful calls
+    response: Histogram = field(default_factory=Histogram)  # successful calls
+    lag: Histogram = field(default_factory=Histogram)  # every call that was started
+    released_ok: int = 0  # successful calls, by the time of their release instead of their due time
+    held_seconds: float = 0.0  # connection-seconds, all outcomes
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """The generator's view of itself, one row a sample; all arrays of one length.
+
+    `at` is s since the trial began; `in_system` calls started and not released; `cpu` this
+    process's CPU seconds so far; `loop_lag` s by which the sampler woke late; `opened` and
+    `disconnects` connections counted so far.
+    """
+
+    at: Floats
+    in_system: Floats
+    cpu: Floats
+    loop_lag: Floats
+    opened: Floats
+    disconnects: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """One finished (or stopped) run of the generator at one pool size."""
+
+    loop: Literal["closed", "open"]
+    pool_size: int
+    pools: int
+    gate: int | None
+    callers: int | None
+    arrival_rate: float | None
+    seed: int
+    started: str  # ISO 8601, UTC
+    warm_up: float  # s planned; the least that is cut from the front
+    seconds: float  # s from the first due time to the end of the last full segment
+    segment_seconds: float
+    segments: tuple[Segment, ...]
+    bin_seconds: float
+    completions: NDArray[np.int64]  # successes per bin of the timeline, by release time
+    response_sums: Floats  # s, summed response time of those successes per bin
+    samples: Samples
+    stopped: str | None = None  # name of the brake

@@ -1,0 +1,247 @@
+"""The frozen records that measuring writes and analysing reads, to and from JSON.
+
+Records are dumb: they are summed up once where they are made, and nothing here computes.
+Times are seconds, rates are calls per second. A field that a record does not have is None, never 0.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Outcome = Literal["ok", "error", "pool_timeout", "timeout", "rejected", "unfinished"]
+OUTCOMES: tuple[Outcome, ...] = ("ok", "error", "pool_timeout", "timeout", "rejected", "unfinished")
+
+Interval = tuple[float, float]
+Purpose = Literal["ramp", "refine", "repeat", "sentinel", "verify"]
+KneeRule = Literal["littles_law", "plateau95", "usl_peak"]
+VerdictName = Literal[
+    "server_bound", "client_bound", "pool_bound", "rate_limited", "refused", "stopped"
+]
+Status = Literal["done", "stopped", "unreachable", "failed"]
+
+
+class Record(BaseModel):
+    """Base of every record: frozen, and strict about its fields."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        allow_inf_nan=False,
+        validate_by_name=True,
+        validate_by_alias=True,
+        serialize_by_alias=True,
+    )
+
+
+class Distribution(Record):
+    """Times of one kind over the successful calls of a window (s); None where no call has it."""
+
+    count: int
+    mean: float | None = None
+    p50: float | None = None
+    p95: float | None = None
+    p99: float | None = None
+    longest: float | None = None
+    # Sparse buckets {index: count}; `poolkit.histogram` knows their edges.
+    buckets: dict[int, int] = Field(default_factory=dict, repr=False)
+
+
+class Check(Record):
+    """One doubt about a trial or a result, put to the test."""
+
+    name: str
+    passed: bool
+    seen: str
+    why: str
+    next: str
+
+
+class Trial(Record):
+    """One measurement at one pool size; a line of NAME.trials.jsonl."""
+
+    schema_: Literal["poolkit.trial/1"] = Field("poolkit.trial/1", alias="schema")
+    target: str
+    driver: str
+    fingerprint: str  # of the target's settings that shape the load; a resume checks it
+    purpose: Purpose
+    loop: Literal["closed", "open"]
+    pool_size: int
+    pools: int = 1  # pools side by side (a fleet), each of pool_size connections
+    gate: int | None = None  # size of the semaphore in front of each pool
+    callers: int | None = None  # closed loop: callers that each wait for their reply
+    arrival_rate: float | None = None  # open loop: planned calls/s over all pools
+    seed: int
+    started: str  # ISO 8601, UTC
+    warm_up: float  # s cut from the front, by MSER-5 but at least the planned warm-up
+    window: float  # s that were measured
+    outcomes: dict[Outcome, int]  # of the calls due in the window
+    error_kinds: dict[str, int] = Field(default_factory=dict)
+    throughput: float  # successful completions per second of the window
+    throughput_interval95: Interval | None = None  # batch means; None below 10 batches
+    response_time: Distribution
+    wait_time: Distribution
+    hold_time: Distribution
+    lag: Distribution
+    concurrency: float | None  # sampled mean of calls in the system (waiting or holding)
+    utilisation: float  # busy connection-seconds / (pool_size * pools * window)
+    connections_opened: int  # dials in the window
+    disconnects: int  # calls in the window that met a closed connection
+    reuse_ratio: float | None  # 1 - dials / calls
+    dispersion: float | None = None  # variance / mean of completions per sub-window (Cd2)
+    cpu_share: float  # this process's CPU seconds / window
+    loop_lag_p99: float | None = None  # s, how late the event loop woke the sampler
+    longest_wait_ratio: float | None = None  # longest wait / mean wait
+    checks: tuple[Check, ...] = ()
+    stopped: str | None = None  # the brake that ended it early
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether the trial may be fitted: it ran to its end and no check failed."""
+        return self.stopped is None and all(check.passed for check in self.checks)
+
+
+class Sweep(Record):
+    """The trials of one target over pool sizes, in the order they ran."""
+
+    target: str
+    trials: tuple[Trial, ...]
+    stopped: str | None = None
+
+
+class CurvePoint(Record):
+    """The measured curve at one pool size, repeats pooled."""
+
+    pool_size: int
+    throughput: float
+    interval95: Interval | None
+    hold_time: float  # s, mean
+    repeats: int
+
+
+class Knee(Record):
+    """A pool size where the throughput curve bends, by a named rule; size None: none was seen."""
+
+    rule: KneeRule
+    size: float | None
+    interval95: Interval | None
+    note: str = Field("", exclude=True)  # in the reader's words; not part of recommended.json
+
+
+class Plateau(Record):
+    """Throughput that no larger pool improves (calls/s)."""
+
+    throughput: float
+    interval95: Interval | None
+
+
+class Verdict(Record):
+    """What bounds the throughput, with the evidence in one sentence."""
+
+    name: VerdictName
+    evidence: str
+
+
+class RuleOfThumb(Record):
+    """A sizing rule from the web beside the measured result, and where it fails here."""
+
+    name: str
+    size: int
+    fails: str
+
+
+class PredictedWait(Record):
+    """What the queue model expects at one pool size and the target rate."""
+
+    pool_size: int
+    exceedance: float | None  # P(wait > wait_p99); None: the rate is beyond this size's throughput
+    wait_p99: float | None  # s
+    hold_time: float  # s, mean
+    utilisation: float
+    response_time: float | None = None  # s, mean
+
+
+class Sizing(Record):
+    """The size that the measured curve asks for, before verification."""
+
+    target: str
+    verdict: Verdict
+    points: tuple[CurvePoint, ...]
+    knees: tuple[Knee, ...]
+    plateau: Plateau | None
+    size: int | None  # None: cannot say, or out of reach; `because` says which
+    because: str
+    limited_by: Literal["wait", "response", "plateau", "cap", "floor", "unknown"]
+    out_of_reach: bool = False
+    reachable_rate: float | None = None  # calls/s that still meets the objective
+    rate_per_pool: float  # calls/s that one pool must carry, a lost replica included
+    predictions: tuple[PredictedWait, ...] = ()
+    dispersion: float | None = None
+    hold_at_one: float | None = None  # s
+    only_moves_queue: str | None = None  # said when a smaller pool serves callers as soon
+    rules_of_thumb: tuple[RuleOfThumb, ...] = ()
+
+
+class Signal(Record):
+    """One of the signs of a right size, looked for under load."""
+
+    name: Literal["wait_near_zero", "graceful_plateau", "no_disconnects", "reuse_above_0.9"]
+    passed: bool
+    seen: str
+
+
+class Verification(Record):
+    """What the recommended size did at the target rate and above it."""
+
+    achieved_rate: float
+    wait_p99: float | None
+    reuse_ratio: float | None
+    disconnects: int
+    signals: tuple[Signal, ...]
+
+
+class Parameter(Record):
+    """One row of the recommended table."""
+
+    name: str
+    value: int | float | bool | str | None
+    unit: str
+    because: str
+    source: Literal["measured", "library", "rule"]
+
+
+class HoldTimes(Record):
+    """Mean hold time (s) at one connection and at the recommended size."""
+
+    at_one: float | None
+    at_recommended: float | None
+
+
+class Recommendation(Record):
+    """What poolkit says of one target; an entry of recommended.json."""
+
+    target: str
+    driver: str
+    status: Status
+    verdict: VerdictName | None = None
+    target_rate: float
+    wait_p99: float | None = None
+    recommended_size: int | None = None
+    knees: tuple[Knee, ...] = ()
+    plateau: Plateau | None = None
+    hold_time: HoldTimes | None = None
+    parameters: tuple[Parameter, ...] = ()
+    rules_of_thumb: tuple[RuleOfThumb, ...] = ()
+    verification: Verification | None = None
+    checks: tuple[Check, ...] = ()
+    trials: int = 0
+    seconds: float = 0.0
+
+
+class RecommendedFile(Record):
+    """The whole of recommended.json."""
+
+    schema_: Literal["poolkit.recommended/1"] = Field("poolkit.recommended/1", alias="schema")
+    created: str
+    targets: tuple[Recommendation, ...]
