@@ -1,0 +1,1 @@
+"""Pure functions from records to findings: no clock, no client library, no widget."""

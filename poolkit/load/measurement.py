@@ -1,8 +1,8 @@
 """What one run of the generator leaves behind, before anything is judged.
 
-The time axis of a trial starts at 0. Segments cut it by the calls' due times, so that a warm-up found
-afterwards (MSER-5) can still be left out; samples are taken at a fixed pace by the generator's own
-loop. Nothing here grows with the number of calls.
+The time axis of a trial starts at 0. Segments cut it by the calls' due times, so that a warm-up
+found afterwards (MSER-5) can still be left out; samples are taken at a fixed pace by the
+generator's own loop. Nothing here grows with the number of calls.
 """
 
 from __future__ import annotations
@@ -30,7 +30,6 @@ class Segment:
     hold: Histogram = field(default_factory=Histogram)  # successful calls
     response: Histogram = field(default_factory=Histogram)  # successful calls
     lag: Histogram = field(default_factory=Histogram)  # every call that was started
-    released_ok: int = 0  # successful calls, by the time of their release instead of their due time
     held_seconds: float = 0.0  # connection-seconds, all outcomes
 
 
@@ -38,13 +37,13 @@ class Segment:
 class Samples:
     """The generator's view of itself, one row a sample; all arrays of one length.
 
-    `at` is s since the trial began; `in_system` calls started and not released; `cpu` this
-    process's CPU seconds so far; `loop_lag` s by which the sampler woke late; `opened` and
-    `disconnects` connections counted so far.
+    `at` is s since the trial began; `area` call-seconds spent in the system so far (the integral of
+    calls started and not released); `cpu` this process's CPU seconds so far; `loop_lag` s by which
+    the sampler woke late; `opened` and `disconnects` connections counted so far.
     """
 
     at: Floats
-    in_system: Floats
+    area: Floats
     cpu: Floats
     loop_lag: Floats
     opened: Floats

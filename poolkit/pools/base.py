@@ -43,7 +43,7 @@ class Pool(Protocol):
         ...
 
     async def open(self) -> None:
-        """Make the pool ready; raises `Unreachable` where the library dials in advance and fails."""
+        """Make the pool ready; raises `Unreachable` where it dials in advance and fails."""
         ...
 
     async def call(self, acquired: Acquired) -> None:

@@ -1,0 +1,197 @@
+"""From what the generator recorded to a Trial: one pass, nothing is summed up twice."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from typing import NamedTuple
+
+import numpy as np
+
+from poolkit.analysis.batch_means import rate_interval
+from poolkit.analysis.checks import Evidence, run_checks
+from poolkit.analysis.mser import mser5
+from poolkit.histogram import Histogram
+from poolkit.load.measurement import Floats, Measurement, Segment
+from poolkit.records import Interval, Outcome, Purpose, Trial
+
+MSER_VALUES = 200  # the timeline is averaged to about this many values before the cut is looked for
+DISPERSION_HOLDS = 5.0  # length of a sub-window in mean hold times
+FEWEST_SUB_WINDOWS = 10
+BATCH_HOLDS = 3.0  # shortest batch in mean hold times
+
+
+class _Window(NamedTuple):
+    """The measured part of a trial: from `start` s (a segment's edge) to `end` s."""
+
+    start: float
+    end: float
+    segments: tuple[Segment, ...]
+    settled: bool
+
+
+def summarise(
+    measurement: Measurement, *, target: str, driver: str, fingerprint: str, purpose: Purpose
+) -> Trial:
+    """The record of one measured trial, checks included."""
+    window = _window(measurement)
+    seconds = window.end - window.start
+    outcomes: Counter[Outcome] = Counter()
+    kinds: Counter[str] = Counter()
+    wait, hold, response, lag = Histogram(), Histogram(), Histogram(), Histogram()
+    held_seconds = 0.0
+    for segment in window.segments:
+        outcomes.update(segment.outcomes)
+        kinds.update(segment.error_kinds)
+        wait.merge(segment.wait)
+        hold.merge(segment.hold)
+        response.merge(segment.response)
+        lag.merge(segment.lag)
+        held_seconds += segment.held_seconds
+    first_bin = round(window.start / measurement.bin_seconds)
+    completions = measurement.completions[first_bin:].astype(np.float64)
+    throughput = float(completions.sum()) / seconds
+    mean_hold = hold.total / hold.count if hold.count else 0.0
+    mean_wait = wait.total / wait.count if wait.count else 0.0
+    interval = rate_interval(completions, measurement.bin_seconds, BATCH_HOLDS * mean_hold)
+    change = _changes(measurement, window)
+    lags = measurement.samples.loop_lag[measurement.samples.at >= window.start]
+    closed = measurement.loop == "closed"
+    calls = outcomes.total()
+    evidence = Evidence(
+        calls=outcomes["ok"],
+        concurrency=change.concurrency,
+        littles_law=throughput * (mean_wait + mean_hold) if hold.count else None,
+        cpu_share=change.cpu_share,
+        loop_lag_p90=float(np.quantile(lags, 0.9)) if lags.size else None,
+        halves=_halves(completions, measurement.bin_seconds),
+        half_error=_half_error(interval),
+        settled=window.settled,
+        throughput=throughput,
+        interval=interval,
+        mean_lag=None if closed or lag.count == 0 else lag.total / lag.count,
+        lag_p99=lag.distribution().p99,
+    )
+    return Trial(
+        target=target,
+        driver=driver,
+        fingerprint=fingerprint,
+        purpose=purpose,
+        loop=measurement.loop,
+        pool_size=measurement.pool_size,
+        pools=measurement.pools,
+        gate=measurement.gate,
+        callers=measurement.callers,
+        arrival_rate=measurement.arrival_rate,
+        seed=measurement.seed,
+        started=measurement.started,
+        warm_up=window.start,
+        window=seconds,
+        outcomes=dict(outcomes),
+        error_kinds=dict(kinds),
+        throughput=throughput,
+        throughput_interval95=interval,
+        response_time=response.distribution(),
+        wait_time=wait.distribution(),
+        hold_time=hold.distribution(),
+        lag=lag.distribution(),
+        concurrency=change.concurrency,
+        utilisation=held_seconds / (measurement.pool_size * measurement.pools * seconds),
+        connections_opened=change.opened,
+        disconnects=change.disconnects,
+        reuse_ratio=max(0.0, 1.0 - change.opened / calls) if calls else None,
+        dispersion=_dispersion(completions, measurement.bin_seconds, mean_hold),
+        cpu_share=change.cpu_share,
+        loop_lag_p99=float(np.quantile(lags, 0.99)) if lags.size else None,
+        longest_wait_ratio=wait.longest / mean_wait if mean_wait > 0 else None,
+        checks=run_checks(evidence),
+        stopped=measurement.stopped,
+    )
+
+
+def _window(measurement: Measurement) -> _Window:
+    """Leave out the planned warm-up, and more where MSER-5 finds that it lasted longer."""
+    least = math.ceil(measurement.warm_up / measurement.segment_seconds - 1e-9)
+    least = min(least, len(measurement.segments) - 1)
+    first_bin = round(least * measurement.segment_seconds / measurement.bin_seconds)
+    timeline = measurement.completions[first_bin:].astype(np.float64)
+    per_value = max(1, timeline.size // MSER_VALUES)
+    values = timeline[: timeline.size // per_value * per_value].reshape(-1, per_value).mean(axis=1)
+    cut = mser5(values) * per_value * measurement.bin_seconds
+    length = timeline.size * measurement.bin_seconds
+    settled = cut < 0.4 * length
+    # A process that never settles is measured whole, and its check fails.
+    extra = math.ceil(cut / measurement.segment_seconds - 1e-9) if settled else 0
+    first = min(least + extra, len(measurement.segments) - 1)
+    return _Window(
+        start=first * measurement.segment_seconds,
+        end=len(measurement.segments) * measurement.segment_seconds,
+        segments=measurement.segments[first:],
+        settled=settled,
+    )
+
+
+class _Changes(NamedTuple):
+    """What the samples say of the window."""
+
+    concurrency: float | None
+    cpu_share: float
+    opened: int
+    disconnects: int
+
+
+def _changes(measurement: Measurement, window: _Window) -> _Changes:
+    samples = measurement.samples
+    if samples.at.size < 2:
+        return _Changes(None, 0.0, 0, 0)
+    first = min(int(np.searchsorted(samples.at, window.start)), samples.at.size - 2)
+    last = max(first + 1, min(int(np.searchsorted(samples.at, window.end)), samples.at.size - 1))
+    seconds = float(samples.at[last] - samples.at[first])
+    if seconds <= 0:
+        return _Changes(None, 0.0, 0, 0)
+
+    def change(column: Floats) -> float:
+        return float(column[last] - column[first])
+
+    return _Changes(
+        concurrency=max(0.0, change(samples.area)) / seconds,
+        cpu_share=change(samples.cpu) / seconds,
+        opened=round(change(samples.opened)),
+        disconnects=round(change(samples.disconnects)),
+    )
+
+
+def _halves(completions: Floats, bin_seconds: float) -> tuple[float, float] | None:
+    half = completions.size // 2
+    if half < 2:
+        return None
+    length = half * bin_seconds
+    return float(completions[:half].sum()) / length, float(completions[half:].sum()) / length
+
+
+def _half_error(interval: Interval | None) -> float | None:
+    """Standard error of the difference of two halves, from the whole's interval.
+
+    The whole's standard error is about half width / 2; a half's is sqrt(2) times it, the
+    difference of two halves twice it.
+    """
+    return None if interval is None else (interval[1] - interval[0]) / 2
+
+
+def _dispersion(completions: Floats, bin_seconds: float, mean_hold: float) -> float | None:
+    """Index of dispersion of the completions: variance / mean of counts in sub-windows.
+
+    Sub-windows last several hold times, so that what is seen is the departures' long-run
+    randomness (Cox and Lewis 1966, index of dispersion for counts). They overlap, which uses the
+    data better, and the variance is scaled up for the mean estimated from the same data.
+    """
+    width = max(1, math.ceil(DISPERSION_HOLDS * mean_hold / bin_seconds))
+    windows = completions.size / width
+    if windows < FEWEST_SUB_WINDOWS or completions.sum() == 0:
+        return None
+    running = np.concatenate(([0.0], np.cumsum(completions)))
+    counts = running[width:] - running[:-width]
+    mean = float(counts.mean())
+    if mean <= 0:
+        return None
+    return float(counts.var()) * windows / (windows - 1.0) / mean

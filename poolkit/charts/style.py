@@ -1,0 +1,57 @@
+"""The house style: colours, weights and text sizes, all in one place.
+
+Colours are of the Okabe-Ito palette, which people with any kind of colour vision can tell apart; every
+series also differs by marker, dash or a label of its own.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+BLUE: Final = "#0072b2"  # what was measured: throughput, hold time
+VERMILION: Final = "#c95300"  # what is asked for, and waiting (a shade darker, to be read as text)
+GREEN: Final = "#00795a"  # what is recommended (likewise)
+INK: Final = "#222222"
+MUTED: Final = "#5c5c5c"
+FAINT: Final = "#9a9a9a"
+PAPER: Final = "#fefefe"  # behind markers, so that a hollow one is hollow in the dark, too
+
+UNDERSIZED: Final = "#e69f00"
+RIGHT_SIZE: Final = "#009e73"
+OVERSIZED: Final = "#7570b3"
+REGION_ALPHA: Final = 0.13
+
+# Where a page defines these, an inline chart follows its light or dark theme; `svg` keeps plain colours.
+THEME: Final = {
+    BLUE: "--pk-blue",
+    VERMILION: "--pk-vermilion",
+    GREEN: "--pk-green",
+    INK: "--pk-ink",
+    MUTED: "--pk-muted",
+    FAINT: "--pk-faint",
+    PAPER: "--pk-paper",
+}
+
+TITLE_SIZE: Final = 12.5  # points
+LABEL_SIZE: Final = 9.5
+NOTE_SIZE: Final = 8.0
+FIGURE_SIZE: Final = (9.0, 7.0)  # inches
+DPI: Final = 100
+
+RC: Final = {
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],  # ships with matplotlib: the same chart on every machine
+    "font.size": LABEL_SIZE,
+    "axes.edgecolor": MUTED,
+    "axes.labelcolor": INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.9,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "text.color": INK,
+    "text.hinting": "none",  # so that a text is as wide in the file as when it was placed
+    "svg.hashsalt": "poolkit",
+    "svg.fonttype": "path",
+    "path.simplify": False,
+}

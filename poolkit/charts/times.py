@@ -1,0 +1,155 @@
+"""The lower half of the throughput curve: median and p99 of hold and wait over the pool size."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from matplotlib.axes import Axes
+
+from poolkit.charts import style
+from poolkit.charts.labels import Placer
+from poolkit.charts.words import pools_of
+from poolkit.records import Recommendation, Sizing, Trial
+from poolkit.units import milliseconds
+
+Series = list[tuple[float, float]]  # (connections, ms)
+
+
+def draw_times(
+    axes: Axes,
+    sizing: Sizing | None,
+    trials: Sequence[Trial],
+    recommendation: Recommendation | None,
+) -> None:
+    """Draw hold time (squares) as the sweep saw it, and wait (triangles) predicted and measured at the target rate.
+
+    A closed loop's waits say nothing about the target rate, so waits are drawn from open-loop trials.
+    """
+    limit = recommendation.wait_p99 if recommendation else None
+    hold_p50, hold_p99 = _hold(trials, "p50"), _hold(trials, "p99")
+    wait_p50, wait_p99 = _wait(trials, recommendation, "p50"), _wait(trials, recommendation, "p99")
+    predicted = _predicted(sizing, pools_of(trials), axes.get_xlim())
+    top = _top(hold_p50, hold_p99, wait_p99, limit)
+    axes.set_ylim(-0.03 * top, top)
+    placer = Placer(axes)
+    if recommendation is not None and recommendation.recommended_size is not None:
+        size = recommendation.recommended_size * pools_of(trials)
+        placer.take_line([size, size], [0, top], width=3)
+    if limit is not None:
+        axes.axhline(limit * 1000, color=style.VERMILION, lw=1.2, ls=":", zorder=2)
+        placer.take_line(list(axes.get_xlim()), [limit * 1000] * 2, width=2)
+    _line(axes, placer, hold_p99, style.BLUE, "s", dashed=True)
+    _line(axes, placer, hold_p50, style.BLUE, "s", dashed=False)
+    _line(axes, placer, predicted, style.VERMILION, "", dashed=True)
+    _marks(axes, placer, wait_p99, "^", filled=True)
+    _marks(axes, placer, wait_p50, "v", filled=False)
+    _name(placer, "hold p99", _in_sight(hold_p99, top)[-1:], style.BLUE, (-14, 14))
+    _name(placer, "hold p50", _in_sight(hold_p50, top)[-1:], style.BLUE, (-14, -14))
+    _name(placer, "wait p99 at target", wait_p99[-1:], style.VERMILION, (62, 12))
+    _name(placer, "wait p50", wait_p50[-1:], style.VERMILION, (40, -4))
+    _name(placer, "wait p99, predicted", _in_sight(predicted, top)[:1], style.VERMILION, (-70, 0))
+    if limit is not None:
+        low, high = axes.get_xlim()
+        at = (low * (high / low) ** 0.13, limit * 1000)
+        placer.put(
+            f"wait target {milliseconds(limit)}", at, colour=style.VERMILION, prefer=(0, 9)
+        )
+
+
+def _hold(trials: Sequence[Trial], quantile: str) -> Series:
+    by_size: dict[int, list[float]] = {}
+    for t in trials:
+        seen: float | None = getattr(t.hold_time, quantile)
+        if t.loop == "closed" and t.is_usable and seen is not None:
+            by_size.setdefault(t.pool_size * t.pools, []).append(seen * 1000)
+    return [(size, sum(by_size[size]) / len(by_size[size])) for size in sorted(by_size)]
+
+
+def _wait(
+    trials: Sequence[Trial], recommendation: Recommendation | None, quantile: str
+) -> Series:
+    """Waits measured in open loop at the target rate (not in the trial above it)."""
+    if recommendation is None:
+        return []
+    marks = []
+    for t in trials:
+        seen: float | None = getattr(t.wait_time, quantile)
+        rate = t.arrival_rate
+        if t.loop == "open" and rate is not None and seen is not None and t.is_usable:
+            share = rate / recommendation.target_rate
+            if share < 1.1:
+                marks.append((float(t.pool_size * t.pools), seen * 1000))
+    return sorted(marks)
+
+
+def _predicted(sizing: Sizing | None, pools: int, limits: tuple[float, float]) -> Series:
+    if sizing is None:
+        return []
+    return sorted(
+        (p.pool_size * pools, p.wait_p99 * 1000)
+        for p in sizing.predictions
+        if p.wait_p99 is not None and limits[0] <= p.pool_size * pools <= limits[1]
+    )
+
+
+def _top(hold_p50: Series, hold_p99: Series, wait: Series, limit: float | None) -> float:
+    """The height (ms): set by hold times and the wait target; waits of a saturated pool leave the top."""
+    nothing = limit * 1000 if limit is not None else 1.0
+    median = max((y for _, y in hold_p50), default=nothing)
+    high = [median, *(y for _, y in hold_p99 if y <= 6 * median)]
+    if limit is not None:
+        high.append(min(limit * 1000 * 1.3, 6 * median))
+    high += [y for _, y in wait if y <= 2 * max(high)]
+    return max(high) * 1.3
+
+
+def _in_sight(series: Series, top: float) -> Series:
+    return [(x, y) for x, y in series if y <= top]
+
+
+def _line(
+    axes: Axes, placer: Placer, series: Series, colour: str, marker: str, *, dashed: bool
+) -> None:
+    if not series:
+        return
+    xs, ys = zip(*series, strict=True)
+    axes.plot(
+        xs,
+        ys,
+        color=colour,
+        lw=1.2 if dashed else 1.8,
+        ls=(0, (4, 2.5)) if dashed else "-",
+        marker=marker or None,
+        ms=4.2 if dashed else 5.2,
+        mfc=style.PAPER if dashed else colour,
+        mec=colour if dashed else style.PAPER,
+        mew=0.9,
+        zorder=4 if dashed else 5,
+    )
+    placer.take_line(xs, ys, width=4)
+
+
+def _marks(axes: Axes, placer: Placer, series: Series, marker: str, *, filled: bool) -> None:
+    if not series:
+        return
+    xs, ys = zip(*series, strict=True)
+    low, high = axes.get_ylim()
+    ys = [min(y, high - 0.03 * (high - low)) for y in ys]
+    axes.plot(
+        xs,
+        ys,
+        marker,
+        color=style.VERMILION,
+        mfc=style.VERMILION if filled else style.PAPER,
+        mec=style.PAPER if filled else style.VERMILION,
+        ms=8.5 if filled else 6,
+        mew=0.9,
+        ls="",
+        zorder=7 if filled else 8,
+    )
+    placer.take_points(xs, ys, size=7)
+
+
+def _name(placer: Placer, words: str, at: Series, colour: str, prefer: tuple[int, int]) -> None:
+    for point in at:
+        placer.put(words, point, colour=colour, prefer=prefer, fontsize=style.LABEL_SIZE - 0.5)

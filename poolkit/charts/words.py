@@ -1,0 +1,168 @@
+"""What a chart says in words: its title, its alternative text and its footnote; no drawing here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from poolkit.records import Knee, Recommendation, Sizing, Trial
+from poolkit.units import interval, listed, milliseconds, number, plural, rate, short_rate
+
+RULE_NAMES = {
+    "littles_law": "Little's Law knee",
+    "plateau95": "95 % of the plateau",
+    "usl_peak": "USL peak",
+}
+
+
+def pools_of(trials: Sequence[Trial]) -> int:
+    """How many pools side by side the recommendation was tried with (1 where it was not tried)."""
+    return max((t.pools for t in trials if t.loop == "open"), default=1)
+
+
+def pool_phrase(size: int, pools: int = 1) -> str:
+    """`15 connections`, or `4 pools of 5 connections`."""
+    connections = plural(size, "connection")
+    return connections if pools == 1 else f"{pools} pools of {connections}"
+
+
+def knee(sizing: Sizing | None, recommendation: Recommendation | None) -> Knee | None:
+    """The Little's Law knee, the one drawn on every chart; None where none was seen."""
+    knees = (sizing.knees if sizing else ()) or (recommendation.knees if recommendation else ())
+    for each in knees:
+        if each.rule == "littles_law" and each.size is not None:
+            return each
+    return None
+
+
+def finding(
+    sizing: Sizing | None, recommendation: Recommendation | None, trials: Sequence[Trial] = ()
+) -> str:
+    """The finding as one sentence: the title of the chart and of the target's section."""
+    if recommendation is None:
+        return _measured(trials)
+    at = rate(recommendation.target_rate)
+    size = recommendation.recommended_size
+    if size is None:
+        return _nothing_recommended(sizing, recommendation)
+    pools = pools_of(trials)
+    phrase = pool_phrase(size, pools)
+    verb = "carries" if size == 1 and pools == 1 else "carry"
+    wait = _wait_clause(recommendation)
+    seen = recommendation.verification
+    if seen is None:
+        should = "should carry" if recommendation.wait_p99 is None else f"should carry {at}{wait}"
+        if recommendation.wait_p99 is None:
+            should = f"{should} {at}"
+        return f"{phrase} {should}: predicted, not verified"
+    if not all(signal.passed for signal in seen.signals):
+        failed = [signal.name.replace("_", " ") for signal in seen.signals if not signal.passed]
+        return f"{phrase} did not pass verification at {at}: {listed(failed)} not seen"
+    return f"{phrase} {verb} {at}{wait}"
+
+
+def _wait_clause(recommendation: Recommendation) -> str:
+    limit = recommendation.wait_p99
+    if limit is None:
+        return ""
+    seen = recommendation.verification
+    if seen is not None and seen.wait_p99 is not None and seen.wait_p99 > limit:
+        return f", p99 wait {milliseconds(seen.wait_p99)} instead of {milliseconds(limit)}"
+    return f" with p99 wait under {milliseconds(limit)}"
+
+
+def _nothing_recommended(sizing: Sizing | None, recommendation: Recommendation) -> str:
+    at = rate(recommendation.target_rate)
+    if recommendation.status == "unreachable":
+        return f"{recommendation.target} could not be reached: nothing was measured"
+    if recommendation.status == "stopped":
+        return f"Stopped early after {plural(recommendation.trials, 'trial')}: no size recommended"
+    if recommendation.status == "failed":
+        return f"The review of {recommendation.target} failed: no size recommended"
+    plateau = recommendation.plateau or (sizing.plateau if sizing else None)
+    if sizing is not None and sizing.out_of_reach and plateau is not None:
+        return f"No pool size carries {at}: throughput levels off at {rate(plateau.throughput)}"
+    return f"No size can be recommended for {at}"
+
+
+def _measured(trials: Sequence[Trial]) -> str:
+    closed = [t for t in trials if t.loop == "closed"]
+    if not closed:
+        return "Nothing measured yet"
+    best = max(closed, key=lambda t: t.throughput)
+    sizes = len({t.pool_size for t in closed})
+    return f"{plural(sizes, 'size')} measured: at most {rate(best.throughput)}"
+
+
+def verified_phrase(recommendation: Recommendation) -> str:
+    """`verified: 499/s, wait p99 6.1 ms`, or that it was not."""
+    seen = recommendation.verification
+    if seen is None:
+        return "not verified"
+    word = "verified" if all(s.passed for s in seen.signals) else "not confirmed"
+    return f"{word}: {short_rate(seen.achieved_rate)}, wait p99 {milliseconds(seen.wait_p99)}"
+
+
+def alt_text(
+    sizing: Sizing | None, trials: Sequence[Trial], recommendation: Recommendation | None
+) -> str:
+    """The chart in words, with its figures, for who cannot see it."""
+    parts = [finding(sizing, recommendation, trials) + "."]
+    curve = [t for t in trials if t.loop == "closed"]
+    if curve:
+        sizes = sorted({t.pool_size * t.pools for t in curve})
+        low = [t.throughput for t in curve if t.pool_size * t.pools == sizes[0]]
+        high = [t.throughput for t in curve if t.pool_size * t.pools == sizes[-1]]
+        parts.append(
+            f"Throughput over pool size, {len(sizes)} sizes from {sizes[0]} to {sizes[-1]}: "
+            f"{rate(sum(low) / len(low))} at {sizes[0]}, "
+            f"{rate(sum(high) / len(high))} at {sizes[-1]}."
+        )
+    plateau = sizing.plateau if sizing else (recommendation.plateau if recommendation else None)
+    if plateau is not None:
+        parts.append(f"Plateau {rate(plateau.throughput)} ({interval(plateau.interval95)}).")
+    bend = knee(sizing, recommendation)
+    if bend is not None:
+        parts.append(f"Little's Law knee {number(bend.size)} ({interval(bend.interval95)}).")
+    if recommendation is not None:
+        parts.append(f"Target {rate(recommendation.target_rate)}.")
+        if recommendation.recommended_size is not None:
+            parts.append(
+                f"Recommended {pool_phrase(recommendation.recommended_size, pools_of(trials))}, "
+                f"{verified_phrase(recommendation)}."
+            )
+    held = sorted(
+        ((t.pool_size * t.pools, t.hold_time.p50) for t in curve if t.hold_time.p50 is not None)
+    )
+    if held:
+        parts.append(
+            f"Median hold time {milliseconds(held[0][1])} at {held[0][0]}, "
+            f"{milliseconds(held[-1][1])} at {held[-1][0]}."
+        )
+    unused = sum(not t.is_usable for t in curve)
+    if unused:
+        parts.append(f"{plural(unused, 'trial')} failed a check and are not fitted.")
+    return " ".join(parts)
+
+
+def footnote(sizing: Sizing | None, trials: Sequence[Trial], versions: str = "") -> str:
+    """Durations, repeats, seed and versions: what a reader needs to judge the figures."""
+    curve = [t for t in trials if t.loop == "closed"]
+    parts = []
+    if trials:
+        parts.append(f"{trials[0].target}, {trials[0].driver}")
+    if curve:
+        windows = sorted(t.window for t in curve)
+        span = number(windows[0], 2)
+        if windows[-1] > windows[0] * 1.05:
+            span += f"–{number(windows[-1], 2)}"
+        parts.append(f"{plural(len(curve), 'trial')} of {span} s")
+        counts: dict[int, int] = {}
+        for t in curve:
+            counts[t.pool_size] = counts.get(t.pool_size, 0) + 1
+        parts.append(f"up to {plural(max(counts.values()), 'repeat')} a size")
+        parts.append(f"seed {min(t.seed for t in trials)}")
+    if sizing is not None and any(p.interval95 for p in sizing.points):
+        parts.append("band: 95 % interval")
+    if versions:
+        parts.append(versions)
+    return " · ".join(parts)

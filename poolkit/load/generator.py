@@ -1,0 +1,419 @@
+"""The only code that starts calls and stamps their times.
+
+Closed loop: `callers` that each wait for their reply. Open loop: arrivals by a schedule, whatever
+the replies do; a call's time counts from the moment it was due, so a late generator or a slow
+server cannot hide waits (coordinated omission).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable, Coroutine, Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Literal
+
+import numpy as np
+
+from poolkit.errors import BrakeStop, CallFailed, Cancelled
+from poolkit.load.brakes import Brakes
+from poolkit.load.measurement import Measurement, Samples
+from poolkit.load.recorder import (
+    ERROR,
+    NEVER,
+    OK,
+    OUTCOME_CODES,
+    UNFINISHED,
+    Columns,
+    Recorder,
+)
+from poolkit.load.timer import Timer
+from poolkit.pools.base import Pool
+
+SAMPLE_SECONDS = 0.02
+PROGRESS_SECONDS = 0.25
+BACK_OFF = (
+    0.05  # s that a closed-loop caller rests after a failed call: a dead server is not hammered
+)
+_BURST = 64  # arrivals started in one go before the loop may turn
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One trial's load.
+
+    Attributes:
+        seconds: longest the load lasts; it ends earlier when `is_enough` says so.
+        warm_up: s at the front that are never measured.
+        min_seconds: s after the warm-up before `is_enough` is asked.
+        grace: s that calls still under way at the end may take before they count as unfinished.
+        callers: closed loop: how many callers; None for an open loop.
+        arrivals: open loop: due times (s from the start).
+        arrival_rate: open loop: the planned rate of `arrivals` (calls/s).
+    """
+
+    seconds: float
+    warm_up: float
+    seed: int
+    min_seconds: float = 0.0
+    grace: float = 5.0
+    callers: int | None = None
+    arrivals: Iterable[float] | None = None
+    arrival_rate: float | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a plan that is neither a closed nor an open loop."""
+        if (self.callers is None) == (self.arrivals is None):
+            raise ValueError("give either callers (closed loop) or arrivals (open loop)")
+        if not 0 <= self.warm_up < self.seconds:
+            raise ValueError(f"warm_up must be in [0, {self.seconds}), got {self.warm_up}")
+
+    @property
+    def loop(self) -> Literal["closed", "open"]:
+        """Which kind of load this is."""
+        return "closed" if self.arrivals is None else "open"
+
+
+@dataclass(slots=True)
+class _Samples:
+    at: list[float] = field(default_factory=list)
+    area: list[float] = field(default_factory=list)
+    cpu: list[float] = field(default_factory=list)
+    loop_lag: list[float] = field(default_factory=list)
+    opened: list[float] = field(default_factory=list)
+    disconnects: list[float] = field(default_factory=list)
+
+
+class Generator:
+    """Runs one plan against one open pool.
+
+    Args:
+        pool: already open; stays open.
+        plan: what to send.
+        timer: the clock that every stamp comes from.
+        brakes: limits that end the trial early.
+        is_enough: asked about four times a second whether the interval is narrow enough.
+        on_progress: told about four times a second (s so far, calls finished, calls/s lately).
+        on_chunk: sees the raw call records.
+
+    State: the recorder, the task of every caller or call, `_ended`, set once when the load is over
+    for whatever reason, and the books of the calls in the system (started and not released): their
+    number `in_system`, and `_balance`, the sum of all releases minus that of all starts. Together
+    they give the integral of the number in the system up to t, exactly: in_system * t + _balance.
+    """
+
+    def __init__(
+        self,
+        pool: Pool,
+        plan: Plan,
+        timer: Timer,
+        *,
+        brakes: Brakes | None = None,
+        is_enough: Callable[[Recorder, float], bool] | None = None,
+        on_progress: Callable[[float, int, float], None] | None = None,
+        on_chunk: Callable[[Columns], None] | None = None,
+    ) -> None:
+        self._pool = pool
+        self._plan = plan
+        self._timer = timer
+        self._brakes = brakes or Brakes()
+        self._is_enough = is_enough
+        self._on_progress = on_progress
+        segment = plan.seconds / max(10, min(60, round(plan.seconds / 0.1)))
+        self._recorder = Recorder(
+            plan.seconds, segment, segment / max(1, round(segment / 0.005)), on_chunk
+        )
+        self._samples = _Samples()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._ended = asyncio.Event()
+        self._stopped: BrakeStop | None = None
+        self._fault: BaseException | None = None
+        self._cancelled = False
+        self.in_system = 0
+        self._balance = 0.0
+        self._origin = 0.0
+        self._seconds = plan.seconds
+
+    def cancel(self) -> None:
+        """End the trial now; `run` raises `Cancelled`."""
+        self._cancelled = True
+        self._ended.set()
+
+    async def run(self) -> Measurement:
+        """Send the load and return what was measured.
+
+        A brake ends the trial early: the measurement then names it in `stopped`.
+        """
+        started = datetime.now(UTC).isoformat(timespec="seconds")
+        self._origin = self._timer.now()
+        watch = asyncio.create_task(self._guarded(self._watch()))
+        dispatcher: asyncio.Task[None] | None = None
+        try:
+            if self._plan.callers is not None:
+                self._start_callers(self._plan.callers)
+            else:
+                dispatcher = asyncio.create_task(self._guarded(self._dispatch()))
+            await self._ended.wait()
+            if dispatcher is not None:
+                dispatcher.cancel()
+            # From here on nothing new starts; what is under way may finish within the grace.
+            await self._drain()
+        finally:
+            watch.cancel()
+            await self._cancel_rest()
+            with contextlib.suppress(asyncio.CancelledError):
+                await watch
+        if self._fault is not None:
+            raise self._fault
+        if self._cancelled:
+            raise Cancelled
+        self._recorder.fold()
+        return self._measurement(started)
+
+    # -- closed loop ---------------------------------------------------------------------------
+
+    def _start_callers(self, callers: int) -> None:
+        for _ in range(callers):
+            self._spawn(self._caller())
+
+    async def _caller(self) -> None:
+        now, origin, ended = self._timer.now, self._origin, self._ended
+        call, add = self._pool.call, self._recorder.add
+        stamp = _Stamp(now)
+        acquired = stamp.acquired
+        while not ended.is_set():
+            stamp.at = NEVER
+            started = now() - origin
+            self.in_system += 1
+            self._balance -= started
+            try:
+                await call(acquired)
+            except CallFailed as failure:
+                released = now() - origin
+                self.in_system -= 1
+                self._balance += released
+                self._failed(started, started, stamp.at - origin, released, failure)
+                await self._rest()
+                continue
+            except asyncio.CancelledError:
+                self._unfinished(started, started, stamp.at - origin)
+                raise
+            released = now() - origin
+            self.in_system -= 1
+            self._balance += released
+            add(started, started, stamp.at - origin, released, OK)
+
+    async def _rest(self) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._ended.wait(), BACK_OFF)
+
+    # -- open loop -----------------------------------------------------------------------------
+
+    async def _dispatch(self) -> None:
+        assert self._plan.arrivals is not None
+        timer, ended = self._timer, self._ended
+        burst = 0
+        for offset in self._plan.arrivals:
+            due = self._origin + offset
+            if offset >= self._plan.seconds:
+                return
+            if timer.now() < due:
+                burst = 0
+                await timer.wait_until(due)
+            elif (burst := burst + 1) >= _BURST:
+                # Behind schedule: let the calls that are under way have the loop for a turn.
+                burst = 0
+                await asyncio.sleep(0)
+            if ended.is_set():
+                return
+            self._spawn(self._one(offset))
+
+    async def _one(self, due: float) -> None:
+        now, origin = self._timer.now, self._origin
+        stamp = _Stamp(now)
+        started = now() - origin
+        self.in_system += 1
+        self._balance -= started
+        failure: CallFailed | None = None
+        try:
+            await self._pool.call(stamp.acquired)
+        except CallFailed as error:
+            failure = error
+        except asyncio.CancelledError:
+            self._unfinished(due, started, stamp.at - origin)
+            raise
+        released = now() - origin
+        self.in_system -= 1
+        self._balance += released
+        if failure is None:
+            self._recorder.add(due, started, stamp.at - origin, released, OK)
+        else:
+            self._failed(due, started, stamp.at - origin, released, failure)
+
+    # -- both ----------------------------------------------------------------------------------
+
+    async def _guarded(self, work: Coroutine[object, object, None]) -> None:
+        """Let a fault of the generator's own tasks end the trial instead of hanging it."""
+        try:
+            await work
+        except Exception as fault:
+            self._fault = self._fault or fault
+            self._ended.set()
+
+    def _spawn(self, work: Coroutine[object, object, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._finished)
+
+    def _finished(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (fault := task.exception()) is not None:
+            # A fault of an adapter or of user code, not an outcome: end the trial with it.
+            self._fault = self._fault or fault
+            self._ended.set()
+
+    def _failed(
+        self, due: float, started: float, acquired: float, released: float, failure: CallFailed
+    ) -> None:
+        self._recorder.add_failure(
+            due,
+            started,
+            acquired,
+            released,
+            OUTCOME_CODES.get(failure.outcome, ERROR),
+            failure.kind,
+        )
+
+    def _unfinished(self, due: float, started: float, acquired: float) -> None:
+        self._recorder.add_failure(due, started, acquired, NEVER, UNFINISHED, "unfinished")
+
+    async def _drain(self) -> None:
+        self._ended.set()
+        if self._tasks and not self._cancelled and self._stopped is None:
+            await asyncio.wait(list(self._tasks), timeout=self._plan.grace)
+
+    async def _cancel_rest(self) -> None:
+        self._ended.set()
+        rest = list(self._tasks)
+        for task in rest:
+            task.cancel()
+        if rest:
+            await asyncio.wait(rest, timeout=2.0)
+
+    async def _watch(self) -> None:
+        """Sample the generator's own state, ask the brakes, tell of the progress."""
+        plan, timer = self._plan, self._timer
+        next_sample = 0.0
+        next_report = PROGRESS_SECONDS
+        last_calls, last_at = 0, 0.0
+        while not self._ended.is_set():
+            await asyncio.sleep(max(0.0, self._origin + next_sample - timer.now()))
+            at = timer.now() - self._origin
+            self._sample(at, at - next_sample)
+            next_sample = max(next_sample + SAMPLE_SECONDS, at)
+            try:
+                self._check_brakes()
+            except BrakeStop as stop:
+                self._stopped = stop
+                self._end_at(at)
+                return
+            if at >= next_report:
+                next_report = at + PROGRESS_SECONDS
+                calls = self._recorder.finished
+                if self._on_progress is not None:
+                    self._on_progress(at, calls, (calls - last_calls) / (at - last_at))
+                last_calls, last_at = calls, at
+                if at >= plan.warm_up + plan.min_seconds and self._has_enough(at):
+                    self._end_at(at)
+                    return
+            if at >= plan.seconds:
+                self._end_at(plan.seconds)
+                return
+
+    def _end_at(self, at: float) -> None:
+        self._seconds = min(at, self._plan.seconds)
+        self._ended.set()
+
+    def _has_enough(self, at: float) -> bool:
+        if self._is_enough is None:
+            return False
+        self._recorder.fold()
+        return self._is_enough(self._recorder, at)
+
+    def _check_brakes(self) -> None:
+        failed = self._recorder.failed
+        self._brakes.check(
+            finished=self._recorder.finished,
+            failed=failed.total(),
+            rejected=failed["rejected"],
+            in_system=self.in_system,
+        )
+
+    def _sample(self, at: float, lag: float) -> None:
+        statistics = self._pool.statistics()
+        samples = self._samples
+        samples.at.append(at)
+        samples.area.append(self.in_system * at + self._balance)
+        samples.cpu.append(time.process_time())
+        samples.loop_lag.append(lag)
+        samples.opened.append(statistics.connections_opened)
+        samples.disconnects.append(statistics.disconnects)
+
+    def _measurement(self, started: str) -> Measurement:
+        recorder, plan, samples = self._recorder, self._plan, self._samples
+        # Only segments that lie wholly before the end are measured.
+        whole = max(1, int(self._seconds / recorder.segment_seconds + 1e-9))
+        seconds = whole * recorder.segment_seconds
+        bins = min(recorder.completions.size, round(seconds / recorder.bin_seconds))
+        return Measurement(
+            loop=plan.loop,
+            pool_size=self._pool.pool_size,
+            pools=1,
+            gate=None,
+            callers=plan.callers,
+            arrival_rate=plan.arrival_rate,
+            seed=plan.seed,
+            started=started,
+            warm_up=plan.warm_up,
+            seconds=seconds,
+            segment_seconds=recorder.segment_seconds,
+            segments=tuple(recorder.segments[:whole]),
+            bin_seconds=recorder.bin_seconds,
+            completions=recorder.completions[:bins],
+            response_sums=recorder.response_sums[:bins],
+            samples=Samples(
+                *(
+                    np.asarray(column, dtype=np.float64)
+                    for column in (
+                        samples.at,
+                        samples.area,
+                        samples.cpu,
+                        samples.loop_lag,
+                        samples.opened,
+                        samples.disconnects,
+                    )
+                )
+            ),
+            stopped=self._stopped.brake if self._stopped else None,
+        )
+
+    @property
+    def stopped(self) -> BrakeStop | None:
+        """The brake that ended the trial, if one did."""
+        return self._stopped
+
+
+class _Stamp:
+    """Remembers the first moment at which a call says that it holds a connection."""
+
+    __slots__ = ("_now", "at")
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
+        self.at = NEVER
+
+    def acquired(self) -> None:
+        if self.at != self.at:  # nan: not yet
+            self.at = self._now()

@@ -1,0 +1,195 @@
+"""aiohttp's ClientSession as a pool: wait and dial are seen by a connector of our own.
+
+Overriding `connect` costs nothing measurable, where trace hooks cost 15 to 25 % of the throughput.
+The dial of a new connection belongs to the hold, since the slot is taken while it lasts; so the
+call counts as acquired where the dial begins, or where `connect` returns a kept connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+from contextvars import ContextVar
+from typing import TYPE_CHECKING
+
+import aiohttp
+
+from poolkit.errors import CallFailed, CallRejected, CallTimedOut, PoolTimedOut
+from poolkit.pools.base import Acquired, PoolStatistics
+
+if TYPE_CHECKING:
+    from aiohttp.client_proto import ResponseHandler
+    from aiohttp.client_reqrep import ClientRequest
+    from aiohttp.connector import Connection
+    from aiohttp.tracing import Trace
+
+REJECTED_STATUS = (429, 503)
+
+
+class _Call:
+    """What the connector learns of one call, carried to it by the task's context."""
+
+    __slots__ = ("acquired", "connects", "has_slot")
+
+    def __init__(self, acquired: Acquired) -> None:
+        self.acquired = acquired
+        self.connects = 0
+        self.has_slot = False
+
+    def take_slot(self) -> None:
+        if not self.has_slot:
+            self.has_slot = True
+            self.acquired()
+
+
+_call: ContextVar[_Call] = ContextVar("poolkit_aiohttp_call")
+
+
+class _Connector(aiohttp.TCPConnector):
+    """A TCPConnector that stamps the moment at which a call holds a connection."""
+
+    opened = 0
+
+    async def connect(
+        self, req: ClientRequest, traces: list[Trace], timeout: aiohttp.ClientTimeout
+    ) -> Connection:
+        connection = await super().connect(req, traces, timeout)
+        call = _call.get()
+        call.connects += 1
+        call.take_slot()
+        return connection
+
+    async def _create_connection(
+        self, req: ClientRequest, traces: list[Trace], timeout: aiohttp.ClientTimeout
+    ) -> ResponseHandler:
+        _call.get().take_slot()
+        protocol = await super()._create_connection(req, traces, timeout)
+        self.opened += 1
+        return protocol
+
+
+class AiohttpPool:
+    """One aiohttp session against one URL.
+
+    Args:
+        url: the endpoint; redirects are not followed, so load never leaves the allowed host.
+        pool_size: `limit` and `limit_per_host` of the connector, 1 or more.
+        method: HTTP method.
+        call_timeout: s, most that one call may take, waiting included.
+        keepalive_timeout: s that an idle connection is kept.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        pool_size: int,
+        *,
+        method: str = "GET",
+        call_timeout: float = 30.0,
+        keepalive_timeout: float = 15.0,
+    ) -> None:
+        self._url = url
+        self._pool_size = pool_size
+        self._method = method
+        self._call_timeout = call_timeout
+        self._keepalive_timeout = keepalive_timeout
+        self._session: aiohttp.ClientSession | None = None
+        self._connector: _Connector | None = None
+        self._disconnects = 0
+
+    @property
+    def pool_size(self) -> int:
+        """Most connections that the pool may hold."""
+        return self._pool_size
+
+    async def open(self) -> None:
+        """Make the session; aiohttp dials on demand."""
+        self._connector = _Connector(
+            limit=self._pool_size,
+            limit_per_host=self._pool_size,
+            keepalive_timeout=self._keepalive_timeout,
+        )
+        self._session = aiohttp.ClientSession(
+            connector=self._connector,
+            timeout=aiohttp.ClientTimeout(
+                total=self._call_timeout, sock_connect=min(5.0, self._call_timeout)
+            ),
+        )
+
+    async def call(self, acquired: Acquired) -> None:
+        """Send one request and read its whole body."""
+        if self._session is None:
+            raise RuntimeError("the pool is not open")
+        call = _Call(acquired)
+        _call.set(call)
+        try:
+            async with self._session.request(
+                self._method, self._url, allow_redirects=False
+            ) as response:
+                await response.read()
+                status = response.status
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise self._translated(error, call) from error
+        if call.connects > 1:
+            # aiohttp repeats an idempotent call once when the kept connection was dead.
+            self._disconnects += call.connects - 1
+        if status >= 300:
+            kind = f"http_{status}"
+            raise CallRejected(kind) if status in REJECTED_STATUS else CallFailed(kind)
+
+    def _translated(self, error: Exception, call: _Call) -> CallFailed:
+        if isinstance(error, TimeoutError):
+            # Pool exhaustion and a dead host raise the same class; only the slot tells them apart.
+            if not call.has_slot:
+                return PoolTimedOut("pool_timeout")
+            return CallTimedOut("call_timeout" if call.connects else "dial_timeout")
+        if isinstance(error, aiohttp.ServerDisconnectedError | ConnectionResetError) or (
+            isinstance(error, aiohttp.ClientOSError)
+            and error.errno in (errno.ECONNRESET, errno.EPIPE)
+        ):
+            self._disconnects += 1
+            return CallFailed("disconnected")
+        return CallFailed(*_kind(error))
+
+    def statistics(self) -> PoolStatistics:
+        """A frozen snapshot; idle and in use come from the connector's own books."""
+        if self._connector is None:
+            return PoolStatistics(self._pool_size, 0, 0, 0, 0, self._disconnects)
+        idle = sum(len(kept) for kept in self._connector._conns.values())
+        waiting = sum(len(waiters) for waiters in self._connector._waiters.values())
+        return PoolStatistics(
+            pool_size=self._pool_size,
+            in_use=len(self._connector._acquired),
+            idle=idle,
+            waiting=waiting,
+            connections_opened=self._connector.opened,
+            disconnects=self._disconnects,
+        )
+
+    async def close(self) -> None:
+        """Close every connection."""
+        if self._session is not None:
+            await self._session.close()
+            # Transports close in the next turns of the loop, before the next trial begins.
+            await asyncio.sleep(0)
+
+
+def _kind(error: Exception) -> tuple[str, str]:
+    """A short stable word and a detail for an error of aiohttp, most specific first."""
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return "host_not_found", str(error.os_error)
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        return "tls_certificate", str(error.certificate_error)
+    if isinstance(error, aiohttp.ClientSSLError):
+        return "tls", str(error.os_error)
+    if isinstance(error, OSError):
+        if error.errno in (errno.EMFILE, errno.ENFILE):
+            return "too_many_open_files", ""
+        cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
+        # Happy eyeballs folds several refusals into one OSError without an errno.
+        if cause.errno == errno.ECONNREFUSED or "Connect call failed" in str(cause):
+            return "connection_refused", ""
+        return "os_error", errno.errorcode.get(cause.errno or 0, type(cause).__name__)
+    if isinstance(error, aiohttp.ClientPayloadError):
+        return "truncated_body", ""
+    return type(error).__name__, ""

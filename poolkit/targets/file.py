@@ -1,0 +1,238 @@
+"""Reads targets.toml and tells every mistake in it at once."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, get_args
+
+from pydantic import ValidationError
+
+from poolkit.errors import BadInput
+from poolkit.targets import endpoint as endpoints
+from poolkit.targets.target import VARIABLE, Driver, Method, Target, export_line, mistakes_together
+
+_TOP_KEYS = ("allow_hosts", "targets")
+_KEYS = tuple(key for key in Target.model_fields if key != "name")
+_VALUES: dict[str, tuple[str, ...]] = {"driver": get_args(Driver), "method": get_args(Method)}
+# Their values are never quoted: a password may stand in them, rightly or by mistake.
+_UNQUOTED = frozenset({"url", "dsn", "dsn_env", "statements"})
+_REMEDY = "data/targets.example.toml shows every key; nothing was sent"
+
+
+class Mistake(NamedTuple):
+    """One line of the message: the key, and the rule with value and nearest valid one."""
+
+    path: str
+    rule: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.rule}"
+
+
+def load_targets(path: Path | str, only: Sequence[str] = ()) -> dict[str, Target]:
+    """The targets of a targets.toml by name, in the file's order.
+
+    Args:
+        path: the file.
+        only: names to keep; all when empty. Only kept targets need their `dsn_env` to be set.
+
+    Raises:
+        BadInput: the file cannot be read, or holds mistakes: all of them, one a line, no secret.
+    """
+    path = Path(path)
+    content = _read(path)
+    mistakes = [_unknown(key, "", _TOP_KEYS) for key in content if key not in _TOP_KEYS]
+    allowed = _allowed_hosts(content, mistakes)
+    tables = content.get("targets", {})
+    targets: dict[str, Target] = {}
+    if not isinstance(tables, dict):
+        mistakes.append(
+            Mistake("targets", f"must be tables such as [targets.orders-api], got {shown(tables)}")
+        )
+        tables = {}
+    elif not tables:
+        mistakes.append(
+            Mistake("targets", "must hold at least one table such as [targets.orders-api]")
+        )
+    for name, table in tables.items():
+        if not isinstance(table, dict):
+            hint = f"; put {name} under a table of its own" if name in _KEYS else ""
+            mistakes.append(Mistake(f"targets.{name}", f"must be a table [targets.NAME]{hint}"))
+            continue
+        target, wrong = _target(name, table)
+        mistakes += wrong
+        if target is not None:
+            targets[name] = target
+        needs_dsn = not only or name in only
+        mistakes += _host_mistakes(f"targets.{name}", table, allowed, needs_dsn)
+    mistakes += [
+        Mistake(
+            f"targets.{name}",
+            f"no such target; {path.name} has {', '.join(tables)}{_nearest(name, tables)}",
+        )
+        for name in dict.fromkeys(only)
+        if tables and name not in tables
+    ]
+    if mistakes:
+        count = "1 mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
+        raise BadInput("\n".join([f"{count} in {path}", *(f"  {m}" for m in mistakes)]), _REMEDY)
+    return {name: target for name, target in targets.items() if not only or name in only}
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise BadInput(
+            f"no such file: {path}",
+            "write one after data/targets.example.toml, or name another with --targets FILE",
+        ) from None
+    except tomllib.TOMLDecodeError as error:
+        raise BadInput(f"{path} is not TOML: {error}", "correct that line") from None
+    except UnicodeDecodeError as error:
+        raise BadInput(
+            f"{path} is not text in UTF-8 (byte {error.start})", "save it as UTF-8"
+        ) from None
+    except OSError as error:
+        raise BadInput(
+            f"cannot read {path}: {error.strerror}", "check the path and its permissions"
+        ) from None
+
+
+def _allowed_hosts(content: Mapping[str, Any], mistakes: list[Mistake]) -> frozenset[str]:
+    given = content.get("allow_hosts", [])
+    if not isinstance(given, list):
+        mistakes.append(
+            Mistake("allow_hosts", f'must be a list such as ["db.internal"], got {shown(given)}')
+        )
+        return frozenset()
+    allowed = set()
+    for index, host in enumerate(given):
+        if isinstance(host, str) and host.strip() and not set(host) & set("/@?*"):
+            allowed.add(endpoints.normal_host(host))
+        else:
+            mistakes.append(
+                Mistake(
+                    f"allow_hosts[{index}]",
+                    f"must be a host name or address, no scheme or path, got {shown(host)}",
+                )
+            )
+    return frozenset(allowed)
+
+
+def _target(name: str, table: Mapping[str, Any]) -> tuple[Target | None, list[Mistake]]:
+    """The target of one table, or everything that is wrong with it."""
+    where = f"targets.{name}"
+    mistakes = [_unknown(key, f"{where}.", _KEYS) for key in table if key not in _KEYS]
+    mistakes += [
+        Mistake(where, f'a name that holds a dot needs quotes: [targets."{name}.{key}"]')
+        for key, value in table.items()
+        if isinstance(value, dict)
+    ]
+    known = {key: value for key, value in table.items() if key in _KEYS}
+    target = None
+    try:
+        target = Target(name=name, **known)
+    except ValidationError as error:
+        mistakes += _single_mistakes(where, known, error)
+        mistakes += [Mistake(f"{where}.{key}", rule) for key, rule in mistakes_together(known)]
+    return (None if mistakes else target), mistakes
+
+
+def _single_mistakes(
+    where: str, table: Mapping[str, Any], error: ValidationError
+) -> Iterable[Mistake]:
+    for line in error.errors(include_url=False):
+        if not line["loc"]:
+            continue  # keys that do not go together are told by `mistakes_together`
+        key, *inner = line["loc"]
+        place = where if key == "name" else f"{where}.{key}" + "".join(f"[{i}]" for i in inner)
+        rule = _rule(line["type"], line.get("ctx", {}), line["msg"], str(key))
+        kind = line["type"]
+        if kind != "missing" and kind != "value_error" and key not in _UNQUOTED:
+            rule += f", got {shown(table.get(str(key)))}"
+            rule += _nearest(str(table.get(str(key))), _VALUES.get(str(key), ()))
+        yield Mistake(place, rule)
+
+
+def _rule(kind: str, context: Mapping[str, Any], message: str, key: str) -> str:
+    """A pydantic error in the words of targets.toml."""
+    if kind == "value_error":
+        return str(context["error"])
+    if kind == "literal_error":
+        return f"must be one of {', '.join(_VALUES[key])}"
+    if kind == "greater_than":
+        return f"must be more than {context['gt']:g}"
+    if kind == "greater_than_equal":
+        return f"must be {context['ge']:g} or more"
+    return {
+        "missing": "required, but not there",
+        "finite_number": "must be a finite number",
+        "float_type": "must be a number",
+        "int_type": "must be a whole number",
+        "string_type": "must be text in quotes",
+        "tuple_type": 'must be a list of texts, such as ["select 1"]',
+    }.get(kind, message)
+
+
+def _host_mistakes(
+    where: str, table: Mapping[str, Any], allowed: frozenset[str], needs_dsn: bool
+) -> Iterable[Mistake]:
+    """Hosts that nobody allowed, and a DSN variable that is not set or holds no DSN.
+
+    It reads the keys as written, so that hosts are told beside mistakes in other keys.
+    """
+    for key in ("url", "dsn", "dsn_env"):
+        text = table.get(key)
+        if not isinstance(text, str):
+            continue
+        content = ""
+        if key == "dsn_env":
+            if not needs_dsn or not VARIABLE.fullmatch(text):
+                continue
+            variable, text = text, os.environ.get(text, "")
+            content = f"the content of {variable} "
+            if not text:
+                rule = f"the environment variable {variable} is not set; {export_line(variable)}"
+                yield Mistake(f"{where}.{key}", rule)
+                continue
+        try:
+            found = endpoints.of_url(text) if key == "url" else endpoints.of_dsn(text, os.environ)
+        except ValueError as error:
+            if content:  # the others are told by `Target` itself
+                yield Mistake(f"{where}.{key}", f"{content}{error}")
+            continue
+        for host in dict.fromkeys(found.hosts):
+            if not endpoints.is_loopback(host) and host not in allowed:
+                yield Mistake(
+                    f"{where}.{key}",
+                    f"host {host} is not this machine; where load may be sent to it, "
+                    f'add it: allow_hosts = ["{host}"]',
+                )
+
+
+def _unknown(key: str, prefix: str, valid: Iterable[str]) -> Mistake:
+    return Mistake(f"{prefix}{key}", f"unknown key{_nearest(key, valid)}")
+
+
+def _nearest(word: str, valid: Iterable[str]) -> str:
+    folded = {candidate.lower(): candidate for candidate in valid}
+    close = difflib.get_close_matches(word.lower(), folded, n=1)
+    return f"; did you mean {folded[close[0]]}?" if close else ""
+
+
+def shown(value: object) -> str:
+    """A value as TOML writes it, short; texts that may hold a password are left out."""
+    if isinstance(value, dict):
+        return "a table"
+    if isinstance(value, list):
+        return "a list"
+    if isinstance(value, str) and any(mark in value for mark in ("://", "@", "password")):
+        return "a text that is not shown"
+    text = json.dumps(value, ensure_ascii=False) if isinstance(value, str | bool) else str(value)
+    return text if len(text) <= 60 else f"{text[:60]}..."
