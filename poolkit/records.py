@@ -186,7 +186,13 @@ class Sizing(Record):
 class Signal(Record):
     """One of the signs of a right size, looked for under load."""
 
-    name: Literal["wait_near_zero", "graceful_plateau", "no_disconnects", "reuse_above_0.9"]
+    name: Literal[
+        "wait_near_zero",
+        "graceful_plateau",
+        "no_disconnects",
+        "reuse_above_0.9",
+        "response_in_time",  # only where the target asks for a response_p99
+    ]
     passed: bool
     seen: str
 

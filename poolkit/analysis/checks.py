@@ -11,6 +11,7 @@ BUSY_CORE = 0.85
 SLOW_LOOP = 0.005  # s by which the loop wakes late, nine times in ten at most
 LATE = 0.010  # s, p99 of the generator's lag
 UNSTEADY = 0.05
+GROWING_QUEUE = 2.0  # second half over first, calls in the system
 WIDE_INTERVAL = 0.25  # half width over mean
 
 
@@ -24,6 +25,7 @@ class Evidence:
         halves: throughput of the first and the second half of the window.
         half_error: standard error of the difference between them; None when unknown.
         settled: whether MSER-5 found an end of the warm-up in the first half.
+        in_system_halves: mean calls in the system in each half of an open loop; None: closed.
         mean_lag: mean of due -> started; None in a closed loop.
     """
 
@@ -35,6 +37,7 @@ class Evidence:
     halves: tuple[float, float] | None
     half_error: float | None
     settled: bool
+    in_system_halves: tuple[float, float] | None
     throughput: float
     interval: Interval | None
     mean_lag: float | None
@@ -100,6 +103,9 @@ def _steady(e: Evidence) -> Check:
         seen = f"{first:.0f} then {second:.0f} calls/s ({apart:.1%} apart)"
         if not e.settled:
             seen += ", still settling at half time (MSER-5)"
+        if _queue_grows(e):
+            passed = False
+            seen += ", the queue grows without end"
     return Check(
         name="steady",
         passed=passed,
@@ -107,6 +113,14 @@ def _steady(e: Evidence) -> Check:
         why="a mean over a changing process describes neither its start nor its end",
         next="measure longer, or when the endpoint is quiet",
     )
+
+
+def _queue_grows(e: Evidence) -> bool:
+    """An overloaded pool completes at an even rate and obeys Little's Law; its queue gives it away."""
+    if e.in_system_halves is None:
+        return False
+    first, second = e.in_system_halves
+    return second > GROWING_QUEUE * first and second > 20.0
 
 
 def _enough(e: Evidence) -> Check:

@@ -31,9 +31,16 @@ class _Window(NamedTuple):
 
 
 def summarise(
-    measurement: Measurement, *, target: str, driver: str, fingerprint: str, purpose: Purpose
+    measurement: Measurement,
+    *,
+    target: str,
+    driver: str,
+    fingerprint: str,
+    purpose: Purpose,
+    pools: int = 1,
+    gate: int | None = None,
 ) -> Trial:
-    """The record of one measured trial, checks included."""
+    """The record of one measured trial, checks included; `pools` and `gate` say how it was set up."""
     window = _window(measurement)
     seconds = window.end - window.start
     outcomes: Counter[Outcome] = Counter()
@@ -67,6 +74,7 @@ def summarise(
         halves=_halves(completions, measurement.bin_seconds),
         half_error=_half_error(interval),
         settled=window.settled,
+        in_system_halves=None if closed else change.halves,
         throughput=throughput,
         interval=interval,
         mean_lag=None if closed or lag.count == 0 else lag.total / lag.count,
@@ -79,8 +87,8 @@ def summarise(
         purpose=purpose,
         loop=measurement.loop,
         pool_size=measurement.pool_size,
-        pools=measurement.pools,
-        gate=measurement.gate,
+        pools=pools,
+        gate=gate,
         callers=measurement.callers,
         arrival_rate=measurement.arrival_rate,
         seed=measurement.seed,
@@ -96,7 +104,7 @@ def summarise(
         hold_time=hold.distribution(),
         lag=lag.distribution(),
         concurrency=change.concurrency,
-        utilisation=held_seconds / (measurement.pool_size * measurement.pools * seconds),
+        utilisation=held_seconds / (measurement.pool_size * pools * seconds),
         connections_opened=change.opened,
         disconnects=change.disconnects,
         reuse_ratio=max(0.0, 1.0 - change.opened / calls) if calls else None,
@@ -135,6 +143,7 @@ class _Changes(NamedTuple):
     """What the samples say of the window."""
 
     concurrency: float | None
+    halves: tuple[float, float] | None  # mean calls in the system, first and second half
     cpu_share: float
     opened: int
     disconnects: int
@@ -143,18 +152,24 @@ class _Changes(NamedTuple):
 def _changes(measurement: Measurement, window: _Window) -> _Changes:
     samples = measurement.samples
     if samples.at.size < 2:
-        return _Changes(None, 0.0, 0, 0)
+        return _Changes(None, None, 0.0, 0, 0)
     first = min(int(np.searchsorted(samples.at, window.start)), samples.at.size - 2)
     last = max(first + 1, min(int(np.searchsorted(samples.at, window.end)), samples.at.size - 1))
     seconds = float(samples.at[last] - samples.at[first])
     if seconds <= 0:
-        return _Changes(None, 0.0, 0, 0)
+        return _Changes(None, None, 0.0, 0, 0)
 
     def change(column: Floats) -> float:
         return float(column[last] - column[first])
 
+    def mean_in_system(begin: int, end: int) -> float:
+        passed = float(samples.at[end] - samples.at[begin])
+        return float(samples.area[end] - samples.area[begin]) / passed if passed > 0 else 0.0
+
+    middle = (first + last) // 2
     return _Changes(
-        concurrency=max(0.0, change(samples.area)) / seconds,
+        concurrency=max(0.0, mean_in_system(first, last)),
+        halves=(mean_in_system(first, middle), mean_in_system(middle, last)),
         cpu_share=change(samples.cpu) / seconds,
         opened=round(change(samples.opened)),
         disconnects=round(change(samples.disconnects)),

@@ -1,8 +1,8 @@
 """Drawing records: a chart takes and returns axes, computes nothing and never touches pyplot.
 
-    from poolkit import charts
-    axes = charts.throughput_curve(sizing, trials, recommendation)
-    charts.svg(axes.figure)      # or charts.png(...), charts.inline_svg(..., alt=charts.alt_text(...))
+from poolkit import charts
+axes = charts.throughput_curve(sizing, trials, recommendation)
+charts.svg(axes.figure)      # or charts.png(...), charts.inline_svg(..., alt=charts.alt_text(...))
 """
 
 from poolkit.charts.figures import inline_svg, new_figure, png, svg

@@ -36,10 +36,10 @@ def svg(figure: Figure) -> str:
 
 
 def inline_svg(figure: Figure, *, alt: str, label: str = "chart") -> str:
-    """The figure as an <svg> element for a page: it scales, says `alt` and follows the page's theme.
+    """The figure as an <svg> element that scales, says `alt` and follows its page's theme.
 
-    The page may set the custom properties `--pk-ink`, `--pk-blue` ... of `poolkit.charts.style.THEME`;
-    where it does not, the light colours stand. `label` keeps ids apart where a page holds several.
+    The page may set the custom properties of `poolkit.charts.style.THEME` (`--pk-ink` ...); where
+    it does not, the light colours stand. `label` keeps ids apart where a page holds several.
     """
     text = _svg(figure, "none")
     body = text[text.index("<svg") :]

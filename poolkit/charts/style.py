@@ -1,12 +1,12 @@
 """The house style: colours, weights and text sizes, all in one place.
 
-Colours are of the Okabe-Ito palette, which people with any kind of colour vision can tell apart; every
-series also differs by marker, dash or a label of its own.
+Colours are of the Okabe-Ito palette, which people with any kind of colour vision can tell apart;
+every series also differs by marker, dash or a label of its own.
 """
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 BLUE: Final = "#0072b2"  # what was measured: throughput, hold time
 VERMILION: Final = "#c95300"  # what is asked for, and waiting (a shade darker, to be read as text)
@@ -21,7 +21,7 @@ RIGHT_SIZE: Final = "#009e73"
 OVERSIZED: Final = "#7570b3"
 REGION_ALPHA: Final = 0.13
 
-# Where a page defines these, an inline chart follows its light or dark theme; `svg` keeps plain colours.
+# Where a page defines these, an inline chart follows its light or dark theme.
 THEME: Final = {
     BLUE: "--pk-blue",
     VERMILION: "--pk-vermilion",
@@ -38,7 +38,7 @@ NOTE_SIZE: Final = 8.0
 FIGURE_SIZE: Final = (9.0, 7.0)  # inches
 DPI: Final = 100
 
-RC: Final = {
+RC: Final[Any] = {
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],  # ships with matplotlib: the same chart on every machine
     "font.size": LABEL_SIZE,

@@ -1,12 +1,13 @@
-"""The throughput curve: throughput over pool size above, wait and hold time on the same axis below."""
+"""The throughput curve: throughput over pool size above, wait and hold time below."""
 
 from __future__ import annotations
 
+import itertools
 import math
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
@@ -41,7 +42,9 @@ class CurveAxes(NamedTuple):
     @property
     def figure(self) -> Figure:
         """The figure that both are in."""
-        return self.throughput.get_figure(root=True)
+        figure = self.throughput.get_figure(root=True)
+        assert figure is not None
+        return figure
 
 
 @dataclass(frozen=True)
@@ -96,7 +99,7 @@ def throughput_curve(
 ) -> CurveAxes:
     """Draw the curve with what it means; without `axes` (two, sharing x) a figure is made.
 
-    Whatever is not known yet (`sizing`, `recommendation`) is left out, so a sweep can be drawn while it runs.
+    What is not known yet (`sizing`, `recommendation`) is left out, so a running sweep can be drawn.
     """
     scene = Scene(sizing, tuple(trials), recommendation)
     with mpl.rc_context(style.RC):
@@ -284,7 +287,7 @@ def _bend(axes: CurveAxes, scene: Scene, placer: Placer) -> None:
 def _asymptotes(axes: Axes, scene: Scene, placer: Placer) -> None:
     low, high = axes.get_xlim()
     top = axes.get_ylim()[1] / _ROOM * 1.06  # below the names of the regions
-    dashed = {"color": style.MUTED, "linewidth": 1.1, "dashes": (5, 3), "zorder": 2}
+    dashed: Any = {"color": style.MUTED, "linewidth": 1.1, "dashes": (5, 3), "zorder": 2}
     hold = scene.sizing.hold_at_one if scene.sizing else None
     if hold:
         xs = [low * (high / low) ** (i / 200) for i in range(201)]
@@ -304,8 +307,8 @@ def _measured(axes: Axes, scene: Scene, placer: Placer) -> None:
     line = [(p.pool_size, p.throughput) for p in points] or _means(good)
     band = [(p.pool_size, *p.interval95) for p in points if p.interval95]
     if len(band) > 1:
-        spread = [[row[i] for row in band] for i in range(3)]
-        axes.fill_between(*spread, color=style.BLUE, alpha=0.2, lw=0, zorder=3)
+        xs, lows, highs = ([row[i] for row in band] for i in range(3))
+        axes.fill_between(xs, lows, highs, color=style.BLUE, alpha=0.2, lw=0, zorder=3)
     if line:
         xs, ys = [x for x, _ in line], [y for _, y in line]
         axes.plot(xs, ys, color=style.BLUE, linewidth=1.8, zorder=5)
@@ -355,7 +358,7 @@ def _height_at(scene: Scene, size: int) -> float:
     """The curve at `size`, read between the points for the eye only."""
     line = [(p.pool_size, p.throughput) for p in scene.sizing.points] if scene.sizing else []
     line = sorted(line) or _means([t for t in scene.curve if t.is_usable])
-    for (x0, y0), (x1, y1) in zip(line, line[1:], strict=False):
+    for (x0, y0), (x1, y1) in itertools.pairwise(line):
         if x0 <= size <= x1:
             return y0 + (y1 - y0) * math.log(size / x0) / math.log(x1 / x0)
     return line[-1][1] if line else (scene.target or 0.0)
@@ -369,29 +372,28 @@ def _names(scene: Scene, placer: Placer) -> None:
     at_left = low * (high / low) ** 0.1
     if scene.recommendation is not None and scene.recommended is not None:
         _name_recommendation(scene, scene.recommendation, placer)
-    # The upper of the two lines is named above it, the lower below, so that neither name is between.
-    above = 11 if scene.plateau is None or scene.plateau.throughput < (scene.target or 0) else -11
+    # The upper of the two lines is named above it, the lower below: no name between them.
+    above = 1 if scene.plateau is None or scene.plateau.throughput < (scene.target or 0) else -1
     if scene.target is not None:
-        name = f"target {short_rate(scene.target)}"
-        if scene.target <= top:
-            placer.put(name, (at_left, scene.target), colour=style.VERMILION, prefer=(0, above))
-        else:
-            placer.put(f"{name}\nabove this chart ↑", (at_left, top), colour=style.VERMILION)
+        words, at = f"target {short_rate(scene.target)}", (at_left, min(scene.target, top))
+        if scene.target > top:
+            words += "\nabove this chart ↑"
+        placer.put(words, at, colour=style.VERMILION, side=(0, above), along="x")
     if scene.plateau is not None:
         words = f"plateau {short_rate(scene.plateau.throughput)}"
-        placer.put(
-            words, (at_left, scene.plateau.throughput), colour=style.MUTED, prefer=(0, -above)
-        )
+        at = (at_left, scene.plateau.throughput)
+        placer.put(words, at, colour=style.MUTED, side=(0, -above), along="x")
     bend = scene.knee
     if bend is not None and bend.size is not None and low < bend.size < high:
         words = f"Little's Law knee\n{number(bend.size)} ({interval(bend.interval95)})"
-        side = 80 if scene.recommended is not None and bend.size > scene.recommended else -80
-        placer.put(words, (bend.size, top * 0.12), colour=style.INK, prefer=(side, 0))
+        side = 1 if scene.recommended is not None and bend.size > scene.recommended else -1
+        at = ((bend.interval95 or (bend.size, bend.size))[side > 0], top * 0.12)
+        placer.put(words, at, colour=style.INK, side=(side, 0), along="y")
     hold = scene.sizing.hold_at_one if scene.sizing else None
     if hold:
         y = min(top * 0.6, high / hold * 0.6)
         if low < y * hold < high:
-            placer.put("n / S(1)", (y * hold, y), colour=style.MUTED, prefer=(-32, 8))
+            placer.put("n / S(1)", (y * hold, y), colour=style.MUTED, side=(-1, 0.4))
     _name_points(scene, placer)
 
 
@@ -403,7 +405,8 @@ def _name_recommendation(scene: Scene, chosen: Recommendation, placer: Placer) -
         f"{words}\n{verified_phrase(chosen)}",
         (size, placer.axes.get_ylim()[1] * 0.3),
         colour=style.GREEN,
-        prefer=(100, 0),
+        side=(1, 0),
+        along="y",
         fontweight="bold",
     )
 
@@ -411,9 +414,9 @@ def _name_recommendation(scene: Scene, chosen: Recommendation, placer: Placer) -
 def _name_points(scene: Scene, placer: Placer) -> None:
     good = _means([t for t in scene.curve if t.is_usable])
     if good:
-        placer.put("measured", good[-1], colour=style.BLUE, prefer=(-20, -18))
+        placer.put("measured", good[-1], colour=style.BLUE, side=(-0.4, -1))
     bad = [t for t in scene.curve if not t.is_usable]
     if bad:
         worst = max(bad, key=lambda t: t.pool_size)
         at = (worst.pool_size * worst.pools, worst.throughput)
-        placer.put("failed a check:\nnot fitted", at, colour=style.MUTED, prefer=(0, -26))
+        placer.put("failed a check:\nnot fitted", at, colour=style.MUTED, side=(0, -1))

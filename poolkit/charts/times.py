@@ -10,7 +10,7 @@ from poolkit.charts import style
 from poolkit.charts.labels import Placer
 from poolkit.charts.words import pools_of
 from poolkit.records import Recommendation, Sizing, Trial
-from poolkit.units import milliseconds
+from poolkit.units import milliseconds, number
 
 Series = list[tuple[float, float]]  # (connections, ms)
 
@@ -21,9 +21,9 @@ def draw_times(
     trials: Sequence[Trial],
     recommendation: Recommendation | None,
 ) -> None:
-    """Draw hold time (squares) as the sweep saw it, and wait (triangles) predicted and measured at the target rate.
+    """Draw hold time (squares) as the sweep saw it, and wait (triangles) at the target rate.
 
-    A closed loop's waits say nothing about the target rate, so waits are drawn from open-loop trials.
+    A closed loop's waits say nothing of the target rate: waits are those of open-loop trials.
     """
     limit = recommendation.wait_p99 if recommendation else None
     hold_p50, hold_p99 = _hold(trials, "p50"), _hold(trials, "p99")
@@ -43,17 +43,20 @@ def draw_times(
     _line(axes, placer, predicted, style.VERMILION, "", dashed=True)
     _marks(axes, placer, wait_p99, "^", filled=True)
     _marks(axes, placer, wait_p50, "v", filled=False)
-    _name(placer, "hold p99", _in_sight(hold_p99, top)[-1:], style.BLUE, (-14, 14))
-    _name(placer, "hold p50", _in_sight(hold_p50, top)[-1:], style.BLUE, (-14, -14))
-    _name(placer, "wait p99 at target", wait_p99[-1:], style.VERMILION, (62, 12))
-    _name(placer, "wait p50", wait_p50[-1:], style.VERMILION, (40, -4))
-    _name(placer, "wait p99, predicted", _in_sight(predicted, top)[:1], style.VERMILION, (-70, 0))
+    _name(placer, "hold p99", _in_sight(hold_p99, top)[-1:], style.BLUE, (-0.4, 1))
+    _name(placer, "hold p50", _in_sight(hold_p50, top)[-1:], style.BLUE, (-0.4, -1))
     if limit is not None:
         low, high = axes.get_xlim()
         at = (low * (high / low) ** 0.13, limit * 1000)
-        placer.put(
-            f"wait target {milliseconds(limit)}", at, colour=style.VERMILION, prefer=(0, 9)
-        )
+        words = f"wait target {milliseconds(limit)}"
+        placer.put(words, at, colour=style.VERMILION, side=(0, 1), along="x")
+    if wait_p99:
+        words = f"wait at target: p99 ▲ {number(wait_p99[-1][1], 2)} ms"
+        if wait_p50:
+            words += f", p50 ▽ {number(wait_p50[-1][1], 2)} ms"
+        at = (wait_p99[-1][0], min(wait_p99[-1][1], top))
+        _name(placer, words, [at], style.VERMILION, (1, 0.4))
+    _name(placer, "wait p99, predicted", _in_sight(predicted, top)[:1], style.VERMILION, (-1, 0))
 
 
 def _hold(trials: Sequence[Trial], quantile: str) -> Series:
@@ -65,9 +68,7 @@ def _hold(trials: Sequence[Trial], quantile: str) -> Series:
     return [(size, sum(by_size[size]) / len(by_size[size])) for size in sorted(by_size)]
 
 
-def _wait(
-    trials: Sequence[Trial], recommendation: Recommendation | None, quantile: str
-) -> Series:
+def _wait(trials: Sequence[Trial], recommendation: Recommendation | None, quantile: str) -> Series:
     """Waits measured in open loop at the target rate (not in the trial above it)."""
     if recommendation is None:
         return []
@@ -93,7 +94,7 @@ def _predicted(sizing: Sizing | None, pools: int, limits: tuple[float, float]) -
 
 
 def _top(hold_p50: Series, hold_p99: Series, wait: Series, limit: float | None) -> float:
-    """The height (ms): set by hold times and the wait target; waits of a saturated pool leave the top."""
+    """The height (ms): that of hold times and wait target; a saturated pool's waits leave it."""
     nothing = limit * 1000 if limit is not None else 1.0
     median = max((y for _, y in hold_p50), default=nothing)
     high = [median, *(y for _, y in hold_p99 if y <= 6 * median)]
@@ -132,9 +133,9 @@ def _line(
 def _marks(axes: Axes, placer: Placer, series: Series, marker: str, *, filled: bool) -> None:
     if not series:
         return
-    xs, ys = zip(*series, strict=True)
     low, high = axes.get_ylim()
-    ys = [min(y, high - 0.03 * (high - low)) for y in ys]
+    xs = [x for x, _ in series]
+    ys = [min(y, high - 0.03 * (high - low)) for _, y in series]
     axes.plot(
         xs,
         ys,
@@ -150,6 +151,6 @@ def _marks(axes: Axes, placer: Placer, series: Series, marker: str, *, filled: b
     placer.take_points(xs, ys, size=7)
 
 
-def _name(placer: Placer, words: str, at: Series, colour: str, prefer: tuple[int, int]) -> None:
+def _name(placer: Placer, words: str, at: Series, colour: str, side: tuple[float, float]) -> None:
     for point in at:
-        placer.put(words, point, colour=colour, prefer=prefer, fontsize=style.LABEL_SIZE - 0.5)
+        placer.put(words, point, colour=colour, side=side, fontsize=style.LABEL_SIZE - 0.5)

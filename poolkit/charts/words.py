@@ -131,7 +131,7 @@ def alt_text(
                 f"{verified_phrase(recommendation)}."
             )
     held = sorted(
-        ((t.pool_size * t.pools, t.hold_time.p50) for t in curve if t.hold_time.p50 is not None)
+        (t.pool_size * t.pools, t.hold_time.p50) for t in curve if t.hold_time.p50 is not None
     )
     if held:
         parts.append(

@@ -370,8 +370,6 @@ class Generator:
         return Measurement(
             loop=plan.loop,
             pool_size=self._pool.pool_size,
-            pools=1,
-            gate=None,
             callers=plan.callers,
             arrival_rate=plan.arrival_rate,
             seed=plan.seed,

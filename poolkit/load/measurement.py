@@ -56,8 +56,6 @@ class Measurement:
 
     loop: Literal["closed", "open"]
     pool_size: int
-    pools: int
-    gate: int | None
     callers: int | None
     arrival_rate: float | None
     seed: int

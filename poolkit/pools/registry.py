@@ -40,7 +40,7 @@ def make_pool(target: Target, pool_size: int, *, call_timeout: float = CALL_TIME
         from poolkit.pools.aiohttp import AiohttpPool
 
         return AiohttpPool(
-            target.resolved_url(), pool_size, method=target.method, call_timeout=call_timeout
+            target.url or "", pool_size, method=target.method, call_timeout=call_timeout
         )
     from poolkit.pools.asyncpg import AsyncpgPool
 

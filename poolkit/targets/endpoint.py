@@ -111,7 +111,8 @@ def of_dsn(dsn: str, environ: Mapping[str, str]) -> Endpoint:
     for name in ("host", "hostaddr"):
         places += _places(options.get(name, ""))
     places = places or _places(environ.get("PGHOST", ""))
-    port = options.get("port") or environ.get("PGPORT") or str(_DEFAULT_POSTGRES_PORT)
+    ports = options.get("port") or environ.get("PGPORT") or str(_DEFAULT_POSTGRES_PORT)
+    port = ",".join(_port(entry) for entry in ports.split(","))
     written = [_authority(host, own or port) for host, own in places if not host.startswith("/")]
     sockets = [host for host, _ in places if host.startswith("/")]
     database = (
@@ -139,11 +140,11 @@ _DSN_FORM = "must have the form postgresql://USER:PASSWORD@HOST:PORT/DATABASE"
 
 def _places(authority: str) -> list[tuple[str, str]]:
     """(host, port or "") of each entry of a comma-separated list."""
+    if not authority:
+        return []
     places = []
     for entry in authority.split(","):
         text = unquote(entry)
-        if not text:
-            continue
         if text.startswith("/"):  # a socket folder, with a colon and port at most
             path, _, port = text.partition(":")
             places.append((path, port))
@@ -155,11 +156,16 @@ def _places(authority: str) -> list[tuple[str, str]]:
             host, port = text, ""
         else:
             host, _, port = text.partition(":")
-        if port and not (port.isascii() and port.isdigit() and 1 <= int(port) <= 65535):
-            raise ValueError("must have a port from 1 to 65535")
-        if host:
-            places.append((normal_host(host), port))
+        if not normal_host(host):
+            raise ValueError("must name a host in each entry, before its port")
+        places.append((normal_host(host), _port(port)))
     return places
+
+
+def _port(text: str) -> str:
+    if text and not (re.fullmatch(r"[0-9]{1,5}", text) and 1 <= int(text) <= 65535):
+        raise ValueError("must have a port from 1 to 65535")
+    return text
 
 
 def _authority(host: str, port: int | str | None) -> str:

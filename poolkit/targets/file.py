@@ -204,6 +204,8 @@ def _host_mistakes(
         try:
             found = endpoints.of_url(text) if key == "url" else endpoints.of_dsn(text, os.environ)
         except ValueError as error:
+            if key == "dsn" and _is_dsn(text):
+                content = "with PGHOST and PGPORT as set here, it "
             if content:  # the others are told by `Target` itself
                 yield Mistake(f"{where}.{key}", f"{content}{error}")
             continue
@@ -214,6 +216,15 @@ def _host_mistakes(
                     f"host {host} is not this machine; where load may be sent to it, "
                     f'add it: allow_hosts = ["{host}"]',
                 )
+
+
+def _is_dsn(text: str) -> bool:
+    """Whether a DSN is right by itself, whatever the environment adds."""
+    try:
+        endpoints.of_dsn(text, {})
+    except ValueError:
+        return False
+    return True
 
 
 def _unknown(key: str, prefix: str, valid: Iterable[str]) -> Mistake:

@@ -8,7 +8,6 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from tests.virtual_clock import run_virtual
 
 from poolkit.errors import CallFailed, Cancelled
 from poolkit.load.arrivals import constant, poisson
@@ -19,11 +18,10 @@ from poolkit.load.recorder import Columns, Recorder
 from poolkit.load.timer import LoopTimer
 from poolkit.pools.base import Acquired, Pool
 from poolkit.pools.memory import MemoryPool
+from tests.virtual_clock import run_virtual
 
 
-def run(
-    pool: Pool, plan: Plan, **options: object
-) -> tuple[Measurement, list[Columns], float]:
+def run(pool: Pool, plan: Plan, **options: object) -> tuple[Measurement, list[Columns], float]:
     chunks: list[Columns] = []
 
     async def go() -> tuple[Measurement, float]:
@@ -100,7 +98,10 @@ def test_unfinished_calls_are_counted_not_lost() -> None:
         Plan(seconds=1.0, warm_up=0.0, seed=1, arrivals=arrivals, grace=2.0),
     )
     assert column(chunks, "due").size == 3
-    total = sum((segment.outcomes for segment in measurement.segments), start=type(measurement.segments[0].outcomes)())
+    total = sum(
+        (segment.outcomes for segment in measurement.segments),
+        start=type(measurement.segments[0].outcomes)(),
+    )
     assert total == {"ok": 1, "unfinished": 2}
     assert ended < 10.0
 

@@ -39,7 +39,7 @@ Curve = Callable[[float], float]
 
 
 def workers(count: int, hold: float) -> Curve:
-    """`count` workers in parallel, `hold` s a call, with the soft corner of random service times."""
+    """`count` workers in parallel, `hold` s a call, with the soft corner of random times."""
     return lambda n: (n / hold) / (1 + (n / count) ** 6) ** (1 / 6)
 
 
@@ -273,7 +273,7 @@ def recommendation_of(
                 name=first,
                 value=made.size,
                 unit="connections",
-                because=f"the smallest size that carried {made.rate:.0f} calls/s with the wait target",
+                because=f"the smallest that carried {made.rate:.0f} calls/s with the wait target",
                 source="measured",
             ),
             Parameter(

@@ -1,0 +1,136 @@
+"""The whole of pools.py: imports, what the drivers need, each target's pool, and the lifespan."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import ModuleType
+
+from poolkit import units
+from poolkit.codegen import aiohttp, asyncpg
+from poolkit.codegen.names import identifiers
+from poolkit.codegen.source import comment
+from poolkit.records import Recommendation
+from poolkit.targets import Target
+
+# A new driver is one file beside this one and a row here.
+_DRIVERS: Mapping[str, ModuleType] = {"aiohttp": aiohttp, "asyncpg": asyncpg}
+
+
+def render(
+    recommendations: Sequence[Recommendation], targets: Sequence[Target] = (), created: str = ""
+) -> str:
+    """The source text of pools.py; it holds no password, user name or query string.
+
+    Args:
+        targets: tell the URL and the name of the DSN's variable; without one, no URL is named
+            and the variable is named after the target.
+        created: ISO 8601, for the first line.
+    """
+    known = {target.name: target for target in targets}
+    sized = [r for r in recommendations if r.recommended_size is not None and r.parameters]
+    names = identifiers(recommendation.target for recommendation in sized)
+    drivers = [_DRIVERS[name] for name in sorted({r.driver for r in sized})]
+    blocks = [_head(recommendations, created, drivers)]
+    blocks += [driver.SUPPORT.splitlines() for driver in drivers]
+    for recommendation in sized:
+        name = names[recommendation.target]
+        code = _DRIVERS[recommendation.driver].render(
+            name, recommendation, known.get(recommendation.target)
+        )
+        blocks.append([*comment(_heading(recommendation)), *code])
+    blocks += [
+        _pools_class(sized, names),
+        _open_pools(sized, names),
+        _LIFESPAN.splitlines(),
+    ]
+    return "\n\n\n".join("\n".join(block) for block in blocks) + "\n"
+
+
+def _head(
+    recommendations: Sequence[Recommendation], created: str, drivers: Sequence[ModuleType]
+) -> list[str]:
+    when = f" on {created[:10]}" if created else ""
+    lines = [
+        f'"""Connection pools, sized by measurement with poolkit{when}.',
+        "",
+        "In FastAPI:  app = FastAPI(lifespan=lifespan), then request.state.pools.NAME",
+        "Elsewhere:   async with open_pools() as pools: ...",
+        "",
+        "Copy it into the service: poolkit writes this file anew with every review.",
+        '"""',
+        "",
+        "from __future__ import annotations",
+        "",
+    ]
+    modules = {driver.__name__ for driver in drivers}
+    if drivers:
+        lines.append("import asyncio")
+    if asyncpg.__name__ in modules:
+        lines.append("import os")
+    lines += [
+        "from collections.abc import AsyncIterator",
+        "from contextlib import AsyncExitStack, asynccontextmanager",
+        "from dataclasses import dataclass",
+        "from typing import Any",
+    ]
+    if drivers:
+        lines += ["", *(line for driver in drivers for line in driver.IMPORTS)]
+    left_out = [r for r in recommendations if r.recommended_size is None or not r.parameters]
+    if left_out:
+        lines.append("")
+    for recommendation in left_out:
+        lines += comment(f"No pool for {recommendation.target}: {_why_not(recommendation)}")
+    return lines
+
+
+def _heading(recommendation: Recommendation) -> str:
+    size = units.plural(recommendation.recommended_size or 0, "connection")
+    text = f"{recommendation.target}: {size} for {units.rate(recommendation.target_rate)}"
+    seen = recommendation.verification
+    if seen is None:
+        return f"{text}, not verified under load."
+    wait = units.milliseconds(seen.wait_p99)
+    return f"{text}; under load it carried {units.rate(seen.achieved_rate)}, p99 wait {wait}."
+
+
+def _why_not(recommendation: Recommendation) -> str:
+    failing = [check for check in recommendation.checks if not check.passed]
+    return failing[0].seen if failing else f"the measurement is {recommendation.status}"
+
+
+def _pools_class(sized: Sequence[Recommendation], names: Mapping[str, str]) -> list[str]:
+    lines = ["@dataclass(frozen=True)", "class Pools:", '    """Every pool of this file."""']
+    if sized:
+        lines.append("")
+    return lines + [f"    {names[r.target]}: {_DRIVERS[r.driver].TYPE}" for r in sized]
+
+
+def _open_pools(sized: Sequence[Recommendation], names: Mapping[str, str]) -> list[str]:
+    lines = [
+        "@asynccontextmanager",
+        "async def open_pools() -> AsyncIterator[Pools]:",
+        '    """Makes every pool, and closes what was made when the block ends or a pool fails."""',
+    ]
+    if not sized:
+        return [*lines, "    async with AsyncExitStack():", "        yield Pools()"]
+    lines += ["    async with AsyncExitStack() as stack:", "        yield Pools("]
+    for r in sized:
+        name = names[r.target]
+        line = f"            {name}=await stack.enter_async_context({name}_pool()),"
+        if len(line) > 100:
+            lines += [
+                f"            {name}=await stack.enter_async_context(",
+                f"                {name}_pool()",
+                "            ),",
+            ]
+        else:
+            lines.append(line)
+    return [*lines, "        )"]
+
+
+_LIFESPAN = '''\
+@asynccontextmanager
+async def lifespan(app: object) -> AsyncIterator[dict[str, Any]]:
+    """For FastAPI and Starlette: made at start-up, closed at shutdown, found in request.state."""
+    async with open_pools() as pools:
+        yield {"pools": pools}'''

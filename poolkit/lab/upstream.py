@@ -1,0 +1,122 @@
+"""An HTTP upstream of known capacity, as a context manager."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from http.client import HTTPConnection
+from types import TracebackType
+from typing import Any
+
+from poolkit.errors import MissingExtra
+from poolkit.lab import models
+from poolkit.lab.child import Child
+
+
+class HttpUpstream:
+    """An HTTP server in a process of its own that behaves as `model` says.
+
+    Args:
+        model: the service model; its numbers are the truth that a sweep should find.
+        keepalive: s after which the server closes an idle connection; None: never.
+        status: HTTP status of every answer.
+        port: 0 for any free one.
+
+    Use it in a `with`; a `start()` before it lets several begin side by side. Raises `MissingExtra`
+    where httptools is not installed.
+    """
+
+    def __init__(
+        self,
+        model: models.AnyModel,
+        *,
+        keepalive: float | None = None,
+        status: int = 200,
+        port: int = 0,
+    ) -> None:
+        self.truth = model
+        self.port = port
+        self._keepalive = keepalive
+        self._status = status
+        self._child: Child | None = None
+
+    def start(self) -> None:
+        """Start the process without waiting for it."""
+        if importlib.util.find_spec("httptools") is None:
+            raise MissingExtra("httptools", "lab")
+        arguments = ["--model", json.dumps(models.to_dict(self.truth))]
+        arguments += ["--port", str(self.port), "--status", str(self._status)]
+        if self._keepalive is not None:
+            arguments += ["--keepalive", str(self._keepalive)]
+        self._child = Child("poolkit.lab.serve_http", *arguments)
+
+    def wait_ready(self) -> None:
+        """Wait until the server listens; from then on `url` is known."""
+        self.port = self._running().read()["port"]
+
+    def __enter__(self) -> HttpUpstream:
+        if self._child is None:
+            self.start()
+        try:
+            self.wait_ready()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @property
+    def url(self) -> str:
+        """Where a GET is a call to the model."""
+        return f"http://127.0.0.1:{self.port}/"
+
+    @property
+    def pid(self) -> int:
+        """Process id of the server."""
+        return self._running().pid
+
+    def stats(self) -> dict[str, Any]:
+        """What the server has done so far (`served`, `max_in_service`, `connections_opened` ...)."""
+        # Not urllib: it would ask the proxy that the environment may name.
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=5)
+        try:
+            connection.request("GET", "/-/stats")
+            answer: dict[str, Any] = json.load(connection.getresponse())
+        finally:
+            connection.close()
+        return answer
+
+    def kill(self) -> None:
+        """End the server at once, as a crash would; `restart` brings it back on the same port."""
+        self._running().kill()
+
+    def restart(self) -> None:
+        """Start the server anew on the same port, its model back at the beginning."""
+        self.close()
+        self.start()
+        self.wait_ready()
+
+    def close(self) -> None:
+        """Stop the server."""
+        if self._child is not None:
+            self._child.close()
+            self._child = None
+
+    def _running(self) -> Child:
+        if self._child is None:
+            raise RuntimeError("the upstream is not running: use it in a `with`")
+        return self._child
+
+
+def http_upstream(
+    model: models.AnyModel, *, keepalive: float | None = None, status: int = 200
+) -> HttpUpstream:
+    """An HTTP upstream for a `with` statement."""
+    return HttpUpstream(model, keepalive=keepalive, status=status)

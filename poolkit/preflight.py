@@ -1,0 +1,79 @@
+"""What is looked at before any load is sent: does the first call work, is there room for the pool."""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+
+from poolkit.errors import BadInput, CallFailed, Unreachable
+from poolkit.pools.registry import make_pool
+from poolkit.targets import Target
+
+FIRST_CALL_TIMEOUT = 10.0  # s
+SPARE_DESCRIPTORS = 64
+
+_REMEDIES = {
+    "connection_refused": "check host and port, and that the server runs",
+    "host_not_found": "check the host name for typing errors, and that this machine resolves it",
+    "dial_timeout": "check host and port, and that a firewall lets this machine through",
+    "call_timeout": "the endpoint took longer than 10 s; try a lighter one",
+    "tls_certificate": "the certificate is not valid for this host name or not trusted here",
+    "tls": "check that the port speaks TLS, or write http:// instead of https://",
+    "disconnected": "the server closed the connection: check that the port speaks HTTP",
+    "too_many_open_files": "raise the limit with: ulimit -n 4096",
+    "too_many_connections": "lower max_size, or free connections on the server",
+    "ReadOnlySQLTransactionError": "poolkit runs statements in read-only transactions only",
+}
+
+
+def check_descriptors(target: Target) -> None:
+    """Refuse a pool that this process has no file descriptors for."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and target.max_size + SPARE_DESCRIPTORS > soft:
+        raise BadInput(
+            f"max_size = {target.max_size} needs about {target.max_size + SPARE_DESCRIPTORS} open "
+            f"files, and this process may open {soft}",
+            f"run: ulimit -n {max(4096, 2 * target.max_size)}, or lower max_size",
+        )
+
+
+async def check_first_call(target: Target) -> None:
+    """Send one call and raise `Unreachable` with the remedy when it fails.
+
+    A server that does not answer the first call properly gets no load at all.
+    """
+    pool = make_pool(target, 1, call_timeout=FIRST_CALL_TIMEOUT)
+    await pool.open()
+    try:
+        async with asyncio.timeout(FIRST_CALL_TIMEOUT + 1.0):
+            await pool.call(lambda: None)
+    except CallFailed as failure:
+        raise Unreachable(*_explained(target, failure)) from failure
+    except TimeoutError as error:
+        raise Unreachable(
+            f"{target.endpoint} did not answer within {FIRST_CALL_TIMEOUT:g} s",
+            _REMEDIES["dial_timeout"],
+        ) from error
+    finally:
+        await pool.close()
+
+
+def _explained(target: Target, failure: CallFailed) -> tuple[str, str]:
+    kind = failure.kind
+    if kind.startswith("http_"):
+        status = kind.removeprefix("http_")
+        if status.startswith("3"):
+            remedy = "redirects are not followed: point url at the address that answers 200"
+        elif status in ("401", "403"):
+            remedy = "the endpoint wants a login; choose one that answers this machine"
+        elif status in ("429", "503"):
+            remedy = "the server sheds load before any was sent; try when it is quiet"
+        else:
+            remedy = "open the address in a browser or with curl; load needs an endpoint that works"
+        return f"the first call to {target.endpoint} answered HTTP {status}", remedy
+    detail = f" ({failure.detail})" if failure.detail else ""
+    cause = f"the first call to {target.endpoint} failed: {kind.replace('_', ' ')}{detail}"
+    fallback = (
+        "check the target's url" if target.is_http else "try the statement in psql with this DSN"
+    )
+    return cause, _REMEDIES.get(kind, fallback)

@@ -1,0 +1,5 @@
+"""From a sizing to the parameters of the client library, each with its reason."""
+
+from poolkit.recommend.assemble import failed, parameters, recommend, unreachable
+
+__all__ = ["failed", "parameters", "recommend", "unreachable"]

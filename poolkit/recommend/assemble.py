@@ -1,0 +1,166 @@
+"""Puts together what poolkit says of one target, whatever became of its measurement."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from poolkit.recommend import aiohttp, asyncpg
+from poolkit.recommend.checks import finished, of_result, over_trials
+from poolkit.recommend.rules import Basis
+from poolkit.records import (
+    HoldTimes,
+    Parameter,
+    Recommendation,
+    Sizing,
+    Status,
+    Trial,
+    Verification,
+)
+from poolkit.targets import Target
+
+# A new driver is one file beside this one and a row here.
+_PARAMETERS: Mapping[str, Callable[[Basis], tuple[Parameter, ...]]] = {
+    "aiohttp": aiohttp.parameters,
+    "asyncpg": asyncpg.parameters,
+}
+
+
+def parameters(
+    target: Target, sizing: Sizing, trial: Trial | None, *, size: int | None = None
+) -> tuple[Parameter, ...]:
+    """The parameters of the target's library, each with its reason; none where there is no size.
+
+    Args:
+        trial: the verification trial at the target rate, or the nearest there is to it.
+        size: connections of one pool, where verification moved it away from `sizing.size`.
+    """
+    size = sizing.size if size is None else size
+    if size is None:
+        return ()
+    return _PARAMETERS[target.driver](Basis(target, sizing, size, trial))
+
+
+def recommend(
+    target: Target,
+    sizing: Sizing | None,
+    verification: Verification | None,
+    trials: Sequence[Trial],
+    status: Status,
+    seconds: float,
+    *,
+    size: int | None = None,
+    because: str = "",
+    remedy: str = "",
+) -> Recommendation:
+    """What poolkit says of a target that was measured.
+
+    Args:
+        sizing: None where the measurement ended before the curve could be read.
+        seconds: s of load that were spent.
+        size: connections of one pool, where verification moved it away from `sizing.size`.
+        because, remedy: what ended a `stopped` measurement, and what to do.
+    """
+    checks = over_trials(trials)
+    if status != "done":
+        brake = next((trial.stopped for trial in reversed(trials) if trial.stopped), None)
+        cause = because or (f"stopped by the {brake} brake" if brake else "ended early")
+        checks += (
+            finished(cause, remedy or "run the same command again: it resumes", sent=bool(trials)),
+        )
+    if sizing is None:
+        return Recommendation(
+            target=target.name,
+            driver=target.driver,
+            status=status,
+            verdict="stopped" if status == "stopped" else None,
+            target_rate=target.target_rate,
+            wait_p99=target.wait_p99,
+            checks=checks,
+            trials=len(trials),
+            seconds=seconds,
+        )
+    size = sizing.size if size is None else size
+    trial = None if size is None else nearest_trial(trials, size)
+    return Recommendation(
+        target=target.name,
+        driver=target.driver,
+        status=status,
+        verdict=sizing.verdict.name,
+        target_rate=target.target_rate,
+        wait_p99=target.wait_p99,
+        recommended_size=size,
+        knees=sizing.knees,
+        plateau=sizing.plateau,
+        hold_time=HoldTimes(
+            at_one=sizing.hold_at_one, at_recommended=_hold_at(sizing, size, trial)
+        ),
+        parameters=parameters(target, sizing, trial, size=size),
+        rules_of_thumb=sizing.rules_of_thumb,
+        verification=verification,
+        checks=of_result(target, sizing, size, verification) + checks,
+        trials=len(trials),
+        seconds=seconds,
+    )
+
+
+def unreachable(target: Target, cause: str, remedy: str) -> Recommendation:
+    """What is left to say of a target whose first call failed: why, and what to do."""
+    return _without_result(target, "unreachable", cause, remedy, sent=False)
+
+
+def failed(
+    target: Target, cause: str, remedy: str, trials: Sequence[Trial] = (), seconds: float = 0.0
+) -> Recommendation:
+    """What is left to say of a target whose measurement broke down after `seconds` of load."""
+    result = _without_result(target, "failed", cause, remedy, sent=bool(trials))
+    return result.model_copy(
+        update={
+            "checks": result.checks + over_trials(trials),
+            "trials": len(trials),
+            "seconds": seconds,
+        }
+    )
+
+
+def nearest_trial(trials: Sequence[Trial], size: int) -> Trial | None:
+    """The trial closest to the recommended operation.
+
+    The open-loop one at this size with the lowest rate (the target rate, not 1.2 times it), the
+    latest of those; else the usable closed-loop one of the nearest size, the larger of two.
+    """
+    verifying = [
+        trial
+        for trial in trials
+        if trial.loop == "open" and trial.pool_size == size and trial.arrival_rate is not None
+    ]
+    if verifying:
+        lowest = min(trial.arrival_rate or 0.0 for trial in verifying)
+        return [trial for trial in verifying if trial.arrival_rate == lowest][-1]
+    usable = [trial for trial in trials if trial.loop == "closed" and trial.is_usable]
+    if not usable:
+        return None
+    return min(usable, key=lambda trial: (abs(trial.pool_size - size), -trial.pool_size))
+
+
+def _hold_at(sizing: Sizing, size: int | None, trial: Trial | None) -> float | None:
+    if size is None:
+        return None
+    if trial is not None and trial.pool_size == size and trial.hold_time.mean is not None:
+        return trial.hold_time.mean
+    for prediction in sizing.predictions:
+        if prediction.pool_size == size:
+            return prediction.hold_time
+    return next((point.hold_time for point in sizing.points if point.pool_size == size), None)
+
+
+def _without_result(
+    target: Target, status: Status, cause: str, remedy: str, *, sent: bool
+) -> Recommendation:
+    return Recommendation(
+        target=target.name,
+        driver=target.driver,
+        status=status,
+        target_rate=target.target_rate,
+        wait_p99=target.wait_p99,
+        checks=(finished(cause, remedy, sent=sent),),
+    )

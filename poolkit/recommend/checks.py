@@ -1,0 +1,166 @@
+"""The doubts about a whole result: one row a check, over all trials and over the result itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from poolkit import units
+from poolkit.records import Check, Sizing, Trial, Verification
+from poolkit.targets import Target
+
+# A trial that fails is not fitted; when more than this share fails, too little is left to trust.
+FAILING_SHARE = 0.2
+
+# What makes one trial worse than another in a check's own terms; elsewhere a failed one is.
+_SEVERITY: Mapping[str, Callable[[Trial], float | None]] = {
+    "client_bound": lambda trial: trial.cpu_share,
+    "lag": lambda trial: trial.lag.p99,
+    "fair": lambda trial: trial.longest_wait_ratio,
+}
+
+_REMEDIES: Mapping[str, str] = {
+    "server_bound": "make the upstream faster or add to it; more connections cannot",
+    "client_bound": "spread the callers over more processes: raise workers or replicas",
+    "pool_bound": "raise max_size: throughput still rose at the largest size that it allows",
+    "rate_limited": "ask for a higher quota upstream, or lower target_rate",
+    "refused": "raise the server's own limit on connections, or lower target_rate",
+    "stopped": "see what the brake saw, then run the same command again: it resumes",
+}
+
+
+def over_trials(trials: Sequence[Trial]) -> tuple[Check, ...]:
+    """Each check of the trials in one row: how many passed it, and the worst that it saw.
+
+    It passes while at most one trial in five fails; those that do are left out of the fit anyway.
+    """
+    found: dict[str, list[tuple[Trial, Check]]] = {}
+    for trial in trials:
+        for check in trial.checks:
+            found.setdefault(check.name, []).append((trial, check))
+    return tuple(_folded(name, seen) for name, seen in found.items())
+
+
+def of_result(
+    target: Target, sizing: Sizing, size: int | None, verification: Verification | None
+) -> tuple[Check, ...]:
+    """What has to be doubted about the result itself."""
+    checks = [_sized(sizing, size)]
+    if sizing.out_of_reach or size is not None:
+        checks.append(_reachable(target, sizing))
+    if size is not None:
+        checks.append(_verified(target, verification))
+    if size is not None and sizing.only_moves_queue:
+        checks.append(
+            Check(
+                name="serves_sooner",
+                passed=False,
+                seen=sizing.only_moves_queue,
+                why="past saturation a larger pool moves the queue into the server: waits fall, "
+                "holds grow",
+                next="set response_p99, or accept the wait: a smaller pool serves callers as soon",
+            )
+        )
+    return tuple(checks)
+
+
+def finished(cause: str, remedy: str, *, sent: bool) -> Check:
+    """The row that says why there is no full result."""
+    return Check(
+        name="finished",
+        passed=False,
+        seen=cause,
+        why=(
+            "what was measured before is kept, but the curve is not whole"
+            if sent
+            else "no load was sent, so nothing is known about this target"
+        ),
+        next=remedy,
+    )
+
+
+def _folded(name: str, seen: Sequence[tuple[Trial, Check]]) -> Check:
+    passes = sum(check.passed for _, check in seen)
+    measure = _SEVERITY.get(name)
+
+    def badness(row: tuple[Trial, Check]) -> tuple[bool, float, int]:
+        trial, check = row
+        severity = 0.0 if measure is None else measure(trial) or 0.0
+        return (not check.passed, severity, trial.pool_size)
+
+    trial, worst = max(seen, key=badness)
+    where = f"{worst.seen} at {units.plural(trial.pool_size, 'connection')}"
+    word = "worst" if name in _SEVERITY or not worst.passed else "at the largest"
+    return Check(
+        name=name,
+        passed=len(seen) - passes <= FAILING_SHARE * len(seen),
+        seen=f"{passes} of {units.plural(len(seen), 'trial')}; {word}: {where}",
+        why=worst.why,
+        next=worst.next,
+    )
+
+
+def _sized(sizing: Sizing, size: int | None) -> Check:
+    if size is None:
+        seen = sizing.because if sizing.out_of_reach else f"cannot say: {sizing.because}"
+    else:
+        seen = f"{units.plural(size, 'connection')}, limited by {sizing.limited_by}"
+    return Check(
+        name="sized",
+        passed=size is not None,
+        seen=seen,
+        why="a size is only given where the measured curve supports one",
+        next="nothing" if size is not None else _REMEDIES[sizing.verdict.name],
+    )
+
+
+def _reachable(target: Target, sizing: Sizing) -> Check:
+    asked = units.rate(target.target_rate)
+    if not sizing.out_of_reach:
+        beyond = ""
+        if sizing.plateau is not None:
+            beyond = f", the plateau is at {units.rate(sizing.plateau.throughput)}"
+        return Check(
+            name="reachable",
+            passed=True,
+            seen=f"{asked} asked{beyond}",
+            why="no pool size helps beyond what the upstream can do",
+            next="nothing",
+        )
+    reach = (
+        "no rate that meets the objective was found"
+        if sizing.reachable_rate is None
+        else f"{units.rate(sizing.reachable_rate)} is the most that meets the objective"
+    )
+    remedy = _REMEDIES[sizing.verdict.name]
+    if sizing.limited_by == "cap":
+        remedy = f"raise max_size (now {target.max_size}), or lower target_rate"
+    return Check(
+        name="reachable",
+        passed=False,
+        seen=f"{asked} asked; {reach}",
+        why=sizing.verdict.evidence or "no pool size helps beyond what the upstream can do",
+        next=remedy,
+    )
+
+
+def _verified(target: Target, verification: Verification | None) -> Check:
+    if verification is None:
+        seen, passed = "the recommended size did not run at the target rate", False
+    else:
+        missing = [signal for signal in verification.signals if not signal.passed]
+        passed = not missing and bool(verification.signals)
+        seen = (
+            f"{units.rate(verification.achieved_rate)} of {units.rate(target.target_rate)}, "
+            f"p99 wait {units.milliseconds(verification.wait_p99)}"
+        )
+        if missing:
+            seen += "; " + "; ".join(f"not {s.name}: {s.seen}" for s in missing)
+    return Check(
+        name="verified",
+        passed=passed,
+        seen=seen,
+        why="the size comes from a model of the curve; only load at the target rate proves it",
+        next="nothing"
+        if passed
+        else "run again with a larger budget, or when the endpoint is quiet",
+    )

@@ -1,0 +1,133 @@
+"""recommended.json, .csv and .md as texts; writing them is the store's."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+
+from poolkit import units
+from poolkit.records import Check, Parameter, Recommendation, RecommendedFile
+
+CSV_COLUMNS = (
+    "target",
+    "driver",
+    "status",
+    "parameter",
+    "value",
+    "unit",
+    "source",
+    "because",
+)
+
+
+def to_json(recommendations: Sequence[Recommendation], created: str) -> str:
+    """The contract recommended.json, indented; `created` is ISO 8601 in UTC."""
+    document = RecommendedFile(created=created, targets=tuple(recommendations))
+    return document.model_dump_json(indent=2) + "\n"
+
+
+def to_csv(recommendations: Sequence[Recommendation]) -> str:
+    """One row a target for its size, and one for each of its parameters."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(CSV_COLUMNS)
+    for r in recommendations:
+        for row in (_size_row(r), *r.parameters):
+            value = "" if row.value is None else row.value
+            writer.writerow(
+                (r.target, r.driver, r.status, row.name, value, row.unit, row.source, row.because)
+            )
+    return buffer.getvalue()
+
+
+def to_markdown(recommendations: Sequence[Recommendation], created: str) -> str:
+    """A document to paste into a ticket: the sizes in one table, then each target's parameters."""
+    lines = [
+        "# Recommended connection pools",
+        "",
+        f"Measured {created[:10]} with poolkit. Sizes are of one pool. The time limits follow "
+        "from the calls that were measured: other, slower calls through the same pool need longer "
+        "ones.",
+        "",
+        "| target | driver | size | rate asked | rate carried | p99 wait | verified |",
+        "|---|---|---:|---:|---:|---:|---|",
+        *(_overview(r) for r in recommendations),
+    ]
+    for r in recommendations:
+        lines += ["", f"## {_cell(r.target)}", "", _summary(r)]
+        if r.parameters:
+            lines += [
+                "",
+                "| parameter | value | unit | source | because |",
+                "|---|---:|---|---|---|",
+            ]
+            lines += [_parameter(p) for p in r.parameters]
+        doubts = [check for check in r.checks if not check.passed]
+        if doubts:
+            lines += ["", "To be doubted:", "", *(_doubt(check) for check in doubts)]
+    return "\n".join(lines) + "\n"
+
+
+def _size_row(r: Recommendation) -> Parameter:
+    doubts = [check for check in r.checks if not check.passed]
+    because = "verified under load"
+    if r.recommended_size is None or r.verification is None:
+        because = doubts[0].seen if doubts else "not verified"
+    return Parameter(
+        name="recommended_size",
+        value=r.recommended_size,
+        unit="connections",
+        because=because,
+        source="measured",
+    )
+
+
+def _overview(r: Recommendation) -> str:
+    seen = r.verification
+    size = units.NONE if r.recommended_size is None else str(r.recommended_size)
+    return (
+        f"| {_cell(r.target)} | {r.driver} | {size} | {units.rate(r.target_rate)} | "
+        f"{units.rate(seen.achieved_rate) if seen else units.NONE} | "
+        f"{units.milliseconds(seen.wait_p99) if seen else units.NONE} | {_verdict(r)} |"
+    )
+
+
+def _verdict(r: Recommendation) -> str:
+    if r.verification is None:
+        return "no" if r.status == "done" else r.status
+    missing = [signal.name for signal in r.verification.signals if not signal.passed]
+    return "yes" if not missing else f"no: {', '.join(missing)}"
+
+
+def _summary(r: Recommendation) -> str:
+    if r.recommended_size is None:
+        text = f"No size can be recommended ({r.status})."
+    else:
+        text = f"**{units.plural(r.recommended_size, 'connection')}** in each pool."
+    if r.verdict is not None:
+        text += f" Verdict: `{r.verdict}`."
+    if r.plateau is not None:
+        text += f" Plateau: {units.rate(r.plateau.throughput)}"
+        if r.plateau.interval95 is not None:
+            text += f" (95 %: {units.interval(r.plateau.interval95)})"
+        text += "."
+    if r.trials:
+        text += f" {units.plural(r.trials, 'trial')}, {units.number(r.seconds)} s of load."
+    return text
+
+
+def _parameter(p: Parameter) -> str:
+    value = units.NONE if p.value is None else p.value
+    return f"| `{p.name}` | {value} | {p.unit} | {p.source} | {_cell(p.because)} |"
+
+
+def _doubt(check: Check) -> str:
+    return (
+        f"- **{check.name}**: {_cell(check.seen)}. {_cell(check.why)}. Next: {_cell(check.next)}."
+    )
+
+
+def _cell(text: str) -> str:
+    """A text that cannot break a table's row: no line end, no bare bar."""
+    return " ".join(text.split()).replace("|", "\\|")

@@ -1,0 +1,158 @@
+"""The rules that every driver's parameters share, and the measured figures that feed them.
+
+All limits follow one thought: a time limit is there to end a fault, not to shape traffic. So each
+is an order of magnitude above what was measured or asked for, and has a floor that outlasts a short
+pause.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from poolkit import units
+from poolkit.records import Parameter, Sizing, Trial
+from poolkit.targets import Target
+
+PATIENCE = 10  # times what is normal; beyond it something is broken
+FLOOR = 1.0  # s; garbage collection, a checkpoint or a fail-over pauses a server for less
+# A lost SYN is sent again after 1 s and 3 s (RFC 6298: 1 s, doubled): 5 s outlasts two losses.
+DIAL_TIMEOUT = 5.0  # s
+# p99 over mean of an exponential time, for where only a mean is known: -ln(0.01).
+EXPONENTIAL_P99 = math.log(100)
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """A time limit (s), its reason, and whether a measured figure decided it."""
+
+    seconds: float
+    because: str
+    is_measured: bool
+
+    def parameter(self, name: str) -> Parameter:
+        """The row of the recommended table that carries this limit."""
+        return Parameter(
+            name=name,
+            value=self.seconds,
+            unit="s",
+            because=self.because,
+            source="measured" if self.is_measured else "rule",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """What the parameters of one target rest on.
+
+    Attributes:
+        size: connections of one pool, 1 or more.
+        trial: the open-loop trial at that size and the target rate; None: not verified.
+    """
+
+    target: Target
+    sizing: Sizing
+    size: int
+    trial: Trial | None
+
+    @property
+    def is_verified(self) -> bool:
+        """Whether the size ran at the target rate."""
+        return self.trial is not None and self.trial.loop == "open"
+
+
+def round_up(seconds: float) -> float:
+    """Two significant figures, upwards: a limit never ends below what it was computed from."""
+    if seconds <= 0:
+        return 0.0
+    exponent = math.floor(math.log10(seconds)) - 1
+    # The slack keeps 1.2 at 1.2 although 1.2 / 0.1 is 11.999... or 12.000...1.
+    steps = math.ceil(round(seconds / 10**exponent, 9))
+    return float(round(steps * 10**exponent, 12))
+
+
+def limited_wait(basis: Basis) -> Limit:
+    """How long a caller may wait for a connection before it is told no.
+
+    10 times the wait target, at least 1 s; no longer than 10 times the response target, where one
+    is set.
+    """
+    target = basis.target
+    asked = PATIENCE * target.wait_p99
+    seconds = max(asked, FLOOR)
+    reason = f"{PATIENCE} times the p99 wait allowed ({units.milliseconds(target.wait_p99)})"
+    if seconds > asked:
+        reason += f", at least {FLOOR:g} s"
+    if target.response_p99 is not None and PATIENCE * target.response_p99 < seconds:
+        seconds = PATIENCE * target.response_p99
+        reason = (
+            f"{PATIENCE} times the p99 response allowed ({units.milliseconds(target.response_p99)})"
+        )
+    seen = ""
+    if basis.is_verified and basis.trial is not None and basis.trial.wait_time.longest is not None:
+        longest = units.milliseconds(basis.trial.wait_time.longest)
+        seen = f"; the longest wait seen at the target rate was {longest}"
+    because = f"{reason}: whoever waits longer meets a fault, not a queue{seen}"
+    return Limit(round_up(seconds), because, is_measured=False)
+
+
+def limited_hold(basis: Basis) -> Limit:
+    """How long a call may hold its connection: 10 times the p99 that was measured, at least 1 s."""
+    p99, words = _hold_p99(basis)
+    if p99 is None:
+        return Limit(30.0, "no hold time was measured: 30 s until one is known", is_measured=False)
+    asked = PATIENCE * p99
+    floor = f", at least {FLOOR:g} s" if asked < FLOOR else ""
+    because = f"{words} was {units.milliseconds(p99)}; {PATIENCE} times that{floor}"
+    return Limit(round_up(max(asked, FLOOR)), because, is_measured=True)
+
+
+def limited_dial() -> Limit:
+    """How long a new connection may take; dials are not timed, so this is a rule."""
+    because = (
+        f"a lost first packet is sent again after 1 s and 3 s, so a server that has not "
+        f"accepted within {DIAL_TIMEOUT:g} s is down"
+    )
+    return Limit(DIAL_TIMEOUT, because, is_measured=False)
+
+
+def reason_of_size(basis: Basis) -> str:
+    """Why the pool has this size, with what verification saw, and what it makes of a fleet."""
+    sizing, size, trial = basis.sizing, basis.size, basis.trial
+    if sizing.size == size and sizing.because:
+        parts = [sizing.because.strip().rstrip(".")]
+    elif sizing.size is not None:
+        parts = [f"the curve said {sizing.size}, verification moved it to {size}"]
+    else:
+        parts = ["chosen by verification"]
+    if basis.is_verified and trial is not None:
+        parts.append(
+            f"verified at {units.rate(trial.throughput)}: "
+            f"p99 wait {units.milliseconds(trial.wait_time.p99)}"
+        )
+    pools = basis.target.pools
+    if pools > 1:
+        parts.append(
+            f"of one pool: {pools} pools make {pools * size} of at most "
+            f"{basis.target.max_size} connections"
+        )
+    return "; ".join(parts)
+
+
+def _hold_p99(basis: Basis) -> tuple[float | None, str]:
+    """The p99 of the hold time (s) nearest to the recommended operation, and where it was seen."""
+    trial = basis.trial
+    if trial is not None and trial.hold_time.p99 is not None:
+        where = f"hold p99 at {units.plural(trial.pool_size, 'connection')}"
+        if trial.arrival_rate is not None:
+            where += f" and {units.rate(trial.arrival_rate)}"
+        return trial.hold_time.p99, where
+    points = basis.sizing.points
+    if not points:
+        return None, ""
+    point = min(points, key=lambda p: (abs(p.pool_size - basis.size), -p.pool_size))
+    where = (
+        f"hold p99 at {units.plural(point.pool_size, 'connection')}, taken as "
+        f"{EXPONENTIAL_P99:.1f} times the mean,"
+    )
+    return EXPONENTIAL_P99 * point.hold_time, where

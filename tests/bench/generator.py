@@ -1,0 +1,86 @@
+"""What measuring costs: the instrumented closed loop against a bare loop on the same aiohttp pool.
+
+Both run in turn in one process against the lab's HTTP server without service time; calls per second
+of this
+process's CPU are compared, so that neither the server's speed nor other programs decide.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import time
+
+from poolkit.lab.models import Workers
+from poolkit.lab.upstream import HttpUpstream
+from poolkit.load.generator import Generator, Plan
+from poolkit.load.timer import best_timer
+from poolkit.pools.aiohttp import AiohttpPool
+
+SECONDS = 1.5
+REPEATS = 9
+CONNECTIONS = 16
+
+
+async def bare(url: str) -> float:
+    """Calls per CPU second of a loop that measures nothing."""
+    import aiohttp
+
+    connector = aiohttp.TCPConnector(limit=CONNECTIONS, limit_per_host=CONNECTIONS)
+    calls = 0
+    async with aiohttp.ClientSession(connector=connector) as session:
+        end = time.perf_counter() + SECONDS
+
+        async def caller() -> None:
+            nonlocal calls
+            while time.perf_counter() < end:
+                async with session.get(url, allow_redirects=False) as response:
+                    await response.read()
+                calls += 1
+
+        cpu = time.process_time()
+        await asyncio.gather(*(caller() for _ in range(CONNECTIONS)))
+        return calls / (time.process_time() - cpu)
+
+
+async def instrumented(url: str) -> float:
+    """Calls per CPU second of the generator, sampling and folding included."""
+    pool = AiohttpPool(url, CONNECTIONS)
+    await pool.open()
+    timer = best_timer(asyncio.get_running_loop())
+    plan = Plan(seconds=SECONDS, warm_up=0.1, seed=1, callers=CONNECTIONS)
+    cpu = time.process_time()
+    measurement = await Generator(pool, plan, timer).run()
+    spent = time.process_time() - cpu
+    timer.close()
+    await pool.close()
+    return float(measurement.completions.sum()) / spent
+
+
+async def compare(url: str) -> None:
+    """Interleave the two and print the median ratio; the figure to reach is 0.90."""
+    await bare(url)
+    await instrumented(url)
+    ratios, rates = [], []
+    for _ in range(REPEATS):
+        plain = await bare(url)
+        measured = await instrumented(url)
+        ratios.append(measured / plain)
+        rates.append(plain)
+    print(
+        f"instrumented / bare aiohttp loop, calls per CPU second: median "
+        f"{statistics.median(ratios):.3f} of {REPEATS} (from {min(ratios):.3f} to {max(ratios):.3f}; "
+        f"bare {statistics.median(rates):.0f} calls per CPU second; >= 0.90)"
+    )
+
+
+def main() -> None:
+    """Run on uvloop, as the measuring child does."""
+    import uvloop
+
+    with HttpUpstream(Workers(workers=1000, service_time=0.0, cv=0.0)) as upstream:
+        uvloop.run(compare(upstream.url))
+
+
+if __name__ == "__main__":
+    main()
