@@ -1,7 +1,7 @@
-"""All the load of one target, in this process: sweep, sizing, verification, each step told as an event.
+"""All the load of one target, in this process: sweep, sizing, verification, told as events.
 
-Decisions are made elsewhere, in pure functions; this runner only carries them out, one trial after the other,
-each on disk before the next begins.
+Decisions are made elsewhere, in pure functions; this runner only carries them out, one trial after
+the other, each on disk before the next begins.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What is looked at before any load is sent: does the first call work, is there room for the pool."""
+"""What is looked at before any load: does the first call work, is there room for the pool."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Which pool size to measure next: a pure decision over the trials so far.
 
 A ramp doubles the size from 1 until throughput stops rising. Then the sizes are refined where the
-answer is decided: around the knee, and next to the size that the target needs. Whatever budget is left
-repeats the sizes that matter most, in shuffled order, since repeats (not longer trials) tell
+answer is decided: around the knee, and next to the size that the target needs. Whatever budget is
+left repeats the sizes that matter most, in shuffled order, since repeats (not longer trials) tell
 how much a size differs between runs.
 """
 

@@ -1,4 +1,4 @@
-"""Does the size hold? Open-loop load at the target rate and above it, and the signs of a right size.
+"""Does the size hold? Open-loop load at the target rate and above it, and the signs it shows.
 
 Prediction narrows the search, measurement decides: a size that fails grows by one until one passes.
 """
@@ -103,7 +103,8 @@ def _is_overload(trial: Trial, objective: Objective) -> bool:
 def failed_share(trial: Trial, wait_target: float) -> float:
     """The share (0 to 1) of calls that waited longer than `wait_target` (s), or never got through.
 
-    A call that gave up waiting or was still waiting at the end has no wait_time; it counts as too long.
+    A call that gave up waiting or was still waiting at the end has no wait_time; it counts as too
+    long.
     """
     lost = trial.outcomes.get("pool_timeout", 0) + trial.outcomes.get("unfinished", 0)
     seen = trial.wait_time.count

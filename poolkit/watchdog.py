@@ -1,4 +1,4 @@
-"""Ends a measuring process whose parent went away or whose deadline passed, even if its loop hangs."""
+"""Ends a measuring process whose parent went away or whose deadline passed, hung or not."""
 
 from __future__ import annotations
 

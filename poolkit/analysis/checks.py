@@ -116,7 +116,7 @@ def _steady(e: Evidence) -> Check:
 
 
 def _queue_grows(e: Evidence) -> bool:
-    """An overloaded pool completes at an even rate and obeys Little's Law; its queue gives it away."""
+    """An overloaded pool completes evenly and obeys Little's Law; its queue gives it away."""
     if e.in_system_halves is None:
         return False
     first, second = e.in_system_halves

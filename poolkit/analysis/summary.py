@@ -40,7 +40,7 @@ def summarise(
     pools: int = 1,
     gate: int | None = None,
 ) -> Trial:
-    """The record of one measured trial, checks included; `pools` and `gate` say how it was set up."""
+    """The record of one measured trial, checks included; `pools` and `gate` say how it ran."""
     window = _window(measurement)
     seconds = window.end - window.start
     outcomes: Counter[Outcome] = Counter()

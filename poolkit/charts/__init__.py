@@ -6,7 +6,8 @@ charts.svg(axes.figure)      # or charts.png(...), charts.inline_svg(..., alt=ch
 """
 
 from poolkit.charts.figures import inline_svg, new_figure, png, svg
-from poolkit.charts.throughput import CurveAxes, throughput_curve
+from poolkit.charts.scene import CurveAxes
+from poolkit.charts.throughput import throughput_curve
 from poolkit.charts.words import alt_text, finding, footnote
 
 __all__ = [

@@ -37,7 +37,8 @@ def renderer(figure: Figure) -> Any:
     canvas: Any = figure.canvas
     if hasattr(canvas, "get_renderer"):
         return canvas.get_renderer()
-    return FigureCanvasAgg(figure).get_renderer()
+    agg: Any = FigureCanvasAgg(figure)
+    return agg.get_renderer()
 
 
 class Placer:

@@ -8,33 +8,28 @@ from matplotlib.axes import Axes
 
 from poolkit.charts import style
 from poolkit.charts.labels import Placer
-from poolkit.charts.words import pools_of
+from poolkit.charts.scene import Scene
 from poolkit.records import Recommendation, Sizing, Trial
 from poolkit.units import milliseconds, number
 
 Series = list[tuple[float, float]]  # (connections, ms)
 
 
-def draw_times(
-    axes: Axes,
-    sizing: Sizing | None,
-    trials: Sequence[Trial],
-    recommendation: Recommendation | None,
-) -> None:
+def draw_times(axes: Axes, scene: Scene) -> None:
     """Draw hold time (squares) as the sweep saw it, and wait (triangles) at the target rate.
 
     A closed loop's waits say nothing of the target rate: waits are those of open-loop trials.
     """
+    trials, recommendation = scene.trials, scene.recommendation
     limit = recommendation.wait_p99 if recommendation else None
     hold_p50, hold_p99 = _hold(trials, "p50"), _hold(trials, "p99")
     wait_p50, wait_p99 = _wait(trials, recommendation, "p50"), _wait(trials, recommendation, "p99")
-    predicted = _predicted(sizing, pools_of(trials), axes.get_xlim())
+    predicted = _predicted(scene.sizing, scene.left, axes.get_xlim())
     top = _top(hold_p50, hold_p99, wait_p99, limit)
     axes.set_ylim(-0.03 * top, top)
     placer = Placer(axes)
-    if recommendation is not None and recommendation.recommended_size is not None:
-        size = recommendation.recommended_size * pools_of(trials)
-        placer.take_line([size, size], [0, top], width=3)
+    if scene.recommended is not None:
+        placer.take_line([scene.recommended] * 2, [0, top], width=3)
     if limit is not None:
         axes.axhline(limit * 1000, color=style.VERMILION, lw=1.2, ls=":", zorder=2)
         placer.take_line(list(axes.get_xlim()), [limit * 1000] * 2, width=2)

@@ -14,9 +14,16 @@ RULE_NAMES = {
 }
 
 
-def pools_of(trials: Sequence[Trial]) -> int:
-    """How many pools side by side the recommendation was tried with (1 where it was not tried)."""
-    return max((t.pools for t in trials if t.loop == "open"), default=1)
+def pools_left(
+    sizing: Sizing | None, trials: Sequence[Trial], recommendation: Recommendation | None
+) -> int:
+    """How many pools carry the target rate: fewer than the fleet has when a replica is lost."""
+    tried = [t.pools for t in trials if t.loop == "open"]
+    if tried:
+        return max(tried)
+    if sizing is None or recommendation is None:
+        return 1
+    return max(1, round(recommendation.target_rate / sizing.rate_per_pool))
 
 
 def pool_phrase(size: int, pools: int = 1) -> str:
@@ -35,16 +42,23 @@ def knee(sizing: Sizing | None, recommendation: Recommendation | None) -> Knee |
 
 
 def finding(
-    sizing: Sizing | None, recommendation: Recommendation | None, trials: Sequence[Trial] = ()
+    sizing: Sizing | None,
+    recommendation: Recommendation | None,
+    trials: Sequence[Trial] = (),
+    pools: int | None = None,
 ) -> str:
-    """The finding as one sentence: the title of the chart and of the target's section."""
+    """The finding as one sentence: the title of the chart and of the target's section.
+
+    `pools` is how many pools the fleet has; by default as many as the size was tried with.
+    """
     if recommendation is None:
         return _measured(trials)
     at = rate(recommendation.target_rate)
     size = recommendation.recommended_size
     if size is None:
         return _nothing_recommended(sizing, recommendation)
-    pools = pools_of(trials)
+    left = pools_left(sizing, trials, recommendation)
+    pools = pools or left
     phrase = pool_phrase(size, pools)
     verb = "carries" if size == 1 and pools == 1 else "carry"
     wait = _wait_clause(recommendation)
@@ -57,7 +71,8 @@ def finding(
     if not all(signal.passed for signal in seen.signals):
         failed = [signal.name.replace("_", " ") for signal in seen.signals if not signal.passed]
         return f"{phrase} did not pass verification at {at}: {listed(failed)} not seen"
-    return f"{phrase} {verb} {at}{wait}"
+    lost = "" if left >= pools else f", even when only {left} of the {pools} are left"
+    return f"{phrase} {verb} {at}{wait}{lost}"
 
 
 def _wait_clause(recommendation: Recommendation) -> str:
@@ -103,10 +118,13 @@ def verified_phrase(recommendation: Recommendation) -> str:
 
 
 def alt_text(
-    sizing: Sizing | None, trials: Sequence[Trial], recommendation: Recommendation | None
+    sizing: Sizing | None,
+    trials: Sequence[Trial],
+    recommendation: Recommendation | None,
+    pools: int | None = None,
 ) -> str:
     """The chart in words, with its figures, for who cannot see it."""
-    parts = [finding(sizing, recommendation, trials) + "."]
+    parts = [finding(sizing, recommendation, trials, pools) + "."]
     curve = [t for t in trials if t.loop == "closed"]
     if curve:
         sizes = sorted({t.pool_size * t.pools for t in curve})
@@ -126,8 +144,9 @@ def alt_text(
     if recommendation is not None:
         parts.append(f"Target {rate(recommendation.target_rate)}.")
         if recommendation.recommended_size is not None:
+            each = pools or pools_left(sizing, trials, recommendation)
             parts.append(
-                f"Recommended {pool_phrase(recommendation.recommended_size, pools_of(trials))}, "
+                f"Recommended {pool_phrase(recommendation.recommended_size, each)}, "
                 f"{verified_phrase(recommendation)}."
             )
     held = sorted(

@@ -10,10 +10,14 @@ IMPORTS = ("import aiohttp",)
 TYPE = "HttpPool"
 
 SUPPORT = '''\
+class GateTimeout(TimeoutError):
+    """No place became free in time: shed the request, with a 503 say; do not retry it here."""
+
+
 class Gate:
     """Lets `size` callers through at a time, first come first served.
 
-    Whoever has waited for `timeout` seconds gets a TimeoutError. Read `waiting` as a gauge.
+    Whoever has waited for `timeout` seconds gets a GateTimeout. Read `waiting` as a gauge.
     """
 
     def __init__(self, size: int, timeout: float) -> None:
@@ -28,6 +32,8 @@ class Gate:
         try:
             async with asyncio.timeout(self._timeout):
                 await self._semaphore.acquire()
+        except TimeoutError:
+            raise GateTimeout(f"no free place within {self._timeout:g} s") from None
         finally:
             self.waiting -= 1
         try:
@@ -58,7 +64,7 @@ def render(name: str, recommendation: Recommendation, target: Target | None) -> 
     lines = []
     if target is not None:
         # `endpoint` has neither user nor query; the mark of a query that was cut is not part of it.
-        url = target.endpoint.removesuffix("?…")
+        url = target.endpoint.removesuffix("?…").replace('"', "%22")
         lines += [*assignment(f"{name.upper()}_URL", literal(url)), "", ""]
     lines += [
         f"def {name}_session() -> aiohttp.ClientSession:",

@@ -36,13 +36,9 @@ class _Call:
         self.connects = 0
         self.has_slot = False
 
-    def take_slot(self) -> None:
-        if not self.has_slot:
-            self.has_slot = True
-            self.acquired()
-
 
 _call: ContextVar[_Call] = ContextVar("poolkit_aiohttp_call")
+_connect = aiohttp.TCPConnector.connect
 
 
 class _Connector(aiohttp.TCPConnector):
@@ -53,16 +49,21 @@ class _Connector(aiohttp.TCPConnector):
     async def connect(
         self, req: ClientRequest, traces: list[Trace], timeout: aiohttp.ClientTimeout
     ) -> Connection:
-        connection = await super().connect(req, traces, timeout)
+        connection = await _connect(self, req, traces, timeout)
         call = _call.get()
         call.connects += 1
-        call.take_slot()
+        if not call.has_slot:
+            call.has_slot = True
+            call.acquired()
         return connection
 
     async def _create_connection(
         self, req: ClientRequest, traces: list[Trace], timeout: aiohttp.ClientTimeout
     ) -> ResponseHandler:
-        _call.get().take_slot()
+        call = _call.get()
+        if not call.has_slot:
+            call.has_slot = True
+            call.acquired()
         protocol = await super()._create_connection(req, traces, timeout)
         self.opened += 1
         return protocol
@@ -76,6 +77,8 @@ class AiohttpPool:
         pool_size: `limit` and `limit_per_host` of the connector, 1 or more.
         method: HTTP method.
         call_timeout: s, most that one call may take, waiting included.
+        pool_timeout: s, most that a call may wait for a connection (dial included); None: no limit
+            of its own.
         keepalive_timeout: s that an idle connection is kept.
     """
 
@@ -86,12 +89,14 @@ class AiohttpPool:
         *,
         method: str = "GET",
         call_timeout: float = 30.0,
+        pool_timeout: float | None = None,
         keepalive_timeout: float = 15.0,
     ) -> None:
         self._url = url
         self._pool_size = pool_size
         self._method = method
         self._call_timeout = call_timeout
+        self._pool_timeout = pool_timeout
         self._keepalive_timeout = keepalive_timeout
         self._session: aiohttp.ClientSession | None = None
         self._connector: _Connector | None = None
@@ -112,7 +117,9 @@ class AiohttpPool:
         self._session = aiohttp.ClientSession(
             connector=self._connector,
             timeout=aiohttp.ClientTimeout(
-                total=self._call_timeout, sock_connect=min(5.0, self._call_timeout)
+                total=self._call_timeout,
+                connect=self._pool_timeout,
+                sock_connect=min(5.0, self._call_timeout),
             ),
         )
 

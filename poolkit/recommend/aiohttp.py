@@ -81,8 +81,8 @@ def _keepalive(basis: Basis) -> Parameter:
         unit="s",
         because=(
             "library default; must stay below the server's idle timeout, which was not measured: "
-            "nginx keeps 75 s by default, but uvicorn 5 s and gunicorn 2 s, which need less than "
-            f"that here{seen}"
+            "nginx keeps 75 s by default, uvicorn only 5 s, which needs less than that "
+            f"here{seen}"
         ),
         source="library",
     )

@@ -33,11 +33,10 @@ def to_csv(recommendations: Sequence[Recommendation]) -> str:
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(CSV_COLUMNS)
     for r in recommendations:
-        for row in (_size_row(r), *r.parameters):
-            value = "" if row.value is None else row.value
-            writer.writerow(
-                (r.target, r.driver, r.status, row.name, value, row.unit, row.source, row.because)
-            )
+        start = (r.target, r.driver, r.status)
+        writer.writerow((*start, *_size_cells(r)))
+        for p in r.parameters:
+            writer.writerow((*start, p.name, p.value, p.unit, p.source, p.because))
     return buffer.getvalue()
 
 
@@ -69,18 +68,14 @@ def to_markdown(recommendations: Sequence[Recommendation], created: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _size_row(r: Recommendation) -> Parameter:
+def _size_cells(r: Recommendation) -> tuple[object, ...]:
+    """The cells from `parameter` on; an empty value where no size can be recommended."""
     doubts = [check for check in r.checks if not check.passed]
     because = "verified under load"
-    if r.recommended_size is None or r.verification is None:
+    if r.recommended_size is None or r.verification is None or doubts:
         because = doubts[0].seen if doubts else "not verified"
-    return Parameter(
-        name="recommended_size",
-        value=r.recommended_size,
-        unit="connections",
-        because=because,
-        source="measured",
-    )
+    source = "" if r.recommended_size is None else "measured"
+    return ("recommended_size", r.recommended_size, "connections", source, because)
 
 
 def _overview(r: Recommendation) -> str:
@@ -118,13 +113,13 @@ def _summary(r: Recommendation) -> str:
 
 
 def _parameter(p: Parameter) -> str:
-    value = units.NONE if p.value is None else p.value
+    value = f"{p.value:g}" if isinstance(p.value, float) else p.value
     return f"| `{p.name}` | {value} | {p.unit} | {p.source} | {_cell(p.because)} |"
 
 
 def _doubt(check: Check) -> str:
     return (
-        f"- **{check.name}**: {_cell(check.seen)}. {_cell(check.why)}. Next: {_cell(check.next)}."
+        f"- **{check.name}**: {_cell(check.seen)} ({_cell(check.why)}). Next: {_cell(check.next)}."
     )
 
 

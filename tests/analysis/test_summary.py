@@ -1,4 +1,4 @@
-"""A Trial says of a measurement what was really there: held against in-memory pools of known holds."""
+"""A Trial says of a measurement what was really there: in-memory pools of known holds."""
 
 from __future__ import annotations
 

@@ -1,0 +1,70 @@
+# poolkit: `make` lists the targets. Needs Python 3.11 or later and make; the rest goes into .venv.
+
+PYTHON ?= python3
+ARGS ?=
+
+VENV := .venv
+RUN := $(VENV)/bin/python -m
+PIP := $(RUN) pip install --quiet --disable-pip-version-check
+RECORDING := data/recordings/lab
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test check notebooks bench lab workbook recordings clean
+
+help: ## List these targets
+	@echo 'make TARGET [ARGS="..."] [PYTHON=python3.13]'
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(VENV)/.with-demo ## Review the embedded lab and write its report (ARGS="--out DIR")
+	@$(RUN) poolkit demo $(ARGS)
+
+test: $(VENV)/.with-all ## Run every test (ARGS="-k targets" for some)
+	@$(RUN) pytest -q $(ARGS)
+
+check: $(VENV)/.with-all ## Lint, format and types
+	@$(RUN) ruff check .
+	@$(RUN) ruff format --check .
+	@$(RUN) mypy
+
+notebooks: $(VENV)/.with-all ## Run the notebooks on recordings and compare every stored output
+	@POOLKIT_SOURCE=recorded $(RUN) pytest -q --nbval --nbval-cell-timeout=120 \
+		$(addprefix --nbval-sanitize-with=,$(wildcard notebooks/sanitize.cfg)) notebooks $(ARGS)
+
+bench: $(VENV)/.with-all ## Print the figures that the project is held to (minutes)
+	@set -e; for file in tests/bench/[!_]*.py; do \
+		name=$$(basename $$file .py); echo "== $$name"; $(RUN) tests.bench.$$name; done
+
+lab: $(VENV)/.with-demo ## Run the embedded lab until Ctrl-C (ARGS="--targets-out FILE")
+	@$(RUN) poolkit lab $(ARGS)
+
+workbook: $(VENV)/.with-demo ## Open JupyterLab on the notebooks
+	@$(RUN) jupyter lab notebooks $(ARGS)
+
+recordings: $(VENV)/.with-demo ## Measure the lab anew and replace the committed recordings
+	@rm -rf build/recording
+	@$(RUN) poolkit demo --out build/recording
+	@mkdir -p $(RECORDING)
+	@cp build/recording/*.trials.jsonl build/recording/recommended.json \
+		build/recording/manifest.json $(RECORDING)/
+
+clean: ## Remove the environment, caches and the demo's output; never data/
+	@rm -rf $(VENV) build dist poolkit-demo .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@find poolkit tests notebooks -name __pycache__ -prune -exec rm -rf {} +
+
+# The stamps follow pyproject.toml, so a changed dependency is installed by the next target that
+# needs it; the larger set of extras makes the stamp of the smaller one too.
+$(VENV)/.with-demo: pyproject.toml | $(VENV)/bin/python
+	@echo 'Installing poolkit and its libraries into $(VENV) (once, a minute or two) ...'
+	@$(PIP) --editable '.[drivers,workbook,lab]'
+	@touch $@
+
+$(VENV)/.with-all: pyproject.toml | $(VENV)/bin/python
+	@echo 'Installing poolkit, its libraries and the test tools into $(VENV) (once, a minute or two) ...'
+	@$(PIP) --editable '.[all]'
+	@touch $(VENV)/.with-demo $@
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo 'poolkit needs Python 3.11 or later; name one: make demo PYTHON=python3.13' >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }

@@ -1,0 +1,27 @@
+"""Records as tables: rows of plain text that become HTML, Markdown or a data frame."""
+
+from poolkit.tables.of_recommendation import (
+    checks,
+    decision,
+    how_sure,
+    knees,
+    parameters,
+    rules_of_thumb,
+    signals,
+)
+from poolkit.tables.of_trials import predictions, trial_checks, trials
+from poolkit.tables.table import Table
+
+__all__ = [
+    "Table",
+    "checks",
+    "decision",
+    "how_sure",
+    "knees",
+    "parameters",
+    "predictions",
+    "rules_of_thumb",
+    "signals",
+    "trial_checks",
+    "trials",
+]

@@ -1,0 +1,105 @@
+"""Tables of what was measured and what the queue model expects."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from poolkit.records import Sizing, Trial
+from poolkit.tables.table import Table
+from poolkit.units import interval, listed, milliseconds, number, plural, share
+
+
+def trials(measured: Sequence[Trial]) -> Table:
+    """Every trial in the order of sizes; open-loop ones name their rate."""
+    ordered = sorted(measured, key=lambda t: (t.loop, t.pool_size * t.pools, t.arrival_rate or 0.0))
+    rows = tuple(
+        (
+            str(t.pool_size) if t.pools == 1 else f"{t.pools} × {t.pool_size}",
+            "closed" if t.arrival_rate is None else f"open, {number(t.arrival_rate)}/s",
+            number(t.throughput),
+            interval(t.throughput_interval95),
+            milliseconds(t.hold_time.p50),
+            milliseconds(t.hold_time.p99),
+            milliseconds(t.wait_time.p99),
+            share(t.utilisation),
+            share(t.cpu_share),
+            _use(t),
+        )
+        for t in ordered
+    )
+    columns = (
+        "connections",
+        "loop",
+        "calls/s",
+        "95 % interval",
+        "hold p50",
+        "hold p99",
+        "wait p99",
+        "busy",
+        "client CPU",
+        "fitted",
+    )
+    return Table("Every trial", columns, rows, frozenset(range(2, 9)))
+
+
+def _use(trial: Trial) -> str:
+    if trial.stopped is not None:
+        return f"✗ stopped: {trial.stopped}"
+    failed = [check.name.replace("_", " ") for check in trial.checks if not check.passed]
+    if failed:
+        return f"✗ failed {listed(failed)}"
+    return "✓ yes" if trial.loop == "closed" else "✓ verification"
+
+
+def trial_checks(measured: Sequence[Trial]) -> Table:
+    """For each check: in how many trials it was made and passed, and the worst that was seen."""
+    made: dict[str, list[tuple[bool, Trial, str]]] = {}
+    for t in measured:
+        for check in t.checks:
+            made.setdefault(check.name, []).append((check.passed, t, check.seen))
+    rows = []
+    for name, results in made.items():
+        bad = [(t, seen) for ok, t, seen in results if not ok]
+        where = f"at {plural(bad[0][0].pool_size, 'connection')}: {bad[0][1]}" if bad else "–"
+        mark = "✗" if bad else "✓"
+        count = f"{mark} {len(results) - len(bad)} of {len(results)}"
+        rows.append((name.replace("littles_law", "Little's Law").replace("_", " "), count, where))
+    columns = ("check", "trials that passed", "first that did not")
+    return Table("Checks made on every trial", columns, tuple(rows))
+
+
+def predictions(sizing: Sizing, size: int | None = None, around: int = 3) -> Table:
+    """What the queue model expects at the sizes around `size` and the target rate.
+
+    Args:
+        size: connections of one pool; the sizing's own by default.
+        around: sizes shown on either side.
+    """
+    size = sizing.size if size is None else size
+    shown = [
+        p
+        for p in sorted(sizing.predictions, key=lambda p: p.pool_size)
+        if size is None or abs(p.pool_size - size) <= around
+    ]
+    rows = tuple(
+        (
+            str(p.pool_size),
+            "beyond its throughput" if p.exceedance is None else share(p.exceedance),
+            milliseconds(p.wait_p99),
+            milliseconds(p.hold_time),
+            milliseconds(p.response_time),
+            share(p.utilisation),
+        )
+        for p in shown
+    )
+    columns = (
+        "connections",
+        "calls that wait too long",
+        "wait p99",
+        "mean hold",
+        "mean response",
+        "busy",
+    )
+    emphasis = next((i for i, p in enumerate(shown) if p.pool_size == size), None)
+    caption = f"Expected at {number(sizing.rate_per_pool)} calls/s for each pool"
+    return Table(caption, columns, rows, frozenset(range(1, 6)), emphasis)

@@ -1,0 +1,185 @@
+"""What poolkit says of a target, whatever became of its measurement."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from poolkit.recommend import failed, recommend, unreachable
+from poolkit.recommend.assemble import nearest_trial
+from poolkit.recommend.checks import over_trials
+from poolkit.records import Check, Recommendation, Signal, Trial, Verdict
+from tests.recommend.examples import (
+    check,
+    http_target,
+    sizing,
+    trial,
+    verification,
+    verifying_trial,
+)
+
+
+def checks_of(recommendation: Recommendation) -> dict[str, Check]:
+    return {row.name: row for row in recommendation.checks}
+
+
+def test_a_whole_measurement() -> None:
+    """Everything that was found is in it, and every result check passes."""
+    r = recommend(
+        http_target(), sizing(), verification(), [trial(), verifying_trial()], "done", 31.2
+    )
+    assert (r.recommended_size, r.verdict, r.trials, r.seconds) == (14, "server_bound", 2, 31.2)
+    assert r.hold_time is not None
+    assert (r.hold_time.at_one, r.hold_time.at_recommended) == (0.0164, 0.0164)
+    assert [row.name for row in r.checks] == ["sized", "reachable", "verified", "client_bound"]
+    assert all(row.passed for row in r.checks)
+
+
+@pytest.mark.parametrize(
+    ("changes", "seen", "remedy"),
+    [
+        (
+            {"reachable_rate": 410.0, "limited_by": "plateau"},
+            "500 calls/s asked; 410 calls/s is the most that meets the objective",
+            "make the upstream faster or add to it; more connections cannot",
+        ),
+        (
+            {"reachable_rate": 410.0, "limited_by": "cap"},
+            "500 calls/s asked; 410 calls/s is the most that meets the objective",
+            "raise max_size (now 64), or lower target_rate",
+        ),
+        (
+            {"limited_by": "unknown", "verdict": Verdict(name="client_bound", evidence="busy")},
+            "500 calls/s asked; no rate that meets the objective was found",
+            "spread the callers over more processes: raise workers or replicas",
+        ),
+    ],
+)
+def test_out_of_reach_says_what_is_reachable_and_what_raises_it(
+    changes: dict[str, Any], seen: str, remedy: str
+) -> None:
+    """No size helps: the rate that can be had, and what would change it."""
+    out = sizing(size=None, because="beyond the plateau", out_of_reach=True, **changes)
+    r = recommend(http_target(), out, None, [trial()], "done", 20.0)
+    row = checks_of(r)["reachable"]
+    assert (row.passed, row.seen, row.next) == (False, seen, remedy)
+    assert r.recommended_size is None
+    assert r.parameters == ()
+    assert "verified" not in checks_of(r)
+
+
+def test_cannot_say_is_said() -> None:
+    """Without a size that is not out of reach, the reason is passed on, and reach is left open."""
+    unsure = sizing(size=None, because="every trial was client-bound", limited_by="unknown")
+    found = checks_of(recommend(http_target(), unsure, None, [trial()], "done", 5.0))
+    assert found["sized"].seen == "cannot say: every trial was client-bound"
+    assert not found["sized"].passed
+    assert "reachable" not in found
+
+
+def test_a_missed_signal_is_named() -> None:
+    """The check `verified` fails with the signal that was not seen."""
+    missed = verification(
+        signals=(Signal(name="no_disconnects", passed=False, seen="7 calls met a closed one"),)
+    )
+    r = recommend(http_target(), sizing(), missed, [verifying_trial()], "done", 5.0)
+    row = checks_of(r)["verified"]
+    assert not row.passed
+    assert row.seen == (
+        "499 calls/s of 500 calls/s, p99 wait 6.1 ms; not no_disconnects: 7 calls met a closed one"
+    )
+
+
+def test_a_pool_that_only_moves_the_queue_is_doubted() -> None:
+    """A larger pool that serves nobody sooner is not passed off as a gain."""
+    moved = sizing(only_moves_queue="a pool of 10 answers in the same 21 ms")
+    found = checks_of(recommend(http_target(), moved, verification(), [], "done", 5.0))
+    assert found["serves_sooner"].seen == "a pool of 10 answers in the same 21 ms"
+    assert not found["serves_sooner"].passed
+
+
+def test_trial_checks_are_folded_into_one_row() -> None:
+    """One row a check: how many passed, and the worst that it saw at which size."""
+    trials = [
+        trial(pool_size=size, cpu_share=share, checks=(check(seen=f"{share:.2f} of a core"),))
+        for size, share in ((1, 0.05), (64, 0.31), (32, 0.2))
+    ]
+    (row,) = over_trials(trials)
+    assert row.seen == "3 of 3 trials; worst: 0.31 of a core at 64 connections"
+    assert row.passed
+
+
+@pytest.mark.parametrize(
+    ("failing", "of", "passed"),
+    [(0, 1, True), (1, 1, False), (1, 4, False), (1, 5, True), (2, 10, True), (3, 10, False)],
+)
+def test_one_trial_in_five_may_fail(failing: int, of: int, passed: bool) -> None:
+    """Those trials are left out of the fit; more of them leave too little to trust."""
+    trials = [
+        trial(checks=(check("steady", passed=i >= failing, seen=f"trial {i}"),)) for i in range(of)
+    ]
+    (row,) = over_trials(trials)
+    assert row.passed is passed
+    assert row.seen.startswith(f"{of - failing} of ")
+
+
+def test_a_failed_trial_is_worse_than_any_that_passed() -> None:
+    """The row explains the failure, however large the numbers of the others."""
+    good = trial(cpu_share=0.84, pool_size=64, checks=(check(seen="0.84 of a core"),))
+    late = trial(cpu_share=0.1, pool_size=2, checks=(check(passed=False, seen="loop late"),))
+    (row,) = over_trials([good, late])
+    assert row.seen == "1 of 2 trials; worst: loop late at 2 connections"
+
+
+@pytest.mark.parametrize(
+    ("trials", "expected"),
+    [
+        # the target rate, not 1.2 times it
+        ([verifying_trial(arrival_rate=600.0, seed=1), verifying_trial(seed=2)], 2),
+        # the latest of two
+        ([verifying_trial(seed=1), verifying_trial(seed=2)], 2),
+        # another size does not verify this one, and a closed loop of the same size is nearer
+        ([verifying_trial(pool_size=13, seed=1), trial(seed=2)], 2),
+        # the nearest size, the larger of two
+        ([trial(pool_size=12, seed=1), trial(pool_size=16, seed=2)], 2),
+        # what may not be fitted may not set limits either
+        ([trial(pool_size=8, seed=1), trial(seed=2, stopped="error_share")], 1),
+    ],
+)
+def test_the_nearest_trial(trials: list[Trial], expected: int) -> None:
+    """Limits come from the trial closest to how the pool will run."""
+    found = nearest_trial(trials, 14)
+    assert found is not None
+    assert found.seed == expected
+
+
+def test_no_trial_is_near() -> None:
+    """Nothing measured, nothing found."""
+    assert nearest_trial([], 14) is None
+
+
+def test_unreachable_says_why_and_what_to_do() -> None:
+    """The first call failed: the report can say so, and that nothing was sent."""
+    r = unreachable(http_target(), "connection refused", "start the server")
+    (row,) = r.checks
+    assert r.status == "unreachable"
+    assert (row.passed, row.seen, row.next) == (False, "connection refused", "start the server")
+    assert "no load was sent" in row.why
+
+
+def test_failed_keeps_what_was_measured() -> None:
+    """A measurement that broke down still counts its trials and their checks."""
+    r = failed(http_target(), "the upstream died", "start it", [trial()], seconds=3.0)
+    assert (r.status, r.trials, r.seconds) == ("failed", 1, 3.0)
+    assert [row.name for row in r.checks] == ["finished", "client_bound"]
+    assert "kept" in r.checks[0].why
+
+
+def test_stopped_before_the_curve_could_be_read() -> None:
+    """No sizing yet: the brake is named, and the same command goes on."""
+    r = recommend(http_target(), None, None, [trial(stopped="error_share")], "stopped", 3.0)
+    row = checks_of(r)["finished"]
+    assert r.verdict == "stopped"
+    assert row.seen == "stopped by the error_share brake"
+    assert "resumes" in row.next

@@ -1,0 +1,216 @@
+"""The parameters of each library, and the rules behind their values."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from poolkit.recommend import parameters
+from poolkit.recommend.rules import round_up
+from poolkit.records import Parameter, Trial
+from poolkit.targets import Target
+from tests.recommend.examples import (
+    database_target,
+    http_target,
+    sizing,
+    times,
+    trial,
+    verifying_trial,
+)
+
+AIOHTTP = (
+    "limit",
+    "limit_per_host",
+    "keepalive_timeout",
+    "ttl_dns_cache",
+    "total",
+    "connect",
+    "sock_connect",
+    "sock_read",
+    "gate",
+    "gate_timeout",
+)
+ASYNCPG = (
+    "min_size",
+    "max_size",
+    "max_inactive_connection_lifetime",
+    "timeout",
+    "command_timeout",
+    "acquire_timeout",
+    "statement_timeout",
+)
+
+
+def rows(
+    target: Target | None = None, measured: Trial | None = None, **changes: Any
+) -> dict[str, Parameter]:
+    found = parameters(target or http_target(), sizing(**changes), measured)
+    return {row.name: row for row in found}
+
+
+@pytest.mark.parametrize(
+    ("target", "names"), [(http_target(), AIOHTTP), (database_target(), ASYNCPG)]
+)
+def test_every_parameter_of_the_library_is_there(target: Target, names: tuple[str, ...]) -> None:
+    """Each library's rows come in the order of its call, each with a value, a unit and a reason."""
+    found = parameters(target, sizing(), verifying_trial())
+    assert tuple(row.name for row in found) == names
+    for row in found:
+        assert row.value is not None
+        assert row.unit in ("connections", "callers", "s")
+        assert len(row.because) > 20
+        assert not row.because.endswith(".")
+        assert "\n" not in row.because
+
+
+def test_no_size_no_parameters() -> None:
+    """Where the curve supports no size, nothing is recommended."""
+    assert parameters(http_target(), sizing(size=None, because="too noisy"), None) == ()
+
+
+def test_with_one_host_both_limits_and_the_gate_are_the_size() -> None:
+    """A smaller limit would count instead, and a larger gate would let the queue into the pool."""
+    found = rows(measured=verifying_trial())
+    assert [found[name].value for name in ("limit", "limit_per_host", "gate")] == [14, 14, 14]
+    assert "sum over hosts" in found["limit"].because
+
+
+def test_a_verified_size_replaces_the_predicted_one() -> None:
+    """Verification decides, and the reason says that it moved the size."""
+    found = parameters(http_target(), sizing(), verifying_trial(pool_size=16), size=16)
+    by_name = {row.name: row for row in found}
+    assert by_name["limit_per_host"].value == 16
+    assert "the curve said 14, verification moved it to 16" in by_name["limit_per_host"].because
+
+
+def test_reasons_carry_the_measured_figure() -> None:
+    """A value that was derived names the figure it was derived from, and where that was seen."""
+    found = rows(measured=verifying_trial())
+    assert found["limit_per_host"].because == (
+        "the smallest pool whose p99 wait stays within 10 ms at 500 calls/s; "
+        "verified at 499 calls/s: p99 wait 6.1 ms"
+    )
+    assert found["sock_read"].because.startswith(
+        "hold p99 at 14 connections and 500 calls/s was 41 ms; 10 times that, at least 1 s"
+    )
+    assert found["sock_read"].source == "measured"
+
+
+@pytest.mark.parametrize(
+    ("p99", "limit"),
+    [
+        (0.0001, 1.0),  # the floor
+        (0.1, 1.0),  # exactly the floor
+        (0.25, 2.5),
+        (0.3333, 3.4),  # two figures, upwards
+        (12.0, 120.0),
+    ],
+)
+def test_the_hold_limits_are_ten_times_p99_and_never_below_a_second(
+    p99: float, limit: float
+) -> None:
+    """A pause of the server shorter than a second must not turn into errors."""
+    measured = verifying_trial(hold_time=times(p99 / 3, p99))
+    assert rows(measured=measured)["sock_read"].value == limit
+    database = rows(database_target(), measured)
+    assert database["statement_timeout"].value == limit
+    assert database["command_timeout"].value == pytest.approx(limit + 1.0, rel=0.1)
+
+
+@given(
+    wait=st.floats(1e-4, 10),
+    response=st.none() | st.floats(1e-3, 30),
+    p99=st.floats(1e-5, 60),
+)
+def test_limits_that_contain_one_another_stay_in_order(
+    wait: float, response: float | None, p99: float
+) -> None:
+    """A limit never ends before those it contains, and the server gives up before the client."""
+    measured = verifying_trial(hold_time=times(p99 / 2, p99))
+    http = rows(http_target(wait_p99=wait, response_p99=response), measured)
+    value = {name: float(row.value or 0) for name, row in http.items()}
+    assert value["total"] >= value["connect"] + value["sock_read"] - 1e-9
+    assert value["connect"] >= value["gate_timeout"] + value["sock_connect"] - 1e-9
+    assert value["sock_read"] >= 10 * p99 * (1 - 1e-9)
+    database = rows(database_target(wait_p99=wait, response_p99=response), measured)
+    assert float(database["statement_timeout"].value or 0) >= 10 * p99 * (1 - 1e-9)
+    assert float(database["command_timeout"].value or 0) > float(
+        database["statement_timeout"].value or 0
+    )
+
+
+@pytest.mark.parametrize(
+    ("wait", "response", "expected"),
+    [
+        (0.010, None, 1.0),  # ten times the wait target is less than a second
+        (0.5, None, 5.0),
+        (0.010, 1.0, 1.0),  # the response target is patient
+        (0.010, 0.03, 0.3),  # whoever hoped for 30 ms is gone after 300
+    ],
+)
+def test_whoever_waits_is_told_no_in_time(
+    wait: float, response: float | None, expected: float
+) -> None:
+    """The wait limit is ten times the wait target, and never outlasts what a caller can bear."""
+    objective = {"wait_p99": wait, "response_p99": response}
+    assert rows(http_target(**objective))["gate_timeout"].value == expected
+    assert rows(database_target(**objective))["acquire_timeout"].value == expected
+
+
+def test_without_verification_a_mean_stands_in_for_p99() -> None:
+    """Only the curve is known: its mean hold time times 4.6, the p99 of an exponential."""
+    found = rows(size=16)["sock_read"]
+    assert "4.6 times the mean" in found.because
+    assert "at 16 connections" in found.because
+    assert found.value == 1.0  # 10 * 4.6 * 20.5 ms = 0.94 s, below the floor
+    assert "verified" not in rows(size=16)["limit_per_host"].because
+
+
+def test_a_closed_loop_trial_is_no_verification() -> None:
+    """A trial without a schedule gives hold times, and proves nothing about waits."""
+    found = rows(measured=trial())
+    assert "hold p99 at 14 connections was 50 ms" in found["sock_read"].because
+    assert "verified" not in found["limit_per_host"].because
+    assert rows(database_target(), trial())["min_size"].source == "rule"
+
+
+def test_library_defaults_are_those_of_the_installed_library() -> None:
+    """A row that says `library default` holds the default of the library itself."""
+    aiohttp = pytest.importorskip("aiohttp")
+    asyncpg = pytest.importorskip("asyncpg")
+    import inspect
+
+    connector = inspect.signature(aiohttp.TCPConnector.__init__).parameters
+    pool = inspect.signature(asyncpg.create_pool).parameters
+    http, database = rows(), rows(database_target())
+    assert http["ttl_dns_cache"].value == connector["ttl_dns_cache"].default
+    name = "max_inactive_connection_lifetime"
+    assert database[name].value == pool[name].default
+    for row in [*http.values(), *database.values()]:
+        assert (row.source == "library") == row.because.startswith("library default")
+
+
+def test_a_fleet_is_told_what_its_pools_add_up_to() -> None:
+    """The size is that of one pool; the reason names the sum and the cap."""
+    found = rows(http_target(replicas=2, workers=2), verifying_trial())
+    assert (
+        "of one pool: 4 pools make 56 of at most 64 connections" in found["limit_per_host"].because
+    )
+
+
+def test_a_name_that_is_looked_up_says_how_often() -> None:
+    """Only dials look a host name up, and the trial counted them."""
+    named = http_target(url="http://localhost:8080/orders")
+    assert "0.25/s" in rows(named, verifying_trial())["ttl_dns_cache"].because
+    assert "nothing is looked up" in rows(measured=verifying_trial())["ttl_dns_cache"].because
+
+
+@given(st.floats(1e-6, 1e6))
+def test_rounding_goes_up_and_not_far(seconds: float) -> None:
+    """Two figures: never below, at most a tenth above."""
+    rounded = round_up(seconds)
+    assert seconds * (1 - 1e-8) <= rounded <= seconds * 1.1000001
+    assert round_up(rounded) == pytest.approx(rounded)

