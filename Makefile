@@ -5,7 +5,8 @@ ARGS ?=
 
 VENV := .venv
 RUN := $(VENV)/bin/python -m
-PIP := $(RUN) pip install --quiet --disable-pip-version-check
+# Twice quiet: errors only.
+PIP := $(RUN) pip install --quiet --quiet --disable-pip-version-check
 RECORDING := data/recordings/lab
 
 .DEFAULT_GOAL := help
@@ -32,7 +33,7 @@ notebooks: $(VENV)/.with-all ## Run the notebooks on recordings and compare ever
 		$(addprefix --nbval-sanitize-with=,$(wildcard notebooks/sanitize.cfg)) notebooks $(ARGS)
 
 bench: $(VENV)/.with-all ## Print the figures that the project is held to (minutes)
-	@set -e; for file in tests/bench/[!_]*.py; do \
+	@set -e; for file in $$(grep -l __main__ tests/bench/*.py); do \
 		name=$$(basename $$file .py); echo "== $$name"; $(RUN) tests.bench.$$name; done
 
 lab: $(VENV)/.with-demo ## Run the embedded lab until Ctrl-C (ARGS="--targets-out FILE")

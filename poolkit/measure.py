@@ -261,13 +261,12 @@ class _Run:
 
     def _recommend(self, sizing: Sizing, stop: BrakeStop | None) -> ExitCode:
         opened = self._of_loop("open")
-        verification = None
+        verification = chosen = None
         if sizing.size is not None:
             chosen = verify.chosen_size(opened, self._objective, sizing, self._most())
             at_target, above = verify.trials_of(opened, chosen, self._objective)
             if at_target is not None:
                 verification = verify.verification(at_target, above, self._objective, sizing)
-                sizing = sizing.model_copy(update={"size": chosen})
         recommendation = recommend(
             self._target,
             sizing,
@@ -275,6 +274,9 @@ class _Run:
             tuple(self._trials),
             status="done" if stop is None else "stopped",
             seconds=sweep.spent(self._trials),
+            size=chosen,
+            because="" if stop is None else stop.cause,
+            remedy="" if stop is None else stop.remedy,
         )
         self._emit(events.Recommended(recommendation=recommendation))
         if stop is not None:

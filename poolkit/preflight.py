@@ -6,6 +6,7 @@ import asyncio
 import resource
 
 from poolkit.errors import BadInput, CallFailed, Unreachable
+from poolkit.pools.base import HasConnectionBudget
 from poolkit.pools.registry import make_pool
 from poolkit.targets import Target
 
@@ -47,6 +48,8 @@ async def check_first_call(target: Target) -> None:
     try:
         async with asyncio.timeout(FIRST_CALL_TIMEOUT + 1.0):
             await pool.call(lambda: None)
+            if isinstance(pool, HasConnectionBudget):
+                _check_budget(target, await pool.spare_connections())
     except CallFailed as failure:
         raise Unreachable(*_explained(target, failure)) from failure
     except TimeoutError as error:
@@ -56,6 +59,16 @@ async def check_first_call(target: Target) -> None:
         ) from error
     finally:
         await pool.close()
+
+
+def _check_budget(target: Target, spare: int) -> None:
+    """Refuse a sweep that would take the database's last connections; our own is not counted."""
+    if target.max_size > spare + 1:
+        raise BadInput(
+            f"max_size = {target.max_size}, but {target.endpoint} has {spare + 1} free connections "
+            "(max_connections less those reserved and in use)",
+            f"set max_size = {max(1, spare + 1)} or less for this target, or raise max_connections",
+        )
 
 
 def _explained(target: Target, failure: CallFailed) -> tuple[str, str]:

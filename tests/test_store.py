@@ -1,7 +1,9 @@
-"""What goes to disk survives a kill, is whole or absent, and is refused when it cannot be trusted."""
+"""What goes to disk survives a kill, is whole or absent, and is refused where it is not ours."""
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -66,6 +68,42 @@ def test_a_line_torn_anywhere_is_dropped_and_overwritten(
     assert [each.seed for each in log.read()] == [*kept, 3]
 
 
+APPENDING = """
+import sys
+from pathlib import Path
+from poolkit.records import Trial
+from poolkit.store import TrialLog
+log, trial = TrialLog(Path(sys.argv[1])), Trial.model_validate_json(sys.stdin.readline())
+for seed in range(1_000_000):
+    log.append(trial.model_copy(update={"seed": seed}))
+    print(seed, flush=True)
+"""
+
+
+def test_a_killed_process_loses_no_finished_trial(log: TrialLog) -> None:
+    """Every trial that append returned for is there after SIGKILL, and the log goes on."""
+    with subprocess.Popen(
+        [sys.executable, "-c", APPENDING, str(log.path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as child:
+        assert child.stdin is not None
+        assert child.stdout is not None
+        child.stdin.write(trial().model_dump_json() + "\n")
+        child.stdin.flush()
+        for _ in range(5):
+            child.stdout.readline()
+        child.kill()
+        told = [int(line) for line in child.stdout.read().splitlines() if line]
+    last = max([4, *told])
+    seeds = [each.seed for each in log.read()]
+    assert seeds == list(range(len(seeds)))
+    assert len(seeds) > last
+    log.append(trial(seed=-1))
+    assert [each.seed for each in log.read()] == [*seeds, -1]
+
+
 def test_a_long_torn_line_is_cut_off(log: TrialLog) -> None:
     """The last line end is found however far back it is."""
     log.append(trial(seed=1))
@@ -125,7 +163,7 @@ def test_out_is_created_with_its_parents(tmp_path: Path) -> None:
 
 
 def test_out_that_cannot_be_a_folder_is_refused(tmp_path: Path) -> None:
-    """A file, a folder below a file, a place that takes no files: cause and remedy, no traceback."""
+    """A file, a folder below a file, a place that takes no files: cause and remedy."""
     file = tmp_path / "file"
     file.write_text("")
     with pytest.raises(BadInput, match="is a file") as caught:

@@ -7,10 +7,11 @@ charts.svg(axes.figure)      # or charts.png(...), charts.inline_svg(..., alt=ch
 
 from poolkit.charts.figures import inline_svg, new_figure, png, svg
 from poolkit.charts.scene import CurveAxes
-from poolkit.charts.throughput import throughput_curve
+from poolkit.charts.throughput import OVERSIZED_FROM, throughput_curve
 from poolkit.charts.words import alt_text, finding, footnote
 
 __all__ = [
+    "OVERSIZED_FROM",
     "CurveAxes",
     "alt_text",
     "finding",

@@ -57,6 +57,7 @@ def _head(
         "Elsewhere:   async with open_pools() as pools: ...",
         "",
         "Copy it into the service: poolkit writes this file anew with every review.",
+        "Time limits follow from the calls that were measured; slower ones need longer limits.",
         '"""',
         "",
         "from __future__ import annotations",

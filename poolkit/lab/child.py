@@ -29,7 +29,7 @@ class Child:
     def __init__(self, module: str, *arguments: str) -> None:
         self._module = module
         # A file, not a pipe: nobody reads it while the child runs, and a full pipe would block it.
-        self._stderr: IO[bytes] = tempfile.TemporaryFile()
+        self._stderr: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `close`
         self._process = subprocess.Popen(
             # -P: a file of the working directory must not stand in for a library.
             [sys.executable, "-P", "-m", module, *arguments, "--parent", str(os.getpid())],

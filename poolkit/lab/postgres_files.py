@@ -1,8 +1,8 @@
 """PostgreSQL's programs from the wheel, and the user who may run them.
 
-PostgreSQL refuses to run as root. The wheel's own way around that is to add a system user and to open
-every folder above its programs to everybody, and neither goes away afterwards. Here the programs run
-as the user `nobody`, from a throwaway copy where that user cannot reach the originals.
+PostgreSQL refuses to run as root. The wheel's own way around that is to add a system user and to
+open every folder above its programs to everybody, and neither goes away afterwards. Here the
+programs run as the user `nobody`, from a throwaway copy where that user cannot reach the originals.
 """
 
 from __future__ import annotations

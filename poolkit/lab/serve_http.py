@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import gc
 import json
 import os
@@ -119,25 +120,36 @@ class Upstream:
 class _Connection(asyncio.Protocol):
     """One client connection; calls on it are answered one after the other."""
 
-    __slots__ = ("_idle", "_parser", "_pending", "_transport", "_upstream", "_url")
+    __slots__ = (
+        "_has_called",
+        "_idle",
+        "_is_counted",
+        "_parser",
+        "_pending",
+        "_transport",
+        "_upstream",
+        "_url",
+    )
 
     def __init__(self, upstream: Upstream) -> None:
         self._upstream = upstream
         self._parser = httptools.HttpRequestParser(self)
         self._transport: asyncio.Transport | None = None
         self._url = b""
+        self._is_counted = True
+        self._has_called = False
         # Pipelined calls wait here as (url, keep-alive); the first is the one being served.
         self._pending: deque[tuple[bytes, bool]] = deque()
         self._idle: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
-        self._upstream.counts.connections_opened += 1
-        self._upstream.counts.connections_open += 1
+        self._count(1)
         self._start_idle()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._upstream.counts.connections_open -= 1
+        if self._is_counted:
+            self._upstream.counts.connections_open -= 1
         self._transport = None
         self._stop_idle()
 
@@ -166,9 +178,18 @@ class _Connection(asyncio.Protocol):
 
     def _serve(self) -> None:
         if self._pending[0][0] == _STATS:
+            # Looking on must not change what is seen.
+            if self._is_counted and not self._has_called:
+                self._is_counted = False
+                self._count(-1)
             self.reply(_response(200, json.dumps(self._upstream.stats()).encode()))
         else:
+            self._has_called = True
             self._upstream.arrived(self)
+
+    def _count(self, connections: int) -> None:
+        self._upstream.counts.connections_opened += connections
+        self._upstream.counts.connections_open += connections
 
     def reply(self, response: bytes) -> None:
         """Answer the call being served, and begin the next one."""
@@ -198,9 +219,11 @@ class _Connection(asyncio.Protocol):
 
 
 def _response(status: int, body: bytes) -> bytes:
-    return (
-        b"HTTP/1.1 %d %b\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b"
-        % (status, HTTPStatus(status).phrase.encode(), len(body), body)
+    return b"HTTP/1.1 %d %b\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (
+        status,
+        HTTPStatus(status).phrase.encode(),
+        len(body),
+        body,
     )
 
 
@@ -211,14 +234,15 @@ async def _serve(arguments: argparse.Namespace) -> None:
     server = await loop.create_server(
         lambda: _Connection(upstream), "127.0.0.1", arguments.port, backlog=1024
     )
-    stop = loop.create_future()
+    stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, lambda: stop.done() or stop.set_result(None))
+        loop.add_signal_handler(number, stop.set)
     port = server.sockets[0].getsockname()[1]
     os.write(1, json.dumps({"port": port, "pid": os.getpid()}).encode() + b"\n")
     gc.freeze()
-    while not stop.done() and not is_orphan(arguments.parent):
-        await asyncio.wait([stop], timeout=_LOOK_FOR_PARENT)
+    while not stop.is_set() and not is_orphan(arguments.parent):
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), _LOOK_FOR_PARENT)
     # Open connections end with the process: an upstream that goes away does not say goodbye.
     server.close()
 

@@ -1,8 +1,8 @@
 """The keeper of a throwaway PostgreSQL: `python -m poolkit.lab.serve_postgres --help`.
 
 It makes a data directory, runs the server on it and removes everything when it ends: on SIGTERM or
-SIGINT, or when its parent is gone. It reads commands (`crash`, `start`) from stdin, a line each, and
-answers every one, and its own start, with a line of JSON on stdout.
+SIGINT, or when its parent is gone. It reads commands (`crash`, `start`) from stdin, a line each,
+and answers every one, and its own start, with a line of JSON on stdout.
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ from poolkit.errors import PoolkitError
 from poolkit.lab.cluster import Cluster
 from poolkit.lab.orphan import is_orphan
 from poolkit.lab.postgres_files import find_programs, new_folder, run_as
+from poolkit.lab.tables import ACCOUNTS
 
+MODULE = "poolkit.lab.serve_postgres"
 _LOOK_FOR_PARENT = 0.25  # s
 
 
@@ -65,8 +67,8 @@ def _keep(cluster: Cluster, folder: Path, parent: int | None) -> None:
 
 def main() -> int:
     """Keep the server until SIGTERM, SIGINT, the end of stdin or the parent's end."""
-    parser = argparse.ArgumentParser(prog="python -m poolkit.lab.serve_postgres", description=__doc__)
-    parser.add_argument("--accounts", type=int, default=100_000, help="rows of pgbench_accounts")
+    parser = argparse.ArgumentParser(prog=f"python -m {MODULE}", description=__doc__)
+    parser.add_argument("--accounts", type=int, default=ACCOUNTS, help="rows of pgbench_accounts")
     parser.add_argument("--parent", type=int, help="pid; the server ends when it does")
     arguments = parser.parse_args()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -83,7 +83,7 @@ class HttpUpstream:
         return self._running().pid
 
     def stats(self) -> dict[str, Any]:
-        """What the server has done so far (`served`, `max_in_service`, `connections_opened` ...)."""
+        """What the server has done so far: `served`, `max_in_service`, `connections_opened` ..."""
         # Not urllib: it would ask the proxy that the environment may name.
         connection = HTTPConnection("127.0.0.1", self.port, timeout=5)
         try:

@@ -19,6 +19,12 @@ from poolkit.errors import CallFailed, CallRejected, CallTimedOut, PoolTimedOut,
 from poolkit.pools.base import Acquired, PoolStatistics
 
 DIAL_TIMEOUT = 10.0  # s
+_SPARE_CONNECTIONS = """
+select current_setting('max_connections')::int
+     - current_setting('superuser_reserved_connections')::int
+     - coalesce(current_setting('reserved_connections', true)::int, 0)
+     - (select count(*) from pg_stat_activity where backend_type = 'client backend')
+"""
 
 
 class _Call:
@@ -139,6 +145,13 @@ class AsyncpgPool:
                 return CallFailed("connection_refused")
             return CallFailed("os_error", errno.errorcode.get(error.errno or 0, ""))
         return CallFailed(type(error).__name__, str(error).splitlines()[0] if str(error) else "")
+
+    async def spare_connections(self) -> int:
+        """How many more connections the server has for this user, beyond those already in use."""
+        try:
+            return int(await self._pool.fetchval(_SPARE_CONNECTIONS))
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+            raise CallFailed(type(error).__name__) from error
 
     def statistics(self) -> PoolStatistics:
         """A frozen snapshot; the number of waiters has no public name in asyncpg."""

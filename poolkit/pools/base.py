@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 Acquired = Callable[[], None]
 
@@ -27,6 +27,15 @@ class PoolStatistics:
     waiting: int
     connections_opened: int
     disconnects: int
+
+
+@runtime_checkable
+class HasConnectionBudget(Protocol):
+    """A pool whose server says how many connections it has left."""
+
+    async def spare_connections(self) -> int:
+        """Connections that may still be opened; raises `CallFailed` where the server won't say."""
+        ...
 
 
 class Pool(Protocol):

@@ -144,6 +144,8 @@ def _hold_p99(basis: Basis) -> tuple[float | None, str]:
     trial = basis.trial
     if trial is not None and trial.hold_time.p99 is not None:
         where = f"hold p99 at {units.plural(trial.pool_size, 'connection')}"
+        if trial.pools > 1:
+            where += f" in each of {trial.pools} pools"
         if trial.arrival_rate is not None:
             where += f" and {units.rate(trial.arrival_rate)}"
         return trial.hold_time.p99, where

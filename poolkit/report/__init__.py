@@ -1,0 +1,1 @@
+"""The report: a review folder read, executed as a notebook and exported as one HTML file."""

@@ -6,6 +6,7 @@ from poolkit.tables.of_recommendation import (
     how_sure,
     knees,
     parameters,
+    rule_name,
     rules_of_thumb,
     signals,
 )
@@ -20,6 +21,7 @@ __all__ = [
     "knees",
     "parameters",
     "predictions",
+    "rule_name",
     "rules_of_thumb",
     "signals",
     "trial_checks",

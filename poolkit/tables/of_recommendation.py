@@ -22,7 +22,7 @@ SOURCES = {"measured": "measured here", "library": "library default", "rule": "r
 
 
 def decision(recommendations: Sequence[Recommendation]) -> Table:
-    """One row a target: the size to set, what it was seen to do, what bounds it and how sure that is."""
+    """One row a target: what to set, what it was seen to do, what bounds it, and how sure."""
     rows = []
     for r in recommendations:
         seen = r.verification
@@ -30,6 +30,7 @@ def decision(recommendations: Sequence[Recommendation]) -> Table:
             (
                 r.target,
                 NONE if r.recommended_size is None else str(r.recommended_size),
+                _settings(r),
                 rate(r.target_rate),
                 rate(seen.achieved_rate) if seen else NONE,
                 milliseconds(seen.wait_p99) if seen else NONE,
@@ -42,6 +43,7 @@ def decision(recommendations: Sequence[Recommendation]) -> Table:
         (
             "target",
             "size",
+            "set",
             "rate asked",
             "rate carried",
             "p99 wait seen",
@@ -49,8 +51,18 @@ def decision(recommendations: Sequence[Recommendation]) -> Table:
             "how sure",
         ),
         tuple(rows),
-        frozenset({1, 2, 3, 4}),
+        frozenset({1, 3, 4, 5}),
     )
+
+
+def _settings(recommendation: Recommendation) -> str:
+    """The parameters that carry the size, as the client library names them."""
+    carried = [
+        f"{p.name}={_value(p)}"
+        for p in recommendation.parameters
+        if p.unit == "connections" and p.source == "measured"
+    ]
+    return ", ".join(carried) or NONE
 
 
 def how_sure(recommendation: Recommendation) -> str:
@@ -116,7 +128,7 @@ def rules_of_thumb(recommendation: Recommendation) -> Table:
     size = recommendation.recommended_size
     rows = tuple(
         (
-            THUMB.get(r.name, _words(r.name)),
+            rule_name(r.name),
             str(r.size),
             NONE if size is None else f"{r.size - size:+d}".replace("+0", "0").replace("-", "−"),
             r.fails or NONE,
@@ -125,6 +137,11 @@ def rules_of_thumb(recommendation: Recommendation) -> Table:
     )
     columns = ("rule of thumb", "connections", "against the measured size", "where it fails here")
     return Table("Rules of thumb, for reference", columns, rows, frozenset({1, 2}))
+
+
+def rule_name(name: str) -> str:
+    """A rule of thumb as a formula that people know."""
+    return THUMB.get(name, _words(name))
 
 
 def signals(recommendation: Recommendation) -> Table:

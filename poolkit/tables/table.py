@@ -10,8 +10,8 @@ from html import escape
 class Table:
     """Rows of plain text under named columns; the first cell of a row names the row.
 
-    `numeric` holds the positions of columns that are set to the right. `emphasis` is the position of
-    a row that the reader should see first.
+    `numeric` holds the positions of columns that are set to the right; `emphasis` is the position
+    of a row that the reader should see first.
     """
 
     caption: str

@@ -333,3 +333,18 @@ def test_a_database_that_cannot_be_opened_says_why(
     assert cause in caught.value.cause
     assert caught.value.remedy
     assert dsn not in str(caught.value)
+
+
+@pytest.mark.lab
+def test_the_connection_budget_counts_what_is_in_use(postgres: PostgresServer) -> None:
+    """Every connection that is open leaves one less to spare."""
+
+    async def go() -> tuple[int, int]:
+        async with opened(AsyncpgPool(postgres.dsn, ["select 1"], 1)) as one:
+            assert isinstance(one, AsyncpgPool)
+            before = await one.spare_connections()
+            async with opened(AsyncpgPool(postgres.dsn, ["select 1"], 5)):
+                return before, await one.spare_connections()
+
+    before, during = run(go())
+    assert before - during == 5

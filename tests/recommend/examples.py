@@ -44,7 +44,13 @@ def database_target(**changes: Any) -> Target:
 
 def times(mean: float, p99: float, longest: float | None = None) -> Distribution:
     return Distribution(
-        count=4000, mean=mean, p50=mean, p95=p99, p99=p99, longest=longest or p99 * 2
+        count=4000,
+        mean=mean,
+        p50=mean,
+        p95=p99,
+        p99=p99,
+        longest=longest or p99 * 2,
+        buckets={690: 3990, 1080: 10},
     )
 
 

@@ -136,7 +136,15 @@ def test_code_is_formatted_and_linted(
     )
     assert tidy.stdout == ""
     lint = subprocess.run(
-        [*ruff, "check", "--no-cache", "--select", "B,D1,E4,E7,E9,F,I,SIM,UP", *options],
+        [
+            *ruff,
+            "check",
+            "--no-cache",
+            "--select",
+            "B,D1,E4,E7,E9,F,I,SIM,UP",
+            *options,
+            "--ignore=D107",
+        ],
         capture_output=True,
         text=True,
         check=False,
@@ -144,14 +152,17 @@ def test_code_is_formatted_and_linted(
     assert lint.returncode == 0, lint.stdout
 
 
-def test_code_is_strictly_typed(tmp_path: Path) -> None:
+def test_code_is_strictly_typed(tmp_path: Path, request: pytest.FixtureRequest) -> None:
     """`mypy --strict` with no configuration accepts every variant."""
     files = []
     for number, (_, recommendations, targets) in enumerate(variants()):
         path = tmp_path / f"pools_{number}.py"
         path.write_text(codegen.render(recommendations, targets), encoding="utf-8")
         files.append(str(path))
-    command = ["-m", "mypy", "--strict", "--config-file=", f"--cache-dir={tmp_path}/cache", *files]
+    # Kept between runs: without it aiohttp itself is checked each time.
+    assert request.config.cache is not None
+    cache = request.config.cache.mkdir("mypy_of_generated_code")
+    command = ["-m", "mypy", "--strict", "--config-file=", f"--cache-dir={cache}", *files]
     found = subprocess.run(
         [sys.executable, *command], capture_output=True, text=True, check=False, cwd=tmp_path
     )
@@ -162,8 +173,8 @@ def test_reasons_stand_beside_the_values() -> None:
     """Each value is under a comment that says where it comes from."""
     source = codegen.render([recommended(http_target())], [http_target()])
     assert (
-        "        # hold p99 at 14 connections and 500 calls/s was 41 ms; 10 times that, at least 1 s "
-        "without\n        # a byte\n        sock_read=1.0,\n"
+        "        # aiohttp counts the wait for the pool and the dial together: 1 s + 5 s\n"
+        "        connect=6.0,\n"
     ) in source
 
 
@@ -250,7 +261,7 @@ def test_the_http_pool_runs(tmp_path: Path) -> None:
 
 
 def test_the_gate_turns_callers_away_in_time(tmp_path: Path) -> None:
-    """Whoever finds no place in time gets GateTimeout; a call that ends in error frees its place."""
+    """No place in time: GateTimeout. A call that ends in an error frees its place."""
 
     async def scenario() -> None:
         # 10 times a response target of 2 ms: callers are told no after 20 ms.

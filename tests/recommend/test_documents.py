@@ -103,7 +103,7 @@ def test_json_reads_back_as_it_was_written() -> None:
 
 
 def test_csv_has_a_size_row_and_a_row_for_each_parameter() -> None:
-    """A spreadsheet opens it: one header, the same cells in each row, line ends kept within cells."""
+    """A spreadsheet opens it: one header, the same cells in each row, line ends within cells."""
     rows = list(csv.DictReader(io.StringIO(to_csv(examples()))))
     assert tuple(rows[0]) == CSV_COLUMNS
     assert [row["parameter"] for row in rows[:3]] == ["recommended_size", "limit", "limit_per_host"]

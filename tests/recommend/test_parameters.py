@@ -195,10 +195,10 @@ def test_library_defaults_are_those_of_the_installed_library() -> None:
 
 def test_a_fleet_is_told_what_its_pools_add_up_to() -> None:
     """The size is that of one pool; the reason names the sum and the cap."""
-    found = rows(http_target(replicas=2, workers=2), verifying_trial())
-    assert (
-        "of one pool: 4 pools make 56 of at most 64 connections" in found["limit_per_host"].because
-    )
+    found = rows(http_target(replicas=2, workers=2), verifying_trial(pools=3))
+    of_size = found["limit_per_host"].because
+    assert "of one pool: 4 pools make 56 of at most 64 connections" in of_size
+    assert "at 14 connections in each of 3 pools and 500 calls/s" in found["sock_read"].because
 
 
 def test_a_name_that_is_looked_up_says_how_often() -> None:

@@ -5,7 +5,6 @@ The upstreams are curves X(n); trials get seeded noise. Nothing here is measured
 
 from __future__ import annotations
 
-import json
 import math
 import random
 from collections.abc import Callable
@@ -15,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from poolkit.histogram import Histogram
+from poolkit.manifest import HostFacts, Manifest
 from poolkit.records import (
     Check,
     CurvePoint,
@@ -375,13 +375,26 @@ def write(folder: Path, mades: tuple[Made, ...] = (*FOUR, UNREACHABLE)) -> Path:
             "workers": 1,
             "endpoint": "http://127.0.0.1:8080/",
         }
-    written = RecommendedFile(created="2026-01-02T03:05:00+00:00", targets=tuple(recommendations))
+    written = RecommendedFile(created="2026-01-02T03:05:00Z", targets=tuple(recommendations))
     (folder / "recommended.json").write_text(written.model_dump_json(indent=1))
-    manifest = {
-        "versions": {"poolkit": "0.1.0", "python": "3.11.7", "aiohttp": "3.14.5"},
-        "host": {"cpus": 2, "system": "Linux", "python": "3.11.7"},
-        "parameters": {"targets": settings, "seed": 7},
-        "created": "2026-01-02T03:05:00+00:00",
-    }
-    (folder / "manifest.json").write_text(json.dumps(manifest, indent=1))
+    manifest = Manifest(
+        created="2026-01-02T03:05:00Z",
+        versions={
+            "poolkit": "0.1.0",
+            "python": "3.11.7",
+            "aiohttp": "3.14.5",
+            "asyncpg": "0.32.0",
+        },
+        host=HostFacts(
+            cores=2,
+            cores_total=2,
+            cpu="Made-up CPU",
+            memory=4 * 2**30,
+            os="Made-up Linux 1",
+            kernel="Linux 6.1",
+        ),
+        parameters={"targets": settings, "seed": 7},
+        files={},
+    )
+    (folder / "manifest.json").write_text(manifest.model_dump_json(indent=1))
     return folder

@@ -1,0 +1,184 @@
+"""Where the throughput curve bends, by named rules, each with a bootstrap interval.
+
+littles_law   X_max * S(1): where the asymptotes n / S(1) and X_max meet (Kleinrock 1976, "Queueing
+              Systems" vol. 2, the saturation point), S(1) the cycle time of a call that is alone.
+plateau95     the smallest size whose throughput is within 5 % of the plateau.
+usl_peak      the peak of the Universal Scalability Law, where the curve was seen to fall.
+
+The bootstrap is parametric: every point is drawn again from its own standard error, which holds the spread within
+its trials and between its repeats, and the rule is applied to the drawn curve. It is seeded.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from poolkit.analysis import usl
+from poolkit.analysis.curve import Curve, flat_start, interval_of, relative_error
+from poolkit.records import CurvePoint, Knee, Plateau
+
+Floats = NDArray[np.float64]
+
+DRAWS = 200
+SEED = 20_061
+NEAR_PLATEAU = 0.95  # of the plateau's throughput
+SAME_HEIGHT = 0.02  # points this close to the highest belong to the plateau
+# d ln X / d ln n at the upper end below which no more is expected: a doubling brings 9 % at most.
+FLAT = 0.12
+UPPER_END = 0.75  # the end's slope is measured against the largest size below this share of it
+
+
+class _Points:
+    """The points as arrays: sizes, throughputs (calls/s) and their relative standard errors."""
+
+    def __init__(self, points: Sequence[CurvePoint]) -> None:
+        self.sizes = np.array([point.pool_size for point in points], dtype=float)
+        self.rates = np.array([point.throughput for point in points])
+        self.errors = np.array([relative_error(point) for point in points])
+
+    def drawn(self, draws: int = DRAWS) -> Floats:
+        """Throughputs drawn again, one row a draw."""
+        rng = np.random.default_rng(SEED)
+        noise = rng.normal(size=(draws, self.sizes.size)) * self.errors
+        return np.asarray(self.rates * np.exp(noise), dtype=np.float64)
+
+
+def end_slope(points: Sequence[CurvePoint]) -> float | None:
+    """Elasticity d ln X / d ln n at the upper end of the sizes measured; None: one size only.
+
+    1: throughput rises with every connection; 0: it does not rise; below 0: it falls.
+    """
+    if len(points) < 2:
+        return None
+    last = points[-1]
+    below = [point for point in points[:-1] if point.pool_size <= UPPER_END * last.pool_size]
+    before = below[-1] if below else points[0]
+    rise = math.log(last.throughput / before.throughput)
+    return rise / math.log(last.pool_size / before.pool_size)
+
+
+def has_plateau(points: Sequence[CurvePoint]) -> bool:
+    """Whether throughput had stopped rising before the sizes ended."""
+    slope = end_slope(points)
+    return slope is not None and slope <= FLAT
+
+
+def plateau(points: Sequence[CurvePoint]) -> Plateau | None:
+    """The throughput that no larger pool improves; None where the curve still rises at its end."""
+    if not has_plateau(points):
+        return None
+    data = _Points(points)
+    drawn = [_height(rates, data.errors) for rates in data.drawn()]
+    return Plateau(
+        throughput=_height(data.rates, data.errors), interval95=interval_of(np.array(drawn))
+    )
+
+
+def knees(points: Sequence[CurvePoint]) -> tuple[Knee, ...]:
+    """All three rules; a size of None says in its note why none was seen."""
+    return (littles_law(points), plateau95(points), usl_peak(points))
+
+
+def littles_law(points: Sequence[CurvePoint]) -> Knee:
+    """X_max * S(1), in connections."""
+    if not has_plateau(points):
+        return Knee(rule="littles_law", size=None, interval95=None, note=_widen(points))
+    data = _Points(points)
+
+    def knee(rates: Floats) -> float:
+        return _height(rates, data.errors) * alone(data.sizes, rates, data.errors)
+
+    size = knee(data.rates)
+    interval = interval_of(np.array([knee(rates) for rates in data.drawn()]))
+    note = "where n / S(1) meets the plateau"
+    share = Curve.fit(points).throughput(min(size, data.sizes[-1])) / _height(
+        data.rates, data.errors
+    )
+    if share < 0.85:
+        note += f"; the curve is soft: throughput there is {share:.0%} of the plateau"
+    return Knee(rule="littles_law", size=size, interval95=interval, note=note)
+
+
+def plateau95(points: Sequence[CurvePoint]) -> Knee:
+    """The smallest size, whole or not, within 5 % of the plateau."""
+    if not has_plateau(points):
+        return Knee(rule="plateau95", size=None, interval95=None, note=_widen(points))
+    data = _Points(points)
+    drawn = [_reaches(data, rates) for rates in data.drawn()]
+    return Knee(
+        rule="plateau95",
+        size=_reaches(data, data.rates),
+        interval95=interval_of(np.array(drawn)),
+        note="smallest size within 5 % of the plateau",
+    )
+
+
+def usl_peak(points: Sequence[CurvePoint]) -> Knee:
+    """The peak of the fitted law; none where the curve was not seen to fall.
+
+    The law bends too slowly for a row of workers and then invents a coherency cost, so a peak counts only
+    when its interval of beta excludes 0, it lies among the sizes measured, and throughput at the
+    largest size is below the highest by more than noise.
+    """
+    if len(points) < 4:
+        return _no_peak("four sizes or more are needed")
+    data = _Points(points)
+    law = usl.fit(data.sizes, data.rates, data.errors)
+    drawn = [usl.fit(data.sizes, rates, data.errors) for rates in data.drawn()]
+    lowest_cost = float(np.quantile([one.beta for one in drawn], 0.025))
+    if law.peak is None or lowest_cost <= 1e-9:
+        return _no_peak("none seen: the coherency cost's interval includes 0")
+    top = int(np.argmax(data.rates))
+    fall = math.log(data.rates[top] / data.rates[-1])
+    noise = math.hypot(data.errors[top], data.errors[-1])
+    if law.peak > data.sizes[-1] or fall < max(SAME_HEIGHT, 3.0 * noise):
+        return _no_peak("none seen: throughput does not fall within the sizes measured")
+    peaks = np.array([one.peak or data.sizes[-1] for one in drawn])
+    return Knee(
+        rule="usl_peak",
+        size=law.peak,
+        interval95=interval_of(peaks),
+        note="beyond it a larger pool lowers the throughput",
+    )
+
+
+def alone(sizes: Floats, rates: Floats, errors: Floats) -> float:
+    """S(1): cycle time of a call that is alone (s), from every size where none is in another's way."""
+    cycles = sizes / rates
+    weights = 1.0 / (cycles * errors) ** 2
+    flat = flat_start(cycles, weights)
+    return float(weights[:flat] @ cycles[:flat] / weights[:flat].sum())
+
+
+def _height(rates: Floats, errors: Floats) -> float:
+    """X_max: the mean of the points that are as high as the highest, noise allowed for."""
+    top = int(np.argmax(rates))
+    near = 2.0 * np.hypot(errors, errors[top])
+    same = np.log(rates[top] / rates) <= np.minimum(np.maximum(near, SAME_HEIGHT), 0.05)
+    weights = 1.0 / (rates[same] * errors[same]) ** 2
+    return float(weights @ rates[same] / weights.sum())
+
+
+def _reaches(data: _Points, rates: Floats) -> float:
+    """The smallest size at which the curve through these throughputs is within 5 % of its height."""
+    need = NEAR_PLATEAU * _height(rates, data.errors)
+    curve = Curve.through(data.sizes, rates, data.errors)
+    grid = np.linspace(data.sizes[0], data.sizes[-1], 257)
+    found = np.flatnonzero(curve.throughputs(grid) >= need)
+    return float(grid[found[0]]) if found.size else float(data.sizes[int(np.argmax(rates))])
+
+
+def _widen(points: Sequence[CurvePoint]) -> str:
+    if len(points) < 2:
+        return "no knee seen: one size is not a curve, measure more sizes"
+    return (
+        f"no knee seen, widen the range: throughput still rises at {points[-1].pool_size} connections"
+    )
+
+
+def _no_peak(why: str) -> Knee:
+    return Knee(rule="usl_peak", size=None, interval95=None, note=why)

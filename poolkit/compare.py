@@ -1,0 +1,153 @@
+"""What changed between two reviews, and whether it is more than noise; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal
+
+from pydantic import Field
+
+from poolkit.records import Interval, Recommendation, RecommendedFile, Record
+
+# A recommended size is found to within one connection of the smallest that passes.
+SIZE_RESOLUTION = 1
+NO_INTERVAL = "no interval is known"
+
+
+class Difference(Record):
+    """One quantity of one target, then and now.
+
+    `is_larger_than_noise` is whether the two intervals are apart; None: it cannot be said, and
+    `note` says why.
+    """
+
+    target: str
+    quantity: str
+    unit: Literal["connections", "calls/s", "s", ""]
+    before: float | str | None
+    after: float | str | None
+    before_interval: Interval | None = None
+    after_interval: Interval | None = None
+    is_larger_than_noise: bool | None
+    note: str = ""
+
+
+class Comparison(Record):
+    """The whole of since.json; `caution` says why the two may not be comparable at all."""
+
+    schema_: Literal["poolkit.since/1"] = Field("poolkit.since/1", alias="schema")
+    before: str  # when the earlier review was made, ISO 8601
+    after: str
+    caution: str = ""
+    differences: tuple[Difference, ...]
+
+
+def compare(before: RecommendedFile, after: RecommendedFile, caution: str = "") -> Comparison:
+    """Every quantity of the targets that either review knows, where it is known on either side."""
+    earlier = {r.target: r for r in before.targets}
+    later = {r.target: r for r in after.targets}
+    differences: list[Difference] = []
+    for name in dict.fromkeys((*later, *earlier)):
+        old, new = earlier.get(name), later.get(name)
+        if old is None or new is None:
+            differences.append(
+                _exact(name, "target", "", None if old is None else "there", new and "there")
+            )
+        else:
+            differences += _of_target(old, new)
+    return Comparison(
+        before=before.created, after=after.created, caution=caution, differences=tuple(differences)
+    )
+
+
+def are_apart(a: Interval, b: Interval) -> bool:
+    """Whether two intervals share no value: a difference larger than the noise of both."""
+    return a[1] < b[0] or b[1] < a[0]
+
+
+def _of_target(old: Recommendation, new: Recommendation) -> Iterator[Difference]:
+    name = new.target
+    if old.status != new.status:
+        yield _exact(name, "status", "", old.status, new.status)
+    # What was asked of the pool is a setting: any change is a real one, and explains others.
+    if old.target_rate != new.target_rate:
+        yield _exact(name, "target_rate", "calls/s", old.target_rate, new.target_rate)
+    if old.wait_p99 != new.wait_p99:
+        yield _exact(name, "wait_p99", "s", old.wait_p99, new.wait_p99)
+    if old.verdict != new.verdict:
+        yield _exact(name, "verdict", "", old.verdict, new.verdict)
+    if old.recommended_size is not None or new.recommended_size is not None:
+        yield _measured(
+            name,
+            "recommended_size",
+            "connections",
+            old.recommended_size,
+            new.recommended_size,
+            _around(old.recommended_size),
+            _around(new.recommended_size),
+        )
+    if old.plateau is not None or new.plateau is not None:
+        yield _measured(
+            name,
+            "plateau",
+            "calls/s",
+            old.plateau and old.plateau.throughput,
+            new.plateau and new.plateau.throughput,
+            old.plateau and old.plateau.interval95,
+            new.plateau and new.plateau.interval95,
+        )
+    for quantity in ("at_one", "at_recommended"):
+        then = None if old.hold_time is None else getattr(old.hold_time, quantity)
+        now = None if new.hold_time is None else getattr(new.hold_time, quantity)
+        if then is not None or now is not None:
+            yield _measured(name, f"hold_time.{quantity}", "s", then, now, None, None)
+
+
+def _measured(
+    target: str,
+    quantity: str,
+    unit: Literal["connections", "calls/s", "s"],
+    before: float | None,
+    after: float | None,
+    before_interval: Interval | None,
+    after_interval: Interval | None,
+) -> Difference:
+    larger, note = None, ""
+    if before is None or after is None:
+        note = "measured on one side only"
+    elif before_interval is None or after_interval is None:
+        note = NO_INTERVAL
+    else:
+        larger = are_apart(before_interval, after_interval)
+    return Difference(
+        target=target,
+        quantity=quantity,
+        unit=unit,
+        before=before,
+        after=after,
+        before_interval=before_interval,
+        after_interval=after_interval,
+        is_larger_than_noise=larger,
+        note=note,
+    )
+
+
+def _exact(
+    target: str,
+    quantity: str,
+    unit: Literal["connections", "calls/s", "s", ""],
+    before: float | str | None,
+    after: float | str | None,
+) -> Difference:
+    return Difference(
+        target=target,
+        quantity=quantity,
+        unit=unit,
+        before=before,
+        after=after,
+        is_larger_than_noise=True,
+    )
+
+
+def _around(size: int | None) -> Interval | None:
+    return None if size is None else (size - SIZE_RESOLUTION, size + SIZE_RESOLUTION)

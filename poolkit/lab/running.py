@@ -1,0 +1,130 @@
+"""The lab as a whole: the catalogue's upstreams, started side by side and stopped together."""
+
+from __future__ import annotations
+
+import difflib
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+
+from poolkit.errors import BadInput
+from poolkit.lab.catalogue import CATALOGUE, DSN_VARIABLE
+from poolkit.lab.postgres import PostgresServer
+from poolkit.lab.upstream import HttpUpstream
+
+_HEADER = """\
+# The embedded lab of poolkit: real servers on this machine whose truth is known.
+# They are there while the process that started them runs; ports change with every start.
+"""
+
+
+class Lab:
+    """The lab's upstreams, running inside a `with`.
+
+    Args:
+        names: names of `CATALOGUE` to start; all when None.
+
+    Raises `BadInput` for a name that is not there, and `MissingExtra` where a library of the lab is
+    not installed.
+    """
+
+    def __init__(self, names: Sequence[str] | None = None) -> None:
+        chosen = tuple(CATALOGUE) if names is None else tuple(dict.fromkeys(names))
+        for name in chosen:
+            _known(name)
+        self.names = chosen
+        self._upstreams = {
+            name: HttpUpstream(model)
+            for name in chosen
+            if (model := CATALOGUE[name].model) is not None
+        }
+        self._databases = {
+            name: PostgresServer() for name in chosen if CATALOGUE[name].model is None
+        }
+
+    def __enter__(self) -> Lab:
+        try:
+            for server in self._servers():
+                server.start()
+            for server in self._servers():
+                server.wait_ready()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Stop everything."""
+        for server in self._servers():
+            server.close()
+
+    def upstream(self, name: str) -> HttpUpstream:
+        """The HTTP upstream of a target, for its truth, its counts and faults."""
+        if name not in self._upstreams:
+            raise BadInput(f"{name} is not an HTTP upstream of this lab: {self._running()}")
+        return self._upstreams[name]
+
+    def database(self, name: str = "lab-db") -> PostgresServer:
+        """The database of a target."""
+        if name not in self._databases:
+            raise BadInput(f"{name} is not a database of this lab: {self._running()}")
+        return self._databases[name]
+
+    def url(self, name: str) -> str:
+        """URL of an HTTP target."""
+        return self.upstream(name).url
+
+    def dsn(self, name: str = "lab-db") -> str:
+        """Connection URI of a database target, with its throwaway password."""
+        return self.database(name).dsn
+
+    def targets_toml(self) -> str:
+        """Text of a targets.toml for what runs, the truth in comments; it holds no password."""
+        tables = [
+            CATALOGUE[name].toml(self.url(name) if name in self._upstreams else None)
+            for name in self.names
+        ]
+        return "\n".join([_HEADER, *tables])
+
+    def write_targets(self, path: Path | str) -> Path:
+        """Write `targets_toml` to a file; `BadInput` where that is not possible."""
+        path = Path(path)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(self.targets_toml(), encoding="utf-8")
+        except OSError as error:
+            raise BadInput(
+                f"cannot write {path}: {error.strerror}", "name a file in a folder of your own"
+            ) from None
+        return path
+
+    def environment(self) -> dict[str, str]:
+        """Variables that a process needs which reads `targets_toml`; they hold the password."""
+        return {DSN_VARIABLE: self.dsn()} if self._databases else {}
+
+    def export_lines(self) -> list[str]:
+        """`environment` as lines for a shell."""
+        return [f"export {name}={shlex.quote(text)}" for name, text in self.environment().items()]
+
+    def _servers(self) -> list[HttpUpstream | PostgresServer]:
+        # The database first: it takes longest to start.
+        return [*self._databases.values(), *self._upstreams.values()]
+
+    def _running(self) -> str:
+        return f"it runs {', '.join(self.names)}"
+
+
+def _known(name: str) -> None:
+    if name not in CATALOGUE:
+        near = difflib.get_close_matches(name, CATALOGUE, n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise BadInput(f"no such target in the lab: {name}{hint}", f"it has {', '.join(CATALOGUE)}")

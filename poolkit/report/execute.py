@@ -1,0 +1,77 @@
+"""Runs capacity_review.ipynb over a review folder; the executed notebook stays in that folder."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+from poolkit.errors import MissingExtra, PoolkitError
+from poolkit.report.kernel import own_kernel
+from poolkit.report.source import shared
+
+NOTEBOOK = "notebooks/capacity_review.ipynb"
+EXECUTED = "review.ipynb"
+CELL_TIMEOUT = 120  # s
+
+
+def execute(review_dir: Path, notebook: Path | None = None) -> Path:
+    """Run the notebook over the review in `review_dir`; returns review.ipynb in the same folder.
+
+    Nothing is printed, and the executed notebook names no path of this machine.
+
+    Args:
+        notebook: another notebook with a `review_dir` parameter; capacity_review by default.
+
+    Raises:
+        MissingExtra: papermill or ipykernel is not installed.
+        PoolkitError: a cell failed; review.ipynb shows which and how.
+    """
+    try:
+        import papermill
+        from papermill.exceptions import PapermillExecutionError
+    except ImportError as error:
+        raise MissingExtra("papermill", "workbook") from error
+    source = shared(NOTEBOOK) if notebook is None else notebook
+    executed = review_dir.resolve() / EXECUTED
+    logging.getLogger("papermill").setLevel(logging.ERROR)
+    try:
+        with own_kernel() as kernel_class:
+            papermill.execute_notebook(
+                str(source),
+                str(executed),
+                # The kernel runs in the folder, so its path is not written into the notebook.
+                parameters={"review_dir": "."},
+                progress_bar=False,
+                kernel_name="python3",
+                request_save_on_cell_execute=False,
+                execution_timeout=CELL_TIMEOUT,
+                kernel_manager_class=kernel_class,
+                extra_arguments=["--HistoryManager.enabled=False"],
+                resources={"metadata": {"path": str(review_dir.resolve())}},
+            )
+    except PapermillExecutionError as error:
+        raise PoolkitError(
+            f"the report's notebook failed in cell {error.cell_index + 1}: "
+            f"{error.ename}: {error.evalue}",
+            f"the other files of the review are complete; {EXECUTED} shows the cell that failed",
+        ) from error
+    finally:
+        _without_traces(executed)
+    return executed
+
+
+def _without_traces(executed: Path) -> None:
+    """Take out what papermill notes of this run: paths, times and durations."""
+    import nbformat as untyped
+
+    nbformat: Any = untyped
+    if not executed.is_file():
+        return
+    notebook = nbformat.read(executed, as_version=4)
+    notebook.metadata.pop("papermill", None)
+    notebook.metadata.pop("widgets", None)
+    for cell in notebook.cells:
+        cell.metadata.pop("papermill", None)
+        cell.metadata.pop("execution", None)
+    nbformat.write(notebook, executed)

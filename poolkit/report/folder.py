@@ -1,0 +1,105 @@
+"""A review folder as one frozen record: what the report and the notebooks read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from poolkit.errors import BadInput
+from poolkit.manifest import MANIFEST, Manifest, read_manifest
+from poolkit.records import Recommendation, Record, Sizing, Trial
+from poolkit.store import TrialLog, read_recommended
+
+
+class Settings(BaseModel):
+    """A target's public settings, as manifest.json keeps them."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    target_rate: float
+    wait_p99: float | None = None
+    response_p99: float | None = None
+    max_size: int | None = None
+    replicas: int = 1
+    workers: int = 1
+    endpoint: str = ""
+
+    @property
+    def pools(self) -> int:
+        """Pools of the whole fleet."""
+        return self.replicas * self.workers
+
+
+class TargetReview(Record):
+    """Everything that a review knows of one target."""
+
+    recommendation: Recommendation
+    sizing: Sizing | None
+    trials: tuple[Trial, ...]
+    settings: Settings
+
+    @property
+    def name(self) -> str:
+        """The target's name."""
+        return self.recommendation.target
+
+
+class Review(Record):
+    """A review folder, read; `manifest` is None where the review was cut off before its end."""
+
+    created: str
+    targets: tuple[TargetReview, ...]
+    manifest: Manifest | None = None
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """Versions of what took part; empty where that is not known."""
+        return self.manifest.versions if self.manifest else {}
+
+
+def read_review(path: Path) -> Review:
+    """The review in the folder `path`.
+
+    Raises:
+        BadInput: it is no review folder, or a file of it is not of this version.
+    """
+    written = read_recommended(path)
+    manifest = read_manifest(path) if (path / MANIFEST).is_file() else None
+    public: dict[str, Any] = manifest.parameters.get("targets", {}) if manifest else {}
+    return Review(
+        created=written.created,
+        manifest=manifest,
+        targets=tuple(
+            TargetReview(
+                recommendation=r,
+                sizing=_sizing(path / f"{r.target}.sizing.json"),
+                trials=tuple(TrialLog(path / f"{r.target}.trials.jsonl").read()),
+                settings=_settings(r, public.get(r.target, {})),
+            )
+            for r in written.targets
+        ),
+    )
+
+
+def _sizing(file: Path) -> Sizing | None:
+    if not file.is_file():
+        return None
+    try:
+        return Sizing.model_validate_json(file.read_bytes())
+    except ValidationError as error:
+        raise BadInput(
+            f"{file.name} is not a sizing of this version", "make it again with: poolkit review"
+        ) from error
+
+
+def _settings(recommendation: Recommendation, public: dict[str, Any]) -> Settings:
+    known = {"target_rate": recommendation.target_rate, "wait_p99": recommendation.wait_p99}
+    try:
+        return Settings.model_validate({**known, **public})
+    except ValidationError as error:
+        raise BadInput(
+            f"{MANIFEST} does not tell the settings of {recommendation.target}",
+            "make it again with: poolkit review",
+        ) from error

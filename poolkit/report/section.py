@@ -1,0 +1,102 @@
+"""One target's section of the report as HTML: claim, chart, parameters and evidence."""
+
+from __future__ import annotations
+
+from html import escape
+
+from poolkit import charts, tables
+from poolkit.report.folder import TargetReview
+from poolkit.tables import Table
+
+
+def section_html(target: TargetReview, anchor: str, title: str, versions: str) -> str:
+    """The section; a target without a result gets one that says why."""
+    parts = [f'<section class="pk-target" id="{escape(anchor)}">']
+    parts.append(f'<h3 id="{escape(anchor)}-title">{escape(target.name)}: {escape(title)}</h3>')
+    parts += [f"<p>{escape(sentence)}</p>" for sentence in _reasons(target)]
+    failed = [check for check in target.recommendation.checks if not check.passed]
+    if target.recommendation.status != "done" or target.recommendation.recommended_size is None:
+        parts.append(tables.checks(target.recommendation).html())
+    if target.trials:
+        parts.append(_chart(target, anchor, versions))
+    if target.recommendation.parameters:
+        parts.append(tables.parameters(target.recommendation).html())
+    if target.recommendation.verification is not None:
+        parts.append(tables.signals(target.recommendation).html())
+    if failed and target.recommendation.recommended_size is not None:
+        parts.append(_doubts(target))
+    parts += [_folded(table) for table in _evidence(target)]
+    parts.append("</section>")
+    return "\n".join(parts)
+
+
+def _reasons(target: TargetReview) -> list[str]:
+    """Why this size and no other, in sentences."""
+    sizing = target.sizing
+    if sizing is None:
+        return []
+    bound = sizing.verdict.name.replace("_", " ")
+    said = [f"Bound by: {bound}. {_sentence(sizing.verdict.evidence)}"]
+    if sizing.because:
+        said.append(_sentence(sizing.because))
+    if sizing.only_moves_queue:
+        said.append(_sentence(sizing.only_moves_queue))
+    return said
+
+
+def _sentence(words: str) -> str:
+    words = words.strip()
+    ended = words if words.endswith((".", "!", "?")) else f"{words}."
+    return ended[:1].upper() + ended[1:]
+
+
+def _chart(target: TargetReview, anchor: str, versions: str) -> str:
+    pools = target.settings.pools
+    axes = charts.throughput_curve(
+        target.sizing, target.trials, target.recommendation, versions=versions, pools=pools
+    )
+    alt = charts.alt_text(target.sizing, target.trials, target.recommendation, pools)
+    drawn = charts.inline_svg(axes.figure, alt=alt, label=anchor)
+    return f"<figure>{drawn}\n<figcaption>{escape(_how_to_read(target))}</figcaption></figure>"
+
+
+def _how_to_read(target: TargetReview) -> str:
+    words = "Points are single trials, the band is the 95 % interval of their mean. "
+    if any(not t.is_usable for t in target.trials):
+        words += "Grey crosses failed a check and are not fitted. "
+    if target.recommendation.recommended_size is not None:
+        words += (
+            "Left of the green line callers wait longer than asked; "
+            f"beyond {charts.OVERSIZED_FROM:g} times its size connections are idle. "
+        )
+    return words.strip()
+
+
+def _doubts(target: TargetReview) -> str:
+    items = "".join(
+        f"<li><strong>{escape(check.name.replace('_', ' '))}</strong>: {escape(check.seen)}. "
+        f"{escape(_sentence(check.why))} What to do: {escape(_sentence(check.next))}</li>"
+        for check in target.recommendation.checks
+        if not check.passed
+    )
+    return f'<div class="pk-doubts"><p><strong>To be doubted</strong></p><ul>{items}</ul></div>'
+
+
+def _evidence(target: TargetReview) -> list[Table]:
+    r, sizing = target.recommendation, target.sizing
+    found = []
+    if sizing is not None and sizing.predictions:
+        found.append(tables.predictions(sizing, r.recommended_size))
+    if r.knees:
+        found.append(tables.knees(r, sizing))
+    if r.rules_of_thumb:
+        found.append(tables.rules_of_thumb(r))
+    if r.recommended_size is not None:
+        found.append(tables.checks(r))
+    if target.trials:
+        found += [tables.trial_checks(target.trials), tables.trials(target.trials)]
+    return [table for table in found if table.rows]
+
+
+def _folded(table: Table) -> str:
+    return f"<details><summary>{escape(table.caption)}</summary>\n{table.html()}</details>"
