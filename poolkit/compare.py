@@ -51,7 +51,13 @@ def compare(before: RecommendedFile, after: RecommendedFile, caution: str = "") 
         old, new = earlier.get(name), later.get(name)
         if old is None or new is None:
             differences.append(
-                _exact(name, "target", "", None if old is None else "there", new and "there")
+                _exact(
+                    name,
+                    "target",
+                    "",
+                    None if old is None else "there",
+                    None if new is None else "there",
+                )
             )
         else:
             differences += _of_target(old, new)
@@ -74,8 +80,6 @@ def _of_target(old: Recommendation, new: Recommendation) -> Iterator[Difference]
         yield _exact(name, "target_rate", "calls/s", old.target_rate, new.target_rate)
     if old.wait_p99 != new.wait_p99:
         yield _exact(name, "wait_p99", "s", old.wait_p99, new.wait_p99)
-    if old.verdict != new.verdict:
-        yield _exact(name, "verdict", "", old.verdict, new.verdict)
     if old.recommended_size is not None or new.recommended_size is not None:
         yield _measured(
             name,
@@ -86,16 +90,10 @@ def _of_target(old: Recommendation, new: Recommendation) -> Iterator[Difference]
             _around(old.recommended_size),
             _around(new.recommended_size),
         )
-    if old.plateau is not None or new.plateau is not None:
-        yield _measured(
-            name,
-            "plateau",
-            "calls/s",
-            old.plateau and old.plateau.throughput,
-            new.plateau and new.plateau.throughput,
-            old.plateau and old.plateau.interval95,
-            new.plateau and new.plateau.interval95,
-        )
+    then, then_interval = _plateau(old)
+    now, now_interval = _plateau(new)
+    if then is not None or now is not None:
+        yield _measured(name, "plateau", "calls/s", then, now, then_interval, now_interval)
     for quantity in ("at_one", "at_recommended"):
         then = None if old.hold_time is None else getattr(old.hold_time, quantity)
         now = None if new.hold_time is None else getattr(new.hold_time, quantity)
@@ -151,3 +149,8 @@ def _exact(
 
 def _around(size: int | None) -> Interval | None:
     return None if size is None else (size - SIZE_RESOLUTION, size + SIZE_RESOLUTION)
+
+
+def _plateau(recommendation: Recommendation) -> tuple[float | None, Interval | None]:
+    plateau = recommendation.plateau
+    return (None, None) if plateau is None else (plateau.throughput, plateau.interval95)

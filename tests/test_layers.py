@@ -24,12 +24,13 @@ LAYERS = [
     "store", "manifest",
     "preflight", "watchdog",
     "measure", "runner",
-    "review",
-    "tables", "charts",
+    "compare", "review",
+    "narration", "tables", "charts",
     "report",
     "panels",
     "doctor",
     "lab",
+    "progress",
     "cli",
     "__main__",
 ]
@@ -62,7 +63,7 @@ HOMES = {
     "nbformat": ["report"],
     "nbclient": ["report"],
     "typer": ["cli"],
-    "rich": ["cli"],
+    "rich": ["cli", "progress"],
 }
 # Analysis is arithmetic: the same numbers give the same answer, whenever and wherever.
 NOT_IN_ANALYSIS = {*HOMES, "asyncio", "time", "datetime", "threading", "socket", "subprocess", "os"}

@@ -81,7 +81,8 @@ def since(comparison: Comparison) -> Table:
         table.add_column(column, justify="right")
     table.add_column("larger than the noise")
     for d in comparison.differences:
-        table.add_row(d.target, d.quantity, _quantity(d, d.before), _quantity(d, d.after), _noise(d))
+        then, now = _quantity(d, d.before), _quantity(d, d.after)
+        table.add_row(d.target, d.quantity, then, now, _noise(d))
     return table
 
 

@@ -13,6 +13,8 @@ from poolkit.report.source import shared
 NOTEBOOK = "notebooks/capacity_review.ipynb"
 EXECUTED = "review.ipynb"
 CELL_TIMEOUT = 120  # s
+# A kernel that is shut down would else say so on the terminal, as an error.
+QUIET = ["--HistoryManager.enabled=False", "--log-level=CRITICAL"]
 
 
 def execute(review_dir: Path, notebook: Path | None = None) -> Path:
@@ -47,7 +49,7 @@ def execute(review_dir: Path, notebook: Path | None = None) -> Path:
                 request_save_on_cell_execute=False,
                 execution_timeout=CELL_TIMEOUT,
                 kernel_manager_class=kernel_class,
-                extra_arguments=["--HistoryManager.enabled=False"],
+                extra_arguments=QUIET,
                 resources={"metadata": {"path": str(review_dir.resolve())}},
             )
     except PapermillExecutionError as error:

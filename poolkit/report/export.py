@@ -1,0 +1,134 @@
+"""Exports an executed notebook to one HTML file that opens offline: no request and no script."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import tempfile
+from html import escape, unescape
+from pathlib import Path
+from typing import Any
+
+from poolkit.errors import BadInput, MissingExtra
+from poolkit.store import write_atomic
+
+TEMPLATES = Path(__file__).parent / "template"
+DECISION = "decision"  # cells with this tag open the report
+HIDDEN = {"parameters", "injected-parameters"}  # they hold nothing that a reader of a report needs
+_BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+_PDF_SECONDS = 60
+
+
+def export(notebook: Path, out: Path) -> Path:
+    """Write the executed `notebook` as one HTML file `out`, the decision first; returns `out`.
+
+    Raises:
+        MissingExtra: nbconvert is not installed.
+        BadInput: the notebook cannot be read.
+    """
+    try:
+        import nbformat as untyped
+        from nbconvert.exporters import HTMLExporter
+        from traitlets.config import Config
+    except ImportError as error:
+        raise MissingExtra("nbconvert", "workbook") from error
+    nbformat: Any = untyped
+    try:
+        content = nbformat.read(notebook, as_version=4)
+    except (OSError, ValueError) as error:
+        raise BadInput(
+            f"{notebook.name} is not a notebook", "run the review again to write it"
+        ) from error
+    content.metadata.pop("widgets", None)
+    content.cells = decision_first(content.cells)
+    exporter: Any = HTMLExporter(
+        config=Config({"HTMLExporter": {"exclude_anchor_links": True}}),
+        template_name="poolkit",
+        extra_template_basedirs=[str(TEMPLATES)],
+    )
+    style = (TEMPLATES / "poolkit" / "report.css").read_text(encoding="utf-8")
+    resources = {"poolkit": {"title": _title(content.cells), "style": style}}
+    body, _ = exporter.from_notebook_node(content, resources=resources)
+    write_atomic(out, with_contents(_framed(body)))
+    return out
+
+
+def decision_first(cells: list[Any]) -> list[Any]:
+    """The cells in a reader's order: title, decision, contents, then everything else as it stood."""
+    shown = [cell for cell in cells if not HIDDEN & set(cell.metadata.get("tags", ()))]
+    decided = [cell for cell in shown if DECISION in cell.metadata.get("tags", ())]
+    if not decided:
+        return shown
+    rest = [cell for cell in shown if DECISION not in cell.metadata.get("tags", ())]
+    return [rest[0], *decided, *rest[1:]]
+
+
+def _title(cells: list[Any]) -> str:
+    for cell in cells:
+        found = re.search(r"^# (.+)$", cell.source, re.MULTILINE)
+        if cell.cell_type == "markdown" and found:
+            return str(found[1])
+    return "poolkit review"
+
+
+def _framed(body: str) -> str:
+    """Put the decision in a box and leave room for the contents after it."""
+    headings = [match.start() for match in re.finditer(r"<h2\b", body)]
+    if not headings:
+        return body
+    end = headings[1] if len(headings) > 1 else body.index("</main>")
+    decided = body[headings[0] : end]
+    return (
+        f'{body[: headings[0]]}<div class="decision">{decided}</div>\n<!--contents-->\n{body[end:]}'
+    )
+
+
+def with_contents(body: str) -> str:
+    """Replace the mark `<!--contents-->` by a list of links to the h2 and h3 that follow it."""
+    mark = "<!--contents-->"
+    if mark not in body:
+        return body
+    before, after = body.split(mark, 1)
+    found = re.findall(r'<h([23])[^>]* id="([^"]+)"[^>]*>(.*?)</h\1>', after, re.DOTALL)
+    items = "".join(
+        f"<li{' class=' + chr(34) + 'sub' + chr(34) if level == '3' else ''}>"
+        f'<a href="#{anchor}">{escape(unescape(re.sub("<[^>]+>", "", words)).strip())}</a></li>\n'
+        for level, anchor, words in found
+    )
+    nav = f'<nav class="contents" aria-label="Contents"><strong>Contents</strong><ul>\n{items}</ul></nav>'
+    return before + nav + after
+
+
+def export_pdf(report: Path, out: Path) -> Path | None:
+    """Print report.html to the PDF `out` with Chromium; None where there is none or it fails."""
+    browser = next((found for name in _BROWSERS if (found := shutil.which(name))), None)
+    if browser is None:
+        return None
+    with tempfile.TemporaryDirectory(prefix="poolkit-pdf-") as profile:
+        command = [
+            browser,
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-quic",
+            "--no-first-run",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--disable-sync",
+            "--no-pdf-header-footer",
+            f"--user-data-dir={profile}",
+            f"--print-to-pdf={out.resolve()}",
+            report.resolve().as_uri(),
+        ]
+        try:
+            subprocess.run(
+                command,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                check=True,
+                timeout=_PDF_SECONDS,
+            )
+        except (OSError, subprocess.SubprocessError):
+            return None
+    return out if out.is_file() else None
