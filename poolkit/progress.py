@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Iterator
-from typing import Protocol
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -15,39 +14,12 @@ from rich.text import Text
 
 from poolkit import events, narration, units
 from poolkit.events import Event
+from poolkit.watcher import Watcher
 
 NAME_WIDTH = 24  # characters of a target's name beside its bar
 
 
-class Screen(Protocol):
-    """Where events become visible."""
-
-    def measuring(self, name: str) -> contextlib.AbstractContextManager[None]:
-        """Around the measurement of target `name`."""
-        ...
-
-    def see(self, event: Event) -> None:
-        """Show an event of the target that is measured."""
-        ...
-
-    def cancelling(self) -> None:
-        """Say that the measurement is being ended; may be called often."""
-        ...
-
-    def doing(self, what: str) -> contextlib.AbstractContextManager[None]:
-        """Around a longer step that sends no load, such as making the report."""
-        ...
-
-    def say(self, text: str) -> None:
-        """Show one line."""
-        ...
-
-    def fail(self, cause: str, remedy: str = "") -> None:
-        """Show what went wrong and what to do about it, apart from the results."""
-        ...
-
-
-def make_screen(console: Console, errors: Console) -> Screen:
+def make_screen(console: Console, errors: Console) -> Watcher:
     """The screen for where `console` leads; `errors` is where failures are printed."""
     return LiveScreen(console, errors) if console.is_terminal else PlainScreen(console, errors)
 

@@ -5,12 +5,10 @@ What was measured is on disk before the report is made, so a report that fails l
 
 from __future__ import annotations
 
-import contextlib
 import importlib.util
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from poolkit.compare import Comparison, compare
 from poolkit.errors import BadInput, ExitCode, MissingExtra, PoolkitError
@@ -30,36 +28,9 @@ from poolkit.store import (
     write_recommended,
 )
 from poolkit.targets import Target, load_targets
+from poolkit.watcher import Watcher
 
 SINCE = "since.json"
-
-
-class Watcher(Protocol):
-    """Whoever looks on while a review runs; `poolkit.progress.Screen` is one."""
-
-    def measuring(self, name: str) -> contextlib.AbstractContextManager[None]:
-        """Around the measurement of target `name`."""
-        ...
-
-    def see(self, event: Event) -> None:
-        """Take an event of the target that is measured."""
-        ...
-
-    def cancelling(self) -> None:
-        """Told, maybe often, that the measurement is being ended."""
-        ...
-
-    def doing(self, what: str) -> contextlib.AbstractContextManager[None]:
-        """Around a longer step that sends no load."""
-        ...
-
-    def say(self, text: str) -> None:
-        """Take one line."""
-        ...
-
-    def fail(self, cause: str, remedy: str = "") -> None:
-        """Take what went wrong and what to do about it."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +66,7 @@ def review(
     since: Path | None = None,
     budget: float | None = None,
     seed: int | None = None,
+    make_report: Callable[[Path], Path] | None = None,
 ) -> Review:
     """Measure every target of the file, one after the other, and write the whole folder `out`.
 
@@ -102,6 +74,7 @@ def review(
         only: names to review; all when empty.
         since: folder of an earlier review to compare with.
         budget: s of load for each target; the default of `poolkit size` where None.
+        make_report: makes the report of a folder of results and returns its path.
 
     Raises:
         BadInput: the request cannot be carried out; nothing was sent.
@@ -128,15 +101,20 @@ def review(
     }
     write_manifest(out, parameters, created)
     code = exit_code_of(outcomes)
+    report = None
     try:
-        report = _report(out, watcher)
-        # Once more, now over the report too.
-        write_manifest(out, parameters, created)
+        if make_report is not None:
+            with watcher.doing("making the report"):
+                report = _report(out, make_report)
+            # Once more, now over the report too.
+            write_manifest(out, parameters, created)
     except KeyboardInterrupt:
         watcher.fail("cancelled before the report was ready", "the results are written")
         report, code = None, ExitCode.CANCELLED
-    except _ReportFailed:
-        report = None
+    except MissingExtra as error:
+        watcher.say(f"no report was made: {error.cause}; {error.remedy}")
+    except PoolkitError as error:
+        watcher.fail(f"the report could not be made: {error.cause}", error.remedy)
         code = ExitCode.STOPPED if code == ExitCode.DONE else code
     return Review(out, outcomes, code, report, comparison)
 
@@ -318,37 +296,19 @@ def _caution(since: Path) -> str:
     return "the earlier review ran on another kind of machine: differences may be the machine's"
 
 
-class _ReportFailed(Exception):  # noqa: N818 - it was told already; only the exit code is left
-    pass
-
-
-def _report(out: Path, watcher: Watcher) -> Path | None:
-    """Make review.ipynb and report.html; None where the libraries for it are not installed."""
+def _report(out: Path, make_report: Callable[[Path], Path]) -> Path:
+    """The report; a PoolkitError for whatever a notebook can raise, since the results stand."""
     try:
-        with watcher.doing("making the report"):
-            from poolkit.report.execute import execute
-            from poolkit.report.export import export
-
-            notebook = execute(out)
-            return export(notebook, out / "report.html")
-    except MissingExtra as error:
-        watcher.say(f"no report was made: {error.cause}; {error.remedy}")
-        return None
+        return make_report(out)
+    except PoolkitError:
+        raise
     except ImportError as error:
-        missing = MissingExtra(error.name or "a library of the workbook", "workbook")
-        watcher.say(f"no report was made: {missing.cause}; {missing.remedy}")
-        return None
+        raise MissingExtra(error.name or "a library", "workbook") from error
     except Exception as error:
-        # Whatever a notebook can raise; the results are on disk and must not be lost with it.
-        cause = error.cause if isinstance(error, PoolkitError) else _first_line(error)
-        watcher.fail(
-            f"the report could not be made: {cause}",
+        lines = [line.strip() for line in str(error).splitlines() if line.strip(" -")]
+        # A failed notebook ends with what its cell raised.
+        said = f": {lines[-1]}" if lines else ""
+        raise PoolkitError(
+            f"{type(error).__name__}{said}",
             "recommended.md holds the results; the same command makes the report again",
-        )
-        raise _ReportFailed from error
-
-
-def _first_line(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip(" -")]
-    # A failed notebook ends with what its cell raised.
-    return f"{type(error).__name__}: {lines[-1]}" if lines else type(error).__name__
+        ) from error

@@ -287,9 +287,7 @@ def _handing_on_signals(child: Child) -> Iterator[None]:
     def hand_on(_number: int, _frame: FrameType | None) -> None:
         child.cancel()
 
-    before = {
-        number: signal.signal(number, hand_on) for number in (signal.SIGINT, signal.SIGTERM)
-    }
+    before = {number: signal.signal(number, hand_on) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:

@@ -22,6 +22,7 @@ STILL_RISING = 1.05  # throughput must rise by this factor per doubling for the 
 WARM_UP = 0.25  # s
 WINDOW = 1.2  # s
 FIRST_WINDOW = 2.0  # s at one connection, where calls are few and the knee hangs on their time
+WINDOW_HOLDS = 25.0  # shortest window in mean hold times: ten batches of two, and some to spare
 MOST_REPEATS = 4
 NARROW = 0.02  # half width of the throughput's interval over its mean: enough is known
 
@@ -161,9 +162,9 @@ def _plan(
     pool_size: int, purpose: Purpose, because: str, trials: Sequence[Trial], left: float
 ) -> TrialPlan | None:
     """A trial long enough for the target's own hold time, or None when the budget is spent."""
-    hold = _hold_time(trials)
+    hold = _expected_hold(trials, pool_size)
     warm_up = max(WARM_UP, 3.0 * hold)
-    window = max(FIRST_WINDOW if pool_size == 1 else WINDOW, 30.0 * hold)
+    window = max(FIRST_WINDOW if pool_size == 1 else WINDOW, WINDOW_HOLDS * hold)
     seconds = warm_up + window
     # The ramp may use a whole budget up; anything after it must fit into what is left.
     if left <= 0 or (purpose != "ramp" and seconds > left):
@@ -171,6 +172,15 @@ def _plan(
     return TrialPlan(pool_size, purpose, warm_up, seconds, because)
 
 
-def _hold_time(trials: Sequence[Trial]) -> float:
-    """The longest mean hold time (s) of the latest trials; 0 before the first."""
-    return max((t.hold_time.mean or 0.0 for t in trials[-3:]), default=0.0)
+def _expected_hold(trials: Sequence[Trial], pool_size: int) -> float:
+    """Mean hold time (s) to expect at a size; 0 before the first trial.
+
+    At least the shortest seen, and what the best throughput so far leaves for this many callers:
+    n / X, which is what a size beyond the plateau will show.
+    """
+    held = [trial.hold_time.mean for trial in trials if trial.hold_time.mean]
+    best = max((trial.throughput for trial in trials), default=0.0)
+    if not held or best <= 0:
+        return 0.0
+    largest = max(trial.pool_size for trial in trials)
+    return min(held) if pool_size < largest / 2 else max(min(held), pool_size / best)

@@ -20,7 +20,7 @@ class Watchdog:
         exit_code: of the process when it has to be ended from here.
     """
 
-    def __init__(self, stop: Callable[[], None], deadline: float, exit_code: int) -> None:
+    def __init__(self, stop: Callable[[], object], deadline: float, exit_code: int) -> None:
         self._stop = stop
         self._deadline = time.monotonic() + deadline
         self._exit_code = exit_code

@@ -22,6 +22,9 @@ _FEWEST_REPEATS = 3  # degrees of freedom before the spread between runs is beli
 # No trial of a second or two knows a shared machine's throughput better than this.
 LEAST_ERROR = 0.003
 
+# Failures are faster or slower than service, so a trial with more of them than this is not its curve.
+ENOUGH_SERVED = 0.97
+
 
 class BeyondMeasured(ValueError):
     """A size was asked for that is larger than the largest one measured."""
@@ -30,8 +33,9 @@ class BeyondMeasured(ValueError):
         super().__init__(f"nothing was measured beyond {largest:g} connections, asked for {size:g}")
 
 
-def is_fit(trial: Trial) -> bool:
-    """Whether a trial is part of the curve: closed loop, of the sweep, passed its checks."""
+def is_clean(trial: Trial) -> bool:
+    """Whether a trial is part of the curve: closed loop, of the sweep, passed its checks, served."""
+    calls = sum(trial.outcomes.values())
     return (
         trial.loop == "closed"
         and trial.purpose != "verify"
@@ -39,6 +43,7 @@ def is_fit(trial: Trial) -> bool:
         and trial.throughput > 0
         and trial.window > 0
         and (trial.hold_time.mean or 0.0) > 0
+        and trial.outcomes.get("ok", 0) >= ENOUGH_SERVED * calls
     )
 
 
@@ -50,7 +55,7 @@ def points(trials: Iterable[Trial]) -> tuple[CurvePoint, ...]:
     """
     by_size: dict[int, list[Trial]] = defaultdict(list)
     for trial in trials:
-        if is_fit(trial):
+        if is_clean(trial):
             by_size[trial.pool_size * trial.pools].append(trial)
     between = _between_runs(tuple(by_size.values()))
     return tuple(_pooled(size, by_size[size], between) for size in sorted(by_size))
@@ -223,3 +228,22 @@ def interval_of(samples: Floats) -> Interval:
     """The middle 95 % of bootstrap samples."""
     low, high = np.quantile(samples, (0.025, 0.975))
     return (float(low), float(high))
+
+
+@dataclass(frozen=True, slots=True)
+class SharedCurve:
+    """What one of `pools` equal pools sees of an upstream that they share: X(pools * k) / pools."""
+
+    whole: Curve
+    pools: int
+
+    @property
+    def largest(self) -> int:
+        """The largest size of one pool at which all of them together were measured; may be 0."""
+        return self.whole.largest // self.pools
+
+    def throughputs(self, sizes: ArrayLike) -> Floats:
+        """Calls/s of one pool while each of them has this many connections busy."""
+        return np.asarray(
+            self.whole.throughputs(np.asarray(sizes, dtype=float) * self.pools) / self.pools
+        )

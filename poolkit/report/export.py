@@ -14,6 +14,7 @@ from poolkit.errors import BadInput, MissingExtra
 from poolkit.store import write_atomic
 
 TEMPLATES = Path(__file__).parent / "template"
+CONTENTS = "<!--contents-->"
 DECISION = "decision"  # cells with this tag open the report
 HIDDEN = {"parameters", "injected-parameters"}  # they hold nothing that a reader of a report needs
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -29,11 +30,12 @@ def export(notebook: Path, out: Path) -> Path:
     """
     try:
         import nbformat as untyped
-        from nbconvert.exporters import HTMLExporter
+        from nbconvert.exporters import HTMLExporter as UntypedExporter
         from traitlets.config import Config
     except ImportError as error:
         raise MissingExtra("nbconvert", "workbook") from error
     nbformat: Any = untyped
+    exporter_class: Any = UntypedExporter
     try:
         content = nbformat.read(notebook, as_version=4)
     except (OSError, ValueError) as error:
@@ -42,7 +44,7 @@ def export(notebook: Path, out: Path) -> Path:
         ) from error
     content.metadata.pop("widgets", None)
     content.cells = decision_first(content.cells)
-    exporter: Any = HTMLExporter(
+    exporter = exporter_class(
         config=Config({"HTMLExporter": {"exclude_anchor_links": True}}),
         template_name="poolkit",
         extra_template_basedirs=[str(TEMPLATES)],
@@ -50,12 +52,14 @@ def export(notebook: Path, out: Path) -> Path:
     style = (TEMPLATES / "poolkit" / "report.css").read_text(encoding="utf-8")
     resources = {"poolkit": {"title": _title(content.cells), "style": style}}
     body, _ = exporter.from_notebook_node(content, resources=resources)
+    # Markdown's tables have headers at the top only, and do not say so.
+    body = re.sub(r"<th(?![^>]*\bscope=)(?=[\s>])", '<th scope="col"', body)
     write_atomic(out, with_contents(_framed(body)))
     return out
 
 
 def decision_first(cells: list[Any]) -> list[Any]:
-    """The cells in a reader's order: title, decision, contents, then everything else as it stood."""
+    """The cells in a reader's order: title, decision, then everything else as it stood."""
     shown = [cell for cell in cells if not HIDDEN & set(cell.metadata.get("tags", ()))]
     decided = [cell for cell in shown if DECISION in cell.metadata.get("tags", ())]
     if not decided:
@@ -79,25 +83,41 @@ def _framed(body: str) -> str:
         return body
     end = headings[1] if len(headings) > 1 else body.index("</main>")
     decided = body[headings[0] : end]
-    return (
-        f'{body[: headings[0]]}<div class="decision">{decided}</div>\n<!--contents-->\n{body[end:]}'
-    )
+    return f'{body[: headings[0]]}<div class="decision">{decided}</div>\n{CONTENTS}\n{body[end:]}'
 
 
 def with_contents(body: str) -> str:
-    """Replace the mark `<!--contents-->` by a list of links to the h2 and h3 that follow it."""
-    mark = "<!--contents-->"
-    if mark not in body:
+    """Replace the mark `<!--contents-->` by links to the h2 and h3 that follow it."""
+    if CONTENTS not in body:
         return body
-    before, after = body.split(mark, 1)
-    found = re.findall(r'<h([23])[^>]* id="([^"]+)"[^>]*>(.*?)</h\1>', after, re.DOTALL)
+    before, after = body.split(CONTENTS, 1)
+    after = re.sub(r"<h2>(.*?)</h2>", _with_id, after, flags=re.DOTALL)
     items = "".join(
-        f"<li{' class=' + chr(34) + 'sub' + chr(34) if level == '3' else ''}>"
-        f'<a href="#{anchor}">{escape(unescape(re.sub("<[^>]+>", "", words)).strip())}</a></li>\n'
-        for level, anchor, words in found
+        _contents_item(level, anchor, words)
+        for level, anchor, words in re.findall(
+            r'<h([23])[^>]* id="([^"]+)"[^>]*>(.*?)</h\1>', after, re.DOTALL
+        )
     )
-    nav = f'<nav class="contents" aria-label="Contents"><strong>Contents</strong><ul>\n{items}</ul></nav>'
+    heading = "<strong>Contents</strong>"
+    nav = f'<nav class="contents" aria-label="Contents">{heading}<ul>\n{items}</ul></nav>'
     return before + nav + after
+
+
+def _with_id(heading: re.Match[str]) -> str:
+    anchor = re.sub(r"[^a-z0-9]+", "-", _plain(heading[1]).lower()).strip("-")
+    return f'<h2 id="{anchor}">{heading[1]}</h2>'
+
+
+def _contents_item(level: str, anchor: str, words: str) -> str:
+    """A line of the contents; that of a target holds its name and not its whole claim."""
+    text = _plain(words)
+    if level == "3":
+        return f'<li class="sub"><a href="#{anchor}">{escape(text.split(": ")[0])}</a></li>\n'
+    return f'<li><a href="#{anchor}">{escape(text)}</a></li>\n'
+
+
+def _plain(markup: str) -> str:
+    return unescape(re.sub(r"<[^>]+>", "", markup)).strip()
 
 
 def export_pdf(report: Path, out: Path) -> Path | None:

@@ -85,7 +85,7 @@ def scope(review: Review) -> Table:
         "pools",
         "most connections",
     )
-    return Table("What was asked", columns, rows, frozenset({2, 3, 4, 5}))
+    return Table("Settings of each target", columns, rows, frozenset({2, 3, 4, 5}))
 
 
 def prediction(review: Review) -> Table:
@@ -96,7 +96,7 @@ def prediction(review: Review) -> Table:
         for rule in t.recommendation.rules_of_thumb
     )
     columns = ("target", "rule of thumb", "connections")
-    return Table("What rules of thumb would set", columns, rows, frozenset({2}))
+    return Table("Connections by rules of thumb", columns, rows, frozenset({2}))
 
 
 def checks(review: Review) -> Table:
@@ -114,7 +114,7 @@ def checks(review: Review) -> Table:
             )
         )
     columns = ("target", "checks passed", "trials fit for use", "what did not pass")
-    return Table("Checks, before any result", columns, tuple(rows), frozenset({2}))
+    return Table("Checks on each target", columns, tuple(rows), frozenset({2}))
 
 
 def section(target: TargetReview, review: Review) -> Part:
@@ -171,7 +171,7 @@ def provenance(review: Review) -> Table:
             ("seed", NONE if seed is None else str(seed)),
         ]
         rows += sorted(review.versions.items())
-    return Table("Provenance", ("what", "which"), tuple(rows))
+    return Table("With what, and on what kind of machine", ("what", "which"), tuple(rows))
 
 
 def title(target: TargetReview) -> str:

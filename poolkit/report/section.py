@@ -35,8 +35,8 @@ def _reasons(target: TargetReview) -> list[str]:
     sizing = target.sizing
     if sizing is None:
         return []
-    bound = sizing.verdict.name.replace("_", " ")
-    said = [f"Bound by: {bound}. {_sentence(sizing.verdict.evidence)}"]
+    bound = tables.bound_by(sizing.verdict.name)
+    said = [_sentence(f"Bound by {bound}: {sizing.verdict.evidence}")]
     if sizing.because:
         said.append(_sentence(sizing.because))
     if sizing.only_moves_queue:

@@ -1,6 +1,7 @@
 """Records as tables: rows of plain text that become HTML, Markdown or a data frame."""
 
 from poolkit.tables.of_recommendation import (
+    bound_by,
     checks,
     decision,
     how_sure,
@@ -15,6 +16,7 @@ from poolkit.tables.table import Table
 
 __all__ = [
     "Table",
+    "bound_by",
     "checks",
     "decision",
     "how_sure",

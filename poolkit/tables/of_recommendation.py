@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from poolkit.records import Check, Parameter, Recommendation, Sizing
+from poolkit.records import Check, Parameter, Recommendation, Sizing, VerdictName
 from poolkit.tables.table import Table, passed
 from poolkit.units import NONE, interval, milliseconds, number, plural, rate, share
 
@@ -17,6 +17,14 @@ THUMB = {
     "littles_law_x1.3": "p50 at one connection × rate × 1.3",
     "concurrent_queries_x1.5": "concurrent requests ÷ queries × 1.5",
     "cores_x2_spindles": "cores × 2 + spindles",
+}
+BOUND_BY: dict[VerdictName, str] = {
+    "server_bound": "the server",
+    "client_bound": "the client",
+    "pool_bound": "the pool",
+    "rate_limited": "a rate limit",
+    "refused": "refused calls",
+    "stopped": "a brake",
 }
 SOURCES = {"measured": "measured here", "library": "library default", "rule": "rule"}
 
@@ -34,7 +42,7 @@ def decision(recommendations: Sequence[Recommendation]) -> Table:
                 rate(r.target_rate),
                 rate(seen.achieved_rate) if seen else NONE,
                 milliseconds(seen.wait_p99) if seen else NONE,
-                _words(r.verdict) if r.status == "done" else r.status,
+                bound_by(r.verdict) if r.status == "done" else r.status,
                 how_sure(r),
             )
         )
@@ -81,6 +89,11 @@ def how_sure(recommendation: Recommendation) -> str:
     if good < len(signals):
         return f"✗ {good} of {plural(len(signals), 'sign')} seen under load; {doubts}"
     return f"✓ verified under load, {good} of {plural(len(signals), 'sign')} seen; {doubts}"
+
+
+def bound_by(verdict: VerdictName | None) -> str:
+    """What bounds the throughput, in the reader's words."""
+    return NONE if verdict is None else BOUND_BY[verdict]
 
 
 def parameters(recommendation: Recommendation) -> Table:

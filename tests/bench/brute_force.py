@@ -13,7 +13,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from poolkit.lab import Lab
+from poolkit.lab.running import Lab
 from poolkit.targets import Target, load_targets
 from poolkit.verify import failed_share
 from tests.bench.trials import open_loop, run_command

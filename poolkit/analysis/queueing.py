@@ -1,0 +1,226 @@
+"""How long calls wait for a connection, read off the measured throughput curve.
+
+**The curve is the queue.** X(n) is the flow-equivalent service centre of everything behind the pool (Chandy, Herzog and
+Woo 1975): n calls that hold connections leave at X(n) calls/s. In front stand Poisson arrivals at rate lambda and a
+pool of c connections, so with k calls in the system they leave at X(min(k, c)). Symbols: rho_k = lambda / X(min(k, c));
+N = calls in the system, waiting or holding; W = wait for a connection (s).
+
+1. *As random as can be.* A birth-death chain with these rates has, for every level k,
+       o_k = P(N >= k+1) / P(N = k) = rho_{k+1} * (1 + o_{k+1}),   o_c = rho_c / (1 - rho_c):
+   the odds that a call which finds k or more finds more than k. With X(n) = n / S this is Erlang C exactly.
+2. *As random as it is.* Once an upstream saturates its departures are more regular (or burstier) than that chain's. The
+   mean queue of M/G/1 is (1 + Cs^2) / 2 times that of M/M/1 (Pollaczek and Khinchine), with the same share of callers
+   that wait: for a geometric tail this multiplies the odds of every further step by (1 + Cs^2) / 2 and leaves the
+   first alone. Where connections work side by side the number in the system does not depend on how random the
+   times are (the insensitivity of M/G/infinity). So each step's odds are multiplied by
+       v_k = (1 + e_k + (1 - e_k) * Cd2) / 2,   e_k = d ln X / d ln n between k and k+1 (e_0 = 1):
+   1 while work is parallel (e = 1), (1 + Cd2) / 2 on the plateau (e = 0). Cd2 is the index of dispersion
+   of the saturated upstream's departures (see `dispersion`), which takes the place of Cs^2.
+       P(N >= c) = product over k < c of  v_k * o_k / (1 + v_k * o_k)
+3. *Waiting.* Poisson arrivals see time averages, so P(W > 0) = P(N >= c), and
+       P(W > w) = P(N >= c) * exp(-2 / (1 + Cd2) * (X(c) - lambda) * w)
+   (exact for exponential times; the heavy-traffic tail of M/G/c otherwise, Koellerstroem 1974).
+
+An earlier form raised every ratio rho_k to the power 2 / (1 + e + (1 - e) * Cd2) and summed the chain up. That breaks
+the balance of calls in and out: it makes P(N >= c) too small by (1 - rho) / (1 - rho^(2 / (1 + Cd2))), half of
+the truth for regular upstreams, and twice the truth for bursty ones. Scaling the odds keeps P(wait) of Erlang C.
+CONTRIBUTING.md has the evidence: tests/bench/sizing_simulated.py prints it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Floats = NDArray[np.float64]
+
+P99 = 0.01  # share of the calls beyond a p99
+
+
+class Throughput(Protocol):
+    """What the queue needs of a curve: calls/s at a number of busy connections."""
+
+    def throughputs(self, sizes: ArrayLike) -> Floats:
+        """X at these sizes (calls/s)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class WaitPrediction:
+    """What callers meet at one pool size; times in s, means unless said otherwise.
+
+    Attributes:
+        is_stable: whether the pool carries the rate; if not, every wait grows without end and the times are None.
+        waiting: P(a call waits), 0 to 1.
+        decay: 1/s, how fast P(W > w) falls with w.
+        busy: connections held on average.
+    """
+
+    pool_size: int
+    is_stable: bool
+    waiting: float
+    decay: float
+    busy: float
+    wait: float | None
+    wait_p99: float | None
+    hold_time: float | None
+    response_time: float | None
+    # P(N >= k) for k = 0 .. pool_size: the shares of time with k calls or more in the system.
+    levels: tuple[float, ...] = ()
+
+    @property
+    def utilisation(self) -> float:
+        """Share of the connections that are busy on average (0 to 1)."""
+        return min(1.0, self.busy / self.pool_size)
+
+    def exceedance(self, wait: float) -> float:
+        """P(W > wait), 0 to 1; 1 where the pool does not carry the rate."""
+        if not self.is_stable:
+            return 1.0
+        return min(1.0, self.waiting * math.exp(-self.decay * wait))
+
+
+def erlang_c(servers: int, offered_load: float) -> float:
+    """P(a call waits) with Poisson arrivals and `servers` exponential servers (Erlang 1917).
+
+    `offered_load` a = lambda * S in erlangs. By the stable recursion for Erlang B,
+    B(n) = a B(n-1) / (n + a B(n-1)), and C = B / (1 - (1 - B) a / n). 1 where a >= servers.
+    """
+    if servers < 1:
+        raise ValueError(f"servers must be 1 or more, got {servers}")
+    if offered_load < 0:
+        raise ValueError(f"offered_load must be 0 or more, got {offered_load}")
+    if offered_load >= servers:
+        return 1.0
+    blocked = 1.0
+    for n in range(1, servers + 1):
+        blocked = offered_load * blocked / (n + offered_load * blocked)
+    return blocked / (1.0 - (1.0 - blocked) * offered_load / servers)
+
+
+def finite_source(servers: int, callers: int, think: float, hold: float) -> float:
+    """P(a call waits) when `callers` callers think `think` s, then hold a server for `hold` s.
+
+    The machine-repair model with exponential times (Engset 1918, with queueing): a caller that calls
+    sees the system as the other callers leave it (arrival theorem, Sevcik and Mitrani 1981).
+    """
+    if servers < 1 or callers < 1:
+        raise ValueError(f"servers and callers must be 1 or more, got {servers} and {callers}")
+    if think < 0 or hold <= 0:
+        raise ValueError(f"think must be 0 or more and hold above 0, got {think} and {hold}")
+    if callers <= servers:
+        return 0.0
+    if think == 0:
+        return 1.0
+    others = callers - 1
+    steps = np.arange(others)
+    ratios = (others - steps) * (hold / think) / np.minimum(steps + 1, servers)
+    logs = np.concatenate(([0.0], np.cumsum(np.log(ratios))))
+    shares = np.exp(logs - logs.max())
+    return float(shares[servers:].sum() / shares.sum())
+
+
+def wait(
+    curve: Throughput, arrival_rate: float, pool_size: int, dispersion: float = 1.0
+) -> WaitPrediction:
+    """What callers meet at one pool size."""
+    return waits(curve, arrival_rate, (pool_size,), dispersion)[0]
+
+
+def waits(
+    curve: Throughput, arrival_rate: float, sizes: Sequence[int], dispersion: float = 1.0
+) -> tuple[WaitPrediction, ...]:
+    """What callers meet at each of these pool sizes (1 or more) at `arrival_rate` calls/s.
+
+    `dispersion` is Cd2, 0 or more. The curve is read at 1 .. max(sizes).
+    """
+    if arrival_rate <= 0:
+        raise ValueError(f"arrival_rate must be above 0, got {arrival_rate}")
+    if dispersion < 0:
+        raise ValueError(f"dispersion must be 0 or more, got {dispersion}")
+    if not sizes:
+        return ()
+    if min(sizes) < 1:
+        raise ValueError(f"pool sizes must be 1 or more, got {min(sizes)}")
+    most = max(sizes)
+    rates = curve.throughputs(np.arange(1, most + 1))
+    ratios = arrival_rate / rates
+    factors = _factors(rates, dispersion)
+    pools = np.array(sizes)
+    stable = ratios[pools - 1] < 1.0
+    levels = _levels(ratios, factors, pools, stable)
+    decay = 2.0 / (1.0 + dispersion) * (rates[pools - 1] - arrival_rate)
+    return tuple(
+        _prediction(int(pool), arrival_rate, float(decay[row]), levels[row, : pool + 1])
+        if stable[row]
+        else _overloaded(int(pool), float(rates[pool - 1]))
+        for row, pool in enumerate(pools)
+    )
+
+
+def _factors(rates: Floats, dispersion: float) -> Floats:
+    """v_k for the steps k -> k+1, k = 0 .. len(rates) - 1."""
+    elasticity = np.ones(rates.size)
+    if rates.size > 1:
+        sizes = np.arange(1, rates.size + 1)
+        rise = np.diff(np.log(rates)) / np.diff(np.log(sizes))
+        elasticity[1:] = np.clip(rise, 0.0, 1.0)
+    return np.asarray((1.0 + elasticity + (1.0 - elasticity) * dispersion) / 2.0)
+
+
+def _levels(
+    ratios: Floats, factors: Floats, pools: NDArray[np.int64], stable: NDArray[np.bool_]
+) -> Floats:
+    """P(N >= k), one row a pool, columns k = 0 .. max(pools); meaningless in rows not stable."""
+    most = int(pools.max())
+    at_limit = np.where(stable, ratios[pools - 1], 0.0)
+    # 1 + o_{k+1}: what one call at level k+1 brings with it above that level.
+    above = 1.0 / (1.0 - at_limit)
+    steps = np.ones((pools.size, most + 1))
+    for level in range(most - 1, -1, -1):
+        inside = pools > level
+        odds = ratios[level] * above
+        corrected = factors[level] * odds
+        steps[inside, level + 1] = (corrected / (1.0 + corrected))[inside]
+        above = np.where(inside, 1.0 + odds, above)
+    return np.asarray(np.cumprod(steps, axis=1))
+
+
+def _prediction(
+    pool_size: int, arrival_rate: float, decay: float, levels: Floats
+) -> WaitPrediction:
+    waiting = float(levels[-1])
+    busy = float(levels[1:].sum())
+    mean_wait = waiting / decay
+    hold = busy / arrival_rate
+    return WaitPrediction(
+        pool_size=pool_size,
+        is_stable=True,
+        waiting=waiting,
+        decay=decay,
+        busy=busy,
+        wait=mean_wait,
+        wait_p99=max(0.0, math.log(waiting / P99) / decay) if waiting > 0 else 0.0,
+        hold_time=hold,
+        response_time=mean_wait + hold,
+        levels=tuple(levels.tolist()),
+    )
+
+
+def _overloaded(pool_size: int, rate: float) -> WaitPrediction:
+    return WaitPrediction(
+        pool_size=pool_size,
+        is_stable=False,
+        waiting=1.0,
+        decay=0.0,
+        busy=float(pool_size),
+        wait=None,
+        wait_p99=None,
+        hold_time=pool_size / rate,
+        response_time=None,
+    )

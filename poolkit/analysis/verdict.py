@@ -1,0 +1,124 @@
+"""What bounds the throughput of an upstream, with the figures that show it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from poolkit import units
+from poolkit.analysis.curve import is_clean
+from poolkit.analysis.knee import end_slope, has_plateau, plateau
+from poolkit.records import CurvePoint, Sweep, Trial, Verdict
+
+# A server that sheds this share of the calls is at a limit of its own.
+SHEDDING = 0.01
+NEAR_TOP = 0.9
+_RATE_KINDS = frozenset({"http_429"})
+
+
+def judge(sweep: Sweep, points: Sequence[CurvePoint]) -> Verdict:
+    """The verdict on a sweep whose usable trials gave these points (none is allowed)."""
+    if sweep.stopped is not None:
+        return Verdict(name="stopped", evidence=_stopped(sweep, points))
+    trials = [trial for trial in sweep.trials if trial.loop == "closed"]
+    shed = [trial for trial in trials if rejected_share(trial) > SHEDDING]
+    if shed:
+        return _shedding(shed)
+    busy = _busy_client(trials)
+    if busy is not None:
+        return busy
+    if not points:
+        return Verdict(name="stopped", evidence="no trial passed its checks, so nothing was seen")
+    if not has_plateau(points):
+        return Verdict(name="pool_bound", evidence=_rising(points))
+    return Verdict(name="server_bound", evidence=_flat(points))
+
+
+def rejected_share(trial: Trial) -> float:
+    """The share (0 to 1) of a trial's calls that the server shed."""
+    calls = sum(trial.outcomes.values())
+    return trial.outcomes.get("rejected", 0) / calls if calls else 0.0
+
+
+def first_shedding(trials: Sequence[Trial]) -> int | None:
+    """The smallest closed-loop size at which the server shed calls; None: at none."""
+    sizes = [
+        trial.pool_size * trial.pools
+        for trial in trials
+        if trial.loop == "closed" and rejected_share(trial) > SHEDDING
+    ]
+    return min(sizes, default=None)
+
+
+def _shedding(shed: Sequence[Trial]) -> Verdict:
+    kinds: Counter[str] = Counter()
+    for trial in shed:
+        kinds.update(trial.error_kinds)
+    by_rate = sum(count for kind, count in kinds.items() if kind in _RATE_KINDS)
+    calls = sum(sum(trial.outcomes.values()) for trial in shed)
+    rejected = sum(trial.outcomes.get("rejected", 0) for trial in shed)
+    first = min(trial.pool_size * trial.pools for trial in shed)
+    most = max(trial.throughput for trial in shed)
+    named = kinds.most_common(1)[0][0] if kinds else "rejected"
+    seen = (
+        f"from {units.plural(first, 'connection')} on the server shed "
+        f"{units.share(rejected / calls, 1)} of the calls ({named}); "
+        f"at most {units.rate(most)} got through there"
+    )
+    limited = by_rate * 2 > sum(kinds.values())
+    return Verdict(name="rate_limited" if limited else "refused", evidence=seen)
+
+
+def _busy_client(trials: Sequence[Trial]) -> Verdict | None:
+    """Client-bound when most trials near the highest throughput failed that check."""
+    live = [trial for trial in trials if trial.throughput > 0]
+    if not live:
+        return None
+    top = max(trial.throughput for trial in live)
+    near = [trial for trial in live if trial.throughput >= NEAR_TOP * top]
+    failed = [trial for trial in near if _failed(trial, "client_bound")]
+    if 2 * len(failed) <= len(near):
+        return None
+    worst = max(failed, key=lambda trial: trial.cpu_share)
+    return Verdict(
+        name="client_bound",
+        evidence=(
+            f"near its highest throughput ({units.rate(top)}) this process used "
+            f"{units.share(worst.cpu_share)} of a core: the curve there is the client's own"
+        ),
+    )
+
+
+def _failed(trial: Trial, name: str) -> bool:
+    return any(check.name == name and not check.passed for check in trial.checks)
+
+
+def _stopped(sweep: Sweep, points: Sequence[CurvePoint]) -> str:
+    usable = sum(1 for trial in sweep.trials if is_clean(trial))
+    kept = f"{units.plural(usable, 'usable trial')} kept"
+    if points:
+        kept += f", up to {units.plural(points[-1].pool_size, 'connection')}"
+    return f"{sweep.stopped}; {kept}"
+
+
+def _rising(points: Sequence[CurvePoint]) -> str:
+    last = points[-1]
+    if len(points) == 1:
+        return f"only {units.plural(last.pool_size, 'connection')} measured, so no plateau was seen"
+    slope = end_slope(points)
+    return (
+        f"throughput still rises at {units.plural(last.pool_size, 'connection')}, the largest size "
+        f"measured ({units.rate(last.throughput)}; 1 % more connections bring "
+        f"{units.number(slope, 2)} % more)"
+    )
+
+
+def _flat(points: Sequence[CurvePoint]) -> str:
+    height = plateau(points)
+    assert height is not None, "only asked where a plateau was seen"
+    reached = next(point for point in points if point.throughput >= 0.95 * height.throughput)
+    return (
+        f"throughput stays at {units.rate(height.throughput)} from "
+        f"{units.plural(reached.pool_size, 'connection')} to "
+        f"{points[-1].pool_size}: more connections bring no more"
+    )

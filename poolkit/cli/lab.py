@@ -1,0 +1,66 @@
+"""`poolkit lab`: the embedded upstreams in the foreground."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from poolkit.cli.trouble import told
+
+
+@told()
+def lab(
+    targets_out: Annotated[
+        Path | None,
+        typer.Option(
+            "--targets-out",
+            metavar="FILE",
+            help="Write the targets.toml of this lab there, the truth in comments.",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """Run the embedded lab until Ctrl-C: HTTP servers and a PostgreSQL whose truth is known.
+
+    The line that sets the database's DSN holds a throwaway password, which ends with the lab.
+    """
+    from poolkit.cli import consoles
+    from poolkit.lab.running import Lab
+
+    if targets_out is not None:
+        _refuse_other_file(targets_out)
+    console = consoles.results()
+    screen = consoles.screen(console)
+    try:
+        with Lab() as running:
+            screen.say(running.targets_toml())
+            for line in running.export_lines():
+                screen.say(line)
+            if targets_out is not None:
+                screen.say(f"targets: {running.write_targets(targets_out)}")
+            screen.say("running; Ctrl-C ends it")
+            while True:
+                time.sleep(3600.0)
+    except KeyboardInterrupt:
+        screen.say("the lab has ended")
+
+
+def _refuse_other_file(path: Path) -> None:
+    """Only a file of an earlier lab is written over; BadInput for any other."""
+    from poolkit.errors import BadInput
+    from poolkit.lab.running import Lab
+
+    header = Lab(()).targets_toml()
+    try:
+        start = path.read_text(encoding="utf-8")[: len(header)]
+    except FileNotFoundError:
+        return
+    except (OSError, UnicodeDecodeError):
+        start = ""
+    if start != header:
+        raise BadInput(
+            f"--targets-out {path} exists and was not written by poolkit lab", "name another file"
+        )

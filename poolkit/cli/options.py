@@ -1,0 +1,85 @@
+"""The options that several commands share."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from poolkit.errors import BadInput
+
+Name = Annotated[str, typer.Argument(help="Name of the target in FILE.", show_default=False)]
+TargetsFile = Annotated[
+    Path,
+    typer.Option(
+        "--targets",
+        metavar="FILE",
+        help="targets.toml: the endpoints and what is asked of them.",
+        show_default=False,
+    ),
+]
+Out = Annotated[
+    Path,
+    typer.Option(
+        "--out",
+        metavar="DIR",
+        help="Folder for the results; finished trials in it are resumed.",
+        show_default=False,
+    ),
+]
+Budget = Annotated[
+    float | None,
+    typer.Option(
+        "--budget",
+        metavar="SECONDS",
+        help="Seconds of load for each target, at most (sweep: 20, size: 45).",
+        show_default=False,
+    ),
+]
+Seed = Annotated[
+    int | None,
+    typer.Option(
+        "--seed",
+        metavar="N",
+        help="Seed of arrivals and of the order of sizes.",
+        show_default=False,
+    ),
+]
+
+
+def checked_budget(budget: float | None) -> float | None:
+    """The budget as given; BadInput unless it is a number of seconds that a trial fits into."""
+    if budget is not None and not (math.isfinite(budget) and 1.0 <= budget <= 3600.0):
+        raise BadInput(
+            f"--budget must be from 1 to 3600 s, got {budget:g}", "leave it out for the default"
+        )
+    return budget
+
+
+def checked_seed(seed: int | None) -> int | None:
+    """The seed as given; BadInput when it is less than 0."""
+    if seed is not None and seed < 0:
+        raise BadInput(f"--seed must be 0 or more, got {seed}", "leave it out for the default")
+    return seed
+
+
+def checked_sizes(text: str | None, max_size: int) -> tuple[int, ...]:
+    """Pool sizes from `1,2,4`, each once and in order; empty when none are given.
+
+    Raises:
+        BadInput: one is not a whole number from 1 to `max_size`.
+    """
+    if text is None:
+        return ()
+    sizes = []
+    for word in text.split(","):
+        digits = word.strip()
+        if not (digits.isascii() and digits.isdigit()) or not 1 <= int(digits) <= max_size:
+            raise BadInput(
+                f"--sizes must be whole numbers from 1 to max_size = {max_size}, got {word!r}",
+                "write them like this: --sizes 1,2,4,8",
+            )
+        sizes.append(int(digits))
+    return tuple(sorted(set(sizes)))

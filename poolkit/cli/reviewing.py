@@ -1,0 +1,147 @@
+"""`poolkit review` and `poolkit demo`: all targets of a file, and the report."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from poolkit.cli.options import Budget, Out, Seed, TargetsFile, checked_budget, checked_seed
+from poolkit.cli.trouble import told
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from poolkit.review import Review
+
+
+@told()
+def review(
+    targets: TargetsFile,
+    out: Out,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--only",
+            metavar="NAME",
+            help="Review this target; may be given more than once.",
+            show_default=False,
+        ),
+    ] = None,
+    since: Annotated[
+        Path | None,
+        typer.Option(
+            "--since",
+            metavar="DIR",
+            help="Compare with the earlier review in DIR.",
+            show_default=False,
+        ),
+    ] = None,
+    budget: Budget = None,
+    seed: Seed = None,
+) -> None:
+    """Measure every target, size and verify its pool, and write the report.
+
+    DIR gets recommended.json, .csv and .md, pools.py, review.ipynb, report.html and manifest.json.
+    Exit code 0: done; 1: a size is in doubt; 2: nothing was sent; 3: a target was stopped, broke
+    down or did not answer; 4: a target rate is out of reach; 130: cancelled. Results are kept, and
+    the same command resumes.
+    """
+    from poolkit import review as reviews
+    from poolkit.cli import consoles
+
+    console = consoles.results()
+    finished = reviews.review(
+        targets,
+        out,
+        consoles.screen(console),
+        only=tuple(only or ()),
+        since=since,
+        budget=checked_budget(budget),
+        seed=checked_seed(seed),
+        make_report=_make_report,
+    )
+    _print(console, finished)
+    raise typer.Exit(int(finished.exit_code))
+
+
+@told()
+def demo(
+    out: Annotated[
+        Path, typer.Option("--out", metavar="DIR", help="Folder for the results, made anew.")
+    ] = Path("poolkit-demo"),
+    budget: Budget = None,
+    seed: Seed = None,
+) -> None:
+    """Review the embedded lab: real servers on this machine whose truth is known.
+
+    Needs no endpoint of yours. Takes about three minutes, and leaves a folder with the same files
+    as a review.
+    """
+    from poolkit import review as reviews
+    from poolkit.cli import consoles
+    from poolkit.cli.demo_folder import make_ready
+    from poolkit.errors import ExitCode
+    from poolkit.lab.running import Lab
+
+    checked_budget(budget)
+    checked_seed(seed)
+    targets = make_ready(out)
+    console = consoles.results()
+    screen = consoles.screen(console)
+    with contextlib.ExitStack() as stack:
+        with screen.doing("starting the lab: three HTTP servers and a PostgreSQL"):
+            lab = stack.enter_context(Lab())
+        targets.write_text(lab.targets_toml(), encoding="utf-8")
+        stack.enter_context(_environment(lab.environment()))
+        finished = reviews.review(
+            targets, out, screen, budget=budget, seed=seed, make_report=_make_report
+        )
+    _print(console, finished)
+    code = finished.exit_code
+    # The lab is there to be looked at: a size in doubt is shown, and is no failure of the demo.
+    raise typer.Exit(int(ExitCode.DONE if code == ExitCode.FINDINGS else code))
+
+
+@contextlib.contextmanager
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """Variables for this process and those that it starts, while it lasts."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, text in before.items():
+            if text is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = text
+
+
+def _make_report(out: Path) -> Path:
+    from poolkit.report.execute import execute
+    from poolkit.report.export import export
+
+    return export(execute(out), out / "report.html")
+
+
+def _print(console: Console, review: Review) -> None:
+    from poolkit.cli import tables
+
+    console.print()
+    console.print(tables.recommended(review.recommendations))
+    console.print()
+    tables.print_doubts(console, review.recommendations)
+    if review.comparison is not None:
+        console.print()
+        console.print(tables.since(review.comparison))
+        if review.comparison.caution:
+            console.print(f"caution: {review.comparison.caution}", markup=False)
+    console.print()
+    shown = review.out / "recommended.md" if review.report is None else review.report
+    label = "results" if review.report is None else "report"
+    console.print(f"{label}: {shown}", soft_wrap=True, markup=False)

@@ -1,0 +1,196 @@
+"""Trials of upstreams whose truth is known: simulated call by call, or drawn around a curve.
+
+`simulated_trial` goes through the real recorder and summary, so it carries the same estimates that a real
+trial would; `drawn_trial` is a shortcut for tests that only need a curve with noise.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from poolkit.analysis.batch_means import rate_interval
+from poolkit.analysis.simulate import Calls, Upstream
+from poolkit.analysis.summary import summarise
+from poolkit.histogram import Histogram
+from poolkit.load.measurement import Measurement, Samples
+from poolkit.load.recorder import OK, Recorder
+from poolkit.records import Check, Distribution, Outcome, Purpose, Sweep, Trial
+
+STARTED = "2026-01-02T03:04:05+00:00"
+EMPTY = Distribution(count=0)
+NARROW = 0.02  # half width of the throughput's interval at which a real trial ends early
+LOOK = 0.25  # s between two looks at it
+
+
+def closed_calls(
+    upstream: Upstream, callers: int, seconds: float, seed: int, overhead: float = 0.0
+) -> Calls:
+    """Everything that `callers` callers do within `seconds` s; `overhead` (s) is the client's own."""
+    rng = np.random.default_rng([seed, callers])
+    count = 64 * callers
+    while True:
+        calls = upstream.serve(np.zeros(count), callers, rng)
+        if calls.acquired[-1] > seconds:
+            inside = calls.acquired <= seconds
+            return Calls(calls.acquired[inside], calls.acquired[inside], calls.released[inside])
+        passed = max(float(calls.acquired[-1]), seconds / 64)
+        count = math.ceil(count * 1.3 * seconds / passed)
+
+
+def simulated_trial(
+    upstream: Upstream,
+    callers: int,
+    *,
+    warm_up: float = 0.25,
+    seconds: float = 1.45,
+    seed: int = 1,
+    purpose: Purpose = "ramp",
+    ends_early: bool = False,
+) -> Trial:
+    """The record of a closed-loop trial; it may end early as real trials do."""
+    calls = closed_calls(upstream, callers, seconds, seed)
+    segment = seconds / max(10, min(60, round(seconds / 0.1)))
+    recorder = Recorder(seconds, segment, segment / max(1, round(segment / 0.005)))
+    order = np.argsort(calls.released, kind="stable")
+    for at in order:
+        due = float(calls.arrived[at])
+        recorder.add(due, due, due, float(calls.released[at]), OK)
+    recorder.fold()
+    end = _end(recorder, warm_up, seconds) if ends_early else seconds
+    whole = max(1, int(end / segment + 1e-9))
+    bins = min(recorder.completions.size, round(whole * segment / recorder.bin_seconds))
+    at = np.arange(0.0, whole * segment + 0.01, 0.02)
+    flat = np.zeros_like(at)
+    measurement = Measurement(
+        loop="closed",
+        pool_size=callers,
+        callers=callers,
+        arrival_rate=None,
+        seed=seed,
+        started=STARTED,
+        warm_up=warm_up,
+        seconds=whole * segment,
+        segment_seconds=segment,
+        segments=tuple(recorder.segments[:whole]),
+        bin_seconds=recorder.bin_seconds,
+        completions=recorder.completions[:bins],
+        response_sums=recorder.response_sums[:bins],
+        samples=Samples(
+            at, at * callers, at * 0.3, flat + 1e-4, flat + float(callers), flat.copy()
+        ),
+    )
+    return summarise(
+        measurement, target="simulated", driver="memory", fingerprint="none", purpose=purpose
+    )
+
+
+def _end(recorder: Recorder, warm_up: float, seconds: float) -> float:
+    at = LOOK
+    while at < seconds:
+        bins = int(at / recorder.bin_seconds)
+        first = min(bins, int(warm_up / recorder.bin_seconds))
+        interval = rate_interval(
+            recorder.completions[first:bins].astype(float), recorder.bin_seconds
+        )
+        if at > 2 * warm_up and interval is not None:
+            middle = (interval[0] + interval[1]) / 2
+            if middle > 0 and (interval[1] - interval[0]) / 2 <= NARROW * middle:
+                return at
+        at += LOOK
+    return seconds
+
+
+def distribution(mean: float, cv: float = 0.5, count: int = 400, seed: int = 1) -> Distribution:
+    """Lognormal times (s) of this mean, folded as a trial folds them."""
+    histogram = Histogram()
+    variance = math.log1p(cv * cv)
+    rng = np.random.default_rng(seed)
+    times = rng.lognormal(math.log(mean) - variance / 2, math.sqrt(variance), count)
+    histogram.add(times * mean / times.mean())
+    return histogram.distribution()
+
+
+def drawn_trial(
+    size: int,
+    throughput: float,
+    *,
+    hold: float | None = None,
+    window: float = 1.2,
+    dispersion: float | None = 0.5,
+    noise: np.random.Generator | None = None,
+    checks: Sequence[Check] = (),
+    outcomes: dict[Outcome, int] | None = None,
+    **changes: Any,
+) -> Trial:
+    """A closed-loop trial at `size` connections around a true throughput (calls/s).
+
+    With `noise`, completions vary as a stream of this dispersion does: variance = dispersion * mean.
+    """
+    spread = 0.0
+    if throughput > 0:
+        spread = math.sqrt((0.5 if dispersion is None else dispersion) * throughput / window)
+    seen = throughput if noise is None else float(noise.normal(throughput, spread))
+    seen = max(seen, 0.0)
+    mean = hold if hold is not None else (size / seen if seen else None)
+    calls = round(seen * window)
+    return Trial(
+        target="drawn",
+        driver="memory",
+        fingerprint="none",
+        loop="closed",
+        pool_size=size,
+        callers=size,
+        seed=1,
+        started=STARTED,
+        warm_up=0.25,
+        window=window,
+        outcomes={"ok": calls} if outcomes is None else outcomes,
+        throughput=seen,
+        throughput_interval95=(seen - 2.1 * spread, seen + 2.1 * spread),
+        response_time=EMPTY,
+        wait_time=EMPTY,
+        hold_time=distribution(mean, count=max(20, calls))
+        if mean
+        else Distribution(count=calls, mean=0.0, p50=0.0),
+        lag=EMPTY,
+        concurrency=float(size),
+        utilisation=1.0,
+        connections_opened=0,
+        disconnects=0,
+        reuse_ratio=1.0,
+        dispersion=dispersion,
+        checks=tuple(checks),
+        **{"purpose": "ramp", "cpu_share": 0.3, **changes},
+    )
+
+
+def drawn_sweep(
+    curve: Callable[[int], float],
+    sizes: Iterable[int],
+    *,
+    seed: int | None = None,
+    repeats: int = 1,
+    **options: Any,
+) -> Sweep:
+    """A sweep over a true curve X(n) (calls/s); without a seed there is no noise."""
+    noise = None if seed is None else np.random.default_rng(seed)
+    trials = [
+        drawn_trial(size, curve(size), noise=noise, **options)
+        for _ in range(repeats)
+        for size in sizes
+    ]
+    return Sweep(target="drawn", trials=tuple(trials))
+
+
+def workers_curve(workers: int, hold: float) -> Callable[[int], float]:
+    """X(n) of `workers` servers that take `hold` s: exact."""
+    return lambda n: min(n, workers) / hold
+
+
+def law_curve(hold: float, alpha: float, beta: float) -> Callable[[int], float]:
+    """X(n) of the Universal Scalability Law."""
+    return lambda n: n / hold / (1 + alpha * (n - 1) + beta * n * (n - 1))

@@ -1,0 +1,107 @@
+"""Whatever ends the process that started the lab, nothing of the lab stays."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from poolkit.lab.postgres import postgres
+from poolkit.lab.running import Lab
+
+pytestmark = pytest.mark.lab
+
+PATIENCE = 20.0  # s; it takes one or two on an idle machine
+
+OWNER = """
+import json, time
+from poolkit.lab.running import Lab
+
+with Lab(["lab-cpu", "lab-db"]) as lab:
+    http, database = lab.upstream("lab-cpu"), lab.database()
+    print(json.dumps({
+        "ports": [http.port, database.port],
+        "pids": [http.pid, database.keeper_pid, database.pid],
+        "folder": database.folder,
+    }), flush=True)
+    time.sleep(60)
+"""
+
+
+def is_open(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def is_alive(pid: int) -> bool:
+    """Whether the process runs; one that its new parent has not reaped yet does not."""
+    try:
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
+
+
+def leftovers(lab: dict[str, Any]) -> list[object]:
+    return [
+        *(port for port in lab["ports"] if is_open(port)),
+        *(pid for pid in lab["pids"] if is_alive(pid)),
+        *([lab["folder"]] if Path(lab["folder"]).exists() else []),
+    ]
+
+
+def wait_until_gone(lab: dict[str, Any]) -> list[object]:
+    until = time.monotonic() + PATIENCE
+    while leftovers(lab) and time.monotonic() < until:
+        time.sleep(0.05)
+    return leftovers(lab)
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_a_killed_owner_leaves_nothing(number: signal.Signals) -> None:
+    """SIGKILL lets nobody tidy up: the lab's processes see by themselves that they are orphans."""
+    with subprocess.Popen(
+        [sys.executable, "-c", OWNER], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as owner:
+        assert owner.stdout is not None
+        lab = json.loads(owner.stdout.readline())
+        assert len(leftovers(lab)) == 6
+        owner.send_signal(number)
+    assert wait_until_gone(lab) == []
+
+
+def test_a_killed_keeper_takes_its_server_along() -> None:
+    """The kernel ends PostgreSQL with its keeper, and the `with` removes the folder."""
+    with postgres(accounts=10) as server:
+        lab = {"ports": [server.port], "pids": [server.keeper_pid, server.pid]}
+        lab["folder"] = server.folder
+        os.kill(server.keeper_pid, signal.SIGKILL)
+        until = time.monotonic() + PATIENCE
+        while is_open(server.port) and time.monotonic() < until:
+            time.sleep(0.05)
+    assert wait_until_gone(lab) == []
+
+
+def test_the_lab_writes_targets_without_its_password(tmp_path: Path) -> None:
+    """The password goes through the environment only; after the `with` nothing is left."""
+    with Lab() as lab:
+        written = lab.write_targets(tmp_path / "folder" / "targets.toml").read_text()
+        dsn = lab.environment()["POOLKIT_LAB_DSN"]
+        assert dsn == lab.dsn()
+        assert dsn.split(":")[2].split("@")[0] not in written
+        assert lab.url("lab-http") in written
+        assert lab.export_lines() == [f"export POOLKIT_LAB_DSN={dsn}"]
+        upstreams = [lab.upstream(name) for name in ("lab-http", "lab-cpu", "lab-contended")]
+        ports = [*(server.port for server in upstreams), lab.database().port]
+        pids = [*(server.pid for server in upstreams), lab.database().pid]
+        left = {"ports": ports, "pids": pids, "folder": lab.database().folder}
+        assert len(leftovers(left)) == 9
+    assert leftovers(left) == []

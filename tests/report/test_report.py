@@ -1,0 +1,253 @@
+"""report.html: one file that opens offline, with the decision first, for every reader."""
+
+from __future__ import annotations
+
+import builtins
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+
+from poolkit.errors import BadInput, MissingExtra, PoolkitError
+from poolkit.report.execute import execute
+from poolkit.report.export import export
+from poolkit.report.folder import read_review
+from poolkit.report.normal_form import problems
+from poolkit.report.source import review_folder, shared
+
+LINKS = {"src", "href", "xlink:href", "data", "poster", "srcset", "action"}
+
+
+class Page(HTMLParser):
+    """The tags of a page in order, and the words of its headings."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str]]] = []
+        self.headings: list[tuple[int, str]] = []
+        self._open = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, {name: value or "" for name, value in attrs}))
+        if tag in {"h1", "h2", "h3", "h4"}:
+            self.headings.append((int(tag[1]), ""))
+            self._open = tag
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == self._open:
+            self._open = ""
+
+    def handle_data(self, data: str) -> None:
+        if self._open:
+            level, words = self.headings[-1]
+            self.headings[-1] = (level, words + data)
+
+    def of(self, tag: str) -> list[dict[str, str]]:
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+@pytest.fixture(scope="module")
+def text(report: Path) -> str:
+    return report.read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def page(text: str) -> Page:
+    return Page(text)
+
+
+def test_it_needs_no_request_and_no_script(text: str, page: Page) -> None:
+    """Nothing is loaded: links stay on the page, images are inside, and there is no script."""
+    for tag, attributes in page.tags:
+        assert tag not in {"script", "iframe", "object", "embed", "link"}
+        for name in LINKS & set(attributes):
+            assert attributes[name].startswith(("#", "data:")), (tag, attributes[name])
+        assert not [name for name in attributes if name.startswith("on")]
+    assert "@import" not in text
+    assert "url(http" not in text
+    assert "default-src 'none'" in text
+
+
+def test_every_link_leads_somewhere(page: Page) -> None:
+    """Each entry of the contents and each link of the decision has its place; no id is twice."""
+    ids = [attributes["id"] for _, attributes in page.tags if attributes.get("id")]
+    assert len(ids) == len(set(ids))
+    targets = {a["href"][1:] for a in page.of("a")}
+    assert targets <= set(ids)
+    assert {"target-lab-http-title", "method", "provenance"} <= targets
+
+
+def test_every_image_speaks(page: Page) -> None:
+    """Charts and images carry their words, with the figures in them."""
+    drawings = [svg for svg in page.of("svg") if svg.get("class") == "pk-chart"]
+    assert len(drawings) == 4
+    for svg in drawings:
+        assert svg["role"] == "img"
+        assert "calls/s" in svg["aria-label"]
+    assert all(image.get("alt") for image in page.of("img"))
+
+
+def test_headings_are_in_order(page: Page) -> None:
+    """One h1, and no level is skipped on the way down."""
+    levels = [level for level, _ in page.headings]
+    assert levels.count(1) == 1
+    assert levels[0] == 1
+    assert all(b - a <= 1 for a, b in zip(levels, levels[1:], strict=False))
+
+
+def test_the_decision_comes_first(text: str, page: Page) -> None:
+    """After the title stands the decision, before contents, terms and charts."""
+    words = [heading.strip() for _, heading in page.headings]
+    assert words[:2] == ["How large should each connection pool be?", "The decision"]
+    table = text.index("Connections that each pool should hold")
+    assert table < text.index('<nav class="contents"') < text.index("<svg")
+
+
+def test_table_headers_are_scoped_and_tables_have_captions(page: Page) -> None:
+    """Every header says whether it stands for a row or a column."""
+    assert all(header.get("scope") in {"row", "col"} for header in page.of("th"))
+    made = [table for table in page.of("table") if table.get("class") == "pk-table"]
+    assert len(made) == len(page.of("caption")) > 20
+
+
+def test_code_is_folded(text: str) -> None:
+    """A reader sees no code unless they ask for it, and never the folder it was made in."""
+    assert text.count("<pre><code>") == text.count('<details class="code">') > 5
+    assert "review_dir = " not in text
+
+
+def test_it_is_small(report: Path) -> None:
+    """Four targets with their charts stay under 1 MB."""
+    assert report.stat().st_size < 1_000_000
+
+
+def test_it_prints_and_follows_the_theme(text: str) -> None:
+    """There is a style for print and one for the dark."""
+    assert "@media print" in text
+    assert "prefers-color-scheme: dark" in text
+
+
+def test_a_failed_target_has_a_section_that_says_why(text: str) -> None:
+    """A target that could not be reached is not left out: its section tells cause and remedy."""
+    start = text.index('id="target-gone-api"')
+    section = text[start : text.index("</section>", start)]
+    assert "could not be reached" in section
+    assert "connection refused" in section
+    assert "start the service, or correct url in targets.toml" in section
+    assert "<svg" not in section
+
+
+def test_the_executed_notebook_names_no_path(executed: Path, review_dir: Path) -> None:
+    """review.ipynb can be handed on: no folder of this machine, no time of papermill's."""
+    text = executed.read_text(encoding="utf-8")
+    assert str(review_dir) not in text
+    assert '"papermill"' not in text
+
+
+def test_executing_prints_nothing(
+    review_dir: Path, capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """The command that calls it owns the terminal."""
+    small = tmp_path / "small.ipynb"
+    cells: Any = [_tagged('review_dir = ""', "parameters"), _tagged("review_dir")]
+    untyped: Any = nbformat
+    content = untyped.v4.new_notebook(cells=cells)
+    untyped.write(content, small)
+    (tmp_path / "out").mkdir()
+    done = execute(tmp_path / "out", small)
+    assert untyped.read(done, 4).cells[-1].outputs[0].data["text/plain"] == "'.'"
+    assert capfd.readouterr() == ("", "")
+
+
+def _tagged(source: str, *tags: str) -> Any:
+    untyped: Any = nbformat
+    return untyped.v4.new_code_cell(source, metadata={"tags": list(tags)})
+
+
+def test_a_failing_cell_is_named(tmp_path: Path) -> None:
+    """Where a cell fails the message says which and how, and the notebook is kept."""
+    broken = tmp_path / "broken.ipynb"
+    untyped: Any = nbformat
+    cells = [_tagged('review_dir = ""', "parameters"), _tagged("1 / 0")]
+    untyped.write(untyped.v4.new_notebook(cells=cells), broken)
+    (tmp_path / "out").mkdir()
+    with pytest.raises(PoolkitError, match="ZeroDivisionError: division by zero"):
+        execute(tmp_path / "out", broken)
+    assert (tmp_path / "out" / "review.ipynb").is_file()
+
+
+@pytest.mark.parametrize(("library", "action"), [("papermill", "execute"), ("nbconvert", "export")])
+def test_a_missing_library_names_its_extra(
+    library: str, action: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Without the workbook extra the message says what to install."""
+    real = builtins.__import__
+
+    def absent(name: str, *args: Any, **kwargs: Any) -> Any:
+        if name.split(".")[0] == library:
+            raise ImportError(name)
+        return real(name, *args, **kwargs)
+
+    monkeypatch.setattr(builtins, "__import__", absent)
+    with pytest.raises(
+        MissingExtra, match=rf"{library} is not installed[\s\S]*poolkit\[workbook\]"
+    ):
+        if action == "execute":
+            execute(tmp_path)
+        else:
+            export(tmp_path / "x.ipynb", tmp_path / "x.html")
+
+
+def test_a_review_folder_is_read_whole(review_dir: Path) -> None:
+    """Each target comes with its trials, its sizing and its settings, in the order of the review."""
+    review = read_review(review_dir)
+    names = ["lab-http", "lab-cpu", "lab-contended", "lab-db", "gone-api"]
+    assert [target.name for target in review.targets] == names
+    assert [len(target.trials) for target in review.targets] == [22, 24, 26, 16, 0]
+    assert review.targets[-1].sizing is None
+    assert review.targets[0].settings.max_size == 64
+    assert review.versions["aiohttp"] == "3.14.5"
+
+
+def test_a_review_that_was_cut_off_is_read_without_manifest(
+    review_dir: Path, tmp_path: Path
+) -> None:
+    """recommended.json alone is enough to say something."""
+    (tmp_path / "recommended.json").write_bytes((review_dir / "recommended.json").read_bytes())
+    review = read_review(tmp_path)
+    assert review.manifest is None
+    assert review.targets[0].settings.target_rate == 600
+
+
+def test_a_folder_without_a_review_is_refused(tmp_path: Path) -> None:
+    """The message names the file that is missing and what to do."""
+    with pytest.raises(BadInput, match=r"recommended\.json cannot be read"):
+        read_review(tmp_path)
+
+
+def test_the_source_of_numbers(review_dir: Path, tmp_path: Path) -> None:
+    """`review_dir` wins; else POOLKIT_SOURCE may be a finished review; nonsense is refused."""
+    assert review_folder(str(review_dir), {"POOLKIT_SOURCE": "recorded"}) == review_dir
+    assert review_folder("", {"POOLKIT_SOURCE": str(review_dir)}) == review_dir
+    with pytest.raises(BadInput, match="is no targets.toml and no folder of a review"):
+        review_folder("", {"POOLKIT_SOURCE": str(tmp_path / "none.toml")})
+
+
+def test_a_shared_file_that_is_nowhere_is_refused() -> None:
+    """An installation without the notebooks says so."""
+    with pytest.raises(BadInput, match="is not installed with poolkit"):
+        shared("notebooks/none.ipynb")
+
+
+def test_the_notebook_asserts_what_its_prose_quotes(executed: Path) -> None:
+    """The executed notebook ran to its end, its assert cell included."""
+    untyped: Any = nbformat
+    content = untyped.read(executed, 4)
+    ran = [c for c in content.cells if c.cell_type == "code"]
+    assert all(cell.execution_count for cell in ran)
+    assert any(cell.source.startswith("assert ") for cell in ran)
+    faults = [p for p in problems(content) if "lines of code" in p or "shows" in p or "stderr" in p]
+    assert faults == []

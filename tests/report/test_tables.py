@@ -1,0 +1,137 @@
+"""Tables: what they say, and that their HTML can be read by everyone."""
+
+from __future__ import annotations
+
+import pytest
+
+from poolkit import tables, units
+from poolkit.tables import Table
+from tests.report.cases import CASES, records
+
+
+def test_decision_table() -> None:
+    """One row a target, from the size to how sure it is."""
+    found = [records(CASES[name])[2] for name in ("a soft knee", "verification failed")]
+    assert tables.decision(found).markdown() == (
+        "**Connections that each pool should hold**\n\n"
+        "| target | size | set | rate asked | rate carried | p99 wait seen | bound by | how sure |\n"
+        "| --- | ---: | --- | ---: | ---: | ---: | --- | --- |\n"
+        "| lab-cpu | 15 | limit=15 | 500 calls/s | 499 calls/s | 6.1 ms | the server "
+        "| ✓ verified under load, 4 of 4 signs seen; no doubt noted |\n"
+        "| a | 22 | limit=22 | 650 calls/s | 604 calls/s | 34 ms | the server "
+        "| ✗ 2 of 4 signs seen under load; no doubt noted |\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("a soft knee", "✓ verified under load, 4 of 4 signs seen; no doubt noted"),
+        ("predicted, not verified", "✗ predicted, not verified; no doubt noted"),
+        ("target above the plateau", "✗ no size recommended, no doubt noted"),
+        ("stopped after three sizes", "✗ no result: stopped"),
+    ],
+)
+def test_how_sure(name: str, words: str) -> None:
+    """How sure a result is begins with a mark and names what is missing."""
+    assert tables.how_sure(records(CASES[name])[2]) == words
+
+
+def test_html_has_a_caption_and_scoped_headers_and_escapes() -> None:
+    """A screen reader can tell what a cell belongs to, and no cell can break out of the table."""
+    table = Table("a & b", ("name", "n"), (("<x>", "1"), ("✗ bad", "2")), frozenset({1}), 0)
+    assert table.html() == (
+        '<div class="pk-scroll"><table class="pk-table"><caption>a &amp; b</caption>\n'
+        '<thead><tr><th scope="col">name</th><th scope="col" class="pk-number">n</th></tr></thead>'
+        "\n<tbody>\n"
+        '<tr class="pk-emphasis"><th scope="row">&lt;x&gt;</th><td class="pk-number">1</td></tr>\n'
+        '<tr><th scope="row"><span class="pk-bad">✗ bad</span></th>'
+        '<td class="pk-number">2</td></tr>\n'
+        "</tbody></table></div>"
+    )
+    assert table.records() == [{"name": "<x>", "n": "1"}, {"name": "✗ bad", "n": "2"}]
+
+
+def test_markdown_cells_cannot_break_a_row() -> None:
+    """A bar or a line end in a cell does not begin a new cell or row."""
+    assert Table("t", ("a",), (("x|y\nz",),)).markdown().splitlines()[-1] == "| x\\|y z |"
+
+
+def test_a_row_of_the_wrong_length_is_refused() -> None:
+    """A table never shows a value under another column's name."""
+    with pytest.raises(ValueError, match="a row must have 2 cells, got 1"):
+        Table("t", ("a", "b"), (("x",),))
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_every_table_can_be_made_of_every_case(name: str) -> None:
+    """No ending of a review leaves a table that cannot be drawn or shows a number that is none."""
+    sizing, trials, recommendation = records(CASES[name])
+    made = [
+        tables.decision([recommendation]),
+        tables.parameters(recommendation),
+        tables.checks(recommendation),
+        tables.knees(recommendation, sizing),
+        tables.rules_of_thumb(recommendation),
+        tables.signals(recommendation),
+        tables.trials(trials),
+        tables.trial_checks(trials),
+        tables.predictions(sizing, recommendation.recommended_size),
+    ]
+    for table in made:
+        assert not {"nan", "inf", "None ms"} & set(table.markdown().split()), table.caption
+
+
+def test_predictions_show_the_sizes_around_the_recommended_one() -> None:
+    """The recommended size is marked, with three sizes on either side."""
+    sizing, _, recommendation = records(CASES["a soft knee"])
+    table = tables.predictions(sizing, recommendation.recommended_size)
+    assert [row[0] for row in table.rows] == ["12", "13", "14", "15", "16", "17", "18"]
+    assert table.emphasis == 3
+
+
+def test_a_trial_that_failed_a_check_is_marked_in_the_list_of_trials() -> None:
+    """A reader sees which trials were left out, and why."""
+    _, trials, _ = records(CASES["a database, the largest size failed its checks"])
+    marks = {row[0]: row[-1] for row in tables.trials(trials).rows if row[1] == "closed"}
+    assert marks["12"] == "✗ failed client bound"
+    assert marks["8"] == "✓ yes"
+    counts = {row[0]: row[1] for row in tables.trial_checks(trials).rows}
+    assert counts["client bound"] == "✗ 0 of 2"
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (None, "–"),
+        (0, "0"),
+        (15, "15"),
+        (0.0164, "0.0164"),
+        (12.94, "12.9"),
+        (999.6, "1000"),
+        (12345.6, "12346"),
+        (1_234_567, "1\u202f234\u202f567"),
+        (-3.14159, "-3.14"),
+    ],
+)
+def test_numbers(value: float | None, words: str) -> None:
+    """Three figures, whole numbers in full, never an exponent."""
+    assert units.number(value) == words
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(None, "–"), (0.0, "0 ms"), (0.0061, "6.1 ms"), (1.5, "1500 ms"), (1e-6, "< 0.01 ms")],
+)
+def test_times(seconds: float | None, words: str) -> None:
+    """Milliseconds; what is tiny does not read as nothing."""
+    assert units.milliseconds(seconds) == words
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [(None, "–"), (0.0, "0 %"), (0.5, "50 %"), (0.9999, "> 99.9 %"), (0.0001, "< 0.1 %")],
+)
+def test_shares(value: float | None, words: str) -> None:
+    """A share that is not all never reads as 100 %, one that is not none never as 0 %."""
+    assert units.share(value) == words
