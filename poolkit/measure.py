@@ -239,7 +239,13 @@ class _Run:
         while True:
             self._check_cancelled()
             opened = self._of_loop("open")
-            plan = verify.next_trial(opened, self._objective, sizing, self._most())
+            plan = verify.next_trial(
+                opened,
+                self._objective,
+                sizing,
+                most=max(1, self._objective.largest),
+                left=self._budget - sweep.spent(self._trials),
+            )
             if plan is None:
                 return
             seed = self._seed + len(self._trials)
@@ -263,7 +269,7 @@ class _Run:
         opened = self._of_loop("open")
         verification = chosen = None
         if sizing.size is not None:
-            chosen = verify.chosen_size(opened, self._objective, sizing, self._most())
+            chosen = verify.chosen_size(opened, self._objective, sizing)
             at_target, above = verify.trials_of(opened, chosen, self._objective)
             if at_target is not None:
                 verification = verify.verification(at_target, above, self._objective, sizing)
@@ -376,10 +382,6 @@ class _Run:
 
     def _of_loop(self, loop: Literal["closed", "open"]) -> list[Trial]:
         return [trial for trial in self._trials if trial.loop == loop]
-
-    def _most(self) -> int:
-        """Largest size that one pool may have while all pools together keep to max_size."""
-        return max(1, self._target.max_size // self._target.pools)
 
 
 def _is_narrow(recorder: Recorder, at: float) -> bool:

@@ -9,6 +9,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from poolkit.analysis.curve import Curve
 from poolkit.analysis.objective import Objective
 from poolkit.histogram import share_above
 from poolkit.records import Signal, Sizing, Trial, Verification
@@ -20,6 +21,7 @@ LEAST_SECONDS = 5.0
 MOST_SECONDS = 12.0
 OVERLOAD_SECONDS = 2.5
 WARM_UP = 1.0  # s: an open loop starts with an empty queue and an empty pool
+GRACEFUL = 0.85  # share of the expected throughput that is still no collapse
 MOST_GROWTH = 4  # sizes tried beyond the predicted one
 
 
@@ -36,29 +38,43 @@ class VerifyPlan:
 
 
 def next_trial(
-    trials: Sequence[Trial], objective: Objective, sizing: Sizing, most: int
+    trials: Sequence[Trial], objective: Objective, sizing: Sizing, *, most: int, left: float
 ) -> VerifyPlan | None:
     """The verification to run now, or None when it is finished.
 
-    `trials` are the open-loop trials so far; `most` is the largest size that one pool may have.
+    `trials` are the open-loop trials so far, `most` is the largest size that one pool may have, and
+    `left` the seconds of load that may still be spent; the predicted size is verified in any case.
     """
     if sizing.size is None:
         return None
-    chosen = chosen_size(trials, objective, sizing, most)
-    at_target, above = trials_of(trials, chosen, objective)
-    if at_target is None:
-        tried = [t for t in trials if not _is_overload(t, objective)]
+    seconds = min(MOST_SECONDS, max(LEAST_SECONDS, LEAST_CALLS / objective.target_rate))
+    untried = _untried(trials, objective, sizing, most)
+    if untried is not None and (untried == sizing.size or left >= WARM_UP + seconds):
         because = (
-            f"verify: {chosen} connections at the target rate"
-            if not tried
-            else f"verify: {tried[-1].pool_size} waited too long, one more connection"
+            f"verify: {untried} connections at the target rate"
+            if untried == sizing.size
+            else f"verify: {untried - 1} waited too long, one connection more"
         )
-        seconds = min(MOST_SECONDS, max(LEAST_SECONDS, LEAST_CALLS / objective.target_rate))
-        return _plan(chosen, objective, objective.target_rate, seconds, because)
-    if above is None:
+        return _plan(untried, objective, objective.target_rate, seconds, because)
+    chosen = chosen_size(trials, objective, sizing)
+    if trials_of(trials, chosen, objective)[1] is None:
         rate = OVERLOAD * objective.target_rate
         because = f"verify: {chosen} connections at {OVERLOAD:g} times the target rate"
         return _plan(chosen, objective, rate, OVERLOAD_SECONDS, because)
+    return None
+
+
+def _untried(
+    trials: Sequence[Trial], objective: Objective, sizing: Sizing, most: int
+) -> int | None:
+    """The next size to try at the target rate; None when one passed or all were tried."""
+    assert sizing.size is not None
+    for size in range(sizing.size, max(sizing.size, min(most, sizing.size + MOST_GROWTH)) + 1):
+        at_target, _ = trials_of(trials, size, objective)
+        if at_target is None:
+            return size
+        if meets(at_target, objective):
+            return None
     return None
 
 
@@ -68,18 +84,16 @@ def _plan(
     return VerifyPlan(pool_size, objective.pools_left, rate, WARM_UP, WARM_UP + seconds, because)
 
 
-def chosen_size(trials: Sequence[Trial], objective: Objective, sizing: Sizing, most: int) -> int:
-    """The size to verify or recommend: the predicted one, grown past every size that failed."""
+def chosen_size(trials: Sequence[Trial], objective: Objective, sizing: Sizing) -> int:
+    """The size to recommend: the first that passed, else the one that came closest."""
     if sizing.size is None:
         raise ValueError("nothing to verify: the sizing has no size")
-    chosen = sizing.size
-    last = min(most, sizing.size + MOST_GROWTH)
-    while chosen < last:
-        at_target, _ = trials_of(trials, chosen, objective)
-        if at_target is None or meets(at_target, objective):
-            return chosen
-        chosen += 1
-    return chosen
+    tried = [t for t in trials if t.loop == "open" and not _is_overload(t, objective)]
+    passed = [t.pool_size for t in tried if meets(t, objective)]
+    if passed:
+        return min(passed)
+    closest = min(tried, key=lambda t: failed_share(t, objective.wait_p99), default=None)
+    return sizing.size if closest is None else closest.pool_size
 
 
 def trials_of(
@@ -162,16 +176,19 @@ def _wait_near_zero(trial: Trial, objective: Objective) -> Signal:
 
 
 def _graceful(trial: Trial, sizing: Sizing) -> Signal:
+    """Offered more than the target, the pool carries that or what the curve says it can."""
     offered = trial.arrival_rate or 0.0
-    carried = max((p.throughput for p in sizing.points), default=offered)
-    carried = sizing.plateau.throughput if sizing.plateau else carried
-    failed = 1.0 - trial.outcomes.get("ok", 0) / max(1, sum(trial.outcomes.values()))
-    unfinished = trial.outcomes.get("unfinished", 0) / max(1, sum(trial.outcomes.values()))
+    curve = Curve.fit(sizing.points)
+    connections = min(max(trial.pool_size * trial.pools, curve.smallest), curve.largest)
+    expected = min(offered, curve.throughput(connections))
+    # Calls still waiting at the end are the overload itself, not a failure.
+    calls = max(1, sum(trial.outcomes.values()))
+    failed = calls - trial.outcomes.get("ok", 0) - trial.outcomes.get("unfinished", 0)
     return Signal(
         name="graceful_plateau",
-        passed=trial.throughput >= 0.85 * min(offered, carried) and failed - unfinished <= 0.01,
-        seen=f"offered {offered:.0f} calls/s, carried {trial.throughput:.0f}, "
-        f"{failed - unfinished:.1%} failed",
+        passed=trial.throughput >= GRACEFUL * expected and failed <= 0.01 * calls,
+        seen=f"offered {offered:.0f} calls/s, carried {trial.throughput:.0f} "
+        f"(the curve says {expected:.0f}), {failed / calls:.1%} failed",
     )
 
 

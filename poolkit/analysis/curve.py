@@ -17,7 +17,7 @@ from poolkit.records import CurvePoint, Interval, Trial
 Floats = NDArray[np.float64]
 Z95 = 1.96  # standard errors on either side of a mean that make a 95 % interval (normal)
 # Batch means have 9 to 19 degrees of freedom, where Student's factor is 2.26 to 2.09.
-_BATCH_MEANS_FACTOR = 2.15
+BATCH_MEANS_FACTOR = 2.15
 _FEWEST_REPEATS = 3  # degrees of freedom before the spread between runs is believed
 # No trial of a second or two knows a shared machine's throughput better than this.
 LEAST_ERROR = 0.003
@@ -83,7 +83,7 @@ def _error(trial: Trial) -> float:
     """Standard error of a trial's throughput (calls/s)."""
     interval = trial.throughput_interval95
     if interval is not None:
-        error = (interval[1] - interval[0]) / 2 / _BATCH_MEANS_FACTOR
+        error = (interval[1] - interval[0]) / 2 / BATCH_MEANS_FACTOR
     else:
         # Without batches: completions as random as a Poisson stream, the cautious side.
         error = math.sqrt(trial.throughput / trial.window)

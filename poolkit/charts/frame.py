@@ -12,6 +12,7 @@ from poolkit.charts import style
 from poolkit.charts.labels import renderer
 from poolkit.charts.scene import CurveAxes, Scene
 from poolkit.charts.words import finding, footnote
+from poolkit.units import number
 
 ROOM = 1.22  # of the highest thing drawn: room for the names of the regions
 _IN_SIGHT = 2.5  # a target above this many plateaus is named at the edge, not drawn to scale
@@ -29,6 +30,7 @@ def draw_frame(axes: CurveAxes, scene: Scene, versions: str) -> None:
         each.tick_params(length=3.5)
         each.patch.set_alpha(0.0)
     upper.tick_params(labelbottom=False)
+    upper.yaxis.set_major_formatter(lambda value, _: number(value))
     upper.set_ylabel("throughput (calls/s)")
     lower.set_ylabel("time (ms)")
     lower.set_xlabel("pool size (connections)", loc="left")
@@ -54,7 +56,8 @@ def _margins(axes: CurveAxes, title: str, note: str) -> None:
     """Write title and footnote, wrapped to the width, and give the axes what is left."""
     figure = axes.figure
     width, height = figure.get_size_inches() * 72  # points
-    left, right = 58 / width, 1 - 10 / width
+    left = max(58 / width, _room_for_numbers(axes))
+    right = 1 - 10 / width
     title_lines = _wrapped(figure, title, style.TITLE_SIZE, right - left, weight="bold")
     note_lines = _wrapped(figure, note, style.NOTE_SIZE, right - left)
     note_height = (len(note_lines) * style.NOTE_SIZE * 1.3 + 6) / height if note else 0.0
@@ -84,6 +87,14 @@ def _margins(axes: CurveAxes, title: str, note: str) -> None:
             linespacing=1.25,
             color=style.MUTED,
         )
+
+
+def _room_for_numbers(axes: CurveAxes) -> float:
+    """Share of the figure's width that the wider of the two vertical axes needs for its numbers."""
+    made = renderer(axes.figure)
+    boxes = [each.yaxis.get_tightbbox(made) for each in axes]
+    widest = max((box.width for box in boxes if box is not None), default=0.0)
+    return float((widest + 14) / axes.figure.bbox.width)
 
 
 def _wrapped(

@@ -30,6 +30,7 @@ from poolkit.records import (
     RuleOfThumb,
     Signal,
     Sizing,
+    Status,
     Trial,
     Verdict,
     Verification,
@@ -65,7 +66,7 @@ class Made:
     out_of_reach: bool = False
     verified: bool | None = True
     pools: int = 1
-    status: str = "done"
+    status: Status = "done"
     because: str = "the smallest size that keeps the wait target at the target rate"
     checks: tuple[Check, ...] = field(default=())
     seed: int = 7
@@ -294,7 +295,7 @@ def recommendation_of(
     return Recommendation(
         target=made.name,
         driver=made.driver,
-        status=made.status,  # type: ignore[arg-type]  # the table of cases holds plain words
+        status=made.status,
         verdict=sizing.verdict.name if sizing else None,
         target_rate=made.rate,
         wait_p99=made.wait,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import builtins
+import itertools
+from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ from poolkit.errors import BadInput, MissingExtra, PoolkitError
 from poolkit.report.execute import execute
 from poolkit.report.export import export
 from poolkit.report.folder import read_review
-from poolkit.report.normal_form import problems
+from poolkit.report.normal_form import METADATA, problems
 from poolkit.report.source import review_folder, shared
 
 LINKS = {"src", "href", "xlink:href", "data", "poster", "srcset", "action"}
@@ -95,7 +97,7 @@ def test_headings_are_in_order(page: Page) -> None:
     levels = [level for level, _ in page.headings]
     assert levels.count(1) == 1
     assert levels[0] == 1
-    assert all(b - a <= 1 for a, b in zip(levels, levels[1:], strict=False))
+    assert all(b - a <= 1 for a, b in itertools.pairwise(levels))
 
 
 def test_the_decision_comes_first(text: str, page: Page) -> None:
@@ -154,7 +156,7 @@ def test_executing_prints_nothing(
     small = tmp_path / "small.ipynb"
     cells: Any = [_tagged('review_dir = ""', "parameters"), _tagged("review_dir")]
     untyped: Any = nbformat
-    content = untyped.v4.new_notebook(cells=cells)
+    content = untyped.v4.new_notebook(cells=cells, metadata=METADATA)
     untyped.write(content, small)
     (tmp_path / "out").mkdir()
     done = execute(tmp_path / "out", small)
@@ -172,16 +174,22 @@ def test_a_failing_cell_is_named(tmp_path: Path) -> None:
     broken = tmp_path / "broken.ipynb"
     untyped: Any = nbformat
     cells = [_tagged('review_dir = ""', "parameters"), _tagged("1 / 0")]
-    untyped.write(untyped.v4.new_notebook(cells=cells), broken)
+    untyped.write(untyped.v4.new_notebook(cells=cells, metadata=METADATA), broken)
     (tmp_path / "out").mkdir()
     with pytest.raises(PoolkitError, match="ZeroDivisionError: division by zero"):
         execute(tmp_path / "out", broken)
     assert (tmp_path / "out" / "review.ipynb").is_file()
 
 
-@pytest.mark.parametrize(("library", "action"), [("papermill", "execute"), ("nbconvert", "export")])
+@pytest.mark.parametrize(
+    ("library", "action"),
+    [
+        ("papermill", lambda folder: execute(folder)),
+        ("nbconvert", lambda folder: export(folder / "x.ipynb", folder / "x.html")),
+    ],
+)
 def test_a_missing_library_names_its_extra(
-    library: str, action: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    library: str, action: Callable[[Path], Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Without the workbook extra the message says what to install."""
     real = builtins.__import__
@@ -195,14 +203,11 @@ def test_a_missing_library_names_its_extra(
     with pytest.raises(
         MissingExtra, match=rf"{library} is not installed[\s\S]*poolkit\[workbook\]"
     ):
-        if action == "execute":
-            execute(tmp_path)
-        else:
-            export(tmp_path / "x.ipynb", tmp_path / "x.html")
+        action(tmp_path)
 
 
 def test_a_review_folder_is_read_whole(review_dir: Path) -> None:
-    """Each target comes with its trials, its sizing and its settings, in the order of the review."""
+    """Each target comes with its trials, sizing and settings, in the order of the review."""
     review = read_review(review_dir)
     names = ["lab-http", "lab-cpu", "lab-contended", "lab-db", "gone-api"]
     assert [target.name for target in review.targets] == names
@@ -232,7 +237,7 @@ def test_the_source_of_numbers(review_dir: Path, tmp_path: Path) -> None:
     """`review_dir` wins; else POOLKIT_SOURCE may be a finished review; nonsense is refused."""
     assert review_folder(str(review_dir), {"POOLKIT_SOURCE": "recorded"}) == review_dir
     assert review_folder("", {"POOLKIT_SOURCE": str(review_dir)}) == review_dir
-    with pytest.raises(BadInput, match="is no targets.toml and no folder of a review"):
+    with pytest.raises(BadInput, match=r"is no targets\.toml and no folder of a review"):
         review_folder("", {"POOLKIT_SOURCE": str(tmp_path / "none.toml")})
 
 

@@ -14,7 +14,8 @@ def test_decision_table() -> None:
     found = [records(CASES[name])[2] for name in ("a soft knee", "verification failed")]
     assert tables.decision(found).markdown() == (
         "**Connections that each pool should hold**\n\n"
-        "| target | size | set | rate asked | rate carried | p99 wait seen | bound by | how sure |\n"
+        "| target | size | set | rate asked | rate carried | p99 wait seen | bound by "
+        "| how sure |\n"
         "| --- | ---: | --- | ---: | ---: | ---: | --- | --- |\n"
         "| lab-cpu | 15 | limit=15 | 500 calls/s | 499 calls/s | 6.1 ms | the server "
         "| ✓ verified under load, 4 of 4 signs seen; no doubt noted |\n"

@@ -1,0 +1,230 @@
+"""Every request that cannot be carried out: one message with its remedy, exit 2, nothing sent."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from poolkit.cli.application import app
+from poolkit.cli.demo_folder import MARK, make_ready
+from poolkit.errors import BadInput
+from poolkit.events import Done, Failed, from_line
+from tests.recommend import examples
+
+GOOD = """
+[targets.orders-api]
+driver = "aiohttp"
+url = "http://127.0.0.1:9/orders"
+target_rate = 500
+"""
+
+
+def run(*words: str) -> tuple[int, str, str]:
+    """Exit code, stdout and stderr of a command."""
+    result = CliRunner().invoke(app, words)
+    assert result.exception is None or isinstance(result.exception, SystemExit)
+    return result.exit_code, result.stdout, result.stderr
+
+
+@pytest.fixture
+def targets(tmp_path: Path) -> Path:
+    path = tmp_path / "targets.toml"
+    path.write_text(GOOD, encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("command", ["review", "size", "sweep"])
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (None, ["no such file", "targets.example.toml"]),
+        ("[targets.orders-api", ["is not TOML"]),
+        (GOOD + "max_sise = 3\n", ["max_sise: unknown key", "did you mean max_size?"]),
+        (GOOD + "max_size = 0\n", ["max_size: must be 1 or more, got 0"]),
+        (GOOD.replace("= 500", "= 0"), ["target_rate: must be more than 0, got 0"]),
+        (
+            GOOD.replace("= 500", "= 0") + "max_size = 0\nsize = 3\n",
+            ["3 mistakes", "target_rate", "max_size", "size: unknown key"],
+        ),
+        (GOOD.replace("127.0.0.1", "db.internal"), ["db.internal", "allow_hosts"]),
+        (
+            '[targets.orders-api]\ndriver = "asyncpg"\ndsn_env = "POOLKIT_TEST_UNSET"\n'
+            'statements = ["select 1"]\ntarget_rate = 5\n',
+            ["POOLKIT_TEST_UNSET is not set", "export POOLKIT_TEST_UNSET="],
+        ),
+    ],
+)
+def test_a_targets_file_with_mistakes(
+    tmp_path: Path, command: str, content: str | None, words: list[str]
+) -> None:
+    """All mistakes at once on stderr, and not even the output folder is made."""
+    path = tmp_path / "targets.toml"
+    if content is not None:
+        path.write_text(content, encoding="utf-8")
+    name = [] if command == "review" else ["orders-api"]
+    out = tmp_path / "out"
+    code, stdout, stderr = run(command, *name, "--targets", str(path), "--out", str(out))
+    assert code == 2
+    assert stdout == ""
+    assert "Traceback" not in stderr
+    for word in words:
+        assert word in stderr
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["size", "order-api"], ["no such target", "did you mean orders-api?"]),
+        (["sweep", "orders-api", "--sizes", "1,two"], ["--sizes", "'two'", "--sizes 1,2,4,8"]),
+        (["sweep", "orders-api", "--sizes", "0"], ["--sizes", "from 1 to max_size = 64"]),
+        (["sweep", "orders-api", "--sizes", "65"], ["--sizes", "from 1 to max_size = 64"]),
+        (["sweep", "orders-api", "--sizes", ""], ["--sizes"]),
+        (["sweep", "orders-api", "--budget", "0"], ["--budget", "got 0"]),
+        (["sweep", "orders-api", "--budget", "nan"], ["--budget", "got nan"]),
+        (["size", "orders-api", "--seed", "-1"], ["--seed", "got -1"]),
+        (["review", "--only", "order-api"], ["no such target", "did you mean orders-api?"]),
+        (["review", "--budget", "inf"], ["--budget", "got inf"]),
+        (["review", "--since", "nowhere"], ["nowhere", "folder of a finished review"]),
+    ],
+)
+def test_an_argument_out_of_range(
+    tmp_path: Path, targets: Path, arguments: list[str], words: list[str]
+) -> None:
+    """The message names the option, the rule and the value."""
+    out = tmp_path / "out"
+    code, stdout, stderr = run(*arguments, "--targets", str(targets), "--out", str(out))
+    assert (code, stdout) == (2, "")
+    for word in words:
+        assert word in stderr
+    assert not list(tmp_path.glob("out/*"))
+
+
+@pytest.mark.parametrize("command", ["review", "size", "sweep"])
+def test_an_output_folder_that_cannot_be_written(
+    tmp_path: Path, targets: Path, command: str
+) -> None:
+    """It is found before any target is sent a call."""
+    blocked = tmp_path / "file"
+    blocked.write_text("a file, not a folder", encoding="utf-8")
+    name = [] if command == "review" else ["orders-api"]
+    code, stdout, stderr = run(
+        command, *name, "--targets", str(targets), "--out", str(blocked / "out")
+    )
+    assert (code, stdout) == (2, "")
+    assert "cannot be written" in stderr
+    assert "choose a folder" in stderr
+
+
+def test_trials_of_other_settings_are_not_mixed_in(tmp_path: Path, targets: Path) -> None:
+    """A folder with trials of another endpoint is refused before anything is sent."""
+    out = tmp_path / "out"
+    out.mkdir()
+    line = examples.trial(fingerprint="of another url").model_dump_json()
+    (out / "orders-api.trials.jsonl").write_text(line + "\n", encoding="utf-8")
+    code, _, stderr = run("review", "--targets", str(targets), "--out", str(out))
+    assert code == 2
+    assert "measured with other settings" in stderr
+    assert [path.name for path in out.iterdir()] == ["orders-api.trials.jsonl"]
+
+
+def test_since_and_out_must_be_two_folders(tmp_path: Path, targets: Path) -> None:
+    """An earlier review is not written over by the one that is compared with it."""
+    where = str(tmp_path)
+    code, _, stderr = run("review", "--targets", str(targets), "--out", where, "--since", where)
+    assert code == 2
+    assert "same folder" in stderr
+
+
+@pytest.mark.parametrize("mode", ["size", "sweep"])
+def test_bad_input_is_an_event_too(tmp_path: Path, mode: str) -> None:
+    """With --events stdout holds events alone, also when nothing can be measured."""
+    words = [mode, "x", "--targets", str(tmp_path / "none.toml"), "--out", str(tmp_path / "out")]
+    code, stdout, _ = run(*words, "--events")
+    assert code == 2
+    failed, done = (from_line(line) for line in stdout.splitlines())
+    assert isinstance(failed, Failed)
+    assert "no such file" in failed.cause
+    assert failed.remedy
+    assert isinstance(done, Done)
+    assert done.exit_code == 2
+
+
+def test_an_unreachable_target_is_told_and_written(tmp_path: Path) -> None:
+    """A refused connection: no load, exit 2 for all targets, and the files say why."""
+    import socket
+
+    with socket.socket() as taken:
+        # Bound but not listening: every dial to it is refused.
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        path = tmp_path / "targets.toml"
+        path.write_text(GOOD.replace(":9/", f":{port}/"), encoding="utf-8")
+        out = tmp_path / "out"
+        code, stdout, stderr = run("size", "orders-api", "--targets", str(path), "--out", str(out))
+    assert code == 2
+    assert "connection refused" in stderr
+    assert "check host and port" in stderr
+    assert "unreachable" in stdout
+    assert "connection refused" in (out / "recommended.md").read_text(encoding="utf-8")
+    assert not (out / "orders-api.trials.jsonl").exists()
+
+
+@pytest.mark.parametrize("command", ["", "demo", "review", "size", "sweep", "lab", "doctor"])
+def test_help_shows_examples(command: str) -> None:
+    """Every command explains itself with a line to copy; no arguments at all is a question too."""
+    code, stdout, _ = run(*([command, "--help"] if command else []))
+    assert code == 0
+    assert "poolkit " + (command or "demo") in stdout
+    assert "Examples" in stdout or not command
+
+
+def test_an_unknown_command_is_bad_input() -> None:
+    """With the nearest one."""
+    code, _, stderr = run("revew")
+    assert code == 2
+    assert "review" in stderr
+
+
+def test_the_version() -> None:
+    """As the package has it."""
+    code, stdout, _ = run("--version")
+    assert code == 0
+    assert stdout.startswith("poolkit 0.")
+
+
+def test_lab_does_not_write_over_a_file_of_the_user(tmp_path: Path, targets: Path) -> None:
+    """--targets-out takes a new file, or one that a lab wrote."""
+    code, stdout, stderr = run("lab", "--targets-out", str(targets))
+    assert (code, stdout) == (2, "")
+    assert "was not written by poolkit lab" in stderr
+    assert targets.read_text(encoding="utf-8") == GOOD
+
+
+def test_demo_refuses_a_folder_of_the_user(tmp_path: Path, targets: Path) -> None:
+    """A folder that holds anything and was not made by the demo stays as it is."""
+    code, stdout, stderr = run("demo", "--out", str(tmp_path))
+    assert (code, stdout) == (2, "")
+    assert "was not made by poolkit demo" in stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["targets.toml"]
+
+
+def test_demo_empties_its_own_folder_of_what_it_wrote(tmp_path: Path) -> None:
+    """A second demo starts fresh, and a file that somebody put there is kept."""
+    out = tmp_path / "demo"
+    assert make_ready(out) == out / "targets.toml"
+    for name in ("lab-http.trials.jsonl", "report.html", "targets.toml", "notes.txt"):
+        (out / name).write_text("x", encoding="utf-8")
+    make_ready(out)
+    assert sorted(path.name for path in out.iterdir()) == [MARK, "notes.txt"]
+
+
+def test_demo_refuses_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
+    """Before the lab is started."""
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    with pytest.raises(BadInput, match="cannot be written"):
+        make_ready(tmp_path / "file" / "demo")
+    assert os.listdir(tmp_path) == ["file"]
