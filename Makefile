@@ -7,7 +7,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python -m
 # Twice quiet: errors only.
 PIP := $(RUN) pip install --quiet --quiet --disable-pip-version-check
-RECORDING := data/recordings/lab
+RECORDING := data/recordings/lab-review
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -29,7 +29,7 @@ check: $(VENV)/.with-all ## Lint, format and types
 	@$(RUN) mypy
 
 notebooks: $(VENV)/.with-all ## Run the notebooks on recordings and compare every stored output
-	@POOLKIT_SOURCE=recorded $(RUN) pytest -q --nbval --nbval-cell-timeout=120 \
+	@POOLKIT_SOURCE=recorded $(RUN) pytest -q --nbval --nbval-current-env --nbval-cell-timeout=120 \
 		$(addprefix --nbval-sanitize-with=,$(wildcard notebooks/sanitize.cfg)) notebooks $(ARGS)
 
 bench: $(VENV)/.with-all ## Print the figures that the project is held to (minutes)
@@ -46,8 +46,9 @@ recordings: $(VENV)/.with-demo ## Measure the lab anew and replace the committed
 	@rm -rf build/recording
 	@$(RUN) poolkit demo --out build/recording
 	@mkdir -p $(RECORDING)
-	@cp build/recording/*.trials.jsonl build/recording/recommended.json \
-		build/recording/manifest.json $(RECORDING)/
+	@cp build/recording/*.trials.jsonl build/recording/*.sizing.json \
+		build/recording/recommended.json build/recording/manifest.json $(RECORDING)/
+	@$(RUN) poolkit.report.normal_form
 
 clean: ## Remove the environment, caches and the demo's output; never data/
 	@rm -rf $(VENV) build dist poolkit-demo .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,16 +1,15 @@
-"""The measured throughput over pool size: points with their noise, and a smooth curve through them."""
+"""The measured throughput over pool size: points with their noise, and a smooth curve through."""
 
 from __future__ import annotations
 
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.interpolate import PchipInterpolator
-from scipy.optimize import isotonic_regression
+from scipy.optimize import isotonic_regression, nnls
 
 from poolkit.records import CurvePoint, Interval, Trial
 
@@ -22,11 +21,14 @@ _FEWEST_REPEATS = 3  # degrees of freedom before the spread between runs is beli
 # No trial of a second or two knows a shared machine's throughput better than this.
 LEAST_ERROR = 0.003
 
-# Failures are faster or slower than service, so a trial with more of them than this is not its curve.
+# Failures are faster or slower than service: a trial with fewer successes than this is not fitted.
 ENOUGH_SERVED = 0.97
+BEND = 0.25  # where a convex curve runs between its least (0) and its chord (1)
+# A point this far from the convex fit, in standard errors and as a share, contradicts it.
+MISFIT_ERRORS, MISFIT = 5.0, 0.04
 
 
-class BeyondMeasured(ValueError):
+class BeyondMeasuredError(ValueError):
     """A size was asked for that is larger than the largest one measured."""
 
     def __init__(self, size: float, largest: float) -> None:
@@ -34,7 +36,7 @@ class BeyondMeasured(ValueError):
 
 
 def is_clean(trial: Trial) -> bool:
-    """Whether a trial is part of the curve: closed loop, of the sweep, passed its checks, served."""
+    """Whether a trial is part of the curve: a closed loop that passed and was served."""
     calls = sum(trial.outcomes.values())
     return (
         trial.loop == "closed"
@@ -112,18 +114,24 @@ def relative_error(point: CurvePoint) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """Throughput over pool size, read between the sizes measured and never beyond the largest.
+    """Throughput over pool size, read between the sizes measured and not beyond the largest.
 
-    What is smoothed is the cycle time H(n) = n / X(n) (s): more callers never make a call shorter,
-    so H may only rise. Isotonic regression (Barlow et al. 1972; each point weighted by its
-    precision) removes the noise that breaks this, and a monotone cubic (PCHIP, Fritsch and
-    Butland 1984) joins the points.
+    What is smoothed is the cycle time H(n) = n / X(n) (s). More callers never make a call shorter,
+    and each one adds at least as much to it as the one before (so it is in every closed network of
+    queues with a product form, and in the Universal Scalability Law): H rises and is convex. Least
+    squares under these two (Hildreth 1954), each point weighted by its precision, take the noise
+    out; where the data contradict convexity, isotonic regression (Barlow et al. 1972) does.
+
+    Between two points a convex H lies below their chord and above both neighbouring chords drawn
+    on. It is read `BEND` of the way up from the latter: that finds the sharp corner of a row of
+    workers, and errs by little on a soft one.
     """
 
     sizes: tuple[int, ...]
     cycles: tuple[float, ...]  # s, H at `sizes`
     holds: tuple[float, ...]  # s, mean hold time at `sizes`
-    _cycle: PchipInterpolator | None
+    is_convex: bool
+    flat_to: int = 0  # beyond the largest size measured, throughput is held as there up to this
 
     @classmethod
     def fit(cls, points: Sequence[CurvePoint]) -> Curve:
@@ -141,24 +149,29 @@ class Curve:
         cls, sizes: Floats, rates: Floats, errors: Floats, holds: Floats | None = None
     ) -> Curve:
         """The curve through throughputs (calls/s) with these relative standard errors."""
-        cycles = smooth_cycles(sizes, sizes / rates, errors)
-        if holds is None:
-            overheads = np.zeros_like(cycles)
-        else:
-            # The client's own part of a cycle: what is not hold time.
-            overheads = np.maximum(sizes / rates - holds, 0.0)
-        smooth_holds = np.maximum(cycles - overheads, 0.0)
+        cycles, is_convex = smooth_cycles(sizes, sizes / rates, errors)
+        # The client's own part of a cycle: what is not hold time.
+        overheads = np.maximum(sizes / rates - (sizes / rates if holds is None else holds), 0.0)
         return cls(
             tuple(int(size) for size in sizes),
             tuple(cycles.tolist()),
-            tuple(smooth_holds.tolist()),
-            PchipInterpolator(sizes, cycles) if sizes.size > 1 else None,
+            tuple(np.maximum(cycles - overheads, 0.0).tolist()),
+            is_convex,
         )
+
+    def held_flat(self, to: int) -> Curve:
+        """The same curve, with throughput beyond the largest size measured taken to stay."""
+        return replace(self, flat_to=to)
+
+    @property
+    def measured(self) -> int:
+        """The largest size measured."""
+        return self.sizes[-1]
 
     @property
     def largest(self) -> int:
-        """The largest size measured."""
-        return self.sizes[-1]
+        """The largest size that may be asked for."""
+        return max(self.measured, self.flat_to)
 
     @property
     def smallest(self) -> int:
@@ -168,14 +181,32 @@ class Curve:
     def cycle_time(self, size: ArrayLike) -> Floats:
         """H at these sizes (s); below the smallest size measured it is taken as constant.
 
-        Raises `BeyondMeasured` above the largest size: nothing is extrapolated.
+        Raises `BeyondMeasuredError` above `largest`: nothing is extrapolated that was not said to
+        be.
         """
         wanted = np.asarray(size, dtype=float)
         if wanted.size and float(wanted.max()) > self.largest:
-            raise BeyondMeasured(float(wanted.max()), self.largest)
-        if self._cycle is None:
-            return np.full(wanted.shape, self.cycles[0])
-        return np.asarray(self._cycle(np.maximum(wanted, self.smallest)), dtype=np.float64)
+            raise BeyondMeasuredError(float(wanted.max()), self.largest)
+        inside = np.clip(wanted, self.smallest, self.measured)
+        chord = np.interp(inside, self.sizes, self.cycles)
+        cycles = chord
+        if self.is_convex and len(self.sizes) > 1:
+            least = self._least(inside)
+            cycles = np.minimum(chord, least + BEND * (chord - least))
+        # Flat throughput: the cycle grows in proportion to the size.
+        return np.asarray(cycles * np.maximum(wanted / self.measured, 1.0), dtype=np.float64)
+
+    def _least(self, size: Floats) -> Floats:
+        """What a convex, rising H is at least: the neighbouring chords drawn on."""
+        knots, cycles = np.array(self.sizes, dtype=float), np.array(self.cycles)
+        slopes = np.diff(cycles) / np.diff(knots)
+        # Before the first point H is flat; past the last, throughput does not rise.
+        before = np.concatenate(([0.0], slopes[:-1]))
+        after = np.append(slopes[1:], max(slopes[-1], cycles[-1] / knots[-1]))
+        at = np.clip(np.searchsorted(knots, size, side="right") - 1, 0, slopes.size - 1)
+        from_left = cycles[at] + before[at] * (size - knots[at])
+        from_right = cycles[at + 1] - after[at] * (knots[at + 1] - size)
+        return np.asarray(np.maximum(from_left, from_right), dtype=np.float64)
 
     def throughputs(self, sizes: ArrayLike) -> Floats:
         """X at these sizes (calls/s)."""
@@ -188,40 +219,27 @@ class Curve:
 
     def hold_time(self, size: float) -> float:
         """Mean hold time at one size with every connection busy (s)."""
-        if size > self.largest:
-            raise BeyondMeasured(size, self.largest)
+        if size > self.measured:
+            raise BeyondMeasuredError(size, self.measured)
         return float(np.interp(size, self.sizes, self.holds))
 
 
-def smooth_cycles(sizes: Floats, cycles: Floats, errors: Floats) -> Floats:
-    """Cycle times (s) made to rise with size: flat at the small sizes as far as the data allow.
+def smooth_cycles(sizes: Floats, cycles: Floats, errors: Floats) -> tuple[Floats, bool]:
+    """Cycle times (s) at the sizes measured, freed of noise; and whether they are convex.
 
-    At small sizes few calls are seen, and isotonic regression alone would take the lowest of several
-    noisy values for the first. So the sizes that do not differ by more than their noise from the
-    mean of those before them share that mean.
+    A rising convex function with its corners at the points is a constant plus a sum of hinges with
+    weights of 0 or more, so non-negative least squares find the closest one.
     """
-    weights = 1.0 / np.maximum(cycles * errors, 1e-12) ** 2
-    flat = flat_start(cycles, weights)
-    pooled = cycles.copy()
-    pooled[:flat] = float(weights[:flat] @ cycles[:flat] / weights[:flat].sum())
-    return np.asarray(isotonic_regression(pooled, weights=weights).x, dtype=np.float64)
-
-
-def flat_start(cycles: Floats, weights: Floats) -> int:
-    """How many of the first sizes have the same cycle time within their noise (1 or more).
-
-    A size joins while it stays within 1.5 standard errors, and within 3 %, of the mean so far: the noise of a
-    difference decides where data are few, the 3 % where they are so many that a slow rise shows.
-    """
-    total, mean = float(weights[0]), float(cycles[0])
-    for index in range(1, cycles.size):
-        weight, cycle = float(weights[index]), float(cycles[index])
-        error = math.sqrt(1.0 / total + 1.0 / weight)
-        if cycle - mean > min(1.5 * error, max(0.03 * mean, error)):
-            return index
-        mean = (total * mean + weight * cycle) / (total + weight)
-        total += weight
-    return cycles.size
+    scale = np.maximum(cycles * errors, 1e-12)
+    hinges = np.maximum(sizes[:, None] - sizes[None, :-1], 0.0)
+    terms = np.column_stack((np.ones_like(sizes), hinges)) / scale[:, None]
+    weights, _ = nnls(terms, cycles / scale)
+    fitted = (terms @ weights) * scale
+    apart = np.abs(fitted - cycles)
+    if not np.any((apart > MISFIT_ERRORS * scale) & (apart > MISFIT * cycles)):
+        return np.asarray(fitted, dtype=np.float64), True
+    rising = isotonic_regression(cycles, weights=1.0 / scale**2).x
+    return np.asarray(rising, dtype=np.float64), False
 
 
 def interval_of(samples: Floats) -> Interval:

@@ -69,7 +69,9 @@ def _prior(trials: Sequence[Trial]) -> float | None:
     """cv^2 of the hold times where calls do not yet queue for each other."""
     shortest = min(trial.hold_time.mean or 0.0 for trial in trials)
     alone = [trial for trial in trials if (trial.hold_time.mean or 0.0) <= 1.1 * shortest]
-    squares = [(square, trial.hold_time.count) for trial in alone if (square := _cv2(trial.hold_time))]
+    squares = [
+        (square, trial.hold_time.count) for trial in alone if (square := _cv2(trial.hold_time))
+    ]
     if not squares:
         return None
     calls = sum(count for _, count in squares)

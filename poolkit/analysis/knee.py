@@ -5,8 +5,9 @@ littles_law   X_max * S(1): where the asymptotes n / S(1) and X_max meet (Kleinr
 plateau95     the smallest size whose throughput is within 5 % of the plateau.
 usl_peak      the peak of the Universal Scalability Law, where the curve was seen to fall.
 
-The bootstrap is parametric: every point is drawn again from its own standard error, which holds the spread within
-its trials and between its repeats, and the rule is applied to the drawn curve. It is seeded.
+The bootstrap is parametric: every point is drawn again from its own standard error, which holds
+the spread within its trials and between its repeats, and the rule is applied to the drawn curve.
+It is seeded.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from poolkit.analysis import usl
-from poolkit.analysis.curve import Curve, flat_start, interval_of, relative_error
+from poolkit.analysis.curve import Curve, interval_of, relative_error
 from poolkit.records import CurvePoint, Knee, Plateau
 
 Floats = NDArray[np.float64]
@@ -120,9 +121,9 @@ def plateau95(points: Sequence[CurvePoint]) -> Knee:
 def usl_peak(points: Sequence[CurvePoint]) -> Knee:
     """The peak of the fitted law; none where the curve was not seen to fall.
 
-    The law bends too slowly for a row of workers and then invents a coherency cost, so a peak counts only
-    when its interval of beta excludes 0, it lies among the sizes measured, and throughput at the
-    largest size is below the highest by more than noise.
+    The law bends too slowly for a row of workers and then invents a coherency cost, so a peak
+    counts only when its interval of beta excludes 0, it lies among the sizes measured, and
+    throughput at the largest size is below the highest by more than noise.
     """
     if len(points) < 4:
         return _no_peak("four sizes or more are needed")
@@ -147,11 +148,8 @@ def usl_peak(points: Sequence[CurvePoint]) -> Knee:
 
 
 def alone(sizes: Floats, rates: Floats, errors: Floats) -> float:
-    """S(1): cycle time of a call that is alone (s), from every size where none is in another's way."""
-    cycles = sizes / rates
-    weights = 1.0 / (cycles * errors) ** 2
-    flat = flat_start(cycles, weights)
-    return float(weights[:flat] @ cycles[:flat] / weights[:flat].sum())
+    """S(1): cycle time of a call that is alone (s), as all small sizes together say."""
+    return Curve.through(sizes, rates, errors).cycles[0]
 
 
 def _height(rates: Floats, errors: Floats) -> float:
@@ -164,7 +162,7 @@ def _height(rates: Floats, errors: Floats) -> float:
 
 
 def _reaches(data: _Points, rates: Floats) -> float:
-    """The smallest size at which the curve through these throughputs is within 5 % of its height."""
+    """The smallest size at which the curve through these points is within 5 % of its height."""
     need = NEAR_PLATEAU * _height(rates, data.errors)
     curve = Curve.through(data.sizes, rates, data.errors)
     grid = np.linspace(data.sizes[0], data.sizes[-1], 257)
@@ -175,7 +173,8 @@ def _reaches(data: _Points, rates: Floats) -> float:
 def _widen(points: Sequence[CurvePoint]) -> str:
     if len(points) < 2:
         return "no knee seen: one size is not a curve, measure more sizes"
-    return f"no knee seen, widen the range: throughput still rises at {points[-1].pool_size} connections"
+    last = points[-1].pool_size
+    return f"no knee seen, widen the range: throughput still rises at {last} connections"
 
 
 def _no_peak(why: str) -> Knee:

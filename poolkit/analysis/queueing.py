@@ -1,30 +1,35 @@
 """How long calls wait for a connection, read off the measured throughput curve.
 
-**The curve is the queue.** X(n) is the flow-equivalent service centre of everything behind the pool (Chandy, Herzog and
-Woo 1975): n calls that hold connections leave at X(n) calls/s. In front stand Poisson arrivals at rate lambda and a
-pool of c connections, so with k calls in the system they leave at X(min(k, c)). Symbols: rho_k = lambda / X(min(k, c));
-N = calls in the system, waiting or holding; W = wait for a connection (s).
+**The curve is the queue.** X(n) is the flow-equivalent service centre of everything behind the
+pool (Chandy, Herzog and Woo 1975): n calls that hold connections leave at X(n) calls/s. In front
+stand Poisson arrivals at rate lambda and a pool of c connections, so with k calls in the system
+they leave at X(min(k, c)). Symbols: rho_k = lambda / X(min(k, c)); N = calls in the system,
+waiting or holding; W = wait for a connection (s).
 
 1. *As random as can be.* A birth-death chain with these rates has, for every level k,
        o_k = P(N >= k+1) / P(N = k) = rho_{k+1} * (1 + o_{k+1}),   o_c = rho_c / (1 - rho_c):
-   the odds that a call which finds k or more finds more than k. With X(n) = n / S this is Erlang C exactly.
-2. *As random as it is.* Once an upstream saturates its departures are more regular (or burstier) than that chain's. The
-   mean queue of M/G/1 is (1 + Cs^2) / 2 times that of M/M/1 (Pollaczek and Khinchine), with the same share of callers
-   that wait: for a geometric tail this multiplies the odds of every further step by (1 + Cs^2) / 2 and leaves the
-   first alone. Where connections work side by side the number in the system does not depend on how random the
-   times are (the insensitivity of M/G/infinity). So each step's odds are multiplied by
+   the odds that a call which finds k or more finds more than k. With X(n) = n / S this is Erlang C
+   exactly.
+2. *As random as it is.* Once an upstream saturates its departures are more regular (or burstier)
+   than that chain's. The mean queue of M/G/1 is (1 + Cs^2) / 2 times that of M/M/1 (Pollaczek and Khinchine), with the
+   same share of callers that wait: for a geometric tail this multiplies the odds of every further
+   step by (1 + Cs^2) / 2 and leaves the first alone. Where connections work side by side the
+   number in the system does not depend on how random the times are (the insensitivity of
+   M/G/infinity). So each step's odds are multiplied by
        v_k = (1 + e_k + (1 - e_k) * Cd2) / 2,   e_k = d ln X / d ln n between k and k+1 (e_0 = 1):
-   1 while work is parallel (e = 1), (1 + Cd2) / 2 on the plateau (e = 0). Cd2 is the index of dispersion
-   of the saturated upstream's departures (see `dispersion`), which takes the place of Cs^2.
+   1 while work is parallel (e = 1), (1 + Cd2) / 2 on the plateau (e = 0). Cd2 is the index of
+   dispersion of the saturated upstream's departures (see `dispersion`), which takes the place of
+   Cs^2.
        P(N >= c) = product over k < c of  v_k * o_k / (1 + v_k * o_k)
 3. *Waiting.* Poisson arrivals see time averages, so P(W > 0) = P(N >= c), and
        P(W > w) = P(N >= c) * exp(-2 / (1 + Cd2) * (X(c) - lambda) * w)
    (exact for exponential times; the heavy-traffic tail of M/G/c otherwise, Koellerstroem 1974).
 
-An earlier form raised every ratio rho_k to the power 2 / (1 + e + (1 - e) * Cd2) and summed the chain up. That breaks
-the balance of calls in and out: it makes P(N >= c) too small by (1 - rho) / (1 - rho^(2 / (1 + Cd2))), half of
-the truth for regular upstreams, and twice the truth for bursty ones. Scaling the odds keeps P(wait) of Erlang C.
-CONTRIBUTING.md has the evidence: tests/bench/sizing_simulated.py prints it.
+An earlier form raised every ratio rho_k to the power 2 / (1 + e + (1 - e) * Cd2) and summed the
+chain up. That breaks the balance of calls in and out: it makes P(N >= c) too small by (1 - rho) /
+(1 - rho^(2 / (1 + Cd2))), half of the truth for regular upstreams, and twice the truth for bursty
+ones. Scaling the odds keeps P(wait) of Erlang C. CONTRIBUTING.md has the evidence:
+tests/bench/sizing_simulated.py prints it.
 """
 
 from __future__ import annotations
@@ -55,10 +60,9 @@ class WaitPrediction:
     """What callers meet at one pool size; times in s, means unless said otherwise.
 
     Attributes:
-        is_stable: whether the pool carries the rate; if not, every wait grows without end and the times are None.
-        waiting: P(a call waits), 0 to 1.
-        decay: 1/s, how fast P(W > w) falls with w.
-        busy: connections held on average.
+        is_stable: whether the pool carries the rate; if not, every wait grows without end and the
+        times are None. waiting: P(a call waits), 0 to 1. decay: 1/s, how fast P(W > w) falls with
+        w. busy: connections held on average.
     """
 
     pool_size: int
@@ -106,8 +110,8 @@ def erlang_c(servers: int, offered_load: float) -> float:
 def finite_source(servers: int, callers: int, think: float, hold: float) -> float:
     """P(a call waits) when `callers` callers think `think` s, then hold a server for `hold` s.
 
-    The machine-repair model with exponential times (Engset 1918, with queueing): a caller that calls
-    sees the system as the other callers leave it (arrival theorem, Sevcik and Mitrani 1981).
+    The machine-repair model with exponential times (Engset 1918, with queueing): a caller that
+    calls sees the system as the other callers leave it (arrival theorem, Sevcik and Mitrani 1981).
     """
     if servers < 1 or callers < 1:
         raise ValueError(f"servers and callers must be 1 or more, got {servers} and {callers}")

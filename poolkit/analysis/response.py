@@ -1,4 +1,4 @@
-"""How long callers take in all: the wait for a connection and the time it is held, as a distribution."""
+"""How long callers take in all: wait for a connection and hold time, as a distribution."""
 
 from __future__ import annotations
 
@@ -57,9 +57,9 @@ class HoldTimes:
 def exceedance(prediction: WaitPrediction, holds: HoldTimes, limit: float, pools: int = 1) -> float:
     """P(response > limit), 0 to 1, of a call that meets the pool as `prediction` has it.
 
-    With k calls in the system before it, a call's hold is drawn from the closed-loop trial with k + 1
-    (those of `pools` equal pools taken together); with every connection busy it waits first, for
-    an exponential time of rate `decay`. 1 where the pool does not carry the rate.
+    With k calls in the system before it, a call's hold is drawn from the closed-loop trial with k
+    + 1 (those of `pools` equal pools taken together); with every connection busy it waits first,
+    for an exponential time of rate `decay`. 1 where the pool does not carry the rate.
     """
     if not prediction.is_stable or not holds.sizes:
         return 1.0

@@ -26,10 +26,9 @@ def rules(
     """Every rule's size for one pool.
 
     Args:
-        trials: the usable closed-loop ones; their smallest size gives the p50 that rules start from.
-        hold: s, mean hold time at one connection.
-        predictions: what callers meet at each size of one pool, from 1 on.
-        size: the measured answer; None: there is none.
+        trials: the usable closed-loop ones; their smallest size gives the p50 that rules start
+        from. hold: s, mean hold time at one connection. predictions: what callers meet at each
+        size of one pool, from 1 on. size: the measured answer; None: there is none.
     """
     rate = objective.rate_per_pool
     p50 = _p50_at_smallest(trials) or hold
@@ -49,8 +48,8 @@ def rules(
         (
             "cores*2+spindles",
             float(CORES * 2 + SPINDLES),
-            f"counts the server's cores (taken as {CORES}, and {SPINDLES} disk), not the load or the time "
-            "that calls wait for others",
+            f"counts the server's cores (taken as {CORES}, and {SPINDLES} disk), not the load or the "
+            "time that calls wait for others",
         ),
         (
             "small/medium/high table",
@@ -58,13 +57,14 @@ def rules(
             f"calls {units.rate(objective.rate)} {table[1]} and knows no hold time",
         ),
     )
+    sized = [(name, max(1, math.ceil(value - 1e-9)), why) for name, value, why in found]
     return tuple(
         RuleOfThumb(
             name=name,
-            size=max(1, math.ceil(value - 1e-9)),
-            fails=f"{why}; {_outcome(max(1, math.ceil(value - 1e-9)), objective, predictions, size)}",
+            size=asked,
+            fails=f"{why}; {_outcome(asked, objective, predictions, size)}",
         )
-        for name, value, why in found
+        for name, asked, why in sized
     )
 
 

@@ -44,7 +44,7 @@ def _nothing_usable(trials: Sequence[Trial]) -> str:
 
 
 def _dip(points: Sequence[CurvePoint]) -> str | None:
-    """Throughput that falls and rises again with more connections is no property of one upstream."""
+    """Throughput that falls and rises again with more connections is no one upstream's."""
     for low in range(1, len(points) - 1):
         before = max(points[:low], key=lambda point: point.throughput)
         after = max(points[low + 1 :], key=lambda point: point.throughput)
@@ -58,8 +58,8 @@ def _dip(points: Sequence[CurvePoint]) -> str | None:
         if bottom.throughput < (1.0 - margin) * height:
             return (
                 f"throughput falls from {units.rate(before.throughput)} at {before.pool_size} "
-                f"connections to {units.rate(bottom.throughput)} at {bottom.pool_size} and rises again to "
-                f"{units.rate(after.throughput)} at {after.pool_size}: the endpoint was not the same "
-                "all the time; measure again when it is quiet"
+                f"connections to {units.rate(bottom.throughput)} at {bottom.pool_size} and rises "
+                f"again to {units.rate(after.throughput)} at {after.pool_size}: the endpoint was "
+                "not the same all the time; measure again when it is quiet"
             )
     return None

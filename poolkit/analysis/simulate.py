@@ -71,7 +71,7 @@ def queue(arrived: Floats, holds: Floats, pool_size: int) -> Calls:
     so a heap of the moments at which connections come free is the whole state.
     """
     free = [-math.inf] * pool_size
-    acquired = []
+    acquired: list[float] = []
     note = acquired.append
     for at, hold in zip(arrived.tolist(), holds.tolist(), strict=True):
         first = free[0]
@@ -105,7 +105,8 @@ class Workers:
             return queue(arrived, times, pool_size)
         connections = [-math.inf] * pool_size
         workers = [-math.inf] * self.workers
-        acquired, released = [], []
+        acquired: list[float] = []
+        released: list[float] = []
         for at, service in zip(arrived.tolist(), times.tolist(), strict=True):
             start = max(at, connections[0])
             done = max(start, workers[0]) + service
@@ -126,7 +127,7 @@ class CpuBound:
     cpu_cv: float = 0.0
 
     def serve(self, arrived: Floats, pool_size: int, rng: np.random.Generator) -> Calls:
-        """Events in order of time: a call enters, or the thread takes the next one that is ready."""
+        """Events in order of time: a call enters, or the thread takes the next one ready."""
         count = arrived.size
         delays = draw_times(self.delay, self.cv, count, rng).tolist()
         burns = draw_times(self.cpu, self.cpu_cv, count, rng).tolist()
@@ -171,7 +172,8 @@ class Contended:
         bases = draw_times(self.base, self.cv, arrived.size, rng).tolist()
         under_way: list[float] = []
         heapify(under_way)
-        acquired, released = [], []
+        acquired: list[float] = []
+        released: list[float] = []
         for at, base in zip(arrived.tolist(), bases, strict=True):
             start = at
             if len(under_way) == pool_size:

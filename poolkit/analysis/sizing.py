@@ -10,7 +10,7 @@ from typing import Literal
 from poolkit import units
 from poolkit.analysis.curve import Curve, SharedCurve, is_clean, points
 from poolkit.analysis.dispersion import pooled_dispersion
-from poolkit.analysis.knee import knees, plateau
+from poolkit.analysis.knee import end_slope, has_plateau, knees, plateau
 from poolkit.analysis.objective import Objective
 from poolkit.analysis.queueing import WaitPrediction, waits
 from poolkit.analysis.response import HoldTimes, exceedance
@@ -20,11 +20,15 @@ from poolkit.analysis.verdict import first_shedding, judge
 from poolkit.records import CurvePoint, PredictedWait, Sizing, Sweep, Verdict
 
 # P(W > w) comes out of the formula right to about this share where the curve is known exactly, and
-# the error costs more on one side: a size is taken when the prediction stays below this part of what
-# is allowed (see the table in CONTRIBUTING.md).
+# the error costs more on one side: a size is taken when the prediction stays below this part of
+# what is allowed (see the table in CONTRIBUTING.md).
 PRUDENCE = 0.8
 SAME_RESPONSE = 0.02  # mean response times closer than this are the same to a caller
 SAME_THROUGHPUT = 0.98
+# On a plateau throughput is taken to stay up to this many times the largest size measured; an
+# upstream that slows down more than this (d ln X / d ln n) is not read beyond what was measured.
+BEYOND = 4
+FALLING = -0.05
 
 LimitedBy = Literal["wait", "response", "plateau", "cap", "floor", "unknown"]
 
@@ -47,7 +51,7 @@ class Model:
     most: int
 
     def predictions(self, rate: float | None = None) -> tuple[WaitPrediction, ...]:
-        """What callers meet at sizes 1 .. most of one pool, at `rate` calls/s (default: the objective's)."""
+        """What callers meet at sizes 1 .. most of one pool, at `rate` calls/s or the objective's."""
         if self.most < 1:
             return ()
         rate = self.objective.rate_per_pool if rate is None else rate
@@ -110,8 +114,12 @@ def size(sweep: Sweep, objective: Objective) -> Sizing:
 
 def model(sweep: Sweep, objective: Objective, kept: Sequence[CurvePoint] | None = None) -> Model:
     """The queue model of one pool, from the sweep's usable trials."""
-    curve = Curve.fit(points(sweep.trials) if kept is None else kept)
+    kept = points(sweep.trials) if kept is None else kept
+    curve = Curve.fit(kept)
     trials = [trial for trial in sweep.trials if is_clean(trial)]
+    slope = end_slope(kept)
+    if has_plateau(kept) and slope is not None and slope > FALLING:
+        curve = curve.held_flat(BEYOND * curve.measured)
     shared = SharedCurve(curve, objective.pools_left)
     dispersion = pooled_dispersion(trials)
     seen = 1.0 if dispersion is None else dispersion
@@ -215,8 +223,8 @@ def _because(
     late = units.share(met.exceedance(objective.wait_p99), 1)
     said = (
         f"{units.rate(objective.rate_per_pool)} keep {units.number(met.busy)} of "
-        f"{units.plural(answer, 'connection')} busy on average, and {late} of the calls wait longer "
-        f"than {limit}"
+        f"{units.plural(answer, 'connection')} busy on average, and {late} of the calls wait "
+        f"longer than {limit}"
     )
     if limited_by == "floor":
         return f"no pool may be smaller than {objective.floor} here; {said}"
@@ -248,8 +256,8 @@ def _why_none(
         return (
             "cap",
             True,
-            f"a pool needs {floor} so that its tasks cannot lock each other out, and max_size leaves "
-            f"{objective.largest} for each of {units.plural(objective.pools, 'pool')}",
+            f"a pool needs {floor} so that its tasks cannot lock each other out, and max_size "
+            f"leaves {objective.largest} for each of {units.plural(objective.pools, 'pool')}",
         )
     if verdict.name in ("rate_limited", "refused"):
         return (
@@ -289,8 +297,8 @@ def _why_none(
         return (
             "plateau" if queue.most < objective.largest else "cap",
             True,
-            f"{asked} is so near the plateau that even {most} leave too many calls waiting longer than "
-            f"{units.milliseconds(objective.wait_p99)}",
+            f"{asked} is so near the plateau that even {most} leave too many calls waiting longer "
+            f"than {units.milliseconds(objective.wait_p99)}",
         )
     if queue.most < objective.largest:
         return (
@@ -325,11 +333,11 @@ def _only_moves(queue: Model, predictions: Sequence[WaitPrediction], answer: int
             and less.response_time <= (1.0 + SAME_RESPONSE) * chosen.response_time
         ):
             return (
-                f"from {less.pool_size} to {answer} connections the queue only moves into the server: "
-                f"the mean wait falls from {units.milliseconds(less.wait)} to "
+                f"from {less.pool_size} to {answer} connections the queue only moves into the "
+                f"server: the mean wait falls from {units.milliseconds(less.wait)} to "
                 f"{units.milliseconds(chosen.wait)}, the mean hold goes from "
-                f"{units.milliseconds(less.hold_time)} to {units.milliseconds(chosen.hold_time)}, and "
-                f"callers are served in {units.milliseconds(chosen.response_time, 3)} instead of "
+                f"{units.milliseconds(less.hold_time)} to {units.milliseconds(chosen.hold_time)}, "
+                f"and callers are served in {units.milliseconds(chosen.response_time, 3)} instead of "
                 f"{units.milliseconds(less.response_time, 3)}"
             )
     return None
@@ -338,7 +346,7 @@ def _only_moves(queue: Model, predictions: Sequence[WaitPrediction], answer: int
 def _shown(
     predictions: Sequence[WaitPrediction], answer: int | None, objective: Objective
 ) -> tuple[PredictedWait, ...]:
-    """The predictions for half to twice the answer; without one, for the larger half of the sizes."""
+    """The predictions for half to twice the answer; without one, for the larger half of sizes."""
     middle = len(predictions) if answer is None else answer
     first, last = math.ceil(middle / 2), 2 * middle
     return tuple(

@@ -1,6 +1,7 @@
 """The Universal Scalability Law through the measured points.
 
-X(n) = gamma * n / (1 + alpha * (n - 1) + beta * n * (n - 1))   (Gunther, "Guerrilla Capacity Planning", 2007, ch. 4)
+X(n) = gamma * n / (1 + alpha * (n - 1) + beta * n * (n - 1))   (Gunther, "Guerrilla Capacity
+Planning", 2007, ch. 4)
 
 gamma: calls/s of one connection; alpha: contention, the share of a call that queues for something
 shared; beta: coherency, what each pair of calls costs. It peaks at n = sqrt((1 - alpha) / beta).

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from poolkit.compare import Comparison
 from poolkit.errors import BadInput
 from poolkit.manifest import MANIFEST, Manifest, read_manifest
 from poolkit.records import Recommendation, Record, Sizing, Trial
 from poolkit.store import TrialLog, read_recommended
+
+SINCE = "since.json"
+R = TypeVar("R", bound=Record)
 
 
 class Settings(BaseModel):
@@ -52,6 +56,7 @@ class Review(Record):
     created: str
     targets: tuple[TargetReview, ...]
     manifest: Manifest | None = None
+    comparison: Comparison | None = None  # with an earlier review, where one was named
 
     @property
     def versions(self) -> dict[str, str]:
@@ -71,10 +76,11 @@ def read_review(path: Path) -> Review:
     return Review(
         created=written.created,
         manifest=manifest,
+        comparison=_optional(Comparison, path / SINCE),
         targets=tuple(
             TargetReview(
                 recommendation=r,
-                sizing=_sizing(path / f"{r.target}.sizing.json"),
+                sizing=_optional(Sizing, path / f"{r.target}.sizing.json"),
                 trials=tuple(TrialLog(path / f"{r.target}.trials.jsonl").read()),
                 settings=_settings(r, public.get(r.target, {})),
             )
@@ -83,14 +89,15 @@ def read_review(path: Path) -> Review:
     )
 
 
-def _sizing(file: Path) -> Sizing | None:
+def _optional(kind: type[R], file: Path) -> R | None:
+    """The record in `file`, or None where there is no such file."""
     if not file.is_file():
         return None
     try:
-        return Sizing.model_validate_json(file.read_bytes())
+        return kind.model_validate_json(file.read_bytes())
     except ValidationError as error:
         raise BadInput(
-            f"{file.name} is not a sizing of this version", "make it again with: poolkit review"
+            f"{file.name} was written by another version", "make it again with: poolkit review"
         ) from error
 
 

@@ -48,7 +48,14 @@ def decision(review: Review) -> Part:
     )
     measured = _measured_sentence(review)
     html = f"{_THEME}<p>{escape(measured)}</p>{table.html()}<ul>{items}</ul>"
-    return Part(html, f"{measured}\n\n{table.markdown()}")
+    words = f"{measured}\n\n{table.markdown()}"
+    if review.comparison is not None:
+        changed = tables.changes(review.comparison)
+        caution = review.comparison.caution
+        html += f"<p><strong>Caution</strong>: {escape(caution)}.</p>" if caution else ""
+        html += changed.html()
+        words += f"\n{caution}\n\n{changed.markdown()}"
+    return Part(html, words)
 
 
 def _measured_sentence(review: Review) -> str:

@@ -1,5 +1,6 @@
 """Records as tables: rows of plain text that become HTML, Markdown or a data frame."""
 
+from poolkit.tables.of_comparison import changes
 from poolkit.tables.of_recommendation import (
     bound_by,
     checks,
@@ -17,6 +18,7 @@ from poolkit.tables.table import Table
 __all__ = [
     "Table",
     "bound_by",
+    "changes",
     "checks",
     "decision",
     "how_sure",

@@ -1,7 +1,7 @@
 """Trials of upstreams whose truth is known: simulated call by call, or drawn around a curve.
 
-`simulated_trial` goes through the real recorder and summary, so it carries the same estimates that a real
-trial would; `drawn_trial` is a shortcut for tests that only need a curve with noise.
+`simulated_trial` goes through the real recorder and summary, so it carries the same estimates that
+a real trial would; `drawn_trial` is a shortcut for tests that only need a curve with noise.
 """
 
 from __future__ import annotations
@@ -23,17 +23,19 @@ from poolkit.records import Check, Distribution, Outcome, Purpose, Sweep, Trial
 STARTED = "2026-01-02T03:04:05+00:00"
 EMPTY = Distribution(count=0)
 NARROW = 0.02  # half width of the throughput's interval at which a real trial ends early
+STAGGER = 0.05  # s over which callers start
 LOOK = 0.25  # s between two looks at it
 
 
-def closed_calls(
-    upstream: Upstream, callers: int, seconds: float, seed: int, overhead: float = 0.0
-) -> Calls:
-    """Everything that `callers` callers do within `seconds` s; `overhead` (s) is the client's own."""
+def closed_calls(upstream: Upstream, callers: int, seconds: float, seed: int) -> Calls:
+    """Everything that `callers` callers do within `seconds` s."""
     rng = np.random.default_rng([seed, callers])
     count = 64 * callers
     while True:
-        calls = upstream.serve(np.zeros(count), callers, rng)
+        # Callers that start as one would stay in step for ever where service times do not vary.
+        starts = np.sort(rng.uniform(0.0, STAGGER, callers))
+        arrivals = np.concatenate((starts, np.full(count - callers, starts[-1])))
+        calls = upstream.serve(arrivals, callers, rng)
         if calls.acquired[-1] > seconds:
             inside = calls.acquired <= seconds
             return Calls(calls.acquired[inside], calls.acquired[inside], calls.released[inside])
@@ -128,7 +130,8 @@ def drawn_trial(
 ) -> Trial:
     """A closed-loop trial at `size` connections around a true throughput (calls/s).
 
-    With `noise`, completions vary as a stream of this dispersion does: variance = dispersion * mean.
+    With `noise`, completions vary as a stream of this dispersion does: variance = dispersion *
+    mean.
     """
     spread = 0.0
     if throughput > 0:

@@ -1,11 +1,11 @@
-"""Does the size read off a short sweep survive brute force? Simulated upstreams, no model in the truth.
+"""Does the size read off a short sweep survive brute force? The truth is simulated, no model.
 
     python tests/bench/sizing_simulated.py [--quick] [--seeds N] [--budget S]
 
-Each upstream is swept in a closed loop by the policy of `poolkit.sweep` (about 15 s of load, the same estimates
-as a real sweep), sized, and held against the smallest pool whose calls wait too long in at most 1 % of the
-cases: an open loop of hundreds of thousands of calls, simulated exactly. In a row the answers of
-several sweeps (seeds) are counted.
+Each upstream is swept in a closed loop by the policy of `poolkit.sweep` (about 20 s of load, the
+same estimates as a real sweep), sized, and held against the smallest pool whose calls wait too
+long in at most 1 % of the cases: an open loop of hundreds of thousands of calls, simulated
+exactly. In a row the answers of several sweeps (seeds) are counted.
 """
 
 from __future__ import annotations
@@ -147,7 +147,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer rows, seeds and calls")
     parser.add_argument("--seeds", type=int, default=None, help="sweeps a row")
-    parser.add_argument("--budget", type=float, default=15.0, help="seconds of load a sweep")
+    parser.add_argument("--budget", type=float, default=20.0, help="seconds of load a sweep")
     options = parser.parse_args()
     seeds = options.seeds or (3 if options.quick else 10)
     calls = 150_000 if options.quick else 400_000

@@ -108,7 +108,7 @@ def test_the_kernel_is_this_interpreter(tmp_path: Path) -> None:
 
 def test_the_sanitize_file_is_understood() -> None:
     """nbval reads it by a regular expression that drops a malformed rule in silence."""
-    text = (Path(__file__).parent / "sanitize.cfg").read_text(encoding="utf-8")
+    text = (ROOT / "notebooks" / "sanitize.cfg").read_text(encoding="utf-8")
     patterns = dict(get_sanitize_patterns(text))
     assert len(patterns) == text.count("regex:") == text.count("replace:") == 1
     axes = charts.throughput_curve(*records(CASES["a soft knee"]))

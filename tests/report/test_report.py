@@ -12,12 +12,15 @@ from typing import Any
 import nbformat
 import pytest
 
+from poolkit.compare import compare
 from poolkit.errors import BadInput, MissingExtra, PoolkitError
+from poolkit.report import page as page_parts
 from poolkit.report.execute import execute
 from poolkit.report.export import export
 from poolkit.report.folder import read_review
 from poolkit.report.normal_form import METADATA, problems
 from poolkit.report.source import review_folder, shared
+from poolkit.store import read_recommended
 
 LINKS = {"src", "href", "xlink:href", "data", "poster", "srcset", "action"}
 
@@ -225,6 +228,24 @@ def test_a_review_that_was_cut_off_is_read_without_manifest(
     review = read_review(tmp_path)
     assert review.manifest is None
     assert review.targets[0].settings.target_rate == 600
+
+
+def test_what_changed_since_an_earlier_review_stands_in_the_decision(
+    review_dir: Path, tmp_path: Path
+) -> None:
+    """Size, plateau and hold time then and now, and whether noise alone could have done it."""
+    now = read_recommended(review_dir)
+    first = now.targets[0].model_copy(update={"recommended_size": 31, "target_rate": 500.0})
+    then = now.model_copy(update={"targets": (first, *now.targets[1:])})
+    (tmp_path / "recommended.json").write_text(now.model_dump_json())
+    changed = compare(then, now, "the earlier review ran on another kind of machine")
+    (tmp_path / "since.json").write_text(changed.model_dump_json())
+    shown = page_parts.decision(read_review(tmp_path))
+    assert "| lab-http | size | 31 | 20 | yes |" in repr(shown)
+    assert "| lab-http | rate asked | 500 calls/s | 600 calls/s | yes |" in repr(shown)
+    assert "| lab-cpu | size | 15 | 15 | no change |" in repr(shown)
+    assert "another kind of machine" in shown.html
+    assert "What changed since the review of 2026-01-02" in shown.html
 
 
 def test_a_folder_without_a_review_is_refused(tmp_path: Path) -> None:

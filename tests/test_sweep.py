@@ -1,0 +1,126 @@
+"""The sweep's decisions, driven by simulated upstreams of known truth."""
+
+from __future__ import annotations
+
+import pytest
+
+from poolkit.analysis.objective import Objective
+from poolkit.analysis.simulate import Upstream, Workers
+from poolkit.analysis.sizing import size
+from poolkit.records import Sweep, Trial
+from poolkit.sweep import SweepLimits, TrialPlan, next_trial, spent
+from tests.analysis.synthetic import simulated_trial
+
+LIMITS = SweepLimits(max_size=64, budget=22.0)
+
+
+def objective(rate: float = 300.0, max_size: int = 64) -> Objective:
+    return Objective(target_rate=rate, wait_p99=0.010, max_size=max_size)
+
+
+def measured(upstream: Upstream, plan: TrialPlan, seed: int) -> Trial:
+    return simulated_trial(
+        upstream,
+        plan.pool_size,
+        warm_up=plan.warm_up,
+        seconds=plan.seconds,
+        seed=seed,
+        purpose=plan.purpose,
+        ends_early=True,
+    )
+
+
+def drive(
+    upstream: Upstream, limits: SweepLimits, asked: Objective, begin: tuple[Trial, ...] = ()
+) -> list[Trial]:
+    """Run the sweep to its end; it must end."""
+    trials = list(begin)
+    while (plan := next_trial(trials, asked, limits)) is not None:
+        trials.append(measured(upstream, plan, seed=len(trials)))
+        assert len(trials) < 100
+    return trials
+
+
+def workers(count: int = 12, hold: float = 0.02, cv: float = 0.5) -> Upstream:
+    return Workers(count, hold, cv)
+
+
+def ramp_of(trials: list[Trial]) -> list[int]:
+    return [trial.pool_size for trial in trials if trial.purpose == "ramp"]
+
+
+def test_the_ramp_doubles_until_throughput_stops_rising() -> None:
+    """Twelve workers: 1, 2, 4, 8, 16, and 32 shows that nothing more comes."""
+    assert ramp_of(drive(workers(), LIMITS, objective())) == [1, 2, 4, 8, 16, 32]
+
+
+@pytest.mark.parametrize(
+    ("max_size", "sizes"),
+    [
+        (1, [1]),
+        (2, [1, 2]),
+        (3, [1, 2, 3]),
+        (5, [1, 2, 5]),
+        (8, [1, 2, 4, 8]),
+        (10, [1, 2, 4, 10]),
+        (12, [1, 2, 4, 8, 12]),
+        (40, [1, 2, 4, 8, 16, 40]),
+    ],
+)
+def test_no_trial_is_larger_than_max_size(max_size: int, sizes: list[int]) -> None:
+    """The ramp ends at max_size itself, without a last step that would hardly differ."""
+    limits = SweepLimits(max_size=max_size, budget=15.0)
+    trials = drive(workers(count=100), limits, objective(rate=40.0, max_size=max_size))
+    assert ramp_of(trials) == sizes
+    assert max(trial.pool_size for trial in trials) == max_size
+
+
+def test_after_the_ramp_it_looks_next_to_the_answer() -> None:
+    """The recommended size, or one within a connection of it, was measured itself."""
+    trials = drive(workers(), LIMITS, objective())
+    answer = size(Sweep(target="t", trials=tuple(trials)), objective()).size
+    assert answer is not None
+    assert min(abs(trial.pool_size - answer) for trial in trials) <= 1
+
+
+def test_the_budget_is_kept() -> None:
+    """Beyond the ramp no trial begins that does not fit into what is left."""
+    for budget in (10.0, 15.0, 30.0):
+        limits = SweepLimits(max_size=64, budget=budget)
+        trials = drive(workers(), limits, objective())
+        ramp = spent([trial for trial in trials if trial.purpose == "ramp"])
+        assert spent(trials) <= max(budget, ramp)
+
+
+def test_it_ends_before_the_budget_when_every_size_was_repeated_often() -> None:
+    """A budget without end is not spent: repeats are bounded."""
+    limits = SweepLimits(max_size=4, budget=1000.0)
+    trials = drive(workers(count=3), limits, objective(rate=50.0, max_size=4))
+    assert spent(trials) < 60.0
+
+
+def test_the_sizes_that_the_user_names_are_measured_and_no_others() -> None:
+    """Once each in order, then repeats."""
+    limits = SweepLimits(max_size=64, budget=14.0, sizes=(8, 2, 4))
+    trials = drive(workers(), limits, objective())
+    assert [trial.pool_size for trial in trials[:3]] == [2, 4, 8]
+    assert {trial.pool_size for trial in trials} == {2, 4, 8}
+    assert len(trials) > 3
+
+
+def test_a_resumed_sweep_goes_on_where_it_was() -> None:
+    """What comes next depends on the finished trials only."""
+    whole = drive(workers(), LIMITS, objective())
+    resumed = drive(workers(), LIMITS, objective(), begin=tuple(whole[:5]))
+    assert [t.pool_size for t in resumed] == [t.pool_size for t in whole]
+
+
+def test_slow_calls_get_longer_windows() -> None:
+    """Half-second calls cannot be measured in a second: the window follows the hold time."""
+    upstream = workers(count=4, hold=0.5)
+    first = next_trial([], objective(rate=5.0), LIMITS)
+    assert first is not None
+    begun = [measured(upstream, first, seed=1)]
+    second = next_trial(begun, objective(rate=5.0), LIMITS)
+    assert second is not None
+    assert second.seconds - second.warm_up >= 25 * 0.4
