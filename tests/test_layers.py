@@ -24,7 +24,7 @@ LAYERS = [
     "store", "manifest",
     "preflight", "watchdog",
     "measure", "runner",
-    "compare", "review",
+    "compare", "outcome", "review",
     "narration", "tables", "charts",
     "report",
     "panels",

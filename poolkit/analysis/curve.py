@@ -24,6 +24,7 @@ LEAST_ERROR = 0.003
 # Failures are faster or slower than service: a trial with fewer successes than this is not fitted.
 ENOUGH_SERVED = 0.97
 BEND = 0.25  # where a convex curve runs between its least (0) and its chord (1)
+SAME_LEVEL = 0.03  # throughputs further apart than this are not one plateau
 # A point this far from the convex fit, in standard errors and as a share, contradicts it.
 MISFIT_ERRORS, MISFIT = 5.0, 0.04
 
@@ -131,6 +132,7 @@ class Curve:
     cycles: tuple[float, ...]  # s, H at `sizes`
     holds: tuple[float, ...]  # s, mean hold time at `sizes`
     is_convex: bool
+    error: float  # standard error of X at the largest sizes, as a share of it
     flat_to: int = 0  # beyond the largest size measured, throughput is held as there up to this
 
     @classmethod
@@ -149,6 +151,7 @@ class Curve:
         cls, sizes: Floats, rates: Floats, errors: Floats, holds: Floats | None = None
     ) -> Curve:
         """The curve through throughputs (calls/s) with these relative standard errors."""
+        rates, error = level_end(rates, errors)
         cycles, is_convex = smooth_cycles(sizes, sizes / rates, errors)
         # The client's own part of a cycle: what is not hold time.
         overheads = np.maximum(sizes / rates - (sizes / rates if holds is None else holds), 0.0)
@@ -157,6 +160,7 @@ class Curve:
             tuple(cycles.tolist()),
             tuple(np.maximum(cycles - overheads, 0.0).tolist()),
             is_convex,
+            error,
         )
 
     def held_flat(self, to: int) -> Curve:
@@ -222,6 +226,29 @@ class Curve:
         if size > self.measured:
             raise BeyondMeasuredError(size, self.measured)
         return float(np.interp(size, self.sizes, self.holds))
+
+
+def level_end(rates: Floats, errors: Floats) -> tuple[Floats, float]:
+    """The same throughputs, with those at the upper end that do not differ given their mean.
+
+    The second value is that mean's relative standard error.
+
+    On a plateau every point measures the same figure, and the needed size hangs on it: near
+    saturation one per cent more throughput is several connections less. From the largest size down
+    a point joins while it differs from the mean so far by less than their noise, and by 3 % at
+    most.
+    """
+    total, mean, first = 1.0 / errors[-1] ** 2, float(np.log(rates[-1])), rates.size - 1
+    for index in range(rates.size - 2, -1, -1):
+        weight, rate = 1.0 / errors[index] ** 2, float(np.log(rates[index]))
+        noise = float(np.sqrt(1.0 / total + 1.0 / weight))
+        if abs(rate - mean) > min(1.5 * noise, SAME_LEVEL):
+            break
+        mean = (total * mean + weight * rate) / (total + weight)
+        total, first = total + weight, index
+    level = rates.copy()
+    level[first:] = np.exp(mean)
+    return level, total**-0.5
 
 
 def smooth_cycles(sizes: Floats, cycles: Floats, errors: Floats) -> tuple[Floats, bool]:

@@ -27,9 +27,11 @@ Floats = NDArray[np.float64]
 DRAWS = 200
 SEED = 20_061
 NEAR_PLATEAU = 0.95  # of the plateau's throughput
-SAME_HEIGHT = 0.02  # points this close to the highest belong to the plateau
+SAME_HEIGHT = 0.02  # a fall smaller than this was not seen
 # d ln X / d ln n at the upper end below which no more is expected: a doubling brings 9 % at most.
 FLAT = 0.12
+MOST_NOISE = 0.1  # in that slope, allowed for
+SOFT = 0.85  # share of the plateau's throughput at the knee below which the note warns
 UPPER_END = 0.75  # the end's slope is measured against the largest size below this share of it
 
 
@@ -47,6 +49,10 @@ class _Points:
         noise = rng.normal(size=(draws, self.sizes.size)) * self.errors
         return np.asarray(self.rates * np.exp(noise), dtype=np.float64)
 
+    def curve(self, rates: Floats) -> Curve:
+        """The smoothed curve through these throughputs."""
+        return Curve.through(self.sizes, rates, self.errors)
+
 
 def end_slope(points: Sequence[CurvePoint]) -> float | None:
     """Elasticity d ln X / d ln n at the upper end of the sizes measured; None: one size only.
@@ -55,17 +61,26 @@ def end_slope(points: Sequence[CurvePoint]) -> float | None:
     """
     if len(points) < 2:
         return None
-    last = points[-1]
-    below = [point for point in points[:-1] if point.pool_size <= UPPER_END * last.pool_size]
-    before = below[-1] if below else points[0]
+    last, before = points[-1], _before(points)
     rise = math.log(last.throughput / before.throughput)
     return rise / math.log(last.pool_size / before.pool_size)
 
 
 def has_plateau(points: Sequence[CurvePoint]) -> bool:
-    """Whether throughput had stopped rising before the sizes ended."""
+    """Whether throughput had stopped rising before the sizes ended, as far as the noise can tell."""
     slope = end_slope(points)
-    return slope is not None and slope <= FLAT
+    if slope is None:
+        return False
+    last, before = points[-1], _before(points)
+    noise = math.hypot(relative_error(last), relative_error(before))
+    noise /= math.log(last.pool_size / before.pool_size)
+    return slope <= FLAT + min(noise, MOST_NOISE)
+
+
+def _before(points: Sequence[CurvePoint]) -> CurvePoint:
+    """The point that the slope at the end is measured against."""
+    limit = UPPER_END * points[-1].pool_size
+    return next((one for one in reversed(points[:-1]) if one.pool_size <= limit), points[0])
 
 
 def plateau(points: Sequence[CurvePoint]) -> Plateau | None:
@@ -73,10 +88,8 @@ def plateau(points: Sequence[CurvePoint]) -> Plateau | None:
     if not has_plateau(points):
         return None
     data = _Points(points)
-    drawn = [_height(rates, data.errors) for rates in data.drawn()]
-    return Plateau(
-        throughput=_height(data.rates, data.errors), interval95=interval_of(np.array(drawn))
-    )
+    heights = np.array([_height(data.curve(rates)) for rates in data.drawn()])
+    return Plateau(throughput=_height(data.curve(data.rates)), interval95=interval_of(heights))
 
 
 def knees(points: Sequence[CurvePoint]) -> tuple[Knee, ...]:
@@ -91,15 +104,15 @@ def littles_law(points: Sequence[CurvePoint]) -> Knee:
     data = _Points(points)
 
     def knee(rates: Floats) -> float:
-        return _height(rates, data.errors) * alone(data.sizes, rates, data.errors)
+        curve = data.curve(rates)
+        return _height(curve) * curve.cycles[0]
 
     size = knee(data.rates)
     interval = interval_of(np.array([knee(rates) for rates in data.drawn()]))
     note = "where n / S(1) meets the plateau"
-    share = Curve.fit(points).throughput(min(size, data.sizes[-1])) / _height(
-        data.rates, data.errors
-    )
-    if share < 0.85:
+    curve = data.curve(data.rates)
+    share = curve.throughput(min(size, curve.measured)) / _height(curve)
+    if share < SOFT:
         note += f"; the curve is soft: throughput there is {share:.0%} of the plateau"
     return Knee(rule="littles_law", size=size, interval95=interval, note=note)
 
@@ -109,10 +122,10 @@ def plateau95(points: Sequence[CurvePoint]) -> Knee:
     if not has_plateau(points):
         return Knee(rule="plateau95", size=None, interval95=None, note=_widen(points))
     data = _Points(points)
-    drawn = [_reaches(data, rates) for rates in data.drawn()]
+    drawn = [_reaches(data.curve(rates)) for rates in data.drawn()]
     return Knee(
         rule="plateau95",
-        size=_reaches(data, data.rates),
+        size=_reaches(data.curve(data.rates)),
         interval95=interval_of(np.array(drawn)),
         note="smallest size within 5 % of the plateau",
     )
@@ -147,27 +160,16 @@ def usl_peak(points: Sequence[CurvePoint]) -> Knee:
     )
 
 
-def alone(sizes: Floats, rates: Floats, errors: Floats) -> float:
-    """S(1): cycle time of a call that is alone (s), as all small sizes together say."""
-    return Curve.through(sizes, rates, errors).cycles[0]
+def _height(curve: Curve) -> float:
+    """X_max: the highest point of the smoothed curve (calls/s)."""
+    return float((np.array(curve.sizes) / np.array(curve.cycles)).max())
 
 
-def _height(rates: Floats, errors: Floats) -> float:
-    """X_max: the mean of the points that are as high as the highest, noise allowed for."""
-    top = int(np.argmax(rates))
-    near = 2.0 * np.hypot(errors, errors[top])
-    same = np.log(rates[top] / rates) <= np.minimum(np.maximum(near, SAME_HEIGHT), 0.05)
-    weights = 1.0 / (rates[same] * errors[same]) ** 2
-    return float(weights @ rates[same] / weights.sum())
-
-
-def _reaches(data: _Points, rates: Floats) -> float:
-    """The smallest size at which the curve through these points is within 5 % of its height."""
-    need = NEAR_PLATEAU * _height(rates, data.errors)
-    curve = Curve.through(data.sizes, rates, data.errors)
-    grid = np.linspace(data.sizes[0], data.sizes[-1], 257)
-    found = np.flatnonzero(curve.throughputs(grid) >= need)
-    return float(grid[found[0]]) if found.size else float(data.sizes[int(np.argmax(rates))])
+def _reaches(curve: Curve) -> float:
+    """The smallest size, whole or not, at which the curve is within 5 % of its height."""
+    grid = np.linspace(curve.smallest, curve.measured, 513)
+    found = np.flatnonzero(curve.throughputs(grid) >= NEAR_PLATEAU * _height(curve))
+    return float(grid[found[0]])
 
 
 def _widen(points: Sequence[CurvePoint]) -> str:

@@ -11,11 +11,11 @@ waiting or holding; W = wait for a connection (s).
    the odds that a call which finds k or more finds more than k. With X(n) = n / S this is Erlang C
    exactly.
 2. *As random as it is.* Once an upstream saturates its departures are more regular (or burstier)
-   than that chain's. The mean queue of M/G/1 is (1 + Cs^2) / 2 times that of M/M/1 (Pollaczek and Khinchine), with the
-   same share of callers that wait: for a geometric tail this multiplies the odds of every further
-   step by (1 + Cs^2) / 2 and leaves the first alone. Where connections work side by side the
-   number in the system does not depend on how random the times are (the insensitivity of
-   M/G/infinity). So each step's odds are multiplied by
+   than that chain's. The mean queue of M/G/1 is (1 + Cs^2) / 2 times that of M/M/1 (Pollaczek and
+   Khinchine), with the same share of callers that wait: for a geometric tail this multiplies the
+   odds of every further step by (1 + Cs^2) / 2 and leaves the first alone. Where connections work
+   side by side the number in the system does not depend on how random the times are (the
+   insensitivity of M/G/infinity). So each step's odds are multiplied by
        v_k = (1 + e_k + (1 - e_k) * Cd2) / 2,   e_k = d ln X / d ln n between k and k+1 (e_0 = 1):
    1 while work is parallel (e = 1), (1 + Cd2) / 2 on the plateau (e = 0). Cd2 is the index of
    dispersion of the saturated upstream's departures (see `dispersion`), which takes the place of

@@ -48,8 +48,8 @@ def rules(
         (
             "cores*2+spindles",
             float(CORES * 2 + SPINDLES),
-            f"counts the server's cores (taken as {CORES}, and {SPINDLES} disk), not the load or the "
-            "time that calls wait for others",
+            f"counts the server's cores (taken as {CORES}, and {SPINDLES} disk), not the load or "
+            "the time that calls wait for others",
         ),
         (
             "small/medium/high table",

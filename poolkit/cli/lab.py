@@ -8,7 +8,9 @@ from typing import Annotated
 
 import typer
 
-from poolkit.cli.trouble import told
+from poolkit.cli.trouble import told, told_to_end
+
+LOOK_AROUND = 0.2  # s
 
 
 @told()
@@ -35,17 +37,19 @@ def lab(
     console = consoles.results()
     screen = consoles.screen(console)
     try:
-        with Lab() as running:
+        with Lab() as running, told_to_end() as end:
             screen.say(running.targets_toml())
             for line in running.export_lines():
                 screen.say(line)
             if targets_out is not None:
                 screen.say(f"targets: {running.write_targets(targets_out)}")
             screen.say("running; Ctrl-C ends it")
-            while True:
-                time.sleep(3600.0)
-    except KeyboardInterrupt:
-        screen.say("the lab has ended")
+            # Not `end.wait()`: its lock, held by this thread, would block the handler that sets it.
+            while not end.is_set():
+                time.sleep(LOOK_AROUND)
+    except KeyboardInterrupt:  # while it was starting
+        pass
+    screen.say("the lab has ended")
 
 
 def _refuse_other_file(path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -113,13 +113,13 @@ def size(
         _print_events("size", name, targets, out, None, budget, seed)
     target = _checked(name, targets, out, None, budget, seed)
     from poolkit.cli import consoles
-    from poolkit.review import measure_target
+    from poolkit.outcome import measure_target
 
     console = consoles.results()
     screen = consoles.screen(console)
     outcome = measure_target(target, targets, out, screen, budget=budget, seed=seed)
     recommendation = outcome.recommendation
-    _write(out, recommendation, target)
+    _write(out, recommendation, target, budget, seed)
     _print(console, recommendation)
     if recommendation.status == "done":
         screen.say(f"written: {out / 'recommended.md'}, {out / 'pools.py'}")
@@ -169,19 +169,34 @@ def _checked(
     return target
 
 
-def _write(out: Path, recommendation: Recommendation, target: Target) -> None:
-    """Put the result in place of the target's former one; other targets of the folder stay."""
+def _write(
+    out: Path,
+    recommendation: Recommendation,
+    target: Target,
+    budget: float | None,
+    seed: int | None,
+) -> None:
+    """Put the result in place of the target's former one; other targets of the folder stay.
+
+    A finished result is not given up for an attempt that found none.
+    """
     from poolkit.errors import BadInput
+    from poolkit.manifest import read_manifest, write_manifest
+    from poolkit.review import parameters_of
     from poolkit.store import read_recommended, write_recommended
 
-    others: tuple[Recommendation, ...] = ()
+    entries: dict[str, Recommendation] = {}
+    settings: dict[str, Any] = {}
     with contextlib.suppress(BadInput):  # there is none yet
-        others = read_recommended(out).targets
-    if any(other.target == target.name for other in others):
-        merged = [recommendation if o.target == target.name else o for o in others]
-    else:
-        merged = [*others, recommendation]
-    write_recommended(out, merged, (target,))
+        entries = {entry.target: entry for entry in read_recommended(out).targets}
+        settings = dict(read_manifest(out).parameters.get("targets", {}))
+    former = entries.get(target.name)
+    if former is not None and former.status == "done" and recommendation.status != "done":
+        return
+    entries[target.name] = recommendation
+    settings[target.name] = target.public_settings()
+    write_recommended(out, tuple(entries.values()), (target,))
+    write_manifest(out, parameters_of("size", budget, seed, settings))
 
 
 def _print(console: Console, recommendation: Recommendation) -> None:

@@ -55,6 +55,21 @@ def raise_on_sigterm() -> None:
         signal.signal(signal.SIGTERM, interrupt)
 
 
+@contextlib.contextmanager
+def told_to_end() -> Iterator[threading.Event]:
+    """An event that Ctrl-C and SIGTERM set, so that neither interrupts what is under way."""
+    end = threading.Event()
+    before = {
+        number: signal.signal(number, lambda _number, _frame: end.set())
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield end
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 def _place(error: BaseException) -> str:
     """File and line where an error was raised; its text is left out, for it may hold a secret."""
     trace = error.__traceback__

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from html import escape
 
 from poolkit import tables
 from poolkit.charts.words import finding
-from poolkit.records import Recommendation
+from poolkit.records import Recommendation, Trial
 from poolkit.report.folder import Review, TargetReview
 from poolkit.report.section import section_html
 from poolkit.tables import Table
-from poolkit.units import NONE, listed, milliseconds, number, plural, rate
+from poolkit.units import NONE, listed, milliseconds, number, plural, rate, share
 
 # JupyterLab's dark theme; the report's own template brings the rest.
 _THEME = """<style>
@@ -97,31 +98,52 @@ def scope(review: Review) -> Table:
 
 def prediction(review: Review) -> Table:
     """What rules of thumb would set, before anything is measured under load."""
-    rows = tuple(
-        (t.name, tables.rule_name(rule.name), str(rule.size))
-        for t in review.targets
-        for rule in t.recommendation.rules_of_thumb
+    names = list(
+        dict.fromkeys(rule.name for t in review.targets for rule in t.recommendation.rules_of_thumb)
     )
-    columns = ("target", "rule of thumb", "connections")
-    return Table("Connections by rules of thumb", columns, rows, frozenset({2}))
+    rows = []
+    for t in review.targets:
+        sizes = {rule.name: str(rule.size) for rule in t.recommendation.rules_of_thumb}
+        rows.append((t.name, *(sizes.get(name, NONE) for name in names)))
+    columns = ("target", *(tables.rule_name(name) for name in names))
+    numeric = frozenset(range(1, len(columns)))
+    return Table("Connections by rules of thumb", columns, tuple(rows), numeric)
 
 
 def checks(review: Review) -> Table:
-    """All checks of all targets, those that failed first."""
+    """The checks on each target, and what did not pass."""
     rows = []
     for t in review.targets:
-        failed = [c for c in t.recommendation.checks if not c.passed]
-        count = len(t.recommendation.checks)
+        found = t.recommendation.checks
+        failed = [c for c in found if not c.passed]
+        unfit = [trial for trial in t.trials if not trial.is_usable]
         rows.append(
             (
                 t.name,
-                f"{'✗' if failed else '✓'} {count - len(failed)} of {count}",
-                f"{sum(trial.is_usable for trial in t.trials)} of {len(t.trials)}",
-                "; ".join(c.seen for c in failed) or NONE,
+                f"{'✗' if failed else '✓'} {len(found) - len(failed)} of {len(found)}",
+                f"{len(t.trials) - len(unfit)} of {len(t.trials)}",
+                "; ".join([c.seen for c in failed] + _unfit(unfit)) or NONE,
             )
         )
     columns = ("target", "checks passed", "trials fit for use", "what did not pass")
     return Table("Checks on each target", columns, tuple(rows), frozenset({2}))
+
+
+def _unfit(trials: Sequence[Trial]) -> list[str]:
+    """Why trials were left out, counted by reason."""
+    stopped = sum(trial.stopped is not None for trial in trials)
+    reasons = Counter(
+        check.name.replace("_", " ")
+        for trial in trials
+        if not trial.stopped
+        for check in trial.checks
+        if not check.passed
+    )
+    said = [f"{plural(stopped, 'trial')} stopped early"] if stopped else []
+    return said + [
+        f"{plural(count, 'trial')} left out by the check '{name}'"
+        for name, count in reasons.items()
+    ]
 
 
 def section(target: TargetReview, review: Review) -> Part:
@@ -137,7 +159,7 @@ def sections(review: Review) -> Iterable[Part]:
 
 def weakest(review: Review) -> Part:
     """The result to trust least, and why."""
-    worst = max(review.targets, key=lambda t: _doubt(t.recommendation))
+    worst = max(review.targets, key=_doubt)
     words = f"{worst.name}: {tables.how_sure(worst.recommendation).lstrip('✓✗ ')}."
     failed = [check for check in worst.recommendation.checks if not check.passed]
     items = [f"{check.seen}: {check.why}. What to do: {check.next}." for check in failed]
@@ -146,38 +168,56 @@ def weakest(review: Review) -> Part:
         items += [
             f"{s.name.replace('_', ' ')} was not seen: {s.seen}." for s in signals if not s.passed
         ]
+    items += [f"{reason}." for reason in _unfit([t for t in worst.trials if not t.is_usable])]
+    if worst.trials:
+        spread = _spread(worst.recommendation)
+        items.append(
+            "No plateau was reached within the sizes measured."
+            if spread is None
+            else f"The interval of its plateau spans {share(spread, 1)} of it."
+        )
     html = f"<p>{escape(words)}</p>"
     html += f"<ul>{''.join(f'<li>{escape(i)}</li>' for i in items)}</ul>" if items else ""
     return Part(html, "\n".join([words, *items]))
 
 
-def _doubt(r: Recommendation) -> tuple[int, int, int, float]:
+def _doubt(target: TargetReview) -> tuple[float, ...]:
+    """The larger, the less a result is to be trusted; what comes first weighs most."""
+    r = target.recommendation
     signals = r.verification.signals if r.verification else ()
-    plateau = r.plateau
-    spread = 0.0
-    if plateau is not None and plateau.interval95 is not None:
-        spread = (plateau.interval95[1] - plateau.interval95[0]) / max(plateau.throughput, 1e-9)
+    spread = _spread(r)
     return (
-        int(r.status != "done") + int(r.recommended_size is None),
-        sum(not s.passed for s in signals) + (0 if signals else 1),
+        (r.status != "done") + (r.recommended_size is None),
+        sum(not s.passed for s in signals) if signals else 1,
         sum(not c.passed for c in r.checks),
-        spread,
+        sum(not t.is_usable for t in target.trials),
+        1.0 if spread is None else spread,
     )
+
+
+def _spread(recommendation: Recommendation) -> float | None:
+    """Width of the plateau's 95 % interval as a share of it; None where there is none."""
+    plateau = recommendation.plateau
+    if plateau is None or plateau.interval95 is None or not plateau.throughput:
+        return None
+    return (plateau.interval95[1] - plateau.interval95[0]) / plateau.throughput
 
 
 def provenance(review: Review) -> Table:
     """With what and on what kind of machine this was measured; no name of a host."""
     rows = [("measured", review.created[:10])]
+    seeds = [trial.seed for t in review.targets for trial in t.trials]
+    if seeds:
+        rows.append(("seeds", f"{min(seeds)} to {max(seeds)}"))
     if review.manifest is not None:
         host = review.manifest.host
-        seed = review.manifest.parameters.get("seed")
         rows += [
             ("machine", f"{host.cpu}, {host.cores} of {plural(host.cores_total, 'core')}"),
             ("memory", f"{number(host.memory / 2**30)} GiB"),
             ("system", f"{host.os}, {host.kernel}"),
-            ("seed", NONE if seed is None else str(seed)),
         ]
-        rows += sorted(review.versions.items())
+        named = [f"{name} {version}" for name, version in review.versions.items()]
+        rows.append(("versions", ", ".join(named)))
     return Table("With what, and on what kind of machine", ("what", "which"), tuple(rows))
 
 

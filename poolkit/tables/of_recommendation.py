@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from poolkit.records import Check, Parameter, Recommendation, Sizing, VerdictName
 from poolkit.tables.table import Table, passed
-from poolkit.units import NONE, interval, milliseconds, number, plural, rate, share
+from poolkit.units import NONE, interval, milliseconds, number, plural, rate
 
 RULES = {
     "littles_law": "Little's Law: plateau × hold time at one connection",
@@ -15,8 +15,9 @@ RULES = {
 }
 THUMB = {
     "littles_law_x1.3": "p50 at one connection × rate × 1.3",
-    "concurrent_queries_x1.5": "concurrent requests ÷ queries × 1.5",
-    "cores_x2_spindles": "cores × 2 + spindles",
+    "concurrent_x1.5": "requests in flight ÷ queries each × 1.5",
+    "cores*2+spindles": "cores × 2 + spindles",
+    "small/medium/high table": "table of small, medium, high traffic",
 }
 BOUND_BY: dict[VerdictName, str] = {
     "server_bound": "the server",
@@ -77,18 +78,18 @@ def how_sure(recommendation: Recommendation) -> str:
     """Verified or not, and how many of the checks passed, in a few words that begin with a mark."""
     r = recommendation
     failed = [check for check in r.checks if not check.passed]
-    doubts = f"{plural(len(failed), 'doubt')} noted" if failed else "no doubt noted"
+    doubts = plural(len(failed), "doubt") if failed else "no doubts"
     if r.status != "done":
         return f"✗ no result: {r.status}"
     if r.recommended_size is None:
         return f"✗ no size recommended, {doubts}"
     if r.verification is None:
-        return f"✗ predicted, not verified; {doubts}"
+        return f"✗ predicted, not verified, {doubts}"
     signals = r.verification.signals
     good = sum(signal.passed for signal in signals)
     if good < len(signals):
-        return f"✗ {good} of {plural(len(signals), 'sign')} seen under load; {doubts}"
-    return f"✓ verified under load, {good} of {plural(len(signals), 'sign')} seen; {doubts}"
+        return f"✗ {good} of {plural(len(signals), 'sign')} seen under load, {doubts}"
+    return f"✓ verified: {good} of {plural(len(signals), 'sign')} seen, {doubts}"
 
 
 def bound_by(verdict: VerdictName | None) -> str:
@@ -103,7 +104,13 @@ def parameters(recommendation: Recommendation) -> Table:
     )
     caption = f"Parameters for {recommendation.driver}, each pool"
     columns = ("parameter", "value", "unit", "because", "source")
-    return Table(caption, columns, rows, frozenset({1}), 0 if rows else None)
+    size = recommendation.recommended_size
+    sized = frozenset(
+        i
+        for i, p in enumerate(recommendation.parameters)
+        if p.source == "measured" and p.unit == "connections" and p.value == size
+    )
+    return Table(caption, columns, rows, frozenset({1}), sized)
 
 
 def checks(recommendation: Recommendation) -> Table:
@@ -165,9 +172,6 @@ def signals(recommendation: Recommendation) -> Table:
         if seen is None
         else tuple((_words(s.name), passed(s.passed), s.seen) for s in seen.signals)
     )
-    if seen is not None:
-        reuse = ("connection reuse", share(seen.reuse_ratio, 1), "calls that dialled no connection")
-        rows += (reuse,)
     return Table("Verification under load", ("sign", "outcome", "seen"), rows)
 
 

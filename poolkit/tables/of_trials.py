@@ -100,6 +100,6 @@ def predictions(sizing: Sizing, size: int | None = None, around: int = 3) -> Tab
         "mean response",
         "busy",
     )
-    emphasis = next((i for i, p in enumerate(shown) if p.pool_size == size), None)
+    emphasis = frozenset(i for i, p in enumerate(shown) if p.pool_size == size)
     caption = f"Expected at {number(sizing.rate_per_pool)} calls/s for each pool"
     return Table(caption, columns, rows, frozenset(range(1, 6)), emphasis)

@@ -10,15 +10,15 @@ from html import escape
 class Table:
     """Rows of plain text under named columns; the first cell of a row names the row.
 
-    `numeric` holds the positions of columns that are set to the right; `emphasis` is the position
-    of a row that the reader should see first.
+    `numeric` holds the positions of columns that are set to the right; `emphasis` holds the
+    positions of the rows that the reader should see first.
     """
 
     caption: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     numeric: frozenset[int] = frozenset()
-    emphasis: int | None = None
+    emphasis: frozenset[int] = frozenset()
 
     def __post_init__(self) -> None:
         for row in self.rows:
@@ -63,7 +63,7 @@ class Table:
     def _row(self, index: int, row: tuple[str, ...]) -> str:
         first, *rest = row
         cells = "".join(f"<td{self._class(i)}>{_marked(c)}</td>" for i, c in enumerate(rest, 1))
-        mark = ' class="pk-emphasis"' if index == self.emphasis else ""
+        mark = ' class="pk-emphasis"' if index in self.emphasis else ""
         return f'<tr{mark}><th scope="row"{self._class(0)}>{_marked(first)}</th>{cells}</tr>'
 
     def _class(self, column: int) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 
 from poolkit.analysis.batch_means import rate_interval
 from poolkit.analysis.simulate import Calls, Upstream
-from poolkit.analysis.summary import summarise
+from poolkit.analysis.summary import BATCH_HOLDS, summarise
 from poolkit.histogram import Histogram
 from poolkit.load.measurement import Measurement, Samples
 from poolkit.load.recorder import OK, Recorder
@@ -91,14 +91,18 @@ def simulated_trial(
 
 
 def _end(recorder: Recorder, warm_up: float, seconds: float) -> float:
-    at = LOOK
+    """When a trial that ends as soon as its throughput is known well enough ends (s)."""
+    at = warm_up + 0.6 * (seconds - warm_up)
     while at < seconds:
         bins = int(at / recorder.bin_seconds)
         first = min(bins, int(warm_up / recorder.bin_seconds))
-        interval = rate_interval(
-            recorder.completions[first:bins].astype(float), recorder.bin_seconds
-        )
-        if at > 2 * warm_up and interval is not None:
+        completions = recorder.completions[first:bins].astype(float)
+        holds = sum(segment.hold.total for segment in recorder.segments)
+        calls = sum(segment.hold.count for segment in recorder.segments)
+        # A tenth more than the summary's batches need, as it may cut more of the warm-up off.
+        batch = 1.1 * BATCH_HOLDS * holds / max(calls, 1)
+        interval = rate_interval(completions, recorder.bin_seconds, batch)
+        if interval is not None:
             middle = (interval[0] + interval[1]) / 2
             if middle > 0 and (interval[1] - interval[0]) / 2 <= NARROW * middle:
                 return at

@@ -12,6 +12,8 @@ from poolkit.cli.application import app
 from poolkit.cli.demo_folder import MARK, make_ready
 from poolkit.errors import BadInput
 from poolkit.events import Done, Failed, from_line
+from poolkit.store import read_recommended, write_recommended
+from tests.cli import recorded
 from tests.recommend import examples
 
 GOOD = """
@@ -171,6 +173,17 @@ def test_an_unreachable_target_is_told_and_written(tmp_path: Path) -> None:
     assert "unreachable" in stdout
     assert "connection refused" in (out / "recommended.md").read_text(encoding="utf-8")
     assert not (out / "orders-api.trials.jsonl").exists()
+
+
+def test_a_finished_result_outlives_an_attempt_without_one(tmp_path: Path, targets: Path) -> None:
+    """And the other targets of the folder stay as they are."""
+    done = recorded.recommendation()
+    other = done.model_copy(update={"target": "users-api"})
+    write_recommended(tmp_path, (other, done))
+    code, _, _ = run("size", "orders-api", "--targets", str(targets), "--out", str(tmp_path))
+    assert code == 2  # nothing listens there
+    statuses = [(entry.target, entry.status) for entry in read_recommended(tmp_path).targets]
+    assert statuses == [("users-api", "done"), ("orders-api", "done")]
 
 
 @pytest.mark.parametrize("command", ["", "demo", "review", "size", "sweep", "lab", "doctor"])

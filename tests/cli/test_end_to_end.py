@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import signal
@@ -167,5 +166,4 @@ def test_lab_runs_until_it_is_told_to_end(tmp_path: Path, number: signal.Signals
     process.send_signal(number)
     stdout, stderr = process.communicate(timeout=30)
     assert (process.returncode, stdout, stderr) == (0, "the lab has ended\n", "")
-    with contextlib.suppress(psutil.NoSuchProcess):
-        wait_gone(children)
+    wait_gone(children)

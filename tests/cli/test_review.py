@@ -11,15 +11,16 @@ from pathlib import Path
 
 import pytest
 
-from poolkit import events, review
+from poolkit import events, outcome, review
 from poolkit.compare import Comparison
 from poolkit.errors import BadInput, ExitCode, MissingExtra
 from poolkit.events import Event, Failed
 from poolkit.manifest import changed_files, read_manifest
+from poolkit.outcome import Outcome, exit_code_of
 from poolkit.recommend import failed, unreachable
 from poolkit.records import Recommendation
-from poolkit.review import Outcome, exit_code_of
 from poolkit.store import TrialLog, read_recommended
+from poolkit.targets import load_targets
 from tests.cli import recorded
 from tests.recommend import examples
 
@@ -85,7 +86,7 @@ def scripted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., N
         path.write_text("".join(map(events.to_line, lines)), encoding="utf-8")
         ways[name] = [sys.executable, "-c", CHILD, str(path), end]
 
-    monkeypatch.setattr(review, "command", lambda _mode, name, *_a, **_k: ways[name])
+    monkeypatch.setattr(outcome, "command", lambda _mode, name, *_a, **_k: ways[name])
     return script
 
 
@@ -199,7 +200,7 @@ def test_ctrl_c_keeps_what_is_finished(tmp_path: Path, scripted: Callable[..., N
     out.mkdir()
     path = tmp_path / "targets.toml"
     path.write_text(TARGETS, encoding="utf-8")
-    fingerprint = review.load_targets(path)["orders-api"].fingerprint
+    fingerprint = load_targets(path)["orders-api"].fingerprint
     TrialLog(out / "orders-api.trials.jsonl").append(examples.trial(fingerprint=fingerprint))
 
     def make_report(out: Path) -> Path:
@@ -270,6 +271,19 @@ def test_since_compares_with_an_earlier_review(
         if d.is_larger_than_noise
     ]
     assert larger == [("users-api", "recommended_size", 14, 30)]
+
+
+def test_targets_that_were_not_asked_for_are_not_compared(
+    tmp_path: Path, scripted: Callable[..., None]
+) -> None:
+    """With --only, a target of the earlier review has not gone: it was left out."""
+    scripted("orders-api", recorded.whole())
+    scripted("users-api", done(of_users()))
+    run(tmp_path, Log())
+    before = (tmp_path / "out").rename(tmp_path / "before")
+    finished = run(tmp_path, Log(), since=before, only=("users-api",))
+    assert finished.comparison is not None
+    assert {d.target for d in finished.comparison.differences} == {"users-api"}
 
 
 def test_an_earlier_review_of_unknown_origin_is_compared_with_caution(

@@ -18,18 +18,18 @@ def test_decision_table() -> None:
         "| how sure |\n"
         "| --- | ---: | --- | ---: | ---: | ---: | --- | --- |\n"
         "| lab-cpu | 15 | limit=15 | 500 calls/s | 499 calls/s | 6.1 ms | the server "
-        "| ✓ verified under load, 4 of 4 signs seen; no doubt noted |\n"
+        "| ✓ verified: 4 of 4 signs seen, no doubts |\n"
         "| a | 22 | limit=22 | 650 calls/s | 604 calls/s | 34 ms | the server "
-        "| ✗ 2 of 4 signs seen under load; no doubt noted |\n"
+        "| ✗ 2 of 4 signs seen under load, no doubts |\n"
     )
 
 
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("a soft knee", "✓ verified under load, 4 of 4 signs seen; no doubt noted"),
-        ("predicted, not verified", "✗ predicted, not verified; no doubt noted"),
-        ("target above the plateau", "✗ no size recommended, no doubt noted"),
+        ("a soft knee", "✓ verified: 4 of 4 signs seen, no doubts"),
+        ("predicted, not verified", "✗ predicted, not verified, no doubts"),
+        ("target above the plateau", "✗ no size recommended, no doubts"),
         ("stopped after three sizes", "✗ no result: stopped"),
     ],
 )
@@ -40,7 +40,9 @@ def test_how_sure(name: str, words: str) -> None:
 
 def test_html_has_a_caption_and_scoped_headers_and_escapes() -> None:
     """A screen reader can tell what a cell belongs to, and no cell can break out of the table."""
-    table = Table("a & b", ("name", "n"), (("<x>", "1"), ("✗ bad", "2")), frozenset({1}), 0)
+    table = Table(
+        "a & b", ("name", "n"), (("<x>", "1"), ("✗ bad", "2")), frozenset({1}), frozenset({0})
+    )
     assert table.html() == (
         '<div class="pk-scroll"><table class="pk-table"><caption>a &amp; b</caption>\n'
         '<thead><tr><th scope="col">name</th><th scope="col" class="pk-number">n</th></tr></thead>'
@@ -83,12 +85,19 @@ def test_every_table_can_be_made_of_every_case(name: str) -> None:
         assert not {"nan", "inf", "None ms"} & set(table.markdown().split()), table.caption
 
 
+def test_the_parameter_that_carries_the_size_is_marked() -> None:
+    """Among the rows of the table the one to set first is the one that was measured."""
+    table = tables.parameters(records(CASES["a soft knee"])[2])
+    assert table.emphasis == {0}
+    assert table.rows[0][:3] == ("limit", "15", "connections")
+
+
 def test_predictions_show_the_sizes_around_the_recommended_one() -> None:
     """The recommended size is marked, with three sizes on either side."""
     sizing, _, recommendation = records(CASES["a soft knee"])
     table = tables.predictions(sizing, recommendation.recommended_size)
     assert [row[0] for row in table.rows] == ["12", "13", "14", "15", "16", "17", "18"]
-    assert table.emphasis == 3
+    assert table.emphasis == {3}
 
 
 def test_a_trial_that_failed_a_check_is_marked_in_the_list_of_trials() -> None:
