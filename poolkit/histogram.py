@@ -42,7 +42,7 @@ class Histogram:
     __slots__ = ("counts", "longest", "total")
 
     def __init__(self) -> None:
-        self.counts = np.zeros(BUCKETS, dtype=np.int64)
+        self.counts = np.zeros(BUCKETS, dtype=np.int32)
         self.total = 0.0
         self.longest = 0.0
 
@@ -58,7 +58,7 @@ class Histogram:
         """Add times (s); negative ones count as 0."""
         if times.size == 0:
             return
-        self.counts += np.bincount(bucket_of(times), minlength=BUCKETS)
+        self.counts += np.bincount(bucket_of(times), minlength=BUCKETS).astype(np.int32)
         self.total += float(np.maximum(times, 0.0).sum())
         self.longest = max(self.longest, float(times.max()))
 

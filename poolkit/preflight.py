@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import resource
+import time
 
 from poolkit.errors import BadInput, CallFailed, Unreachable
+from poolkit.load.stamps import CallStamps
 from poolkit.pools.base import HasConnectionBudget
 from poolkit.pools.registry import make_pool
 from poolkit.targets import Target
@@ -47,7 +49,7 @@ async def check_first_call(target: Target) -> None:
     await pool.open()
     try:
         async with asyncio.timeout(FIRST_CALL_TIMEOUT + 1.0):
-            await pool.call(lambda: None)
+            await pool.call(CallStamps(time.perf_counter, 0.0))
             if isinstance(pool, HasConnectionBudget):
                 _check_budget(target, await pool.spare_connections())
     except CallFailed as failure:

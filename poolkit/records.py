@@ -84,6 +84,10 @@ class Trial(Record):
     wait_time: Distribution
     hold_time: Distribution
     lag: Distribution
+    # The parts of the hold time: hold = dial + service + release.
+    dial_time: Distribution = Distribution(count=0)  # 0 for calls on a kept connection
+    service_time: Distribution = Distribution(count=0)
+    release_time: Distribution = Distribution(count=0)  # reset, rollback
     concurrency: float | None  # sampled mean of calls in the system (waiting or holding)
     utilisation: float  # busy connection-seconds / (pool_size * pools * window)
     connections_opened: int  # dials in the window

@@ -242,7 +242,7 @@ def level_end(rates: Floats, errors: Floats) -> tuple[Floats, float]:
     for index in range(rates.size - 2, -1, -1):
         weight, rate = 1.0 / errors[index] ** 2, float(np.log(rates[index]))
         noise = float(np.sqrt(1.0 / total + 1.0 / weight))
-        if abs(rate - mean) > min(1.5 * noise, SAME_LEVEL):
+        if abs(rate - mean) > min(2.0 * noise, SAME_LEVEL):
             break
         mean = (total * mean + weight * rate) / (total + weight)
         total, first = total + weight, index

@@ -5,22 +5,22 @@ littles_law   X_max * S(1): where the asymptotes n / S(1) and X_max meet (Kleinr
 plateau95     the smallest size whose throughput is within 5 % of the plateau.
 usl_peak      the peak of the Universal Scalability Law, where the curve was seen to fall.
 
-The bootstrap is parametric: every point is drawn again from its own standard error, which holds
-the spread within its trials and between its repeats, and the rule is applied to the drawn curve.
-It is seeded.
+The bootstrap is parametric: every point of the smoothed curve is drawn again from its own standard
+error, which holds the spread within its trials and between its repeats, and the rule is applied to
+the drawn curve. It is seeded.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from poolkit.analysis import usl
 from poolkit.analysis.curve import Curve, interval_of, relative_error
-from poolkit.records import CurvePoint, Knee, Plateau
+from poolkit.records import CurvePoint, Interval, Knee, Plateau
 
 Floats = NDArray[np.float64]
 
@@ -30,7 +30,9 @@ NEAR_PLATEAU = 0.95  # of the plateau's throughput
 SAME_HEIGHT = 0.02  # a fall smaller than this was not seen
 # d ln X / d ln n at the upper end below which no more is expected: a doubling brings 9 % at most.
 FLAT = 0.12
+FALLING = 0.05  # d ln X / d ln n below minus this is a fall
 MOST_NOISE = 0.1  # in that slope, allowed for
+TOP = 0.975  # share of the highest throughput from which a size belongs to the plateau
 SOFT = 0.85  # share of the plateau's throughput at the knee below which the note warns
 UPPER_END = 0.75  # the end's slope is measured against the largest size below this share of it
 
@@ -43,15 +45,35 @@ class _Points:
         self.rates = np.array([point.throughput for point in points])
         self.errors = np.array([relative_error(point) for point in points])
 
-    def drawn(self, draws: int = DRAWS) -> Floats:
-        """Throughputs drawn again, one row a draw."""
+    def drawn(self) -> Floats:
+        """Throughputs drawn again around the smoothed curve, one row a draw."""
         rng = np.random.default_rng(SEED)
-        noise = rng.normal(size=(draws, self.sizes.size)) * self.errors
-        return np.asarray(self.rates * np.exp(noise), dtype=np.float64)
+        noise = rng.normal(size=(DRAWS, self.sizes.size)) * self.errors
+        return np.asarray(self.smooth * np.exp(noise), dtype=np.float64)
+
+    @property
+    def smooth(self) -> Floats:
+        """The smoothed curve's throughputs at the sizes measured."""
+        return np.asarray(self.sizes / np.array(self.curve(self.rates).cycles), dtype=np.float64)
+
+    def interval(self, rule: Callable[[Floats], float]) -> Interval:
+        """The basic bootstrap interval of a rule's figure, its bias taken out (Hall 1988).
+
+        The draws tell how far the rule strays from the figure of the curve that they were drawn
+        from, and to which side; the measured figure is taken to have strayed likewise.
+        """
+        found, centre = rule(self.rates), rule(self.smooth)
+        low, high = np.quantile([rule(rates) for rates in self.drawn()], (0.025, 0.975))
+        below, above = float(found - (high - centre)), float(found - (low - centre))
+        return (max(0.0, min(below, found)), max(above, found))
 
     def curve(self, rates: Floats) -> Curve:
         """The smoothed curve through these throughputs."""
         return Curve.through(self.sizes, rates, self.errors)
+
+    def height(self, rates: Floats) -> float:
+        """X_max of these throughputs (calls/s)."""
+        return _height(self.curve(rates), self, rates)
 
 
 def end_slope(points: Sequence[CurvePoint]) -> float | None:
@@ -61,20 +83,32 @@ def end_slope(points: Sequence[CurvePoint]) -> float | None:
     """
     if len(points) < 2:
         return None
-    last, before = points[-1], _before(points)
-    rise = math.log(last.throughput / before.throughput)
-    return rise / math.log(last.pool_size / before.pool_size)
+    # The smoothed curve at sizes that were measured: a corner between two of them was not seen.
+    curve = Curve.fit(points)
+    last, before = points[-1].pool_size, _before(points).pool_size
+    rise = math.log(curve.throughput(last) / curve.throughput(before))
+    return rise / math.log(last / before)
 
 
 def has_plateau(points: Sequence[CurvePoint]) -> bool:
-    """Whether throughput had stopped rising before the sizes ended, as far as the noise can tell."""
+    """Whether throughput had stopped rising before the sizes ended, noise allowed for."""
     slope = end_slope(points)
     if slope is None:
         return False
+    return slope <= FLAT + min(_slope_noise(points), MOST_NOISE)
+
+
+def is_falling(points: Sequence[CurvePoint]) -> bool:
+    """Whether throughput falls at the end of the sizes measured by more than noise."""
+    slope = end_slope(points)
+    return slope is not None and slope < -FALLING - _slope_noise(points)
+
+
+def _slope_noise(points: Sequence[CurvePoint]) -> float:
+    """Standard error of the slope at the end."""
     last, before = points[-1], _before(points)
     noise = math.hypot(relative_error(last), relative_error(before))
-    noise /= math.log(last.pool_size / before.pool_size)
-    return slope <= FLAT + min(noise, MOST_NOISE)
+    return noise / math.log(last.pool_size / before.pool_size)
 
 
 def _before(points: Sequence[CurvePoint]) -> CurvePoint:
@@ -88,8 +122,7 @@ def plateau(points: Sequence[CurvePoint]) -> Plateau | None:
     if not has_plateau(points):
         return None
     data = _Points(points)
-    heights = np.array([_height(data.curve(rates)) for rates in data.drawn()])
-    return Plateau(throughput=_height(data.curve(data.rates)), interval95=interval_of(heights))
+    return Plateau(throughput=data.height(data.rates), interval95=data.interval(data.height))
 
 
 def knees(points: Sequence[CurvePoint]) -> tuple[Knee, ...]:
@@ -105,16 +138,15 @@ def littles_law(points: Sequence[CurvePoint]) -> Knee:
 
     def knee(rates: Floats) -> float:
         curve = data.curve(rates)
-        return _height(curve) * curve.cycles[0]
+        return _height(curve, data, rates) * curve.cycles[0]
 
     size = knee(data.rates)
-    interval = interval_of(np.array([knee(rates) for rates in data.drawn()]))
     note = "where n / S(1) meets the plateau"
     curve = data.curve(data.rates)
-    share = curve.throughput(min(size, curve.measured)) / _height(curve)
+    share = curve.throughput(min(size, curve.measured)) / data.height(data.rates)
     if share < SOFT:
         note += f"; the curve is soft: throughput there is {share:.0%} of the plateau"
-    return Knee(rule="littles_law", size=size, interval95=interval, note=note)
+    return Knee(rule="littles_law", size=size, interval95=data.interval(knee), note=note)
 
 
 def plateau95(points: Sequence[CurvePoint]) -> Knee:
@@ -122,11 +154,10 @@ def plateau95(points: Sequence[CurvePoint]) -> Knee:
     if not has_plateau(points):
         return Knee(rule="plateau95", size=None, interval95=None, note=_widen(points))
     data = _Points(points)
-    drawn = [_reaches(data.curve(rates)) for rates in data.drawn()]
     return Knee(
         rule="plateau95",
-        size=_reaches(data.curve(data.rates)),
-        interval95=interval_of(np.array(drawn)),
+        size=_reaches(data, data.rates),
+        interval95=data.interval(lambda rates: _reaches(data, rates)),
         note="smallest size within 5 % of the plateau",
     )
 
@@ -160,16 +191,24 @@ def usl_peak(points: Sequence[CurvePoint]) -> Knee:
     )
 
 
-def _height(curve: Curve) -> float:
-    """X_max: the highest point of the smoothed curve (calls/s)."""
-    return float((np.array(curve.sizes) / np.array(curve.cycles)).max())
+def _height(curve: Curve, data: _Points, rates: Floats) -> float:
+    """X_max (calls/s): the mean over the sizes where the smoothed curve is as high as anywhere.
+
+    The highest of several noisy points lies above the truth, their mean does not.
+    """
+    smooth = data.sizes / np.array(curve.cycles)
+    top = smooth >= TOP * smooth.max()
+    weights = 1.0 / (rates[top] * data.errors[top]) ** 2
+    return float(weights @ rates[top] / weights.sum())
 
 
-def _reaches(curve: Curve) -> float:
+def _reaches(data: _Points, rates: Floats) -> float:
     """The smallest size, whole or not, at which the curve is within 5 % of its height."""
+    curve = data.curve(rates)
     grid = np.linspace(curve.smallest, curve.measured, 513)
-    found = np.flatnonzero(curve.throughputs(grid) >= NEAR_PLATEAU * _height(curve))
-    return float(grid[found[0]])
+    throughputs = curve.throughputs(grid)
+    need = NEAR_PLATEAU * min(_height(curve, data, rates), float(throughputs.max()))
+    return float(grid[np.flatnonzero(throughputs >= need)[0]])
 
 
 def _widen(points: Sequence[CurvePoint]) -> str:

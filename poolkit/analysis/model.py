@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from poolkit.analysis.curve import Curve, SharedCurve, is_clean, points
 from poolkit.analysis.dispersion import pooled_dispersion
-from poolkit.analysis.knee import end_slope, has_plateau
+from poolkit.analysis.knee import has_plateau, is_falling
 from poolkit.analysis.objective import Objective
 from poolkit.analysis.queueing import WaitPrediction, waits
 from poolkit.analysis.response import HoldTimes, exceedance
@@ -18,10 +18,9 @@ from poolkit.records import CurvePoint, Sweep
 # the error costs more on one side: a size is taken when the prediction stays below this part of
 # what is allowed (see the table in CONTRIBUTING.md).
 PRUDENCE = 0.85
-# On a plateau throughput is taken to stay up to this many times the largest size measured; an
-# upstream that slows down more than this (d ln X / d ln n) is not read beyond what was measured.
+# On a plateau throughput is taken to stay up to this many times the largest size measured.
 BEYOND = 4
-FALLING = -0.05
+CAUTION = 0.5  # standard errors by which the upstream is taken to be slower than measured
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +48,13 @@ class Model:
         return waits(self.curve, rate, range(1, self.most + 1), self.dispersion)
 
     def cautious(self, rate: float | None = None) -> tuple[WaitPrediction, ...]:
-        """The same for an upstream that is slower than measured, by one standard error.
+        """The same for an upstream that is slower than measured, by half a standard error.
 
         Near saturation the needed size hangs on the last per cent of throughput, and a pool that is
         too small costs its callers more than one that is too large.
         """
         rate = self.objective.rate_per_pool if rate is None else rate
-        return self.predictions(rate * (1.0 + self.curve.whole.error))
+        return self.predictions(rate * (1.0 + CAUTION * self.curve.whole.error))
 
     def meets_wait(self, prediction: WaitPrediction) -> bool:
         """Whether few enough calls wait longer than allowed."""
@@ -107,9 +106,8 @@ def model(sweep: Sweep, objective: Objective) -> Model:
     kept = fit_points(sweep)
     curve = Curve.fit(kept)
     trials = [trial for trial in sweep.trials if is_clean(trial)]
-    slope = end_slope(kept)
     # Where the server sheds calls beyond the largest size, nothing is known to stay.
-    if first_shedding(sweep.trials) is None and has_plateau(kept) and (slope or 0.0) > FALLING:
+    if first_shedding(sweep.trials) is None and has_plateau(kept) and not is_falling(kept):
         curve = curve.held_flat(BEYOND * curve.measured)
     shared = SharedCurve(curve, objective.pools_left)
     dispersion = pooled_dispersion(trials)

@@ -46,6 +46,7 @@ def summarise(
     outcomes: Counter[Outcome] = Counter()
     kinds: Counter[str] = Counter()
     wait, hold, response, lag = Histogram(), Histogram(), Histogram(), Histogram()
+    dial, service, release = Histogram(), Histogram(), Histogram()
     held_seconds = 0.0
     for segment in window.segments:
         outcomes.update(segment.outcomes)
@@ -54,6 +55,9 @@ def summarise(
         hold.merge(segment.hold)
         response.merge(segment.response)
         lag.merge(segment.lag)
+        dial.merge(segment.dial)
+        service.merge(segment.service)
+        release.merge(segment.release)
         held_seconds += segment.held_seconds
     first_bin = round(window.start / measurement.bin_seconds)
     completions = measurement.completions[first_bin:].astype(np.float64)
@@ -103,6 +107,9 @@ def summarise(
         wait_time=wait.distribution(),
         hold_time=hold.distribution(),
         lag=lag.distribution(),
+        dial_time=dial.distribution(),
+        service_time=service.distribution(),
+        release_time=release.distribution(),
         concurrency=change.concurrency,
         utilisation=held_seconds / (measurement.pool_size * pools * seconds),
         connections_opened=change.opened,

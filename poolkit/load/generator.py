@@ -22,13 +22,13 @@ from poolkit.load.brakes import Brakes
 from poolkit.load.measurement import Measurement, Samples
 from poolkit.load.recorder import (
     ERROR,
-    NEVER,
     OK,
     OUTCOME_CODES,
     UNFINISHED,
     Columns,
     Recorder,
 )
+from poolkit.load.stamps import NEVER, CallStamps
 from poolkit.load.timer import Timer
 from poolkit.pools.base import Pool
 
@@ -181,29 +181,28 @@ class Generator:
     async def _caller(self) -> None:
         now, origin, ended = self._timer.now, self._origin, self._ended
         call, add = self._pool.call, self._recorder.add
-        stamp = _Stamp(now)
-        acquired = stamp.acquired
+        stamps = CallStamps(now, origin)
         while not ended.is_set():
-            stamp.at = NEVER
+            stamps.clear()
             started = now() - origin
             self.in_system += 1
             self._balance -= started
             try:
-                await call(acquired)
+                await call(stamps)
             except CallFailed as failure:
                 released = now() - origin
                 self.in_system -= 1
                 self._balance += released
-                self._failed(started, started, stamp.at - origin, released, failure)
+                self._failed(started, started, stamps, released, failure)
                 await self._rest()
                 continue
             except asyncio.CancelledError:
-                self._unfinished(started, started, stamp.at - origin)
+                self._unfinished(started, started, stamps)
                 raise
             released = now() - origin
             self.in_system -= 1
             self._balance += released
-            add(started, started, stamp.at - origin, released, OK)
+            add(started, started, stamps, released, OK)
 
     async def _rest(self) -> None:
         with contextlib.suppress(TimeoutError):
@@ -232,25 +231,25 @@ class Generator:
 
     async def _one(self, due: float) -> None:
         now, origin = self._timer.now, self._origin
-        stamp = _Stamp(now)
+        stamps = CallStamps(now, origin)
         started = now() - origin
         self.in_system += 1
         self._balance -= started
         failure: CallFailed | None = None
         try:
-            await self._pool.call(stamp.acquired)
+            await self._pool.call(stamps)
         except CallFailed as error:
             failure = error
         except asyncio.CancelledError:
-            self._unfinished(due, started, stamp.at - origin)
+            self._unfinished(due, started, stamps)
             raise
         released = now() - origin
         self.in_system -= 1
         self._balance += released
         if failure is None:
-            self._recorder.add(due, started, stamp.at - origin, released, OK)
+            self._recorder.add(due, started, stamps, released, OK)
         else:
-            self._failed(due, started, stamp.at - origin, released, failure)
+            self._failed(due, started, stamps, released, failure)
 
     # -- both ----------------------------------------------------------------------------------
 
@@ -275,19 +274,19 @@ class Generator:
             self._ended.set()
 
     def _failed(
-        self, due: float, started: float, acquired: float, released: float, failure: CallFailed
+        self, due: float, started: float, stamps: CallStamps, released: float, failure: CallFailed
     ) -> None:
         self._recorder.add_failure(
             due,
             started,
-            acquired,
+            stamps,
             released,
             OUTCOME_CODES.get(failure.outcome, ERROR),
             failure.kind,
         )
 
-    def _unfinished(self, due: float, started: float, acquired: float) -> None:
-        self._recorder.add_failure(due, started, acquired, NEVER, UNFINISHED, "unfinished")
+    def _unfinished(self, due: float, started: float, stamps: CallStamps) -> None:
+        self._recorder.add_failure(due, started, stamps, NEVER, UNFINISHED, "unfinished")
 
     async def _drain(self) -> None:
         self._ended.set()
@@ -401,17 +400,3 @@ class Generator:
     def stopped(self) -> BrakeStop | None:
         """The brake that ended the trial, if one did."""
         return self._stopped
-
-
-class _Stamp:
-    """Remembers the first moment at which a call says that it holds a connection."""
-
-    __slots__ = ("_now", "at")
-
-    def __init__(self, now: Callable[[], float]) -> None:
-        self._now = now
-        self.at = NEVER
-
-    def acquired(self) -> None:
-        if self.at != self.at:  # nan: not yet
-            self.at = self._now()

@@ -28,6 +28,9 @@ class Segment:
     error_kinds: Counter[str] = field(default_factory=Counter)
     wait: Histogram = field(default_factory=Histogram)  # every call that held a connection
     hold: Histogram = field(default_factory=Histogram)  # successful calls
+    dial: Histogram = field(default_factory=Histogram)  # successful calls; 0 on a kept connection
+    service: Histogram = field(default_factory=Histogram)  # successful calls
+    release: Histogram = field(default_factory=Histogram)  # successful calls: reset, rollback
     response: Histogram = field(default_factory=Histogram)  # successful calls
     lag: Histogram = field(default_factory=Histogram)  # every call that was started
     held_seconds: float = 0.0  # connection-seconds, all outcomes

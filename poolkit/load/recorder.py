@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from poolkit.load.measurement import Segment
+from poolkit.load.stamps import CallStamps
 from poolkit.records import OUTCOMES, Outcome
 
 OK, ERROR, POOL_TIMEOUT, TIMEOUT, REJECTED, UNFINISHED = range(len(OUTCOMES))
 OUTCOME_CODES: dict[str, int] = {outcome: code for code, outcome in enumerate(OUTCOMES)}
-NEVER = float("nan")
 
 # Small enough that folding (about 0.3 ms) does not show as lag, large enough to cost little a call.
 CHUNK = 1024
@@ -23,25 +23,16 @@ CHUNK = 1024
 class Columns:
     """A chunk of call records; times are s from the trial's start, nan where a call has none."""
 
-    __slots__ = ("acquired", "due", "outcome", "released", "started")
+    __slots__ = ("acquired", "dialled", "due", "outcome", "released", "served", "started")
 
-    def __init__(
-        self,
-        due: NDArray[np.float64],
-        started: NDArray[np.float64],
-        acquired: NDArray[np.float64],
-        released: NDArray[np.float64],
-        outcome: NDArray[np.int8],
-    ) -> None:
-        self.due = due
-        self.started = started
-        self.acquired = acquired
-        self.released = released
+    def __init__(self, times: Sequence[NDArray[np.float64]], outcome: NDArray[np.int8]) -> None:
+        self.due, self.started, self.acquired, self.dialled, self.served, self.released = times
         self.outcome = outcome
 
 
 class Recorder:
-    """Takes one record for every planned call: due <= started <= acquired <= released.
+    """Takes one record for every planned call: due <= started <= acquired <= dialled <=
+    served <= released.
 
     Args:
         seconds: length of the trial; later completions belong to no segment.
@@ -77,16 +68,20 @@ class Recorder:
         self._due = array("d")
         self._started = array("d")
         self._acquired = array("d")
+        self._dialled = array("d")
+        self._served = array("d")
         self._released = array("d")
         self._outcome = array("b")
 
     def add(
-        self, due: float, started: float, acquired: float, released: float, outcome: int
+        self, due: float, started: float, stamps: CallStamps, released: float, outcome: int
     ) -> None:
-        """Record a call; `acquired` and `released` are nan for a call that never came so far."""
+        """Record a call; a moment is nan for a call that never came so far."""
         self._due.append(due)
         self._started.append(started)
-        self._acquired.append(acquired)
+        self._acquired.append(stamps.acquired_at)
+        self._dialled.append(stamps.dialled_at)
+        self._served.append(stamps.served_at)
         self._released.append(released)
         self._outcome.append(outcome)
         self.finished += 1
@@ -94,13 +89,19 @@ class Recorder:
             self.fold()
 
     def add_failure(
-        self, due: float, started: float, acquired: float, released: float, outcome: int, kind: str
+        self,
+        due: float,
+        started: float,
+        stamps: CallStamps,
+        released: float,
+        outcome: int,
+        kind: str,
     ) -> None:
         """Record a call that did not succeed; `kind` is a short stable word."""
         name = OUTCOMES[outcome]
         self.failed[name] += 1
         self.segments[self._segment_of(due)].error_kinds[kind] += 1
-        self.add(due, started, acquired, released, outcome)
+        self.add(due, started, stamps, released, outcome)
 
     def _segment_of(self, due: float) -> int:
         return min(len(self.segments) - 1, max(0, int(due / self.segment_seconds)))
@@ -109,11 +110,16 @@ class Recorder:
         """Fold the open chunk into segments and timeline."""
         if not self._due:
             return
+        times = (
+            self._due,
+            self._started,
+            self._acquired,
+            self._dialled,
+            self._served,
+            self._released,
+        )
         chunk = Columns(
-            np.frombuffer(self._due),
-            np.frombuffer(self._started),
-            np.frombuffer(self._acquired),
-            np.frombuffer(self._released),
+            [np.frombuffer(column) for column in times],
             np.frombuffer(self._outcome, dtype=np.int8),
         )
         self._clear()
@@ -150,5 +156,13 @@ def _fold_segment(segment: Segment, chunk: Columns, mask: NDArray[np.bool_]) -> 
     segment.wait.add(acquired[held] - started[held])
     segment.hold.add(released[ok] - acquired[ok])
     segment.response.add(released[ok] - due[ok])
+    # The parts of a hold: a call on a kept connection dials for no time, and one whose adapter saw
+    # no end of the work gives its connection back in no time.
+    dialled = np.fmax(acquired[ok], chunk.dialled[mask][ok])
+    served = chunk.served[mask][ok]
+    served = np.where(np.isnan(served), released[ok], served)
+    segment.dial.add(dialled - acquired[ok])
+    segment.service.add(served - dialled)
+    segment.release.add(released[ok] - served)
     ended = held & ~np.isnan(released)
     segment.held_seconds += float((released[ended] - acquired[ended]).sum())

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import aiohttp
 
 from poolkit.errors import CallFailed, CallRejected, CallTimedOut, PoolTimedOut
-from poolkit.pools.base import Acquired, PoolStatistics
+from poolkit.pools.base import PoolStatistics, Stamps
 
 if TYPE_CHECKING:
     from aiohttp.client_proto import ResponseHandler
@@ -29,10 +29,10 @@ REJECTED_STATUS = (429, 503)
 class _Call:
     """What the connector learns of one call, carried to it by the task's context."""
 
-    __slots__ = ("acquired", "connects", "has_slot")
+    __slots__ = ("connects", "has_slot", "stamps")
 
-    def __init__(self, acquired: Acquired) -> None:
-        self.acquired = acquired
+    def __init__(self, stamps: Stamps) -> None:
+        self.stamps = stamps
         self.connects = 0
         self.has_slot = False
 
@@ -54,7 +54,7 @@ class _Connector(aiohttp.TCPConnector):
         call.connects += 1
         if not call.has_slot:
             call.has_slot = True
-            call.acquired()
+            call.stamps.acquired()
         return connection
 
     async def _create_connection(
@@ -63,9 +63,10 @@ class _Connector(aiohttp.TCPConnector):
         call = _call.get()
         if not call.has_slot:
             call.has_slot = True
-            call.acquired()
+            call.stamps.acquired()
         protocol = await super()._create_connection(req, traces, timeout)
         self.opened += 1
+        call.stamps.dialled()
         return protocol
 
 
@@ -123,17 +124,18 @@ class AiohttpPool:
             ),
         )
 
-    async def call(self, acquired: Acquired) -> None:
+    async def call(self, stamps: Stamps) -> None:
         """Send one request and read its whole body."""
         if self._session is None:
             raise RuntimeError("the pool is not open")
-        call = _Call(acquired)
+        call = _Call(stamps)
         _call.set(call)
         try:
             async with self._session.request(
                 self._method, self._url, allow_redirects=False
             ) as response:
                 await response.read()
+                stamps.served()
                 status = response.status
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise self._translated(error, call) from error

@@ -16,7 +16,7 @@ from typing import Any
 import asyncpg
 
 from poolkit.errors import CallFailed, CallRejected, CallTimedOut, PoolTimedOut, Unreachable
-from poolkit.pools.base import Acquired, PoolStatistics
+from poolkit.pools.base import PoolStatistics, Stamps
 
 DIAL_TIMEOUT = 10.0  # s
 _SPARE_CONNECTIONS = """
@@ -30,16 +30,28 @@ select current_setting('max_connections')::int
 class _Call:
     """What the pool's hooks learn of one call, carried to them by the task's context."""
 
-    __slots__ = ("acquired", "has_slot", "task")
+    __slots__ = ("has_slot", "stamps", "task")
 
-    def __init__(self, acquired: Acquired) -> None:
-        self.acquired = acquired
+    def __init__(self, stamps: Stamps) -> None:
+        self.stamps = stamps
         self.has_slot = False
         # The pool restores connections in tasks of its own, which inherit some caller's context.
         self.task = asyncio.current_task()
 
+    def take_slot(self) -> None:
+        """The call holds a connection from here on; the first time counts."""
+        if not self.has_slot:
+            self.has_slot = True
+            self.stamps.acquired()
+
 
 _call: ContextVar[_Call | None] = ContextVar("poolkit_asyncpg_call", default=None)
+
+
+def _current_call() -> _Call | None:
+    """The call that this task makes; None in the pool's own tasks."""
+    call = _call.get()
+    return call if call is not None and call.task is asyncio.current_task() else None
 
 
 class AsyncpgPool:
@@ -95,32 +107,32 @@ class AsyncpgPool:
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, ValueError) as error:
             raise Unreachable(*_refusal(error)) from error
 
-    async def call(self, acquired: Acquired) -> None:
+    async def call(self, stamps: Stamps) -> None:
         """Run the statements on one connection and return it, reset included."""
-        call = _Call(acquired)
+        call = _Call(stamps)
         _call.set(call)
         try:
             async with self._pool.acquire() as connection:
                 for statement in self._statements:
                     await connection.fetch(statement)
+                stamps.served()
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
             raise self._translated(error, call) from error
 
     async def _dial(self, *arguments: Any, **options: Any) -> Any:
-        self._take_slot()
+        call = _current_call()
+        if call is not None:
+            call.take_slot()
         connection = await asyncpg.connect(*arguments, **options)
         self._opened += 1
+        if call is not None:
+            call.stamps.dialled()
         return connection
 
     async def _handed_out(self, _connection: Any) -> None:
-        self._take_slot()
-
-    def _take_slot(self) -> None:
-        call = _call.get()
-        if call is None or call.has_slot or call.task is not asyncio.current_task():
-            return
-        call.has_slot = True
-        call.acquired()
+        call = _current_call()
+        if call is not None:
+            call.take_slot()
 
     def _translated(self, error: Exception, call: _Call) -> CallFailed:
         if isinstance(error, TimeoutError):

@@ -6,11 +6,28 @@ contract test; nothing else imports the library.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-Acquired = Callable[[], None]
+
+class Stamps(Protocol):
+    """Where an adapter notes the moments of one call, in this order; each costs a clock reading.
+
+    The generator makes one for every call. Of repeated notes of one kind the first counts, since a
+    library may go through its pool twice in a call (aiohttp repeats one on a dead connection).
+    """
+
+    def acquired(self) -> None:
+        """A connection, or the right to dial one, is held."""
+        ...
+
+    def dialled(self) -> None:
+        """A new connection that this call had to wait for is up; not noted for a kept one."""
+        ...
+
+    def served(self) -> None:
+        """The work is done; what follows gives the connection back (reset, rollback)."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +58,9 @@ class HasConnectionBudget(Protocol):
 class Pool(Protocol):
     """A connection pool of a client library, reduced to what measuring needs.
 
-    `call` performs one unit of work and calls `acquired()` at the moment when a connection, or the
-    right to dial one, is held; it returns after the connection is released, reset included, and
-    raises only `CallFailed` and its kinds (or is cancelled).
+    `call` performs one unit of work and notes its moments on `stamps`; it returns after the
+    connection is released, reset included, and raises only `CallFailed` and its kinds (or is
+    cancelled).
     """
 
     @property
@@ -55,7 +72,7 @@ class Pool(Protocol):
         """Make the pool ready; raises `Unreachable` where it dials in advance and fails."""
         ...
 
-    async def call(self, acquired: Acquired) -> None:
+    async def call(self, stamps: Stamps) -> None:
         """Do one unit of work on one connection."""
         ...
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
-from poolkit.pools.base import Acquired, Pool, PoolStatistics
+from poolkit.pools.base import Pool, PoolStatistics, Stamps
 
 
 class FleetPool:
@@ -38,9 +38,9 @@ class FleetPool:
                 await pool.close()
             raise
 
-    async def call(self, acquired: Acquired) -> None:
+    async def call(self, stamps: Stamps) -> None:
         """Call one pool of the fleet."""
-        await self._choose(self._pools).call(acquired)
+        await self._choose(self._pools).call(stamps)
 
     def statistics(self) -> PoolStatistics:
         """Sums over the fleet, but `pool_size` of one pool."""

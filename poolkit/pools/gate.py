@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
-from poolkit.pools.base import Acquired, Pool, PoolStatistics
+from poolkit.pools.base import Pool, PoolStatistics, Stamps
 
 
 class GatedPool:
@@ -30,7 +30,7 @@ class GatedPool:
         """Open the pool behind the gate."""
         await self._pool.open()
 
-    async def call(self, acquired: Acquired) -> None:
+    async def call(self, stamps: Stamps) -> None:
         """Pass the gate, then call."""
         self._waiting += 1
         try:
@@ -38,7 +38,7 @@ class GatedPool:
         finally:
             self._waiting -= 1
         try:
-            await self._pool.call(acquired)
+            await self._pool.call(stamps)
         finally:
             self._gate.release()
 

@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import Iterable
 
-from poolkit.pools.base import Acquired, PoolStatistics
+from poolkit.pools.base import PoolStatistics, Stamps
 
 
 class MemoryPool:
@@ -37,12 +37,13 @@ class MemoryPool:
     async def open(self) -> None:
         """Nothing to dial in memory."""
 
-    async def call(self, acquired: Acquired) -> None:
+    async def call(self, stamps: Stamps) -> None:
         """Hold one connection for the next hold time."""
         await self._acquire()
         try:
-            acquired()
+            stamps.acquired()
             await asyncio.sleep(next(self._holds))
+            stamps.served()
         finally:
             self._release()
 

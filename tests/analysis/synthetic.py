@@ -18,6 +18,7 @@ from poolkit.analysis.summary import BATCH_HOLDS, summarise
 from poolkit.histogram import Histogram
 from poolkit.load.measurement import Measurement, Samples
 from poolkit.load.recorder import OK, Recorder
+from poolkit.load.stamps import CallStamps
 from poolkit.records import Check, Distribution, Outcome, Purpose, Sweep, Trial
 
 STARTED = "2026-01-02T03:04:05+00:00"
@@ -58,9 +59,11 @@ def simulated_trial(
     segment = seconds / max(10, min(60, round(seconds / 0.1)))
     recorder = Recorder(seconds, segment, segment / max(1, round(segment / 0.005)))
     order = np.argsort(calls.released, kind="stable")
+    stamps = CallStamps(lambda: 0.0, 0.0)
     for at in order:
         due = float(calls.arrived[at])
-        recorder.add(due, due, due, float(calls.released[at]), OK)
+        stamps.acquired_at = due
+        recorder.add(due, due, stamps, float(calls.released[at]), OK)
     recorder.fold()
     end = _end(recorder, warm_up, seconds) if ends_early else seconds
     whole = max(1, int(end / segment + 1e-9))

@@ -16,7 +16,7 @@ from poolkit.load.generator import Generator, Plan
 from poolkit.load.measurement import Measurement
 from poolkit.load.recorder import Columns, Recorder
 from poolkit.load.timer import LoopTimer
-from poolkit.pools.base import Acquired, Pool
+from poolkit.pools.base import Pool, Stamps
 from poolkit.pools.memory import MemoryPool
 from tests.virtual_clock import run_virtual
 
@@ -78,6 +78,9 @@ def test_times_of_a_call_add_up() -> None:
     assert (acquired <= released).all()
     parts = (started - due) + (acquired - started) + (released - acquired)
     np.testing.assert_allclose(parts, released - due, atol=1e-12)
+    served = column(chunks, "served")
+    assert ((acquired <= served) & (served <= released)).all()
+    assert np.isnan(column(chunks, "dialled")).all()
 
 
 def test_closed_loop_keeps_every_caller_busy() -> None:
@@ -123,11 +126,11 @@ class _Failing:
     def statistics(self) -> object:
         return self._inner.statistics()
 
-    async def call(self, acquired: Acquired) -> None:
+    async def call(self, stamps: Stamps) -> None:
         if self._left <= 0:
             raise self._error()
         self._left -= 1
-        await self._inner.call(acquired)
+        await self._inner.call(stamps)
 
 
 def test_error_share_brake_stops_the_trial_and_keeps_what_was_measured() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, TypeVar
@@ -13,6 +14,7 @@ from poolkit.errors import CallFailed, CallRejected, CallTimedOut, Unreachable
 from poolkit.lab.models import Workers
 from poolkit.lab.postgres import PostgresServer
 from poolkit.lab.upstream import HttpUpstream
+from poolkit.load.stamps import CallStamps
 from poolkit.pools.aiohttp import AiohttpPool
 from poolkit.pools.asyncpg import AsyncpgPool
 from poolkit.pools.base import Pool
@@ -80,16 +82,24 @@ def run(work: Coroutine[Any, Any, T]) -> T:
     return asyncio.run(asyncio.wait_for(work, 20.0))
 
 
+def stamps() -> CallStamps:
+    return CallStamps(time.perf_counter, 0.0)
+
+
 class Call:
-    """The stamps of one call."""
+    """The moments of one call."""
 
     def __init__(self) -> None:
         self.started = time.perf_counter()
-        self.acquired: list[float] = []
+        self.stamps = stamps()
         self.released = 0.0
 
+    @property
+    def acquired(self) -> float:
+        return self.stamps.acquired_at
+
     async def go(self, pool: Pool) -> Call:
-        await pool.call(lambda: self.acquired.append(time.perf_counter()))
+        await pool.call(self.stamps)
         self.released = time.perf_counter()
         return self
 
@@ -112,16 +122,27 @@ class TestContract:
     """What the generator relies on, of every pool."""
 
     def test_acquired_is_called_within_the_call(self, make_pool: MakePool) -> None:
-        """started <= acquired <= released, and the connection is held for the whole work."""
+        """started <= acquired <= served <= released, and the connection is held for the whole work."""
 
         async def go() -> Call:
             async with opened(make_pool(1)) as pool:
                 return await Call().go(pool)
 
         call = run(go())
-        assert len(call.acquired) >= 1
-        assert call.started <= call.acquired[0] <= call.released
-        assert call.released - call.acquired[0] >= HOLD * 0.95
+        assert call.started <= call.acquired <= call.stamps.served_at <= call.released
+        assert call.released - call.acquired >= HOLD * 0.95
+
+    def test_only_a_call_that_had_to_dial_notes_a_dial(self, make_pool: MakePool) -> None:
+        """acquired <= dialled <= served where a connection was made; later calls note none."""
+
+        async def go() -> tuple[Call, Call]:
+            async with opened(make_pool(1)) as pool:
+                return await Call().go(pool), await Call().go(pool)
+
+        first, second = run(go())
+        if not math.isnan(first.stamps.dialled_at):
+            assert first.acquired <= first.stamps.dialled_at <= first.stamps.served_at
+        assert math.isnan(second.stamps.dialled_at)
 
     @pytest.mark.parametrize("size", [1, 2])
     def test_the_pool_never_holds_more_than_its_size(self, make_pool: MakePool, size: int) -> None:
@@ -136,7 +157,7 @@ class TestContract:
 
         dialled = run(go())
         assert dialled == size
-        begins = sorted(call.acquired[0] for call in calls)
+        begins = sorted(call.acquired for call in calls)
         # The n-th call can only hold once n - size others have been served.
         assert begins[size] - begins[0] >= HOLD * 0.9
         assert begins[2 * size] - begins[0] >= 2 * HOLD * 0.9
@@ -213,7 +234,7 @@ class TestContract:
 async def failure_of(pool: Pool) -> CallFailed:
     async with opened(pool):
         with pytest.raises(CallFailed) as caught:
-            await pool.call(lambda: None)
+            await pool.call(stamps())
     return caught.value
 
 
@@ -257,7 +278,7 @@ def test_slow_calls_and_slow_pools_are_told_apart(upstream: HttpUpstream) -> Non
     async def outcomes(pool: Pool, calls: int) -> list[str]:
         async with opened(pool):
             results = await asyncio.gather(
-                *(pool.call(lambda: None) for _ in range(calls)), return_exceptions=True
+                *(pool.call(stamps()) for _ in range(calls)), return_exceptions=True
             )
         return sorted(getattr(result, "outcome", "ok") for result in results)
 
@@ -289,7 +310,7 @@ def test_transactions_are_read_only(postgres: PostgresServer) -> None:
         async with opened(pool):
             for _ in range(2):
                 with pytest.raises(CallFailed) as caught:
-                    await pool.call(lambda: None)
+                    await pool.call(stamps())
                 kinds.append(caught.value.kind)
         return kinds
 
@@ -307,8 +328,8 @@ def test_the_reset_is_part_of_the_hold(postgres: PostgresServer) -> None:
             return first, second
 
     first, second = run(go())
-    early, late = sorted((first, second), key=lambda call: call.acquired[0])
-    assert late.acquired[0] >= early.released - 0.005
+    early, late = sorted((first, second), key=lambda call: call.acquired)
+    assert late.acquired >= early.released - 0.005
 
 
 @pytest.mark.lab
@@ -348,3 +369,15 @@ def test_the_connection_budget_counts_what_is_in_use(postgres: PostgresServer) -
 
     before, during = run(go())
     assert before - during == 5
+
+
+@pytest.mark.lab
+def test_a_dial_is_part_of_the_hold_not_of_the_wait(upstream: HttpUpstream) -> None:
+    """The first call over a new connection notes its dial after it holds its slot."""
+
+    async def go() -> Call:
+        async with opened(AiohttpPool(upstream.url, 1)) as pool:
+            return await Call().go(pool)
+
+    call = run(go())
+    assert call.acquired <= call.stamps.dialled_at

@@ -1,0 +1,43 @@
+"""The moments of one call, on the trial's time axis."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+NEVER = float("nan")
+
+
+class CallStamps:
+    """Notes when a call acquired, dialled and was served (s since the trial began); nan: never.
+
+    The first note of a kind counts. A closed-loop caller uses one object for all its calls and
+    clears it before each.
+    """
+
+    __slots__ = ("_now", "_origin", "acquired_at", "dialled_at", "served_at")
+
+    def __init__(self, now: Callable[[], float], origin: float) -> None:
+        self._now = now
+        self._origin = origin
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget the last call."""
+        self.acquired_at = self.dialled_at = self.served_at = NEVER
+
+    # nan is the only value that differs from itself: not noted yet.
+
+    def acquired(self) -> None:
+        """A connection, or the right to dial one, is held."""
+        if self.acquired_at != self.acquired_at:
+            self.acquired_at = self._now() - self._origin
+
+    def dialled(self) -> None:
+        """The new connection is up."""
+        if self.dialled_at != self.dialled_at:
+            self.dialled_at = self._now() - self._origin
+
+    def served(self) -> None:
+        """The work is done."""
+        if self.served_at != self.served_at:
+            self.served_at = self._now() - self._origin
