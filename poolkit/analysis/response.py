@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from poolkit.analysis.curve import is_clean
 from poolkit.analysis.queueing import P99, WaitPrediction
-from poolkit.histogram import share_above
+from poolkit.histogram import BUCKETS, GROWTH, LOWEST
 from poolkit.records import Trial
 
 Floats = NDArray[np.float64]
@@ -22,35 +22,41 @@ _STEPS = 16
 _WAITS = -np.log1p(-(np.arange(_STEPS) + 0.5) / _STEPS)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class HoldTimes:
-    """The distributions of hold times (s) that closed-loop trials saw, by calls on the upstream."""
+    """The distributions of hold times that closed-loop trials saw, by calls on the upstream.
+
+    Attributes:
+        sizes: calls on the upstream, ascending.
+        above: one row a size: share of the holds beyond each bucket of `poolkit.histogram`.
+    """
 
     sizes: tuple[int, ...]
-    buckets: tuple[dict[int, int], ...]
+    above: Floats
 
     @classmethod
     def of(cls, trials: Iterable[Trial]) -> HoldTimes:
         """Those of the usable closed-loop trials, repeats added up."""
-        merged: dict[int, dict[int, int]] = defaultdict(lambda: defaultdict(int))
+        counts: dict[int, Floats] = defaultdict(lambda: np.zeros(BUCKETS))
         for trial in trials:
-            if is_clean(trial):
-                for bucket, count in trial.hold_time.buckets.items():
-                    merged[trial.pool_size * trial.pools][bucket] += count
-        known = {size: dict(buckets) for size, buckets in merged.items() if buckets}
-        sizes = tuple(sorted(known))
-        return cls(sizes, tuple(known[size] for size in sizes))
+            if is_clean(trial) and trial.hold_time.buckets:
+                buckets = trial.hold_time.buckets
+                counts[trial.pool_size * trial.pools][list(buckets)] += list(buckets.values())
+        sizes = tuple(sorted(counts))
+        rows = [1.0 - np.cumsum(counts[size]) / counts[size].sum() for size in sizes]
+        return cls(sizes, np.maximum(np.array(rows), 0.0))
 
     def shares_above(self, times: Floats, most: int) -> Floats:
         """P(hold > time): one row for each of 1 .. most calls on the upstream, a column a time.
 
-        Between the sizes measured, shares are interpolated over the logarithm of the size.
+        Between the sizes measured, shares are interpolated over the logarithm of the size, and
+        within a bucket over the logarithm of the time.
         """
-        rows = np.array(
-            [[share_above(buckets, float(at)) for at in times] for buckets in self.buckets]
-        )
+        at = np.log(np.maximum(times, LOWEST) / LOWEST) / math.log(GROWTH)
+        buckets = np.arange(BUCKETS)
+        rows = np.array([np.interp(at, buckets, row) for row in self.above])
         wanted, known = np.log(np.arange(1, most + 1)), np.log(np.array(self.sizes))
-        columns = [np.interp(wanted, known, rows[:, at]) for at in range(times.size)]
+        columns = [np.interp(wanted, known, rows[:, column]) for column in range(times.size)]
         return np.asarray(np.stack(columns, axis=1))
 
 

@@ -1,22 +1,19 @@
 """Calling back at exact moments, to well below an event loop's own millisecond.
 
-A loop's timers are rounded to whole milliseconds, 4 % of a 25 ms service time. Linux's timerfd
-wakes the loop within a tenth of that; elsewhere the loop's timers must do, and the virtual time of
-the models keeps their rounding from adding up.
+Where there is no timerfd the loop's own timers must do, and the virtual time of the models keeps
+their rounding to milliseconds from adding up.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import ctypes
 import heapq
-import os
-import sys
 import time
 from collections.abc import Callable
 from itertools import count
 from typing import Generic, Protocol, TypeVar
+
+from poolkit.timerfd import Timerfd
 
 Item = TypeVar("Item")
 
@@ -69,50 +66,8 @@ class _LoopAlarm:
         self._handle = self._loop.call_later(max(0.0, at - time.monotonic()), self._ring)
 
 
-class _Timespec(ctypes.Structure):
-    _fields_ = (("seconds", ctypes.c_long), ("nanoseconds", ctypes.c_long))
-
-
-class _Itimerspec(ctypes.Structure):
-    _fields_ = (("interval", _Timespec), ("value", _Timespec))
-
-
-_ABSOLUTE = 1  # TFD_TIMER_ABSTIME
-
-
-class _TimerfdAlarm:
-    """Linux's timerfd on CLOCK_MONOTONIC, the clock behind `time.monotonic`."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop, ring: Callable[[], None]) -> None:
-        # os.timerfd_create came with Python 3.13.
-        libc = ctypes.CDLL(None, use_errno=True)
-        self._settime = libc.timerfd_settime
-        self._fd = libc.timerfd_create(time.CLOCK_MONOTONIC, os.O_NONBLOCK | os.O_CLOEXEC)
-        if self._fd < 0:
-            raise OSError(ctypes.get_errno(), "timerfd_create")
-        self._spec = _Itimerspec()
-        self._pointer = ctypes.byref(self._spec)
-        self._ring = ring
-        loop.add_reader(self._fd, self._fired)
-
-    def set(self, at: float) -> None:
-        seconds = int(at)
-        self._spec.value.seconds = seconds
-        # All zeros would disarm the timer.
-        self._spec.value.nanoseconds = max(1, int((at - seconds) * 1e9))
-        self._settime(self._fd, _ABSOLUTE, self._pointer, None)
-
-    def _fired(self) -> None:
-        # A timer that was set again between firing and reading has nothing to read.
-        with contextlib.suppress(BlockingIOError):
-            os.read(self._fd, 8)
-        self._ring()
-
-
 def _alarm(loop: asyncio.AbstractEventLoop, ring: Callable[[], None]) -> _Alarm:
-    if sys.platform == "linux":
-        try:
-            return _TimerfdAlarm(loop, ring)
-        except (OSError, AttributeError, NotImplementedError):
-            pass
-    return _LoopAlarm(loop, ring)
+    try:
+        return Timerfd(loop, ring)
+    except (OSError, AttributeError):
+        return _LoopAlarm(loop, ring)

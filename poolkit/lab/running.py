@@ -6,11 +6,11 @@ import difflib
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
 
 from poolkit.errors import BadInput
 from poolkit.lab.catalogue import CATALOGUE, DSN_VARIABLE
 from poolkit.lab.postgres import PostgresServer
+from poolkit.lab.server import LabServer
 from poolkit.lab.upstream import HttpUpstream
 
 _HEADER = """\
@@ -19,7 +19,7 @@ _HEADER = """\
 """
 
 
-class Lab:
+class Lab(LabServer):
     """The lab's upstreams, running inside a `with`.
 
     Args:
@@ -43,24 +43,15 @@ class Lab:
             name: PostgresServer() for name in chosen if CATALOGUE[name].model is None
         }
 
-    def __enter__(self) -> Lab:
-        try:
-            for server in self._servers():
-                server.start()
-            for server in self._servers():
-                server.wait_ready()
-        except BaseException:
-            self.close()
-            raise
-        return self
+    def start(self) -> None:
+        """Start every server, side by side."""
+        for server in self._servers():
+            server.start()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
+    def wait_ready(self) -> None:
+        """Wait for every server."""
+        for server in self._servers():
+            server.wait_ready()
 
     def close(self) -> None:
         """Stop everything."""

@@ -5,15 +5,15 @@ from __future__ import annotations
 import importlib.util
 import json
 from http.client import HTTPConnection
-from types import TracebackType
 from typing import Any
 
 from poolkit.errors import MissingExtra
 from poolkit.lab import models
 from poolkit.lab.child import Child
+from poolkit.lab.server import LabServer
 
 
-class HttpUpstream:
+class HttpUpstream(LabServer):
     """An HTTP server in a process of its own that behaves as `model` says.
 
     Args:
@@ -42,6 +42,8 @@ class HttpUpstream:
 
     def start(self) -> None:
         """Start the process without waiting for it."""
+        if self._child is not None:
+            return
         if importlib.util.find_spec("httptools") is None:
             raise MissingExtra("httptools", "lab")
         arguments = ["--model", json.dumps(models.to_dict(self.truth))]
@@ -53,24 +55,6 @@ class HttpUpstream:
     def wait_ready(self) -> None:
         """Wait until the server listens; from then on `url` is known."""
         self.port = self._running().read()["port"]
-
-    def __enter__(self) -> HttpUpstream:
-        if self._child is None:
-            self.start()
-        try:
-            self.wait_ready()
-        except BaseException:
-            self.close()
-            raise
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     @property
     def url(self) -> str:

@@ -139,7 +139,7 @@ def test_holds_against_the_simulator(
 
 
 def test_waiting_share_does_not_depend_on_the_spread() -> None:
-    """Within the workers, P(wait) is Erlang C's whatever the dispersion; only its length changes."""
+    """Within the workers, P(wait) is Erlang C's whatever the dispersion; its length is not."""
     for dispersion in (0.0, 0.25, 4.0):
         found = wait(Law(0.025), 600.0, 18, dispersion)
         assert found.waiting == pytest.approx(erlang_c(18, 15.0))
@@ -152,7 +152,7 @@ def test_deterministic_single_server() -> None:
 
 
 def test_cpu_bound_delay_and_one_thread() -> None:
-    """Delay and one thread, curve by mean value analysis: a network of product form."""
+    """Delay and one thread, the curve by mean value analysis: a product form."""
     delay, burn, queue, rates = 0.015, 0.002, 0.0, []
     for n in range(1, 41):
         response = burn * (1 + queue)

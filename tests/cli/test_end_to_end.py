@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
@@ -20,6 +20,7 @@ from poolkit.store import TrialLog
 
 pytestmark = pytest.mark.lab
 
+Start = Callable[..., subprocess.Popen[str]]
 PASSWORD = "hunter2-and-more"
 TARGETS = """
 [targets.orders-api]
@@ -38,12 +39,34 @@ def upstream(tmp_path: Path) -> Iterator[HttpUpstream]:
         yield running
 
 
-def start(command: str, tmp_path: Path, *more: str) -> subprocess.Popen[str]:
-    words = [sys.executable, "-P", "-m", "poolkit", command, "orders-api"]
-    words += ["--targets", str(tmp_path / "targets.toml"), "--out", str(tmp_path / "out"), *more]
-    return subprocess.Popen(
-        words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, bufsize=1
-    )
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Starts `poolkit` on the targets of the test; whatever still runs after it is ended."""
+    started: list[subprocess.Popen[str]] = []
+
+    def run(command: str, *more: str) -> subprocess.Popen[str]:
+        words = [sys.executable, "-P", "-m", "poolkit", command]
+        if command != "lab":
+            words += ["orders-api", "--targets", str(tmp_path / "targets.toml")]
+            words += ["--out", str(tmp_path / "out")]
+        process = subprocess.Popen(
+            [*words, *more],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            bufsize=1,
+            env=os.environ | {"COLUMNS": "40"},
+        )
+        started.append(process)
+        return process
+
+    yield run
+    for process in started:
+        process.kill()
+        process.wait()
+        for pipe in (process.stdout, process.stderr):
+            assert pipe is not None
+            pipe.close()
 
 
 def read_until(process: subprocess.Popen[str], words: str) -> str:
@@ -71,10 +94,10 @@ def assert_no_password(tmp_path: Path, *texts: str) -> None:
 
 
 def test_ctrl_c_keeps_the_finished_trials_and_the_same_command_resumes(
-    tmp_path: Path, upstream: HttpUpstream
+    tmp_path: Path, upstream: HttpUpstream, start: Start
 ) -> None:
     """Exit 130, no process left, one line that says how to go on; and going on works."""
-    process = start("size", tmp_path)
+    process = start("size")
     printed = read_until(process, "p99 hold")
     children = psutil.Process(process.pid).children(recursive=True)
     assert children
@@ -89,7 +112,7 @@ def test_ctrl_c_keeps_the_finished_trials_and_the_same_command_resumes(
     assert '"stopped"' in (tmp_path / "out" / "recommended.json").read_text(encoding="utf-8")
     assert_no_password(tmp_path, printed, stdout, stderr)
 
-    again = start("sweep", tmp_path, "--sizes", "1,2", "--budget", "4")
+    again = start("sweep", "--sizes", "1,2", "--budget", "4")
     stdout, stderr = again.communicate(timeout=60)
     assert f"{len(trials)} finished trial" in stdout
     assert "resumed" in stdout
@@ -98,9 +121,11 @@ def test_ctrl_c_keeps_the_finished_trials_and_the_same_command_resumes(
     assert_no_password(tmp_path, stdout)
 
 
-def test_a_server_that_dies_stops_the_sweep(tmp_path: Path, upstream: HttpUpstream) -> None:
+def test_a_server_that_dies_stops_the_sweep(
+    tmp_path: Path, upstream: HttpUpstream, start: Start
+) -> None:
     """Exit 3, the finished trials on disk, cause and remedy on stderr."""
-    process = start("sweep", tmp_path)
+    process = start("sweep")
     read_until(process, "p99 hold")
     upstream.kill()
     _, stderr = process.communicate(timeout=60)
@@ -112,10 +137,10 @@ def test_a_server_that_dies_stops_the_sweep(tmp_path: Path, upstream: HttpUpstre
 
 
 def test_the_measurement_ends_when_its_parent_is_killed(
-    tmp_path: Path, upstream: HttpUpstream
+    tmp_path: Path, upstream: HttpUpstream, start: Start
 ) -> None:
     """SIGKILL leaves the parent no time to tell anybody, and still no load goes on."""
-    process = start("size", tmp_path)
+    process = start("size")
     read_until(process, "p99 hold")
     children = psutil.Process(process.pid).children(recursive=True)
     process.kill()
@@ -123,9 +148,11 @@ def test_the_measurement_ends_when_its_parent_is_killed(
     wait_gone(children)
 
 
-def test_events_are_lines_of_json_and_nothing_else(tmp_path: Path, upstream: HttpUpstream) -> None:
+def test_events_are_lines_of_json_and_nothing_else(
+    tmp_path: Path, upstream: HttpUpstream, start: Start
+) -> None:
     """From `started` to `done`; and when nobody reads any more, the measurement ends."""
-    process = start("sweep", tmp_path, "--events", "--sizes", "1,2", "--budget", "4")
+    process = start("sweep", "--events", "--sizes", "1,2", "--budget", "4")
     stdout, stderr = process.communicate(timeout=60)
     names = [json.loads(line)["event"] for line in stdout.splitlines()]
     assert (names[0], names[-1]) == ("started", "done")
@@ -133,7 +160,7 @@ def test_events_are_lines_of_json_and_nothing_else(tmp_path: Path, upstream: Htt
     assert stderr == ""
     assert_no_password(tmp_path, stdout)
 
-    cut_off = start("size", tmp_path, "--events")
+    cut_off = start("size", "--events")
     read_until(cut_off, '"started"')
     assert cut_off.stdout is not None
     cut_off.stdout.close()
@@ -142,20 +169,15 @@ def test_events_are_lines_of_json_and_nothing_else(tmp_path: Path, upstream: Htt
     assert time.monotonic() - began < 20.0
     assert cut_off.stderr is not None
     assert "Traceback" not in cut_off.stderr.read()
-    cut_off.stderr.close()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_lab_runs_until_it_is_told_to_end(tmp_path: Path, number: signal.Signals) -> None:
+def test_lab_runs_until_it_is_told_to_end(
+    tmp_path: Path, start: Start, number: signal.Signals
+) -> None:
     """It prints its targets and the line for the shell; it exits 0 and leaves no process."""
     path = tmp_path / "lab.toml"
-    process = subprocess.Popen(
-        [sys.executable, "-P", "-m", "poolkit", "lab", "--targets-out", str(path)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=os.environ | {"COLUMNS": "20"},
-    )
+    process = start("lab", "--targets-out", str(path))
     printed = read_until(process, "running; Ctrl-C")
     children = psutil.Process(process.pid).children(recursive=True)
     assert len(children) >= 4

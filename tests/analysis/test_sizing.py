@@ -1,0 +1,328 @@
+"""From a sweep and an objective to a size, or to why none can be named."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from poolkit.analysis import simulate
+from poolkit.analysis.model import model
+from poolkit.analysis.objective import Objective
+from poolkit.analysis.simulate import Contended, CpuBound, Upstream, Workers
+from poolkit.analysis.sizing import size
+from poolkit.records import Check, Sweep, Trial
+from tests.analysis.synthetic import (
+    drawn_sweep,
+    drawn_trial,
+    law_curve,
+    simulated_trial,
+    workers_curve,
+)
+
+SIZES = (1, 2, 4, 8, 12, 16, 18, 20, 22, 24, 28, 32, 48, 64)
+WORKERS = drawn_sweep(workers_curve(24, 0.025), SIZES, dispersion=0.25)
+OBJECTIVE = Objective(600.0, 0.010)
+
+
+def _check(name: str) -> Check:
+    return Check(name=name, passed=False, seen="", why="", next="")
+
+
+@pytest.mark.parametrize(
+    ("upstream", "rate", "sizes"),
+    [
+        (Workers(24, 0.025, 0.5), 600.0, (1, 2, 4, 8, 16, 18, 20, 22, 24, 32, 48)),
+        (CpuBound(0.015, 0.00127, 0.3), 630.0, (1, 2, 4, 8, 12, 14, 16, 18, 20, 32)),
+        (Contended(0.009, 0.1, 0.001, 0.3), 500.0, (1, 2, 4, 8, 12, 14, 16, 18, 24, 32)),
+        (Workers(40, 0.008, 0.3, 0.1, 6.0), 2000.0, (1, 4, 8, 16, 24, 28, 32, 36, 40, 48, 64)),
+    ],
+)
+def test_survives_brute_force(upstream: Upstream, rate: float, sizes: tuple[int, ...]) -> None:
+    """The size read off one simulated sweep passes a long open loop; a tenth less does not."""
+    trials = tuple(simulated_trial(upstream, n, seconds=2.5, seed=3) for n in sizes)
+    found = size(Sweep(target="simulated", trials=trials), Objective(rate, 0.010))
+    assert found.size is not None
+
+    def late(pool_size: int) -> float:
+        waits = simulate.open_loop(upstream, rate, pool_size, 200_000, seed=5).waits
+        return float((waits[4000:] > 0.010).mean())
+
+    assert late(found.size) <= 0.0115
+    assert late(min(found.size - 2, int(found.size / 1.1))) > 0.01
+
+
+def test_says_what_it_rests_on() -> None:
+    """A sizing carries its knees, plateau, predictions around the answer, and reasons."""
+    found = size(WORKERS, OBJECTIVE)
+    assert found.size in (20, 21)
+    assert found.limited_by == "wait"
+    assert not found.out_of_reach
+    assert found.verdict.name == "server_bound"
+    assert "960" in found.verdict.evidence
+    assert {knee.rule for knee in found.knees} == {"littles_law", "plateau95", "usl_peak"}
+    assert found.hold_at_one == pytest.approx(0.025, rel=0.01)
+    assert "600 calls/s" in found.because
+    assert "longer than 10 ms" in found.because
+    around = [prediction.pool_size for prediction in found.predictions]
+    assert around[0] <= found.size / 2 + 1
+    assert around[-1] >= 2 * found.size
+    by_size = {prediction.pool_size: prediction for prediction in found.predictions}
+    assert by_size[found.size].exceedance is not None
+    assert by_size[found.size].exceedance <= 0.01
+    assert by_size[14].exceedance is None  # 14 connections carry 560 calls/s
+
+
+def _rejecting(first: int, kind: str) -> Sweep:
+    """24 workers that shed calls from `first` connections on."""
+    trials: list[Trial] = []
+    for n in SIZES:
+        if n < first:
+            trials.append(drawn_trial(n, n / 0.025))
+        else:
+            trials.append(
+                drawn_trial(
+                    n,
+                    (first - 1) / 0.025,
+                    hold=0.02,
+                    outcomes={"ok": 500, "rejected": 400},
+                    error_kinds={kind: 400},
+                )
+            )
+    return Sweep(target="drawn", trials=tuple(trials))
+
+
+@pytest.mark.parametrize(
+    ("kind", "verdict"),
+    [
+        ("http_429", "rate_limited"),
+        ("http_503", "refused"),
+        ("too_many_connections", "refused"),
+    ],
+)
+def test_a_shedding_server_never_gets_a_bigger_pool(kind: str, verdict: str) -> None:
+    """Where calls are shed from 12 connections on, no size of 12 or more is ever answered."""
+    beyond = size(_rejecting(12, kind), OBJECTIVE)
+    assert beyond.verdict.name == verdict
+    assert beyond.size is None
+    assert beyond.out_of_reach
+    assert beyond.reachable_rate is not None
+    assert beyond.reachable_rate < 440
+    below = size(_rejecting(12, kind), Objective(150.0, 0.010))
+    assert below.size is not None
+    assert below.size < 12
+
+
+NONSENSE: dict[str, tuple[Sweep, str]] = {
+    "no trial": (Sweep(target="t", trials=()), "no pool size was measured"),
+    "one size only": (drawn_sweep(workers_curve(24, 0.025), (8,), repeats=3), "only one size"),
+    "all trials failed their checks": (
+        drawn_sweep(workers_curve(24, 0.025), SIZES, checks=[_check("steady")]),
+        "passed its checks (steady failed)",
+    ),
+    "zero successes": (
+        drawn_sweep(lambda n: 0.0, SIZES, outcomes={"error": 50}),
+        "calls succeeded",
+    ),
+    "hold times of zero": (
+        drawn_sweep(workers_curve(24, 0.025), SIZES, hold=0.0),
+        "every hold time is zero",
+    ),
+    "throughput falls and rises again": (
+        drawn_sweep(lambda n: 200.0 if n == 12 else min(n, 24) / 0.025, SIZES),
+        "rises again",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", NONSENSE)
+def test_cannot_say(name: str) -> None:
+    """A curve that makes no sense gives a reason and never a number."""
+    sweep, said = NONSENSE[name]
+    found = size(sweep, OBJECTIVE)
+    assert found.size is None
+    assert not found.out_of_reach
+    assert found.limited_by == "unknown"
+    assert found.because.startswith("cannot say, because ")
+    assert said in found.because
+
+
+def test_shed_from_the_first_connection_on() -> None:
+    """Nothing clean is left to read a size off."""
+    found = size(_rejecting(2, "http_429"), OBJECTIVE)
+    assert found.size is None
+    assert found.verdict.name == "rate_limited"
+
+
+def test_unusable_trials_are_not_fitted() -> None:
+    """A flagged trial with a wild figure changes nothing but the verdict's evidence."""
+    wild = drawn_trial(20, 5000.0, checks=[_check("steady")])
+    with_it = Sweep(target="drawn", trials=(*WORKERS.trials, wild))
+    assert size(with_it, OBJECTIVE) == size(WORKERS, OBJECTIVE)
+
+
+def test_a_busy_client_is_named() -> None:
+    """When the trials near the top failed the client check, the plateau is the client's own."""
+    trials = tuple(
+        drawn_trial(
+            n,
+            min(n, 16) / 0.025,
+            checks=[_check("client_bound")] if n >= 16 else [],
+            cpu_share=0.97 if n >= 16 else 0.3,
+        )
+        for n in SIZES
+    )
+    found = size(Sweep(target="drawn", trials=trials), OBJECTIVE)
+    assert found.verdict.name == "client_bound"
+    assert "97 % of a core" in found.verdict.evidence
+    assert found.size is None
+    assert not found.out_of_reach
+
+
+def test_still_rising_asks_for_a_wider_range() -> None:
+    """Sizes that end before the plateau and before the answer: pool_bound, no number."""
+    sweep = drawn_sweep(workers_curve(24, 0.025), (1, 2, 4, 8, 12))
+    found = size(sweep, OBJECTIVE)
+    assert found.verdict.name == "pool_bound"
+    assert found.size is None
+    assert "widen the range" in found.because
+
+
+def test_the_cap_is_named() -> None:
+    """max_size below what the rate needs: out of reach by the cap, with the rate that fits."""
+    sweep = drawn_sweep(workers_curve(24, 0.025), (1, 2, 4, 8, 12))
+    found = size(sweep, Objective(600.0, 0.010, max_size=12))
+    assert found.out_of_reach
+    assert found.limited_by == "cap"
+    assert found.reachable_rate is not None
+    assert 250 < found.reachable_rate < 480
+    reached = size(sweep, Objective(0.99 * found.reachable_rate, 0.010, max_size=12))
+    assert reached.size is not None
+
+
+def test_beyond_the_plateau_is_out_of_reach() -> None:
+    """More than the upstream can do: no pool helps, and the reachable rate is below the plateau."""
+    found = size(WORKERS, Objective(1200.0, 0.010))
+    assert found.size is None
+    assert found.out_of_reach
+    assert found.limited_by == "plateau"
+    assert found.reachable_rate is not None
+    assert 800 < found.reachable_rate < 960
+
+
+def test_beyond_the_sizes_measured_it_says_so() -> None:
+    """On a plateau the curve is held flat beyond the largest size, and the reason tells."""
+    sweep = drawn_sweep(workers_curve(8, 0.010), (1, 2, 4, 6, 8, 11, 16), dispersion=1.0)
+    found = size(sweep, Objective(650.0, 0.010))
+    assert found.size is not None
+    assert found.size > 16
+    assert "nothing was measured beyond 16" in found.because
+
+
+def test_a_stop_is_the_verdict() -> None:
+    """What was measured before a brake is still read, under the verdict `stopped`."""
+    sweep = WORKERS.model_copy(update={"stopped": "errors: 60 % of the calls failed"})
+    found = size(sweep, OBJECTIVE)
+    assert found.verdict.name == "stopped"
+    assert "60 %" in found.verdict.evidence
+    assert found.size == size(WORKERS, OBJECTIVE).size
+
+
+def test_only_moves_the_queue() -> None:
+    """Nine workers of 12 ms at 600/s: 12 connections meet a wait that 10 miss, nobody gains."""
+    sweep = drawn_sweep(
+        workers_curve(9, 0.012), (1, 2, 4, 8, 9, 10, 12, 14, 16, 24, 32), dispersion=0.1
+    )
+    found = size(sweep, Objective(600.0, 0.005))
+    assert found.size is not None
+    assert found.size > 9
+    assert found.only_moves_queue is not None
+    assert "into the server" in found.only_moves_queue
+    assert size(WORKERS, OBJECTIVE).only_moves_queue is None
+
+
+def test_response_time_as_an_objective() -> None:
+    """A response limit that holds alone cannot meet is out of reach, whatever the pool."""
+    lax = size(WORKERS, Objective(600.0, 0.010, response_p99=0.5))
+    assert lax.size == size(WORKERS, OBJECTIVE).size
+    strict = size(WORKERS, Objective(600.0, 0.010, response_p99=0.02))
+    assert strict.size is None
+    assert strict.limited_by == "response"
+    assert strict.out_of_reach
+
+
+def test_the_floor_lifts_the_size() -> None:
+    """Tasks that hold several connections need the floor even where the load does not."""
+    found = size(WORKERS, Objective(600.0, 0.010, floor=30))
+    assert found.size == 30
+    assert found.limited_by == "floor"
+    assert size(WORKERS, Objective(600.0, 0.010, floor=80)).size is None
+
+
+def test_fleets_share_the_upstream() -> None:
+    """Four replicas carry the rate with one lost; the size is one pool's and keeps the cap."""
+    alone = size(WORKERS, OBJECTIVE)
+    fleet = size(WORKERS, Objective(600.0, 0.010, replicas=4, max_size=64))
+    assert fleet.rate_per_pool == pytest.approx(200.0)
+    assert fleet.size is not None
+    assert alone.size is not None
+    # Small pools cannot lend each other connections, so together they need more.
+    assert alone.size / 3 < fleet.size <= 16
+
+
+curves = st.sampled_from(
+    [
+        workers_curve(24, 0.025),
+        workers_curve(8, 0.010),
+        law_curve(0.009, 0.1, 0.001),
+        law_curve(0.005, 0.02, 0.0),
+    ]
+)
+
+
+def _needed(sweep: Sweep, objective: Objective) -> float:
+    """The size that the model reads off the sweep; more than any where there is none."""
+    queue = model(sweep, objective)
+    found = queue.smallest(queue.cautious())
+    return float("inf") if found is None else found.pool_size
+
+
+@settings(max_examples=60, deadline=None)
+@given(curves, st.integers(0, 5), st.floats(20, 900), st.floats(1, 1.4), st.floats(1e-3, 0.05))
+def test_more_rate_never_asks_for_less(
+    curve: Callable[[int], float], seed: int, rate: float, factor: float, wait: float
+) -> None:
+    """On one sweep, more calls/s never need fewer connections."""
+    sweep = drawn_sweep(curve, SIZES, seed=seed)
+    low = _needed(sweep, Objective(rate, wait))
+    assert _needed(sweep, Objective(rate * factor, wait)) >= low
+
+
+@settings(max_examples=60, deadline=None)
+@given(curves, st.integers(0, 5), st.floats(20, 900), st.floats(1, 5), st.floats(1e-3, 0.05))
+def test_a_laxer_wait_never_asks_for_more(
+    curve: Callable[[int], float], seed: int, rate: float, factor: float, wait: float
+) -> None:
+    """On one sweep, a longer good wait never needs more connections."""
+    sweep = drawn_sweep(curve, SIZES, seed=seed)
+    strict = _needed(sweep, Objective(rate, wait))
+    assert _needed(sweep, Objective(rate, wait * factor)) <= strict
+
+
+def test_same_sweep_same_sizing() -> None:
+    """Nothing is drawn anew: a replay gives equal records."""
+    sweep = drawn_sweep(workers_curve(24, 0.025), SIZES, seed=2)
+    assert size(sweep, OBJECTIVE) == size(sweep, OBJECTIVE)
+
+
+def test_rules_of_thumb_stand_beside() -> None:
+    """Each rule has a size and says where it fails here."""
+    rules = {rule.name: rule for rule in size(WORKERS, OBJECTIVE).rules_of_thumb}
+    assert rules["littles_law_x1.3"].size == pytest.approx(600 * 0.025 * 0.9 * 1.3, abs=2)
+    assert rules["concurrent_x1.5"].size == 23
+    assert rules["cores*2+spindles"].size == 9
+    assert rules["small/medium/high table"].size == 20
+    assert "cannot carry" in rules["cores*2+spindles"].fails
+    assert "too few" in rules["littles_law_x1.3"].fails
