@@ -1,8 +1,8 @@
 """A mergeable histogram of times with a fixed relative precision.
 
 Bucket 0 holds times up to 1 microsecond; bucket i > 0 holds (LOWEST * GROWTH**(i-1),
-LOWEST * GROWTH**i], so a quantile is off by at most 0.5 % of its value. Sums, counts and the longest time are
-exact. Merging adds counts, so memory does not grow with the number of calls.
+LOWEST * GROWTH**i], so a quantile is off by at most 0.5 % of its value. Sums, counts and the
+longest time are exact. Merging adds counts, so memory does not grow with the number of calls.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ class Histogram:
 
 
 def quantile(buckets: Mapping[int, int], q: float) -> float:
-    """The time (s) that a share `q` (0 to 1) of the counted times does not exceed; nan when empty."""
+    """The time (s) that a share `q` (0 to 1) of the times does not exceed; nan when empty."""
     total = sum(buckets.values())
     if total == 0:
         return math.nan

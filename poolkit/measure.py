@@ -10,27 +10,28 @@ import asyncio
 import contextlib
 import gc
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal
 
 from poolkit import events, sweep, verify
 from poolkit.analysis.batch_means import rate_interval
+from poolkit.analysis.drift import drift_check
 from poolkit.analysis.objective import Objective
 from poolkit.analysis.sizing import size
-from poolkit.analysis.summary import summarise
+from poolkit.analysis.summary import BATCH_HOLDS, summarise
 from poolkit.errors import BrakeStop, Cancelled, ExitCode, PoolkitError
 from poolkit.events import Event
-from poolkit.load.arrivals import poisson
+from poolkit.load.arrivals import steps
 from poolkit.load.generator import Generator, Plan
-from poolkit.load.measurement import Measurement
+from poolkit.load.measurement import Measurement, part
 from poolkit.load.recorder import Recorder
 from poolkit.load.timer import best_timer
 from poolkit.pools.base import Pool
 from poolkit.pools.registry import gate_size, make_pool, make_service_pool
 from poolkit.preflight import check_descriptors, check_first_call
 from poolkit.recommend import recommend
-from poolkit.records import Purpose, Sizing, Sweep, Trial
+from poolkit.records import CURVE_PURPOSES, Purpose, Sizing, Sweep, Trial
 from poolkit.redact import Redactor
 from poolkit.store import TrialLog, prepare_out, write_atomic
 from poolkit.targets import Target
@@ -207,7 +208,7 @@ class _Run:
     async def _sweep(self) -> None:
         while True:
             self._check_cancelled()
-            plan = sweep.next_trial(self._of_loop("closed"), self._objective, self._limits)
+            plan = sweep.next_trial(self._curve(), self._objective, self._limits)
             if plan is None:
                 return
             await self._trial(
@@ -215,7 +216,7 @@ class _Run:
                 Plan(
                     seconds=plan.seconds,
                     warm_up=plan.warm_up,
-                    min_seconds=0.6 * (plan.seconds - plan.warm_up),
+                    min_seconds=0.5 * (plan.seconds - plan.warm_up),
                     seed=self._seed + len(self._trials),
                     callers=plan.pool_size,
                 ),
@@ -226,9 +227,9 @@ class _Run:
 
     def _size(self, stop: BrakeStop | None) -> Sizing:
         stopped = None if stop is None else f"{stop.brake}: {stop.seen}"
-        closed = tuple(self._of_loop("closed"))
+        trials = tuple(self._curve())
         sizing = size(
-            Sweep(target=self._target.name, trials=closed, stopped=stopped), self._objective
+            Sweep(target=self._target.name, trials=trials, stopped=stopped), self._objective
         )
         path = self._out / f"{self._target.name}.sizing.json"
         write_atomic(path, sizing.model_dump_json(indent=1) + "\n")
@@ -238,41 +239,43 @@ class _Run:
     async def _verify(self, sizing: Sizing) -> None:
         while True:
             self._check_cancelled()
-            opened = self._of_loop("open")
             plan = verify.next_trial(
-                opened,
+                self._trials,
                 self._objective,
                 sizing,
                 most=max(1, self._objective.largest),
                 left=self._budget - sweep.spent(self._trials),
+                gate=gate_size(self._target, 1) is not None,
             )
             if plan is None:
                 return
             seed = self._seed + len(self._trials)
+            pool = make_service_pool(
+                self._target, plan.pool_size, pools=plan.pools, seed=seed, gated=plan.gated
+            )
             await self._trial(
-                make_service_pool(self._target, plan.pool_size, pools=plan.pools, seed=seed),
+                pool,
                 Plan(
                     seconds=plan.seconds,
                     warm_up=plan.warm_up,
                     seed=seed,
-                    arrivals=poisson(plan.rate, plan.seconds, seed),
+                    callers=plan.callers,
+                    arrivals=None if plan.rate is None else _arrivals(plan, plan.rate, seed),
                     arrival_rate=plan.rate,
                 ),
-                "verify",
+                plan.purpose,
                 plan.pool_size,
                 plan.because,
                 pools=plan.pools,
-                gate=gate_size(self._target, plan.pool_size),
+                gate=gate_size(self._target, plan.pool_size) if plan.gated else None,
+                calm=plan.calm,
             )
 
     def _recommend(self, sizing: Sizing, stop: BrakeStop | None) -> ExitCode:
-        opened = self._of_loop("open")
         verification = chosen = None
         if sizing.size is not None:
-            chosen = verify.chosen_size(opened, self._objective, sizing)
-            at_target, above = verify.trials_of(opened, chosen, self._objective)
-            if at_target is not None:
-                verification = verify.verification(at_target, above, self._objective, sizing)
+            chosen = verify.chosen_size(self._trials, self._objective, sizing)
+            verification = verify.verification(self._trials, chosen, self._objective, sizing)
         recommendation = recommend(
             self._target,
             sizing,
@@ -306,6 +309,7 @@ class _Run:
         *,
         pools: int = 1,
         gate: int | None = None,
+        calm: float = 0.0,
     ) -> None:
         name = self._target.name
         self._emit(
@@ -333,24 +337,35 @@ class _Run:
                 )
             )
 
-        measurement, stop = await self._load(pool, plan, report)
-        trial = summarise(
-            measurement,
-            target=name,
-            driver=self._target.driver,
-            fingerprint=self._target.fingerprint,
-            purpose=purpose,
-            pools=pools,
-            gate=gate,
-        )
-        self._log.append(trial)
-        self._trials.append(trial)
-        self._emit(events.TrialDone(trial=trial))
+        measurement, stop = await self._load(pool, plan, purpose, report)
+        phases: list[tuple[Measurement, Purpose]] = [(measurement, purpose)]
+        if calm and stop is None:
+            phases = _split(measurement, plan, calm)
+        for phase, why in phases:
+            trial = summarise(
+                phase,
+                target=name,
+                driver=self._target.driver,
+                fingerprint=self._target.fingerprint,
+                purpose=why,
+                pools=pools,
+                gate=gate,
+            )
+            if why == "sentinel":
+                drift = drift_check(trial, self._trials)
+                trial = trial.model_copy(update={"checks": (*trial.checks, drift)})
+            self._log.append(trial)
+            self._trials.append(trial)
+            self._emit(events.TrialDone(trial=trial))
         if stop is not None:
             raise stop
 
     async def _load(
-        self, pool: Pool, plan: Plan, report: Callable[[float, int, float], None]
+        self,
+        pool: Pool,
+        plan: Plan,
+        purpose: Purpose,
+        report: Callable[[float, int, float], None],
     ) -> tuple[Measurement, BrakeStop | None]:
         timer = best_timer(asyncio.get_running_loop())
         # Collections pause the loop; what lives already need not be looked at again.
@@ -362,7 +377,7 @@ class _Run:
                 pool,
                 plan,
                 timer,
-                is_enough=None if plan.callers is None else _is_narrow,
+                is_enough=_is_narrow(plan.callers) if purpose in CURVE_PURPOSES else None,
                 on_progress=report,
             )
             self._check_cancelled()
@@ -380,17 +395,44 @@ class _Run:
         if self._cancelled:
             raise Cancelled
 
-    def _of_loop(self, loop: Literal["closed", "open"]) -> list[Trial]:
-        return [trial for trial in self._trials if trial.loop == loop]
+    def _curve(self) -> list[Trial]:
+        return [trial for trial in self._trials if trial.is_of_curve]
 
 
-def _is_narrow(recorder: Recorder, at: float) -> bool:
-    """Whether the closed loop's throughput is known well enough to go on to the next size."""
-    bins = int(at / recorder.bin_seconds)
-    first = min(bins, int(sweep.WARM_UP / recorder.bin_seconds))
-    completions = recorder.completions[first:bins].astype(float)
-    interval = rate_interval(completions, recorder.bin_seconds)
-    if interval is None:
-        return False
-    middle = (interval[0] + interval[1]) / 2
-    return middle > 0 and (interval[1] - interval[0]) / 2 <= sweep.NARROW * middle
+def _arrivals(plan: verify.VerifyPlan, rate: float, seed: int) -> Iterator[float]:
+    """Poisson arrivals at the plan's rate, and at half the target rate in its calm."""
+    loud = (rate, plan.seconds - plan.calm)
+    return steps([loud, (rate / verify.OVERLOAD / 2.0, plan.calm)] if plan.calm else [loud], seed)
+
+
+def _split(measurement: Measurement, plan: Plan, calm: float) -> list[tuple[Measurement, Purpose]]:
+    """An overload and the calm after it as two measurements; between them the queue drains."""
+    rate = plan.arrival_rate or 0.0
+    turn = plan.seconds - calm
+    settled = turn + verify.SETTLED * calm
+    half = rate / verify.OVERLOAD / 2.0
+    return [
+        (part(measurement, plan.warm_up, turn, rate), "overload"),
+        (part(measurement, settled, plan.seconds, half), "recovery"),
+    ]
+
+
+def _is_narrow(callers: int | None) -> Callable[[Recorder, float], bool]:
+    """Whether a closed loop's throughput is known well enough to go on to the next size."""
+
+    def is_narrow(recorder: Recorder, at: float) -> bool:
+        bins = int(at / recorder.bin_seconds)
+        first = min(bins, int(sweep.WARM_UP / recorder.bin_seconds))
+        completions = recorder.completions[first:bins].astype(float)
+        served = float(completions.sum())
+        if served == 0 or callers is None:
+            return False
+        # Little's Law gives the hold time; batches shorter than a few of it look too sure.
+        hold = callers * (bins - first) * recorder.bin_seconds / served
+        interval = rate_interval(completions, recorder.bin_seconds, BATCH_HOLDS * hold)
+        if interval is None:
+            return False
+        middle = (interval[0] + interval[1]) / 2
+        return (interval[1] - interval[0]) / 2 <= sweep.NARROW * middle
+
+    return is_narrow

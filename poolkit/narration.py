@@ -19,6 +19,9 @@ _PURPOSES = {
     "repeat": "repeated for its interval",
     "sentinel": "measured again to see drift",
     "verify": "verifying",
+    "overload": "offered more than the target rate",
+    "recovery": "offered less after an overload",
+    "fairness": "with more callers than connections",
 }
 
 

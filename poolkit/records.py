@@ -14,7 +14,11 @@ Outcome = Literal["ok", "error", "pool_timeout", "timeout", "rejected", "unfinis
 OUTCOMES: tuple[Outcome, ...] = ("ok", "error", "pool_timeout", "timeout", "rejected", "unfinished")
 
 Interval = tuple[float, float]
-Purpose = Literal["ramp", "refine", "repeat", "sentinel", "verify"]
+# The first four make the curve (closed loop, as many callers as connections); the others try one
+# size in service: at the target rate, above it, after it, and with more callers than connections.
+CurvePurpose = Literal["ramp", "refine", "repeat", "sentinel"]
+Purpose = Literal[CurvePurpose, "verify", "overload", "recovery", "fairness"]
+CURVE_PURPOSES: frozenset[str] = frozenset({"ramp", "refine", "repeat", "sentinel"})
 KneeRule = Literal["littles_law", "plateau95", "usl_peak"]
 VerdictName = Literal[
     "server_bound", "client_bound", "pool_bound", "rate_limited", "refused", "stopped"
@@ -96,7 +100,8 @@ class Trial(Record):
     dispersion: float | None = None  # variance / mean of completions per sub-window (Cd2)
     cpu_share: float  # this process's CPU seconds / window
     loop_lag_p99: float | None = None  # s, how late the event loop woke the sampler
-    longest_wait_ratio: float | None = None  # longest wait / mean wait
+    longest_wait_ratio: float | None = None  # longest wait / mean wait of the calls that waited
+    fairness: float | None = None  # Jain's index of the waits, 1: all waited alike; None: no wait
     checks: tuple[Check, ...] = ()
     stopped: str | None = None  # the brake that ended it early
 
@@ -104,6 +109,11 @@ class Trial(Record):
     def is_usable(self) -> bool:
         """Whether the trial may be fitted: it ran to its end and no check failed."""
         return self.stopped is None and all(check.passed for check in self.checks)
+
+    @property
+    def is_of_curve(self) -> bool:
+        """Whether the trial measured a point of the curve rather than a size in service."""
+        return self.purpose in CURVE_PURPOSES
 
 
 class Sweep(Record):
@@ -195,6 +205,7 @@ class Signal(Record):
         "graceful_plateau",
         "no_disconnects",
         "reuse_above_0.9",
+        "recovers",
         "response_in_time",  # only where the target asks for a response_p99
     ]
     passed: bool

@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from poolkit.analysis.drift import sentinel_size
 from poolkit.analysis.objective import Objective
 from poolkit.analysis.sizing import size
 from poolkit.records import Purpose, Sizing, Sweep, Trial
@@ -22,7 +23,7 @@ STILL_RISING = 1.05  # throughput must rise by this factor per doubling for the 
 WARM_UP = 0.25  # s
 WINDOW = 1.2  # s
 FIRST_WINDOW = 2.0  # s at one connection, where calls are few and the knee hangs on their time
-WINDOW_HOLDS = 25.0  # shortest window in mean hold times: ten batches of two, and some to spare
+WINDOW_HOLDS = 33.0  # shortest window in mean hold times: ten valid batches, and some to spare
 MOST_REPEATS = 4
 NARROW = 0.02  # half width of the throughput's interval over its mean: enough is known
 
@@ -67,10 +68,15 @@ def next_trial(
 
     `trials` are the closed-loop trials so far, in order, unusable ones included.
     """
+    if any(trial.purpose == "sentinel" for trial in trials):
+        return None
     left = limits.budget - spent(trials)
+    sentinel = _sentinel(trials, left)
+    # The sentinel's time is kept back from the start: it is measured last.
+    left -= 0.0 if sentinel is None else sentinel.seconds
     measured = Counter(trial.pool_size for trial in trials)
     if limits.sizes is not None:
-        return _fixed(measured, trials, limits, left)
+        return _fixed(measured, trials, limits, left) or sentinel
     ramp = _next_in_ramp(trials, limits.max_size)
     if ramp is not None:
         because = "ramp: first look" if ramp == 1 else "ramp: throughput still rises"
@@ -78,9 +84,20 @@ def next_trial(
     sizing = size(Sweep(target="", trials=tuple(trials)), objective)
     wanted = [n for n in refinements(sizing, limits.max_size) if n not in measured]
     if wanted:
-        chosen = random.Random(limits.seed + len(trials)).choice(wanted)
-        return _plan(chosen, "refine", _why(chosen, sizing), trials, left)
-    return _repeat(sizing, measured, trials, limits, left)
+        # The answer first; the others in shuffled order, so that no drift looks like a slope.
+        shuffled = random.Random(limits.seed + len(trials)).choice(wanted)
+        chosen = sizing.size if sizing.size in wanted else shuffled
+        return _plan(chosen, "refine", _why(chosen, sizing), trials, left) or sentinel
+    return _repeat(sizing, measured, trials, limits, left) or sentinel
+
+
+def _sentinel(trials: Sequence[Trial], left: float) -> TrialPlan | None:
+    """The last trial of a sweep: an early size again, to see whether the endpoint changed."""
+    chosen = sentinel_size(trials)
+    if chosen is None:
+        return None
+    because = "sentinel: the same size again, to see whether the endpoint changed"
+    return _plan(chosen, "sentinel", because, trials, left)
 
 
 def _next_in_ramp(trials: Sequence[Trial], max_size: int) -> int | None:
@@ -107,7 +124,8 @@ def refinements(sizing: Sizing, max_size: int) -> tuple[int, ...]:
     if sizing.size is not None:
         wanted |= {sizing.size, round(sizing.size * 0.85), math.ceil(sizing.size * 1.15)}
     largest = max((point.pool_size for point in sizing.points), default=1)
-    return tuple(sorted(n for n in wanted if 1 <= n <= min(max_size, largest)))
+    inside = {n for n in wanted if 1 <= n <= min(max_size, largest)}
+    return tuple(sorted(inside | ({sizing.size} if sizing.size is not None else set())))
 
 
 def _why(chosen: int, sizing: Sizing) -> str:

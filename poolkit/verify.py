@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from poolkit.analysis.curve import Curve
 from poolkit.analysis.objective import Objective
 from poolkit.histogram import share_above
-from poolkit.records import Signal, Sizing, Trial, Verification
+from poolkit.records import Purpose, Signal, Sizing, Trial, Verification
 
 OVERLOAD = 1.2  # times the target rate
 ENOUGH_REUSE = 0.9
@@ -20,6 +20,11 @@ LEAST_CALLS = 2000  # a p99 of fewer calls rests on a handful of waits
 LEAST_SECONDS = 5.0
 MOST_SECONDS = 12.0
 OVERLOAD_SECONDS = 2.5
+CALM_SECONDS = 2.0  # of half the target rate after the overload
+SETTLED = 0.5  # share of the calm after which the overload's queue should be gone
+CROWD = 4  # callers for each connection
+CROWD_WARM_UP = 0.25
+CROWD_SECONDS = 1.2
 WARM_UP = 1.0  # s: an open loop starts with an empty queue and an empty pool
 GRACEFUL = 0.85  # share of the expected throughput that is still no collapse
 MOST_GROWTH = 4  # sizes tried beyond the predicted one
@@ -27,23 +32,39 @@ MOST_GROWTH = 4  # sizes tried beyond the predicted one
 
 @dataclass(frozen=True, slots=True)
 class VerifyPlan:
-    """One open-loop trial: `rate` calls/s over all `pools`, each of `pool_size` connections."""
+    """One trial of a size in service: `pools` side by side, each of `pool_size` connections.
 
+    An open loop of `rate` calls/s, for an overload followed by `calm` s of half the target rate;
+    or, where `callers` is given, a closed loop of so many per pool. `gated` says whether the
+    target's gate stands in front of each pool.
+    """
+
+    purpose: Purpose
     pool_size: int
     pools: int
-    rate: float
     warm_up: float
     seconds: float
     because: str
+    rate: float | None = None
+    calm: float = 0.0
+    callers: int | None = None
+    gated: bool = True
 
 
 def next_trial(
-    trials: Sequence[Trial], objective: Objective, sizing: Sizing, *, most: int, left: float
+    trials: Sequence[Trial],
+    objective: Objective,
+    sizing: Sizing,
+    *,
+    most: int,
+    left: float,
+    gate: bool = False,
 ) -> VerifyPlan | None:
     """The verification to run now, or None when it is finished.
 
     `trials` are the open-loop trials so far, `most` is the largest size that one pool may have, and
     `left` the seconds of load that may still be spent; the predicted size is verified in any case.
+    `gate`: whether the target has a gate, whose effect is then shown.
     """
     if sizing.size is None:
         return None
@@ -55,13 +76,28 @@ def next_trial(
             if untried == sizing.size
             else f"verify: {untried - 1} waited too long, one connection more"
         )
-        return _plan(untried, objective, objective.target_rate, seconds, because)
+        return VerifyPlan(
+            "verify",
+            untried,
+            objective.pools_left,
+            WARM_UP,
+            WARM_UP + seconds,
+            because,
+            rate=objective.target_rate,
+        )
     chosen = chosen_size(trials, objective, sizing)
-    if trials_of(trials, chosen, objective)[1] is None:
-        rate = OVERLOAD * objective.target_rate
-        because = f"verify: {chosen} connections at {OVERLOAD:g} times the target rate"
-        return _plan(chosen, objective, rate, OVERLOAD_SECONDS, because)
-    return None
+    if latest(trials, chosen, "overload") is None:
+        return VerifyPlan(
+            "overload",
+            chosen,
+            objective.pools_left,
+            WARM_UP,
+            WARM_UP + OVERLOAD_SECONDS + CALM_SECONDS,
+            f"verify: {chosen} connections at {OVERLOAD:g} times the target rate, then half",
+            rate=OVERLOAD * objective.target_rate,
+            calm=CALM_SECONDS,
+        )
+    return _next_of_gate(trials, chosen) if gate else None
 
 
 def _untried(
@@ -70,7 +106,7 @@ def _untried(
     """The next size to try at the target rate; None when one passed or all were tried."""
     assert sizing.size is not None
     for size in range(sizing.size, max(sizing.size, min(most, sizing.size + MOST_GROWTH)) + 1):
-        at_target, _ = trials_of(trials, size, objective)
+        at_target = latest(trials, size, "verify")
         if at_target is None:
             return size
         if meets(at_target, objective):
@@ -78,17 +114,32 @@ def _untried(
     return None
 
 
-def _plan(
-    pool_size: int, objective: Objective, rate: float, seconds: float, because: str
-) -> VerifyPlan:
-    return VerifyPlan(pool_size, objective.pools_left, rate, WARM_UP, WARM_UP + seconds, because)
+def _next_of_gate(trials: Sequence[Trial], chosen: int) -> VerifyPlan | None:
+    """More callers than connections, without the gate and with it."""
+    gates = {
+        t.gate is not None for t in trials if t.purpose == "fairness" and t.pool_size == chosen
+    }
+    for gated in (False, True):
+        if gated not in gates:
+            return VerifyPlan(
+                "fairness",
+                chosen,
+                1,
+                CROWD_WARM_UP,
+                CROWD_WARM_UP + CROWD_SECONDS,
+                f"verify: {CROWD} callers for each of {chosen} connections, "
+                f"{'with' if gated else 'without'} the gate",
+                callers=CROWD * chosen,
+                gated=gated,
+            )
+    return None
 
 
 def chosen_size(trials: Sequence[Trial], objective: Objective, sizing: Sizing) -> int:
     """The size to recommend: the first that passed, else the one that came closest."""
     if sizing.size is None:
         raise ValueError("nothing to verify: the sizing has no size")
-    tried = [t for t in trials if t.loop == "open" and not _is_overload(t, objective)]
+    tried = [t for t in trials if t.purpose == "verify"]
     passed = [t.pool_size for t in tried if meets(t, objective)]
     if passed:
         return min(passed)
@@ -96,22 +147,12 @@ def chosen_size(trials: Sequence[Trial], objective: Objective, sizing: Sizing) -
     return sizing.size if closest is None else closest.pool_size
 
 
-def trials_of(
-    trials: Sequence[Trial], pool_size: int, objective: Objective
-) -> tuple[Trial | None, Trial | None]:
-    """The latest trial of a size at the target rate, and the latest above it."""
-    at_target = above = None
-    for trial in trials:
-        if trial.loop == "open" and trial.pool_size == pool_size:
-            if _is_overload(trial, objective):
-                above = trial
-            else:
-                at_target = trial
-    return at_target, above
-
-
-def _is_overload(trial: Trial, objective: Objective) -> bool:
-    return (trial.arrival_rate or 0.0) > 1.1 * objective.target_rate
+def latest(trials: Sequence[Trial], pool_size: int, purpose: Purpose) -> Trial | None:
+    """The latest trial of a size and purpose: a resumed run may hold several."""
+    for trial in reversed(trials):
+        if trial.purpose == purpose and trial.pool_size == pool_size:
+            return trial
+    return None
 
 
 def failed_share(trial: Trial, wait_target: float) -> float:
@@ -143,21 +184,28 @@ def _response_share(trial: Trial, objective: Objective) -> float:
 
 
 def verification(
-    at_target: Trial, above: Trial | None, objective: Objective, sizing: Sizing
-) -> Verification:
-    """The signs of a right size, from the trials at and above the target rate."""
+    trials: Sequence[Trial], pool_size: int, objective: Objective, sizing: Sizing
+) -> Verification | None:
+    """The signs of a right size, from its trials; None before it ran at the target rate."""
+    at_target = latest(trials, pool_size, "verify")
+    if at_target is None:
+        return None
+    above = latest(trials, pool_size, "overload")
+    after = latest(trials, pool_size, "recovery")
     signals = [_wait_near_zero(at_target, objective)]
     if above is not None:
         signals.append(_graceful(above, sizing))
-    both = [trial for trial in (at_target, above) if trial is not None]
-    signals += [_no_disconnects(both), _reuse(at_target)]
+    if after is not None:
+        signals.append(_recovers(after, objective))
+    seen = [trial for trial in (at_target, above, after) if trial is not None]
+    signals += [_no_disconnects(seen), _reuse(at_target)]
     if objective.response_p99 is not None:
         signals.append(_response_in_time(at_target, objective))
     return Verification(
         achieved_rate=at_target.throughput,
         wait_p99=at_target.wait_time.p99,
         reuse_ratio=at_target.reuse_ratio,
-        disconnects=sum(trial.disconnects for trial in both),
+        disconnects=sum(trial.disconnects for trial in seen),
         signals=tuple(signals),
     )
 
@@ -189,6 +237,17 @@ def _graceful(trial: Trial, sizing: Sizing) -> Signal:
         passed=trial.throughput >= GRACEFUL * expected and failed <= 0.01 * calls,
         seen=f"offered {offered:.0f} calls/s, carried {trial.throughput:.0f} "
         f"(the curve says {expected:.0f}), {failed / calls:.1%} failed",
+    )
+
+
+def _recovers(trial: Trial, objective: Objective) -> Signal:
+    """After an overload the queue drains, and at half the target rate nobody waits any more."""
+    share = failed_share(trial, objective.wait_p99)
+    return Signal(
+        name="recovers",
+        passed=share <= objective.allowance,
+        seen=f"a moment after the overload, at {trial.arrival_rate or 0.0:.0f} calls/s, "
+        f"{share:.2%} waited longer than {objective.wait_p99 * 1e3:g} ms",
     )
 
 

@@ -12,9 +12,9 @@ from poolkit.records import Distribution, Sizing, Trial
 from poolkit.verify import (
     chosen_size,
     failed_share,
+    latest,
     meets,
     next_trial,
-    trials_of,
     verification,
 )
 from tests.analysis.synthetic import drawn_sweep, drawn_trial, workers_curve
@@ -32,36 +32,35 @@ def waits(late: int, of: int = 1000) -> Distribution:
 
 
 def open_trial(
-    pool_size: int,
-    *,
-    late: int = 0,
-    rate: float = 400.0,
-    throughput: float | None = None,
-    **changes: object,
+    pool_size: int, *, late: int = 0, purpose: str = "verify", **changes: object
 ) -> Trial:
-    made = drawn_trial(pool_size, rate if throughput is None else throughput, hold=0.02)
+    rate = {"verify": 400.0, "overload": 480.0, "recovery": 200.0, "fairness": 0.0}[purpose]
     changes = {
-        "loop": "open",
-        "purpose": "verify",
-        "arrival_rate": rate,
+        "loop": "closed" if purpose == "fairness" else "open",
+        "arrival_rate": rate or None,
         "wait_time": waits(late),
+        "purpose": purpose,
         **changes,
     }
-    return made.model_copy(update=changes)
+    return drawn_trial(pool_size, rate or 500.0, hold=0.02).model_copy(update=changes)
 
 
 def walk(
-    late_by_size: dict[int, int], *, most: int = 64, left: float = 60.0
-) -> list[tuple[int, float]]:
+    late_by_size: dict[int, int], *, most: int = 64, left: float = 60.0, gate: bool = False
+) -> list[tuple[int, str]]:
     """The trials that verification asks for when a size shows this many late calls of 1000."""
     trials: list[Trial] = []
-    while (plan := next_trial(trials, ASKED, SIZING, most=most, left=left)) is not None:
-        trials.append(
-            open_trial(plan.pool_size, late=late_by_size.get(plan.pool_size, 0), rate=plan.rate)
-        )
+    steps = []
+    while plan := next_trial(trials, ASKED, SIZING, most=most, left=left, gate=gate):
+        steps.append((plan.pool_size, plan.purpose))
+        late = late_by_size.get(plan.pool_size, 0)
+        gated = plan.pool_size if plan.gated else None
+        trials.append(open_trial(plan.pool_size, late=late, purpose=plan.purpose, gate=gated))
+        if plan.calm:
+            trials.append(open_trial(plan.pool_size, purpose="recovery"))
         left -= plan.seconds
         assert len(trials) < 20
-    return [(trial.pool_size, trial.arrival_rate or 0.0) for trial in trials]
+    return steps
 
 
 def test_there_is_a_size_to_verify() -> None:
@@ -71,16 +70,24 @@ def test_there_is_a_size_to_verify() -> None:
 
 
 def test_a_size_that_passes_is_also_tried_above_the_target() -> None:
-    """Two trials: at the target rate and at 1.2 times it."""
+    """At the target rate, then at 1.2 times it and after that."""
     n = SIZING.size or 0
-    assert walk({}) == [(n, 400.0), (n, pytest.approx(480.0))]
+    assert walk({}) == [(n, "verify"), (n, "overload")]
+    plan = next_trial([open_trial(n)], ASKED, SIZING, most=64, left=60.0)
+    assert plan is not None
+    assert plan.rate == pytest.approx(480.0)
+    assert plan.calm > 0
 
 
 def test_a_size_that_fails_grows_by_one_until_one_passes() -> None:
     """Prediction narrows the search, measurement decides."""
     n = SIZING.size or 0
-    steps = walk({n: 50, n + 1: 11})
-    assert steps == [(n, 400.0), (n + 1, 400.0), (n + 2, 400.0), (n + 2, pytest.approx(480.0))]
+    assert walk({n: 50, n + 1: 11}) == [
+        (n, "verify"),
+        (n + 1, "verify"),
+        (n + 2, "verify"),
+        (n + 2, "overload"),
+    ]
 
 
 def test_growth_ends_at_the_budget_and_at_the_largest_size() -> None:
@@ -88,9 +95,15 @@ def test_growth_ends_at_the_budget_and_at_the_largest_size() -> None:
     n = SIZING.size or 0
     failing = {size: 60 - size for size in range(n, n + 10)}
     assert walk(failing, most=n + 1)[-1][0] == n + 1
-    assert [size for size, _ in walk(failing, left=7.0)] == [n, n]
+    assert walk(failing, left=7.0) == [(n, "verify"), (n, "overload")]
     trials = [open_trial(size, late=late) for size, late in failing.items()]
     assert chosen_size(trials, ASKED, SIZING) == n + 9
+
+
+def test_a_gate_is_shown_with_and_without() -> None:
+    """More callers than connections, once each way."""
+    n = SIZING.size or 0
+    assert walk({}, gate=True)[2:] == [(n, "fairness"), (n, "fairness")]
 
 
 def test_nothing_is_verified_without_a_size() -> None:
@@ -112,47 +125,54 @@ def test_calls_that_never_got_a_connection_count_as_late() -> None:
     assert not meets(trial, ASKED)
 
 
-def signals(at_target: Trial, above: Trial | None) -> dict[str, bool]:
-    made = verification(at_target, above, ASKED, SIZING)
+def signals(*trials: Trial) -> dict[str, bool]:
+    made = verification(trials, 12, ASKED, SIZING)
+    assert made is not None
     return {signal.name: signal.passed for signal in made.signals}
 
 
 GOOD = open_trial(12)
-ABOVE = open_trial(12, rate=480.0)
+ABOVE = open_trial(12, purpose="overload")
+AFTER = open_trial(12, purpose="recovery")
+
+
+def above(**changes: object) -> Trial:
+    return open_trial(12, purpose="overload", **changes)
 
 
 @pytest.mark.parametrize(
-    ("at_target", "above", "failing"),
+    ("trials", "failing"),
     [
-        (GOOD, ABOVE, None),
-        (open_trial(12, late=50), ABOVE, "wait_near_zero"),
-        (open_trial(12, throughput=300.0), ABOVE, "wait_near_zero"),
-        (GOOD, open_trial(12, rate=480.0, throughput=200.0), "graceful_plateau"),
-        (GOOD, open_trial(12, rate=480.0, outcomes={"ok": 90, "error": 10}), "graceful_plateau"),
-        (GOOD, open_trial(12, rate=480.0, disconnects=1), "no_disconnects"),
-        (open_trial(12, error_kinds={"disconnected": 2}), ABOVE, "no_disconnects"),
-        (open_trial(12, reuse_ratio=0.5), ABOVE, "reuse_above_0.9"),
-        (open_trial(12, reuse_ratio=None), ABOVE, "reuse_above_0.9"),
+        ((GOOD, ABOVE, AFTER), None),
+        ((open_trial(12, late=50), ABOVE, AFTER), "wait_near_zero"),
+        ((open_trial(12, throughput=300.0), ABOVE, AFTER), "wait_near_zero"),
+        ((GOOD, above(throughput=200.0), AFTER), "graceful_plateau"),
+        ((GOOD, above(outcomes={"ok": 90, "error": 10}), AFTER), "graceful_plateau"),
+        ((GOOD, ABOVE, open_trial(12, late=50, purpose="recovery")), "recovers"),
+        ((GOOD, above(disconnects=1), AFTER), "no_disconnects"),
+        ((open_trial(12, error_kinds={"disconnected": 2}), ABOVE, AFTER), "no_disconnects"),
+        ((open_trial(12, reuse_ratio=0.5), ABOVE, AFTER), "reuse_above_0.9"),
+        ((open_trial(12, reuse_ratio=None), ABOVE, AFTER), "reuse_above_0.9"),
     ],
 )
 def test_each_signal_fails_for_its_own_reason(
-    at_target: Trial, above: Trial, failing: str | None
+    trials: tuple[Trial, ...], failing: str | None
 ) -> None:
-    """A right size shows all four together; each fault takes away one."""
-    seen = signals(at_target, above)
+    """A right size shows all signs together; each fault takes away one."""
+    seen = signals(*trials)
     assert [name for name, passed in seen.items() if not passed] == ([failing] if failing else [])
 
 
 def test_waiting_calls_of_an_overload_are_no_failures() -> None:
     """Above the target rate a queue may be left at the end; that is no collapse."""
-    above = open_trial(12, rate=480.0, outcomes={"ok": 90, "unfinished": 10})
-    assert signals(GOOD, above)["graceful_plateau"]
+    assert signals(GOOD, above(outcomes={"ok": 90, "unfinished": 10}))["graceful_plateau"]
 
 
 def test_the_latest_trial_of_a_size_counts() -> None:
     """A resumed run may hold two trials of one size."""
     first, second = open_trial(12, late=50), open_trial(12, late=0)
-    assert trials_of([first, second, ABOVE], 12, ASKED) == (second, ABOVE)
+    assert latest([first, second, ABOVE], 12, "verify") == second
+    assert latest([first, second], 12, "overload") is None
 
 
 def test_a_response_target_is_verified_too() -> None:
@@ -162,5 +182,7 @@ def test_a_response_target_is_verified_too() -> None:
     fast = open_trial(12, response_time=waits(0))
     assert not meets(slow, asked)
     assert meets(fast, asked)
-    names = [signal.name for signal in verification(fast, ABOVE, asked, SIZING).signals]
+    made = verification([fast, ABOVE], 12, asked, SIZING)
+    assert made is not None
+    names = [signal.name for signal in made.signals]
     assert "response_in_time" in names

@@ -27,7 +27,7 @@ class _JumpingSelector(selectors.SelectSelector):
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
-    """A loop on virtual seconds that start at 0; holds no real file descriptors worth waiting for."""
+    """A loop on virtual seconds that start at 0; it has no real descriptors worth waiting for."""
 
     def __init__(self) -> None:
         self._jumping = _JumpingSelector()

@@ -27,6 +27,7 @@ class Evidence:
         settled: whether MSER-5 found an end of the warm-up in the first half.
         in_system_halves: mean calls in the system in each half of an open loop; None: closed.
         mean_lag: mean of due -> started; None in a closed loop.
+        fair: the finished check of the waits (`poolkit.analysis.fairness`); None: nobody waited.
     """
 
     calls: int
@@ -42,6 +43,7 @@ class Evidence:
     interval: Interval | None
     mean_lag: float | None
     lag_p99: float | None
+    fair: Check | None = None
 
 
 def run_checks(evidence: Evidence) -> tuple[Check, ...]:
@@ -54,6 +56,8 @@ def run_checks(evidence: Evidence) -> tuple[Check, ...]:
     ]
     if evidence.mean_lag is not None:
         checks.append(_lag(evidence))
+    if evidence.fair is not None:
+        checks.append(evidence.fair)
     return tuple(checks)
 
 

@@ -40,8 +40,7 @@ def is_clean(trial: Trial) -> bool:
     """Whether a trial is part of the curve: a closed loop that passed and was served."""
     calls = sum(trial.outcomes.values())
     return (
-        trial.loop == "closed"
-        and trial.purpose != "verify"
+        trial.is_of_curve
         and trial.is_usable
         and trial.throughput > 0
         and trial.window > 0

@@ -15,7 +15,7 @@ DIP_ERRORS = 4.0
 
 def why_not(trials: Sequence[Trial], points: Sequence[CurvePoint]) -> str | None:
     """The reason why no size can be read off these trials, in the reader's words; None: none."""
-    closed = [trial for trial in trials if trial.loop == "closed" and trial.purpose != "verify"]
+    closed = [trial for trial in trials if trial.is_of_curve]
     if not closed:
         return "no pool size was measured"
     if not points:

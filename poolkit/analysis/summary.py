@@ -10,6 +10,7 @@ import numpy as np
 
 from poolkit.analysis.batch_means import rate_interval
 from poolkit.analysis.checks import Evidence, run_checks
+from poolkit.analysis.fairness import fairness_check, jains_index, longest_ratio
 from poolkit.analysis.mser import mser5
 from poolkit.histogram import Histogram
 from poolkit.load.measurement import Floats, Measurement, Segment
@@ -17,7 +18,7 @@ from poolkit.records import Interval, Outcome, Purpose, Trial
 
 MSER_VALUES = 200  # the timeline is averaged to about this many values before the cut is looked for
 DISPERSION_HOLDS = 5.0  # length of a sub-window in mean hold times
-FEWEST_SUB_WINDOWS = 10
+FEWEST_SUB_WINDOWS = 4
 BATCH_HOLDS = 2.0  # shortest batch in mean hold times
 
 
@@ -66,6 +67,10 @@ def summarise(
     mean_wait = wait.total / wait.count if wait.count else 0.0
     interval = rate_interval(completions, measurement.bin_seconds, BATCH_HOLDS * mean_hold)
     change = _changes(measurement, window)
+    waits = wait.distribution()
+    index = jains_index(waits.buckets)
+    ratio = longest_ratio(waits.buckets, waits.longest)
+    crowded = (measurement.callers or 0) > measurement.pool_size * pools
     lags = measurement.samples.loop_lag[measurement.samples.at >= window.start]
     closed = measurement.loop == "closed"
     calls = outcomes.total()
@@ -83,6 +88,9 @@ def summarise(
         interval=interval,
         mean_lag=None if closed or lag.count == 0 else lag.total / lag.count,
         lag_p99=lag.distribution().p99,
+        fair=fairness_check(
+            index=index, ratio=ratio, longest=waits.longest, hold=mean_hold, crowded=crowded
+        ),
     )
     return Trial(
         target=target,
@@ -104,7 +112,7 @@ def summarise(
         throughput=throughput,
         throughput_interval95=interval,
         response_time=response.distribution(),
-        wait_time=wait.distribution(),
+        wait_time=waits,
         hold_time=hold.distribution(),
         lag=lag.distribution(),
         dial_time=dial.distribution(),
@@ -118,7 +126,8 @@ def summarise(
         dispersion=_dispersion(completions, measurement.bin_seconds, mean_hold),
         cpu_share=change.cpu_share,
         loop_lag_p99=float(np.quantile(lags, 0.99)) if lags.size else None,
-        longest_wait_ratio=wait.longest / mean_wait if mean_wait > 0 else None,
+        longest_wait_ratio=ratio,
+        fairness=index,
         checks=run_checks(evidence),
         stopped=measurement.stopped,
     )

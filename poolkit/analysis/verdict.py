@@ -20,7 +20,7 @@ def judge(sweep: Sweep, points: Sequence[CurvePoint]) -> Verdict:
     """The verdict on a sweep whose usable trials gave these points (none is allowed)."""
     if sweep.stopped is not None:
         return Verdict(name="stopped", evidence=_stopped(sweep, points))
-    trials = [trial for trial in sweep.trials if trial.loop == "closed"]
+    trials = [trial for trial in sweep.trials if trial.is_of_curve]
     shed = [trial for trial in trials if rejected_share(trial) > SHEDDING]
     if shed:
         return _shedding(shed)
@@ -45,7 +45,7 @@ def first_shedding(trials: Sequence[Trial]) -> int | None:
     sizes = [
         trial.pool_size * trial.pools
         for trial in trials
-        if trial.loop == "closed" and rejected_share(trial) > SHEDDING
+        if trial.is_of_curve and rejected_share(trial) > SHEDDING
     ]
     return min(sizes, default=None)
 

@@ -43,8 +43,8 @@ class Scene:
 
     @property
     def curve(self) -> list[Trial]:
-        """The closed-loop trials, which make the curve."""
-        return [t for t in self.trials if t.loop == "closed"]
+        """The trials that make the curve."""
+        return [t for t in self.trials if t.is_of_curve]
 
     @property
     def sizes(self) -> list[int]:

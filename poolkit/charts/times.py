@@ -58,7 +58,7 @@ def _hold(trials: Sequence[Trial], quantile: str) -> Series:
     by_size: dict[int, list[float]] = {}
     for t in trials:
         seen: float | None = getattr(t.hold_time, quantile)
-        if t.loop == "closed" and t.is_usable and seen is not None:
+        if t.is_of_curve and t.is_usable and seen is not None:
             by_size.setdefault(t.pool_size * t.pools, []).append(seen * 1000)
     return [(size, sum(by_size[size]) / len(by_size[size])) for size in sorted(by_size)]
 
@@ -70,11 +70,8 @@ def _wait(trials: Sequence[Trial], recommendation: Recommendation | None, quanti
     marks = []
     for t in trials:
         seen: float | None = getattr(t.wait_time, quantile)
-        rate = t.arrival_rate
-        if t.loop == "open" and rate is not None and seen is not None and t.is_usable:
-            share = rate / recommendation.target_rate
-            if share < 1.1:
-                marks.append((float(t.pool_size * t.pools), seen * 1000))
+        if t.purpose == "verify" and seen is not None and t.is_usable:
+            marks.append((float(t.pool_size * t.pools), seen * 1000))
     return sorted(marks)
 
 

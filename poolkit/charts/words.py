@@ -100,7 +100,7 @@ def _nothing_recommended(sizing: Sizing | None, recommendation: Recommendation) 
 
 
 def _measured(trials: Sequence[Trial]) -> str:
-    closed = [t for t in trials if t.loop == "closed"]
+    closed = [t for t in trials if t.is_of_curve]
     if not closed:
         return "Nothing measured yet"
     best = max(closed, key=lambda t: t.throughput)
@@ -125,7 +125,7 @@ def alt_text(
 ) -> str:
     """The chart in words, with its figures, for who cannot see it."""
     parts = [finding(sizing, recommendation, trials, pools) + "."]
-    curve = [t for t in trials if t.loop == "closed"]
+    curve = [t for t in trials if t.is_of_curve]
     if curve:
         sizes = sorted({t.pool_size * t.pools for t in curve})
         low = [t.throughput for t in curve if t.pool_size * t.pools == sizes[0]]
@@ -165,7 +165,7 @@ def alt_text(
 
 def footnote(sizing: Sizing | None, trials: Sequence[Trial], versions: str = "") -> str:
     """Durations, repeats, seed and versions: what a reader needs to judge the figures."""
-    curve = [t for t in trials if t.loop == "closed"]
+    curve = [t for t in trials if t.is_of_curve]
     parts = []
     if trials:
         parts.append(f"{trials[0].target}, {trials[0].driver}")

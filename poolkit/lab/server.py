@@ -8,7 +8,7 @@ from typing import Self
 
 
 class LabServer(ABC):
-    """Part of the lab as a context manager; `start` before the `with` lets several begin at once."""
+    """Part of the lab, a context manager; `start` before the `with` lets several begin at once."""
 
     @abstractmethod
     def start(self) -> None:

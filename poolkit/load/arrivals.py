@@ -5,7 +5,7 @@ Only the generator sleeps; a schedule neither knows a clock nor whether anybody 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -36,6 +36,44 @@ def poisson(rate: float, seconds: float, seed: int) -> Iterator[float]:
             if at >= seconds:
                 return
             yield at
+
+
+def ramp(first: float, last: float, seconds: float, seed: int) -> Iterator[float]:
+    """Poisson arrivals whose rate moves evenly from `first` to `last` calls/s (0 or more, one > 0).
+
+    Unit exponential gaps are added up and each sum E is placed where the expected number of
+    arrivals, first * t + (last - first) * t^2 / (2 * seconds), reaches it (time rescaling).
+    """
+    if min(first, last) < 0 or max(first, last) <= 0:
+        raise ValueError(f"rates must be 0 or more and not both 0, got {first} and {last}")
+    slope = (last - first) / seconds
+    for expected in poisson(1.0, (first + last) / 2 * seconds, seed):
+        # The root of slope / 2 * t^2 + first * t - expected, in the form that loses no digits.
+        root = max(0.0, first * first + 2.0 * slope * expected) ** 0.5
+        yield min(2.0 * expected / (first + root), seconds)
+
+
+def steps(phases: Sequence[tuple[float, float]], seed: int) -> Iterator[float]:
+    """Poisson arrivals in phases of (calls/s, seconds), one after the other; a rate may be 0."""
+    begin = 0.0
+    for index, (rate, seconds) in enumerate(phases):
+        if rate > 0:
+            for due in poisson(rate, seconds, seed + index):
+                yield begin + due
+        begin += seconds
+
+
+def replay(timestamps: Iterable[float], speed: float = 1.0) -> Iterator[float]:
+    """Recorded arrivals (s, in order, any origin) again from 0, `speed` times as fast (above 0)."""
+    if not 0 < speed < float("inf"):
+        raise ValueError(f"speed must be more than 0 and finite, got {speed}")
+    first = last = None
+    for at in timestamps:
+        if last is not None and at < last:
+            raise ValueError(f"timestamps must be in order, got {at} after {last}")
+        first = at if first is None else first
+        last = at
+        yield (at - first) / speed
 
 
 def _check(rate: float, seconds: float) -> None:

@@ -2,9 +2,54 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
+import numpy as np
+from numpy.typing import NDArray
+
+from poolkit import units
 from poolkit.errors import BrakeStop
+
+_RESUMES = "finished trials are kept, and the same command resumes"
+
+# Kinds of calls that got no connection at all, and what to do about each.
+NO_CONNECTION = {
+    "connection_refused": "see whether the server still runs",
+    "host_not_found": "the host name no longer resolves: see to the name server",
+    "dial_timeout": "no answer to a new connection: see to the server and the firewalls before it",
+    "too_many_connections": "somebody else took the server's connections: lower max_size",
+    "too_many_open_files": "this process ran out of files: raise the limit with ulimit -n 4096",
+    "tls": "the server no longer speaks TLS as before",
+    "tls_certificate": "the server's certificate is no longer valid for its name",
+}
+LEAST_HELD_P99 = 1.0  # s: a pause of this machine must not be taken for the endpoint's distress
+USUAL_HELD_P99 = 10.0  # s: a first call that takes longer gets no load at all
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What the generator knows of the running trial when it asks the brakes.
+
+    Attributes:
+        finished, failed, rejected: calls so far; rejected ones are among the failed.
+        in_system: calls that wait or hold.
+        no_connection: calls by kind that got no connection since one last succeeded.
+        silent_for: s since a call last ended, while some are under way.
+        held: s that calls of the last moments held a connection; empty where nobody looked.
+        connections: open now, in use or idle.
+        rate: calls/s that ended in the last moments.
+    """
+
+    finished: int = 0
+    failed: int = 0
+    rejected: int = 0
+    in_system: int = 0
+    no_connection: Mapping[str, int] = field(default_factory=dict)
+    silent_for: float = 0.0
+    held: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
+    connections: int = 0
+    rate: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,38 +57,112 @@ class Brakes:
     """Hard limits of one trial.
 
     Attributes:
-        max_calls: most calls that one trial may start.
+        max_calls: most calls that one trial may finish.
+        max_rate: most calls/s; far above what one process can send, so only a mistake meets it.
+        max_connections: most connections open at once; None: the pool's own limit is trusted.
         max_failed_share: largest share (0 to 1) of calls that may fail before the trial stops.
-        min_calls: fewest finished calls before that share means anything.
+        min_calls: fewest finished calls before a share or a percentile means anything.
         max_in_system: most calls that may wait or hold at once (open loop): beyond it the queue
             grows without bound, and nothing is learnt from letting it.
+        max_no_connection: calls in a row that may fail for want of a connection.
+        max_silence: s without the end of any call while some are under way; more than the longest
+            first call that is let through.
+        max_held_p99: s, p99 of the time that calls hold a connection. Not of the response time: the
+            queue in front of the pool is the generator's own, hurts no server and is what an
+            overload trial is there to show; `max_in_system` bounds it.
     """
 
     max_calls: int = 5_000_000
+    max_rate: float = 50_000.0
+    max_connections: int | None = None
     max_failed_share: float = 0.05
     min_calls: int = 20
     max_in_system: int = 20_000
+    max_no_connection: int = 5
+    max_silence: float = 15.0
+    max_held_p99: float = USUAL_HELD_P99
 
-    def check(self, *, finished: int, failed: int, rejected: int, in_system: int) -> None:
-        """Raise `BrakeStop` when a limit is passed; counts are of the running trial."""
-        if failed and finished >= self.min_calls and failed > self.max_failed_share * finished:
-            if rejected > failed / 2:
-                raise BrakeStop(
-                    "rejected",
-                    f"the server rejected {rejected} of {finished} calls",
-                    "the server sheds load or limits the rate: a larger pool will not help; "
-                    "raise its limit, or lower target_rate and max_size",
-                )
+    def check(self, counts: Counts) -> None:
+        """Raise `BrakeStop` when a limit is passed; `counts` are of the running trial."""
+        self._check_connections(counts)
+        self._check_failures(counts)
+        self._check_slowness(counts)
+        if counts.finished >= self.max_calls:
+            raise BrakeStop("calls", f"{counts.finished} calls in one trial", "shorten the trial")
+        if counts.rate > self.max_rate:
             raise BrakeStop(
-                "error_share",
-                f"{failed} of {finished} calls failed",
-                "look at the server's log; finished trials are kept, and the same command resumes",
+                "rate",
+                f"{counts.rate:.0f} calls/s, and {self.max_rate:g} are allowed",
+                "choose an endpoint that does more work per call; this one is too cheap to size",
             )
-        if finished >= self.max_calls:
-            raise BrakeStop("calls", f"{finished} calls in one trial", "shorten the trial")
-        if in_system > self.max_in_system:
+        if counts.in_system > self.max_in_system:
             raise BrakeStop(
                 "backlog",
-                f"{in_system} calls were waiting at once",
+                f"{counts.in_system} calls were waiting at once",
                 "the target rate is far above what this pool size carries; lower it or allow more",
             )
+
+    def _check_connections(self, counts: Counts) -> None:
+        lost = sum(counts.no_connection.values())
+        if lost >= self.max_no_connection:
+            kind = max(counts.no_connection, key=lambda kind: counts.no_connection[kind])
+            raise BrakeStop(
+                "refused",
+                f"{lost} calls in a row got no connection ({kind.replace('_', ' ')})",
+                f"{NO_CONNECTION[kind]}; {_RESUMES}",
+            )
+        if self.max_connections is not None and counts.connections > self.max_connections:
+            raise BrakeStop(
+                "connections",
+                f"{counts.connections} connections were open, and {self.max_connections} allowed",
+                "the client library opens more than its pool size: please report it",
+            )
+
+    def _check_failures(self, counts: Counts) -> None:
+        finished, failed, rejected = counts.finished, counts.failed, counts.rejected
+        if not failed or finished < self.min_calls or failed <= self.max_failed_share * finished:
+            return
+        if rejected > failed / 2:
+            raise BrakeStop(
+                "rejected",
+                f"the server rejected {rejected} of {finished} calls",
+                "the server sheds load or limits the rate: a larger pool will not help; "
+                "raise its limit, or lower target_rate and max_size",
+            )
+        raise BrakeStop(
+            "error_share",
+            f"{failed} of {finished} calls failed",
+            f"look at the server's log; {_RESUMES}",
+        )
+
+    def _check_slowness(self, counts: Counts) -> None:
+        if counts.silent_for > self.max_silence:
+            raise silence(counts.silent_for, counts.in_system)
+        slow = int((counts.held > self.max_held_p99).sum())
+        # Of few calls the p99 is the slowest, and one call is no finding.
+        if counts.held.size >= self.min_calls and slow > max(1, 0.01 * counts.held.size):
+            p99 = float(np.quantile(counts.held, 0.99))
+            raise BrakeStop(
+                "p99",
+                f"the last {counts.held.size} calls held a connection for {units.milliseconds(p99)} "
+                f"(p99), and {units.milliseconds(self.max_held_p99)} are allowed",
+                "the server is in distress or has other work; try when it is quiet, or with a "
+                f"smaller max_size; {_RESUMES}",
+            )
+
+
+def silence(seconds: float, in_system: int) -> BrakeStop:
+    """The stop for a server that keeps its connections and says nothing."""
+    return BrakeStop(
+        "silence",
+        f"no call ended for {seconds:.1f} s, with {units.plural(in_system, 'call')} under way",
+        f"the server or something before it went silent: see whether it answers at all; {_RESUMES}",
+    )
+
+
+def held_limit(response_p99: float | None) -> float:
+    """The p99 (s) of holding a connection at which load on a target stops.
+
+    Ten times the response time that is asked of it, at least 1 s; 10 s where none is asked.
+    """
+    return USUAL_HELD_P99 if response_p99 is None else max(LEAST_HELD_P99, 10.0 * response_p99)

@@ -37,6 +37,7 @@ PROGRESS_SECONDS = 0.25
 BACK_OFF = (
     0.05  # s that a closed-loop caller rests after a failed call: a dead server is not hammered
 )
+STAGGER = 0.05  # s over which the callers of a closed loop begin, within the warm-up
 _BURST = 64  # arrivals started in one go before the loop may turn
 
 
@@ -175,10 +176,14 @@ class Generator:
     # -- closed loop ---------------------------------------------------------------------------
 
     def _start_callers(self, callers: int) -> None:
-        for _ in range(callers):
-            self._spawn(self._caller())
+        # Callers that begin together would stay in step where calls take equally long.
+        spread = min(STAGGER, self._plan.warm_up / 2)
+        for index in range(callers):
+            self._spawn(self._caller(spread * index / callers))
 
-    async def _caller(self) -> None:
+    async def _caller(self, after: float) -> None:
+        if after > 0:
+            await asyncio.sleep(after)
         now, origin, ended = self._timer.now, self._origin, self._ended
         call, add = self._pool.call, self._recorder.add
         stamps = CallStamps(now, origin)

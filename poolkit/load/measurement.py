@@ -8,7 +8,7 @@ generator's own loop. Nothing here grows with the number of calls.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -72,3 +72,37 @@ class Measurement:
     response_sums: Floats  # s, summed response time of those successes per bin
     samples: Samples
     stopped: str | None = None  # name of the brake
+
+
+def part(measurement: Measurement, begin: float, end: float, arrival_rate: float) -> Measurement:
+    """One phase of an open loop as a measurement of its own: from `begin` to `end` s.
+
+    Edges move to the nearest segment's; the time axis of the part starts at 0 and has no warm-up.
+    """
+    width = measurement.segment_seconds
+    first, last = round(begin / width), round(end / width)
+    last = min(max(last, first + 1), len(measurement.segments))
+    bins = round(width / measurement.bin_seconds)
+    begin, end = first * width, last * width
+    samples = measurement.samples
+    # One sample beyond each edge, so that changes cover the whole part.
+    low = max(0, int(np.searchsorted(samples.at, begin, side="right")) - 1)
+    high = int(np.searchsorted(samples.at, end, side="left")) + 1
+    rows = slice(low, high)
+    return replace(
+        measurement,
+        arrival_rate=arrival_rate,
+        warm_up=0.0,
+        seconds=end - begin,
+        segments=measurement.segments[first:last],
+        completions=measurement.completions[first * bins : last * bins],
+        response_sums=measurement.response_sums[first * bins : last * bins],
+        samples=Samples(
+            at=samples.at[rows] - begin,
+            area=samples.area[rows],
+            cpu=samples.cpu[rows],
+            loop_lag=samples.loop_lag[rows],
+            opened=samples.opened[rows],
+            disconnects=samples.disconnects[rows],
+        ),
+    )

@@ -54,12 +54,17 @@ def gate_size(target: Target, pool_size: int) -> int | None:
     return pool_size if target.driver in GATED_DRIVERS else None
 
 
-def make_service_pool(target: Target, pool_size: int, *, pools: int, seed: int) -> Pool:
-    """The pools of a whole service as it would run: `pools` side by side, each behind its gate."""
+def make_service_pool(
+    target: Target, pool_size: int, *, pools: int, seed: int, gated: bool = True
+) -> Pool:
+    """The pools of a whole service as it would run: `pools` side by side, each behind its gate.
+
+    `gated` false leaves the gate out, to show what it is good for.
+    """
 
     def one() -> Pool:
         pool = make_pool(target, pool_size)
-        gate = gate_size(target, pool_size)
+        gate = gate_size(target, pool_size) if gated else None
         return pool if gate is None else GatedPool(pool, gate)
 
     return one() if pools == 1 else FleetPool([one() for _ in range(pools)], seed)

@@ -125,18 +125,13 @@ def failed(
 def nearest_trial(trials: Sequence[Trial], size: int) -> Trial | None:
     """The trial closest to the recommended operation.
 
-    The open-loop one at this size with the lowest rate (the target rate, not 1.2 times it), the
-    latest of those; else the usable closed-loop one of the nearest size, the larger of two.
+    The latest that verified this size at the target rate; else the usable one of the curve that is
+    nearest in size, the larger of two.
     """
-    verifying = [
-        trial
-        for trial in trials
-        if trial.loop == "open" and trial.pool_size == size and trial.arrival_rate is not None
-    ]
+    verifying = [trial for trial in trials if trial.purpose == "verify" and trial.pool_size == size]
     if verifying:
-        lowest = min(trial.arrival_rate or 0.0 for trial in verifying)
-        return [trial for trial in verifying if trial.arrival_rate == lowest][-1]
-    usable = [trial for trial in trials if trial.loop == "closed" and trial.is_usable]
+        return verifying[-1]
+    usable = [trial for trial in trials if trial.is_of_curve and trial.is_usable]
     if not usable:
         return None
     return min(usable, key=lambda trial: (abs(trial.pool_size - size), -trial.pool_size))

@@ -48,7 +48,7 @@ def _use(trial: Trial) -> str:
     failed = [check.name.replace("_", " ") for check in trial.checks if not check.passed]
     if failed:
         return f"✗ failed {listed(failed)}"
-    return "✓ yes" if trial.loop == "closed" else "✓ verification"
+    return "✓ yes" if trial.is_of_curve else f"✓ {trial.purpose}"
 
 
 def trial_checks(measured: Sequence[Trial]) -> Table:

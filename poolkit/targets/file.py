@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
-import json
 import os
-import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
@@ -14,13 +11,20 @@ from pydantic import ValidationError
 
 from poolkit.errors import BadInput
 from poolkit.targets import endpoint as endpoints
-from poolkit.targets.target import VARIABLE, Driver, Method, Target, export_line, mistakes_together
+from poolkit.targets import headers as http_headers
+from poolkit.targets.drivers import Driver, Method
+from poolkit.targets.headers import VARIABLE
+from poolkit.targets.reading import read_toml
+from poolkit.targets.target import Target, export_line
+from poolkit.targets.together import mistakes_together
+from poolkit.targets.words import key_path, nearest, rule, shown
 
 _TOP_KEYS = ("allow_hosts", "targets")
 _KEYS = tuple(key for key in Target.model_fields if key != "name")
 _VALUES: dict[str, tuple[str, ...]] = {"driver": get_args(Driver), "method": get_args(Method)}
 # Their values are never quoted: a password may stand in them, rightly or by mistake.
-_UNQUOTED = frozenset({"url", "dsn", "dsn_env", "statements"})
+_UNQUOTED = frozenset({"url", "dsn", "dsn_env", "statements", "headers", "body", "parameters"})
+_TABLES = ("headers", "parameters")  # keys whose values are tables
 _REMEDY = "data/targets.example.toml shows every key; nothing was sent"
 
 
@@ -39,13 +43,13 @@ def load_targets(path: Path | str, only: Sequence[str] = ()) -> dict[str, Target
 
     Args:
         path: the file.
-        only: names to keep; all when empty. Only kept targets need their `dsn_env` to be set.
+        only: names to keep; all when empty. Only kept targets need their variables to be set.
 
     Raises:
         BadInput: the file cannot be read, or holds mistakes: all of them, one a line, no secret.
     """
     path = Path(path)
-    content = _read(path)
+    content = read_toml(path)
     mistakes = [_unknown(key, "", _TOP_KEYS) for key in content if key not in _TOP_KEYS]
     allowed = _allowed_hosts(content, mistakes)
     tables = content.get("targets", {})
@@ -68,12 +72,14 @@ def load_targets(path: Path | str, only: Sequence[str] = ()) -> dict[str, Target
         mistakes += wrong
         if target is not None:
             targets[name] = target
-        needs_dsn = not only or name in only
-        mistakes += _host_mistakes(f"targets.{name}", table, allowed, needs_dsn)
+        is_needed = not only or name in only
+        mistakes += _host_mistakes(f"targets.{name}", table, allowed, is_needed)
+        if is_needed:
+            mistakes += _header_mistakes(f"targets.{name}", table.get("headers"))
     mistakes += [
         Mistake(
             f"targets.{name}",
-            f"no such target; {path.name} has {', '.join(tables)}{_nearest(name, tables)}",
+            f"no such target; {path.name} has {', '.join(tables)}{nearest(name, tables)}",
         )
         for name in dict.fromkeys(only)
         if tables and name not in tables
@@ -82,26 +88,6 @@ def load_targets(path: Path | str, only: Sequence[str] = ()) -> dict[str, Target
         count = "1 mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
         raise BadInput("\n".join([f"{count} in {path}", *(f"  {m}" for m in mistakes)]), _REMEDY)
     return {name: target for name, target in targets.items() if not only or name in only}
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise BadInput(
-            f"no such file: {path}",
-            "write one after data/targets.example.toml, or name another with --targets FILE",
-        ) from None
-    except tomllib.TOMLDecodeError as error:
-        raise BadInput(f"{path} is not TOML: {error}", "correct that line") from None
-    except UnicodeDecodeError as error:
-        raise BadInput(
-            f"{path} is not text in UTF-8 (byte {error.start})", "save it as UTF-8"
-        ) from None
-    except OSError as error:
-        raise BadInput(
-            f"cannot read {path}: {error.strerror}", "check the path and its permissions"
-        ) from None
 
 
 def _allowed_hosts(content: Mapping[str, Any], mistakes: list[Mistake]) -> frozenset[str]:
@@ -132,7 +118,7 @@ def _target(name: str, table: Mapping[str, Any]) -> tuple[Target | None, list[Mi
     mistakes += [
         Mistake(where, f'a name that holds a dot needs quotes: [targets."{name}.{key}"]')
         for key, value in table.items()
-        if isinstance(value, dict)
+        if isinstance(value, dict) and key not in _TABLES
     ]
     known = {key: value for key, value in table.items() if key in _KEYS}
     target = None
@@ -151,37 +137,25 @@ def _single_mistakes(
         if not line["loc"]:
             continue  # keys that do not go together are told by `mistakes_together`
         key, *inner = line["loc"]
-        place = where if key == "name" else f"{where}.{key}" + "".join(f"[{i}]" for i in inner)
-        rule = _rule(line["type"], line.get("ctx", {}), line["msg"], str(key))
+        place = where if key == "name" else _place(where, str(key), inner)
         kind = line["type"]
-        if kind != "missing" and kind != "value_error" and key not in _UNQUOTED:
-            rule += f", got {shown(table.get(str(key)))}"
-            rule += _nearest(str(table.get(str(key))), _VALUES.get(str(key), ()))
-        yield Mistake(place, rule)
+        valid = _VALUES.get(str(key), ())
+        told = rule(kind, line.get("ctx", {}), line["msg"], valid)
+        if kind not in ("missing", "value_error") and key not in _UNQUOTED:
+            told += f", got {shown(table.get(str(key)))}{nearest(str(table.get(str(key))), valid)}"
+        yield Mistake(place, told)
 
 
-def _rule(kind: str, context: Mapping[str, Any], message: str, key: str) -> str:
-    """A pydantic error in the words of targets.toml."""
-    if kind == "value_error":
-        return str(context["error"])
-    if kind == "literal_error":
-        return f"must be one of {', '.join(_VALUES[key])}"
-    if kind == "greater_than":
-        return f"must be more than {context['gt']:g}"
-    if kind == "greater_than_equal":
-        return f"must be {context['ge']:g} or more"
-    return {
-        "missing": "required, but not there",
-        "finite_number": "must be a finite number",
-        "float_type": "must be a number",
-        "int_type": "must be a whole number",
-        "string_type": "must be text in quotes",
-        "tuple_type": 'must be a list of texts, such as ["select 1"]',
-    }.get(kind, message)
+def _place(where: str, key: str, inner: Sequence[str | int]) -> str:
+    """The path of a value; a header's name is left out where a secret may have slipped into it."""
+    keys = [step for step in inner if step != "[key]"]
+    if key == "headers" and not all(http_headers.NAME.fullmatch(str(step)) for step in keys):
+        keys = []
+    return f"{where}.{key_path(key, *keys)}"
 
 
 def _host_mistakes(
-    where: str, table: Mapping[str, Any], allowed: frozenset[str], needs_dsn: bool
+    where: str, table: Mapping[str, Any], allowed: frozenset[str], is_needed: bool
 ) -> Iterable[Mistake]:
     """Hosts that nobody allowed, and a DSN variable that is not set or holds no DSN.
 
@@ -193,13 +167,15 @@ def _host_mistakes(
             continue
         content = ""
         if key == "dsn_env":
-            if not needs_dsn or not VARIABLE.fullmatch(text):
+            if not is_needed or not VARIABLE.fullmatch(text):
                 continue
             variable, text = text, os.environ.get(text, "")
             content = f"the content of {variable} "
             if not text:
-                rule = f"the environment variable {variable} is not set; {export_line(variable)}"
-                yield Mistake(f"{where}.{key}", rule)
+                yield Mistake(
+                    f"{where}.{key}",
+                    f"the environment variable {variable} is not set; {export_line(variable)}",
+                )
                 continue
         try:
             found = endpoints.of_url(text) if key == "url" else endpoints.of_dsn(text, os.environ)
@@ -218,6 +194,19 @@ def _host_mistakes(
                 )
 
 
+def _header_mistakes(where: str, headers: object) -> Iterable[Mistake]:
+    """Variables of headers that are not set, or whose content cannot be sent."""
+    for name, written in headers.items() if isinstance(headers, dict) else ():
+        try:
+            header = http_headers.read_header(written)
+        except ValueError:
+            continue  # told by `Target` itself
+        try:
+            header.value(name, os.environ)
+        except ValueError as error:
+            yield Mistake(_place(where, "headers", [name]), str(error))
+
+
 def _is_dsn(text: str) -> bool:
     """Whether a DSN is right by itself, whatever the environment adds."""
     try:
@@ -228,22 +217,4 @@ def _is_dsn(text: str) -> bool:
 
 
 def _unknown(key: str, prefix: str, valid: Iterable[str]) -> Mistake:
-    return Mistake(f"{prefix}{key}", f"unknown key{_nearest(key, valid)}")
-
-
-def _nearest(word: str, valid: Iterable[str]) -> str:
-    folded = {candidate.lower(): candidate for candidate in valid}
-    close = difflib.get_close_matches(word.lower(), folded, n=1)
-    return f"; did you mean {folded[close[0]]}?" if close else ""
-
-
-def shown(value: object) -> str:
-    """A value as TOML writes it, short; texts that may hold a password are left out."""
-    if isinstance(value, dict):
-        return "a table"
-    if isinstance(value, list):
-        return "a list"
-    if isinstance(value, str) and any(mark in value for mark in ("://", "@", "password")):
-        return "a text that is not shown"
-    text = json.dumps(value, ensure_ascii=False) if isinstance(value, str | bool) else str(value)
-    return text if len(text) <= 60 else f"{text[:60]}..."
+    return Mistake(f"{prefix}{key}", f"unknown key{nearest(key, valid)}")

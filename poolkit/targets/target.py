@@ -7,13 +7,15 @@ import json
 import os
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
+    PlainValidator,
     SecretStr,
     field_validator,
     model_validator,
@@ -21,17 +23,16 @@ from pydantic import (
 
 from poolkit.errors import BadInput
 from poolkit.targets import endpoint as endpoints
+from poolkit.targets import headers as http_headers
+from poolkit.targets.draws import Draw, read_draw
+from poolkit.targets.drivers import HTTP_DRIVERS, Driver, Method
 from poolkit.targets.endpoint import Endpoint
+from poolkit.targets.headers import VARIABLE, Header
+from poolkit.targets.together import DEFAULT_SIZES, mistakes_together
+from poolkit.targets.words import shown
 
-Driver = Literal["aiohttp", "httpx", "asyncpg", "sqlalchemy", "psycopg"]
-Method = Literal["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"]
-HTTP_DRIVERS: tuple[Driver, ...] = ("aiohttp", "httpx")
-DATABASE_DRIVERS: tuple[Driver, ...] = ("asyncpg", "sqlalchemy", "psycopg")
-SUPPORTED_DRIVERS: tuple[Driver, ...] = ("aiohttp", "asyncpg")
-_HTTP_KEYS = ("url", "method")
-_DATABASE_KEYS = ("dsn", "dsn_env", "statements")
-VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
+_WORK = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*:[^\W\d]\w*")
 
 
 def _as_tuple(value: object) -> object:
@@ -44,9 +45,18 @@ class Target(BaseModel):
     Args:
         name: also the stem of its files.
         driver: the client library whose pool is sized.
-        url, method: for HTTP drivers; redirects are not followed.
+        url, method: for HTTP drivers; redirects are not followed. A method other than GET, HEAD and
+            OPTIONS is what allows a call to write.
+        headers: sent with every HTTP call; a secret one by reference to the environment.
+        body: text sent with every HTTP call, where the method takes one.
         dsn, dsn_env: for database drivers, one: a PostgreSQL URI, or the variable holding it.
-        statements: SQL texts that one call runs in order on one connection; 1 or more.
+        statements: SQL texts that one call runs in order on one connection, 1 or more; `:name` in
+            them is a placeholder.
+        parameters: placeholder -> how its value is drawn for each call, from the trial's seed.
+        pause: s that the connection is held idle between statements, 0 or more.
+        read_only: whether the database is told to refuse writes.
+        work: "module:function", a coroutine function of the user's own that does the whole call.
+        gate: whether a semaphore stands in front of the pool; None: where the driver needs one.
         target_rate: calls/s that the whole service must sustain, more than 0.
         wait_p99: s, longest acceptable p99 wait for a connection, more than 0.
         response_p99: s, longest acceptable p99 response time, more than 0; None: not asked.
@@ -60,18 +70,30 @@ class Target(BaseModel):
 
     name: str
     driver: Driver
-    # Neither is shown or dumped: both may hold a password.
+    # None of url, headers, body and dsn is shown or dumped: each may hold a password.
     url: str | None = Field(None, repr=False, exclude=True)
     method: Method = "GET"
+    headers: Mapping[
+        Annotated[str, AfterValidator(http_headers.check_name)],
+        Annotated[Header, PlainValidator(http_headers.read_header)],
+    ] = Field(default_factory=dict, repr=False, exclude=True)
+    body: str | None = Field(None, repr=False, exclude=True)
     dsn: SecretStr | None = Field(None, repr=False, exclude=True)
     dsn_env: str | None = None
     statements: Annotated[tuple[str, ...], BeforeValidator(_as_tuple)] = ()
+    parameters: Mapping[str, Annotated[Draw, PlainValidator(read_draw)]] = Field(
+        default_factory=dict
+    )
+    pause: float = Field(0.0, ge=0)
+    read_only: bool = True
+    work: str | None = None
     target_rate: float = Field(gt=0)
     wait_p99: float = Field(0.010, gt=0)
     response_p99: float | None = Field(None, gt=0)
-    max_size: int = Field(64, ge=1)
-    replicas: int = Field(1, ge=1)
-    workers: int = Field(1, ge=1)
+    max_size: int = Field(DEFAULT_SIZES["max_size"], ge=1)
+    replicas: int = Field(DEFAULT_SIZES["replicas"], ge=1)
+    workers: int = Field(DEFAULT_SIZES["workers"], ge=1)
+    gate: bool | None = None
 
     @field_validator("name")
     @classmethod
@@ -82,15 +104,6 @@ class Target(BaseModel):
                 "and start with a letter, digit or _"
             )
         return name
-
-    @field_validator("driver")
-    @classmethod
-    def _check_driver(cls, driver: Driver) -> Driver:
-        if driver not in SUPPORTED_DRIVERS:
-            raise ValueError(
-                f"this version does not drive {driver} yet; use {' or '.join(SUPPORTED_DRIVERS)}"
-            )
-        return driver
 
     @field_validator("url")
     @classmethod
@@ -116,6 +129,21 @@ class Target(BaseModel):
                 "the DSN itself belongs in that variable"
             )
         return variable
+
+    @field_validator("headers")
+    @classmethod
+    def _check_headers(cls, headers: Mapping[str, Header]) -> Mapping[str, Header]:
+        http_headers.check_once(headers)
+        return headers
+
+    @field_validator("work")
+    @classmethod
+    def _check_work(cls, work: str | None) -> str | None:
+        if work is not None and not _WORK.fullmatch(work):
+            raise ValueError(
+                f'must be "module:function", such as "orders_work:read_one", got {shown(work)}'
+            )
+        return work
 
     @field_validator("statements")
     @classmethod
@@ -163,20 +191,27 @@ class Target(BaseModel):
     def secrets(self) -> tuple[str, ...]:
         """Texts that must be written nowhere: hand them to `poolkit.redact.Redactor`."""
         known = self._parsed()
-        return () if known is None else known.secrets
+        sent = (
+            secret
+            for name, header in self.headers.items()
+            for secret in header.secrets(name, os.environ)
+        )
+        return (*(() if known is None else known.secrets), *sent)
 
     @property
     def fingerprint(self) -> str:
         """A short hash of the settings that shape the load; trials with another one do not compare.
 
-        It holds no credential, so a changed password keeps it and it gives none away to guessing.
+        It holds no credential, so a changed password keeps it and it gives none away to guessing. A
+        key that is left out leaves no trace, so that trials from before there was such a key count.
         """
         known = self._parsed()
-        shape = {
+        shape: dict[str, Any] = {
             "driver": self.driver,
             "endpoint": f"${self.dsn_env}" if known is None else known.identity,
             "method": self.method if self.is_http else None,
             "statements": self.statements,
+            **self._load_settings(),
         }
         return hashlib.sha256(json.dumps(shape, sort_keys=True).encode()).hexdigest()[:12]
 
@@ -201,9 +236,27 @@ class Target(BaseModel):
             settings["method"] = self.method
         else:
             settings["statements"] = list(self.statements)
+            settings["read_only"] = self.read_only
+        settings |= self._load_settings()
         for key in ("target_rate", "wait_p99", "response_p99", "max_size", "replicas", "workers"):
             settings[key] = getattr(self, key)
         return settings
+
+    def _load_settings(self) -> dict[str, Any]:
+        """The optional settings that shape the load, those that are set, without secrets."""
+        settings = {
+            "headers": {name: header.public(name) for name, header in self.headers.items()},
+            "body": None if self.body is None else _digest(self.body),
+            "parameters": {name: draw.written() for name, draw in self.parameters.items()},
+            "pause": self.pause,
+            "work": self.work,
+        }
+        given = {key: value for key, value in settings.items() if value}
+        if self.gate is not None:
+            given["gate"] = self.gate
+        if not self.read_only:
+            given["read_only"] = False
+        return given
 
     def _parsed(self) -> Endpoint | None:
         """The endpoint taken apart; None while its variable is not set."""
@@ -220,43 +273,7 @@ def export_line(variable: str) -> str:
     return f"set it with: export {variable}=postgresql://USER:PASSWORD@HOST:PORT/DATABASE"
 
 
-def mistakes_together(given: Mapping[str, object]) -> list[tuple[str, str]]:
-    """(key, broken rule) of what single keys cannot tell, such as keys of the other family.
-
-    `given` are the keys as written, right or wrong by themselves; of their values only counts are
-    quoted.
-    """
-    mistakes: list[tuple[str, str]] = []
-    driver = given.get("driver")
-    if driver in HTTP_DRIVERS:
-        if given.get("url") is None:
-            mistakes.append(("url", f"required by {driver}"))
-        mistakes += [
-            (key, f"belongs to a database; {driver} takes url and method")
-            for key in _DATABASE_KEYS
-            if key in given
-        ]
-    elif driver in DATABASE_DRIVERS:
-        dsns = [key for key in ("dsn", "dsn_env") if given.get(key) is not None]
-        if not dsns:
-            mistakes.append(("dsn_env", f"required by {driver} (or dsn)"))
-        if len(dsns) > 1:
-            mistakes.append(("dsn_env", "must not stand beside dsn: keep one of them"))
-        if not given.get("statements"):
-            mistakes.append(("statements", f"{driver} needs at least one statement"))
-        mistakes += [
-            (key, f"belongs to an HTTP endpoint; {driver} takes dsn_env (or dsn) and statements")
-            for key in _HTTP_KEYS
-            if key in given
-        ]
-    size, replicas, workers = (_count(given, key) for key in ("max_size", "replicas", "workers"))
-    if size and replicas and workers and size < replicas * workers:
-        rule = f"must be {replicas * workers} or more, one for each of replicas * workers pools"
-        mistakes.append(("max_size", f"{rule}, got {size}"))
-    return mistakes
-
-
-def _count(given: Mapping[str, object], key: str) -> int | None:
-    """The whole number under `key`, its default where not given, None where it is wrong."""
-    value = given.get(key, Target.model_fields[key].default)
-    return value if type(value) is int and value >= 1 else None
+def _digest(body: str) -> str:
+    """What may be written of a body: its length and a short hash."""
+    content = body.encode()
+    return f"{len(content)} bytes, sha256 {hashlib.sha256(content).hexdigest()[:12]}"

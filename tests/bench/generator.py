@@ -1,7 +1,7 @@
 """What measuring costs: the instrumented closed loop against a bare loop on the same aiohttp pool.
 
-Both run in turn in one process against the lab's HTTP server with next to no service time. Calls per
-second of this process's CPU are compared, so that neither the server nor other programs decide.
+Both run in turn in one process against the lab's HTTP server with next to no service time. Calls
+per second of this process's CPU are compared, so that neither the server nor other programs decide.
 """
 
 from __future__ import annotations

@@ -26,7 +26,8 @@ def main() -> None:
         pandas.append(seconds_to_import("pandas"))
     a, b = statistics.median(ours), statistics.median(pandas)
     print(
-        f"import poolkit {a * 1e3:.1f} ms, import pandas {b * 1e3:.0f} ms, ratio {a / b:.3f} (< 0.3)"
+        f"import poolkit {a * 1e3:.1f} ms, import pandas {b * 1e3:.0f} ms, "
+        f"ratio {a / b:.3f} (< 0.3)"
     )
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from poolkit.load.arrivals import constant, poisson
+from poolkit.load.arrivals import constant, poisson, ramp, replay, steps
 
 
 @given(st.floats(0.1, 2000), st.floats(0, 5), st.integers(0, 1000))
@@ -49,3 +49,43 @@ def test_an_impossible_rate_is_refused(rate: float) -> None:
         list(constant(rate, 1.0))
     with pytest.raises(ValueError, match="rate must be more than 0"):
         list(poisson(rate, 1.0, 1))
+
+
+@pytest.mark.parametrize(("first", "last"), [(0.0, 400.0), (400.0, 0.0), (100.0, 300.0), (50, 50)])
+def test_a_ramp_moves_evenly_from_rate_to_rate(first: float, last: float) -> None:
+    """Each tenth of the time holds as many arrivals as its own mean rate asks for."""
+    due = np.array(list(ramp(first, last, 100.0, 5)))
+    assert (np.diff(due) >= 0).all()
+    counts, _ = np.histogram(due, bins=10, range=(0, 100))
+    expected = np.array([10 * (first + (last - first) * (i + 0.5) / 10) for i in range(10)])
+    assert (np.abs(counts - expected) <= 4.5 * np.sqrt(expected) + 1).all()
+
+
+def test_steps_follow_each_other() -> None:
+    """Each phase has its rate; a phase of rate 0 is silent."""
+    due = np.array(list(steps([(300.0, 10.0), (0.0, 5.0), (100.0, 10.0)], 2)))
+    assert (np.diff(due) >= 0).all()
+    assert ((due >= 10) & (due < 15)).sum() == 0
+    assert abs((due < 10).sum() - 3000) < 4.5 * np.sqrt(3000)
+    assert abs((due >= 15).sum() - 1000) < 4.5 * np.sqrt(1000)
+    assert due.max() < 25
+
+
+def test_replay_keeps_the_gaps_and_begins_at_zero() -> None:
+    """Timestamps of any origin, at any speed."""
+    assert list(replay([1e9, 1e9 + 1, 1e9 + 4])) == [0.0, 1.0, 4.0]
+    assert list(replay([10.0, 11.0, 14.0], speed=2.0)) == [0.0, 0.5, 2.0]
+    assert list(replay([])) == []
+
+
+@pytest.mark.parametrize(("timestamps", "speed"), [([2.0, 1.0], 1.0), ([1.0], 0.0), ([1.0], -1.0)])
+def test_a_replay_that_cannot_be_is_refused(timestamps: list[float], speed: float) -> None:
+    """Going back in time, and no speed."""
+    with pytest.raises(ValueError, match="must be"):
+        list(replay(timestamps, speed))
+
+
+def test_a_ramp_without_a_rate_is_refused() -> None:
+    """From nothing to nothing is no load."""
+    with pytest.raises(ValueError, match="not both 0"):
+        list(ramp(0.0, 0.0, 1.0, 1))

@@ -88,9 +88,10 @@ def test_closed_loop_keeps_every_caller_busy() -> None:
     measurement, chunks, _ = run(
         MemoryPool(8, iter(lambda: 0.01, None)), Plan(seconds=2.0, warm_up=0.5, seed=1, callers=8)
     )
-    assert measurement.completions.sum() == pytest.approx(1600, abs=8)
-    ends = np.sort(column(chunks, "released"))
-    assert ends.size >= 1600
+    # The callers begin one after the other, within the warm-up.
+    begun = round(0.1 / measurement.bin_seconds)
+    assert measurement.completions[begun:].sum() == pytest.approx(1520, abs=8)
+    assert column(chunks, "released").size >= measurement.completions.sum()
 
 
 def test_unfinished_calls_are_counted_not_lost() -> None:

@@ -122,7 +122,7 @@ class TestContract:
     """What the generator relies on, of every pool."""
 
     def test_acquired_is_called_within_the_call(self, make_pool: MakePool) -> None:
-        """started <= acquired <= served <= released, and the connection is held for the whole work."""
+        """started <= acquired <= served <= released, and the connection is held all the while."""
 
         async def go() -> Call:
             async with opened(make_pool(1)) as pool:

@@ -1,0 +1,139 @@
+"""What the exceptions of PostgreSQL's client libraries mean, for every adapter that uses one.
+
+They are told apart by SQLSTATE, which asyncpg and psycopg both carry as `sqlstate`; libpq keeps none
+for a login that failed, so there the server's own (English) words stand in.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+
+from poolkit.errors import CallFailed, CallRejected, Unreachable
+
+DIAL_TIMEOUT = 10.0  # s
+
+_TOO_MANY_CONNECTIONS = "53300"
+# Admin shutdown, crash shutdown, idle session: the server ended the session.
+_ENDED = frozenset({"57P01", "57P02", "57P05"})
+_CONNECTION_EXCEPTIONS = "08"  # the class of SQLSTATEs
+_WORDS = (
+    ("password authentication failed", "28P01"),
+    ("no password supplied", "28P01"),
+    ("no pg_hba.conf entry", "28000"),
+    ("too many clients already", _TOO_MANY_CONNECTIONS),
+    ("too many connections for", _TOO_MANY_CONNECTIONS),
+    ("remaining connection slots are reserved", _TOO_MANY_CONNECTIONS),
+)
+# PgBouncer gives all its own errors the SQLSTATE 08P01, or none.
+_POOLER_REFUSALS = (
+    ("no more connections allowed", "too_many_connections"),
+    ("query_wait_timeout", "query_wait_timeout"),
+)
+
+
+def sqlstate_of(error: BaseException) -> str | None:
+    """The SQLSTATE of a library's exception, read from its words where it carries none."""
+    state = getattr(error, "sqlstate", None)
+    if state:
+        return str(state)
+    text = str(error)
+    if "database " in text and "does not exist" in text:
+        return "3D000"
+    return next((state for words, state in _WORDS if words in text), None)
+
+
+def first_line(error: BaseException) -> str:
+    """What the server said, without the lines of detail, which may quote values."""
+    lines = str(error).splitlines()
+    return lines[0].rpartition("FATAL: ")[2].strip() if lines else ""
+
+
+def is_disconnect(error: BaseException) -> bool:
+    """Whether the exception says that the peer had closed the connection."""
+    state = getattr(error, "sqlstate", None) or ""
+    return (
+        state in _ENDED
+        or state.startswith(_CONNECTION_EXCEPTIONS)
+        or isinstance(error, ConnectionResetError | BrokenPipeError)
+    )
+
+
+def failure(error: BaseException) -> CallFailed:
+    """The outcome that a library's exception stands for; time limits are the adapter's to tell."""
+    for words, kind in _POOLER_REFUSALS:
+        if words in str(error):
+            return CallRejected(kind)
+    if sqlstate_of(error) == _TOO_MANY_CONNECTIONS:
+        return CallRejected("too_many_connections")
+    if is_disconnect(error):
+        return CallFailed("disconnected", type(error).__name__)
+    if isinstance(error, OSError):
+        if error.errno in (errno.EMFILE, errno.ENFILE):
+            return CallFailed("too_many_open_files")
+        if _is_refused(error):
+            return CallFailed("connection_refused")
+        if isinstance(error, socket.gaierror):
+            return CallFailed("host_not_found")
+        return CallFailed("os_error", errno.errorcode.get(error.errno or 0, ""))
+    return CallFailed(type(error).__name__, first_line(error))
+
+
+def unreachable(error: BaseException) -> Unreachable:
+    """Cause and remedy for a pool that could not be opened; names no password."""
+    return Unreachable(*_refusal(error))
+
+
+def _refusal(error: BaseException) -> tuple[str, str]:
+    state = sqlstate_of(error)
+    said = first_line(error)
+    if state == "28P01":
+        return "the database refused the user or password", "check the DSN's user and password"
+    if state is not None and state.startswith("28"):
+        return f"the database refused the login: {said}", "check the DSN's user and pg_hba.conf"
+    if state == "3D000":
+        return f"no such database: {said}", "check the database name at the end of the DSN"
+    if state == _TOO_MANY_CONNECTIONS:
+        return (
+            f"the database has no free connection: {said}",
+            "lower max_size, or free connections",
+        )
+    if isinstance(error, TimeoutError) or "timeout expired" in said:
+        return (
+            f"no answer from the database within {DIAL_TIMEOUT:g} s",
+            "check host and port, and that a firewall lets this machine through",
+        )
+    if _is_refused(error):
+        return (
+            "the database refused the connection",
+            "check host and port in the DSN, and that the server runs",
+        )
+    if isinstance(error, OSError) or "resolve host" in said or "translate host name" in said:
+        named = error.strerror if isinstance(error, OSError) else said.rpartition("] ")[2]
+        return (
+            f"the database's host cannot be reached: {named or type(error).__name__}",
+            "check the host name in the DSN",
+        )
+    if isinstance(error, ValueError) or (state is None and type(error).__name__ in _MISWRITTEN):
+        # Its text may quote the DSN, password included.
+        return (
+            f"the DSN cannot be used: {type(error).__name__}",
+            "write it as postgresql://USER:PASSWORD@HOST:PORT/DATABASE",
+        )
+    return f"the database refused the connection: {said}", "check the DSN and the server's log"
+
+
+# What the libraries raise for a DSN that they cannot read, before they dial.
+_MISWRITTEN = frozenset(
+    {"InterfaceError", "ClientConfigurationError", "ProgrammingError", "ArgumentError"}
+)
+
+
+def _is_refused(error: BaseException) -> bool:
+    # asyncio folds several refusals into one OSError without an errno; libpq has only words.
+    text = str(error)
+    return (
+        isinstance(error, ConnectionRefusedError)
+        or "Connect call failed" in text
+        or "Connection refused" in text
+    )

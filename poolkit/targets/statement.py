@@ -1,0 +1,119 @@
+"""A SQL text with named placeholders, in the form that each client library wants.
+
+`:name` is a placeholder as in pgbench, but not within a string, a quoted identifier, a dollar quote
+or a comment, and not where it follows a word or another colon (`a[lo:hi]`, `x::int`).
+Lexical rules: PostgreSQL documentation, section 4.1, with standard_conforming_strings on.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+# A quote or comment that is not closed reaches to the end: the server will say what is wrong.
+_TOKEN = re.compile(
+    r"""
+      --[^\n\r]*
+    | [eE]'(?:[^'\\]|''|\\.?)*+'?  # backslashes escape in E'...', also in its continuation lines
+        (?:[ \t\f\v]*[\n\r]\s*'(?:[^'\\]|''|\\.?)*+'?)*
+    | '[^']*'?                     # 'it''s' reads as two strings side by side, which is as good
+    | "[^"]*"?
+    | \$(?P<tag>(?:[^\W\d]\w*)?)\$.*?(?:\$(?P=tag)\$|\Z)
+    | (?P<numbered>\$\d+)
+    | [^\W\d][\w$]*                # a word takes its $ along: a$b$ opens no dollar quote
+    | \d\w*
+    | ::+
+    | (?P<comment>/\*)
+    | (?<![:\w]):(?P<name>[^\W\d]\w*)
+    """,
+    re.DOTALL | re.VERBOSE,
+)
+_COMMENT_MARK = re.compile(r"/\*|\*/")
+# What SQLAlchemy's text() takes for a bind, and for an escaped colon, from which it takes the
+# backslash (sqlalchemy.sql.compiler.BIND_PARAMS and BIND_PARAMS_ESC).
+_SQLALCHEMY_COLON = re.compile(r"(?<![:\w\\]):\w+(?![:\w])|\\:\w*(?![:\w])")
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One SQL text whose `:name` placeholders are found once and written in any library's form."""
+
+    text: str
+    names: tuple[str, ...] = field(init=False)  # in the order of their first use
+    has_numbers: bool = field(init=False, repr=False)  # $1 stands in it, outside of quotes
+    # The text between placeholders and the placeholders' names in turn, text first and last.
+    _pieces: tuple[str, ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        pieces, has_numbers = _taken_apart(self.text)
+        object.__setattr__(self, "_pieces", pieces)
+        object.__setattr__(self, "names", tuple(dict.fromkeys(pieces[1::2])))
+        object.__setattr__(self, "has_numbers", has_numbers)
+
+    @property
+    def numbered(self) -> str:
+        """With `$1`, `$2` as asyncpg wants; `arguments` gives the values in that order."""
+        numbers = {name: f"${number}" for number, name in enumerate(self.names, 1)}
+        return self._written(numbers)
+
+    @property
+    def named(self) -> str:
+        """With `%(name)s` as psycopg wants, which reads a lone % only where nothing is bound."""
+        if not self.names:
+            return self.text
+        pieces = [piece.replace("%", "%%") for piece in self._pieces]
+        pieces[1::2] = [f"%({name})s" for name in self._pieces[1::2]]
+        return "".join(pieces)
+
+    @property
+    def colon(self) -> str:
+        """With `:name` as SQLAlchemy's text() wants, every other colon safe from being bound."""
+        text, binds = "", set()
+        for index, piece in enumerate(self._pieces):
+            if index % 2:
+                binds.add(len(text))
+                # text() binds no name that a colon follows: `:aid ::int`, which means the same.
+                follows = self._pieces[index + 1].startswith(":")
+                text += f":{piece} " if follows else f":{piece}"
+            else:
+                text += piece
+        return _SQLALCHEMY_COLON.sub(
+            lambda match: match[0] if match.start() in binds else f"\\{match[0]}", text
+        )
+
+    def arguments(self, values: Mapping[str, int | float | str]) -> list[int | float | str]:
+        """The values of the placeholders, in the order of `names`."""
+        return [values[name] for name in self.names]
+
+    def _written(self, placeholders: Mapping[str, str]) -> str:
+        pieces = list(self._pieces)
+        pieces[1::2] = [placeholders[name] for name in self._pieces[1::2]]
+        return "".join(pieces)
+
+
+def _taken_apart(text: str) -> tuple[tuple[str, ...], bool]:
+    """(text, name, text, ..., text), and whether `$1` or the like is used."""
+    pieces = []
+    has_numbers = False
+    begin = position = 0
+    while match := _TOKEN.search(text, position):
+        position = match.end()
+        if match["comment"]:
+            position = _end_of_comment(text, position)
+        elif match["numbered"]:
+            has_numbers = True
+        elif match["name"]:
+            pieces += [text[begin : match.start()], match["name"]]
+            begin = position
+    return (*pieces, text[begin:]), has_numbers
+
+
+def _end_of_comment(text: str, position: int) -> int:
+    """Where the block comment ends whose opening mark ends at `position`; comments nest."""
+    depth = 1
+    for mark in _COMMENT_MARK.finditer(text, position):
+        depth += 1 if mark[0] == "/*" else -1
+        if depth == 0:
+            return mark.end()
+    return len(text)
