@@ -64,7 +64,7 @@ class Cancelled(PoolkitError):
         super().__init__("cancelled", "the same command resumes from the finished trials")
 
 
-class CallFailed(Exception):  # noqa: N818 - an outcome of a call, not a fault of the program
+class CallFailed(Exception):
     """A call that did not succeed; the adapters translate library exceptions to this and its kinds.
 
     `kind` is a short stable word (`http_500`, `connection_refused`, `UndefinedTableError`) and

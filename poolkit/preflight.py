@@ -6,15 +6,22 @@ import asyncio
 import resource
 import time
 
+import psutil
+
 from poolkit.errors import BadInput, CallFailed, Unreachable
 from poolkit.load.stamps import CallStamps
 from poolkit.pools.base import HasConnectionBudget
+from poolkit.pools.closing import close_pool
 from poolkit.pools.registry import make_pool
 from poolkit.targets import Target
 
 FIRST_CALL_TIMEOUT = 10.0  # s
-SPARE_DESCRIPTORS = 64
+SPARE_DESCRIPTORS = 32  # beside the pool: logs, timers, look-ups of names, the next pool's dials
 
+_READ_ONLY = (
+    "poolkit keeps transactions read-only; where the statement may really write to this database, "
+    "say read_only = false"
+)
 _REMEDIES = {
     "connection_refused": "check host and port, and that the server runs",
     "host_not_found": "check the host name for typing errors, and that this machine resolves it",
@@ -25,23 +32,25 @@ _REMEDIES = {
     "disconnected": "the server closed the connection: check that the port speaks HTTP",
     "too_many_open_files": "raise the limit with: ulimit -n 4096",
     "too_many_connections": "lower max_size, or free connections on the server",
-    "ReadOnlySQLTransactionError": "poolkit runs statements in read-only transactions only",
+    "ReadOnlySqlTransaction": _READ_ONLY,
+    "ReadOnlySQLTransactionError": _READ_ONLY,
 }
 
 
 def check_descriptors(target: Target) -> None:
     """Refuse a pool that this process has no file descriptors for."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != resource.RLIM_INFINITY and target.max_size + SPARE_DESCRIPTORS > soft:
+    needed = psutil.Process().num_fds() + target.max_size + SPARE_DESCRIPTORS
+    if soft != resource.RLIM_INFINITY and needed > soft:
         raise BadInput(
-            f"max_size = {target.max_size} needs about {target.max_size + SPARE_DESCRIPTORS} open "
-            f"files, and this process may open {soft}",
-            f"run: ulimit -n {max(4096, 2 * target.max_size)}, or lower max_size",
+            f"max_size = {target.max_size} needs about {needed} open files, and this process may "
+            f"open {soft}",
+            f"run: ulimit -n {max(4096, 2 * needed)}, or lower max_size",
         )
 
 
-async def check_first_call(target: Target) -> None:
-    """Send one call and raise `Unreachable` with the remedy when it fails.
+async def check_first_call(target: Target) -> float:
+    """Send one call and return how long (s) it took; `Unreachable` with the remedy when it fails.
 
     A server that does not answer the first call properly gets no load at all.
     """
@@ -49,9 +58,13 @@ async def check_first_call(target: Target) -> None:
     await pool.open()
     try:
         async with asyncio.timeout(FIRST_CALL_TIMEOUT + 1.0):
+            began = time.perf_counter()
             await pool.call(CallStamps(time.perf_counter, 0.0))
+            seconds = time.perf_counter() - began
             if isinstance(pool, HasConnectionBudget):
-                _check_budget(target, await pool.spare_connections())
+                spare = await pool.spare_connections()
+                if spare is not None:
+                    _check_budget(target, spare)
     except CallFailed as failure:
         raise Unreachable(*_explained(target, failure)) from failure
     except TimeoutError as error:
@@ -60,7 +73,8 @@ async def check_first_call(target: Target) -> None:
             _REMEDIES["dial_timeout"],
         ) from error
     finally:
-        await pool.close()
+        await close_pool(pool)
+    return seconds
 
 
 def _check_budget(target: Target, spare: int) -> None:

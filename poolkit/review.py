@@ -5,7 +5,6 @@ What was measured is on disk before the report is made, so a report that fails l
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ from poolkit.compare import Comparison, compare
 from poolkit.errors import BadInput, ExitCode, MissingExtra, PoolkitError
 from poolkit.manifest import host_facts, is_same_machine, read_manifest, write_manifest
 from poolkit.outcome import Outcome, exit_code_of, left_out, measure_target, trial_log
-from poolkit.pools.registry import LIBRARIES
+from poolkit.pools.registry import check_driver
 from poolkit.preflight import check_descriptors
 from poolkit.records import Recommendation, RecommendedFile
 from poolkit.store import now, prepare_out, read_recommended, write_atomic, write_recommended
@@ -107,9 +106,7 @@ def check_before(targets: dict[str, Target], out: Path) -> None:
     """
     prepare_out(out)
     for target in targets.values():
-        library = LIBRARIES.get(target.driver)
-        if library is not None and importlib.util.find_spec(library) is None:
-            raise MissingExtra(library, "drivers")
+        check_driver(target)
         check_descriptors(target)
         trial_log(out, target).resume(target.fingerprint)
 

@@ -100,6 +100,11 @@ def next_trial(
     return _next_of_gate(trials, chosen) if gate else None
 
 
+def calm_rate(overload_rate: float) -> float:
+    """Half the target rate, from the rate of the overload before it (calls/s)."""
+    return overload_rate / OVERLOAD / 2.0
+
+
 def _untried(
     trials: Sequence[Trial], objective: Objective, sizing: Sizing, most: int
 ) -> int | None:

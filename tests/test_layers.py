@@ -16,6 +16,7 @@ ROOT = Path(__file__).parent.parent
 # fmt: off
 LAYERS = [
     "errors", "records", "units", "histogram", "events", "watcher", "timerfd", "redact", "targets",
+    "workload",
     "pools",
     "load",
     "analysis",
@@ -141,6 +142,8 @@ def test_a_module_imports_only_what_stands_before_it(module):
         ("charts.times", "import matplotlib.pyplot as plt", False),
         ("pools.aiohttp", "import aiohttp", False),
         ("pools.asyncpg", "import aiohttp", True),
+        ("workload.work", "from poolkit.targets import Target\nimport numpy", False),
+        ("targets.target", "from poolkit.workload import Statement", True),
         ("pools.aiohttp_extra", "import aiohttp", True),  # a name that only begins alike
         ("lab.upstream", "import aiohttp\nfrom poolkit.errors import BadInput", False),
         ("lab.upstream", "from poolkit.targets import Target", True),

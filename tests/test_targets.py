@@ -29,7 +29,7 @@ ENCODED = "hunter2%2Fs3cret"
 
 @pytest.fixture(autouse=True)
 def _plain_environment(monkeypatch):
-    for name in ("PGHOST", "PGPORT", "PGPASSWORD", "ORDERS_DSN"):
+    for name in ("PGHOST", "PGPORT", "PGPASSWORD", "ORDERS_DSN", "ORDERS_TOKEN"):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -64,8 +64,12 @@ def database(**changes):
 def test_the_example_loads(monkeypatch):
     """The example shows every key of a target, and its values arrive."""
     monkeypatch.setenv("ORDERS_DSN", "postgresql://u:p@127.0.0.1:5433/orders")
+    monkeypatch.setenv("ORDERS_TOKEN", "Bearer t0k3n")
     targets = load_targets(EXAMPLE)
-    assert list(targets) == ["orders-api", "orders-staging", "orders-db"]
+    assert list(targets) == [
+        "orders-api", "orders-staging", "orders-search", "orders-db", "orders-pay", "orders-place",
+    ]  # fmt: skip
+    assert {target.driver for target in targets.values()} == set(SUPPORTED_DRIVERS)
     api, database = targets["orders-api"], targets["orders-db"]
     assert (api.target_rate, api.wait_p99, api.response_p99) == (500, 0.010, 0.100)
     assert (api.max_size, api.replicas, api.workers, api.pools) == (64, 4, 1, 4)
@@ -74,7 +78,10 @@ def test_the_example_loads(monkeypatch):
     assert database.resolved_dsn() == "postgresql://u:p@127.0.0.1:5433/orders"
     assert database.endpoint == "postgresql://127.0.0.1:5433/orders"
     text = EXAMPLE.read_text(encoding="utf-8")
-    assert all(f"{key} = " in text for key in Target.model_fields if key != "name")
+    keys = set(Target.model_fields) - {"name", "parameters"}
+    assert all(f"{key} = " in text for key in keys)
+    assert ".parameters]" in text
+    assert all(f"{{ {kind} = " in text for kind in ("uniform", "choice", "zipf"))
 
 
 def test_defaults():
@@ -82,6 +89,8 @@ def test_defaults():
     target = http()
     assert (target.method, target.wait_p99, target.response_p99) == ("GET", 0.010, None)
     assert (target.max_size, target.replicas, target.workers, target.statements) == (64, 1, 1, ())
+    assert (target.headers, target.body, target.parameters, target.pause) == ({}, None, {}, 0)
+    assert (target.read_only, target.work, target.gate) == (True, None, None)
 
 
 def test_only_keeps_the_named_ones_in_the_files_order(load):
@@ -128,7 +137,7 @@ MISTAKES = [
     ),
     (
         'dsn_env = "ORDERS_DSN"\nstatements = ["select 1"]',
-        "targets.t.dsn_env: belongs to a database; aiohttp takes url and method",
+        "targets.t.dsn_env: belongs to a database; aiohttp takes url, method, headers and body",
     ),
 ]
 
@@ -162,7 +171,7 @@ WRONG_TABLES = [
     ('[targets.t]\ndriver = "asyncpg"', "targets.t.dsn_env: required by asyncpg (or dsn)"),
     (
         '[targets.t]\ndriver = "asyncpg"',
-        "targets.t.statements: asyncpg needs at least one statement",
+        "targets.t.statements: asyncpg needs at least one statement (or work)",
     ),
     (
         f'[targets.t]\n{DB}dsn_env = "X"',
@@ -170,17 +179,16 @@ WRONG_TABLES = [
     ),
     (
         f'[targets.t]\n{DB}url = "http://127.0.0.1/"',
-        "targets.t.url: belongs to an HTTP endpoint; asyncpg takes dsn_env (or dsn) and statements",
+        "targets.t.url: belongs to an HTTP endpoint; asyncpg takes dsn, dsn_env, statements, "
+        "parameters, pause and read_only",
     ),
     (
         '[targets.t]\ndriver = "aiohtp"',
         "targets.t.driver: must be one of aiohttp, httpx, asyncpg, sqlalchemy, psycopg, "
         'got "aiohtp"; did you mean aiohttp?',
     ),
-    (
-        '[targets.t]\ndriver = "httpx"',
-        "targets.t.driver: this version does not drive httpx yet; use aiohttp or asyncpg",
-    ),
+    ('[targets.t]\ndriver = "httpx"', "targets.t.url: required by httpx"),
+    ('[targets.t]\ndriver = "psycopg"', "targets.t.dsn_env: required by psycopg (or dsn)"),
     (
         '[targets.t]\nstatements = "select 1"',
         'targets.t.statements: must be a list of texts, such as ["select 1"]',
@@ -520,6 +528,7 @@ def test_public_settings():
     }  # fmt: skip
     shown = database(dsn="postgresql://u:pw-123@[::1]/d").public_settings()
     assert shown["statements"] == ["select 1"]
+    assert shown["read_only"] is True
     assert "method" not in shown
 
 
@@ -585,7 +594,7 @@ def suppress_rules():
 
 def test_every_supported_driver_has_an_adapter():
     """What targets.toml accepts can be driven, and nothing else."""
-    assert set(SUPPORTED_DRIVERS) == set(registry.LIBRARIES)
+    assert set(SUPPORTED_DRIVERS) == set(registry.DRIVERS)
 
 
 def test_names_of_variables():

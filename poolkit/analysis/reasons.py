@@ -10,6 +10,7 @@ from poolkit.analysis.model import Model
 from poolkit.analysis.queueing import WaitPrediction
 from poolkit.records import Verdict
 
+WORTH_SAYING = 0.1  # share of the size that a smaller pool must save to be worth a sentence
 SAME_RESPONSE = 0.02  # mean response times closer than this are the same to a caller
 SAME_THROUGHPUT = 0.98
 
@@ -154,7 +155,9 @@ def only_moves_queue(
     rates = queue.curve.throughputs(range(1, answer + 1))
     enough = next(n for n in range(1, answer + 1) if rates[n - 1] >= SAME_THROUGHPUT * rates[-1])
     chosen = predictions[answer - 1]
-    for less in predictions[enough - 1 : answer - 1]:
+    # A connection or two more or less is within the doubt of any answer.
+    worth_saying = answer - max(2, round(WORTH_SAYING * answer))
+    for less in predictions[enough - 1 : max(worth_saying, 0)]:
         if (
             less.wait is not None
             and less.hold_time is not None

@@ -6,14 +6,19 @@ from collections.abc import Mapping, Sequence
 from types import ModuleType
 
 from poolkit import units
-from poolkit.codegen import aiohttp, asyncpg
+from poolkit.codegen import aiohttp, asyncpg, gate, httpx
 from poolkit.codegen.names import identifiers
 from poolkit.codegen.source import comment
 from poolkit.records import Recommendation
 from poolkit.targets import Target
 
 # A new driver is one file beside this one and a row here.
-_DRIVERS: Mapping[str, ModuleType] = {"aiohttp": aiohttp, "asyncpg": asyncpg}
+_DRIVERS: Mapping[str, ModuleType] = {"aiohttp": aiohttp, "asyncpg": asyncpg, "httpx": httpx}
+# What several drivers need is written once, before their own.
+_SHARED: Mapping[ModuleType, tuple[str, ...]] = {
+    aiohttp: (gate.SUPPORT,),
+    httpx: (gate.SUPPORT,),
+}
 
 
 def render(
@@ -31,7 +36,8 @@ def render(
     names = identifiers(recommendation.target for recommendation in sized)
     drivers = [_DRIVERS[name] for name in sorted({r.driver for r in sized})]
     blocks = [_head(recommendations, created, drivers)]
-    blocks += [driver.SUPPORT.splitlines() for driver in drivers]
+    support = [text for driver in drivers for text in (*_SHARED.get(driver, ()), driver.SUPPORT)]
+    blocks += [text.splitlines() for text in dict.fromkeys(support)]
     for recommendation in sized:
         name = names[recommendation.target]
         code = _DRIVERS[recommendation.driver].render(

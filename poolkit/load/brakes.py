@@ -144,8 +144,9 @@ class Brakes:
             p99 = float(np.quantile(counts.held, 0.99))
             raise BrakeStop(
                 "p99",
-                f"the last {counts.held.size} calls held a connection for {units.milliseconds(p99)} "
-                f"(p99), and {units.milliseconds(self.max_held_p99)} are allowed",
+                f"the last {counts.held.size} calls held a connection for "
+                f"{units.milliseconds(p99)} (p99), and {units.milliseconds(self.max_held_p99)} "
+                "are allowed",
                 "the server is in distress or has other work; try when it is quiet, or with a "
                 f"smaller max_size; {_RESUMES}",
             )

@@ -9,16 +9,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import time
+from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from poolkit.errors import BrakeStop, CallFailed, Cancelled
-from poolkit.load.brakes import Brakes
+from poolkit.load.brakes import NO_CONNECTION, Brakes, Counts, silence
 from poolkit.load.measurement import Measurement, Samples
 from poolkit.load.recorder import (
     ERROR,
@@ -34,10 +37,14 @@ from poolkit.pools.base import Pool
 
 SAMPLE_SECONDS = 0.02
 PROGRESS_SECONDS = 0.25
+LATELY = 10.0  # s that count as the last moments where calls are few
+CANCEL_SECONDS = 0.3  # s that a cancelled call may take to let go, before it is cancelled again
+CANCEL_ROUNDS = 3
 BACK_OFF = (
     0.05  # s that a closed-loop caller rests after a failed call: a dead server is not hammered
 )
 STAGGER = 0.05  # s over which the callers of a closed loop begin, within the warm-up
+NOBODY_LOOKED: NDArray[np.float64] = np.empty(0)
 _BURST = 64  # arrivals started in one go before the loop may turn
 
 
@@ -127,7 +134,14 @@ class Generator:
             plan.seconds, segment, segment / max(1, round(segment / 0.005)), on_chunk
         )
         self._samples = _Samples()
-        self._tasks: set[asyncio.Task[None]] = set()
+        # Open loop: the task of every call under way, with its due time; closed: every caller's.
+        self._tasks: dict[asyncio.Task[None], float] = {}
+        self._schedule = iter(plan.arrivals or ())
+        self._next_due: float | None = None  # taken from the schedule and not started yet
+        self._no_connection: Counter[str] = Counter()  # kinds of failures since a success
+        self._succeeded = 0
+        self._connections = 0
+        self._last_end = (0, 0.0)  # calls finished, and when that number last changed
         self._ended = asyncio.Event()
         self._stopped: BrakeStop | None = None
         self._fault: BaseException | None = None
@@ -170,6 +184,7 @@ class Generator:
             raise self._fault
         if self._cancelled:
             raise Cancelled
+        self._record_missed()
         self._recorder.fold()
         return self._measurement(started)
 
@@ -216,10 +231,10 @@ class Generator:
     # -- open loop -----------------------------------------------------------------------------
 
     async def _dispatch(self) -> None:
-        assert self._plan.arrivals is not None
         timer, ended = self._timer, self._ended
         burst = 0
-        for offset in self._plan.arrivals:
+        for offset in self._schedule:
+            self._next_due = offset
             due = self._origin + offset
             if offset >= self._plan.seconds:
                 return
@@ -232,7 +247,8 @@ class Generator:
                 await asyncio.sleep(0)
             if ended.is_set():
                 return
-            self._spawn(self._one(offset))
+            self._next_due = None
+            self._spawn(self._one(offset), offset)
 
     async def _one(self, due: float) -> None:
         now, origin = self._timer.now, self._origin
@@ -266,13 +282,13 @@ class Generator:
             self._fault = self._fault or fault
             self._ended.set()
 
-    def _spawn(self, work: Coroutine[object, object, None]) -> None:
+    def _spawn(self, work: Coroutine[object, object, None], due: float = 0.0) -> None:
         task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
+        self._tasks[task] = due
         task.add_done_callback(self._finished)
 
     def _finished(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
+        self._tasks.pop(task, None)
         if not task.cancelled() and (fault := task.exception()) is not None:
             # A fault of an adapter or of user code, not an outcome: end the trial with it.
             self._fault = self._fault or fault
@@ -289,45 +305,77 @@ class Generator:
             OUTCOME_CODES.get(failure.outcome, ERROR),
             failure.kind,
         )
+        if failure.kind in NO_CONNECTION:
+            self._no_connection[failure.kind] += 1
 
     def _unfinished(self, due: float, started: float, stamps: CallStamps) -> None:
         self._recorder.add_failure(due, started, stamps, NEVER, UNFINISHED, "unfinished")
 
     async def _drain(self) -> None:
         self._ended.set()
-        if self._tasks and not self._cancelled and self._stopped is None:
-            await asyncio.wait(list(self._tasks), timeout=self._plan.grace)
+        if not self._tasks or self._cancelled or self._stopped is not None:
+            return
+        finished = self._recorder.finished
+        await asyncio.wait(list(self._tasks), timeout=self._plan.grace)
+        if self._tasks and self._recorder.finished == finished:
+            self._stopped = silence(self._plan.grace, self.in_system)
 
     async def _cancel_rest(self) -> None:
         self._ended.set()
-        rest = list(self._tasks)
-        for task in rest:
-            task.cancel()
-        if rest:
-            await asyncio.wait(rest, timeout=2.0)
+        # A task that is cancelled before its first step would leave no record.
+        await asyncio.sleep(0)
+        for _ in range(CANCEL_ROUNDS):
+            rest = list(self._tasks)
+            if not rest:
+                return
+            # Libraries shield the release of a connection, which a silent server never ends: a
+            # second cancellation reaches past the shield.
+            for task in rest:
+                task.cancel()
+            await asyncio.wait(rest, timeout=CANCEL_SECONDS)
+        for task, due in list(self._tasks.items()):
+            # Deaf to cancellation. The record is written here, and what the task still does is
+            # no longer looked at.
+            task.remove_done_callback(self._finished)
+            self._unfinished(due, due, CallStamps(self._timer.now, self._origin))
+        self._tasks.clear()
+
+    def _record_missed(self) -> None:
+        """Calls that were due before the end and that a late generator did not start."""
+        stamps = CallStamps(self._timer.now, self._origin)
+        missed = () if self._next_due is None else (self._next_due,)
+        for due in itertools.chain(missed, self._schedule):
+            if due >= self._seconds:
+                return
+            self._unfinished(due, NEVER, stamps)
 
     async def _watch(self) -> None:
         """Sample the generator's own state, ask the brakes, tell of the progress."""
         plan, timer = self._plan, self._timer
         next_sample = 0.0
         next_report = PROGRESS_SECONDS
-        last_calls, last_at = 0, 0.0
+        last_calls, last_at, rate = 0, 0.0, 0.0
         while not self._ended.is_set():
             await asyncio.sleep(max(0.0, self._origin + next_sample - timer.now()))
             at = timer.now() - self._origin
             self._sample(at, at - next_sample)
             next_sample = max(next_sample + SAMPLE_SECONDS, at)
+            is_report = at >= next_report
+            calls = self._recorder.finished
+            if is_report:
+                rate = (calls - last_calls) / (at - last_at)
+            # The percentile needs a look at the records, so it is asked for less often.
+            held = self._recorder.held_since(at - LATELY) if is_report else NOBODY_LOOKED
             try:
-                self._check_brakes()
+                self._check_brakes(at, rate, held)
             except BrakeStop as stop:
                 self._stopped = stop
                 self._end_at(at)
                 return
-            if at >= next_report:
+            if is_report:
                 next_report = at + PROGRESS_SECONDS
-                calls = self._recorder.finished
                 if self._on_progress is not None:
-                    self._on_progress(at, calls, (calls - last_calls) / (at - last_at))
+                    self._on_progress(at, calls, rate)
                 last_calls, last_at = calls, at
                 if at >= plan.warm_up + plan.min_seconds and self._has_enough(at):
                     self._end_at(at)
@@ -346,13 +394,26 @@ class Generator:
         self._recorder.fold()
         return self._is_enough(self._recorder, at)
 
-    def _check_brakes(self) -> None:
-        failed = self._recorder.failed
+    def _check_brakes(self, at: float, rate: float, held: NDArray[np.float64]) -> None:
+        recorder = self._recorder
+        finished, failed = recorder.finished, recorder.failed.total()
+        if finished - failed != self._succeeded:
+            self._succeeded = finished - failed
+            self._no_connection.clear()
+        if finished != self._last_end[0] or self.in_system == 0:
+            self._last_end = (finished, at)
         self._brakes.check(
-            finished=self._recorder.finished,
-            failed=failed.total(),
-            rejected=failed["rejected"],
-            in_system=self.in_system,
+            Counts(
+                finished=finished,
+                failed=failed,
+                rejected=recorder.failed["rejected"],
+                in_system=self.in_system,
+                no_connection=self._no_connection,
+                silent_for=at - self._last_end[1],
+                held=held,
+                connections=self._connections,
+                rate=rate,
+            )
         )
 
     def _sample(self, at: float, lag: float) -> None:
@@ -364,6 +425,7 @@ class Generator:
         samples.loop_lag.append(lag)
         samples.opened.append(statistics.connections_opened)
         samples.disconnects.append(statistics.disconnects)
+        self._connections = statistics.in_use + statistics.idle
 
     def _measurement(self, started: str) -> Measurement:
         recorder, plan, samples = self._recorder, self._plan, self._samples

@@ -62,6 +62,7 @@ class Recorder:
         bins = max(1, round(seconds / bin_seconds))
         self.completions = np.zeros(bins, dtype=np.int64)
         self.response_sums = np.zeros(bins)
+        self._folded: Columns | None = None  # the last chunk, for `held_since`
         self._clear()
 
     def _clear(self) -> None:
@@ -125,11 +126,22 @@ class Recorder:
         self._clear()
         if self._on_chunk is not None:
             self._on_chunk(chunk)
+        self._folded = chunk
         self._fold_timeline(chunk)
         index = (chunk.due / self.segment_seconds).astype(np.int64)
         np.clip(index, 0, len(self.segments) - 1, out=index)
         for at in np.unique(index):
             _fold_segment(self.segments[at], chunk, index == at)
+
+    def held_since(self, at: float) -> NDArray[np.float64]:
+        """How long (s) calls that were released since `at` held; of the last two chunks at most."""
+        acquired, released = np.array(self._acquired), np.array(self._released)
+        if self._folded is not None:
+            acquired = np.concatenate((self._folded.acquired, acquired))
+            released = np.concatenate((self._folded.released, released))
+        lately = (released >= at) & ~np.isnan(acquired)
+        held: NDArray[np.float64] = released[lately] - acquired[lately]
+        return held
 
     def _fold_timeline(self, chunk: Columns) -> None:
         done = (chunk.outcome == OK) & (chunk.released < self.seconds)

@@ -16,6 +16,8 @@ import aiohttp
 
 from poolkit.errors import CallFailed, CallRejected, CallTimedOut, PoolTimedOut
 from poolkit.pools.base import PoolStatistics, Stamps
+from poolkit.pools.user_function import run_function
+from poolkit.workload import HttpWork
 
 if TYPE_CHECKING:
     from aiohttp.client_proto import ResponseHandler
@@ -71,12 +73,12 @@ class _Connector(aiohttp.TCPConnector):
 
 
 class AiohttpPool:
-    """One aiohttp session against one URL.
+    """One aiohttp session that does the same work in every call.
 
     Args:
-        url: the endpoint; redirects are not followed, so load never leaves the allowed host.
+        work: the request, or the user's function, which gets the session; redirects of the request
+            are not followed, so load never leaves the allowed host.
         pool_size: `limit` and `limit_per_host` of the connector, 1 or more.
-        method: HTTP method.
         call_timeout: s, most that one call may take, waiting included.
         pool_timeout: s, most that a call may wait for a connection (dial included); None: no limit
             of its own.
@@ -85,17 +87,15 @@ class AiohttpPool:
 
     def __init__(
         self,
-        url: str,
+        work: HttpWork,
         pool_size: int,
         *,
-        method: str = "GET",
         call_timeout: float = 30.0,
         pool_timeout: float | None = None,
         keepalive_timeout: float = 15.0,
     ) -> None:
-        self._url = url
+        self._work = work
         self._pool_size = pool_size
-        self._method = method
         self._call_timeout = call_timeout
         self._pool_timeout = pool_timeout
         self._keepalive_timeout = keepalive_timeout
@@ -125,18 +125,13 @@ class AiohttpPool:
         )
 
     async def call(self, stamps: Stamps) -> None:
-        """Send one request and read its whole body."""
+        """Send one request and read its whole body, or run the user's function."""
         if self._session is None:
             raise RuntimeError("the pool is not open")
         call = _Call(stamps)
         _call.set(call)
         try:
-            async with self._session.request(
-                self._method, self._url, allow_redirects=False
-            ) as response:
-                await response.read()
-                stamps.served()
-                status = response.status
+            status = await self._do(self._session, stamps)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise self._translated(error, call) from error
         if call.connects > 1:
@@ -145,6 +140,19 @@ class AiohttpPool:
         if status >= 300:
             kind = f"http_{status}"
             raise CallRejected(kind) if status in REJECTED_STATUS else CallFailed(kind)
+
+    async def _do(self, session: aiohttp.ClientSession, stamps: Stamps) -> int:
+        work = self._work
+        if work.function is not None:
+            await run_function(work.function, session, self._call_timeout)
+            stamps.served()
+            return 200
+        async with session.request(
+            work.method, work.url, headers=work.headers, data=work.body, allow_redirects=False
+        ) as response:
+            await response.read()
+            stamps.served()
+            return response.status
 
     def _translated(self, error: Exception, call: _Call) -> CallFailed:
         if isinstance(error, TimeoutError):

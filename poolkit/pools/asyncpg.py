@@ -8,23 +8,29 @@ is part of the hold: it waits for the reset query.
 from __future__ import annotations
 
 import asyncio
-import errno
-from collections.abc import Sequence
+import logging
 from contextvars import ContextVar
 from typing import Any
 
 import asyncpg
 
-from poolkit.errors import CallFailed, CallRejected, CallTimedOut, PoolTimedOut, Unreachable
+from poolkit.errors import CallFailed, CallTimedOut, PoolTimedOut
+from poolkit.pools import postgres_errors
 from poolkit.pools.base import PoolStatistics, Stamps
+from poolkit.pools.postgres_errors import DIAL_TIMEOUT
+from poolkit.pools.postgres_session import (
+    APPLICATION,
+    BACKEND_PID,
+    READ_ONLY,
+    SPARE_CONNECTIONS,
+)
+from poolkit.pools.user_function import run_function
+from poolkit.workload import SqlWork
 
-DIAL_TIMEOUT = 10.0  # s
-_SPARE_CONNECTIONS = """
-select current_setting('max_connections')::int
-     - current_setting('superuser_reserved_connections')::int
-     - coalesce(current_setting('reserved_connections', true)::int, 0)
-     - (select count(*) from pg_stat_activity where backend_type = 'client backend')
-"""
+CLOSE_TIMEOUT = 1.0  # s; a silent server never ends the release of a connection
+
+# The pool prints a traceback for every connection that it cannot restore; the calls tell of it.
+logging.getLogger("asyncpg.pool").addHandler(logging.NullHandler())
 
 
 class _Call:
@@ -54,32 +60,58 @@ def _current_call() -> _Call | None:
     return call if call is not None and call.task is asyncio.current_task() else None
 
 
+async def session_options(
+    dsn: str, *, read_only: bool, call_timeout: float
+) -> tuple[bool, dict[str, Any]]:
+    """Whether a pooler stands before the server, and the options to dial it with.
+
+    Behind a pooler statements are not prepared, and the caller must begin read-only transactions.
+    Costs one dial. Raises what asyncpg raises.
+    """
+    settings = {"application_name": APPLICATION}
+    options: dict[str, Any] = {
+        "timeout": DIAL_TIMEOUT,
+        "command_timeout": call_timeout,
+        "server_settings": settings,
+    }
+    connection = await asyncpg.connect(dsn, statement_cache_size=0, **options)
+    try:
+        pid = await connection.fetchval(BACKEND_PID, timeout=DIAL_TIMEOUT)
+        is_pooled = pid != connection.get_server_pid()
+    finally:
+        await connection.close(timeout=DIAL_TIMEOUT)
+    if is_pooled:
+        options["statement_cache_size"] = 0
+    elif read_only:
+        settings[READ_ONLY] = "on"
+    return is_pooled, options
+
+
 class AsyncpgPool:
-    """One asyncpg pool that runs the same statements in every call.
+    """One asyncpg pool that does the same work in every call.
 
     Args:
         dsn: PostgreSQL connection URI; never logged.
-        statements: SQL texts, run one after the other on one connection.
+        work: the statements to run on one connection, or the coroutine function that gets it.
         pool_size: both `min_size` and `max_size`: every connection is dialled at `open`.
-        call_timeout: s, most that one statement may take.
-        read_only: whether transactions refuse to write.
+        call_timeout: s, most that one statement, or the function, may take.
     """
 
     def __init__(
         self,
         dsn: str,
-        statements: Sequence[str],
+        work: SqlWork,
         pool_size: int,
         *,
         call_timeout: float = 30.0,
-        read_only: bool = True,
     ) -> None:
         self._dsn = dsn
-        self._statements = tuple(statements)
+        self._work = work
+        self._statements = tuple((s.numbered, s.names) for s in work.statements)
         self._pool_size = pool_size
         self._call_timeout = call_timeout
-        self._read_only = read_only
         self._pool: Any = None
+        self._is_pooled = False
         self._opened = 0
         self._disconnects = 0
 
@@ -90,34 +122,47 @@ class AsyncpgPool:
 
     async def open(self) -> None:
         """Dial every connection; raises `Unreachable` with the server's reason."""
-        settings = {"application_name": "poolkit"}
-        if self._read_only:
-            settings["default_transaction_read_only"] = "on"
         try:
+            self._is_pooled, options = await session_options(
+                self._dsn, read_only=self._work.read_only, call_timeout=self._call_timeout
+            )
             self._pool = await asyncpg.create_pool(
                 self._dsn,
                 min_size=self._pool_size,
                 max_size=self._pool_size,
-                timeout=DIAL_TIMEOUT,
-                command_timeout=self._call_timeout,
                 connect=self._dial,
                 setup=self._handed_out,
-                server_settings=settings,
+                **options,
             )
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, ValueError) as error:
-            raise Unreachable(*_refusal(error)) from error
+            raise postgres_errors.unreachable(error) from error
 
     async def call(self, stamps: Stamps) -> None:
-        """Run the statements on one connection and return it, reset included."""
+        """Do the work on one connection and return it, reset included."""
         call = _Call(stamps)
         _call.set(call)
         try:
             async with self._pool.acquire() as connection:
-                for statement in self._statements:
-                    await connection.fetch(statement)
-                stamps.served()
+                if self._is_pooled and self._work.read_only:
+                    # Its COMMIT is a round trip of the release that only a pooler makes needed.
+                    async with connection.transaction(readonly=True):
+                        await self._do(connection, stamps)
+                else:
+                    await self._do(connection, stamps)
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
             raise self._translated(error, call) from error
+
+    async def _do(self, connection: Any, stamps: Stamps) -> None:
+        work = self._work
+        if work.function is not None:
+            await run_function(work.function, connection, self._call_timeout)
+        else:
+            values = work.draw()
+            for number, (text, names) in enumerate(self._statements):
+                if number and work.pause:
+                    await asyncio.sleep(work.pause)
+                await connection.fetch(text, *(values[name] for name in names))
+        stamps.served()
 
     async def _dial(self, *arguments: Any, **options: Any) -> Any:
         call = _current_call()
@@ -137,31 +182,23 @@ class AsyncpgPool:
     def _translated(self, error: Exception, call: _Call) -> CallFailed:
         if isinstance(error, TimeoutError):
             return CallTimedOut("call_timeout") if call.has_slot else PoolTimedOut("pool_timeout")
-        if isinstance(error, asyncpg.TooManyConnectionsError):
-            return CallRejected("too_many_connections")
-        if isinstance(
-            error,
-            asyncpg.PostgresConnectionError
-            | asyncpg.AdminShutdownError
-            | asyncpg.CrashShutdownError
-            | asyncpg.InterfaceError
-            | ConnectionResetError
-            | BrokenPipeError,
-        ):
+        if isinstance(error, asyncpg.InterfaceError):
+            outcome = CallFailed("disconnected", type(error).__name__)
+        else:
+            outcome = postgres_errors.failure(error)
+        if outcome.kind == "disconnected":
             self._disconnects += 1
-            return CallFailed("disconnected", type(error).__name__)
-        if isinstance(error, OSError):
-            if error.errno in (errno.EMFILE, errno.ENFILE):
-                return CallFailed("too_many_open_files")
-            if error.errno == errno.ECONNREFUSED or "Connect call failed" in str(error):
-                return CallFailed("connection_refused")
-            return CallFailed("os_error", errno.errorcode.get(error.errno or 0, ""))
-        return CallFailed(type(error).__name__, str(error).splitlines()[0] if str(error) else "")
+        return outcome
 
-    async def spare_connections(self) -> int:
-        """How many more connections the server has for this user, beyond those already in use."""
+    async def spare_connections(self) -> int | None:
+        """How many more connections the server has for this user, beyond those already in use.
+
+        None where a pooler stands in between: then its own limits count, which it does not tell.
+        """
+        if self._is_pooled:
+            return None
         try:
-            return int(await self._pool.fetchval(_SPARE_CONNECTIONS))
+            return int(await self._pool.fetchval(SPARE_CONNECTIONS))
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
             raise CallFailed(type(error).__name__) from error
 
@@ -184,43 +221,7 @@ class AsyncpgPool:
         if self._pool is None:
             return
         try:
-            async with asyncio.timeout(2.0):
+            async with asyncio.timeout(CLOSE_TIMEOUT):
                 await self._pool.close()
-        except TimeoutError:
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
             self._pool.terminate()
-
-
-def _refusal(error: Exception) -> tuple[str, str]:
-    """Cause and remedy for a pool that could not be opened; names no password."""
-    if isinstance(error, asyncpg.InvalidPasswordError):
-        return "the database refused the user or password", "check the DSN's user and password"
-    if isinstance(error, asyncpg.InvalidAuthorizationSpecificationError):
-        return f"the database refused the login: {error}", "check the DSN's user and pg_hba.conf"
-    if isinstance(error, asyncpg.InvalidCatalogNameError):
-        return f"no such database: {error}", "check the database name at the end of the DSN"
-    if isinstance(error, asyncpg.TooManyConnectionsError):
-        return (
-            f"the database has no free connection: {error}",
-            "lower max_size, or free connections",
-        )
-    if isinstance(error, TimeoutError):
-        return (
-            f"no answer from the database within {DIAL_TIMEOUT:g} s",
-            "check host and port, and that a firewall lets this machine through",
-        )
-    if isinstance(error, ConnectionRefusedError) or "Connect call failed" in str(error):
-        return (
-            "the database refused the connection",
-            "check host and port in the DSN, and that the server runs",
-        )
-    if isinstance(error, OSError):
-        return (
-            f"the database's host cannot be reached: {error.strerror or type(error).__name__}",
-            "check the host name in the DSN",
-        )
-    if isinstance(error, ValueError | asyncpg.InterfaceError):
-        return (
-            f"the DSN cannot be used: {type(error).__name__}",
-            "write it as postgresql://USER:PASSWORD@HOST:PORT/DATABASE",
-        )
-    return f"the database refused the connection: {error}", "check the DSN and the server's log"

@@ -50,8 +50,11 @@ class PoolStatistics:
 class HasConnectionBudget(Protocol):
     """A pool whose server says how many connections it has left."""
 
-    async def spare_connections(self) -> int:
-        """Connections that may still be opened; raises `CallFailed` where the server won't say."""
+    async def spare_connections(self) -> int | None:
+        """Connections that may still be opened; raises `CallFailed` where the server won't say.
+
+        None: a pooler stands before the server, so connections to it are not the server's.
+        """
         ...
 
 

@@ -13,16 +13,15 @@ import importlib
 import socket
 import ssl
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import anyio
 
 from poolkit.errors import CallFailed, CallRejected, CallTimedOut, PoolTimedOut
 from poolkit.pools.base import PoolStatistics, Stamps
 from poolkit.pools.httpx_moments import Books, Call, can_watch, current, tracer, watch
-
-if TYPE_CHECKING:
-    from poolkit.workload import HttpWork
+from poolkit.pools.user_function import run_function
+from poolkit.workload import HttpWork
 
 REJECTED_STATUS = (429, 503)
 DIAL_TIMEOUT = 5.0  # s
@@ -34,8 +33,8 @@ class HttpxPool:
     """One httpx client that does the same work in every call.
 
     Args:
-        work: the request to send, or the coroutine function that gets the client; redirects are
-            not followed and proxies of the environment not used, so load never leaves the host.
+        work: the request, or the user's function, which gets the client; redirects are not
+            followed and proxies of the environment not used, so load never leaves the host.
         pool_size: `max_connections` and `max_keepalive_connections`, 1 or more.
         call_timeout: s, most that one call may take, waiting included.
         pool_timeout: s, most that a call may wait for a connection; None: no limit of its own.
@@ -73,17 +72,7 @@ class HttpxPool:
         self._infers_wait = infers_wait
         # Any: the two packages have the same names, and either may be missing.
         self._httpx: Any = importlib.import_module(library)
-        # A function of the user's may raise anything: that is the outcome of its call.
-        self._errors: tuple[type[Exception], ...] = (Exception,)
-        if work.function is None:
-            self._errors = self._errors_of_library()
-        self._client: Any = None
-        self._pool: Any = None
-        self._books = Books()
-        self._disconnects = 0
-
-    def _errors_of_library(self) -> tuple[type[Exception], ...]:
-        return (
+        self._errors: tuple[type[Exception], ...] = (
             self._httpx.HTTPError,
             self._httpx.InvalidURL,
             self._httpx.StreamError,
@@ -94,6 +83,10 @@ class HttpxPool:
             anyio.BrokenResourceError,
             anyio.ClosedResourceError,
         )
+        self._client: Any = None
+        self._pool: Any = None
+        self._books = Books()
+        self._disconnects = 0
 
     @property
     def pool_size(self) -> int:
@@ -122,7 +115,8 @@ class HttpxPool:
         self._client = httpx.AsyncClient(
             transport=transport,
             timeout=httpx.Timeout(
-                connect=min(DIAL_TIMEOUT, self._call_timeout),
+                # Before the limit of the whole call: a cancelled handshake leaves its socket open.
+                connect=min(DIAL_TIMEOUT, 0.9 * self._call_timeout),
                 read=self._call_timeout,
                 write=self._call_timeout,
                 pool=self._pool_timeout,
@@ -132,7 +126,7 @@ class HttpxPool:
         )
 
     async def call(self, stamps: Stamps) -> None:
-        """Send one request and read its whole body, or run the work's own coroutine."""
+        """Send one request and read its whole body, or run the user's function."""
         if self._client is None:
             raise RuntimeError("the pool is not open")
         call = Call(stamps)
@@ -151,23 +145,30 @@ class HttpxPool:
                 books.waiting -= 1
 
     async def _perform(self, call: Call) -> None:
-        work = self._work
-        status = 0
         try:
-            async with asyncio.timeout(self._call_timeout):
-                if work.function is not None:
-                    await work.function(self._client)
-                else:
-                    response = await self._client.request(
-                        work.method, work.url, headers=self._headers, content=work.body
-                    )
-                    status = response.status_code
+            status = await self._do()
         except self._errors as error:
             raise self._translated(error, call) from error
+        except CallFailed as failure:
+            # A function of the user's that lets the client's own failure through.
+            if isinstance(failure.__cause__, self._httpx.HTTPError):
+                raise self._translated(failure.__cause__, call) from failure
+            raise
         # httpx gives the connection back at the body's last byte, so the release takes no time.
         call.stamps.served()
         if status >= 300:
             raise _of_status(status)
+
+    async def _do(self) -> int:
+        work = self._work
+        if work.function is not None:
+            await run_function(work.function, self._client, self._call_timeout)
+            return 200
+        async with asyncio.timeout(self._call_timeout):
+            response = await self._client.request(
+                work.method, work.url, headers=self._headers, content=work.body
+            )
+        return int(response.status_code)
 
     def _translated(self, error: Exception, call: Call) -> CallFailed:
         httpx = self._httpx

@@ -1,7 +1,7 @@
 """What the exceptions of PostgreSQL's client libraries mean, for every adapter that uses one.
 
-They are told apart by SQLSTATE, which asyncpg and psycopg both carry as `sqlstate`; libpq keeps none
-for a login that failed, so there the server's own (English) words stand in.
+They are told apart by SQLSTATE, which asyncpg and psycopg both carry as `sqlstate`; libpq keeps
+none of a login that failed, so there the server's own (English) words stand in.
 """
 
 from __future__ import annotations
@@ -103,6 +103,8 @@ def _refusal(error: BaseException) -> tuple[str, str]:
             f"no answer from the database within {DIAL_TIMEOUT:g} s",
             "check host and port, and that a firewall lets this machine through",
         )
+    if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
+        return "this process may open no more files", "raise the limit with: ulimit -n 4096"
     if _is_refused(error):
         return (
             "the database refused the connection",

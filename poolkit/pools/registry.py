@@ -2,56 +2,88 @@
 
 from __future__ import annotations
 
-import importlib
+import importlib.util
+from collections.abc import Callable
 
 from poolkit.errors import BadInput, MissingExtra
 from poolkit.pools.base import Pool
 from poolkit.pools.fleet import FleetPool
 from poolkit.pools.gate import GatedPool
 from poolkit.targets import Target
+from poolkit.workload import http_work, sql_work
 
-# driver -> library to import; a driver's adapter is poolkit.pools.<driver>.
-LIBRARIES = {"aiohttp": "aiohttp", "asyncpg": "asyncpg"}
-
-# aiohttp's own queue lets a caller that has just released overtake those that wait (starvation).
-GATED_DRIVERS = frozenset({"aiohttp"})
+# Their own queues let a caller that has just released overtake those that wait (starvation).
+GATED_DRIVERS = frozenset({"aiohttp", "httpx"})
 
 CALL_TIMEOUT = 30.0  # s, longest that one call may take while measuring
 
 
-def make_pool(target: Target, pool_size: int, *, call_timeout: float = CALL_TIMEOUT) -> Pool:
+def _aiohttp(target: Target, pool_size: int, seed: int, call_timeout: float) -> Pool:
+    from poolkit.pools.aiohttp import AiohttpPool
+
+    return AiohttpPool(http_work(target), pool_size, call_timeout=call_timeout)
+
+
+def _asyncpg(target: Target, pool_size: int, seed: int, call_timeout: float) -> Pool:
+    from poolkit.pools.asyncpg import AsyncpgPool
+
+    work = sql_work(target, seed)
+    return AsyncpgPool(target.resolved_dsn(), work, pool_size, call_timeout=call_timeout)
+
+
+def _httpx(target: Target, pool_size: int, seed: int, call_timeout: float) -> Pool:
+    from poolkit.pools.httpx import HttpxPool
+
+    return HttpxPool(http_work(target), pool_size, call_timeout=call_timeout)
+
+
+# driver -> the libraries that it needs, and the maker of its pool. A driver's adapter is
+# poolkit.pools.<driver>, imported when it is first asked for.
+_Maker = Callable[[Target, int, int, float], Pool]
+DRIVERS: dict[str, tuple[tuple[str, ...], _Maker]] = {
+    "aiohttp": (("aiohttp",), _aiohttp),
+    "asyncpg": (("asyncpg",), _asyncpg),
+    "httpx": (("httpx",), _httpx),
+}
+
+
+def check_driver(target: Target) -> None:
+    """Look whether the target's driver can be used, without loading it.
+
+    Raises:
+        MissingExtra: a library is not installed.
+        BadInput: poolkit has no adapter for it.
+    """
+    if target.driver not in DRIVERS:
+        raise BadInput(
+            f"driver {target.driver!r} is not one of {', '.join(sorted(DRIVERS))}",
+            "choose one of these drivers in targets.toml",
+        )
+    for library in DRIVERS[target.driver][0]:
+        if importlib.util.find_spec(library) is None:
+            raise MissingExtra(library, "drivers")
+
+
+def make_pool(
+    target: Target, pool_size: int, *, seed: int = 0, call_timeout: float = CALL_TIMEOUT
+) -> Pool:
     """A pool of `pool_size` connections (1 or more) of the target's own client library.
+
+    `seed` is that of the values drawn for statements with parameters.
 
     Raises:
         MissingExtra: the library is not installed.
-        BadInput: poolkit does not drive this library.
+        BadInput: poolkit does not drive this library, or the target's work cannot be loaded.
     """
-    library = LIBRARIES.get(target.driver)
-    if library is None:
-        raise BadInput(
-            f"driver {target.driver!r} is not one of {', '.join(sorted(LIBRARIES))}",
-            "choose one of these drivers in targets.toml",
-        )
-    try:
-        importlib.import_module(library)
-    except ImportError as error:
-        raise MissingExtra(library, "drivers") from error
-    if target.driver == "aiohttp":
-        from poolkit.pools.aiohttp import AiohttpPool
-
-        return AiohttpPool(
-            target.url or "", pool_size, method=target.method, call_timeout=call_timeout
-        )
-    from poolkit.pools.asyncpg import AsyncpgPool
-
-    return AsyncpgPool(
-        target.resolved_dsn(), target.statements, pool_size, call_timeout=call_timeout
-    )
+    check_driver(target)
+    _, maker = DRIVERS[target.driver]
+    return maker(target, pool_size, seed, call_timeout)
 
 
 def gate_size(target: Target, pool_size: int) -> int | None:
     """How many calls the gate in front of the target's pool lets through; None: no gate."""
-    return pool_size if target.driver in GATED_DRIVERS else None
+    gated = target.driver in GATED_DRIVERS if target.gate is None else target.gate
+    return pool_size if gated else None
 
 
 def make_service_pool(
@@ -62,9 +94,9 @@ def make_service_pool(
     `gated` false leaves the gate out, to show what it is good for.
     """
 
-    def one() -> Pool:
-        pool = make_pool(target, pool_size)
+    def one(index: int) -> Pool:
+        pool = make_pool(target, pool_size, seed=seed + index)
         gate = gate_size(target, pool_size) if gated else None
         return pool if gate is None else GatedPool(pool, gate)
 
-    return one() if pools == 1 else FleetPool([one() for _ in range(pools)], seed)
+    return one(0) if pools == 1 else FleetPool([one(index) for index in range(pools)], seed)

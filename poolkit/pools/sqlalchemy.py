@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import asyncpg
 from sqlalchemy import event, text
@@ -24,9 +24,8 @@ from poolkit.pools import postgres_errors
 from poolkit.pools.asyncpg import session_options
 from poolkit.pools.base import PoolStatistics, Stamps
 from poolkit.pools.postgres_session import SPARE_CONNECTIONS
-
-if TYPE_CHECKING:
-    from poolkit.workload import SqlWork
+from poolkit.pools.user_function import run_function
+from poolkit.workload import SqlWork
 
 CLOSE_TIMEOUT = 2.0  # s
 
@@ -151,15 +150,22 @@ class SqlalchemyPool:
             )
             # asyncpg reads the DSN itself: nothing is lost in a conversion to SQLAlchemy's form,
             # and the engine's own URL, which it prints in places, holds no password.
-            options = self._options | {"async_creator": self._dial, "hide_parameters": True}
+            arguments: dict[str, Any] = {"async_creator_fn": self._dial}
+            options = dict(self._options)
             if self._is_pooled:
+                arguments |= {
+                    "prepared_statement_cache_size": 0,
+                    # The unnamed statement, which leaves nothing behind on the server.
+                    "prepared_statement_name_func": lambda: "",
+                }
                 options["execution_options"] = {"postgresql_readonly": self._work.read_only}
             self._engine = create_async_engine(
-                "postgresql+asyncpg://"
-                + ("?prepared_statement_cache_size=0" if self._is_pooled else ""),
+                "postgresql+asyncpg://",
                 poolclass=_TimedPool,
                 pool_size=self._pool_size - self._max_overflow,
                 max_overflow=self._max_overflow,
+                hide_parameters=True,
+                connect_args=arguments,
                 **options,
             )
             pool = self._engine.sync_engine.pool
@@ -204,23 +210,21 @@ class SqlalchemyPool:
                 stamps.served()
                 if not self._work.read_only:
                     await connection.commit()
+        except CallFailed:
+            raise
         except Exception as error:
-            # Any: the user's function may raise what it likes, and that is the call's outcome.
             raise self._translated(error, call) from error
 
     async def _do(self, connection: AsyncConnection) -> None:
         work = self._work
         if work.function is not None:
-            async with asyncio.timeout(self._call_timeout):
-                await work.function(connection)
+            await run_function(work.function, connection, self._call_timeout)
             return
         values = work.draw()
         for number, (statement, names) in enumerate(self._statements):
             if number and work.pause:
                 await asyncio.sleep(work.pause)
-            result = await connection.execute(
-                statement, {name: values[name] for name in names} if names else None
-            )
+            result = await connection.execute(statement, values if names else None)
             if result.returns_rows:
                 result.all()
 

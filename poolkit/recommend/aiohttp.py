@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from typing import Literal
 
 from poolkit import units
 from poolkit.recommend.rules import (
@@ -106,13 +107,10 @@ def _gate(basis: Basis) -> Parameter:
         "a semaphore of the pool's size, taken once: aiohttp alone lets a caller that has just "
         "released overtake those that wait, the gate serves them in turn"
     )
-    trial = basis.trial
-    if trial is not None and trial.gate is not None and trial.wait_time.longest is not None:
-        because += (
-            f" (longest wait with it {units.milliseconds(trial.wait_time.longest)}, "
-            f"p99 {units.milliseconds(trial.wait_time.p99)})"
-        )
-    return Parameter(name="gate", value=basis.size, unit="callers", because=because, source="rule")
+    if basis.crowd is not None:
+        because += f"; {basis.crowd}"
+    source: Literal["measured", "rule"] = "rule" if basis.crowd is None else "measured"
+    return Parameter(name="gate", value=basis.size, unit="callers", because=because, source=source)
 
 
 def _is_address(host: str) -> bool:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from poolkit.recommend import aiohttp, asyncpg
+from poolkit.recommend import aiohttp, asyncpg, httpx
 from poolkit.recommend.checks import finished, of_result, over_trials
+from poolkit.recommend.crowd import effect_of_gate
 from poolkit.recommend.rules import Basis
 from poolkit.records import (
     HoldTimes,
@@ -22,22 +23,29 @@ from poolkit.targets import Target
 _PARAMETERS: Mapping[str, Callable[[Basis], tuple[Parameter, ...]]] = {
     "aiohttp": aiohttp.parameters,
     "asyncpg": asyncpg.parameters,
+    "httpx": httpx.parameters,
 }
 
 
 def parameters(
-    target: Target, sizing: Sizing, trial: Trial | None, *, size: int | None = None
+    target: Target,
+    sizing: Sizing,
+    trial: Trial | None,
+    *,
+    size: int | None = None,
+    crowd: str | None = None,
 ) -> tuple[Parameter, ...]:
     """The parameters of the target's library, each with its reason; none where there is no size.
 
     Args:
         trial: the verification trial at the target rate, or the nearest there is to it.
         size: connections of one pool, where verification moved it away from `sizing.size`.
+        crowd: what the gate was seen to do with more callers than connections.
     """
     size = sizing.size if size is None else size
     if size is None:
         return ()
-    return _PARAMETERS[target.driver](Basis(target, sizing, size, trial))
+    return _PARAMETERS[target.driver](Basis(target, sizing, size, trial, crowd))
 
 
 def recommend(
@@ -81,6 +89,7 @@ def recommend(
         )
     size = sizing.size if size is None else size
     trial = None if size is None else nearest_trial(trials, size)
+    crowd = None if size is None else effect_of_gate(trials, size)
     return Recommendation(
         target=target.name,
         driver=target.driver,
@@ -94,7 +103,7 @@ def recommend(
         hold_time=HoldTimes(
             at_one=sizing.hold_at_one, at_recommended=_hold_at(sizing, size, trial)
         ),
-        parameters=parameters(target, sizing, trial, size=size),
+        parameters=parameters(target, sizing, trial, size=size, crowd=crowd),
         rules_of_thumb=sizing.rules_of_thumb,
         verification=verification,
         checks=of_result(target, sizing, size, verification) + checks,

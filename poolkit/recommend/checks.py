@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from poolkit import units
+from poolkit.recommend.crowd import is_without_gate
 from poolkit.records import Check, Sizing, Trial, Verification
 from poolkit.targets import Target
 
@@ -35,7 +36,7 @@ def over_trials(trials: Sequence[Trial]) -> tuple[Check, ...]:
     """
     found: dict[str, list[tuple[Trial, Check]]] = {}
     for trial in trials:
-        for check in trial.checks:
+        for check in () if is_without_gate(trial) else trial.checks:
             found.setdefault(check.name, []).append((trial, check))
     return tuple(_folded(name, seen) for name, seen in found.items())
 
@@ -101,7 +102,7 @@ def _folded(name: str, seen: Sequence[tuple[Trial, Check]]) -> Check:
 
 def _sized(sizing: Sizing, size: int | None) -> Check:
     if size is None:
-        seen = sizing.because if sizing.out_of_reach else f"cannot say: {sizing.because}"
+        seen = sizing.because
     else:
         seen = f"{units.plural(size, 'connection')}, limited by {sizing.limited_by}"
     return Check(

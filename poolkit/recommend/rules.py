@@ -48,12 +48,14 @@ class Basis:
     Attributes:
         size: connections of one pool, 1 or more.
         trial: the open-loop trial at that size and the target rate; None: not verified.
+        crowd: what the gate was seen to do with more callers than connections; None: not tried.
     """
 
     target: Target
     sizing: Sizing
     size: int
     trial: Trial | None
+    crowd: str | None = None
 
     @property
     def is_verified(self) -> bool:

@@ -15,6 +15,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    PlainSerializer,
     PlainValidator,
     SecretStr,
     field_validator,
@@ -81,9 +82,10 @@ class Target(BaseModel):
     dsn: SecretStr | None = Field(None, repr=False, exclude=True)
     dsn_env: str | None = None
     statements: Annotated[tuple[str, ...], BeforeValidator(_as_tuple)] = ()
-    parameters: Mapping[str, Annotated[Draw, PlainValidator(read_draw)]] = Field(
-        default_factory=dict
-    )
+    parameters: Mapping[
+        str,
+        Annotated[Draw, PlainValidator(read_draw), PlainSerializer(lambda draw: draw.written())],
+    ] = Field(default_factory=dict)
     pause: float = Field(0.0, ge=0)
     read_only: bool = True
     work: str | None = None

@@ -15,6 +15,7 @@ from poolkit.lab.upstream import HttpUpstream
 from poolkit.load.generator import Generator, Plan
 from poolkit.load.timer import best_timer
 from poolkit.pools.aiohttp import AiohttpPool
+from poolkit.workload import HttpWork
 
 SECONDS = 1.5
 REPEATS = 9
@@ -44,7 +45,7 @@ async def bare(url: str) -> float:
 
 async def instrumented(url: str) -> float:
     """Calls per CPU second of the generator, sampling and folding included."""
-    pool = AiohttpPool(url, CONNECTIONS)
+    pool = AiohttpPool(HttpWork("GET", url), CONNECTIONS)
     await pool.open()
     timer = best_timer(asyncio.get_running_loop())
     plan = Plan(seconds=SECONDS, warm_up=0.1, seed=1, callers=CONNECTIONS)

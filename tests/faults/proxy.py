@@ -95,7 +95,7 @@ class FaultProxy:
         self._clients.add(writer)
         upstream: asyncio.StreamWriter | None = None
         try:
-            # Cancelled by `_end` alone; Python 3.11's streams print a cancelled handler's traceback.
+            # `_end` alone cancels; Python 3.11's streams print a cancelled handler's traceback.
             with contextlib.suppress(OSError, asyncio.CancelledError):
                 replies, upstream = await asyncio.open_connection("127.0.0.1", self._upstream)
                 there = asyncio.ensure_future(self._hand_on(reader, upstream, self._request))

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
 import pytest
 
 from poolkit.errors import BrakeStop
-from poolkit.load.brakes import Brakes
+from poolkit.load.brakes import NO_CONNECTION, Brakes, Counts, held_limit
 
-CALM = {"finished": 0, "failed": 0, "rejected": 0, "in_system": 0}
+
+def held(*runs: tuple[int, float]) -> np.ndarray:
+    """Hold times from (how many calls, s each)."""
+    return np.concatenate([np.full(count, seconds) for count, seconds in runs])
 
 
 @pytest.mark.parametrize(
@@ -22,16 +28,52 @@ CALM = {"finished": 0, "failed": 0, "rejected": 0, "in_system": 0}
         ({"finished": 1000, "failed": 51}, "error_share"),
         ({"finished": 1000, "failed": 80, "rejected": 60}, "rejected"),
         ({"finished": 5_000_000}, "calls"),
+        ({"rate": 50_000.0}, None),
+        ({"rate": 50_001.0}, "rate"),
         ({"in_system": 20_000}, None),
         ({"in_system": 20_001}, "backlog"),
+        ({"connections": 8}, None),
+        ({"connections": 9}, "connections"),
+        ({"no_connection": {"connection_refused": 4}}, None),
+        ({"no_connection": {"connection_refused": 5}}, "refused"),
+        ({"no_connection": {"connection_refused": 2, "host_not_found": 3}}, "refused"),
+        ({"silent_for": 15.0, "in_system": 1}, None),
+        ({"silent_for": 15.1, "in_system": 1}, "silence"),
+        ({"held": held((19, 11.0))}, None),
+        ({"held": held((20, 10.0))}, None),
+        ({"held": held((20, 11.0))}, "p99"),
+        ({"held": held((19, 0.1), (1, 11.0))}, None),
+        ({"held": held((18, 0.1), (2, 11.0))}, "p99"),
+        ({"held": held((990, 0.1), (10, 11.0))}, None),
+        ({"held": held((989, 0.1), (11, 11.0))}, "p99"),
     ],
 )
-def test_which_counts_stop_a_trial(counts: dict[str, int], brake: str | None) -> None:
+def test_which_counts_stop_a_trial(counts: dict[str, Any], brake: str | None) -> None:
     """At the limit a trial goes on, past it it stops, and the brake says its name and a remedy."""
+    brakes = Brakes(max_connections=8)
     if brake is None:
-        Brakes().check(**{**CALM, **counts})
+        brakes.check(Counts(**counts))
         return
     with pytest.raises(BrakeStop) as caught:
-        Brakes().check(**{**CALM, **counts})
+        brakes.check(Counts(**counts))
     assert caught.value.brake == brake
     assert caught.value.remedy
+
+
+@pytest.mark.parametrize("kind", sorted(NO_CONNECTION))
+def test_a_call_without_a_connection_has_its_own_remedy(kind: str) -> None:
+    """What to do depends on why there was no connection, and the brake says that."""
+    with pytest.raises(BrakeStop) as caught:
+        Brakes().check(Counts(no_connection={kind: 5}))
+    assert NO_CONNECTION[kind] in caught.value.remedy
+    assert kind.replace("_", " ") in caught.value.seen
+
+
+@pytest.mark.parametrize(
+    ("response_p99", "limit"), [(None, 10.0), (0.001, 1.0), (0.1, 1.0), (0.11, 1.1), (3.0, 30.0)]
+)
+def test_the_limit_follows_what_is_asked_of_the_target(
+    response_p99: float | None, limit: float
+) -> None:
+    """Ten times response_p99, never less than 1 s; 10 s where none is asked."""
+    assert held_limit(response_p99) == pytest.approx(limit)

@@ -149,7 +149,7 @@ def test_failed_calls_do_not_hammer_the_server() -> None:
     _, chunks, ended = run(  # type: ignore[misc]
         pool,  # type: ignore[arg-type]
         Plan(seconds=10.0, warm_up=0.0, seed=1, callers=1),
-        brakes=Brakes(max_failed_share=1.0),
+        brakes=Brakes(max_failed_share=1.0, max_no_connection=1000),
     )
     assert column(chunks, "due").size <= 10.0 / 0.05 + 1
     assert ended == pytest.approx(10.0, abs=0.2)

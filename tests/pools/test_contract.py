@@ -20,7 +20,11 @@ from poolkit.pools.asyncpg import AsyncpgPool
 from poolkit.pools.base import Pool
 from poolkit.pools.fleet import FleetPool
 from poolkit.pools.gate import GatedPool
+from poolkit.pools.httpx import HttpxPool
 from poolkit.pools.memory import MemoryPool
+from poolkit.pools.psycopg import PsycopgPool
+from poolkit.pools.sqlalchemy import SqlalchemyPool
+from poolkit.workload import HttpWork, SqlWork
 
 T = TypeVar("T")
 HOLD = 0.05  # s that every call of the contract holds its connection, at least
@@ -47,12 +51,37 @@ def memory(_: pytest.FixtureRequest) -> MakePool:
 
 def aiohttp(request: pytest.FixtureRequest) -> MakePool:
     url = request.getfixturevalue("upstream").url
-    return lambda size: AiohttpPool(url, size)
+    return lambda size: AiohttpPool(HttpWork("GET", url), size)
+
+
+def httpx(request: pytest.FixtureRequest) -> MakePool:
+    url = request.getfixturevalue("upstream").url
+    return lambda size: HttpxPool(HttpWork("GET", url), size)
+
+
+def httpx2(request: pytest.FixtureRequest) -> MakePool:
+    url = request.getfixturevalue("upstream").url
+    return lambda size: HttpxPool(HttpWork("GET", url), size, library="httpx2")
+
+
+def inferring_httpx(request: pytest.FixtureRequest) -> MakePool:
+    url = request.getfixturevalue("upstream").url
+    return lambda size: HttpxPool(HttpWork("GET", url), size, infers_wait=True)
 
 
 def asyncpg(request: pytest.FixtureRequest) -> MakePool:
     dsn = request.getfixturevalue("postgres").dsn
-    return lambda size: AsyncpgPool(dsn, [SLOW_STATEMENT], size)
+    return lambda size: AsyncpgPool(dsn, SqlWork([SLOW_STATEMENT]), size)
+
+
+def sqlalchemy(request: pytest.FixtureRequest) -> MakePool:
+    dsn = request.getfixturevalue("postgres").dsn
+    return lambda size: SqlalchemyPool(dsn, SqlWork([SLOW_STATEMENT]), size)
+
+
+def psycopg(request: pytest.FixtureRequest) -> MakePool:
+    dsn = request.getfixturevalue("postgres").dsn
+    return lambda size: PsycopgPool(dsn, SqlWork([SLOW_STATEMENT]), size)
 
 
 def gated(request: pytest.FixtureRequest) -> MakePool:
@@ -69,7 +98,12 @@ def fleet(request: pytest.FixtureRequest) -> MakePool:
     params=[
         memory,
         pytest.param(aiohttp, marks=pytest.mark.lab),
+        pytest.param(httpx, marks=pytest.mark.lab),
+        pytest.param(httpx2, marks=pytest.mark.lab),
+        pytest.param(inferring_httpx, marks=pytest.mark.lab, id="inferring-httpx"),
         pytest.param(asyncpg, marks=pytest.mark.lab),
+        pytest.param(sqlalchemy, marks=pytest.mark.lab),
+        pytest.param(psycopg, marks=pytest.mark.lab),
         pytest.param(gated, marks=pytest.mark.lab, id="gated-aiohttp"),
         pytest.param(fleet, marks=pytest.mark.lab, id="fleet-aiohttp"),
     ]
@@ -252,7 +286,7 @@ async def failure_of(pool: Pool) -> CallFailed:
 def test_http_statuses_are_outcomes(status: int, kind: str, error: type[CallFailed]) -> None:
     """429 and 503 mean that the server shed the call, every other status from 300 on an error."""
     with HttpUpstream(Workers(workers=1, service_time=0.001), status=status) as server:
-        failure = run(failure_of(AiohttpPool(server.url, 1)))
+        failure = run(failure_of(AiohttpPool(HttpWork("GET", server.url), 1)))
     assert type(failure) is error
     assert failure.kind == kind
 
@@ -262,12 +296,12 @@ def test_a_dead_http_server_is_a_refused_connection() -> None:
     """Nobody listens: an outcome with a stable word, not a library's exception."""
     with HttpUpstream(Workers(workers=1, service_time=0.001)) as server:
         url = server.url
-    assert run(failure_of(AiohttpPool(url, 1))).kind == "connection_refused"
+    assert run(failure_of(AiohttpPool(HttpWork("GET", url), 1))).kind == "connection_refused"
 
 
 def test_an_unknown_host_is_named() -> None:
     """A host name that does not resolve is told apart from one that refuses."""
-    pool = AiohttpPool("http://no-such-host.invalid/", 1)
+    pool = AiohttpPool(HttpWork("GET", "http://no-such-host.invalid/"), 1)
     assert run(failure_of(pool)).kind == "host_not_found"
 
 
@@ -282,9 +316,9 @@ def test_slow_calls_and_slow_pools_are_told_apart(upstream: HttpUpstream) -> Non
             )
         return sorted(getattr(result, "outcome", "ok") for result in results)
 
-    slow_pool = AiohttpPool(upstream.url, 1, pool_timeout=HOLD / 4)
+    slow_pool = AiohttpPool(HttpWork("GET", upstream.url), 1, pool_timeout=HOLD / 4)
     assert run(outcomes(slow_pool, 2)) == ["ok", "pool_timeout"]
-    slow_call = AiohttpPool(upstream.url, 1, call_timeout=HOLD / 2)
+    slow_call = AiohttpPool(HttpWork("GET", upstream.url), 1, call_timeout=HOLD / 2)
     assert run(outcomes(slow_call, 1)) == ["timeout"]
 
 
@@ -294,7 +328,7 @@ def test_a_slow_statement_times_out(postgres: PostgresServer) -> None:
 
     async def go() -> CallFailed:
         return await failure_of(
-            AsyncpgPool(postgres.dsn, ["select pg_sleep(5)"], 1, call_timeout=0.2)
+            AsyncpgPool(postgres.dsn, SqlWork(["select pg_sleep(5)"]), 1, call_timeout=0.2)
         )
 
     assert isinstance(run(go()), CallTimedOut)
@@ -305,7 +339,7 @@ def test_transactions_are_read_only(postgres: PostgresServer) -> None:
     """A statement that writes is refused by the server, call after call (the reset keeps it so)."""
 
     async def go() -> list[str]:
-        pool = AsyncpgPool(postgres.dsn, ["delete from pgbench_history"], 1)
+        pool = AsyncpgPool(postgres.dsn, SqlWork(["delete from pgbench_history"]), 1)
         kinds = []
         async with opened(pool):
             for _ in range(2):
@@ -322,7 +356,7 @@ def test_the_reset_is_part_of_the_hold(postgres: PostgresServer) -> None:
     """A waiter gets the connection only after the reset query of the call before it."""
 
     async def go() -> tuple[Call, Call]:
-        async with opened(AsyncpgPool(postgres.dsn, ["select 1"], 1)) as pool:
+        async with opened(AsyncpgPool(postgres.dsn, SqlWork(["select 1"]), 1)) as pool:
             first, second = Call(), Call()
             await asyncio.gather(first.go(pool), second.go(pool))
             return first, second
@@ -350,7 +384,7 @@ def test_a_database_that_cannot_be_opened_says_why(
     """Each way in which opening fails has a cause and a remedy, without the password."""
     dsn = change(postgres.dsn)
     with pytest.raises(Unreachable) as caught:
-        run(AsyncpgPool(dsn, ["select 1"], 1).open())
+        run(AsyncpgPool(dsn, SqlWork(["select 1"]), 1).open())
     assert cause in caught.value.cause
     assert caught.value.remedy
     assert dsn not in str(caught.value)
@@ -361,10 +395,10 @@ def test_the_connection_budget_counts_what_is_in_use(postgres: PostgresServer) -
     """Every connection that is open leaves one less to spare."""
 
     async def go() -> tuple[int, int]:
-        async with opened(AsyncpgPool(postgres.dsn, ["select 1"], 1)) as one:
+        async with opened(AsyncpgPool(postgres.dsn, SqlWork(["select 1"]), 1)) as one:
             assert isinstance(one, AsyncpgPool)
             before = await one.spare_connections()
-            async with opened(AsyncpgPool(postgres.dsn, ["select 1"], 5)):
+            async with opened(AsyncpgPool(postgres.dsn, SqlWork(["select 1"]), 5)):
                 return before, await one.spare_connections()
 
     before, during = run(go())
@@ -376,7 +410,7 @@ def test_a_dial_is_part_of_the_hold_not_of_the_wait(upstream: HttpUpstream) -> N
     """The first call over a new connection notes its dial after it holds its slot."""
 
     async def go() -> Call:
-        async with opened(AiohttpPool(upstream.url, 1)) as pool:
+        async with opened(AiohttpPool(HttpWork("GET", upstream.url), 1)) as pool:
             return await Call().go(pool)
 
     call = run(go())

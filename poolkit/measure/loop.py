@@ -1,0 +1,49 @@
+"""The event loop that a measurement runs on, and everything that may end it from outside."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Callable, Coroutine
+
+from poolkit.errors import ExitCode
+from poolkit.watchdog import Reason, Watchdog
+
+
+def run_until_over(
+    work: Coroutine[object, object, ExitCode],
+    cancel: Callable[[Reason | None], None],
+    deadline: float,
+) -> ExitCode:
+    """Run on uvloop where it is installed; signals, the parent's end and the deadline cancel.
+
+    Args:
+        cancel: asks the work to end soon and tells why (None: a signal); called in the loop,
+            harmless when repeated.
+        deadline: s from now after which the process must be over, whatever the work does.
+    """
+    loop = _new_loop()
+    watchdog = Watchdog(lambda reason: loop.call_soon_threadsafe(cancel, reason), deadline)
+    try:
+        asyncio.set_event_loop(loop)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            # Only the main thread may take signals; tests run elsewhere too.
+            with contextlib.suppress(ValueError, RuntimeError):
+                loop.add_signal_handler(number, cancel, None)
+        watchdog.start()
+        return loop.run_until_complete(work)
+    finally:
+        watchdog.finish()
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.close()
+        asyncio.set_event_loop(None)
+
+
+def _new_loop() -> asyncio.AbstractEventLoop:
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.new_event_loop()
+    loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
+    return loop

@@ -1,0 +1,196 @@
+"""One trial carried out: pool opened, load sent, summed up, written to disk, told."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from poolkit import events, verify
+from poolkit.analysis.batch_means import rate_interval
+from poolkit.analysis.drift import drift_check
+from poolkit.analysis.summary import BATCH_HOLDS, summarise
+from poolkit.errors import BrakeStop, Cancelled
+from poolkit.load.brakes import Brakes, held_limit
+from poolkit.load.generator import Generator, Plan
+from poolkit.load.measurement import Measurement, part
+from poolkit.load.recorder import Recorder
+from poolkit.load.timer import best_timer
+from poolkit.measure.emit import Emit
+from poolkit.pools.base import Pool
+from poolkit.pools.closing import close_pool
+from poolkit.records import CURVE_PURPOSES, Purpose, Trial
+from poolkit.store import TrialLog
+from poolkit.sweep import NARROW, WARM_UP, spent
+from poolkit.targets import Target
+
+
+@dataclass(frozen=True, slots=True)
+class TrialOrder:
+    """What to run: load for a pool, and what the trial's record says of it.
+
+    `calm` is the last part (s) of an overload, at half the target rate: it becomes a trial of its
+    own.
+    """
+
+    pool: Pool
+    plan: Plan
+    purpose: Purpose
+    pool_size: int
+    because: str
+    pools: int = 1
+    gate: int | None = None
+    calm: float = 0.0
+
+
+class TrialRunner:
+    """Runs the trials of one target, one after the other.
+
+    State: the trials so far (resumed ones first), the generator of the one under way, and whether
+    it was cancelled.
+    """
+
+    def __init__(self, target: Target, log: TrialLog, emit: Emit, budget: float) -> None:
+        self._target = target
+        self._log = log
+        self._emit = emit
+        self._budget = budget
+        # A trial that a brake ended is measured again: the endpoint may be well by now.
+        self.trials = [t for t in log.resume(target.fingerprint) if t.stopped is None]
+        self._generator: Generator | None = None
+        self._cancelled = False
+
+    def cancel(self) -> None:
+        """End the trial under way; the next one raises `Cancelled`."""
+        self._cancelled = True
+        if self._generator is not None:
+            self._generator.cancel()
+
+    @property
+    def is_loading(self) -> bool:
+        """Whether load is being sent, so that `cancel` reaches it."""
+        return self._generator is not None
+
+    async def run(self, order: TrialOrder) -> None:
+        """Carry out one trial; raises `BrakeStop` after a brake ended it and it is on disk."""
+        if self._cancelled:
+            raise Cancelled
+        self._emit(
+            events.TrialStarted(
+                target=self._target.name,
+                purpose=order.purpose,
+                loop=order.plan.loop,
+                pool_size=order.pool_size,
+                arrival_rate=order.plan.arrival_rate,
+                seconds=order.plan.seconds,
+                because=order.because,
+            )
+        )
+        measurement, stop = await self._load(order)
+        phases = [(measurement, order.purpose)]
+        if order.calm and stop is None:
+            phases = _split(measurement, order)
+        for phase, purpose in phases:
+            self._keep(self._summarised(phase, purpose, order))
+        if stop is not None:
+            raise stop
+
+    def _summarised(self, measured: Measurement, purpose: Purpose, order: TrialOrder) -> Trial:
+        trial = summarise(
+            measured,
+            target=self._target.name,
+            driver=self._target.driver,
+            fingerprint=self._target.fingerprint,
+            purpose=purpose,
+            pools=order.pools,
+            gate=order.gate,
+        )
+        if purpose != "sentinel":
+            return trial
+        checks = (*trial.checks, drift_check(trial, self.trials))
+        return trial.model_copy(update={"checks": checks})
+
+    def _keep(self, trial: Trial) -> None:
+        self._log.append(trial)
+        self.trials.append(trial)
+        self._emit(events.TrialDone(trial=trial))
+
+    async def _load(self, order: TrialOrder) -> tuple[Measurement, BrakeStop | None]:
+        timer = best_timer(asyncio.get_running_loop())
+        # Collections pause the loop; what lives already need not be looked at again.
+        gc.collect()
+        gc.freeze()
+        await order.pool.open()
+        try:
+            is_curve = order.purpose in CURVE_PURPOSES
+            generator = Generator(
+                order.pool,
+                order.plan,
+                timer,
+                brakes=Brakes(
+                    max_connections=order.pools * order.pool_size,
+                    max_held_p99=held_limit(self._target.response_p99),
+                ),
+                is_enough=_is_narrow(order.plan.callers) if is_curve else None,
+                on_progress=self._reporter(order.pool_size),
+            )
+            if self._cancelled:
+                raise Cancelled
+            self._generator = generator
+            return await generator.run(), generator.stopped
+        finally:
+            self._generator = None
+            await close_pool(order.pool)
+            timer.close()
+            gc.unfreeze()
+
+    def _reporter(self, pool_size: int) -> Callable[[float, int, float], None]:
+        before = spent(self.trials)
+
+        def report(at: float, calls: int, rate: float) -> None:
+            self._emit(
+                events.Progress(
+                    target=self._target.name,
+                    seconds=before + at,
+                    budget=self._budget,
+                    pool_size=pool_size,
+                    throughput=rate,
+                    calls=calls,
+                )
+            )
+
+        return report
+
+
+def _split(measurement: Measurement, order: TrialOrder) -> list[tuple[Measurement, Purpose]]:
+    """An overload and the calm after it as two measurements; between them the queue drains."""
+    plan = order.plan
+    rate = plan.arrival_rate or 0.0
+    turn = plan.seconds - order.calm
+    settled = turn + verify.SETTLED * order.calm
+    return [
+        (part(measurement, plan.warm_up, turn, rate), "overload"),
+        (part(measurement, settled, plan.seconds, verify.calm_rate(rate)), "recovery"),
+    ]
+
+
+def _is_narrow(callers: int | None) -> Callable[[Recorder, float], bool]:
+    """Whether a closed loop's throughput is known well enough to go on to the next size."""
+
+    def is_narrow(recorder: Recorder, at: float) -> bool:
+        bins = int(at / recorder.bin_seconds)
+        first = min(bins, int(WARM_UP / recorder.bin_seconds))
+        completions = recorder.completions[first:bins].astype(float)
+        served = float(completions.sum())
+        if served == 0 or callers is None:
+            return False
+        # Little's Law gives the hold time; batches shorter than a few of it look too sure.
+        hold = callers * (bins - first) * recorder.bin_seconds / served
+        interval = rate_interval(completions, recorder.bin_seconds, BATCH_HOLDS * hold)
+        if interval is None:
+            return False
+        middle = (interval[0] + interval[1]) / 2
+        return (interval[1] - interval[0]) / 2 <= NARROW * middle
+
+    return is_narrow

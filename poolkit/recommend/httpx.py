@@ -1,0 +1,120 @@
+"""The parameters of an httpx client: its limits, its time limits and the gate in front."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from poolkit import units
+from poolkit.recommend.rules import (
+    Basis,
+    Limit,
+    limited_dial,
+    limited_hold,
+    limited_wait,
+    reason_of_size,
+    round_up,
+)
+from poolkit.records import Parameter
+
+# httpx 0.28: Limits(keepalive_expiry=5.0)
+KEEPALIVE = 5.0  # s
+
+
+def parameters(basis: Basis) -> tuple[Parameter, ...]:
+    """Every parameter, in the order in which the client is written."""
+    wait = limited_wait(basis)
+    hold = limited_hold(basis)
+    dial = limited_dial()
+    connect = Limit(
+        dial.seconds, f"{dial.because}; TCP and TLS get this long each", dial.is_measured
+    )
+    read = Limit(hold.seconds, f"{hold.because} without a byte", hold.is_measured)
+    write = Limit(
+        hold.seconds,
+        f"the same as read ({hold.seconds:g} s): a server that takes no byte of the request is as "
+        "stuck as one that sends none",
+        is_measured=False,
+    )
+    pool = Limit(
+        wait.seconds,
+        "behind the gate nobody waits here: it ends only when connections got lost; without a gate "
+        "httpx 0.28 starts it anew each time another caller is faster",
+        is_measured=False,
+    )
+    total = Limit(
+        round_up(2 * connect.seconds + write.seconds + read.seconds),
+        "httpx has no limit for a whole call, and read starts anew with every piece of a body that "
+        f"trickles: 2 times {connect.seconds:g} s to connect, {write.seconds:g} s to write, "
+        f"{read.seconds:g} s for the answer",
+        is_measured=hold.is_measured,
+    )
+    return (
+        Parameter(
+            name="max_connections",
+            value=basis.size,
+            unit="connections",
+            because=reason_of_size(basis),
+            source="measured",
+        ),
+        _kept(basis),
+        _expiry(basis),
+        connect.parameter("connect"),
+        read.parameter("read"),
+        write.parameter("write"),
+        pool.parameter("pool"),
+        total.parameter("total"),
+        _gate(basis),
+        wait.parameter("gate_timeout"),
+    )
+
+
+def _kept(basis: Basis) -> Parameter:
+    because = (
+        "the same as max_connections: httpx 0.28 counts busy connections as idle ones when it "
+        "closes what it may not keep, so with fewer nearly every call dials"
+    )
+    trial = basis.trial
+    if basis.is_verified and trial is not None:
+        calls = sum(trial.outcomes.values())
+        because += (
+            f" (verified so: {units.plural(trial.connections_opened, 'dial')} in "
+            f"{units.plural(calls, 'call')})"
+        )
+    return Parameter(
+        name="max_keepalive_connections",
+        value=basis.size,
+        unit="connections",
+        because=because,
+        source="measured" if basis.is_verified else "rule",
+    )
+
+
+def _expiry(basis: Basis) -> Parameter:
+    seen = ""
+    if basis.trial is not None:
+        seen = (
+            f" ({units.plural(basis.trial.disconnects, 'disconnect')} seen under load, where no "
+            "connection idles)"
+        )
+    return Parameter(
+        name="keepalive_expiry",
+        value=KEEPALIVE,
+        unit="s",
+        because=(
+            "library default; must stay below the server's idle timeout, which was not measured: "
+            f"nginx keeps 75 s by default, but uvicorn also 5 s, which needs less here{seen}"
+        ),
+        source="library",
+    )
+
+
+def _gate(basis: Basis) -> Parameter:
+    because = (
+        "a semaphore of the pool's size, taken once: httpx 0.28 alone lets a caller that has just "
+        "released overtake those that wait, and wakes all of them for each connection; the gate "
+        "serves them in turn (httpx2 does so by itself)"
+    )
+    if basis.crowd is not None:
+        because += f"; {basis.crowd}"
+    source: Literal["measured", "rule"] = "rule" if basis.crowd is None else "measured"
+    return Parameter(name="gate", value=basis.size, unit="callers", because=because, source=source)
