@@ -20,6 +20,7 @@ from poolkit.analysis.sizing import size
 from poolkit.records import Purpose, Sizing, Sweep, Trial
 
 STILL_RISING = 1.05  # throughput must rise by this factor per doubling for the ramp to go on
+NEARLY_DOUBLES = 1.7  # throughput over that of half the size: the upstream still works in parallel
 WARM_UP = 0.25  # s
 WINDOW = 1.2  # s
 FIRST_WINDOW = 2.0  # s at one connection, where calls are few and the knee hangs on their time
@@ -193,12 +194,16 @@ def _plan(
 def _expected_hold(trials: Sequence[Trial], pool_size: int) -> float:
     """Mean hold time (s) to expect at a size; 0 before the first trial.
 
-    At least the shortest seen, and what the best throughput so far leaves for this many callers:
-    n / X, which is what a size beyond the plateau will show.
+    Where throughput still rose nearly as much as the size did, the shortest hold time seen; else
+    what the best throughput so far leaves for this many callers, n / X, as beyond the plateau.
     """
     held = [trial.hold_time.mean for trial in trials if trial.hold_time.mean]
     best = max((trial.throughput for trial in trials), default=0.0)
     if not held or best <= 0:
         return 0.0
-    largest = max(trial.pool_size for trial in trials)
-    return min(held) if pool_size < largest / 2 else max(min(held), pool_size / best)
+    largest = max(trials, key=lambda trial: trial.pool_size)
+    halved = [t.throughput for t in trials if t.pool_size == largest.pool_size // 2]
+    still_rises = not halved or largest.throughput >= NEARLY_DOUBLES * max(halved)
+    if pool_size < largest.pool_size / 2 or (still_rises and pool_size > largest.pool_size):
+        return min(held)
+    return max(min(held), pool_size / best)

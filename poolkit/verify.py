@@ -23,7 +23,6 @@ OVERLOAD_SECONDS = 2.5
 CALM_SECONDS = 2.0  # of half the target rate after the overload
 SETTLED = 0.5  # share of the calm after which the overload's queue should be gone
 CROWD = 4  # callers for each connection
-CROWD_WARM_UP = 0.25
 CROWD_SECONDS = 1.2
 WARM_UP = 1.0  # s: an open loop starts with an empty queue and an empty pool
 GRACEFUL = 0.85  # share of the expected throughput that is still no collapse
@@ -130,8 +129,9 @@ def _next_of_gate(trials: Sequence[Trial], chosen: int) -> VerifyPlan | None:
                 "fairness",
                 chosen,
                 1,
-                CROWD_WARM_UP,
-                CROWD_WARM_UP + CROWD_SECONDS,
+                # Without a warm-up: those who starve began at once and are not to be cut off.
+                0.0,
+                CROWD_SECONDS,
                 f"verify: {CROWD} callers for each of {chosen} connections, "
                 f"{'with' if gated else 'without'} the gate",
                 callers=CROWD * chosen,

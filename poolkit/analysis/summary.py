@@ -134,7 +134,11 @@ def summarise(
 
 
 def _window(measurement: Measurement) -> _Window:
-    """Leave out the planned warm-up, and more where MSER-5 finds that it lasted longer."""
+    """Leave out the planned warm-up, and more where MSER-5 finds that it lasted longer.
+
+    An open loop's completions come as its arrivals do, so they say nothing of a warm-up: there the
+    planned one is cut. So is a closed loop that plans none, to look at its calls from the first on.
+    """
     least = math.ceil(measurement.warm_up / measurement.segment_seconds - 1e-9)
     least = min(least, len(measurement.segments) - 1)
     first_bin = round(least * measurement.segment_seconds / measurement.bin_seconds)
@@ -143,6 +147,8 @@ def _window(measurement: Measurement) -> _Window:
     values = timeline[: timeline.size // per_value * per_value].reshape(-1, per_value).mean(axis=1)
     cut = mser5(values) * per_value * measurement.bin_seconds
     length = timeline.size * measurement.bin_seconds
+    is_searched = measurement.loop == "closed" and measurement.warm_up > 0
+    cut = cut if is_searched else 0.0
     settled = cut < 0.4 * length
     # A process that never settles is measured whole, and its check fails.
     extra = math.ceil(cut / measurement.segment_seconds - 1e-9) if settled else 0

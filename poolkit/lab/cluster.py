@@ -23,7 +23,6 @@ _SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
     "password_encryption": "scram-sha-256",
-    "max_connections": "100",
     "shared_buffers": "64MB",
     # Nothing here outlives the process, so nothing is made safe.
     "fsync": "off",
@@ -45,11 +44,14 @@ class Cluster:
     State: the server's process and the port, which stays the same over restarts.
     """
 
-    def __init__(self, programs: Programs, folder: Path, accounts: int) -> None:
+    def __init__(
+        self, programs: Programs, folder: Path, accounts: int, max_connections: int
+    ) -> None:
         self._programs = programs
         self._folder = folder
         self._data = folder / "data"
         self._accounts = accounts
+        self._max_connections = max_connections
         self._process: subprocess.Popen[bytes] | None = None
         self.port = 0
         self.password = secrets.token_urlsafe(18)
@@ -112,7 +114,8 @@ class Cluster:
         self._process = None
 
     def _popen(self, port: int) -> subprocess.Popen[bytes]:
-        settings = _SETTINGS | {"port": str(port)}
+        own = {"port": str(port), "max_connections": str(self._max_connections)}
+        settings = _SETTINGS | own
         arguments = [f"--{name}={value}" for name, value in settings.items()]
         with (self._folder / "log").open("ab") as log:
             return subprocess.Popen(

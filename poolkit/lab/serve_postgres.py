@@ -22,7 +22,7 @@ from poolkit.errors import PoolkitError
 from poolkit.lab.cluster import Cluster
 from poolkit.lab.orphan import is_orphan
 from poolkit.lab.postgres_files import find_programs, new_folder, run_as
-from poolkit.lab.tables import ACCOUNTS
+from poolkit.lab.tables import ACCOUNTS, MAX_CONNECTIONS
 
 MODULE = "poolkit.lab.serve_postgres"
 _LOOK_FOR_PARENT = 0.25  # s
@@ -69,6 +69,7 @@ def main() -> int:
     """Keep the server until SIGTERM, SIGINT, the end of stdin or the parent's end."""
     parser = argparse.ArgumentParser(prog=f"python -m {MODULE}", description=__doc__)
     parser.add_argument("--accounts", type=int, default=ACCOUNTS, help="rows of pgbench_accounts")
+    parser.add_argument("--max-connections", type=int, default=MAX_CONNECTIONS)
     parser.add_argument("--parent", type=int, help="pid; the server ends when it does")
     arguments = parser.parse_args()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -78,7 +79,9 @@ def main() -> int:
     try:
         user = run_as()
         folder = new_folder(user)
-        cluster = Cluster(find_programs(user, folder), folder, arguments.accounts)
+        cluster = Cluster(
+            find_programs(user, folder), folder, arguments.accounts, arguments.max_connections
+        )
         cluster.create()
         cluster.start()
         _keep(cluster, folder, arguments.parent)

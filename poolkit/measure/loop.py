@@ -10,6 +10,8 @@ from collections.abc import Callable, Coroutine
 from poolkit.errors import ExitCode
 from poolkit.watchdog import Reason, Watchdog
 
+END_SECONDS = 0.3  # s for tasks that are left when the work is over
+
 
 def run_until_over(
     work: Coroutine[object, object, ExitCode],
@@ -35,9 +37,23 @@ def run_until_over(
         return loop.run_until_complete(work)
     finally:
         watchdog.finish()
+        loop.run_until_complete(_end_tasks())
         loop.run_until_complete(loop.shutdown_asyncgens())
         loop.close()
         asyncio.set_event_loop(None)
+
+
+async def _end_tasks() -> None:
+    """Cancel what libraries left behind, such as a release that a silent server never ended."""
+    rest = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in rest:
+        task.cancel()
+    if rest:
+        done, _ = await asyncio.wait(rest, timeout=END_SECONDS)
+        for task in done:
+            # Looked at, or the loop would print it; the measurement is over and nobody waits.
+            if not task.cancelled():
+                task.exception()
 
 
 def _new_loop() -> asyncio.AbstractEventLoop:

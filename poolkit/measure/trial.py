@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from poolkit import events, verify
 from poolkit.analysis.batch_means import rate_interval
 from poolkit.analysis.drift import drift_check
 from poolkit.analysis.summary import BATCH_HOLDS, summarise
-from poolkit.errors import BrakeStop, Cancelled
+from poolkit.errors import BrakeStop, Cancelled, Unreachable
 from poolkit.load.brakes import Brakes, held_limit
 from poolkit.load.generator import Generator, Plan
 from poolkit.load.measurement import Measurement, part
@@ -24,6 +24,9 @@ from poolkit.records import CURVE_PURPOSES, Purpose, Trial
 from poolkit.store import TrialLog
 from poolkit.sweep import NARROW, WARM_UP, spent
 from poolkit.targets import Target
+
+LEAST_GRACE = 5.0  # s
+GRACE_HOLDS = 3.0  # the same in hold times
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,7 @@ class TrialRunner:
         self._budget = budget
         # A trial that a brake ended is measured again: the endpoint may be well by now.
         self.trials = [t for t in log.resume(target.fingerprint) if t.stopped is None]
+        self.first_call = 0.0  # s that a single call took before there was load
         self._generator: Generator | None = None
         self._cancelled = False
 
@@ -121,12 +125,12 @@ class TrialRunner:
         # Collections pause the loop; what lives already need not be looked at again.
         gc.collect()
         gc.freeze()
-        await order.pool.open()
         try:
+            await _open(order.pool)
             is_curve = order.purpose in CURVE_PURPOSES
             generator = Generator(
                 order.pool,
-                order.plan,
+                replace(order.plan, grace=self._grace()),
                 timer,
                 brakes=Brakes(
                     max_connections=order.pools * order.pool_size,
@@ -141,9 +145,14 @@ class TrialRunner:
             return await generator.run(), generator.stopped
         finally:
             self._generator = None
-            await close_pool(order.pool)
             timer.close()
             gc.unfreeze()
+            await close_pool(order.pool)
+
+    def _grace(self) -> float:
+        """Seconds that calls under way at a trial's end may take, by how long calls take here."""
+        holds = [trial.hold_time.p99 or 0.0 for trial in self.trials]
+        return max(LEAST_GRACE, GRACE_HOLDS * max([self.first_call, *holds]))
 
     def _reporter(self, pool_size: int) -> Callable[[float, int, float], None]:
         before = spent(self.trials)
@@ -161,6 +170,15 @@ class TrialRunner:
             )
 
         return report
+
+
+async def _open(pool: Pool) -> None:
+    """Open a trial's pool; the first call went well, so a refusal is the server's change."""
+    try:
+        await pool.open()
+    except Unreachable as error:
+        remedy = f"{error.remedy}; the same command resumes from the finished trials"
+        raise BrakeStop("refused", error.cause, remedy) from error
 
 
 def _split(measurement: Measurement, order: TrialOrder) -> list[tuple[Measurement, Purpose]]:

@@ -93,7 +93,7 @@ def _refusal(error: BaseException) -> tuple[str, str]:
         return f"the database refused the login: {said}", "check the DSN's user and pg_hba.conf"
     if state == "3D000":
         return f"no such database: {said}", "check the database name at the end of the DSN"
-    if state == _TOO_MANY_CONNECTIONS:
+    if state == _TOO_MANY_CONNECTIONS or "no more connections allowed" in said:
         return (
             f"the database has no free connection: {said}",
             "lower max_size, or free connections",

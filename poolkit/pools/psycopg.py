@@ -169,9 +169,14 @@ class PsycopgPool:
         try:
             async with asyncio.timeout(None) as limit, self._pool.connection() as connection:
                 stamps.acquired()
-                limit.reschedule(asyncio.get_running_loop().time() + self._call_timeout)
                 self._in_use.add(connection)
-                await self._do(connection)
+                work, now = self._work, asyncio.get_running_loop().time
+                if work.function is None:
+                    limit.reschedule(now() + self._call_timeout)
+                    await self._do(connection)
+                else:
+                    await run_function(work.function, connection, self._call_timeout)
+                    limit.reschedule(now() + self._call_timeout)
                 stamps.served()
         except CallFailed:
             if connection is not None and connection.closed:
@@ -185,9 +190,6 @@ class PsycopgPool:
 
     async def _do(self, connection: AsyncConnection[Any]) -> None:
         work = self._work
-        if work.function is not None:
-            await run_function(work.function, connection, self._call_timeout)
-            return
         values = work.draw()
         for number, (statement, names) in enumerate(self._statements):
             if number and work.pause:

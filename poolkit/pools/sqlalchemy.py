@@ -9,6 +9,7 @@ the transaction, which is a round trip.
 from __future__ import annotations
 
 import asyncio
+import logging
 from contextvars import ContextVar
 from typing import Any
 
@@ -28,6 +29,9 @@ from poolkit.pools.user_function import run_function
 from poolkit.workload import SqlWork
 
 CLOSE_TIMEOUT = 2.0  # s
+
+# What the pool warns of is in the outcomes; without a handler Python would print it to stderr.
+logging.getLogger("sqlalchemy").addHandler(logging.NullHandler())
 
 
 class _Call:
@@ -192,10 +196,11 @@ class SqlalchemyPool:
             *(connection.start() for connection in connections[1:]), return_exceptions=True
         )
         failures = [result for result in results if isinstance(result, BaseException)]
+        for connection in connections:
+            if connection.sync_connection is not None:
+                await connection.close()
         if failures:
             raise failures[0]
-        for connection in connections:
-            await connection.close()
 
     async def call(self, stamps: Stamps) -> None:
         """Run the work on one connection and return it, end of the transaction included."""

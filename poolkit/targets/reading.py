@@ -43,6 +43,8 @@ def read_toml(path: Path) -> dict[str, Any]:
         if "overwrite" in str(error):
             raise BadInput(f"{path} has one key twice: {error}", "keep one of them") from None
         raise BadInput(f"{path} is not TOML: {error}", "correct that line") from None
+    except (ValueError, RecursionError) as error:  # numbers of thousands of digits, deep nesting
+        raise BadInput(f"{path} cannot be read as TOML: {error}", "write it plainly") from None
 
 
 def _table_that_stands_twice(text: str, error: str) -> tuple[tuple[str, ...], int, int] | None:

@@ -72,8 +72,10 @@ class Statement:
         text, binds = "", set()
         for index, piece in enumerate(self._pieces):
             if index % 2:
+                # text() binds no name behind a backslash or before a colon, and a space between
+                # them changes nothing for the server: `:aid ::int`.
+                text += " " if text.endswith("\\") else ""
                 binds.add(len(text))
-                # text() binds no name that a colon follows: `:aid ::int`, which means the same.
                 follows = self._pieces[index + 1].startswith(":")
                 text += f":{piece} " if follows else f":{piece}"
             else:

@@ -121,9 +121,8 @@ def drive(
         await asyncio.gather(*doing)
         ending = Ending(pool.begun, seconds=ended - began, closing=closed - ended)
         ending.stopped = measurement.stopped
-        if loop == "open":
-            stopped = generator.stopped is not None and measurement.stopped != "silence"
-            ending.planned = pool.begun if stopped else math.floor(RATE * seconds)
+        if loop == "open" and ending.seconds >= seconds:
+            ending.planned = math.floor(RATE * seconds)
         for chunk in chunks:
             ending.outcomes.update(OUTCOMES[code] for code in chunk.outcome)
             good = chunk.released[chunk.outcome == 0]

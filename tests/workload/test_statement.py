@@ -1,5 +1,7 @@
 """Placeholders of a SQL text: found where PostgreSQL would see code, written for each library."""
 
+import re
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -22,7 +24,7 @@ CASES = [
     ("select a[ :lo : :hi ]", ("lo", "hi"), "select a[ $1 : $2 ]"),
     ("f(a := 1, b => :b)", ("b",), "f(a := 1, b => $1)"),
     ("select : a", (), "select : a"),
-    ("select ':a', 'it''s :a', ''':a', '' || :b", ("b",), "select ':a', 'it''s :a', ''':a', '' || $1"),
+    ("select ':a', 'it''s :a', ''':a' || :b", ("b",), "select ':a', 'it''s :a', ''':a' || $1"),
     (r"select '\', :a", ("a",), r"select '\', $1"),  # no escape in a plain string
     (r"select E'\':a', e'\\', :b", ("b",), r"select E'\':a', e'\\', $1"),
     ("select E'a'\n  'b\\':x', :y", ("y",), "select E'a'\n  'b\\':x', $1"),
@@ -140,17 +142,16 @@ def test_sqlalchemy_binds_the_same_names(parts):
 @example(r"'\:a' '\\:a' '\::a' :a")
 @example(":a::int:b")
 @example("[:a:5]")
+@example("\\:a")
 def test_sqlalchemy_sends_what_asyncpg_is_sent(text):
-    """Any text at all, apart from the space that parts a placeholder from a colon behind it."""
+    """Any text at all, apart from spaces beside a placeholder."""
     statement = Statement(text)
-    sent = compiled(statement.colon)
-    assert len(sent) - len(statement.numbered) <= len(statement._pieces) // 2
-    for number in range(1, len(statement.names) + 1):
-        sent = sent.replace(f"${number} :", f"${number}:")
-    plain = statement.numbered
-    for number in range(1, len(statement.names) + 1):
-        plain = plain.replace(f"${number} :", f"${number}:")
-    assert sent == plain
+    assert unspaced(compiled(statement.colon)) == unspaced(statement.numbered)
+
+
+def unspaced(text):
+    """Without the spaces that text() needs between a placeholder and its neighbours."""
+    return re.sub(r" (?=\$\d)|(?<=\$\d) ", "", text)
 
 
 @given(st.text(max_size=40) | st.text(":a1 \\\n'\"$/*-E%[]", max_size=40))
