@@ -48,7 +48,7 @@ ONLY = {
 # Library -> the modules (or packages) that may import it.
 HOMES = {
     "aiohttp": ["pools.aiohttp", "lab"],
-    "asyncpg": ["pools.asyncpg", "lab"],
+    "asyncpg": ["pools.asyncpg", "pools.sqlalchemy", "lab"],
     "httpx": ["pools.httpx", "lab"],
     "sqlalchemy": ["pools.sqlalchemy", "lab"],
     "psycopg": ["pools.psycopg", "lab"],

@@ -13,6 +13,7 @@ from __future__ import annotations
 APART = 0.006  # s, mean of the wait side by side
 TOGETHER = 0.007  # s, mean of the wait with a lock held
 PLACES = 4  # locks
+MAX_CONNECTIONS = 100  # of the lab's server
 ACCOUNTS = 100_000  # rows of pgbench_accounts at scale 1
 
 READ = f"select lab_read(1 + floor(random() * {ACCOUNTS})::int)"

@@ -24,6 +24,7 @@ NO_CONNECTION = {
     "tls_certificate": "the server's certificate is no longer valid for its name",
 }
 LEAST_HELD_P99 = 1.0  # s: a pause of this machine must not be taken for the endpoint's distress
+FEWEST_HELD = 5  # calls: slow ones are few, and a trial may be short
 USUAL_HELD_P99 = 10.0  # s: a first call that takes longer gets no load at all
 
 
@@ -34,6 +35,7 @@ class Counts:
     Attributes:
         finished, failed, rejected: calls so far; rejected ones are among the failed.
         in_system: calls that wait or hold.
+        kinds: calls that failed, by kind.
         no_connection: calls by kind that got no connection since one last succeeded.
         silent_for: s since a call last ended, while some are under way.
         held: s that calls of the last moments held a connection; empty where nobody looked.
@@ -45,6 +47,7 @@ class Counts:
     failed: int = 0
     rejected: int = 0
     in_system: int = 0
+    kinds: Mapping[str, int] = field(default_factory=dict)
     no_connection: Mapping[str, int] = field(default_factory=dict)
     silent_for: float = 0.0
     held: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
@@ -61,7 +64,7 @@ class Brakes:
         max_rate: most calls/s; far above what one process can send, so only a mistake meets it.
         max_connections: most connections open at once; None: the pool's own limit is trusted.
         max_failed_share: largest share (0 to 1) of calls that may fail before the trial stops.
-        min_calls: fewest finished calls before a share or a percentile means anything.
+        min_calls: fewest finished calls before a share means anything.
         max_in_system: most calls that may wait or hold at once (open loop): beyond it the queue
             grows without bound, and nothing is learnt from letting it.
         max_no_connection: calls in a row that may fail for want of a connection.
@@ -105,7 +108,7 @@ class Brakes:
     def _check_connections(self, counts: Counts) -> None:
         lost = sum(counts.no_connection.values())
         if lost >= self.max_no_connection:
-            kind = max(counts.no_connection, key=lambda kind: counts.no_connection[kind])
+            kind = _usual(counts.no_connection)
             raise BrakeStop(
                 "refused",
                 f"{lost} calls in a row got no connection ({kind.replace('_', ' ')})",
@@ -129,10 +132,12 @@ class Brakes:
                 "the server sheds load or limits the rate: a larger pool will not help; "
                 "raise its limit, or lower target_rate and max_size",
             )
+        kind = _usual(counts.kinds)
+        remedy = NO_CONNECTION.get(kind, "look at the server's log")
         raise BrakeStop(
             "error_share",
-            f"{failed} of {finished} calls failed",
-            f"look at the server's log; {_RESUMES}",
+            f"{failed} of {finished} calls failed ({kind.replace('_', ' ')})",
+            f"{remedy}; {_RESUMES}",
         )
 
     def _check_slowness(self, counts: Counts) -> None:
@@ -140,7 +145,7 @@ class Brakes:
             raise silence(counts.silent_for, counts.in_system)
         slow = int((counts.held > self.max_held_p99).sum())
         # Of few calls the p99 is the slowest, and one call is no finding.
-        if counts.held.size >= self.min_calls and slow > max(1, 0.01 * counts.held.size):
+        if counts.held.size >= FEWEST_HELD and slow > max(1, 0.01 * counts.held.size):
             p99 = float(np.quantile(counts.held, 0.99))
             raise BrakeStop(
                 "p99",
@@ -150,6 +155,11 @@ class Brakes:
                 "the server is in distress or has other work; try when it is quiet, or with a "
                 f"smaller max_size; {_RESUMES}",
             )
+
+
+def _usual(kinds: Mapping[str, int]) -> str:
+    """The kind of most failures."""
+    return max(kinds, key=lambda kind: kinds[kind], default="unknown")
 
 
 def silence(seconds: float, in_system: int) -> BrakeStop:

@@ -138,7 +138,8 @@ class Generator:
         self._tasks: dict[asyncio.Task[None], float] = {}
         self._schedule = iter(plan.arrivals or ())
         self._next_due: float | None = None  # taken from the schedule and not started yet
-        self._no_connection: Counter[str] = Counter()  # kinds of failures since a success
+        self._kinds: Counter[str] = Counter()  # of all failures
+        self._no_connection: Counter[str] = Counter()  # of those since a success
         self._succeeded = 0
         self._connections = 0
         self._last_end = (0, 0.0)  # calls finished, and when that number last changed
@@ -146,6 +147,7 @@ class Generator:
         self._stopped: BrakeStop | None = None
         self._fault: BaseException | None = None
         self._cancelled = False
+        self._draining: asyncio.Future[object] | None = None  # the wait for the last calls
         self.in_system = 0
         self._balance = 0.0
         self._origin = 0.0
@@ -155,6 +157,8 @@ class Generator:
         """End the trial now; `run` raises `Cancelled`."""
         self._cancelled = True
         self._ended.set()
+        if self._draining is not None:
+            self._draining.cancel()
 
     async def run(self) -> Measurement:
         """Send the load and return what was measured.
@@ -305,6 +309,7 @@ class Generator:
             OUTCOME_CODES.get(failure.outcome, ERROR),
             failure.kind,
         )
+        self._kinds[failure.kind] += 1
         if failure.kind in NO_CONNECTION:
             self._no_connection[failure.kind] += 1
 
@@ -316,9 +321,20 @@ class Generator:
         if not self._tasks or self._cancelled or self._stopped is not None:
             return
         finished = self._recorder.finished
-        await asyncio.wait(list(self._tasks), timeout=self._plan.grace)
+        wait = asyncio.wait(list(self._tasks), timeout=self._plan.grace)
+        self._draining = asyncio.ensure_future(wait)
+        await asyncio.wait({self._draining})
+        if self._cancelled:
+            return
         if self._tasks and self._recorder.finished == finished:
             self._stopped = silence(self._plan.grace, self.in_system)
+            return
+        at = self._timer.now() - self._origin
+        try:
+            # A short trial of slow calls learns most of them only now.
+            self._check_brakes(at, 0.0, self._recorder.held_since(at - LATELY))
+        except BrakeStop as stop:
+            self._stopped = stop
 
     async def _cancel_rest(self) -> None:
         self._ended.set()
@@ -408,6 +424,7 @@ class Generator:
                 failed=failed,
                 rejected=recorder.failed["rejected"],
                 in_system=self.in_system,
+                kinds=self._kinds,
                 no_connection=self._no_connection,
                 silent_for=at - self._last_end[1],
                 held=held,

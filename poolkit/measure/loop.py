@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import signal
 from collections.abc import Callable, Coroutine
+from typing import Any
 
 from poolkit.errors import ExitCode
 from poolkit.watchdog import Reason, Watchdog
@@ -27,6 +28,7 @@ def run_until_over(
     """
     loop = _new_loop()
     watchdog = Watchdog(lambda reason: loop.call_soon_threadsafe(cancel, reason), deadline)
+    loop.set_exception_handler(_without_leftovers)
     try:
         asyncio.set_event_loop(loop)
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -41,6 +43,16 @@ def run_until_over(
         loop.run_until_complete(loop.shutdown_asyncgens())
         loop.close()
         asyncio.set_event_loop(None)
+
+
+def _without_leftovers(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Print what went wrong in the loop, but not the ends of tasks that nobody waits for.
+
+    Those are the libraries' own, such as a release that was shielded from a cancelled call: the
+    generator looks at each of its tasks, and its record tells what became of the call.
+    """
+    if "never retrieved" not in context.get("message", ""):
+        loop.default_exception_handler(context)
 
 
 async def _end_tasks() -> None:

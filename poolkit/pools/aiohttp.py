@@ -13,6 +13,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 import aiohttp
+from yarl import URL
 
 from poolkit.errors import CallFailed, CallRejected, CallTimedOut, PoolTimedOut
 from poolkit.pools.base import PoolStatistics, Stamps
@@ -29,46 +30,71 @@ REJECTED_STATUS = (429, 503)
 
 
 class _Call:
-    """What the connector learns of one call, carried to it by the task's context."""
+    """What the connector learns of one call, carried to it by the task's context.
 
-    __slots__ = ("connects", "has_slot", "stamps")
+    A task keeps one for all its calls: setting a context variable costs more than clearing this.
+    """
+
+    __slots__ = ("connects", "has_slot", "stamps", "task")
 
     def __init__(self, stamps: Stamps) -> None:
+        self.task = asyncio.current_task()
+        self.begin(stamps)
+
+    def begin(self, stamps: Stamps) -> None:
+        """The next call of this task."""
         self.stamps = stamps
         self.connects = 0
         self.has_slot = False
 
 
-_call: ContextVar[_Call] = ContextVar("poolkit_aiohttp_call")
+_call: ContextVar[_Call | None] = ContextVar("poolkit_aiohttp_call", default=None)
 _connect = aiohttp.TCPConnector.connect
 
 
+def _begin(stamps: Stamps) -> _Call:
+    call = _call.get()
+    # A task that another call's task started has inherited that call's record.
+    if call is None or call.task is not asyncio.current_task():
+        call = _Call(stamps)
+        _call.set(call)
+    else:
+        call.begin(stamps)
+    return call
+
+
 class _Connector(aiohttp.TCPConnector):
-    """A TCPConnector that stamps the moment at which a call holds a connection."""
+    """A TCPConnector that notes when a call holds a connection, and dials one host only."""
 
     opened = 0
+    host: str | None = None
 
     async def connect(
         self, req: ClientRequest, traces: list[Trace], timeout: aiohttp.ClientTimeout
     ) -> Connection:
         connection = await _connect(self, req, traces, timeout)
         call = _call.get()
-        call.connects += 1
-        if not call.has_slot:
-            call.has_slot = True
-            call.stamps.acquired()
+        if call is not None:
+            call.connects += 1
+            if not call.has_slot:
+                call.has_slot = True
+                call.stamps.acquired()
         return connection
 
     async def _create_connection(
         self, req: ClientRequest, traces: list[Trace], timeout: aiohttp.ClientTimeout
     ) -> ResponseHandler:
+        if req.url.host != self.host:
+            # The user's function holds the session: it may not carry load to another host.
+            raise CallFailed("host_not_allowed")
         call = _call.get()
-        if not call.has_slot:
+        if call is not None and not call.has_slot:
             call.has_slot = True
             call.stamps.acquired()
         protocol = await super()._create_connection(req, traces, timeout)
         self.opened += 1
-        call.stamps.dialled()
+        if call is not None:
+            call.stamps.dialled()
         return protocol
 
 
@@ -115,8 +141,10 @@ class AiohttpPool:
             limit_per_host=self._pool_size,
             keepalive_timeout=self._keepalive_timeout,
         )
+        self._connector.host = URL(self._work.url).host
         self._session = aiohttp.ClientSession(
             connector=self._connector,
+            headers=self._work.headers,
             timeout=aiohttp.ClientTimeout(
                 total=self._call_timeout,
                 connect=self._pool_timeout,
@@ -128,10 +156,19 @@ class AiohttpPool:
         """Send one request and read its whole body, or run the user's function."""
         if self._session is None:
             raise RuntimeError("the pool is not open")
-        call = _Call(stamps)
-        _call.set(call)
+        call = _begin(stamps)
+        work = self._work
         try:
-            status = await self._do(self._session, stamps)
+            if work.function is not None:
+                await run_function(work.function, self._session, self._call_timeout)
+                stamps.served()
+                return
+            async with self._session.request(
+                work.method, work.url, data=work.body, allow_redirects=False
+            ) as response:
+                await response.read()
+                stamps.served()
+                status = response.status
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise self._translated(error, call) from error
         if call.connects > 1:
@@ -140,19 +177,6 @@ class AiohttpPool:
         if status >= 300:
             kind = f"http_{status}"
             raise CallRejected(kind) if status in REJECTED_STATUS else CallFailed(kind)
-
-    async def _do(self, session: aiohttp.ClientSession, stamps: Stamps) -> int:
-        work = self._work
-        if work.function is not None:
-            await run_function(work.function, session, self._call_timeout)
-            stamps.served()
-            return 200
-        async with session.request(
-            work.method, work.url, headers=work.headers, data=work.body, allow_redirects=False
-        ) as response:
-            await response.read()
-            stamps.served()
-            return response.status
 
     def _translated(self, error: Exception, call: _Call) -> CallFailed:
         if isinstance(error, TimeoutError):

@@ -127,26 +127,24 @@ class HttpxPool:
 
     async def call(self, stamps: Stamps) -> None:
         """Send one request and read its whole body, or run the user's function."""
-        if self._client is None:
+        # One coroutine on the way to the client: each further one costs at every turn of the loop.
+        work, client = self._work, self._client
+        if client is None:
             raise RuntimeError("the pool is not open")
         call = Call(stamps)
         current.set(call)
-        if self.wait_is_exact:
-            await self._perform(call)
-            return
-        books = self._books
-        books.waiting += 1
+        if not self.wait_is_exact:
+            self._books.waiting += 1
         try:
-            await self._perform(call)
-        finally:
-            if call.has_slot:
-                books.holding -= 1
+            if work.function is not None:
+                await run_function(work.function, client, self._call_timeout)
+                status = 200
             else:
-                books.waiting -= 1
-
-    async def _perform(self, call: Call) -> None:
-        try:
-            status = await self._do()
+                async with asyncio.timeout(self._call_timeout):
+                    response = await client.request(
+                        work.method, work.url, headers=self._headers, content=work.body
+                    )
+                status = response.status_code
         except self._errors as error:
             raise self._translated(error, call) from error
         except CallFailed as failure:
@@ -154,21 +152,13 @@ class HttpxPool:
             if isinstance(failure.__cause__, self._httpx.HTTPError):
                 raise self._translated(failure.__cause__, call) from failure
             raise
+        finally:
+            if not self.wait_is_exact:
+                self._books.leave(call)
         # httpx gives the connection back at the body's last byte, so the release takes no time.
-        call.stamps.served()
+        stamps.served()
         if status >= 300:
             raise _of_status(status)
-
-    async def _do(self) -> int:
-        work = self._work
-        if work.function is not None:
-            await run_function(work.function, self._client, self._call_timeout)
-            return 200
-        async with asyncio.timeout(self._call_timeout):
-            response = await self._client.request(
-                work.method, work.url, headers=self._headers, content=work.body
-            )
-        return int(response.status_code)
 
     def _translated(self, error: Exception, call: Call) -> CallFailed:
         httpx = self._httpx

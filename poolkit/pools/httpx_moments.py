@@ -25,6 +25,13 @@ class Books:
         self.waiting = 0
         self.holding = 0
 
+    def leave(self, call: Call) -> None:
+        """The call is over, whether it ever held a connection or not."""
+        if call.has_slot:
+            self.holding -= 1
+        else:
+            self.waiting -= 1
+
 
 class Call:
     """What is learnt of one call, carried to the connection by the task's context."""

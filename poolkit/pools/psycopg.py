@@ -212,7 +212,7 @@ class PsycopgPool:
             return CallFailed(type(error).__name__)
         outcome = postgres_errors.failure(error)
         # libpq has no SQLSTATE for a connection that broke off.
-        if outcome.outcome == "error" and connection is not None and connection.closed:
+        if type(outcome) is CallFailed and connection is not None and connection.closed:
             outcome = CallFailed("disconnected", type(error).__name__)
         if outcome.kind == "disconnected":
             self._disconnects += 1

@@ -37,12 +37,28 @@ def _httpx(target: Target, pool_size: int, seed: int, call_timeout: float) -> Po
     return HttpxPool(http_work(target), pool_size, call_timeout=call_timeout)
 
 
+def _sqlalchemy(target: Target, pool_size: int, seed: int, call_timeout: float) -> Pool:
+    from poolkit.pools.sqlalchemy import SqlalchemyPool
+
+    work = sql_work(target, seed)
+    return SqlalchemyPool(target.resolved_dsn(), work, pool_size, call_timeout=call_timeout)
+
+
+def _psycopg(target: Target, pool_size: int, seed: int, call_timeout: float) -> Pool:
+    from poolkit.pools.psycopg import PsycopgPool
+
+    work = sql_work(target, seed)
+    return PsycopgPool(target.resolved_dsn(), work, pool_size, call_timeout=call_timeout)
+
+
 # driver -> the libraries that it needs, and the maker of its pool. A driver's adapter is
 # poolkit.pools.<driver>, imported when it is first asked for.
 _Maker = Callable[[Target, int, int, float], Pool]
 DRIVERS: dict[str, tuple[tuple[str, ...], _Maker]] = {
     "aiohttp": (("aiohttp",), _aiohttp),
     "asyncpg": (("asyncpg",), _asyncpg),
+    "psycopg": (("psycopg", "psycopg_pool"), _psycopg),
+    "sqlalchemy": (("sqlalchemy", "greenlet", "asyncpg"), _sqlalchemy),
     "httpx": (("httpx",), _httpx),
 }
 

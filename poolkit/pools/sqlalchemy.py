@@ -240,9 +240,10 @@ class SqlalchemyPool:
             return CallTimedOut("call_timeout" if call.has_connection else "dial_timeout")
         if isinstance(error, DBAPIError):
             cause = _of_driver(error)
-            if error.connection_invalidated:
+            outcome = postgres_errors.failure(cause)
+            if error.connection_invalidated and type(outcome) is CallFailed:
                 return CallFailed("disconnected", type(cause).__name__)
-            return postgres_errors.failure(cause)
+            return outcome
         if isinstance(error, OSError | asyncpg.PostgresError):
             return postgres_errors.failure(error)
         return CallFailed(type(error).__name__)

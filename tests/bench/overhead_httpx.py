@@ -1,8 +1,9 @@
 """What measuring costs on httpx and httpx2: the instrumented closed loop against a bare one.
 
-Both use a client with the same settings and run in turn in one process against the lab's HTTP
-server with next to no service time. Calls per second of this process's CPU are compared, so that
-neither the server nor other programs decide.
+Two clients with the same settings, all connections dialled beforehand and kept, take turns in one
+process. Calls per second of this process's CPU are compared, so that neither the server nor other
+programs decide. The server takes its time: httpx's pool looks through every connection at every
+call, so both clients must have all of theirs in use, or the one with fewer wins.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from poolkit.lab.models import Workers
 from poolkit.lab.upstream import HttpUpstream
 from poolkit.load.generator import Generator, Plan
 from poolkit.load.timer import best_timer
+from poolkit.pools.base import Stamps
 from poolkit.pools.httpx import HttpxPool
 from poolkit.workload import HttpWork
 
@@ -25,6 +27,8 @@ Library = Literal["httpx", "httpx2"]
 SECONDS = 1.5
 REPEATS = 9
 CONNECTIONS = 16
+SERVICE = 0.02  # s
+KEPT = 600.0  # s that idle connections are kept: longer than the whole comparison
 GOAL = 0.97
 
 
@@ -50,55 +54,70 @@ class Overhead:
         )
 
 
-async def bare(url: str, library: Library, seconds: float = SECONDS) -> float:
+async def bare(client: Any, url: str, seconds: float) -> float:
     """Calls per CPU second of a loop that measures nothing."""
-    httpx: Any = importlib.import_module(library)
-    limits = httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS)
     calls = 0
-    transport = httpx.AsyncHTTPTransport(limits=limits)
-    timeout = httpx.Timeout(30.0, connect=5.0, pool=None)
-    async with httpx.AsyncClient(transport=transport, timeout=timeout) as client:
-        end = time.perf_counter() + seconds
+    end = time.perf_counter() + seconds
 
-        async def caller() -> None:
-            nonlocal calls
-            while time.perf_counter() < end:
-                await client.get(url)
-                calls += 1
+    async def caller() -> None:
+        nonlocal calls
+        while time.perf_counter() < end:
+            await client.get(url)
+            calls += 1
 
-        cpu = time.process_time()
-        await asyncio.gather(*(caller() for _ in range(CONNECTIONS)))
-        return calls / (time.process_time() - cpu)
+    cpu = time.process_time()
+    await asyncio.gather(*(caller() for _ in range(CONNECTIONS)))
+    return calls / (time.process_time() - cpu)
 
 
-async def instrumented(url: str, library: Library, seconds: float = SECONDS) -> float:
+async def instrumented(pool: HttpxPool, seconds: float) -> float:
     """Calls per CPU second of the generator, sampling and folding included."""
-    pool = HttpxPool(HttpWork("GET", url), CONNECTIONS, library=library)
-    await pool.open()
     timer = best_timer(asyncio.get_running_loop())
     plan = Plan(seconds=seconds, warm_up=0.1, seed=1, callers=CONNECTIONS)
+    calls = 0
+
+    class Counted:
+        """The pool, with every call counted: the generator leaves out those that end late."""
+
+        pool_size = pool.pool_size
+        open, close, statistics = pool.open, pool.close, pool.statistics
+
+        async def call(self, stamps: Stamps) -> None:
+            nonlocal calls
+            await pool.call(stamps)
+            calls += 1
+
     cpu = time.process_time()
-    measurement = await Generator(pool, plan, timer).run()
+    await Generator(Counted(), plan, timer).run()
     spent = time.process_time() - cpu
     timer.close()
-    await pool.close()
-    return float(measurement.completions.sum()) / spent
+    return calls / spent
 
 
 async def compare(
     url: str, library: Library, *, repeats: int = REPEATS, seconds: float = SECONDS
 ) -> Overhead:
     """Interleave the two, `repeats` times, after one round of each that does not count."""
-    await bare(url, library, seconds)
-    await instrumented(url, library, seconds)
+    httpx: Any = importlib.import_module(library)
+    limits = httpx.Limits(
+        max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS, keepalive_expiry=KEPT
+    )
+    transport = httpx.AsyncHTTPTransport(limits=limits)
+    timeout = httpx.Timeout(30.0, connect=5.0, pool=None)
+    pool = HttpxPool(HttpWork("GET", url), CONNECTIONS, keepalive_expiry=KEPT, library=library)
+    await pool.open()
     ratios, rates = [], []
-    for _ in range(repeats):
-        before = await bare(url, library, seconds)
-        measured = await instrumented(url, library, seconds)
-        after = await bare(url, library, seconds)
-        # The machine's speed drifts: the bare loop is taken on both sides.
-        rates.append((before + after) / 2)
-        ratios.append(measured / rates[-1])
+    async with httpx.AsyncClient(transport=transport, timeout=timeout) as client:
+        await bare(client, url, seconds)
+        await instrumented(pool, seconds)
+        for _ in range(repeats):
+            # The machine's speed drifts: the bare loop is taken on both sides.
+            before = await bare(client, url, seconds)
+            measured = await instrumented(pool, seconds)
+            after = await bare(client, url, seconds)
+            rates.append((before + after) / 2)
+            ratios.append(measured / rates[-1])
+    await pool.close()
     return Overhead(library, tuple(ratios), tuple(rates))
 
 
@@ -106,7 +125,7 @@ def main() -> None:
     """Print a line for each library; on uvloop, as the measuring child does."""
     import uvloop
 
-    with HttpUpstream(Workers(workers=1000, service_time=1e-6)) as upstream:
+    with HttpUpstream(Workers(workers=1000, service_time=SERVICE)) as upstream:
         for library in ("httpx", "httpx2"):
             print(uvloop.run(compare(upstream.url, library)), flush=True)
 

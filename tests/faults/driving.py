@@ -149,6 +149,7 @@ class Command:
         *more: str,
         mode: Literal["sweep", "size"] = "sweep",
         python: tuple[str, ...] = ("-P", "-m", "poolkit"),
+        wrapper: tuple[str, ...] = (),
         **options: Any,
     ) -> None:
         self.folder = folder
@@ -156,6 +157,8 @@ class Command:
         targets.write_text(f"[targets.faulty]\ntarget_rate = 100\n{target}\n", encoding="utf-8")
         words = [sys.executable, *python, mode, "faulty", "--targets", str(targets)]
         words += ["--out", str(folder / "out"), "--events", *more]
+        if wrapper:
+            words = [sys.executable, *wrapper, *words]
         self.process = subprocess.Popen(
             words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, bufsize=1, **options
         )

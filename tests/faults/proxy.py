@@ -12,8 +12,9 @@ from collections.abc import Callable, Coroutine
 from types import TracebackType
 from typing import Any, Literal
 
-Mode = Literal["pass", "silent", "reset", "trickle", "truncate"]
+Mode = Literal["pass", "silent", "reset", "slow", "trickle", "truncate"]
 
+SLOW = 1.2  # s that a slow reply is late
 TRICKLE = 0.2  # s between two bytes of a reply
 CUT = 5  # bytes that a truncated reply lacks
 # l_onoff = 1, l_linger = 0: closing sends RST instead of FIN.
@@ -24,8 +25,9 @@ class FaultProxy:
     """Hands on bytes to a server's port, until told to do something worse.
 
     Modes: `pass`; `silent`: connections stay up and nothing comes through in either direction, as
-    on a half-open socket; `reset`: every connection, open or new, ends with RST; `trickle`: replies
-    come a byte at a time; `truncate`: replies lack their last bytes and the connection closes.
+    on a half-open socket; `reset`: every connection, open or new, ends with RST; `slow`: replies
+    are late; `trickle`: they come a byte at a time; `truncate`: they lack their last bytes and the
+    connection closes.
 
     It lives in a thread with a loop of its own. State: the mode, which every piece of data asks
     for, and the open connections of clients.
@@ -136,6 +138,8 @@ class FaultProxy:
                 sink.write(bytes([byte]))
                 await asyncio.sleep(TRICKLE)
             return True
+        if self._mode == "slow":
+            await asyncio.sleep(SLOW)
         is_cut = self._mode == "truncate"
         sink.write(data[:-CUT] if is_cut else data)
         await sink.drain()

@@ -23,7 +23,7 @@ def held(*runs: tuple[int, float]) -> np.ndarray:
         ({"finished": 10_000}, None),
         ({"finished": 19, "failed": 19}, None),
         ({"finished": 20, "failed": 1}, None),
-        ({"finished": 20, "failed": 2}, "error_share"),
+        ({"finished": 20, "failed": 2, "kinds": {"http_500": 2}}, "error_share"),
         ({"finished": 1000, "failed": 50}, None),
         ({"finished": 1000, "failed": 51}, "error_share"),
         ({"finished": 1000, "failed": 80, "rejected": 60}, "rejected"),
@@ -39,11 +39,11 @@ def held(*runs: tuple[int, float]) -> np.ndarray:
         ({"no_connection": {"connection_refused": 2, "host_not_found": 3}}, "refused"),
         ({"silent_for": 15.0, "in_system": 1}, None),
         ({"silent_for": 15.1, "in_system": 1}, "silence"),
-        ({"held": held((19, 11.0))}, None),
-        ({"held": held((20, 10.0))}, None),
-        ({"held": held((20, 11.0))}, "p99"),
-        ({"held": held((19, 0.1), (1, 11.0))}, None),
-        ({"held": held((18, 0.1), (2, 11.0))}, "p99"),
+        ({"held": held((4, 11.0))}, None),
+        ({"held": held((5, 10.0))}, None),
+        ({"held": held((5, 11.0))}, "p99"),
+        ({"held": held((4, 0.1), (1, 11.0))}, None),
+        ({"held": held((3, 0.1), (2, 11.0))}, "p99"),
         ({"held": held((990, 0.1), (10, 11.0))}, None),
         ({"held": held((989, 0.1), (11, 11.0))}, "p99"),
     ],
@@ -77,3 +77,12 @@ def test_the_limit_follows_what_is_asked_of_the_target(
 ) -> None:
     """Ten times response_p99, never less than 1 s; 10 s where none is asked."""
     assert held_limit(response_p99) == pytest.approx(limit)
+
+
+def test_the_error_share_names_the_usual_kind() -> None:
+    """What failed most is named, with its own remedy where it has one."""
+    kinds = {"http_500": 2, "too_many_open_files": 8}
+    with pytest.raises(BrakeStop) as caught:
+        Brakes().check(Counts(finished=100, failed=10, kinds=kinds))
+    assert caught.value.seen == "10 of 100 calls failed (too many open files)"
+    assert "ulimit -n" in caught.value.remedy

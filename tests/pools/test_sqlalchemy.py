@@ -1,4 +1,4 @@
-"""What only SQLAlchemy's engine does: overflow, pings, recycling, order; and the wait behind them."""
+"""What only SQLAlchemy's engine does: overflow, pings, recycling, the order of handing out."""
 
 from __future__ import annotations
 
@@ -90,7 +90,8 @@ def test_a_recycled_connection_is_a_dial_in_its_callers_hold(postgres: PostgresS
     """A connection older than pool_recycle is replaced when it is handed out."""
 
     async def go() -> tuple[Call, PoolStatistics]:
-        async with opened(SqlalchemyPool(postgres.dsn, BRIEF, 1, pool_recycle=0)) as pool:
+        async with opened(SqlalchemyPool(postgres.dsn, BRIEF, 1, pool_recycle=0.2)) as pool:
+            await asyncio.sleep(0.25)
             return await Call().go(pool), pool.statistics()
 
     call, seen = run(go())
@@ -99,7 +100,7 @@ def test_a_recycled_connection_is_a_dial_in_its_callers_hold(postgres: PostgresS
 
 
 def test_the_ping_hides_a_dead_connection_but_it_is_counted(postgres: PostgresServer) -> None:
-    """With pool_pre_ping no call fails after a restart; the statistics tell that one had to dial."""
+    """With pool_pre_ping no call fails after a restart; the statistics tell that one dialled."""
 
     async def go() -> PoolStatistics:
         work = SqlWork(["select 1"])

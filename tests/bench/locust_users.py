@@ -1,0 +1,75 @@
+"""Calls per CPU second of the generator on aiohttp against Locust's FastHttpUser, same server."""
+
+from __future__ import annotations
+
+import importlib.util
+import statistics
+import subprocess
+import sys
+
+from poolkit.lab.models import Workers
+from poolkit.lab.upstream import HttpUpstream
+from tests.bench.generator import instrumented
+
+REPEATS = 5
+USERS = """
+import sys, time
+from locust import FastHttpUser, constant, task
+from locust.env import Environment
+import gevent
+
+class User(FastHttpUser):
+    host = sys.argv[1]
+    wait_time = constant(0)
+
+    @task
+    def get(self):
+        self.client.get("/")
+
+environment = Environment(user_classes=[User])
+runner = environment.create_local_runner()
+runner.start(16, spawn_rate=1000)
+gevent.sleep(1.0)
+calls, cpu = environment.stats.total.num_requests, time.process_time()
+gevent.sleep(3.0)
+calls = environment.stats.total.num_requests - calls
+cpu = time.process_time() - cpu
+runner.quit()
+print(calls / cpu)
+"""
+
+
+def locust(url: str) -> float:
+    """Calls per CPU second of 16 Locust users without a pause, in a process of their own."""
+    done = subprocess.run(
+        [sys.executable, "-c", USERS, url.rstrip("/")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        check=True,
+    )
+    return float(done.stdout.split()[-1])
+
+
+def main() -> None:
+    """Print the median ratio; the figure to reach is 1.3."""
+    if importlib.util.find_spec("locust") is None:
+        print("locust is not installed: pip install locust")
+        return
+    import uvloop
+
+    with HttpUpstream(Workers(workers=1000, service_time=1e-6)) as upstream:
+        rows = []
+        for _ in range(REPEATS):
+            theirs = locust(upstream.url)
+            rows.append((uvloop.run(instrumented(upstream.url)), theirs))
+    ratio = statistics.median(ours / theirs for ours, theirs in rows)
+    ours, theirs = (statistics.median(column) for column in zip(*rows, strict=True))
+    print(
+        f"calls per CPU second: poolkit on aiohttp {ours:.0f}, Locust's FastHttpUser {theirs:.0f}, "
+        f"ratio {ratio:.2f} (>= 1.3)"
+    )
+
+
+if __name__ == "__main__":
+    main()
