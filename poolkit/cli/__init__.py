@@ -5,7 +5,10 @@ Each command imports what it needs when it runs, so that `poolkit --help` answer
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
+from typing import NoReturn
 
 
 def main() -> None:
@@ -18,4 +21,20 @@ def main() -> None:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
     raise_on_sigterm()
-    app(prog_name="poolkit")
+    try:
+        app(prog_name="poolkit")
+    except SystemExit as leaving:
+        if "--events" in sys.argv[1:]:
+            _leave_at_once(leaving.code)
+        raise
+
+
+def _leave_at_once(code: str | int | None) -> NoReturn:
+    """End a measuring process whose last event is out, whatever its threads still wait for.
+
+    A look-up of a name cannot be cancelled, and Python as well as uvloop would wait for its thread.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code if isinstance(code, int) else int(code is not None))

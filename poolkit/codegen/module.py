@@ -6,14 +6,22 @@ from collections.abc import Mapping, Sequence
 from types import ModuleType
 
 from poolkit import units
-from poolkit.codegen import aiohttp, asyncpg, gate, httpx
+from poolkit.codegen import aiohttp, asyncpg, gate, httpx, psycopg, sqlalchemy
 from poolkit.codegen.names import identifiers
 from poolkit.codegen.source import comment
 from poolkit.records import Recommendation
 from poolkit.targets import Target
 
 # A new driver is one file beside this one and a row here.
-_DRIVERS: Mapping[str, ModuleType] = {"aiohttp": aiohttp, "asyncpg": asyncpg, "httpx": httpx}
+_DRIVERS: Mapping[str, ModuleType] = {
+    "aiohttp": aiohttp,
+    "asyncpg": asyncpg,
+    "httpx": httpx,
+    "psycopg": psycopg,
+    "sqlalchemy": sqlalchemy,
+}
+# Their pools read a DSN from the environment.
+_OF_DATABASES = (asyncpg, psycopg, sqlalchemy)
 # What several drivers need is written once, before their own.
 _SHARED: Mapping[ModuleType, tuple[str, ...]] = {
     aiohttp: (gate.SUPPORT,),
@@ -69,10 +77,9 @@ def _head(
         "from __future__ import annotations",
         "",
     ]
-    modules = {driver.__name__ for driver in drivers}
-    if drivers:
+    if any(driver not in (psycopg, sqlalchemy) for driver in drivers):
         lines.append("import asyncio")
-    if asyncpg.__name__ in modules:
+    if any(driver in _OF_DATABASES for driver in drivers):
         lines.append("import os")
     lines += [
         "from collections.abc import AsyncIterator",

@@ -147,7 +147,7 @@ class Generator:
         self._stopped: BrakeStop | None = None
         self._fault: BaseException | None = None
         self._cancelled = False
-        self._draining: asyncio.Future[object] | None = None  # the wait for the last calls
+        self._draining: asyncio.Task[object] | None = None  # the wait for the last calls
         self.in_system = 0
         self._balance = 0.0
         self._origin = 0.0
@@ -322,8 +322,9 @@ class Generator:
             return
         finished = self._recorder.finished
         wait = asyncio.wait(list(self._tasks), timeout=self._plan.grace)
-        self._draining = asyncio.ensure_future(wait)
-        await asyncio.wait({self._draining})
+        draining = asyncio.ensure_future(wait)
+        self._draining = draining
+        await asyncio.wait({draining})
         if self._cancelled:
             return
         if self._tasks and self._recorder.finished == finished:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from poolkit.recommend import aiohttp, asyncpg, httpx
+from poolkit.recommend import aiohttp, asyncpg, httpx, psycopg, sqlalchemy
 from poolkit.recommend.checks import finished, of_result, over_trials
 from poolkit.recommend.crowd import effect_of_gate
 from poolkit.recommend.rules import Basis
@@ -24,6 +24,8 @@ _PARAMETERS: Mapping[str, Callable[[Basis], tuple[Parameter, ...]]] = {
     "aiohttp": aiohttp.parameters,
     "asyncpg": asyncpg.parameters,
     "httpx": httpx.parameters,
+    "psycopg": psycopg.parameters,
+    "sqlalchemy": sqlalchemy.parameters,
 }
 
 

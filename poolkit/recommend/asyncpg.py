@@ -21,16 +21,9 @@ SERVER_FIRST = 1.0  # s that the server's own limit ends before the client's
 
 def parameters(basis: Basis) -> tuple[Parameter, ...]:
     """Every parameter, in the order in which the pool is written."""
-    hold = limited_hold(basis)
-    statement = Limit(hold.seconds, f"{hold.because}; a statement is part of it", hold.is_measured)
-    command = Limit(
-        round_up(statement.seconds + SERVER_FIRST),
-        f"{SERVER_FIRST:g} s above statement_timeout ({statement.seconds:g} s): the server gives "
-        "up first, and the connection lives on",
-        is_measured=hold.is_measured,
-    )
+    statement, command = limited_statement(basis)
     return (
-        _min_size(basis),
+        min_size(basis),
         Parameter(
             name="max_size",
             value=basis.size,
@@ -55,7 +48,21 @@ def parameters(basis: Basis) -> tuple[Parameter, ...]:
     )
 
 
-def _min_size(basis: Basis) -> Parameter:
+def limited_statement(basis: Basis) -> tuple[Limit, Limit]:
+    """How long a statement may take, for the server and, a little longer, for the client."""
+    hold = limited_hold(basis)
+    statement = Limit(hold.seconds, f"{hold.because}; a statement is part of it", hold.is_measured)
+    command = Limit(
+        round_up(statement.seconds + SERVER_FIRST),
+        f"{SERVER_FIRST:g} s above statement_timeout ({statement.seconds:g} s): the server gives "
+        "up first, and the connection lives on",
+        is_measured=hold.is_measured,
+    )
+    return statement, command
+
+
+def min_size(basis: Basis) -> Parameter:
+    """As many connections are kept as may be opened."""
     because = (
         "the same as max_size: a pool that shrinks when it is quiet makes the first callers of "
         "the next rush wait for dials"

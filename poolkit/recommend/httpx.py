@@ -5,15 +5,8 @@ from __future__ import annotations
 from typing import Literal
 
 from poolkit import units
-from poolkit.recommend.rules import (
-    Basis,
-    Limit,
-    limited_dial,
-    limited_hold,
-    limited_wait,
-    reason_of_size,
-    round_up,
-)
+from poolkit.recommend import rules
+from poolkit.recommend.rules import Basis, Limit
 from poolkit.records import Parameter
 
 # httpx 0.28: Limits(keepalive_expiry=5.0)
@@ -22,9 +15,9 @@ KEEPALIVE = 5.0  # s
 
 def parameters(basis: Basis) -> tuple[Parameter, ...]:
     """Every parameter, in the order in which the client is written."""
-    wait = limited_wait(basis)
-    hold = limited_hold(basis)
-    dial = limited_dial()
+    wait = rules.limited_wait(basis)
+    hold = rules.limited_hold(basis)
+    dial = rules.limited_dial()
     connect = Limit(
         dial.seconds, f"{dial.because}; TCP and TLS get this long each", dial.is_measured
     )
@@ -42,7 +35,7 @@ def parameters(basis: Basis) -> tuple[Parameter, ...]:
         is_measured=False,
     )
     total = Limit(
-        round_up(2 * connect.seconds + write.seconds + read.seconds),
+        rules.round_up(2 * connect.seconds + write.seconds + read.seconds),
         "httpx has no limit for a whole call, and read starts anew with every piece of a body that "
         f"trickles: 2 times {connect.seconds:g} s to connect, {write.seconds:g} s to write, "
         f"{read.seconds:g} s for the answer",
@@ -53,7 +46,7 @@ def parameters(basis: Basis) -> tuple[Parameter, ...]:
             name="max_connections",
             value=basis.size,
             unit="connections",
-            because=reason_of_size(basis),
+            because=rules.reason_of_size(basis),
             source="measured",
         ),
         _kept(basis),

@@ -107,7 +107,13 @@ def variants() -> list[tuple[str, list[Recommendation], list[Target]]]:
         http_target(name="class", url="http://[::1]:8080/%C3%A9"),
         database_target(name="d" * 100),
         database_target(name="404", dsn_env="A" * 60),
+        database_target(name="e" * 100, driver="sqlalchemy", dsn_env="A" * 60),
+        database_target(name="f" * 100, driver="psycopg", dsn_env="A" * 60),
     ]
+    sql = {
+        driver: database_target(name=f"orders-{driver}", driver=driver)
+        for driver in ("sqlalchemy", "psycopg")
+    }
     dead = unreachable(http_target(name="dead"), 'refused: """ # \\ \n it', "start it")
     return [
         ("both", [recommended(http), recommended(database)], [http, database]),
@@ -117,6 +123,8 @@ def variants() -> list[tuple[str, list[Recommendation], list[Target]]]:
         ("one dead", [recommended(http), dead], [http]),
         ("all dead", [dead], [http]),
         ("nothing", [], []),
+        *((driver, [recommended(sql[driver])], [sql[driver]]) for driver in sql),
+        ("every database driver", [recommended(target) for target in sql.values()], []),
         ("awkward", [recommended(target) for target in awkward], awkward),
     ]
 

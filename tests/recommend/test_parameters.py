@@ -42,6 +42,26 @@ ASYNCPG = (
     "acquire_timeout",
     "statement_timeout",
 )
+SQLALCHEMY = (
+    "pool_size",
+    "max_overflow",
+    "pool_timeout",
+    "pool_pre_ping",
+    "pool_recycle",
+    "timeout",
+    "command_timeout",
+    "statement_timeout",
+)
+PSYCOPG = (
+    "min_size",
+    "max_size",
+    "timeout",
+    "max_waiting",
+    "max_idle",
+    "max_lifetime",
+    "connect_timeout",
+    "statement_timeout",
+)
 
 
 def rows(
@@ -52,7 +72,13 @@ def rows(
 
 
 @pytest.mark.parametrize(
-    ("target", "names"), [(http_target(), AIOHTTP), (database_target(), ASYNCPG)]
+    ("target", "names"),
+    [
+        (http_target(), AIOHTTP),
+        (database_target(), ASYNCPG),
+        (database_target(driver="sqlalchemy"), SQLALCHEMY),
+        (database_target(driver="psycopg"), PSYCOPG),
+    ],
 )
 def test_every_parameter_of_the_library_is_there(target: Target, names: tuple[str, ...]) -> None:
     """Each library's rows come in the order of its call, each with a value, a unit and a reason."""
@@ -60,7 +86,7 @@ def test_every_parameter_of_the_library_is_there(target: Target, names: tuple[st
     assert tuple(row.name for row in found) == names
     for row in found:
         assert row.value is not None
-        assert row.unit in ("connections", "callers", "s")
+        assert row.unit in ("connections", "callers", "s") or type(row.value) is bool
         assert len(row.because) > 20
         assert not row.because.endswith(".")
         assert "\n" not in row.because
