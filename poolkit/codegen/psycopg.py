@@ -16,10 +16,13 @@ IMPORTS = (
 )
 TYPE = "PsycopgPool"
 
-SUPPORT = """\
-# `async with pools.NAME.connection() as connection:` commits at its end, or rolls back on an error.
-# PoolTimeout and TooManyRequests mean that none was free in time: shed the request, with a 503 say.
-PsycopgPool = AsyncConnectionPool[AsyncConnection[TupleRow]]"""
+SUPPORT = '''\
+class PsycopgPool(AsyncConnectionPool[AsyncConnection[TupleRow]]):
+    """`async with pool.connection() as connection:` commits at its end, or rolls back on an error.
+
+    PoolTimeout and TooManyRequests mean that none was free in time: shed the request, with a 503
+    say; do not retry it here.
+    """'''
 
 
 def render(name: str, recommendation: Recommendation, target: Target | None) -> list[str]:

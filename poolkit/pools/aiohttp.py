@@ -30,19 +30,11 @@ REJECTED_STATUS = (429, 503)
 
 
 class _Call:
-    """What the connector learns of one call, carried to it by the task's context.
+    """What the connector learns of one call, carried to it by the task's context."""
 
-    A task keeps one for all its calls: setting a context variable costs more than clearing this.
-    """
-
-    __slots__ = ("connects", "has_slot", "stamps", "task")
+    __slots__ = ("connects", "has_slot", "stamps")
 
     def __init__(self, stamps: Stamps) -> None:
-        self.task = asyncio.current_task()
-        self.begin(stamps)
-
-    def begin(self, stamps: Stamps) -> None:
-        """The next call of this task."""
         self.stamps = stamps
         self.connects = 0
         self.has_slot = False
@@ -50,17 +42,6 @@ class _Call:
 
 _call: ContextVar[_Call | None] = ContextVar("poolkit_aiohttp_call", default=None)
 _connect = aiohttp.TCPConnector.connect
-
-
-def _begin(stamps: Stamps) -> _Call:
-    call = _call.get()
-    # A task that another call's task started has inherited that call's record.
-    if call is None or call.task is not asyncio.current_task():
-        call = _Call(stamps)
-        _call.set(call)
-    else:
-        call.begin(stamps)
-    return call
 
 
 class _Connector(aiohttp.TCPConnector):
@@ -156,7 +137,8 @@ class AiohttpPool:
         """Send one request and read its whole body, or run the user's function."""
         if self._session is None:
             raise RuntimeError("the pool is not open")
-        call = _begin(stamps)
+        call = _Call(stamps)
+        _call.set(call)
         work = self._work
         try:
             if work.function is not None:

@@ -36,13 +36,14 @@ logging.getLogger("asyncpg.pool").addHandler(logging.NullHandler())
 class _Call:
     """What the pool's hooks learn of one call, carried to them by the task's context."""
 
-    __slots__ = ("has_slot", "stamps", "task")
+    __slots__ = ("has_slot", "is_acquiring", "stamps")
 
     def __init__(self, stamps: Stamps) -> None:
         self.stamps = stamps
         self.has_slot = False
-        # The pool restores connections in tasks of its own, which inherit some caller's context.
-        self.task = asyncio.current_task()
+        # Until it is handed its connection. The pool restores others in tasks of its own, which
+        # inherit the context of a call that is past this.
+        self.is_acquiring = True
 
     def take_slot(self) -> None:
         """The call holds a connection from here on; the first time counts."""
@@ -54,10 +55,10 @@ class _Call:
 _call: ContextVar[_Call | None] = ContextVar("poolkit_asyncpg_call", default=None)
 
 
-def _current_call() -> _Call | None:
-    """The call that this task makes; None in the pool's own tasks."""
+def _acquiring_call() -> _Call | None:
+    """The call that acquires in this task; None in the pool's own tasks."""
     call = _call.get()
-    return call if call is not None and call.task is asyncio.current_task() else None
+    return call if call is not None and call.is_acquiring else None
 
 
 async def session_options(
@@ -165,7 +166,7 @@ class AsyncpgPool:
         stamps.served()
 
     async def _dial(self, *arguments: Any, **options: Any) -> Any:
-        call = _current_call()
+        call = _acquiring_call()
         if call is not None:
             call.take_slot()
         connection = await asyncpg.connect(*arguments, **options)
@@ -175,9 +176,10 @@ class AsyncpgPool:
         return connection
 
     async def _handed_out(self, _connection: Any) -> None:
-        call = _current_call()
+        call = _acquiring_call()
         if call is not None:
             call.take_slot()
+            call.is_acquiring = False
 
     def _translated(self, error: Exception, call: _Call) -> CallFailed:
         if isinstance(error, TimeoutError):

@@ -32,9 +32,12 @@ from poolkit.targets import Target
 RATE = 100.0  # calls/s of an open loop
 CALLERS = 4  # of a closed loop
 SIZE = 4
+SECONDS = 0.7  # of a trial
+GRACE = 0.3  # s
 # No brake: the fault is watched to the end of the trial.
 ENDURING = Brakes(max_failed_share=1.0, max_no_connection=10**9)
 
+Loop = Literal["closed", "open"]
 HTTP_DRIVERS = ("aiohttp", "httpx", "httpx2")
 
 
@@ -88,11 +91,11 @@ class Ending:
 
 def drive(
     target: Target,
-    loop: Literal["closed", "open"],
+    loop: Loop,
     *,
     faults: Mapping[float, Callable[[], object]],
-    seconds: float = 0.7,
-    grace: float = 0.3,
+    seconds: float = SECONDS,
+    grace: float = GRACE,
     brakes: Brakes = ENDURING,
 ) -> Ending:
     """Load on a pool of `SIZE`, with faults at the given moments (s); every one in a thread."""

@@ -222,16 +222,15 @@ def test_running_out_of_files_stops_the_sweep(tmp_path: Path, upstream: HttpUpst
         assert command.stderr == ""
 
 
-# -- from outside -----------------------------------------------------------------------------
+# -- from outside, with a server that has just gone silent: the harder case ------------------------
 
 
-@pytest.mark.parametrize("mode", ["pass", "silent"])
-def test_sigterm_ends_it_within_two_seconds(tmp_path: Path, proxy: FaultProxy, mode: Mode) -> None:
+def test_sigterm_ends_it_within_two_seconds(tmp_path: Path, proxy: FaultProxy) -> None:
     """Exit 130 and finished trials kept, even when the server does not answer any more."""
     with Command(tmp_path, http(proxy.port), *LONG) as command:
         command.wait_for("trial")
         command.wait_for("trial_started")
-        proxy.turn(mode)
+        proxy.turn("silent")
         time.sleep(0.2)
         command.process.send_signal(signal.SIGTERM)
         command.finish(2.0)
@@ -266,17 +265,14 @@ time.sleep(60)
 """
 
 
-@pytest.mark.parametrize("mode", ["pass", "silent"])
-def test_no_load_is_left_when_the_parent_is_killed(
-    tmp_path: Path, proxy: FaultProxy, mode: Mode
-) -> None:
+def test_no_load_is_left_when_the_parent_is_killed(tmp_path: Path, proxy: FaultProxy) -> None:
     """SIGKILL to the process that started it: the generator is gone within two seconds."""
     with Command(tmp_path, http(proxy.port), *LONG, wrapper=("-c", PARENT)) as command:
         assert command.process.stdout is not None
         child = psutil.Process(int(command.process.stdout.readline()))
         wait_until(lambda: proxy.clients > 0)
         time.sleep(0.5)
-        proxy.turn(mode)
+        proxy.turn("silent")
         command.process.kill()
         gone, alive = psutil.wait_procs([child], timeout=2.0)
         assert (len(gone), alive) == (1, [])
@@ -292,22 +288,21 @@ def wait_until(is_so: Callable[[], bool]) -> None:
 HASTY = """
 import sys
 from poolkit.measure import run
-run.Run.deadline = property(lambda self: 3.0)
+run.Run.deadline = property(lambda self: 2.0)
 sys.argv[0] = "poolkit"
 from poolkit.cli import main
 main()
 """
 
 
-@pytest.mark.parametrize("mode", ["pass", "silent"])
-def test_the_deadline_ends_it(tmp_path: Path, proxy: FaultProxy, mode: Mode) -> None:
+def test_the_deadline_ends_it(tmp_path: Path, proxy: FaultProxy) -> None:
     """Hard cap on seconds: exit 3 with the brake's name, whatever the server does."""
     began = time.monotonic()
     with Command(tmp_path, http(proxy.port), *LONG, python=("-c", HASTY)) as command:
-        command.wait_for("progress", 2)
-        proxy.turn(mode)
+        command.wait_for("progress")
+        proxy.turn("silent")
         command.finish()
-        assert time.monotonic() - began < 3.0 + 4.0
+        assert time.monotonic() - began < 6.0
         assert command.code == 3
         assert "stopped by the deadline brake" in command.failed["cause"]
         assert command.stderr == ""

@@ -100,11 +100,13 @@ def test_any_target_names_give_code_that_compiles(names: list[str]) -> None:
 
 def variants() -> list[tuple[str, list[Recommendation], list[Target]]]:
     http, database = http_target(), database_target()
+    httpx = http_target(name="orders-httpx", driver="httpx")
     awkward = [
         http_target(name="x" * 100, url="http://127.0.0.1:8080/" + "p" * 60),
         http_target(name="y" * 100, url="http://127.0.0.1:8080/a\"b'c?q=1"),
         http_target(name="z" * 90, url="http://127.0.0.1:8080/" + "p" * 200),
         http_target(name="class", url="http://[::1]:8080/%C3%A9"),
+        http_target(name="w" * 100, url="http://127.0.0.1:8080/" + "p" * 200, driver="httpx"),
         database_target(name="d" * 100),
         database_target(name="404", dsn_env="A" * 60),
         database_target(name="e" * 100, driver="sqlalchemy", dsn_env="A" * 60),
@@ -118,6 +120,8 @@ def variants() -> list[tuple[str, list[Recommendation], list[Target]]]:
     return [
         ("both", [recommended(http), recommended(database)], [http, database]),
         ("http alone", [recommended(http)], [http]),
+        ("httpx alone", [recommended(httpx)], [httpx]),
+        ("two that share the gate", [recommended(http), recommended(httpx)], [http, httpx]),
         ("database alone", [recommended(database)], [database]),
         ("no target known", [recommended(http), recommended(database)], []),
         ("one dead", [recommended(http), dead], [http]),
@@ -264,6 +268,52 @@ def test_the_http_pool_runs(tmp_path: Path) -> None:
             assert answers == ["ok"] * 40
             assert (upstream.served, upstream.busiest) == (40, 5)
             assert pool.session.closed
+
+    asyncio.run(scenario())
+
+
+def test_the_httpx_pool_runs(tmp_path: Path) -> None:
+    """40 callers over a pool of 5: all are served over 5 connections, settings as given."""
+
+    async def scenario() -> None:
+        async with Upstream(hold=0.005) as upstream:
+            target = http_target(url=upstream.url, driver="httpx")
+            module = imported(codegen.render([recommended(target, size=5)], [target]), tmp_path)
+            async with module.lifespan(object()) as state:
+                pool = state["pools"].orders_api
+
+                async def call() -> str:
+                    return str((await pool.request("GET", module.ORDERS_API_URL)).text)
+
+                answers = await asyncio.gather(*(call() for _ in range(39)))
+                async with pool.stream("GET", module.ORDERS_API_URL) as response:
+                    answers.append((await response.aread()).decode())
+                connections = pool.client._transport._pool
+                assert (connections._max_connections, len(connections.connections)) == (5, 5)
+                assert connections._max_keepalive_connections == 5
+                timeout = pool.client.timeout
+                assert (timeout.connect, timeout.read, timeout.write) == (5.0, 1.0, 1.0)
+                assert (timeout.pool, pool.total) == (1.0, 12.0)
+            assert answers == ["ok"] * 40
+            assert (upstream.served, upstream.busiest) == (40, 5)
+            assert pool.client.is_closed
+
+    asyncio.run(scenario())
+
+
+def test_an_httpx_call_ends_in_time_and_frees_its_place(tmp_path: Path) -> None:
+    """`total` cuts off what takes too long, and the next call passes the gate."""
+
+    async def scenario() -> None:
+        async with Upstream(hold=0.2) as upstream:
+            target = http_target(url=upstream.url, driver="httpx")
+            module = imported(codegen.render([recommended(target, size=1)], [target]), tmp_path)
+            async with module.orders_api_pool() as pool:
+                hasty = module.HttpxPool(pool.client, pool.gate, total=0.05)
+                with pytest.raises(TimeoutError):
+                    await hasty.request("GET", upstream.url)
+                assert (await pool.request("GET", upstream.url)).text == "ok"
+                assert pool.gate.waiting == 0
 
     asyncio.run(scenario())
 

@@ -33,6 +33,18 @@ AIOHTTP = (
     "gate",
     "gate_timeout",
 )
+HTTPX = (
+    "max_connections",
+    "max_keepalive_connections",
+    "keepalive_expiry",
+    "connect",
+    "read",
+    "write",
+    "pool",
+    "total",
+    "gate",
+    "gate_timeout",
+)
 ASYNCPG = (
     "min_size",
     "max_size",
@@ -75,6 +87,7 @@ def rows(
     ("target", "names"),
     [
         (http_target(), AIOHTTP),
+        (http_target(driver="httpx"), HTTPX),
         (database_target(), ASYNCPG),
         (database_target(driver="sqlalchemy"), SQLALCHEMY),
         (database_target(driver="psycopg"), PSYCOPG),
