@@ -18,12 +18,13 @@ _RATE_KINDS = frozenset({"http_429"})
 
 def judge(sweep: Sweep, points: Sequence[CurvePoint]) -> Verdict:
     """The verdict on a sweep whose usable trials gave these points (none is allowed)."""
-    if sweep.stopped is not None:
-        return Verdict(name="stopped", evidence=_stopped(sweep, points))
     trials = [trial for trial in sweep.trials if trial.is_of_curve]
+    # First of all: a brake stops a sweep that is shed, and the shedding is the reason.
     shed = [trial for trial in trials if rejected_share(trial) > SHEDDING]
     if shed:
         return _shedding(shed)
+    if sweep.stopped is not None:
+        return Verdict(name="stopped", evidence=_stopped(sweep, points))
     busy = _busy_client(trials)
     if busy is not None:
         return busy

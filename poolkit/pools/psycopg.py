@@ -19,9 +19,10 @@ from psycopg import AsyncConnection
 from psycopg.conninfo import conninfo_to_dict
 from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout, TooManyRequests
 
-from poolkit.errors import CallFailed, CallTimedOut, PoolTimedOut, Unreachable
+from poolkit.errors import CallFailed, PoolTimedOut, Unreachable
 from poolkit.pools import postgres_errors
 from poolkit.pools.base import PoolStatistics, Stamps
+from poolkit.pools.holds import Holds, timed_out
 from poolkit.pools.postgres_errors import DIAL_TIMEOUT
 from poolkit.pools.postgres_session import (
     APPLICATION,
@@ -88,7 +89,7 @@ class PsycopgPool:
         }
         self._is_pooled = False
         self._pool: AsyncConnectionPool[AsyncConnection[Any]] | None = None
-        self._in_use: set[AsyncConnection[Any]] = set()
+        self._holds: Holds[AsyncConnection[Any]] = Holds(call_timeout)
         self._opened = 0
         self._disconnects = 0
 
@@ -113,6 +114,7 @@ class PsycopgPool:
             )
             await self._pool.open()
             await self._wait_full(self._pool, dial)
+            self._holds.start()
         except BaseException as error:
             await self.close()
             if isinstance(error, psycopg.Error | OSError | ValueError):
@@ -167,17 +169,23 @@ class PsycopgPool:
         if self._options["check"] is not None:
             _stamps.set(stamps)
         try:
-            async with asyncio.timeout(None) as limit, self._pool.connection() as connection:
+            async with self._pool.connection() as connection:
                 stamps.acquired()
-                self._in_use.add(connection)
-                work, now = self._work, asyncio.get_running_loop().time
-                if work.function is None:
-                    limit.reschedule(now() + self._call_timeout)
+                function = self._work.function
+                if function is None:
+                    self._holds.begin(connection)
                     await self._do(connection)
                 else:
-                    await run_function(work.function, connection, self._call_timeout)
-                    limit.reschedule(now() + self._call_timeout)
+                    # It has a limit of its own; what is left is for the release.
+                    self._holds.begin(connection, 2.0)
+                    await run_function(function, connection, self._call_timeout)
                 stamps.served()
+        except asyncio.CancelledError:
+            if connection is not None and self._holds.end(connection):
+                outcome = timed_out()
+                if outcome is not None:
+                    raise outcome from None
+            raise
         except CallFailed:
             if connection is not None and connection.closed:
                 self._disconnects += 1
@@ -186,7 +194,7 @@ class PsycopgPool:
             raise self._translated(error, connection) from error
         finally:
             if connection is not None:
-                self._in_use.discard(connection)
+                self._holds.end(connection)
 
     async def _do(self, connection: AsyncConnection[Any]) -> None:
         work = self._work
@@ -196,7 +204,7 @@ class PsycopgPool:
                 await asyncio.sleep(work.pause)
             # psycopg reads a lone % as it stands only where it is given no parameters.
             cursor = await connection.execute(statement, values if names else None)
-            if cursor.description is not None:
+            if cursor.pgresult is not None and cursor.pgresult.nfields:
                 await cursor.fetchall()
 
     def _translated(self, error: Exception, connection: AsyncConnection[Any] | None) -> CallFailed:
@@ -206,8 +214,6 @@ class PsycopgPool:
             return PoolTimedOut("too_many_waiting")
         if isinstance(error, PoolClosed):
             return CallFailed("pool_closed")
-        if isinstance(error, TimeoutError):
-            return CallTimedOut("call_timeout")
         if not isinstance(error, psycopg.Error | OSError):
             return CallFailed(type(error).__name__)
         outcome = postgres_errors.failure(error)
@@ -251,7 +257,7 @@ class PsycopgPool:
         seen = {} if self._pool is None else self._pool.get_stats()
         return PoolStatistics(
             pool_size=self._pool_size,
-            in_use=len(self._in_use),
+            in_use=len(self._holds),
             idle=seen.get("pool_available", 0),
             waiting=seen.get("requests_waiting", 0),
             connections_opened=self._opened,
@@ -263,8 +269,9 @@ class PsycopgPool:
         if self._pool is None:
             return
         pool, self._pool = self._pool, None
+        self._holds.stop()
         await pool.close(timeout=CLOSE_TIMEOUT)
-        for connection in tuple(self._in_use):
+        for connection in self._holds.connections:
             _cut(connection)
 
 

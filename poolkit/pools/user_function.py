@@ -1,4 +1,4 @@
-"""Running the user's own coroutine as the work of a call, without letting it spoil the measurement."""
+"""Running the user's own coroutine as the work of a call, whatever it does."""
 
 from __future__ import annotations
 

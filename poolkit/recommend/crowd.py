@@ -1,4 +1,4 @@
-"""What the gate is good for on this target: more callers than connections, without it and with it."""
+"""What the gate is good for here: more callers than connections, without it and with it."""
 
 from __future__ import annotations
 

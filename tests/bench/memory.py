@@ -59,7 +59,8 @@ async def measure() -> None:
             raise error
     timer.close()
     print(
-        f"resident size after {FEW:,} calls {seen[FEW]:.1f} MB, after {MANY:,} {seen[MANY]:.1f} MB: "
+        f"resident size after {FEW:,} calls {seen[FEW]:.1f} MB, "
+        f"after {MANY:,} {seen[MANY]:.1f} MB: "
         f"{seen[MANY] - seen[FEW]:+.1f} MB (<= 10)"
     )
 

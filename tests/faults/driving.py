@@ -110,7 +110,7 @@ def drive(
             warm_up=0.0,
             seed=1,
             grace=grace,
-            **({"callers": CALLERS} if loop == "closed" else open_loop),  # type: ignore[arg-type]
+            **({"callers": CALLERS} if loop == "closed" else open_loop),
         )
         timer = best_timer(asyncio.get_running_loop())
         generator = Generator(pool, plan, timer, brakes=brakes, on_chunk=chunks.append)

@@ -1,0 +1,114 @@
+"""However a trial ends, every call that was due by then has exactly one record."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+
+import pytest
+
+from poolkit.errors import Cancelled
+from poolkit.load.brakes import Brakes
+from poolkit.load.generator import Generator, Plan
+from poolkit.load.recorder import Columns
+from poolkit.load.timer import LoopTimer
+from poolkit.pools.base import PoolStatistics, Stamps
+from poolkit.records import OUTCOMES
+from tests.virtual_clock import run_virtual
+
+
+class Stubborn:
+    """A pool whose calls last for ever and take `deaf` cancellations before they give way."""
+
+    pool_size = 1
+
+    def __init__(self, deaf: int) -> None:
+        self._deaf = deaf
+
+    async def open(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+    def statistics(self) -> PoolStatistics:
+        return PoolStatistics(1, 0, 0, 0, 0, 0)
+
+    async def call(self, stamps: Stamps) -> None:
+        stamps.acquired()
+        for left in range(self._deaf, -1, -1):
+            try:
+                await asyncio.sleep(1000.0)
+            except asyncio.CancelledError:
+                if left == 0:
+                    raise
+
+
+def outcomes(
+    pool: Stubborn, plan: Plan, brakes: Brakes | None = None
+) -> tuple[Counter[str], float, str | None]:
+    """Outcomes, when the run was over (s of virtual time), and the brake."""
+    chunks: list[Columns] = []
+
+    async def go() -> tuple[float, str | None]:
+        loop = asyncio.get_running_loop()
+        generator = Generator(pool, plan, LoopTimer(loop), brakes=brakes, on_chunk=chunks.append)
+        measurement = await generator.run()
+        ended = loop.time()
+        left = asyncio.all_tasks() - {asyncio.current_task()}
+        while left:  # deaf ones, so that the loop can be closed
+            for task in left:
+                task.cancel()
+            _, left = await asyncio.wait(left, timeout=0.1)
+        return ended, measurement.stopped
+
+    ended, stopped = run_virtual(go())
+    return Counter(OUTCOMES[code] for chunk in chunks for code in chunk.outcome), ended, stopped
+
+
+@pytest.mark.parametrize("deaf", [0, 1, 2, 5])
+@pytest.mark.parametrize("loop", ["open", "closed"])
+def test_a_call_that_resists_cancellation_is_recorded(loop: str, deaf: int) -> None:
+    """Libraries shield a release from the first cancellation; nothing waits for the deaf ones."""
+    load = {"arrivals": [0.1, 0.2, 0.3]} if loop == "open" else {"callers": 3}
+    plan = Plan(seconds=1.0, warm_up=0.0, seed=1, grace=0.5, **load)
+    seen, ended, stopped = outcomes(Stubborn(deaf), plan)
+    assert seen == {"unfinished": 3}
+    assert ended < 1.0 + 0.5 + 1.0
+    assert stopped == "silence"
+
+
+def test_calls_due_before_the_end_that_were_never_started_are_recorded() -> None:
+    """A generator that lags behind its schedule loses no call; what is due later is no call."""
+
+    class Slow(LoopTimer):
+        """Hands out the third moment far too late."""
+
+        async def wait_until(self, at: float) -> None:
+            await asyncio.sleep(10.0 if at > 0.25 else at - self.now())
+
+    chunks: list[Columns] = []
+
+    async def go() -> str | None:
+        timer = Slow(asyncio.get_running_loop())
+        plan = Plan(seconds=60.0, warm_up=0.0, seed=1, arrivals=[0.1, 0.2, 0.3, 0.4, 50.0])
+        brakes = Brakes(max_silence=1.0)
+        generator = Generator(Stubborn(0), plan, timer, brakes=brakes, on_chunk=chunks.append)
+        return (await generator.run()).stopped
+
+    assert run_virtual(go()) == "silence"
+    assert [float(due) for chunk in chunks for due in sorted(chunk.due)] == [0.1, 0.2, 0.3, 0.4]
+
+
+@pytest.mark.parametrize("at", [0.5, 50.0], ids=["under load", "in the grace"])
+def test_cancel_waits_for_no_call(at: float) -> None:
+    """Cancelled under load or while the last calls are waited for, it is over at once."""
+
+    async def go() -> float:
+        loop = asyncio.get_running_loop()
+        plan = Plan(seconds=1.0, warm_up=0.0, seed=1, grace=100.0, callers=2)
+        generator = Generator(Stubborn(0), plan, LoopTimer(loop))
+        loop.call_later(at, generator.cancel)
+        with pytest.raises(Cancelled):
+            await generator.run()
+        return loop.time() - at
+
+    assert run_virtual(go()) < 0.1
