@@ -113,7 +113,7 @@ class Trial(Record):
     @property
     def is_of_curve(self) -> bool:
         """Whether the trial measured a point of the curve rather than a size in service."""
-        return self.purpose in CURVE_PURPOSES
+        return self.loop == "closed" and self.purpose in CURVE_PURPOSES
 
 
 class Sweep(Record):

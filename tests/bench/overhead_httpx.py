@@ -21,7 +21,6 @@ from poolkit.lab.models import Workers
 from poolkit.lab.upstream import HttpUpstream
 from poolkit.load.generator import Generator, Plan
 from poolkit.load.timer import best_timer
-from poolkit.pools.base import Stamps
 from poolkit.pools.httpx import HttpxPool
 from poolkit.workload import HttpWork
 
@@ -76,24 +75,11 @@ async def instrumented(pool: HttpxPool, seconds: float) -> float:
     """Calls per CPU second of the generator, sampling and folding included."""
     timer = best_timer(asyncio.get_running_loop())
     plan = Plan(seconds=seconds, warm_up=0.1, seed=1, callers=CONNECTIONS)
-    calls = 0
-
-    class Counted:
-        """The pool, with every call counted: the generator leaves out those that end late."""
-
-        pool_size = pool.pool_size
-        open, close, statistics = pool.open, pool.close, pool.statistics
-
-        async def call(self, stamps: Stamps) -> None:
-            nonlocal calls
-            await pool.call(stamps)
-            calls += 1
-
     cpu = time.process_time()
-    await Generator(Counted(), plan, timer).run()
+    measurement = await Generator(pool, plan, timer).run()
     spent = time.process_time() - cpu
     timer.close()
-    return calls / spent
+    return float(measurement.completions.sum()) / spent
 
 
 async def compare(

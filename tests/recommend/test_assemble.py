@@ -71,9 +71,10 @@ def test_out_of_reach_says_what_is_reachable_and_what_raises_it(
 
 def test_cannot_say_is_said() -> None:
     """Without a size that is not out of reach, the reason is passed on, and reach is left open."""
-    unsure = sizing(size=None, because="every trial was client-bound", limited_by="unknown")
+    because = "cannot say, because every trial was client-bound"
+    unsure = sizing(size=None, because=because, limited_by="unknown")
     found = checks_of(recommend(http_target(), unsure, None, [trial()], "done", 5.0))
-    assert found["sized"].seen == "cannot say: every trial was client-bound"
+    assert found["sized"].seen == because
     assert not found["sized"].passed
     assert "reachable" not in found
 
