@@ -9,6 +9,9 @@ from poolkit.records import Check
 
 STARVED_INDEX = 0.5
 FEWEST_WAITS = 20
+HARMLESS = (
+    0.02  # s: a wait that no caller's caller notices, and that a busy machine makes by itself
+)
 # A fair queue's longest wait of n is about ln(n) times the mean where waits are exponential: 8 at
 # 3,000 calls. Beyond this ratio somebody was overtaken again and again.
 LONGEST_RATIO = 50.0
@@ -48,7 +51,9 @@ def fairness_check(
         crowded: more callers than connections in a closed loop, so that everybody has to wait and
             a fair queue makes all waits nearly alike.
     """
-    if longest is None or longest < 5.0 * hold or (index is None and ratio is None):
+    if longest is None or (index is None and ratio is None):
+        return None
+    if longest < max(HARMLESS, 5.0 * hold):
         return None
     starved = crowded and index is not None and index < STARVED_INDEX
     passed = not starved and (ratio is None or ratio <= LONGEST_RATIO)

@@ -88,9 +88,12 @@ def summarise(
         interval=interval,
         mean_lag=None if closed or lag.count == 0 else lag.total / lag.count,
         lag_p99=lag.distribution().p99,
+        # With a caller for each connection there is no queue to be fair.
         fair=fairness_check(
             index=index, ratio=ratio, longest=waits.longest, hold=mean_hold, crowded=crowded
-        ),
+        )
+        if crowded or not closed
+        else None,
     )
     return Trial(
         target=target,

@@ -489,6 +489,27 @@ def test_no_call_outlasts_its_limit(library: Library, serve: Serve) -> None:
     assert seconds < 5.0
 
 
+def test_a_call_cut_off_leaves_its_task_as_it_was(library: Library) -> None:
+    """The limit's own cancellation is taken back; one from outside goes through."""
+
+    async def go() -> tuple[int, bool]:
+        async with (
+            serving(_silent) as url,
+            opened(HttpxPool(get(url), 1, library=library, call_timeout=0.05)) as pool,
+        ):
+            task = asyncio.current_task()
+            assert task is not None
+            with pytest.raises(CallTimedOut):
+                await pool.call(stamps())
+            other = asyncio.create_task(pool.call(stamps()))
+            await asyncio.sleep(0.01)
+            other.cancel()
+            await asyncio.gather(other, return_exceptions=True)
+            return task.cancelling(), other.cancelled()
+
+    assert asyncio.run(go()) == (0, True)
+
+
 def test_a_handshake_that_never_ends_is_a_dial_timeout(library: Library) -> None:
     """The dial has a place in the pool, so it is no pool timeout."""
 
