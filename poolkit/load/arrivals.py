@@ -38,6 +38,18 @@ def poisson(rate: float, seconds: float, seed: int) -> Iterator[float]:
             yield at
 
 
+def poisson_exact(rate: float, seconds: float, seed: int) -> Iterator[float]:
+    """Poisson arrivals given that exactly round(rate * seconds) come: the rate is met, not luck.
+
+    Given their number, Poisson arrivals lie like independent uniform times, sorted. A short trial
+    at 600 calls/s else sees anything from 580 to 620, and near saturation waits differ a lot
+    between the two.
+    """
+    _check(rate, seconds)
+    rng = np.random.default_rng(seed)
+    yield from np.sort(rng.uniform(0.0, seconds, round(rate * seconds))).tolist()
+
+
 def ramp(first: float, last: float, seconds: float, seed: int) -> Iterator[float]:
     """Poisson arrivals whose rate moves evenly from `first` to `last` calls/s (0 or more, one > 0).
 
@@ -54,11 +66,11 @@ def ramp(first: float, last: float, seconds: float, seed: int) -> Iterator[float
 
 
 def steps(phases: Sequence[tuple[float, float]], seed: int) -> Iterator[float]:
-    """Poisson arrivals in phases of (calls/s, seconds), one after the other; a rate may be 0."""
+    """Poisson arrivals in phases of (calls/s, seconds), each with its exact rate; it may be 0."""
     begin = 0.0
     for index, (rate, seconds) in enumerate(phases):
         if rate > 0:
-            for due in poisson(rate, seconds, seed + index):
+            for due in poisson_exact(rate, seconds, seed + index):
                 yield begin + due
         begin += seconds
 

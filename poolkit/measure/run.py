@@ -231,8 +231,8 @@ class Run:
 
 
 def _arrivals(plan: verify.VerifyPlan, rate: float, seed: int) -> Iterator[float]:
-    """Poisson arrivals at the plan's rate, and less in its calm."""
-    phases = [(rate, plan.seconds - plan.calm)]
+    """Poisson arrivals at the plan's rate, and less in its calm; the window has its exact rate."""
+    phases = [(rate, plan.warm_up), (rate, plan.seconds - plan.warm_up - plan.calm)]
     if plan.calm:
         phases.append((verify.calm_rate(rate), plan.calm))
     return steps(phases, seed)

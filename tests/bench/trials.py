@@ -11,7 +11,7 @@ from pathlib import Path
 
 from poolkit import events
 from poolkit.analysis.summary import summarise
-from poolkit.load.arrivals import poisson
+from poolkit.load.arrivals import steps
 from poolkit.load.generator import Generator, Plan
 from poolkit.load.timer import best_timer
 from poolkit.pools.registry import make_service_pool
@@ -27,7 +27,8 @@ def open_loop(target: Target, pool_size: int, seconds: float, seed: int) -> Tria
         pool = make_service_pool(target, pool_size, pools=1, seed=seed)
         await pool.open()
         timer = best_timer(asyncio.get_running_loop())
-        arrivals = poisson(target.target_rate, seconds + 1.0, seed)
+        rate = target.target_rate
+        arrivals = steps([(rate, 1.0), (rate, seconds)], seed)
         plan = Plan(
             seconds=seconds + 1.0,
             warm_up=1.0,

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from poolkit.load.arrivals import constant, poisson, ramp, replay, steps
+from poolkit.load.arrivals import constant, poisson, poisson_exact, ramp, replay, steps
 
 
 @given(st.floats(0.1, 2000), st.floats(0, 5), st.integers(0, 1000))
@@ -66,8 +66,8 @@ def test_steps_follow_each_other() -> None:
     due = np.array(list(steps([(300.0, 10.0), (0.0, 5.0), (100.0, 10.0)], 2)))
     assert (np.diff(due) >= 0).all()
     assert ((due >= 10) & (due < 15)).sum() == 0
-    assert abs((due < 10).sum() - 3000) < 4.5 * np.sqrt(3000)
-    assert abs((due >= 15).sum() - 1000) < 4.5 * np.sqrt(1000)
+    assert (due < 10).sum() == 3000
+    assert (due >= 15).sum() == 1000
     assert due.max() < 25
 
 
@@ -89,3 +89,11 @@ def test_a_ramp_without_a_rate_is_refused() -> None:
     """From nothing to nothing is no load."""
     with pytest.raises(ValueError, match="not both 0"):
         list(ramp(0.0, 0.0, 1.0, 1))
+
+
+def test_an_exact_schedule_meets_its_rate_and_is_as_bursty() -> None:
+    """The number is given; the gaps are exponential all the same."""
+    due = np.array(list(poisson_exact(500, 60.0, 3)))
+    assert due.size == 30_000
+    gaps = np.diff(due)
+    assert gaps.std() / gaps.mean() == pytest.approx(1.0, abs=0.03)

@@ -1,0 +1,132 @@
+"""A whole review of real servers: every file, no password anywhere, a report that opens offline."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from poolkit.lab.models import Workers
+from poolkit.lab.postgres import postgres
+from poolkit.lab.upstream import http_upstream
+
+pytestmark = pytest.mark.lab
+
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+TARGETS = """
+[targets.api]
+driver = "aiohttp"
+url = "{url}"
+target_rate = 250
+max_size = 8
+
+[targets.db]
+driver = "asyncpg"
+dsn_env = "WHOLE_REVIEW_DSN"
+statements = ["select pg_sleep(0.008)"]
+target_rate = 200
+max_size = 8
+
+[targets.gone]
+driver = "aiohttp"
+url = "http://127.0.0.1:1/"
+target_rate = 10
+"""
+
+
+class Reviewed(NamedTuple):
+    out: Path
+    code: int
+    printed: str
+    password: str
+
+
+@pytest.fixture(scope="module")
+def reviewed(tmp_path_factory: pytest.TempPathFactory) -> Reviewed:
+    folder = tmp_path_factory.mktemp("review")
+    with http_upstream(Workers(4, 0.01, cv=0.3)) as api, postgres(accounts=100) as database:
+        targets = folder / "targets.toml"
+        targets.write_text(TARGETS.format(url=api.url), encoding="utf-8")
+        command = [sys.executable, "-m", "poolkit", "review", "--budget", "20"]
+        done = subprocess.run(
+            [*command, "--targets", str(targets), "--out", str(folder / "out")],
+            env=os.environ | {"WHOLE_REVIEW_DSN": database.dsn},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        password = database.dsn.split("://", 1)[1].split("@", 1)[0].split(":", 1)[1]
+    return Reviewed(folder / "out", done.returncode, done.stdout + done.stderr, password)
+
+
+def test_every_file_of_the_contract_is_there(reviewed: Reviewed) -> None:
+    """Trials of each target measured, the recommendation in four forms, report, manifest."""
+    names = {path.name for path in reviewed.out.iterdir()}
+    assert names >= {
+        "api.trials.jsonl",
+        "db.trials.jsonl",
+        "recommended.json",
+        "recommended.csv",
+        "recommended.md",
+        "pools.py",
+        "review.ipynb",
+        "report.html",
+        "manifest.json",
+    }
+
+
+def test_an_unreachable_target_does_not_end_the_others(reviewed: Reviewed) -> None:
+    """Its entry says so, the others have sizes, and the exit code tells that one is missing."""
+    entries = json.loads((reviewed.out / "recommended.json").read_text())["targets"]
+    assert [entry["status"] for entry in entries] == ["done", "done", "unreachable"]
+    assert all(entry["recommended_size"] >= 2 for entry in entries[:2])
+    assert entries[2]["recommended_size"] is None
+    assert reviewed.code == 3
+    assert "connection refused" in reviewed.printed
+
+
+def test_the_password_is_written_nowhere(reviewed: Reviewed) -> None:
+    """Not in a trial, a notebook, the report, the manifest or on the screen."""
+    assert len(reviewed.password) >= 8
+    assert reviewed.password not in reviewed.printed
+    for path in reviewed.out.iterdir():
+        assert reviewed.password not in path.read_text(encoding="utf-8"), path.name
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(
+    CHROMIUM is None and not os.environ.get("CI"), reason="needs Chromium: apt-get install chromium"
+)
+def test_the_report_opens_offline(reviewed: Reviewed) -> None:
+    """No request, no console message, and a chart with alternative text for each target."""
+    from playwright.sync_api import sync_playwright
+
+    said: list[str] = []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM,
+            args=[
+                *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+                *("--disable-background-networking", "--disable-component-update"),
+                "--disable-sync",
+            ],
+        )
+        page = browser.new_context(offline=True, viewport={"width": 1200, "height": 900}).new_page()
+        page.on("console", lambda message: said.append(message.text))
+        page.on("request", lambda request: said.append(request.url))
+        address = (reviewed.out / "report.html").as_uri()
+        page.goto(address)
+        charts = page.locator("svg[aria-label], svg[role=img], img[alt]").count()
+        heading = page.locator("h1").inner_text()
+        wide = page.evaluate("document.documentElement.scrollWidth")
+        browser.close()
+    assert [text for text in said if text != address and not text.startswith("data:")] == []
+    assert charts >= 2
+    assert heading
+    assert wide <= 1200
