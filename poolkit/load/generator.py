@@ -464,7 +464,6 @@ class Generator:
             segments=tuple(recorder.segments[:whole]),
             bin_seconds=recorder.bin_seconds,
             completions=recorder.completions[:bins],
-            response_sums=recorder.response_sums[:bins],
             samples=Samples(
                 *(
                     np.asarray(column, dtype=np.float64)

@@ -69,7 +69,6 @@ class Measurement:
     segments: tuple[Segment, ...]
     bin_seconds: float
     completions: NDArray[np.int64]  # successes per bin of the timeline, by release time
-    response_sums: Floats  # s, summed response time of those successes per bin
     samples: Samples
     stopped: str | None = None  # name of the brake
 
@@ -96,7 +95,6 @@ def part(measurement: Measurement, begin: float, end: float, arrival_rate: float
         seconds=end - begin,
         segments=measurement.segments[first:last],
         completions=measurement.completions[first * bins : last * bins],
-        response_sums=measurement.response_sums[first * bins : last * bins],
         samples=Samples(
             at=samples.at[rows] - begin,
             area=samples.area[rows],

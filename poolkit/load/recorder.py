@@ -68,7 +68,6 @@ class Recorder:
         self.segments = [Segment() for _ in range(max(1, round(seconds / segment_seconds)) + 1)]
         bins = max(1, round(seconds / bin_seconds))
         self.completions = np.zeros(bins, dtype=np.int64)
-        self.response_sums = np.zeros(bins)
         self._folded: Columns | None = None  # the last chunk, for `held_since`
         self._rows = bytearray(_CHUNK_BYTES)
         self._used = 0
@@ -143,9 +142,6 @@ class Recorder:
         released = chunk.released[done]
         bins = np.minimum((released / self.bin_seconds).astype(np.int64), self.completions.size - 1)
         self.completions += np.bincount(bins, minlength=self.completions.size)
-        self.response_sums += np.bincount(
-            bins, weights=released - chunk.due[done], minlength=self.response_sums.size
-        )
 
 
 def _fold_segment(segment: Segment, chunk: Columns, mask: NDArray[np.bool_]) -> None:

@@ -24,6 +24,7 @@ from poolkit.pools.postgres_session import (
     READ_ONLY,
     SPARE_CONNECTIONS,
 )
+from poolkit.pools.slot import SlotCall
 from poolkit.pools.user_function import run_function
 from poolkit.workload import SqlWork
 
@@ -33,23 +34,16 @@ CLOSE_TIMEOUT = 1.0  # s; a silent server never ends the release of a connection
 logging.getLogger("asyncpg.pool").addHandler(logging.NullHandler())
 
 
-class _Call:
+class _Call(SlotCall):
     """What the pool's hooks learn of one call, carried to them by the task's context."""
 
-    __slots__ = ("has_slot", "is_acquiring", "stamps")
+    __slots__ = ("is_acquiring",)
 
     def __init__(self, stamps: Stamps) -> None:
-        self.stamps = stamps
-        self.has_slot = False
+        super().__init__(stamps)
         # Until it is handed its connection. The pool restores others in tasks of its own, which
         # inherit the context of a call that is past this.
         self.is_acquiring = True
-
-    def take_slot(self) -> None:
-        """The call holds a connection from here on; the first time counts."""
-        if not self.has_slot:
-            self.has_slot = True
-            self.stamps.acquired()
 
 
 _call: ContextVar[_Call | None] = ContextVar("poolkit_asyncpg_call", default=None)

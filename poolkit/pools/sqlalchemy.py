@@ -25,6 +25,7 @@ from poolkit.pools import postgres_errors
 from poolkit.pools.asyncpg import session_options
 from poolkit.pools.base import PoolStatistics, Stamps
 from poolkit.pools.postgres_session import SPARE_CONNECTIONS
+from poolkit.pools.slot import SlotCall
 from poolkit.pools.user_function import run_function
 from poolkit.workload import SqlWork
 
@@ -34,21 +35,14 @@ CLOSE_TIMEOUT = 2.0  # s
 logging.getLogger("sqlalchemy").addHandler(logging.NullHandler())
 
 
-class _Call:
+class _Call(SlotCall):
     """What the pool class learns of one call, carried to it by the task's context."""
 
-    __slots__ = ("has_connection", "has_slot", "stamps")
+    __slots__ = ("has_connection",)
 
     def __init__(self, stamps: Stamps) -> None:
-        self.stamps = stamps
-        self.has_slot = False
+        super().__init__(stamps)
         self.has_connection = False
-
-    def take_slot(self) -> None:
-        """The call holds a connection, or the right to dial one; the first time counts."""
-        if not self.has_slot:
-            self.has_slot = True
-            self.stamps.acquired()
 
 
 _call: ContextVar[_Call | None] = ContextVar("poolkit_sqlalchemy_call", default=None)

@@ -83,7 +83,6 @@ def simulated_trial(
         segments=tuple(recorder.segments[:whole]),
         bin_seconds=recorder.bin_seconds,
         completions=recorder.completions[:bins],
-        response_sums=recorder.response_sums[:bins],
         samples=Samples(
             at, at * callers, at * 0.3, flat + 1e-4, flat + float(callers), flat.copy()
         ),
