@@ -25,12 +25,14 @@ LAYERS = [
     "store", "manifest",
     "preflight", "watchdog",
     "measure", "runner",
+    "probes",
     "compare", "outcome", "review",
     "narration", "tables", "charts",
     "report",
-    "panels",
+    "panels", "workbook",
     "doctor",
     "lab",
+    "retry", "monitor", "service", "audit",
     "progress",
     "cli",
     "__main__",
@@ -43,6 +45,9 @@ ONLY = {
     "errors": set(),
     "records": set(),
     "doctor": {"records"},
+    "audit": {"errors"},
+    "retry": set(),
+    "monitor": {"errors"},
 }
 
 # Library -> the modules (or packages) that may import it.
