@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from poolkit import __version__
-from poolkit.cli import lab, machine, measuring, reviewing
+from poolkit.cli import auditing, lab, machine, measuring, reviewing
 
 app = typer.Typer(
     name="poolkit",
@@ -67,6 +67,14 @@ _COMMANDS: tuple[tuple[Callable[..., None], tuple[str, ...]], ...] = (
             "poolkit sweep orders-api --targets targets.toml --out orders",
             "poolkit sweep orders-api --targets targets.toml --out orders --sizes 1,2,4,8",
             "poolkit sweep orders-api --targets targets.toml --out orders --events",
+        ),
+    ),
+    (
+        auditing.audit,
+        (
+            "poolkit audit src",
+            "poolkit audit src --format sarif > poolkit.sarif",
+            "poolkit audit src --max-connections 100 --processes 8 --server-keepalive 5",
         ),
     ),
     (lab.lab, ("poolkit lab", "poolkit lab --targets-out lab.toml")),

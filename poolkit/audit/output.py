@@ -1,0 +1,107 @@
+"""An audit as JSON and as SARIF, for editors and code review."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+
+from poolkit.audit.finding import Finding, Rule
+from poolkit.audit.rules import RULES
+from poolkit.audit.scan import Audit
+
+SCHEMA = "poolkit.audit/1"
+SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
+
+
+def as_json(audit: Audit) -> str:
+    """The audit as `poolkit.audit/1`: findings, skipped files, counts and the rules."""
+    return json.dumps(
+        {
+            "schema": SCHEMA,
+            "files": audit.files,
+            "lines": audit.lines,
+            "ignored": audit.ignored,
+            "findings": [asdict(finding) for finding in audit.findings],
+            "skipped": [asdict(skipped) for skipped in audit.skipped],
+            "rules": [_described(rule) for rule in RULES],
+        },
+        indent=2,
+    )
+
+
+def _described(rule: Rule) -> dict[str, str]:
+    return {
+        "name": rule.name,
+        "what": rule.what,
+        "why": rule.why,
+        "cure": rule.cure,
+        "notebook": f"notebooks/{rule.notebook}",
+    }
+
+
+def as_sarif(audit: Audit, version: str) -> str:
+    """The audit as SARIF 2.1.0 (OASIS); paths are URIs, relative where the audit's were."""
+    order = {rule.name: index for index, rule in enumerate(RULES)}
+    run = {
+        "tool": {
+            "driver": {
+                "name": "poolkit",
+                "version": version,
+                "rules": [_sarif_rule(rule) for rule in RULES],
+            }
+        },
+        "results": [_sarif_result(finding, order) for finding in audit.findings],
+        "invocations": [
+            {
+                "executionSuccessful": True,
+                "toolExecutionNotifications": [
+                    {
+                        "level": "warning",
+                        "message": {"text": f"skipped: {skipped.reason}"},
+                        "locations": [_location(skipped.path)],
+                    }
+                    for skipped in audit.skipped
+                ],
+            }
+        ],
+        "columnKind": "utf16CodeUnits",
+    }
+    return json.dumps({"$schema": SARIF_SCHEMA, "version": "2.1.0", "runs": [run]}, indent=2)
+
+
+def _sarif_rule(rule: Rule) -> dict[str, object]:
+    cure = f"{rule.why}\n\n    " + rule.cure.rstrip().replace("\n", "\n    ")
+    return {
+        "id": rule.name,
+        "shortDescription": {"text": rule.what},
+        "fullDescription": {"text": rule.why},
+        "help": {"text": cure, "markdown": f"{cure}\n\nSee notebooks/{rule.notebook}."},
+        "defaultConfiguration": {"level": "warning"},
+    }
+
+
+def _sarif_result(finding: Finding, order: dict[str, int]) -> dict[str, object]:
+    return {
+        "ruleId": finding.rule,
+        "ruleIndex": order[finding.rule],
+        "level": "warning",
+        "message": {"text": finding.message},
+        "locations": [_location(finding.path, finding.line, finding.column)],
+    }
+
+
+def _location(path: str, line: int | None = None, column: int | None = None) -> dict[str, object]:
+    uri = Path(path).as_uri() if Path(path).is_absolute() else Path(path).as_posix()
+    place: dict[str, object] = {"artifactLocation": {"uri": uri}}
+    if line is not None:
+        place["region"] = {"startLine": line, "startColumn": column}
+    return {"physicalLocation": place}
+
+
+def by_rule(findings: Iterable[Finding]) -> list[tuple[Rule, list[Finding]]]:
+    """The findings under their rules, in the order of RULES; rules without one are left out."""
+    listed = list(findings)
+    grouped = [(rule, [one for one in listed if one.rule == rule.name]) for rule in RULES]
+    return [(rule, found) for rule, found in grouped if found]

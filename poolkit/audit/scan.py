@@ -1,0 +1,169 @@
+"""From paths to findings: which files are read, what is skipped, which findings are ignored."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import tokenize
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from poolkit.audit.finding import Finding, Rule, Seen, Settings, Skipped
+from poolkit.audit.makers import LIBRARIES
+from poolkit.audit.module import Module
+from poolkit.audit.rules import RULES
+from poolkit.errors import BadInput
+
+LARGEST = 4_000_000  # bytes: what is larger was made by a program
+NOT_ENTERED = frozenset(
+    {".git", ".hg", ".tox", ".nox", ".venv", "venv", "node_modules", "__pycache__", "site-packages"}
+    | {".mypy_cache", ".ruff_cache", ".pytest_cache", ".ipynb_checkpoints", ".eggs"}
+)
+_IGNORE = re.compile(r"#\s*poolkit:\s*ignore(?:\[([\w\-, ]*)\])?")
+_MENTIONS = re.compile("|".join(sorted(LIBRARIES)))
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What was found, by path and line; `ignored` counts the findings that comments silence."""
+
+    findings: tuple[Finding, ...]
+    skipped: tuple[Skipped, ...]
+    files: int
+    lines: int
+    ignored: int
+
+
+def audit(paths: Iterable[Path], settings: Settings | None = None) -> Audit:
+    """Every finding in files and folders; what cannot be read or parsed is named and skipped.
+
+    Raises:
+        BadInput: a path does not exist, or nothing in them is Python.
+    """
+    settings = settings or Settings()
+    findings: list[Finding] = []
+    skipped: list[Skipped] = []
+    files = lines = ignored = 0
+    for path in _sources(paths):
+        files += 1
+        try:
+            text = _read(path)
+            found, quiet = audit_source(text, str(path), settings)
+        except (OSError, SyntaxError, ValueError, RecursionError, MemoryError) as error:
+            skipped.append(Skipped(str(path), _reason(error)))
+            continue
+        findings += found
+        ignored += quiet
+        lines += text.count("\n") + 1
+    if not files:
+        raise BadInput(
+            "no Python file was found", "name a file that ends in .py, or a folder with some"
+        )
+    return Audit(tuple(findings), tuple(skipped), files, lines, ignored)
+
+
+def audit_source(
+    text: str,
+    path: str = "<source>",
+    settings: Settings | None = None,
+    rules: Iterable[Rule] = RULES,
+) -> tuple[list[Finding], int]:
+    """The findings in one source, and how many a comment in it told to be silent.
+
+    Raises:
+        SyntaxError: the source does not parse.
+    """
+    settings = settings or Settings()
+    module = Module(text, path)
+    if not _MENTIONS.search(text):
+        return [], 0
+    comments = _ignored(text) if "poolkit" in text else {}
+    kept: list[Finding] = []
+    ignored = 0
+    for rule in rules:
+        for seen in rule.find(module, settings):
+            if _is_ignored(seen, rule, comments):
+                ignored += 1
+            else:
+                kept.append(_finding(module, rule, seen))
+    # A with-statement inside another one shows the same place twice.
+    unique = dict.fromkeys(sorted(kept, key=lambda one: (one.line, one.column, one.rule)))
+    return list(unique), ignored
+
+
+def _finding(module: Module, rule: Rule, seen: Seen) -> Finding:
+    line = seen.node.lineno
+    return Finding(
+        rule=rule.name,
+        path=module.path,
+        line=line,
+        column=seen.node.col_offset + 1,
+        message=seen.message,
+        code=module.lines[line - 1].strip() if line <= len(module.lines) else "",
+    )
+
+
+def _is_ignored(seen: Seen, rule: Rule, comments: dict[int, frozenset[str]]) -> bool:
+    """Whether a comment on one of its lines names the rule, or no rule at all."""
+    last = seen.node.end_lineno or seen.node.lineno
+    for line in range(seen.node.lineno, last + 1):
+        names = comments.get(line)
+        if names is not None and (not names or rule.name in names):
+            return True
+    return False
+
+
+def _ignored(text: str) -> dict[int, frozenset[str]]:
+    """The rules that comments silence, by line; an empty set silences all of them."""
+    found = {}
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        match = _IGNORE.search(token.string) if token.type == tokenize.COMMENT else None
+        if match:
+            names = (name.strip() for name in (match.group(1) or "").split(","))
+            found[token.start[0]] = frozenset(name for name in names if name)
+    return found
+
+
+def _sources(paths: Iterable[Path]) -> Iterator[Path]:
+    """Python files below the paths, each once, folders in order of name."""
+    seen: set[Path] = set()
+    for path in paths:
+        if not path.exists():
+            raise BadInput(f"{path} does not exist", "name files or folders with Python source")
+        for source in [path] if path.is_file() else _below(path):
+            real = source.resolve()
+            if real not in seen:
+                seen.add(real)
+                yield source
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    for root, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if name not in NOT_ENTERED)
+        yield from (Path(root) / name for name in sorted(files) if name.endswith(".py"))
+
+
+def _read(path: Path) -> str:
+    """A source by the encoding that it declares, UTF-8 when it declares none."""
+    if not path.is_file():
+        raise OSError("is not a regular file")
+    if path.stat().st_size > LARGEST:
+        raise OSError(f"is larger than {LARGEST // 1_000_000} MB")
+    try:
+        with tokenize.open(path) as stream:
+            return stream.read()
+    except (SyntaxError, UnicodeDecodeError, LookupError):
+        raise ValueError(
+            "is not text in the encoding that it declares (UTF-8 by default)"
+        ) from None
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, SyntaxError):
+        where = f" (line {error.lineno})" if error.lineno else ""
+        return f"does not parse: {error.msg}{where}"
+    if isinstance(error, RecursionError | MemoryError):
+        return "is nested too deeply"
+    return getattr(error, "strerror", None) or str(error)

@@ -1,0 +1,19 @@
+import ssl
+
+import aiohttp
+import httpx
+
+connector = aiohttp.TCPConnector(ssl=False)  # found
+old = aiohttp.TCPConnector(verify_ssl=False)  # found
+client = httpx.AsyncClient(verify=False)  # found
+
+
+async def get(session: aiohttp.ClientSession, url):
+    await session.get(url, ssl=False)  # found
+    await session.get(url)
+    await session.get(url, ssl=ssl.create_default_context())
+
+
+checked = aiohttp.TCPConnector(ssl=True)
+own = httpx.AsyncClient(verify=ssl.create_default_context())
+other = something.get("a", ssl=False)

@@ -1,0 +1,119 @@
+"""Which files are read, what is skipped, and the outputs that programs read."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from poolkit import __version__
+from poolkit.audit import RULES, audit
+from poolkit.audit.output import as_json, as_sarif
+from poolkit.errors import BadInput
+
+BAD = "import aiohttp\nconnector = aiohttp.TCPConnector(ssl=False)\n"
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Two sources with a finding, three that cannot be read, and folders that are not entered."""
+    (tmp_path / "a.py").write_text(BAD, encoding="utf-8")
+    (tmp_path / "package").mkdir()
+    (tmp_path / "package/b.py").write_text("x = 1\n" + BAD, encoding="utf-8")
+    (tmp_path / "broken.py").write_text("import aiohttp\ndef (:\n", encoding="utf-8")
+    (tmp_path / "latin.py").write_bytes(b"name = '\xe9'\n")
+    (tmp_path / "nul.py").write_bytes(b"a = 1\x00\n")
+    (tmp_path / "declared.py").write_bytes(b"# -*- coding: latin-1 -*-\nname = '\xe9'\n")
+    (tmp_path / "notes.txt").write_text(BAD, encoding="utf-8")
+    for name in (".venv", "node_modules", "__pycache__"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "c.py").write_text(BAD, encoding="utf-8")
+    return tmp_path
+
+
+def test_folders_are_searched_and_what_cannot_be_read_is_named(folder):
+    """Every Python file once; what does not parse or decode is skipped with its reason."""
+    found = audit([folder, folder / "a.py"])
+    places = [(os.path.relpath(f.path, folder), f.line, f.column) for f in found.findings]
+    assert places == [("a.py", 2, 13), (os.path.join("package", "b.py"), 3, 13)]
+    reasons = {os.path.relpath(s.path, folder): s.reason for s in found.skipped}
+    assert set(reasons) == {"broken.py", "latin.py", "nul.py"}
+    assert "line 2" in reasons["broken.py"]
+    assert "UTF-8" in reasons["latin.py"]
+    assert found.files == 6
+
+
+def test_a_folder_that_is_named_is_entered(folder):
+    """What is left out by default can be asked for."""
+    assert len(audit([folder / ".venv"]).findings) == 1
+
+
+def test_deep_nesting_is_skipped_and_not_fatal(tmp_path):
+    """A source that the parser gives up on is one more skipped file."""
+    (tmp_path / "deep.py").write_text("x = " + "(" * 5000 + ")" * 5000, encoding="utf-8")
+    (tmp_path / "chain.py").write_text("import aiohttp\nx = 1" + " + 1" * 20000, encoding="utf-8")
+    found = audit([tmp_path])
+    assert "deep.py" in {os.path.basename(s.path) for s in found.skipped}
+    assert found.files == 2
+
+
+@pytest.mark.parametrize("name", ["absent", "empty"])
+def test_nothing_to_read_is_bad_input(tmp_path, name):
+    """A path that is not there, or holds no Python, is told with a remedy."""
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(BadInput) as told:
+        audit([tmp_path / name])
+    assert told.value.remedy
+
+
+def test_json_holds_findings_skipped_files_and_rules(folder):
+    """`poolkit.audit/1` as documented."""
+    shown = json.loads(as_json(audit([folder])))
+    assert shown["schema"] == "poolkit.audit/1"
+    assert {*shown["findings"][0]} == {"rule", "path", "line", "column", "message", "code"}
+    assert [rule["name"] for rule in shown["rules"]] == [rule.name for rule in RULES]
+    assert len(shown["skipped"]) == 3
+
+
+def test_sarif_names_rule_place_and_skipped_files(folder, monkeypatch):
+    """SARIF 2.1.0: each result points at its rule by index, paths are URIs."""
+    monkeypatch.chdir(folder)
+    run = json.loads(as_sarif(audit([*folder.glob("*.py")]), __version__))["runs"][0]
+    rules = run["tool"]["driver"]["rules"]
+    for result in run["results"]:
+        assert rules[result["ruleIndex"]]["id"] == result["ruleId"]
+        place = result["locations"][0]["physicalLocation"]
+        assert place["artifactLocation"]["uri"].startswith("file:///")
+        assert place["region"] == {"startLine": 2, "startColumn": 13}
+    assert len(run["invocations"][0]["toolExecutionNotifications"]) == 3
+
+
+def poolkit_audit(*arguments, cwd):
+    return subprocess.run(
+        [sys.executable, "-m", "poolkit", "audit", *arguments],
+        cwd=cwd, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+
+
+def test_the_command_prints_places_and_exits_1(folder):
+    """Text: path:line:column, why, the cure; exit code 1 on a finding; skipped files are named."""
+    done = poolkit_audit(".", cwd=folder)
+    assert done.returncode == 1, done.stderr
+    assert "a.py:2:13" in done.stdout
+    assert "Instead:" in done.stdout
+    assert "skipped latin.py" in done.stdout
+    assert "2 findings in 6 files" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [(["clean.py"], 0), (["absent.py"], 2), ([], 2), (["clean.py", "--format", "sarif"], 0)],
+)
+def test_exit_codes(tmp_path, arguments, code):
+    """0 without findings, 2 for bad input."""
+    (tmp_path / "clean.py").write_text("import aiohttp\n", encoding="utf-8")
+    done = poolkit_audit(*arguments, cwd=tmp_path)
+    assert done.returncode == code, done.stdout + done.stderr
+    if "sarif" in arguments:
+        assert json.loads(done.stdout)["version"] == "2.1.0"
