@@ -1,0 +1,279 @@
+"""`poolkit probe`: what ends a connection of one target, and what connections cost."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, cast
+
+import typer
+
+from poolkit.cli.options import Name, TargetsFile
+from poolkit.cli.trouble import told
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from poolkit.errors import ExitCode
+    from poolkit.probes import Probe
+    from poolkit.probes.idle import Tell
+    from poolkit.probes.run import Part, ProbeRun
+    from poolkit.tables.table import Table
+    from poolkit.targets import Target
+
+ProbeOut = Annotated[
+    Path | None,
+    typer.Option(
+        "--out",
+        metavar="DIR",
+        help="Folder for NAME.probe.json; a size that was recommended there is used.",
+        show_default=False,
+    ),
+]
+Cap = Annotated[
+    float | None,
+    typer.Option(
+        "--cap",
+        metavar="SECONDS",
+        help="Longest time that a connection is left idle (1 to 3600; 75).",
+        show_default=False,
+    ),
+]
+Only = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--only",
+        metavar="PART",
+        help="One of idle, costs, stale, dns; may be given more than once.",
+        show_default=False,
+    ),
+]
+InTransaction = Annotated[
+    bool,
+    typer.Option("--in-transaction", help="Probe sessions that idle in a transaction as well."),
+]
+
+_LOOK = 0.05  # s between two looks for a Ctrl-C
+
+
+@told()
+def probe(
+    name: Name,
+    targets: TargetsFile,
+    out: ProbeOut = None,
+    cap: Cap = None,
+    only: Only = None,
+    in_transaction: InTransaction = False,
+) -> None:
+    """Find out what ends a target's connections, what they cost, and the settings that follow.
+
+    Few connections, hardly any load: idle timeout, requests a connection, age; costs of checkout
+    and dial; what dead connections do to callers; DNS. Takes about twice the server's idle timeout,
+    or the cap. The target itself is never restarted: a relay on this machine cuts connections.
+
+    Exit code 1: the server closes at random, or a value could not be proven; 2: the target does not
+    answer; 3: it went away; 130: cancelled, with what was found.
+    """
+    from poolkit.cli import consoles
+    from poolkit.errors import ExitCode
+    from poolkit.probes import write
+    from poolkit.probes.run import CAP, ProbeRun
+    from poolkit.targets import load_targets
+
+    parts = _checked_parts(only)
+    target = load_targets(targets, (name,))[name]
+    console = consoles.results()
+    with _progress(console, name) as tell:
+        run = ProbeRun(
+            target,
+            cap=CAP if cap is None else cap,
+            only=parts,
+            size=_recommended_size(out, name),
+            in_transaction=in_transaction,
+            tell=tell,
+        )
+        code = _run(run)
+    found = run.probe
+    _print(console, found, target)
+    if out is not None:
+        console.print(
+            f"written: {write(out, found, target)}", soft_wrap=True, highlight=False, markup=False
+        )
+    if found.status == "cancelled":
+        code = ExitCode.CANCELLED
+    raise typer.Exit(int(code))
+
+
+def _run(run: ProbeRun) -> ExitCode:
+    """Probe until done, cancelled or late; Ctrl-C and SIGTERM end it tidily."""
+    import asyncio
+
+    from poolkit.cli.trouble import told_to_end
+    from poolkit.errors import BrakeStop
+    from poolkit.watchdog import Watchdog
+
+    async def work(end: threading.Event) -> ExitCode:
+        async def look() -> None:
+            while not end.is_set():  # noqa: ASYNC110 - a signal handler sets it, on any thread
+                await asyncio.sleep(_LOOK)
+            run.stop()
+
+        looking = asyncio.create_task(look())
+        try:
+            return _code(await asyncio.wait_for(run.run(), run.deadline))
+        except TimeoutError:
+            raise BrakeStop(
+                "deadline", f"not done after {run.deadline:.0f} s", "try a smaller --cap"
+            ) from None
+        finally:
+            looking.cancel()
+
+    # An event instead of an exception: an interrupt in the middle would lose what was found.
+    with told_to_end() as end:
+        watchdog = Watchdog(lambda _reason: end.set(), run.deadline)
+        watchdog.start()
+        try:
+            return asyncio.run(work(end))
+        finally:
+            watchdog.finish()
+
+
+def _code(found: Probe) -> ExitCode:
+    from poolkit.errors import ExitCode
+
+    if found.status == "cancelled":
+        return ExitCode.CANCELLED
+    if found.status == "stopped":
+        return ExitCode.STOPPED
+    is_random = any(limit.kind == "random" for limit in found.idle)
+    is_unproven = found.proof is not None and not found.proof.holds
+    return ExitCode.FINDINGS if is_random or is_unproven else ExitCode.DONE
+
+
+def _checked_parts(only: list[str] | None) -> tuple[Part, ...]:
+    from poolkit.errors import BadInput
+    from poolkit.probes.run import PARTS
+
+    for part in only or ():
+        if part not in PARTS:
+            raise BadInput(
+                f"--only must be one of {', '.join(PARTS)}, got {part!r}",
+                "give it once for each part: --only idle --only costs",
+            )
+    return cast("tuple[Part, ...]", tuple(only)) if only else PARTS
+
+
+def _recommended_size(out: Path | None, name: str) -> int | None:
+    """The size that a review in the same folder recommends; None: there is none."""
+    from poolkit.errors import BadInput
+    from poolkit.store import read_recommended
+
+    if out is None:
+        return None
+    with contextlib.suppress(BadInput):
+        for entry in read_recommended(out).targets:
+            if entry.target == name:
+                return entry.recommended_size
+    return None
+
+
+@contextlib.contextmanager
+def _progress(console: Console, name: str) -> Iterator[Tell]:
+    """A bar with what is done and the time left; elsewhere than in a terminal a line a step."""
+    from rich.progress import BarColumn, Progress, TextColumn
+
+    from poolkit.progress import times
+
+    if not console.is_terminal:
+        last = ""
+
+        def say(what: str, _seconds: float, of: float) -> None:
+            nonlocal last
+            if what != last:
+                last = what
+                most = f" (at most {math.ceil(of)} s)" if of else ""
+                console.print(f"{name}: {what}{most}", soft_wrap=True, markup=False)
+
+        yield say
+        return
+    bar = Progress(
+        TextColumn("{task.description}", style="bold", markup=False),
+        BarColumn(bar_width=None),
+        TextColumn("{task.fields[time]}", markup=False),
+        console=console,
+        transient=True,
+        refresh_per_second=4,
+        expand=True,
+    )
+    with bar:
+        task = bar.add_task(name, total=None, time="")
+
+        def show(what: str, seconds: float, of: float) -> None:
+            bar.update(
+                task,
+                description=f"{name}: {what}",
+                completed=min(seconds, of),
+                total=of or None,
+                time=times(seconds, of).split(", ", 1)[-1] if of else "",
+            )
+
+        yield show
+
+
+def _print(console: Console, found: Probe, target: Target) -> None:
+    from rich.text import Text
+
+    from poolkit.progress import printable
+    from poolkit.redact import Redactor
+    from poolkit.tables.of_probe import tables_of_probe
+
+    redact = Redactor(target.secrets).text
+    for table in tables_of_probe(found):
+        console.print()
+        console.print(_rich(table, redact))
+    skipped = dict(found.skipped)
+    if found.costs is not None:
+        skipped |= found.costs.skipped
+    if skipped:
+        console.print()
+    for what, why in skipped.items():
+        text = printable(redact(f"not looked at: {what.replace('_', ' ')}: {why}"))
+        console.print(Text(text, style="dim"), soft_wrap=True, highlight=False)
+    if found.doubts:
+        console.print()
+    for doubt in found.doubts:
+        console.print(Text(printable(redact(doubt.seen)), style="bold"), highlight=False)
+        console.print(Text(f"  next: {printable(redact(doubt.next))}"), highlight=False)
+
+
+def _rich(table: Table, redact: Any) -> Any:
+    from rich import box
+    from rich.table import Table as RichTable
+    from rich.text import Text
+
+    from poolkit.progress import printable
+
+    shown = RichTable(
+        title=redact(table.caption),
+        title_justify="left",
+        title_style="bold",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        show_edge=False,
+        padding=(0, 1, 0, 0),
+    )
+    last = len(table.columns) - 1
+    for index, column in enumerate(table.columns):
+        is_prose = column in ("seen", "because", "note") and index == last
+        shown.add_column(
+            column,
+            justify="right" if index in table.numeric else "left",
+            ratio=1 if is_prose else None,
+        )
+    for index, row in enumerate(table.rows):
+        style = "bold" if index in table.emphasis else ""
+        shown.add_row(*(Text(printable(redact(cell))) for cell in row), style=style)
+    return shown

@@ -1,0 +1,238 @@
+"""Measures what each checkout and each dial costs, and what that takes from the throughput.
+
+Variants of the pool take turns, call by call, so that whatever drifts meets all of them alike; a
+cost is the median of the differences within a turn. The lost throughput is measured the same way,
+with as many callers as connections.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Sequence
+from statistics import median
+
+from poolkit.errors import BrakeStop, CallFailed, PoolkitError
+from poolkit.load.stamps import CallStamps
+from poolkit.pools.closing import close_pool
+from poolkit.pools.postgres_errors import failure
+from poolkit.probes.checkouts import BASE, Checkouts, Question, Variants
+from poolkit.probes.dials import dial_costs
+from poolkit.probes.idle import Tell, quiet
+from poolkit.probes.line import Dial, NoLine
+from poolkit.probes.medians import median_interval
+from poolkit.probes.records import Cost, Costs
+from poolkit.probes.relay import Upstream
+from poolkit.probes.settings import Way, make_way, need, statements, upstream
+from poolkit.targets import Target
+
+TURNS = 60  # of every variant, one connection
+TURN_SECONDS = 8.0  # for all turns, at most
+_WARM_UP = 8  # calls of every variant; prepared statements are in place after 5
+ROUNDS = 6  # of throughput; the fewest with a 95 % interval
+ROUND = 0.25  # s
+_ROUND_SECONDS = 25.0  # s for all rounds, at most
+_CALL_TIMEOUT = 10.0  # s
+
+
+async def measure_costs(target: Target, dial: Dial, size: int, tell: Tell = quiet) -> Costs:
+    """The costs of one target at a pool of `size` connections (1 to its `max_size`).
+
+    Raises:
+        NoLine: the target takes no connection.
+        MissingExtra: the driver is not installed.
+        BrakeStop: a call failed.
+    """
+    try:
+        return await _measured(target, dial, min(size, target.max_size), tell)
+    except (PoolkitError, NoLine):
+        raise
+    except Exception as error:  # of whichever library drives the target
+        kind = error.kind if isinstance(error, CallFailed) else failure(error).kind
+        raise BrakeStop(
+            "error", f"a call failed while costs were measured: {kind}", "run the probe again"
+        ) from error
+
+
+async def _measured(target: Target, dial: Dial, size: int, tell: Tell) -> Costs:
+    where = upstream(target)
+    began = time.monotonic()
+    most = TURN_SECONDS + _ROUND_SECONDS + 10.0
+
+    def say(what: str) -> None:
+        tell(what, time.monotonic() - began, most)
+
+    say("timing calls")
+    if target.is_http:
+        hold, rows, skipped = await _http_hold(target), list[Cost](), dict[str, str]()
+        throughput = None
+        skipped["checkout"] = f"{target.driver} asks the server nothing when it hands out or back"
+    else:
+        variants = await _variants(target)
+        needed = len(_names(variants.questions))
+        if needed > target.max_size:
+            raise BrakeStop(
+                "connections",
+                f"comparing settings call by call takes {needed} connections, and max_size = "
+                f"{target.max_size}",
+                "raise max_size, or leave the costs out: --only idle --only stale",
+            )
+        hold, rows = await _compare(variants)
+        say("throughput with and without")
+        throughput, rows = await _lost(variants, rows, size, hold)
+        skipped = dict(variants.skipped)
+    say("timing dials")
+    if isinstance(where, Upstream):
+        dials, missing = await dial_costs(dial, where, is_postgres=not target.is_http, hold=hold)
+        rows, skipped = [*rows, *dials], skipped | missing
+    else:
+        skipped["dial"] = where
+    return Costs(
+        pool_size=size, hold_time=hold, throughput=throughput, costs=tuple(rows), skipped=skipped
+    )
+
+
+async def _variants(target: Target) -> Variants:
+    dsn, work = target.resolved_dsn(), statements(target)
+    if target.driver == "psycopg":
+        need("psycopg_pool")
+        from poolkit.probes.costs_psycopg import PsycopgVariants
+
+        psycopg = PsycopgVariants(dsn, work, _CALL_TIMEOUT)
+        await psycopg.look()
+        return psycopg
+    need("asyncpg")
+    if target.driver == "sqlalchemy":
+        need("sqlalchemy")
+        from poolkit.probes.costs_sqlalchemy import SqlalchemyVariants
+
+        sqlalchemy = SqlalchemyVariants(dsn, work, _CALL_TIMEOUT)
+        await sqlalchemy.look()
+        return sqlalchemy
+    from poolkit.probes.costs_asyncpg import AsyncpgVariants
+
+    asyncpg = AsyncpgVariants(dsn, work, _CALL_TIMEOUT)
+    await asyncpg.look()
+    return asyncpg
+
+
+async def _http_hold(target: Target) -> float:
+    """Median of a call on a kept connection."""
+    pool = make_way(target, Way(), 1, port=None, call_timeout=_CALL_TIMEOUT)
+    await pool.open()
+    seconds: list[float] = []
+    until = time.perf_counter() + TURN_SECONDS / 2
+    try:
+        while len(seconds) < TURNS // 2 and time.perf_counter() < until:
+            began = time.perf_counter()
+            await pool.call(CallStamps(time.perf_counter, 0.0))
+            seconds.append(time.perf_counter() - began)
+    finally:
+        await close_pool(pool)
+    return median(seconds[1:] or seconds)
+
+
+def _names(questions: Sequence[Question]) -> list[str]:
+    """Every variant once, the base first."""
+    asked = (name for question in questions for name in (question.dearer, question.cheaper))
+    return list(dict.fromkeys([BASE, *asked]))
+
+
+async def _compare(variants: Variants) -> tuple[float, list[Cost]]:
+    """The hold time of the base and the cost of each question, one connection a variant."""
+    times: dict[str, list[tuple[float, float]]] = {}
+    async with contextlib.AsyncExitStack() as stack:
+        pools: dict[str, Checkouts] = {}
+        for name in _names(variants.questions):
+            pools[name] = await variants.open(name, 1)
+            stack.push_async_callback(pools[name].close)
+            for _ in range(_WARM_UP):
+                await pools[name].once()
+        order = list(pools)
+        until = time.perf_counter() + TURN_SECONDS
+        for turn in range(TURNS):
+            for name in order[turn % len(order) :] + order[: turn % len(order)]:
+                times.setdefault(name, []).append(await pools[name].once())
+            if time.perf_counter() > until:
+                break
+    hold = median(whole for whole, _ in times[BASE])
+    return hold, [_cost(question, times) for question in variants.questions]
+
+
+def _cost(question: Question, times: dict[str, list[tuple[float, float]]]) -> Cost:
+    part = 0 if question.part == "whole" else 1
+    differences = [
+        dearer[part] - cheaper[part]
+        for dearer, cheaper in zip(times[question.dearer], times[question.cheaper], strict=True)
+    ]
+    middle, interval = median_interval(differences)
+    return Cost(
+        name=question.name,
+        per="checkout",
+        seconds=middle,
+        interval95=interval,
+        samples=len(differences),
+        note=question.note,
+    )
+
+
+async def _lost(
+    variants: Variants, rows: list[Cost], size: int, hold: float
+) -> tuple[float | None, list[Cost]]:
+    """The base's throughput at `size`, and each cost with the share of it that is lost."""
+    rates: dict[str, list[float]] = {}
+    names = _names(variants.questions)
+    until = time.perf_counter() + _ROUND_SECONDS
+    for turn in range(ROUNDS):
+        if time.perf_counter() > until:
+            break
+        for name in names if turn % 2 == 0 else reversed(names):
+            rates.setdefault(name, []).append(await _rate(variants, name, size))
+    if len({len(values) for values in rates.values()}) != 1:
+        return None, rows
+    by_name = {question.name: question for question in variants.questions}
+    lost = []
+    for row in rows:
+        question = by_name[row.name]
+        shares = [
+            1 - dearer / cheaper
+            for dearer, cheaper in zip(rates[question.dearer], rates[question.cheaper], strict=True)
+        ]
+        if question.part == "release":
+            # A part of the release cannot be switched off alone: its share of the call is computed.
+            lost.append(row.model_copy(update={"lost_share": row.seconds / hold}))
+            continue
+        middle, interval = median_interval(shares)
+        lost.append(
+            row.model_copy(
+                update={
+                    "lost_share": middle,
+                    "lost_interval95": interval,
+                    "is_lost_measured": True,
+                }
+            )
+        )
+    return median(rates[BASE]), lost
+
+
+async def _rate(variants: Variants, name: str, size: int) -> float:
+    """calls/s of `size` callers over `size` connections."""
+    pool = await variants.open(name, size)
+    done = 0
+    try:
+        await asyncio.gather(*(pool.once() for _ in range(size)))
+        began = time.perf_counter()
+        until = began + ROUND
+
+        async def caller() -> None:
+            nonlocal done
+            while time.perf_counter() < until:
+                await pool.once()
+                done += 1
+
+        async with asyncio.timeout(ROUND + _CALL_TIMEOUT):
+            await asyncio.gather(*(caller() for _ in range(size)))
+        return done / (time.perf_counter() - began)
+    finally:
+        await pool.close()

@@ -1,0 +1,47 @@
+"""NAME.probe.json: written whole or not at all, without any secret of its target."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from poolkit.errors import BadInput
+from poolkit.probes.records import Probe
+from poolkit.redact import Redactor
+from poolkit.store import write_atomic
+from poolkit.targets import Target
+
+SUFFIX = ".probe.json"
+
+
+def write(folder: Path, probe: Probe, target: Target) -> Path:
+    """Write the probe into the folder, which is made; BadInput where that cannot be."""
+    path = folder / f"{probe.target}{SUFFIX}"
+    text = Redactor(target.secrets).text(probe.model_dump_json(indent=2) + "\n")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_atomic(path, text)
+    except OSError as error:
+        raise BadInput(
+            f"cannot write {path}: {error.strerror}", "choose another folder with --out"
+        ) from None
+    return path
+
+
+def read(folder: Path) -> dict[str, Probe]:
+    """Every probe of a folder by the name of its target; empty where there is none.
+
+    Raises:
+        BadInput: one of the files is not a probe that this version can read.
+    """
+    found = {}
+    for path in sorted(folder.glob(f"*{SUFFIX}")):
+        try:
+            probe = Probe.model_validate_json(path.read_bytes())
+        except (OSError, ValidationError):
+            raise BadInput(
+                f"{path} is not a probe's result", "delete it, or run poolkit probe again"
+            ) from None
+        found[probe.target] = probe
+    return found

@@ -1,0 +1,171 @@
+"""Finds out what a changed DNS record means to a driver: how long it dials the old address.
+
+aiohttp keeps an answer for `ttl_dns_cache` s, whatever the record's own TTL says; the others ask
+the system's resolver at each dial. A kept connection follows no record at all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from poolkit import units
+from poolkit.probes.dials import is_address, look_up
+from poolkit.probes.idle import ANSWER, Tell, quiet
+from poolkit.probes.medians import median_interval
+from poolkit.probes.records import NameFinding
+from poolkit.probes.relay import Relay, Upstream
+from poolkit.probes.settings import need, request, upstream
+from poolkit.records import Parameter
+from poolkit.targets import Target
+from poolkit.workload import HttpWork
+
+if TYPE_CHECKING:
+    from aiohttp.abc import AbstractResolver
+
+OLD, NEW = "127.0.0.1", "127.0.0.2"  # both this machine; the name below exists nowhere
+NAME = "changed-record.test"
+TTL_DNS_CACHE = 10  # s, aiohttp's default
+TTL_TRIED = 1  # s; the rule does not depend on it, and 10 s would only take longer
+KEPT_CALLS = 10
+_EVERY = 0.1  # s between two dials
+_LOOK_UPS = 10
+
+
+async def probe_names(target: Target, tell: Tell = quiet) -> NameFinding | str:
+    """Time look-ups, and for aiohttp change a record under a session; a text says why not.
+
+    Raises:
+        NoLine: the name cannot be looked up.
+    """
+    tell("looking up the name", 0.0, 5.0)
+    host = target.host
+    where = upstream(target)
+    if isinstance(where, str):
+        return where
+    if where.path is not None or is_address(host):
+        seen = "the target is named by an address, so no record can change"
+        return NameFinding(host=host, is_address=True, seen=seen)
+    seconds = [await look_up(where.host, where.port) for _ in range(_LOOK_UPS)]
+    lookup, _ = median_interval(seconds)
+    found = await asyncio.get_running_loop().getaddrinfo(
+        where.host, where.port, type=socket.SOCK_STREAM
+    )
+    finding = NameFinding(
+        host=host,
+        is_address=False,
+        lookup=lookup,
+        addresses=len({entry[4][0] for entry in found}),
+        seen=(
+            f"{target.driver} keeps no answer: each dial asks the system's resolver "
+            f"({units.milliseconds(lookup)}); a kept connection follows no record"
+        ),
+    )
+    if target.driver != "aiohttp":
+        return finding
+    tell("changing a record", 1.0, 5.0)
+    return await _change(target, where, finding)
+
+
+def parameters(finding: NameFinding) -> tuple[Parameter, ...]:
+    """`ttl_dns_cache` with its reason; nothing for drivers that keep no answer."""
+    if finding.ttl is None:
+        return ()
+    return (
+        Parameter(
+            name="ttl_dns_cache",
+            value=TTL_DNS_CACHE,
+            unit="s",
+            because=(
+                f"{finding.seen}; a look-up takes {units.milliseconds(finding.lookup)} here, so "
+                f"{TTL_DNS_CACHE} s costs next to nothing and bounds how long a retired address is "
+                "dialled"
+            ),
+            source="measured",
+        ),
+    )
+
+
+async def _change(target: Target, where: Upstream, finding: NameFinding) -> NameFinding | str:
+    need("aiohttp")
+    import aiohttp
+
+    from poolkit.probes.record import Record
+
+    resolver = Record(OLD)
+    try:
+        async with Relay(where, hosts=(OLD, NEW)) as relay:
+            work = request(target, relay.port, NAME)
+            old_for, kept_on_old = await watch_change(
+                work, relay, resolver, lambda: resolver.change(NEW), ttl=TTL_TRIED
+            )
+    except aiohttp.ClientError as error:
+        return f"a call through the relay failed: {type(error).__name__}"
+    except OSError:
+        return f"this machine has no second loopback address ({NEW}), or a call took too long"
+    if old_for is None:
+        return "no dial reached the new address"
+    return finding.model_copy(
+        update={
+            "ttl": float(TTL_TRIED),
+            "old_for": old_for,
+            "kept_calls": KEPT_CALLS,
+            "kept_on_old": kept_on_old,
+            "seen": (
+                f"after a record changed, new dials went to the old address for {old_for:.1f} s "
+                f"with ttl_dns_cache = {TTL_TRIED} s, whatever the record's own TTL; on a kept "
+                f"connection {kept_on_old} of {KEPT_CALLS} calls still did"
+            ),
+        }
+    )
+
+
+async def watch_change(
+    work: HttpWork,
+    relay: Relay,
+    resolver: AbstractResolver,
+    change: Callable[[], None],
+    *,
+    ttl: int,
+) -> tuple[float | None, int]:
+    """How long (s) new dials go to OLD after `change`, and how many calls on a kept connection do.
+
+    `resolver` leads the URL's name to OLD before the change and to NEW after it, where `relay`
+    listens. None: no dial went to NEW within `ttl` and 3 s.
+    """
+    import aiohttp
+
+    limits = aiohttp.ClientTimeout(total=ANSWER)
+    kept = aiohttp.TCPConnector(resolver=resolver, ttl_dns_cache=ttl, limit=1)
+    fresh = aiohttp.TCPConnector(resolver=resolver, ttl_dns_cache=ttl, force_close=True)
+
+    async def call(session: aiohttp.ClientSession) -> None:
+        async with session.request(
+            work.method, work.url, headers=work.headers, data=work.body, allow_redirects=False
+        ) as response:
+            await response.read()
+
+    async with (
+        aiohttp.ClientSession(connector=kept, timeout=limits) as keeping,
+        aiohttp.ClientSession(connector=fresh, timeout=limits) as dialling,
+    ):
+        await call(keeping)
+        await call(dialling)
+        change()
+        changed = time.monotonic()
+        old_for = None
+        while time.monotonic() - changed < ttl + 3.0:
+            await call(dialling)
+            if relay.taken.get(NEW):
+                old_for = time.monotonic() - changed
+                break
+            await asyncio.sleep(_EVERY)
+        dials = sum(relay.taken.values())
+        for _ in range(KEPT_CALLS):
+            await call(keeping)
+        # A kept connection that was used went where it always went; a new one counts as moved.
+        moved = sum(relay.taken.values()) - dials
+    return old_for, KEPT_CALLS - min(moved, KEPT_CALLS)

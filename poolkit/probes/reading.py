@@ -1,0 +1,182 @@
+"""What the ends of idle connections say about the server's patience; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from poolkit import units
+from poolkit.probes.ladder import OVER, SLACK, WITNESSES
+from poolkit.probes.records import (
+    AgeLimit,
+    IdleKind,
+    IdleLimit,
+    LineOutcome,
+    Observation,
+    Session,
+)
+
+# Ends this far apart are one timeout: what the search is held to.
+SAME, SAME_SHARE = 0.5, 0.05
+ENOUGH = 3  # ends that agree
+_SETTLED = 1.0  # s after the last witness's turn
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """One connection's silence: begun `start` s after the search, `idle` s long when it ended."""
+
+    start: float
+    idle: float
+    outcome: LineOutcome
+
+    @property
+    def is_end(self) -> bool:
+        """Whether the connection was found to be gone."""
+        return self.outcome not in ("alive", "open")
+
+
+def tolerance(seconds: float) -> float:
+    """How far from `seconds` an end may be and still mean the same timeout (s)."""
+    return max(SAME, SAME_SHARE * seconds)
+
+
+def is_enough(silences: Sequence[Silence], now: float) -> bool:
+    """Whether the search may end: ends that agree and a late witness among them, or time is up.
+
+    `now` is in s since the search began.
+    """
+    ends = _ends(silences)
+    if not ends:
+        return False
+    first = min(end.idle for end in ends)
+    if now > OVER * first + SLACK * 0.6:
+        return True
+    agree = len(ends) >= ENOUGH and not _is_scattered(silences, ends)
+    return agree and now > first + max(WITNESSES) + _SETTLED
+
+
+def is_one_moment(silences: Sequence[Silence]) -> bool:
+    """Whether connections of different ages ended together: a restart, not a timeout."""
+    ends = [end for end in _ends(silences) if end.outcome == "closed"]
+    if len(ends) < 2:
+        return False
+    ages = [end.idle for end in ends]
+    moments = [end.start + end.idle for end in ends]
+    return max(ages) - min(ages) > tolerance(min(ages)) and max(moments) - min(moments) < 0.25
+
+
+def read_silences(
+    silences: Sequence[Silence],
+    *,
+    cap: float,
+    session: Session = "idle",
+    connections: int = 0,
+    seconds: float = 0.0,
+) -> IdleLimit:
+    """The idle limit that the silences of one search speak for."""
+    ends = _ends(silences)
+    lived = max((s.idle for s in silences if s.outcome == "alive"), default=0.0)
+    kind, timeout, bounds = _limit(silences, ends, lived)
+    longer_than = min(lived, bounds[0]) if bounds else lived
+    return IdleLimit(
+        session=session,
+        kind=kind,
+        timeout=timeout,
+        bounds=bounds,
+        cap=cap,
+        longer_than=longer_than,
+        connections=connections,
+        seconds=seconds,
+        observations=tuple(
+            Observation(idle=s.idle, outcome=s.outcome)
+            for s in sorted(silences, key=lambda s: s.idle)
+        ),
+        seen=_words(kind, timeout, bounds, longer_than, session),
+    )
+
+
+def without_age(limit: IdleLimit, age: AgeLimit) -> IdleLimit:
+    """The limit, unless a connection in use ended at the same age: then silence had no part."""
+    if (
+        age.seconds is None
+        or limit.timeout is None
+        or abs(age.seconds - limit.timeout) > tolerance(limit.timeout)
+    ):
+        return limit
+    return limit.model_copy(
+        update={
+            "kind": "longer",
+            "timeout": None,
+            "bounds": None,
+            "longer_than": limit.longer_than,
+            "seen": (
+                f"connections end at an age of {units.number(age.seconds)} s, in use or not, so no "
+                "longer silence can be seen"
+            ),
+        }
+    )
+
+
+def _ends(silences: Sequence[Silence]) -> list[Silence]:
+    return [silence for silence in silences if silence.is_end]
+
+
+def _is_scattered(silences: Sequence[Silence], ends: Sequence[Silence]) -> bool:
+    """Whether the ends contradict one timeout: some lived well beyond the first of them."""
+    first = min(end.idle for end in ends)
+    closes = [end.idle for end in ends if end.outcome == "closed"]
+    # A connection that was not asked tells something only of a server that announces the end.
+    lives = ("alive", "open") if closes else ("alive",)
+    lived = [s.idle for s in silences if s.outcome in lives]
+    # Rungs that were asked after the timeout end late by nature; closes and lives do not.
+    return max([first, *closes, *lived]) - first > tolerance(first)
+
+
+def _limit(
+    silences: Sequence[Silence], ends: Sequence[Silence], lived: float
+) -> tuple[IdleKind, float | None, tuple[float, float] | None]:
+    if not ends:
+        return "longer", None, None
+    first = min(end.idle for end in ends)
+    closes = sorted(end.idle for end in ends if end.outcome == "closed")
+    if _is_scattered(silences, ends):
+        survived = [s.idle for s in silences if s.outcome == "open"] if closes else []
+        return "random", None, (first, max([lived, *closes, *survived]))
+    if closes and 2 * len(closes) >= len(ends):
+        return "closed", median(closes), (closes[0], closes[-1])
+    asked = [end for end in ends if end.outcome != "closed"]
+    kind: IdleKind = (
+        "silent" if 2 * sum(e.outcome == "silent" for e in asked) > len(asked) else "closed_on_use"
+    )
+    below = max((s.idle for s in silences if s.outcome == "alive" and s.idle < first), default=0.0)
+    return kind, (below + first) / 2, (below, first)
+
+
+def _words(
+    kind: IdleKind,
+    timeout: float | None,
+    bounds: tuple[float, float] | None,
+    longer_than: float,
+    session: Session,
+) -> str:
+    what = {
+        "idle": "an idle connection",
+        "in_transaction": "a session that is idle in a transaction",
+        "behind_pooler": "an idle connection of the pooler to its server",
+    }[session]
+    if timeout is None or bounds is None:
+        if bounds is not None:
+            return (
+                f"{what} is closed at random: after {units.number(bounds[0])} s at the earliest, "
+                f"and some live for {units.number(bounds[1])} s and more"
+            )
+        return f"{what} is kept for longer than {units.number(longer_than)} s"
+    at = units.number(timeout)
+    if kind == "closed":
+        return f"{what} is closed after {at} s ({units.interval(bounds, 4)} s)"
+    between = f"between {units.number(bounds[0])} and {units.number(bounds[1])} s"
+    if kind == "silent":
+        return f"{what} is dropped without a word {between}: the next call gets no answer"
+    return f"{what} ends {between}, which only its next use finds out"

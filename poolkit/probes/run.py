@@ -1,0 +1,269 @@
+"""All probes of one target, one after the other, within its limits, and what follows from them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import datetime as dt
+import math
+import time
+from collections.abc import Coroutine, Sequence
+from typing import Any, Literal, TypeVar, get_args
+
+from poolkit.errors import BadInput, BrakeStop, PoolkitError, Unreachable
+from poolkit.preflight import check_descriptors, check_first_call
+from poolkit.probes import advice, names
+from poolkit.probes.costs import measure_costs
+from poolkit.probes.idle import ANSWER, IdleSearch, Tell, quiet
+from poolkit.probes.line import Dial, NoLine
+from poolkit.probes.proof import prove
+from poolkit.probes.records import Doubt, IdleLimit, Probe
+from poolkit.probes.settings import need, request
+from poolkit.probes.stale import count_stale
+from poolkit.probes.uses import find_use_limit
+from poolkit.targets import Target
+
+T = TypeVar("T")
+Part = Literal["idle", "costs", "stale", "dns"]
+PARTS: tuple[Part, ...] = get_args(Part)
+CAP = 75.0  # s; nginx's default, and beyond what most balancers bear less
+SMALLEST_CAP, LARGEST_CAP = 1.0, 3600.0
+# A slow endpoint gets this many times its first call before its answer counts as missing.
+_PATIENCE = 10.0
+_SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
+
+
+class ProbeRun:
+    """One target's probes. State: what was found so far, kept whatever ends it.
+
+    Args:
+        cap: s that an idle connection is watched at most, 1 to 3600.
+        only: the parts to do, in the order of `PARTS`.
+        size: the pool size at which lost throughput is measured; None: a rule of thumb.
+        in_transaction: whether sessions that idle in a transaction are probed as well.
+    """
+
+    def __init__(
+        self,
+        target: Target,
+        *,
+        cap: float = CAP,
+        only: Sequence[Part] = PARTS,
+        size: int | None = None,
+        in_transaction: bool = False,
+        tell: Tell = quiet,
+    ) -> None:
+        if not (math.isfinite(cap) and SMALLEST_CAP <= cap <= LARGEST_CAP):
+            raise BadInput(
+                f"cap must be from {SMALLEST_CAP:g} to {LARGEST_CAP:g} s, got {cap:g}",
+                "leave it out for 75 s",
+            )
+        self._target = target
+        self._cap = cap
+        self._only = only
+        self._size = size
+        self._in_transaction = in_transaction
+        self._tell = tell
+        self._stop = asyncio.Event()
+        self._first_call = 0.0
+        self._began = time.monotonic()
+        self.probe = Probe(
+            target=target.name,
+            driver=target.driver,
+            endpoint=target.endpoint,
+            created=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
+        )
+
+    @property
+    def deadline(self) -> float:
+        """Seconds after which everything must be over, whatever the target does."""
+        searches = 1 + int(self._in_transaction) + 1
+        return 180.0 + searches * (1.3 * self._cap + 20.0) + 1.2 * self._cap
+
+    def stop(self) -> None:
+        """End soon; what was found is kept. Call it in the loop."""
+        self._stop.set()
+
+    async def run(self) -> Probe:
+        """Every part in turn.
+
+        Raises:
+            Unreachable: the first call failed; nothing else was sent.
+            MissingExtra: a library is not installed.
+        """
+        check_descriptors(self._target)
+        self._tell("one call to see whether it answers", 0.0, 0.0)
+        first = await self._until_stopped(check_first_call(self._target))
+        self._first_call = first or 0.0
+        try:
+            for part in PARTS:
+                if part in self._only and not self._stop.is_set():
+                    await self._part(part)
+        except NoLine as error:
+            self._stopped(f"the target takes no connection: {error.why}")
+        except BrakeStop as error:
+            self._stopped(error.cause, error.remedy)
+        except Unreachable as error:
+            self._stopped(error.cause, error.remedy)
+        if self._stop.is_set():
+            self._found(status="cancelled")
+        self._conclude()
+        return self.probe
+
+    async def _part(self, part: Part) -> None:
+        match part:
+            case "idle":
+                await self._idle()
+            case "costs":
+                size = self._size or self._likely_size()
+                costs = measure_costs(self._target, await self._dialer(), size, self._tell)
+                self._found(costs=await self._until_stopped(costs))
+            case "stale":
+                self._found_or_skipped(
+                    "stale", await self._until_stopped(count_stale(self._target, self._tell))
+                )
+            case "dns":
+                self._found_or_skipped(
+                    "names",
+                    await self._until_stopped(names.probe_names(self._target, self._tell)),
+                )
+
+    async def _idle(self) -> None:
+        target = self._target
+        dial = await self._dialer()
+        if target.is_http:
+            if target.method in _SAFE_METHODS:
+                uses = await find_use_limit(
+                    dial, rate=target.target_rate, tell=self._tell, stop=self._stop
+                )
+                self._found(uses=uses)
+                if uses.requests == 1:
+                    self._found(idle=(_not_kept(self._cap),))
+                    return
+            else:
+                self._skip("uses", f"a {target.method} may write, so it is not sent 1100 times")
+        if self._stop.is_set():
+            return
+        limit = await self._search(dial)
+        if limit.is_steady and not self._stop.is_set():
+            proof = await self._until_stopped(prove(target, limit, self._tell))
+            self._found_or_skipped("proof", proof)
+        if not target.is_http:
+            await self._more_sessions()
+
+    async def _search(self, dial: Dial) -> IdleLimit:
+        search = IdleSearch(
+            dial,
+            cap=self._cap,
+            connections=self._target.max_size,
+            answer=max(ANSWER, min(_PATIENCE, _PATIENCE * self._first_call)),
+        )
+        limit, age = await search.run(self._tell, self._stop)
+        self._found(idle=(*self.probe.idle, limit), age=age)
+        return limit
+
+    async def _more_sessions(self) -> None:
+        """Idle in a transaction where asked, and the pooler's own sessions where there is one."""
+        from poolkit.probes.pooler import find_pooler_limit
+        from poolkit.probes.postgres_line import PostgresDialer
+
+        dsn = self._target.resolved_dsn()
+        if self._in_transaction and not self._stop.is_set():
+            search = IdleSearch(
+                PostgresDialer(dsn, in_transaction=True),
+                cap=self._cap,
+                connections=self._target.max_size,
+                session="in_transaction",
+            )
+            limit, _ = await search.run(self._tell, self._stop)
+            self._found(idle=(*self.probe.idle, limit))
+        dialer = PostgresDialer(dsn)
+        await dialer.look()
+        if dialer.is_pooled and not self._stop.is_set():
+            behind = await find_pooler_limit(
+                dialer, cap=self._cap, tell=self._tell, stop=self._stop
+            )
+            if behind is None:
+                self._skip("behind_pooler", "the pooler has no second session to watch")
+            else:
+                self._found(idle=(*self.probe.idle, behind))
+
+    async def _dialer(self) -> Dial:
+        target = self._target
+        if target.is_http:
+            need("h11")
+            from poolkit.probes.http_line import dial_http, tls_context
+
+            work = request(target)
+            context = tls_context(work.url)
+            return lambda: dial_http(work, context)
+        need("asyncpg")
+        from poolkit.probes.postgres_line import PostgresDialer
+
+        dialer = PostgresDialer(target.resolved_dsn())
+        await dialer.look()
+        return dialer
+
+    def _likely_size(self) -> int:
+        """Connections by the rule of thumb, until a review has measured: rate * hold * 1.3."""
+        wanted = math.ceil(1.3 * self._target.target_rate * self._first_call)
+        return max(1, min(wanted, self._target.max_size, 16))
+
+    def _conclude(self) -> None:
+        probe = self.probe
+        limit = next((one for one in probe.idle if one.session == "idle"), None)
+        rows = advice.parameters(
+            probe.driver, limit, probe.age, probe.costs, probe.proof, self._target.target_rate
+        )
+        if probe.names is not None:
+            rows += names.parameters(probe.names)
+        doubts = advice.doubts(probe.idle, probe.uses, probe.proof)
+        self._found(
+            parameters=rows,
+            doubts=(*probe.doubts, *doubts),
+            seconds=time.monotonic() - self._began,
+        )
+
+    async def _until_stopped(self, work: Coroutine[Any, Any, T]) -> T | None:
+        """The result of `work`; None when it was asked to stop meanwhile."""
+        task = asyncio.ensure_future(work)
+        stop = asyncio.ensure_future(self._stop.wait())
+        try:
+            await asyncio.wait({task, stop}, return_when=asyncio.FIRST_COMPLETED)
+            if not task.done():
+                return None
+            return task.result()
+        finally:
+            stop.cancel()
+            if not task.done():
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError, PoolkitError, NoLine):
+                    await task
+
+    def _found_or_skipped(self, name: str, result: object) -> None:
+        if isinstance(result, str):
+            self._skip(name, result)
+        elif result is not None:
+            self._found(**{name: result})
+
+    def _found(self, **fields: Any) -> None:
+        self.probe = self.probe.model_copy(update=fields)
+
+    def _skip(self, name: str, why: str) -> None:
+        self._found(skipped={**self.probe.skipped, name: why})
+
+    def _stopped(self, cause: str, remedy: str = "") -> None:
+        doubt = Doubt(
+            seen=cause, next=remedy or "see whether the server still runs; then run it again"
+        )
+        self._found(status="stopped", doubts=(*self.probe.doubts, doubt))
+
+
+def _not_kept(cap: float) -> IdleLimit:
+    return IdleLimit(
+        kind="not_kept",
+        timeout=0.0,
+        bounds=(0.0, 0.0),
+        cap=cap,
+        seen="the server closes every connection after its first answer: none can be reused",
+    )

@@ -1,0 +1,138 @@
+"""Counts what a pool lets through to its callers when every connection under it was cut.
+
+The cut is made by a relay of our own, so the target itself is never restarted. `restart` ends the
+connections as a server does that goes down: drivers that listen to their idle connections see it.
+`drop` forgets them as a firewall does: only the next use finds out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from typing import get_args
+
+from poolkit.errors import CallFailed, Unreachable
+from poolkit.load.stamps import CallStamps
+from poolkit.pools.base import Pool
+from poolkit.pools.closing import close_pool
+from poolkit.probes.idle import ANSWER, Tell, quiet
+from poolkit.probes.records import CutKind, Setting, StaleCount
+from poolkit.probes.relay import Relay
+from poolkit.probes.settings import PINGS, Way, make_way, upstream
+from poolkit.targets import Target
+
+CONNECTIONS = 4
+ROUNDS = 3  # of one call a connection, after the cut
+RECYCLE = 0.3  # s; shorter than the pause, as a recommended value is shorter than a quiet time
+PAUSE = 0.6  # s between the cut and the first call
+_MOST = 20.0  # s for one setting
+Cut = Callable[[CutKind], Awaitable[None]]
+
+# stamina tells of each repeat; the counts do.
+logging.getLogger("stamina").addHandler(logging.NullHandler())
+
+
+def settings(driver: str) -> dict[Setting, Way]:
+    """The ways of one driver to live with dead connections."""
+    ways: dict[Setting, Way] = {"none": Way()}
+    if driver in PINGS:
+        ways["pre_ping"] = Way(ping=True)
+    if driver != "psycopg":  # which looks at no age when it hands a connection out
+        ways["recycle"] = Way(keep=RECYCLE)
+    if importlib.util.find_spec("stamina") is not None:
+        ways["retry"] = Way()
+    return ways
+
+
+async def count_stale(target: Target, tell: Tell = quiet) -> tuple[StaleCount, ...] | str:
+    """Cut every setting's connections in both ways; a text says why it cannot be done.
+
+    Opens at most 4 connections at a time and never more than the target's `max_size`.
+    """
+    where = upstream(target)
+    if isinstance(where, str):
+        return where
+    counts = []
+    plan = [(kind, setting) for kind in get_args(CutKind) for setting in settings(target.driver)]
+    began = time.monotonic()
+    async with Relay(where) as relay:
+
+        async def cut(kind: CutKind) -> None:
+            relay.cut(kind)
+
+        for number, (kind, setting) in enumerate(plan):
+            elapsed = time.monotonic() - began
+            tell("cutting connections", elapsed, elapsed + 2.0 * (len(plan) - number))
+            try:
+                async with asyncio.timeout(_MOST):
+                    counts.append(await count_cut(target, setting, kind, cut, port=relay.port))
+            except TimeoutError:
+                return f"{setting} did not come to an end within {_MOST:g} s after a {kind}"
+            except Unreachable as error:
+                return error.cause
+    return tuple(counts)
+
+
+async def count_cut(
+    target: Target, setting: Setting, kind: CutKind, cut: Cut, *, port: int | None = None
+) -> StaleCount:
+    """What one setting lets through after `cut`: calls, a cut, a pause, calls again.
+
+    Args:
+        cut: ends all connections; awaited once, with `kind`.
+        port: of a relay on this machine; None: straight to the target.
+    """
+    size = min(CONNECTIONS, target.max_size)
+    pool = make_way(target, settings(target.driver)[setting], size, port=port, call_timeout=ANSWER)
+    is_retried = setting == "retry"
+    try:
+        await pool.open()
+        for _ in range(2):
+            await _together(pool, size, is_retried=False)
+        before = pool.statistics().disconnects
+        await cut(kind)
+        await asyncio.sleep(PAUSE)
+        failed = retries = 0
+        for _ in range(ROUNDS):
+            lost, again = await _together(pool, size, is_retried=is_retried)
+            failed, retries = failed + lost, retries + again
+        return StaleCount(
+            setting=setting,
+            cut=kind,
+            calls=ROUNDS * size,
+            failed=failed,
+            disconnects=pool.statistics().disconnects - before,
+            retries=retries,
+        )
+    finally:
+        await close_pool(pool)
+
+
+async def _together(pool: Pool, calls: int, *, is_retried: bool) -> tuple[int, int]:
+    """(failed, repeated) of calls that are made at the same time."""
+    results = await asyncio.gather(*(_call(pool, is_retried) for _ in range(calls)))
+    return sum(not ok for ok, _ in results), sum(again for _, again in results)
+
+
+async def _call(pool: Pool, is_retried: bool) -> tuple[bool, int]:
+    attempts = 0
+
+    async def once() -> None:
+        nonlocal attempts
+        attempts += 1
+        await pool.call(CallStamps(time.perf_counter, 0.0))
+
+    try:
+        if is_retried:
+            from poolkit.retry import retry
+
+            # The target's own call is repeated thousands of times by every sweep.
+            await retry(once, idempotent=True)
+        else:
+            await once()
+    except CallFailed:
+        return False, attempts - 1
+    return True, attempts - 1

@@ -1,0 +1,170 @@
+"""Repeats work that met a dead connection, in the service's own code, where a repeat is safe.
+
+    order = await retry(lambda: read_order(pool, 42), idempotent=True)
+
+Safe means that the failed attempt has left nothing behind: it never reached the server, or the
+server has said that it rolled everything back. A connection that broke off in the middle is
+neither, since the commit may have been under way; then only work that the caller calls idempotent
+is repeated. Never repeated: time limits and a full pool (the server is busy, and more calls make it
+worse), and whatever the server answered.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Literal, TypeVar
+
+import stamina
+
+T = TypeVar("T")
+Safety = Literal["not_sent", "rolled_back", "disconnected"]
+
+ATTEMPTS = 4
+SECONDS = 10.0  # s after which no further attempt begins
+FIRST_WAIT = 0.05  # s
+LONGEST_WAIT = 2.0  # s
+# Jitter as long as the wait itself: callers that failed together do not come back together.
+JITTER = 0.1  # s
+
+# Serialization failure, deadlock: the server has rolled the transaction back.
+_ROLLED_BACK = frozenset({"40001", "40P01"})
+# Not yet, or no longer, taking sessions.
+_NOT_SENT = frozenset({"57P03", "08001", "08004"})
+# Ended by the administrator, a crash, an idle timeout in or outside a transaction.
+_ENDED = frozenset({"57P01", "57P02", "57P05", "25P03", "08000", "08003", "08006", "08007"})
+# The libraries' own classes by their full name, so that none has to be installed.
+_CLASSES: dict[str, Safety] = {
+    "aiohttp.client_exceptions.ServerDisconnectedError": "disconnected",
+    "aiohttp.client_exceptions.ClientConnectorError": "not_sent",
+    "httpx.ConnectError": "not_sent",
+    "httpx.ReadError": "disconnected",
+    "httpx.WriteError": "disconnected",
+    "httpx.CloseError": "disconnected",
+    "asyncpg.exceptions.ConnectionDoesNotExistError": "disconnected",
+    "builtins.ConnectionRefusedError": "not_sent",
+    "builtins.ConnectionResetError": "disconnected",
+    "builtins.ConnectionAbortedError": "disconnected",
+    "builtins.BrokenPipeError": "disconnected",
+}
+# Classes that stand for much else as well: only these words of theirs mean a lost connection.
+_WORDS: tuple[tuple[str, str, Safety], ...] = (
+    ("httpx.RemoteProtocolError", "disconnected", "disconnected"),
+    ("asyncpg.exceptions._base.InterfaceError", "connection is closed", "disconnected"),
+    ("psycopg.OperationalError", "the connection is closed", "disconnected"),
+    ("psycopg.OperationalError", "server closed the connection", "disconnected"),
+    ("psycopg.OperationalError", "connection failed", "not_sent"),
+    ("psycopg.OperationalError", "connection reset", "disconnected"),
+    ("psycopg.OperationalError", "consuming input failed", "disconnected"),
+    ("psycopg.OperationalError", "sending query failed", "disconnected"),
+    ("psycopg.OperationalError", "terminating connection", "disconnected"),
+)
+
+
+def safety(error: BaseException) -> Safety | None:
+    """What a failure left behind: nothing sent, all rolled back, or not known; None: no disconnect.
+
+    Understands aiohttp, httpx, asyncpg, psycopg and SQLAlchemy, none of which has to be installed.
+    """
+    for cause in _causes(error):
+        state = getattr(cause, "sqlstate", None)
+        if isinstance(state, str):
+            if state in _ROLLED_BACK:
+                return "rolled_back"
+            if state in _NOT_SENT:
+                return "not_sent"
+            if state in _ENDED:
+                return "disconnected"
+        names = [f"{kind.__module__}.{kind.__qualname__}" for kind in type(cause).__mro__]
+        for name in names:
+            if name in _CLASSES:
+                return _CLASSES[name]
+        words = str(cause).lower()
+        for name, text, meaning in _WORDS:
+            if name in names and text in words:
+                return meaning
+    if getattr(error, "connection_invalidated", False):
+        return "disconnected"
+    return None
+
+
+def may_repeat(error: BaseException, *, idempotent: bool) -> bool:
+    """Whether the work that failed so may be done again."""
+    found = safety(error)
+    return found in ("not_sent", "rolled_back") or (idempotent and found == "disconnected")
+
+
+async def retry(
+    work: Callable[[], Awaitable[T]],
+    *,
+    idempotent: bool = False,
+    rollback: Callable[[], Awaitable[object]] | None = None,
+    attempts: int = ATTEMPTS,
+    seconds: float = SECONDS,
+    first_wait: float = FIRST_WAIT,
+    jitter: float = JITTER,
+) -> T:
+    """The result of `work`, repeated with growing, jittered waits while a repeat is safe.
+
+    Args:
+        work: all of one unit: it acquires its connection, begins and commits by itself.
+        idempotent: whether doing it twice is as good as once, because it only reads or because the
+            server recognises a repeat. Without it a broken connection is not retried.
+        rollback: awaited after each failure that will be repeated or raised, such as
+            `session.rollback`, so that no attempt sees the leftovers of the one before; when the
+            connection is gone there is nothing to roll back, and its failure is not raised.
+        attempts: at most, the first included; 1 or more.
+        seconds: after which no further attempt begins; an attempt's own length is limited by the
+            timeouts of the pool and the client.
+        first_wait, jitter: s before the second attempt, doubled each time, and the longest random
+            time added; 0 or more.
+
+    Raises what the last attempt raised.
+    """
+    if attempts < 1:
+        raise ValueError(f"attempts must be 1 or more, got {attempts}")
+
+    def again(error: Exception) -> bool:
+        return may_repeat(error, idempotent=idempotent)
+
+    async for attempt in stamina.retry_context(
+        on=again,
+        attempts=attempts,
+        timeout=seconds,
+        wait_initial=first_wait,
+        wait_max=LONGEST_WAIT,
+        wait_jitter=jitter,
+    ):
+        with attempt:
+            try:
+                return await work()
+            except Exception:
+                await _roll_back(rollback)
+                raise
+    raise AssertionError("the last attempt returns or raises")
+
+
+async def _roll_back(rollback: Callable[[], Awaitable[object]] | None) -> None:
+    if rollback is None:
+        return
+    try:
+        await rollback()
+    except Exception as error:
+        # On a dead connection the server has rolled back already.
+        if safety(error) is None:
+            raise
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """The failure and those that it wraps (SQLAlchemy's `orig`, `raise ... from`)."""
+    seen: set[int] = set()
+    rest: list[BaseException | None] = [error]
+    while rest:
+        one = rest.pop(0)
+        if one is None or id(one) in seen:
+            continue
+        seen.add(id(one))
+        yield one
+        with contextlib.suppress(Exception):
+            rest.append(getattr(one, "orig", None))
+        rest.append(one.__cause__)

@@ -1,0 +1,124 @@
+"""From findings to parameters: safely below what was found, with the reason."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from poolkit.probes import advice
+from poolkit.probes.medians import median_interval
+from poolkit.probes.records import AgeLimit, Cost, Costs, IdleLimit, UseLimit
+
+CLOSED = IdleLimit(kind="closed", timeout=5.0, bounds=(4.99, 5.01), cap=75.0, seen="closed at 5 s")
+LONGER = IdleLimit(kind="longer", cap=75.0, longer_than=75.0, seen="longer than 75 s")
+RANDOM = IdleLimit(kind="random", bounds=(2.0, 9.0), cap=75.0, seen="at random")
+SILENT = IdleLimit(kind="silent", timeout=60.0, bounds=(57.0, 63.0), cap=75.0, seen="dropped")
+
+
+@given(st.floats(0.2, 3600.0))
+def test_the_value_is_clear_of_the_timeout_and_not_needlessly_small(seconds: float) -> None:
+    """Between half of the timeout, less rounding, and 5 % below it."""
+    assert 0.45 * seconds <= advice.below(seconds) < 0.96 * seconds
+
+
+@pytest.mark.parametrize(
+    ("seconds", "value"),
+    [(1.0, 0.5), (1.997, 1.0), (5.0, 4.0), (7.01, 6.0), (20.0, 18.0), (75, 67)],
+)
+def test_the_values_of_well_known_servers(seconds: float, value: float) -> None:
+    """uvicorn's 5 s, nginx's 75 s and others."""
+    assert advice.below(seconds) == value
+
+
+@pytest.mark.parametrize(
+    ("driver", "limit", "expected"),
+    [
+        ("aiohttp", CLOSED, {"keepalive_timeout": 4.0}),
+        ("httpx", CLOSED, {"keepalive_expiry": 4.0}),
+        ("asyncpg", CLOSED, {"max_inactive_connection_lifetime": 4.0, "min_size": 0}),
+        ("sqlalchemy", CLOSED, {"pool_recycle": 4.0, "pool_pre_ping": False}),
+        ("psycopg", CLOSED, {"check": True, "max_idle": 4.0}),
+        # Nothing seen to end: the usual values stay.
+        ("aiohttp", LONGER, {"keepalive_timeout": 15.0}),
+        ("asyncpg", LONGER, {"max_inactive_connection_lifetime": 300.0}),
+        ("psycopg", LONGER, {"check": False}),
+        # By chance: no age is safe, so each checkout asks where it can.
+        ("sqlalchemy", RANDOM, {"pool_recycle": 1.0, "pool_pre_ping": True}),
+        ("aiohttp", RANDOM, {"keepalive_timeout": 1.0}),
+    ],
+)
+def test_every_driver_has_its_parameter(
+    driver: str, limit: IdleLimit, expected: dict[str, object]
+) -> None:
+    """By its own name, with the finding in the reason."""
+    rows = advice.parameters(driver, limit, None, None, None, 100.0)
+    assert {row.name: row.value for row in rows} == expected
+    assert limit.seen in rows[0].because
+
+
+def test_nothing_is_recommended_where_nothing_is_kept() -> None:
+    """A server that closes after each answer has no timeout to stay below; that is a doubt."""
+    limit = IdleLimit(kind="not_kept", timeout=0.0, bounds=(0.0, 0.0), cap=75.0, seen="not kept")
+    assert advice.parameters("aiohttp", limit, None, None, None, 100.0) == ()
+    assert [doubt.seen for doubt in advice.doubts([limit], None, None)] == ["not kept"]
+
+
+def test_an_age_limit_bounds_the_lifetime() -> None:
+    """psycopg has a setting for the age, SQLAlchemy's recycling is one."""
+    age = AgeLimit(seconds=3.0, longer_than=3.0, seen="")
+    rows = advice.parameters("psycopg", LONGER, age, None, None, 100.0)
+    assert {row.name: row.value for row in rows}["max_lifetime"] == 2.0
+    rows = advice.parameters("sqlalchemy", CLOSED, age, None, None, 100.0)
+    assert {row.name: row.value for row in rows}["pool_recycle"] == 2.0
+
+
+def costs(ping: float, dial: float, size: int) -> Costs:
+    def cost(name: str, seconds: float) -> Cost:
+        return Cost(name=name, per="checkout", seconds=seconds, interval95=None, samples=6)
+
+    return Costs(
+        pool_size=size,
+        hold_time=0.01,
+        throughput=None,
+        costs=(cost("pool_pre_ping", ping), cost("dial", dial)),
+    )
+
+
+@pytest.mark.parametrize(
+    ("rate", "size", "pings"),
+    [
+        (1000.0, 10, False),  # 1000/s * 1 ms = 1 busy; 10 / 4 s * 20 ms = 0.05 busy
+        (10.0, 10, True),  # 0.01 busy by pings
+        (50.0, 10, False),  # equal: recycling, which needs no round trip in a call
+    ],
+)
+def test_ping_or_recycle_follows_from_the_figures(rate: float, size: int, pings: bool) -> None:
+    """Whichever keeps fewer connections busy."""
+    rows = advice.parameters("sqlalchemy", CLOSED, None, costs(0.001, 0.02, size), None, rate)
+    values = {row.name: row.value for row in rows}
+    assert values["pool_pre_ping"] is pings
+    assert values["pool_recycle"] == (300.0 if pings else 4.0)
+
+
+def test_a_silent_drop_is_not_left_to_pings() -> None:
+    """A ping over a dropped connection waits as long as the call would."""
+    rows = advice.parameters("sqlalchemy", SILENT, None, costs(0.0, 1.0, 10), None, 1.0)
+    assert {row.name: row.value for row in rows}["pool_pre_ping"] is False
+
+
+def test_what_a_reader_has_to_act_on() -> None:
+    """Chance, silence, few requests a connection: each with what to do."""
+    uses = UseLimit(requests=100, tried=100, seen="closed after 100 requests")
+    found = advice.doubts([RANDOM, SILENT, CLOSED], uses, None)
+    assert [doubt.seen for doubt in found] == [RANDOM.seen, SILENT.seen, uses.seen]
+    assert all(doubt.next for doubt in found)
+
+
+@given(st.lists(st.floats(-1.0, 1.0), min_size=6, max_size=60))
+def test_the_interval_holds_the_median(values: list[float]) -> None:
+    """By order statistics; six values are the fewest that give one."""
+    middle, interval = median_interval(values)
+    assert interval is not None
+    assert min(values) <= interval[0] <= middle <= interval[1] <= max(values)
+    assert median_interval(values[:5])[1] is None

@@ -1,0 +1,201 @@
+"""`poolkit probe` as a person runs it: tables, a file, exit codes, Ctrl-C."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from poolkit.errors import BadInput, Unreachable
+from poolkit.lab.models import Workers
+from poolkit.lab.postgres import PostgresServer
+from poolkit.lab.upstream import HttpUpstream
+from poolkit.probes import Probe, probe_idle, read, write
+from poolkit.probes.records import IdleLimit, StaleCount
+from poolkit.probes.run import ProbeRun
+from poolkit.tables.of_probe import tables_of_probe
+from poolkit.targets import Target
+from tests.probes.servers import free_port
+
+ROOT = Path(__file__).parents[2]
+
+
+@contextlib.contextmanager
+def command(*words: str) -> Iterator[subprocess.Popen[str]]:
+    """A running `poolkit probe`; ended at the latest when the test is."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "poolkit", "probe", *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, "COLUMNS": "100"},
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def ran(*words: str) -> tuple[int, str, str]:
+    with command(*words) as process:
+        out, err = process.communicate(timeout=90)
+        return process.returncode, out, err
+
+
+def targets_file(folder: Path, url: str) -> str:
+    path = folder / "targets.toml"
+    path.write_text(f'[targets.api]\ndriver = "aiohttp"\nurl = "{url}"\ntarget_rate = 2000\n')
+    return str(path)
+
+
+@pytest.mark.lab
+def test_a_probe_prints_and_writes_what_it_found(tmp_path: Path) -> None:
+    """The timeout, the proof, the parameter; the same in NAME.probe.json; exit code 0."""
+    with HttpUpstream(Workers(workers=32, service_time=0.001), keepalive=1.5) as server:
+        file = targets_file(tmp_path, server.url)
+        words = ("api", "--targets", file, "--out", str(tmp_path), "--cap", "20")
+        code, out, err = ran(*words, "--only", "idle")
+    assert code == 0, out + err
+    assert "keepalive_timeout" in out
+    assert "idle connection is closed after 1.5 s" in " ".join(out.split())
+    found = read(tmp_path)["api"]
+    assert found.status == "done"
+    assert found.idle[0].timeout == pytest.approx(1.5, abs=0.5)
+    assert found.proof is not None
+    assert found.proof.holds
+    assert found.costs is None
+    assert json.loads((tmp_path / "api.probe.json").read_text())["schema"] == "poolkit.probe/1"
+
+
+@pytest.mark.lab
+def test_ctrl_c_keeps_what_was_found(tmp_path: Path) -> None:
+    """Exit code 130 soon after, and the file says for how long a connection lived."""
+    with HttpUpstream(Workers(workers=32, service_time=0.001)) as server:
+        file = targets_file(tmp_path, server.url)
+        words = ("api", "--targets", file, "--out", str(tmp_path), "--only", "idle")
+        with command(*words) as process:
+            assert process.stdout is not None
+            for line in process.stdout:
+                if "idle connections" in line:
+                    break
+            time.sleep(1.5)
+            process.send_signal(signal.SIGINT)
+            out, err = process.communicate(timeout=20)
+            assert process.returncode == 130, out + err
+            assert "kept for longer than" in " ".join(out.split()), out + err
+    found = read(tmp_path)["api"]
+    assert found.status == "cancelled"
+    assert found.idle[0].kind == "longer"
+
+
+def test_a_target_that_is_down(tmp_path: Path) -> None:
+    """Exit code 2 with the reason and a remedy; nothing is written."""
+    file = targets_file(tmp_path, f"http://127.0.0.1:{free_port()}/")
+    code, _, err = ran("api", "--targets", file, "--out", str(tmp_path / "out"))
+    assert code == 2
+    assert "connection refused" in err
+    assert "that the server runs" in err
+    assert not (tmp_path / "out").exists()
+
+
+def test_bad_input_is_named(tmp_path: Path) -> None:
+    """Exit code 2, before anything is sent."""
+    file = targets_file(tmp_path, f"http://127.0.0.1:{free_port()}/")
+    code, _, err = ran("api", "--targets", file, "--only", "idel")
+    assert code == 2
+    assert "--only must be one of idle, costs, stale, dns, got 'idel'" in err
+
+
+@pytest.mark.parametrize("cap", [0.5, 3601.0, math.nan, math.inf, -1.0])
+def test_the_cap_has_a_range(cap: float) -> None:
+    """From 1 to 3600 s."""
+    with pytest.raises(BadInput, match="cap must be from 1 to 3600 s"):
+        ProbeRun(target(), cap=cap)
+
+
+def target(**changes: object) -> Target:
+    settings: dict[str, object] = {
+        "name": "api",
+        "driver": "aiohttp",
+        "url": "http://127.0.0.1:9/",
+        "target_rate": 10.0,
+    }
+    return Target.model_validate(settings | changes)
+
+
+def test_a_function_call_raises_what_a_program_can_catch() -> None:
+    """In the caller's thread, whether or not a loop runs in it."""
+    with pytest.raises(Unreachable):
+        probe_idle(target(url=f"http://127.0.0.1:{free_port()}/"))
+
+
+def example() -> Probe:
+    return Probe(
+        target="api",
+        driver="aiohttp",
+        endpoint="http://127.0.0.1:9/",
+        created="2026-11-21T00:00:00+00:00",
+        idle=(IdleLimit(kind="random", bounds=(1.0, 4.0), cap=75.0, seen="a|b <i>"),),
+        stale=(StaleCount(setting="none", cut="drop", calls=12, failed=4, disconnects=4),),
+        skipped={"dns": "s3cret-word is said"},
+    )
+
+
+def test_a_record_comes_back_from_its_file_without_secrets(tmp_path: Path) -> None:
+    """Equal but for what must not be written."""
+    secret = target(url="http://me:s3cret-word@127.0.0.1:9/")
+    path = write(tmp_path / "new", example(), secret)
+    assert "s3cret-word" not in path.read_text()
+    back = read(tmp_path / "new")["api"]
+    assert back.idle == example().idle
+    assert back.stale == example().stale
+    assert read(tmp_path) == {}
+
+
+def test_a_file_that_is_no_probe_is_refused(tmp_path: Path) -> None:
+    """With its name and what to do."""
+    (tmp_path / "api.probe.json").write_text('{"schema": "poolkit.probe/9"}')
+    with pytest.raises(BadInput, match=r"api\.probe\.json"):
+        read(tmp_path)
+
+
+def test_the_tables_show_what_there_is() -> None:
+    """Only tables with rows; texts are escaped in HTML."""
+    tables = tables_of_probe(example())
+    assert [len(table.rows) for table in tables] == [1, 1]
+    assert "at random" in tables[0].rows[0]
+    assert "&lt;i&gt;" in tables[0].html()
+
+
+@pytest.mark.lab
+def test_a_database_that_stops_under_the_probe_is_said(tmp_path: Path) -> None:
+    """Exit code 3, with what was found so far in the file."""
+    with PostgresServer(accounts=10) as server:
+        path = tmp_path / "targets.toml"
+        path.write_text(
+            f'[targets.db]\ndriver = "asyncpg"\ndsn = "{server.dsn}"\n'
+            'statements = ["select 1"]\ntarget_rate = 100\nmax_size = 12\n'
+        )
+        words = ("db", "--targets", str(path), "--out", str(tmp_path), "--only", "idle")
+        with command(*words) as process:
+            assert process.stdout is not None
+            for line in process.stdout:
+                if "idle connections" in line:
+                    break
+            time.sleep(1.5)
+            server.kill()
+            out, err = process.communicate(timeout=60)
+            assert process.returncode == 3, out + err
+        assert server.dsn.split(":")[2].split("@")[0] not in out + err
+    assert read(tmp_path)["db"].status == "stopped"
