@@ -1,0 +1,139 @@
+"""Which pools can be listened to, and the file that knows how; a driver is loaded when met."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import inspect
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, cast
+
+from poolkit.monitor import gate as gates
+from poolkit.monitor.call_site import Sites
+from poolkit.monitor.tap import Hook, Tap
+
+# Package of the pool's class -> the module beside this one that listens to it, and the packages
+# whose frames are not the program's own.
+_DRIVERS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "asyncpg": ("on_asyncpg", ("asyncpg",)),
+    "sqlalchemy": ("on_sqlalchemy", ("sqlalchemy", "asyncpg", "greenlet")),
+    "aiohttp": ("on_aiohttp", ("aiohttp",)),
+    "httpx": ("on_httpx", ("httpx", "httpcore")),
+    "httpcore": ("on_httpx", ("httpx", "httpcore")),
+    "httpx2": ("on_httpx", ("httpx2", "httpcore2")),
+    "httpcore2": ("on_httpx", ("httpx2", "httpcore2")),
+    "psycopg_pool": ("on_psycopg", ("psycopg_pool", "psycopg")),
+}
+SUPPORTED = (
+    "asyncpg.Pool, SQLAlchemy's AsyncEngine (on its default pool), aiohttp.ClientSession or "
+    "TCPConnector, httpx.AsyncClient, psycopg_pool.AsyncConnectionPool, and the pools of a "
+    "pools.py that poolkit wrote"
+)
+# Where a pool of pools.py keeps the library's own.
+_WRAPPED = ("pool", "session", "client")
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A pool, the hook that fits it, and what stands around it."""
+
+    hook: Hook
+    packages: tuple[str, ...]
+    gate: Any = None
+    wrapper: type | None = None
+
+
+class _Module(Protocol):
+    def hook_of(self, pool: Any) -> Hook | None: ...
+
+
+def attach(pool: Any, library: Sequence[str] = ()) -> Tap:
+    """The tap of a live pool: the one that listens already, or a new one.
+
+    Args:
+        library: more files or folders whose frames are not the program's own.
+
+    Raises:
+        TypeError: not a pool that poolkit can listen to.
+    """
+    found = _find(pool)
+    tap = tap_of(found.hook)
+    if tap is None:
+        sites = Sites(folder for name in found.packages if (folder := _folder(name)))
+        tap = Tap(found.hook, sites)
+        found.hook.attach(tap)
+        if found.gate is not None:
+            gates.listen(found.gate, tap)
+            tap.gate = found.gate
+    extra = [os.path.abspath(path) for path in library]
+    if found.wrapper is not None:
+        extra.append(_file_of(found.wrapper))
+    tap.sites.add_library(path for path in extra if path)
+    tap.users += 1
+    return tap
+
+
+def existing(pool: Any) -> Tap | None:
+    """The tap that listens to this pool; None where none does. TypeError: not a pool."""
+    return tap_of(_find(pool).hook)
+
+
+def let_go(tap: Tap) -> None:
+    """One reader less; the pool is left as it was when the last one has gone."""
+    tap.users -= 1
+    if tap.users <= 0:
+        tap.hook.detach()
+        if tap.gate is not None:
+            gates.leave(tap.gate)
+
+
+def tap_of(hook: Hook) -> Tap | None:
+    """The tap that listens where `hook` would."""
+    return cast("Tap | None", getattr(hook.place, "_poolkit_tap", None))
+
+
+def _find(pool: Any) -> _Found:
+    found = _direct(pool)
+    if found is not None:
+        return found
+    for name in _WRAPPED:
+        inner = getattr(pool, name, None)
+        found = None if inner is None else _direct(inner)
+        if found is not None:
+            gate = getattr(pool, "gate", None)
+            is_gate = hasattr(gate, "slot") and hasattr(gate, "waiting")
+            return _Found(found.hook, found.packages, gate if is_gate else None, type(pool))
+    kind = type(pool)
+    raise TypeError(
+        f"cannot listen to a {kind.__module__}.{kind.__qualname__}; supported are {SUPPORTED}"
+    )
+
+
+def _direct(pool: Any) -> _Found | None:
+    for kind in type(pool).__mro__:
+        known = _DRIVERS.get(kind.__module__.partition(".")[0])
+        if known is not None:
+            name, packages = known
+            module = cast(_Module, importlib.import_module(f"poolkit.monitor.{name}"))
+            hook = module.hook_of(pool)
+            return None if hook is None else _Found(hook, packages)
+    return None
+
+
+def _file_of(kind: type) -> str:
+    """The file that defines a class, from its methods' code; empty where that is none."""
+    for method in vars(kind).values():
+        code = getattr(inspect.unwrap(method), "__code__", None) if callable(method) else None
+        # What dataclasses add is made from a text.
+        if code is not None and not code.co_filename.startswith("<"):
+            return str(code.co_filename)
+    return ""
+
+
+def _folder(package: str) -> str:
+    spec = importlib.util.find_spec(package)
+    if spec is None or spec.origin is None:
+        return ""
+    return os.path.join(os.path.dirname(spec.origin), "")

@@ -1,0 +1,218 @@
+"""Gauges and histograms of live pools for Prometheus.
+
+They are read from the books when somebody scrapes; a call of the pool touches no metric object.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from time import perf_counter
+from typing import Any, NamedTuple
+
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
+from prometheus_client.registry import REGISTRY, Collector, CollectorRegistry
+
+from poolkit.monitor import drivers, names
+from poolkit.monitor.buckets import Buckets
+from poolkit.monitor.tap import Tap
+
+
+class Instrumented:
+    """A pool whose gauges are exported until `close`; usable in a `with`."""
+
+    def __init__(self, exposition: _Exposition, name: str, tap: Tap) -> None:
+        self._exposition = exposition
+        self._tap: Tap | None = tap
+        self.name = name
+
+    def __repr__(self) -> str:
+        return f"Instrumented({self.name!r}, {'ended' if self._tap is None else 'on'})"
+
+    def __enter__(self) -> Instrumented:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Export nothing more and leave the pool as it was; harmless when it has ended."""
+        tap, self._tap = self._tap, None
+        if tap is not None:
+            self._exposition.remove(self.name)
+            drivers.let_go(tap)
+
+
+def instrument(
+    pool: Any,
+    *,
+    name: str,
+    registry: CollectorRegistry = REGISTRY,
+    opentelemetry: bool = True,
+    library: Sequence[str] = (),
+) -> Instrumented:
+    """Export the gauges of a live pool; `poolkit.monitor.names` says what they tell.
+
+    Args:
+        pool: as for `watch`.
+        name: the label `pool`, one for each pool of the registry.
+        registry: where /metrics reads from.
+        opentelemetry: whether OpenTelemetry's names are exported beside poolkit's. One choice for a
+            registry: that of its first pool.
+        library: as for `watch`.
+
+    Raises:
+        TypeError: not a pool that can be listened to.
+        ValueError: the name is empty or taken.
+    """
+    if not name:
+        raise ValueError("name must not be empty: it becomes the label `pool`")
+    with _lock:
+        exposition = _expositions.get(id(registry))
+        if exposition is None:
+            exposition = _expositions[id(registry)] = _Exposition(registry, opentelemetry)
+            registry.register(exposition)
+        if name in exposition.taps:
+            raise ValueError(
+                f"a pool named {name!r} is exported already; choose another name, or close() that "
+                "one first"
+            )
+        tap = drivers.attach(pool, library)
+        exposition.taps[name] = tap
+    return Instrumented(exposition, name, tap)
+
+
+class _Exposition(Collector):
+    """The pools of one registry; keeps the registry alive, so that its id stays its own."""
+
+    def __init__(self, registry: CollectorRegistry, opentelemetry: bool) -> None:
+        self._registry = registry
+        self._opentelemetry = opentelemetry
+        self.taps: dict[str, Tap] = {}
+
+    def remove(self, name: str) -> None:
+        """Forget one pool; with the last one the registry is left as it was."""
+        with _lock:
+            del self.taps[name]
+            if not self.taps:
+                self._registry.unregister(self)
+                del _expositions[id(self._registry)]
+
+    def describe(self) -> Iterable[Metric]:
+        """The names, without a look at any pool."""
+        return self._families([])
+
+    def collect(self) -> Iterator[Metric]:
+        """Every family, with a sample of each pool."""
+        return self._families([_read(name, tap) for name, tap in list(self.taps.items())])
+
+    def _families(self, readings: Sequence[_Reading]) -> Iterator[Metric]:
+        for metric in names.METRICS:
+            yield _family(metric.name, metric, readings)
+        if not self._opentelemetry:
+            return
+        together: dict[str, Metric] = {}
+        databases = [r for r in readings if r.labels["driver"] not in names.HTTP_DRIVERS]
+        for metric in names.METRICS:
+            if metric.otel:
+                more = dict(metric.otel_labels)
+                family = _family(
+                    metric.otel_name, metric, databases, more, together.get(metric.otel_name)
+                )
+                together[metric.otel_name] = family
+        yield from together.values()
+        yield _http_family([r for r in readings if r.labels["driver"] in names.HTTP_DRIVERS])
+
+
+_lock = threading.RLock()
+_expositions: dict[int, _Exposition] = {}
+
+
+class _Reading(NamedTuple):
+    """One pool at the moment of a scrape."""
+
+    labels: dict[str, str]
+    values: dict[str, float]
+    times: dict[str, Buckets]
+
+
+def _read(name: str, tap: Tap) -> _Reading:
+    tap.fold()
+    state = tap.hook.state()
+    size = math.inf if state.pool_size is None else float(state.pool_size)
+    now = perf_counter()
+    waiting = list(tap.waiting.values())
+    out = [*list(tap.held.values()), *list(tap.dialling.values())]
+    values: dict[names.Metric, float] = {
+        names.SIZE: size,
+        names.IN_USE: state.in_use,
+        names.IDLE: state.idle,
+        names.AVAILABLE: max(0.0, size - state.in_use),
+        names.WAITING: len(waiting),
+        names.OLDEST_WAIT: max((now - call.asked for call in waiting), default=0.0),
+        names.OLDEST_HOLD: max((now - (call.since or now) for call in out), default=0.0),
+        names.DIALS: tap.dial_time.count,
+        names.TIMEOUTS: tap.timeouts,
+        names.ABANDONED: tap.abandoned,
+        names.SECOND_ASKS: tap.second_asks,
+        names.NEVER_RETURNED: tap.never_returned,
+    }
+    return _Reading(
+        {"pool": name, "driver": tap.hook.driver},
+        {metric.name: value for metric, value in values.items()},
+        {
+            names.WAIT.name: tap.wait_time,
+            names.HOLD.name: tap.hold_time,
+            names.DIAL.name: tap.dial_time,
+        },
+    )
+
+
+def _family(
+    name: str,
+    metric: names.Metric,
+    readings: Sequence[_Reading],
+    more: dict[str, str] | None = None,
+    begun: Metric | None = None,
+) -> Metric:
+    """One metric of every pool, added to the family that was begun under the same name."""
+    extra = {} if more is None else dict(more)
+    is_otel = more is not None
+    keys = [*names.LABELS, *([names.POOL_NAME] if is_otel else []), *extra]
+    kinds = {
+        "gauge": GaugeMetricFamily,
+        "counter": CounterMetricFamily,
+        "histogram": HistogramMetricFamily,
+    }
+    tells = "Connections of the pool, by state" if extra else metric.tells
+    family: Any = begun or kinds[metric.kind](name, tells, labels=keys)
+    for reading in readings:
+        values = [reading.labels[key] for key in names.LABELS]
+        if is_otel:
+            values.append(reading.labels["pool"])
+        values += extra.values()
+        if metric.kind == "histogram":
+            times = reading.times[metric.name]
+            family.add_metric(values, list(times.cumulative()), times.total)
+        else:
+            family.add_metric(values, reading.values[metric.name])
+    return family  # type: ignore[no-any-return]
+
+
+def _http_family(readings: Sequence[_Reading]) -> Metric:
+    family = GaugeMetricFamily(
+        names.HTTP_OPEN,
+        "Connections of an HTTP client, by state",
+        labels=[*names.LABELS, names.HTTP_STATE],
+    )
+    for reading in readings:
+        labels = [reading.labels[key] for key in names.LABELS]
+        family.add_metric([*labels, "active"], reading.values[names.IN_USE.name])
+        family.add_metric([*labels, "idle"], reading.values[names.IDLE.name])
+    return family

@@ -1,0 +1,135 @@
+"""The names under which gauges are exported: poolkit's own, and OpenTelemetry's beside them.
+
+OpenTelemetry's semantic conventions (database client metrics, and those of HTTP clients) are
+written in Prometheus's form: dots become underscores, a unit of seconds the suffix `_seconds`, a
+counter gets `_total`, and units in braces vanish. Nothing there counts dials, calls that gave up or
+second asks, so those exist under poolkit's name only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+LABELS = ("pool", "driver")
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One figure of a pool: its name, what it tells, and the names that others use for it."""
+
+    name: str
+    kind: Literal["gauge", "counter", "histogram"]
+    tells: str
+    otel: str = ""  # as the semantic conventions write it
+    otel_labels: tuple[tuple[str, str], ...] = ()  # in Prometheus's form
+
+    @property
+    def otel_name(self) -> str:
+        """OpenTelemetry's name in Prometheus's form, without the `_total` of a counter."""
+        suffix = "_seconds" if self.kind == "histogram" else ""
+        return self.otel.replace(".", "_") + suffix
+
+
+_STATE = "db_client_connection_state"
+
+SIZE = Metric(
+    "poolkit_pool_size",
+    "gauge",
+    "Most connections that the pool may hold; +Inf where it has no limit",
+    "db.client.connection.max",
+)
+IN_USE = Metric(
+    "poolkit_pool_in_use",
+    "gauge",
+    "Connections that calls hold, those being dialled included",
+    "db.client.connection.count",
+    ((_STATE, "used"),),
+)
+IDLE = Metric(
+    "poolkit_pool_idle",
+    "gauge",
+    "Connections that are open and free",
+    "db.client.connection.count",
+    ((_STATE, "idle"),),
+)
+AVAILABLE = Metric(
+    "poolkit_pool_available",
+    "gauge",
+    "Calls that could begin now without waiting: the size less the connections in use",
+)
+WAITING = Metric(
+    "poolkit_pool_waiting",
+    "gauge",
+    "Calls that wait for a connection at this moment, counted call by call",
+    "db.client.connection.pending_requests",
+)
+OLDEST_WAIT = Metric(
+    "poolkit_pool_oldest_wait_seconds", "gauge", "How long the longest waiting call has waited"
+)
+OLDEST_HOLD = Metric(
+    "poolkit_pool_oldest_hold_seconds",
+    "gauge",
+    "How long the connection that is out for longest has been held",
+)
+WAIT = Metric(
+    "poolkit_pool_wait_seconds",
+    "histogram",
+    "From the ask to the connection, or to the right to dial one; calls that gave up included",
+    "db.client.connection.wait_time",
+)
+HOLD = Metric(
+    "poolkit_pool_hold_seconds",
+    "histogram",
+    "From the connection to its return, dial and reset included",
+    "db.client.connection.use_time",
+)
+DIAL = Metric(
+    "poolkit_pool_dial_seconds",
+    "histogram",
+    "To dial one connection, TLS and login included",
+    "db.client.connection.create_time",
+)
+DIALS = Metric("poolkit_pool_dials", "counter", "Connections dialled")
+TIMEOUTS = Metric(
+    "poolkit_pool_timeouts",
+    "counter",
+    "Calls that the pool turned away after its own time limit, or at once",
+    "db.client.connection.timeouts",
+)
+ABANDONED = Metric(
+    "poolkit_pool_abandoned", "counter", "Waits that their caller gave up: cancelled meanwhile"
+)
+SECOND_ASKS = Metric(
+    "poolkit_pool_second_asks",
+    "counter",
+    "Tasks that asked for a connection while they held one of the same pool",
+)
+NEVER_RETURNED = Metric(
+    "poolkit_pool_never_returned",
+    "counter",
+    "Connections that the program dropped without giving them back",
+)
+
+METRICS = (
+    SIZE,
+    IN_USE,
+    IDLE,
+    AVAILABLE,
+    WAITING,
+    OLDEST_WAIT,
+    OLDEST_HOLD,
+    WAIT,
+    HOLD,
+    DIAL,
+    DIALS,
+    TIMEOUTS,
+    ABANDONED,
+    SECOND_ASKS,
+    NEVER_RETURNED,
+)
+# The one figure that the conventions know of an HTTP client's pool.
+HTTP_OPEN = "http_client_open_connections"
+HTTP_STATE = "http_connection_state"
+HTTP_DRIVERS = ("aiohttp", "httpx")
+POOL_NAME = "db_client_connection_pool_name"

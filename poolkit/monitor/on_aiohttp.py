@@ -1,0 +1,95 @@
+"""Listens to the connector of an aiohttp session, at `connect` and where connections return."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from typing import Any
+
+import aiohttp
+
+from poolkit.monitor.tap import PoolState, Tap
+
+_METHODS = ("connect", "_create_connection", "_release")
+
+
+def hook_of(pool: Any) -> AiohttpHook | None:
+    """The hook of a session or connector; None for another object of aiohttp's."""
+    connector = pool.connector if isinstance(pool, aiohttp.ClientSession) else pool
+    return AiohttpHook(connector) if isinstance(connector, aiohttp.BaseConnector) else None
+
+
+class AiohttpHook:
+    """One connector; sessions that share it are one pool."""
+
+    driver = "aiohttp"
+
+    def __init__(self, connector: Any) -> None:
+        self._connector = connector
+
+    @property
+    def place(self) -> Any:
+        """The object that carries the tap while it listens."""
+        return self._connector
+
+    def attach(self, tap: Tap) -> None:
+        """From now on tell `tap` of every call."""
+        connector = self._connector
+        connector._poolkit_tap = tap
+        connector.connect = _connect(tap, connector.connect)
+        connector._create_connection = _dial(tap, connector._create_connection)
+        connector._release = _release(tap, connector._release)
+
+    def detach(self) -> None:
+        """Leave the connector as it was."""
+        for name in (*_METHODS, "_poolkit_tap"):
+            vars(self._connector).pop(name, None)
+
+    def state(self) -> PoolState:
+        """The connector's own figures; `limit_per_host` is the limit where it is the smaller."""
+        connector = self._connector
+        limits = [limit for limit in (connector.limit, connector.limit_per_host) if limit]
+        idle = sum(len(kept) for kept in connector._conns.values())
+        return PoolState(
+            min(limits, default=None), len(connector._acquired), idle, connector.closed
+        )
+
+    def forgotten(self) -> set[int]:
+        """None: aiohttp keeps a response alive until its body has come, so nobody can tell."""
+        return set()
+
+
+def _connect(tap: Tap, connect: Any) -> Any:
+    async def _connect(*arguments: Any, **options: Any) -> Any:
+        call = tap.ask(sys._getframe(1))
+        try:
+            connection = await connect(*arguments, **options)
+        except BaseException as error:
+            tap.failed(
+                call,
+                is_timeout=isinstance(error, TimeoutError),
+                is_cancelled=isinstance(error, asyncio.CancelledError),
+            )
+            raise
+        tap.got(call, id(connection.protocol))
+        return connection
+
+    return _connect
+
+
+def _dial(tap: Tap, create: Any) -> Any:
+    async def _create_connection(*arguments: Any, **options: Any) -> Any:
+        began = tap.dial_begins()
+        protocol = await create(*arguments, **options)
+        tap.dial_ends(began)
+        return protocol
+
+    return _create_connection
+
+
+def _release(tap: Tap, release: Any) -> Any:
+    def _release(key: Any, protocol: Any, *, should_close: bool = False) -> None:
+        release(key, protocol, should_close=should_close)
+        tap.back(id(protocol))
+
+    return _release

@@ -1,0 +1,209 @@
+"""What a running service does with its pools: arrival rate, hold time and waits, from outside.
+
+Either two scrapes of the service's own /metrics, some seconds apart, or a Prometheus server that
+scrapes it.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import dataclass
+
+from poolkit import production
+from poolkit.errors import BadInput
+from poolkit.monitor import names
+from poolkit.monitor.buckets import quantile
+from poolkit.monitor.exposition import PoolFigures, Times, parse
+
+SECONDS = 10.0  # between two scrapes
+LONGEST = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Scrape:
+    """The pools of one /metrics at one moment (s, of a steady clock)."""
+
+    at: float
+    source: str
+    pools: dict[str, PoolFigures]
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """What a pool carried for a while; None where there was no call to tell it.
+
+    Attributes:
+        arrival_rate: calls/s that asked for a connection, those that gave up included.
+        hold_time: s, mean.
+        wait_time, wait_p99: s, mean, and as the histogram's buckets tell it.
+        timeouts: calls that the pool turned away; abandoned: waits that their caller gave up.
+        dials: connections dialled.
+        seconds: how long was looked at.
+        source: where the figures are from.
+    """
+
+    pool: str
+    driver: str
+    arrival_rate: float
+    hold_time: float | None
+    wait_time: float | None
+    wait_p99: float | None
+    timeouts: float
+    abandoned: float
+    dials: float
+    seconds: float
+    source: str
+
+    @property
+    def offered_load(self) -> float | None:
+        """Connections that the traffic keeps busy on average: arrival rate times hold time."""
+        return None if self.hold_time is None else self.arrival_rate * self.hold_time
+
+
+def scrape(url: str, *, timeout: float = production.TIMEOUT) -> Scrape:
+    """The pools that a service exports now.
+
+    Args:
+        url: its /metrics address, http or https.
+        timeout: s, for the whole answer.
+
+    Raises:
+        BadInput: no answer, or not an exposition; with what to do.
+    """
+    if not url.startswith(("http://", "https://")):
+        raise BadInput(f"{url} is no http address", "name it like http://127.0.0.1:8000/metrics")
+    text = production.fetch(url, url, timeout=timeout)
+    return Scrape(time.monotonic(), url, parse(text.decode(errors="replace"), url))
+
+
+def read_service(
+    url: str,
+    pool: str | None = None,
+    *,
+    seconds: float = SECONDS,
+    timeout: float = production.TIMEOUT,
+) -> Traffic:
+    """What a pool of a running service carries, from two scrapes of its /metrics.
+
+    Args:
+        pool: the name under which it is exported; may be left out where there is one only.
+        seconds: between the scrapes, more than 0, at most an hour.
+
+    Raises:
+        BadInput: the service cannot be read, exports no such pool, or started anew meanwhile.
+    """
+    if not 0 < seconds <= LONGEST:
+        raise BadInput(f"seconds must be more than 0 and at most {LONGEST:g}, got {seconds:g}")
+    first = scrape(url, timeout=timeout)
+    name = _chosen(first, pool)
+    time.sleep(seconds)
+    return between(first, scrape(url, timeout=timeout), name)
+
+
+def between(first: Scrape, second: Scrape, pool: str) -> Traffic:
+    """What a pool carried from one scrape to the next.
+
+    Raises:
+        BadInput: the pool is not in both, or the service started anew in between.
+    """
+    before, after = (s.pools[_chosen(s, pool)] for s in (first, second))
+    seconds = second.at - first.at
+    waits = _since(before.times[names.WAIT.name], after.times[names.WAIT.name])
+    holds = _since(before.times[names.HOLD.name], after.times[names.HOLD.name])
+    if seconds <= 0 or waits.count < 0 or holds.count < 0:
+        raise BadInput(
+            f"the counters of {pool} at {second.source} ran backwards: the service started anew",
+            "read it again",
+        )
+    counts = {
+        metric.name: after.values[metric.name] - before.values[metric.name]
+        for metric in (names.TIMEOUTS, names.ABANDONED, names.DIALS)
+    }
+    return Traffic(
+        pool=pool,
+        driver=after.driver,
+        arrival_rate=waits.count / seconds,
+        hold_time=holds.total / holds.count if holds.count else None,
+        wait_time=waits.total / waits.count if waits.count else None,
+        wait_p99=quantile(waits.buckets, 0.99),
+        timeouts=counts[names.TIMEOUTS.name],
+        abandoned=counts[names.ABANDONED.name],
+        dials=counts[names.DIALS.name],
+        seconds=seconds,
+        source=second.source,
+    )
+
+
+def read_prometheus(
+    url: str, pool: str, *, window: str = "5m", timeout: float = production.TIMEOUT
+) -> Traffic:
+    """What the pools of this name carried lately, all replicas together, as Prometheus knows it.
+
+    Args:
+        url: base URL of the server.
+        window: how far back rates look, a number with one unit: 30s, 5m, 1h or 1d.
+        timeout: s, for each answer.
+
+    Raises:
+        BadInput: the server cannot be asked, or knows no such pool.
+    """
+    if re.fullmatch(r"[1-9][0-9]*[smhd]", window) is None:
+        raise BadInput(f"window must be a number and one of s, m, h, d, got {window!r}")
+    of = f'{{pool="{pool.translate(_ESCAPES)}"}}[{window}]'
+    wait, hold = names.WAIT.name, names.HOLD.name
+
+    def ask(query: str) -> float:
+        return production.ask(production.RateQuery(url.rstrip("/"), query), timeout=timeout).value
+
+    rate = ask(f"sum(rate({wait}_count{of}))")
+    held = ask(f"sum(rate({hold}_count{of}))")
+    has_calls, has_holds = rate > 0, held > 0
+    increase = {
+        metric.name: ask(f"sum(increase({metric.name}_total{of}))")
+        for metric in (names.TIMEOUTS, names.ABANDONED, names.DIALS)
+    }
+    return Traffic(
+        pool=pool,
+        driver="",
+        arrival_rate=rate,
+        hold_time=ask(f"sum(rate({hold}_sum{of}))") / held if has_holds else None,
+        wait_time=ask(f"sum(rate({wait}_sum{of}))") / rate if has_calls else None,
+        wait_p99=ask(f"histogram_quantile(0.99, sum by (le) (rate({wait}_bucket{of})))")
+        if has_calls
+        else None,
+        timeouts=increase[names.TIMEOUTS.name],
+        abandoned=increase[names.ABANDONED.name],
+        dials=increase[names.DIALS.name],
+        seconds=_WINDOW_UNITS[window[-1]] * float(window[:-1]),
+        source=f"Prometheus at {url}, the last {window}",
+    )
+
+
+_WINDOW_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n"})
+
+
+def _chosen(seen: Scrape, pool: str | None) -> str:
+    known = ", ".join(sorted(seen.pools))
+    if not seen.pools:
+        raise BadInput(
+            f"{seen.source} exports no pool",
+            "call poolkit.monitor.instrument(pool, name=...) in the service",
+        )
+    if pool is None and len(seen.pools) == 1:
+        return next(iter(seen.pools))
+    if pool is None:
+        raise BadInput(f"{seen.source} exports several pools: {known}", "name one of them")
+    if pool not in seen.pools:
+        raise BadInput(f"{seen.source} exports no pool {pool!r}", f"it exports {known}")
+    return pool
+
+
+def _since(before: Times, after: Times) -> Times:
+    earlier = dict(before.buckets)
+    return Times(
+        tuple((bound, so_far - earlier.get(bound, 0.0)) for bound, so_far in after.buckets),
+        after.count - before.count,
+        after.total - before.total,
+    )

@@ -1,0 +1,304 @@
+"""The books of one live pool: who asks, who waits, who holds, since when, and from which place.
+
+A driver's hook tells the tap of every ask, every connection handed out and every return. What
+happens in a call of the pool is written here and nowhere else, and it is short: the watch and the
+gauges read it when somebody looks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import weakref
+from collections import deque
+from dataclasses import dataclass
+from time import perf_counter
+from types import FrameType
+from typing import Any, Protocol
+
+from poolkit.monitor.buckets import Buckets
+from poolkit.monitor.call_site import Site, Sites
+
+_FOLDED = 500  # calls that are counted at once
+_REMEMBERED = 100  # connections that the garbage collector gave back
+
+
+@dataclass(frozen=True, slots=True)
+class PoolState:
+    """What a library says of its own pool; `pool_size` None: it has no limit."""
+
+    pool_size: int | None
+    in_use: int
+    idle: int
+    is_closed: bool = False
+
+
+class Hook(Protocol):
+    """How one driver's pool is listened to."""
+
+    driver: str
+
+    @property
+    def place(self) -> Any:
+        """The object that carries the tap while it listens."""
+        ...
+
+    def attach(self, tap: Tap) -> None:
+        """From now on tell `tap` of every call."""
+        ...
+
+    def detach(self) -> None:
+        """Leave the pool as it was."""
+        ...
+
+    def state(self) -> PoolState:
+        """The pool's own figures; never raises, closed or not."""
+        ...
+
+    def forgotten(self) -> set[int]:
+        """Keys of connections that are handed out and that nothing in the program refers to."""
+        ...
+
+
+class Call:
+    """One ask for a connection, up to its return.
+
+    `since` is when it began to hold a connection or the right to dial one, None while it waits;
+    `ended` is set when it gave it back. `outer` is the call that the same task still held when it
+    asked.
+    """
+
+    __slots__ = (
+        "asked",
+        "code",
+        "ended",
+        "is_wait_counted",
+        "offset",
+        "outer",
+        "since",
+        "task",
+        "task_id",
+        "who",
+    )
+
+    def __init__(self, frame: FrameType | None, task: asyncio.Task[Any] | None) -> None:
+        self.asked = perf_counter()
+        self.since: float | None = None
+        self.ended = 0.0
+        self.is_wait_counted = False
+        # Not the frame itself: it would keep everything alive that its function knows.
+        self.code = None if frame is None else frame.f_code
+        self.offset = 0 if frame is None else frame.f_lasti
+        self.task_id = id(task)
+        # A strong reference would keep the task's frames, and so its connection, alive.
+        self.task = None if task is None else weakref.ref(task)
+        self.who = "" if task is None else task.get_name()
+        self.outer: Call | None = None
+
+    @property
+    def depth(self) -> int:
+        """Connections of its task, this one included."""
+        return 1 if self.outer is None else 1 + self.outer.depth
+
+    @property
+    def has_live_task(self) -> bool:
+        """Whether the task that asked still runs."""
+        task = None if self.task is None else self.task()
+        return task is not None and not task.done()
+
+
+class Tap:
+    """Listens to one pool.
+
+    State: `waiting` by task (a task waits for one connection at a time), `dialling` (they hold a
+    slot), `held` by the key of the connection, `holding`: the first call of each task that holds;
+    and what is counted since the tap was attached.
+    """
+
+    def __init__(self, hook: Hook, sites: Sites) -> None:
+        self.hook = hook
+        self.sites = sites
+        self.waiting: dict[int, Call] = {}
+        self.dialling: dict[int, Call] = {}
+        self.held: dict[int, Call] = {}
+        self.holding: dict[int, Call] = {}
+        self.collected: deque[Call] = deque(maxlen=_REMEMBERED)
+        self._over: deque[Call] = deque()  # over and not counted yet
+        self._folding = threading.RLock()
+        self._nested = 0  # calls that hold while their task held another one
+        self.wait_time = Buckets()
+        self.hold_time = Buckets()
+        self.dial_time = Buckets()
+        self.timeouts = 0
+        self.abandoned = 0  # waits that their caller gave up: cancelled, or a limit of its own
+        self.second_asks = 0
+        self.never_returned = 0  # connections that the garbage collector met
+        self.deepest = 1  # most connections that one task held or asked for at once
+        self.gate: Any = None  # of a pools.py, in front of the pool
+        self.gated: set[Call] = set()  # that wait at the gate, or went through and wait on
+        self.watch: Any = None  # the one that reads it
+        self._lost = 0
+        self._loop: asyncio.AbstractEventLoop | None = None  # that asked last
+        self.users = 0  # watches and gauges that read it
+
+    # -- what the hooks tell ------------------------------------------------------------------
+
+    def ask(self, frame: FrameType | None) -> Call:
+        """A task asks for a connection; `frame` leads to the program's own code."""
+        task = None if self._loop is None else asyncio.current_task(self._loop)
+        if task is None:
+            # Before Python 3.12 the look-up of the running loop is the slow half of this.
+            self._loop = asyncio.get_running_loop()
+            task = asyncio.current_task(self._loop)
+        task_id = id(task)
+        call = self.waiting.get(task_id)
+        if call is not None and call in self.gated:
+            # The gate in front of this pool told of it already.
+            return call
+        call = Call(self.sites.find(frame), task)
+        if task_id in self.holding:
+            self._ask_again(call, task)
+        self.waiting[task_id] = call
+        return call
+
+    def got(self, call: Call, key: int) -> None:
+        """The call holds the connection `key`."""
+        task_id = call.task_id
+        if call.since is None:
+            call.since = perf_counter()
+            self.waiting.pop(task_id, None)
+        else:
+            self.dialling.pop(task_id, None)
+        if key in self.held:
+            self.lose(key)
+        self.held[key] = call
+        if call.outer is None:
+            self.holding[task_id] = call
+        else:
+            self._nested += 1
+
+    def failed(self, call: Call, *, is_timeout: bool, is_cancelled: bool) -> None:
+        """The call ended without a connection."""
+        if call.since is None:
+            self.waiting.pop(call.task_id, None)
+            self.timeouts += is_timeout
+            self.abandoned += is_cancelled
+        else:
+            self.dialling.pop(call.task_id, None)
+        call.ended = perf_counter()
+        self._over.append(call)
+
+    def back(self, key: int, *, is_collected: bool = False) -> None:
+        """The connection `key` is back in its pool; unknown ones were taken before the tap."""
+        call = self.held.pop(key, None)
+        if call is None or call.since is None:
+            return
+        call.ended = perf_counter()
+        self._let_go(call)
+        if is_collected:
+            self.never_returned += 1
+            self.collected.append(call)
+        self._over.append(call)
+        if len(self._over) >= _FOLDED:
+            self.fold()
+
+    def dial_begins(self) -> float:
+        """A dial begins; where a waiting call does it, that call holds a slot from here on."""
+        call = self.waiting.get(id(asyncio.current_task()))
+        if call is not None:
+            self.takes_slot(call)
+        return perf_counter()
+
+    def dial_ends(self, began: float) -> None:
+        """The connection is up."""
+        self.dial_time.add(perf_counter() - began)
+
+    def takes_slot(self, call: Call) -> None:
+        """The call waits no more: it holds a slot, and a connection soon."""
+        call.since = perf_counter()
+        self.waiting.pop(call.task_id, None)
+        self.dialling[call.task_id] = call
+
+    def waits_again(self, call: Call) -> None:
+        """The call was handed a connection that another one took first."""
+        call.since = None
+        self.dialling.pop(call.task_id, None)
+        self.waiting[call.task_id] = call
+
+    def lose(self, key: int) -> None:
+        """The connection `key` was collected, and its slot is taken for good."""
+        call = self.held.pop(key, None)
+        if call is None:
+            return
+        # Its place in memory may have a new owner, so it is kept under a key that is no address.
+        self._lost += 1
+        self.held[-self._lost] = call
+        self.never_returned += 1
+        self._let_go(call)
+
+    # -- what readers ask -----------------------------------------------------------------------
+
+    def fold(self) -> None:
+        """Count what is over; readers call it first.
+
+        A call's own path stays short because of this: the sums are made for hundreds of calls in
+        one go, in memory that is warm by then.
+        """
+        # A scrape may come from another thread, and a finalizer in the midst of this.
+        with self._folding:
+            for call in list(self.held.values()):
+                self._count_wait(call)
+            while self._over:
+                call = self._over.popleft()
+                self._count_wait(call)
+                if call.since is None:
+                    continue
+                held = call.ended - call.since
+                self.hold_time.add(held)
+                site = self.site_of(call)
+                site.calls += 1
+                site.held += held
+                site.longest = max(site.longest, held)
+
+    def _count_wait(self, call: Call) -> None:
+        if not call.is_wait_counted:
+            call.is_wait_counted = True
+            self.wait_time.add((call.ended if call.since is None else call.since) - call.asked)
+
+    def site_of(self, call: Call) -> Site:
+        """Where the call was made."""
+        return self.sites.at(call.code, call.offset)
+
+    # -- rare ---------------------------------------------------------------------------------
+
+    def _ask_again(self, call: Call, task: asyncio.Task[Any] | None) -> None:
+        outer = self.holding[call.task_id]
+        if task is None or outer.task is None or outer.task() is not task:
+            # An earlier task of the same id left a connection behind.
+            del self.holding[call.task_id]
+            return
+        # The innermost call that the task still holds.
+        for other in self.held.values():
+            if other.task_id == call.task_id and other.depth > outer.depth:
+                outer = other
+        call.outer = outer
+        self.deepest = max(self.deepest, call.depth)
+        self.second_asks += 1
+        self.site_of(call).second_asks += 1
+
+    def _let_go(self, call: Call) -> None:
+        """The call holds no more, as far as its task is concerned."""
+        if self.holding.get(call.task_id) is call:
+            del self.holding[call.task_id]
+        if call.outer is not None:
+            self._nested -= 1
+        if not self._nested:
+            return
+        # One that the same task asked for meanwhile may still hold: it is the first one now.
+        for other in list(self.held.values()):
+            if other.outer is call:
+                other.outer = call.outer
+                if call.outer is None:
+                    self._nested -= 1
+                    self.holding[other.task_id] = other
+                return

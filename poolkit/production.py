@@ -1,0 +1,271 @@
+"""Figures of a service in production, asked of a Prometheus server's HTTP API.
+
+Every wait is bounded, redirects are not followed, and an answer that is not one finite number above
+nothing is refused with what to change in the query.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import math
+import os
+import threading
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from poolkit.errors import BadInput
+
+TIMEOUT = 10.0  # s, for the whole answer
+_LARGEST_ANSWER = 8 << 20  # bytes; a whole /metrics page needs far less
+# The process that measures inherits what its parent resolved, so that both mean one rate.
+RESOLVED = "POOLKIT_RESOLVED_RATES"
+_EXAMPLE = 'such as sum(rate(poolkit_pool_wait_seconds_count{pool="orders-db"}[5m]))'
+
+
+@dataclass(frozen=True, slots=True)
+class RateQuery:
+    """Where a target rate comes from, as targets.toml writes it: `{ prometheus = URL, query = Q }`.
+
+    Attributes:
+        prometheus: base URL of a Prometheus server; no user, password or query stands in it.
+        query: PromQL that gives one series: calls/s.
+    """
+
+    prometheus: str
+    query: str
+
+    @property
+    def host(self) -> str:
+        """The host that is asked, in the form in which hosts are compared."""
+        return (urllib.parse.urlsplit(self.prometheus).hostname or "").rstrip(".").lower()
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A figure and where it came from.
+
+    Attributes:
+        value: what the query gave.
+        source: the server, the query and the moment, in words that may be written anywhere.
+    """
+
+    value: float
+    source: str
+
+
+# Stands for a query that was refused, so that the rest of its target can be looked at.
+NO_QUERY = RateQuery("", "")
+
+
+def read_rate_query(value: object) -> RateQuery:
+    """The query that a table of targets.toml tells; ValueError names the rule, never the URL."""
+    if isinstance(value, RateQuery):
+        return value
+    form = '{ prometheus = "http://127.0.0.1:9090", query = "sum(rate(...[5m]))" }'
+    if not isinstance(value, Mapping) or set(value) != {"prometheus", "query"}:
+        raise ValueError(f"must be a number of calls/s, or {form}")
+    url, query = value["prometheus"], value["query"]
+    if not isinstance(query, str) or not query.strip():
+        raise ValueError(f"query must be PromQL that gives one number of calls/s, {_EXAMPLE}")
+    if not isinstance(url, str):
+        raise ValueError(f"prometheus must be a URL in quotes: {form}")
+    _check_url(url)
+    return RateQuery(url.rstrip("/"), query)
+
+
+def _check_url(url: str) -> None:
+    try:
+        parts = urllib.parse.urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise ValueError("prometheus must be a URL with a valid host and port") from None
+    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
+        raise ValueError("prometheus must be a URL such as http://127.0.0.1:9090")
+    # Parsers disagree about these, so the host that was checked might not be the one asked.
+    if any(character.isspace() or character in "\\" or ord(character) < 32 for character in url):
+        raise ValueError("prometheus must hold no space, backslash or control character")
+    if "@" in parts.netloc or parts.query or parts.fragment:
+        raise ValueError("prometheus must hold no user, password or query: they would be printed")
+
+
+def resolve(name: str, query: RateQuery) -> Figure:
+    """The rate (calls/s) of target `name`: what a parent process read, or asked for now.
+
+    Raises:
+        BadInput: the server cannot be reached or its answer is no rate; nothing was sent to the
+            target.
+    """
+    known = _handed_down().get(name)
+    if (
+        known is not None
+        and known.get("of") == [query.prometheus, query.query]
+        and known.get("reader") != os.getpid()  # its own figure may be of yesterday
+    ):
+        return Figure(float(known["value"]), str(known["source"]))
+    figure = ask(query)
+    if figure.value <= 0:
+        raise BadInput(
+            f"targets.{name}.target_rate: {_shown(query)} gave {figure.value:g}, and a target rate "
+            "must be more than 0",
+            "ask for a time with traffic, such as max_over_time(...[1d:5m])",
+        )
+    _hand_down(name, query, figure)
+    return figure
+
+
+def ask(query: RateQuery, *, timeout: float = TIMEOUT) -> Figure:
+    """The one number that an instant query gives.
+
+    Args:
+        timeout: s, for the whole answer.
+
+    Raises:
+        BadInput: out of reach, refused, or not exactly one finite number, with what to change.
+    """
+    answer = _get(query, timeout)
+    if answer.get("status") != "success":
+        said = str(answer.get("error", "no reason given"))[:300]
+        raise BadInput(f"Prometheus refused {_shown(query)}: {said}", "correct the query")
+    value = _one_value(query, answer.get("data"))
+    at = datetime.now(UTC).isoformat(timespec="seconds")
+    return Figure(value, f"Prometheus at {query.prometheus}, query {query.query}, read {at}")
+
+
+def fetch(url: str, what: str, *, timeout: float = TIMEOUT, keeps: Sequence[int] = ()) -> bytes:
+    """The body that a GET of `url` gives, redirects and proxies left aside.
+
+    Args:
+        what: the thing that is asked, for messages; it may be printed.
+        timeout: s, for the whole answer.
+        keeps: HTTP statuses beside those of success whose body is the answer too.
+
+    Raises:
+        BadInput: no answer in time, another status, or more than a few MB.
+    """
+    # In a thread of its own: a server that drips, or a look-up that hangs, has no other end.
+    found: list[bytes | BadInput] = []
+    thread = threading.Thread(
+        target=lambda: found.append(_fetched(url, what, timeout, keeps)), daemon=True
+    )
+    thread.start()
+    thread.join(timeout + 1.0)
+    answer = found[0] if found else _no_answer(what, "did not answer in time")
+    if isinstance(answer, BadInput):
+        raise answer
+    return answer
+
+
+def _fetched(url: str, what: str, timeout: float, keeps: Sequence[int]) -> bytes | BadInput:
+    opener = urllib.request.build_opener(_NoRedirects, urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(url, timeout=timeout) as response:
+            content: bytes = response.read(_LARGEST_ANSWER + 1)
+    except urllib.error.HTTPError as error:
+        with error:
+            content = error.read(_LARGEST_ANSWER)
+        if error.code in keeps:
+            return content
+        return BadInput(
+            f"{what} answered HTTP {error.code}", "check the address: redirects are not followed"
+        )
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        reason = getattr(error, "reason", error)
+        is_late = isinstance(reason, TimeoutError)
+        return _no_answer(what, "did not answer in time" if is_late else str(reason))
+    if len(content) > _LARGEST_ANSWER:
+        return BadInput(f"{what} answered more than 8 MB", "check the address")
+    return content
+
+
+def _no_answer(what: str, why: str) -> BadInput:
+    return BadInput(f"cannot read {what}: {why}", "check host and port, and that it runs")
+
+
+def _get(query: RateQuery, timeout: float) -> Mapping[str, Any]:
+    words = urllib.parse.urlencode({"query": query.query, "timeout": f"{timeout:g}s"})
+    what = f"Prometheus at {query.prometheus}"
+    # Prometheus says what is wrong with a query in the body of a 400 or 422.
+    url = f"{query.prometheus}/api/v1/query?{words}"
+    content = fetch(url, what, timeout=timeout, keeps=(400, 422))
+    try:
+        answer = json.loads(content)
+    except ValueError:
+        answer = None
+    if not isinstance(answer, dict):
+        raise BadInput(
+            f"{what} did not answer as Prometheus does",
+            "check that prometheus is the base URL of a Prometheus server",
+        )
+    return answer
+
+
+def _one_value(query: RateQuery, data: object) -> float:
+    kind = data.get("resultType") if isinstance(data, dict) else None
+    result = data.get("result") if isinstance(data, dict) else None
+    samples: list[Any]
+    if kind == "scalar":
+        samples = [result]
+    elif kind == "vector" and isinstance(result, list):
+        samples = [series.get("value") for series in result]
+    else:
+        raise BadInput(
+            f"{_shown(query)} gave a {kind or 'thing'}, not one number",
+            f"ask for a rate now, {_EXAMPLE}",
+        )
+    if not samples:
+        raise BadInput(
+            f"{_shown(query)} gave nothing: no such series, or none lately",
+            "run the query in Prometheus's own page; check the metric's name and its labels",
+        )
+    if len(samples) > 1:
+        raise BadInput(f"{_shown(query)} gave {len(samples)} series, not one", _aggregate())
+    try:
+        value = float(samples[0][1])
+    except (TypeError, ValueError, IndexError):
+        raise BadInput(f"{_shown(query)} gave no number", "correct the query") from None
+    if not math.isfinite(value):
+        raise BadInput(
+            f"{_shown(query)} gave {value}",
+            "a division by a rate of 0 does that; ask for calls/s, " + _EXAMPLE,
+        )
+    return value
+
+
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
+    """The host that was allowed is the one that is asked, so nothing is followed."""
+
+    def redirect_request(self, *_arguments: Any, **_options: Any) -> None:
+        return None
+
+
+def _shown(query: RateQuery) -> str:
+    text = query.query if len(query.query) <= 120 else f"{query.query[:120]}..."
+    return f"the query {text}"
+
+
+def _aggregate() -> str:
+    return f"add the series up: sum(...), {_EXAMPLE}"
+
+
+def _handed_down() -> dict[str, Any]:
+    try:
+        known = json.loads(os.environ.get(RESOLVED, "{}"))
+    except ValueError:
+        return {}
+    return known if isinstance(known, dict) else {}
+
+
+def _hand_down(name: str, query: RateQuery, figure: Figure) -> None:
+    entry = {
+        "of": [query.prometheus, query.query],
+        "reader": os.getpid(),
+        "value": figure.value,
+        "source": figure.source,
+    }
+    os.environ[RESOLVED] = json.dumps({**_handed_down(), name: entry})

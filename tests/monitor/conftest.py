@@ -1,0 +1,47 @@
+"""A real server for every driver, a service that exports gauges, and a Prometheus that reads it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from poolkit.errors import BadInput
+from poolkit.lab.postgres import PostgresServer
+from poolkit.production import RateQuery, ask
+from tests.monitor.exporting import ExportingService
+from tests.monitor.prometheus import Prometheus
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    with PostgresServer(accounts=100) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def service(postgres: PostgresServer) -> Iterator[ExportingService]:
+    with ExportingService(postgres.dsn) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def prometheus(service: ExportingService) -> Iterator[Prometheus]:
+    """A Prometheus that has scraped the service often enough to tell rates."""
+    with Prometheus(f"127.0.0.1:{service.port}") as server:
+        deadline = time.monotonic() + 20.0
+        while True:
+            try:
+                ask(
+                    RateQuery(
+                        server.url,
+                        'sum(rate(poolkit_pool_hold_seconds_count{pool="orders-db"}[3s])) > 10',
+                    )
+                )
+            except BadInput:
+                assert time.monotonic() < deadline, "Prometheus saw no traffic in 20 s"
+                time.sleep(0.2)
+            else:
+                break
+        yield server

@@ -1,0 +1,221 @@
+"""The demo service, end to end: undersized pools, the recommended ones, and the difference."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from poolkit.errors import BadInput
+from poolkit.lab.running import Lab
+from poolkit.monitor.exposition import parse
+from poolkit.records import Record
+from poolkit.service.comparison import (
+    PoolSeen,
+    ServiceComparison,
+    ServiceProcess,
+    ServiceRun,
+    run_service,
+)
+from poolkit.service.sizes import (
+    RECOMMENDED,
+    UNDERSIZED,
+    UPSTREAMS,
+    load_pools,
+    parse_sizes,
+    pools_source,
+    targets_of,
+    targets_toml,
+)
+from poolkit.targets import load_targets
+
+SECONDS = 4.0
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[Lab]:
+    with Lab(UPSTREAMS) as running:
+        yield running
+
+
+@pytest.fixture
+def environment(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in lab.environment().items():
+        monkeypatch.setenv(name, value)
+
+
+def read(url: str) -> str:
+    with urllib.request.urlopen(url, timeout=10.0) as response:
+        return str(response.read().decode())
+
+
+@pytest.mark.lab
+@pytest.mark.usefixtures("environment")
+def test_the_recommended_parameters_cure_an_undersized_service(lab: Lab, tmp_path: Path) -> None:
+    """The same load twice: waits, p99 and errors fall, and the comparison says by how much."""
+    runs = {}
+    for label, sizes in (("undersized", UNDERSIZED), ("recommended", RECOMMENDED)):
+        path = tmp_path / f"{label}.py"
+        path.write_text(pools_source(targets_of(lab), sizes), encoding="utf-8")
+        with ServiceProcess("--pools", str(path)) as service:
+            assert set(json.loads(read(f"{service.url}/checkout"))) == {"order", "history", "quote"}
+            runs[label] = run_service(service.url, label, seconds=SECONDS)
+            report = read(f"{service.url}/pools")
+            figures = parse(read(f"{service.url}/metrics"), "the service")
+        assert {name: seen.values["poolkit_pool_size"] for name, seen in figures.items()} == sizes
+        assert all(name in report for name in sizes)
+    before, after = runs["undersized"], runs["recommended"]
+    assert (before.calls, before.arrival_rate) == (after.calls, after.arrival_rate)
+    # One connection carries less than the load, whatever this machine does meanwhile.
+    assert before.error_share > 0.1
+    assert after.error_share < before.error_share / 4
+    assert after.response_p99 is not None
+    assert before.response_p99 is not None
+    assert after.response_p99 < before.response_p99 / 2
+    turned_away = [sum(pool.turned_away for pool in run.pools) for run in (before, after)]
+    assert turned_away[0] > 20 > turned_away[1]
+    worst = [max(pool.wait_time or 0.0 for pool in run.pools) for run in (before, after)]
+    assert worst[1] < worst[0] / 4
+    comparison = ServiceComparison(before=before, after=after)
+    again = ServiceComparison.model_validate_json(comparison.model_dump_json(by_alias=True))
+    assert again == comparison
+    assert isinstance(comparison, Record)
+
+
+def run_of(label: str, errors: int, wait: float | None) -> ServiceRun:
+    pool = PoolSeen(
+        pool="orders-db",
+        driver="asyncpg",
+        pool_size=1 if errors else 5,
+        arrival_rate=80.0,
+        hold_time=0.0142,
+        wait_time=wait,
+        wait_p99=wait,
+        turned_away=errors,
+        dials=0,
+    )
+    return ServiceRun(
+        label=label,
+        path="/checkout",
+        arrival_rate=80.0,
+        seconds=5.0,
+        throughput=80.0 - errors / 5,
+        response_p50=0.06,
+        response_p99=1.1 if errors else 0.12,
+        calls=400,
+        errors=errors,
+        pools=(pool,),
+    )
+
+
+def test_the_table_shows_both_runs_side_by_side() -> None:
+    """What callers saw first, then each pool; a pool that one run lacks is left out."""
+    comparison = ServiceComparison(before=run_of("before", 40, 0.9), after=run_of("after", 0, None))
+    assert comparison.table().markdown() == (
+        "**/checkout before and after the recommended parameters**\n\n"
+        "|  | before | after |\n"
+        "| --- | ---: | ---: |\n"
+        "| calls planned | 80 calls/s | 80 calls/s |\n"
+        "| served | 72 calls/s | 80 calls/s |\n"
+        "| errors | 10.0 % | 0.0 % |\n"
+        "| p50 response | 60 ms | 60 ms |\n"
+        "| p99 response | 1100 ms | 120 ms |\n"
+        "| orders-db: size | 1 | 5 |\n"
+        "| orders-db: mean wait | 900 ms | – |\n"
+        "| orders-db: p99 wait | 900 ms | – |\n"
+        "| orders-db: hold | 14 ms | 14 ms |\n"
+        "| orders-db: turned away | 40 | 0 |\n"
+    )
+    bare = run_of("after", 0, None).model_copy(update={"pools": ()})
+    assert len(ServiceComparison(before=run_of("b", 1, 0.1), after=bare).table().rows) == 5
+
+
+@pytest.mark.lab
+@pytest.mark.usefixtures("environment")
+def test_its_targets_can_be_reviewed(lab: Lab, tmp_path: Path) -> None:
+    """The targets.toml that it writes holds the targets that its pools were made from."""
+    path = tmp_path / "targets.toml"
+    path.write_text(targets_toml(lab), encoding="utf-8")
+    read_back = load_targets(path)
+    for target in targets_of(lab):
+        assert read_back[target.name].public_settings() == target.public_settings()
+
+
+@pytest.mark.lab
+def test_a_service_out_of_reach_is_told() -> None:
+    """No service, no load: the gauges are read first."""
+    with pytest.raises(BadInput, match=r"cannot read http://127\.0\.0\.1:1/metrics"):
+        run_service("http://127.0.0.1:1", "x")
+    with pytest.raises(BadInput, match="is not this machine"):
+        run_service("http://service.internal:8000", "x")
+
+
+@pytest.mark.parametrize(
+    ("text", "sizes"),
+    [
+        ("undersized", UNDERSIZED),
+        ("recommended", RECOMMENDED),
+        ("orders-db=6, quotes-api=8", {**UNDERSIZED, "orders-db": 6, "quotes-api": 8}),
+    ],
+)
+def test_sizes_are_read(text: str, sizes: dict[str, int]) -> None:
+    """A name for all of them, or a size each; what is left out stays undersized."""
+    assert parse_sizes(text) == sizes
+
+
+@pytest.mark.parametrize(
+    ("text", "cause"),
+    [
+        ("recomended", "did you mean recommended"),
+        ("orders=3", "did you mean orders-db"),
+        ("orders-db=0", "from 1 to 64"),
+        ("orders-db=x", "from 1 to 64"),
+        ("orders-db=65", "from 1 to 64"),
+        ("", "no pool named ''"),
+    ],
+)
+def test_wrong_sizes_are_refused(text: str, cause: str) -> None:
+    """With the nearest name or the range."""
+    with pytest.raises(BadInput, match=cause):
+        parse_sizes(text)
+
+
+@pytest.mark.parametrize(
+    ("content", "cause"),
+    [
+        (None, "no such file"),
+        ("import no_such_module", "cannot be imported: No module named"),
+        ("x = 1", "has no open_pools"),
+    ],
+)
+def test_a_file_that_is_no_pools_py_is_refused(
+    tmp_path: Path, content: str | None, cause: str
+) -> None:
+    """With what to name instead."""
+    path = tmp_path / "pools.py"
+    if content is not None:
+        path.write_text(content, encoding="utf-8")
+    with pytest.raises(BadInput, match=cause):
+        load_pools(path)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "cause"),
+    [
+        (["--sizes", "nonsense"], "no pool named 'nonsense'"),
+        (["--pools", "no-such-file.py"], "no such file"),
+        (["--port", "99999"], "cannot listen on port 99999"),
+    ],
+)
+def test_the_command_refuses_bad_input_with_exit_code_2(arguments: list[str], cause: str) -> None:
+    """One line of cause and remedy, no traceback."""
+    words = [sys.executable, "-m", "poolkit.service", "--port", "0", *arguments]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert cause in done.stderr
+    assert "Traceback" not in done.stderr
