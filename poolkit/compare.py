@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Mapping
 from typing import Literal
 
 from pydantic import Field
 
-from poolkit.records import Interval, Recommendation, RecommendedFile, Record
+from poolkit.records import Interval, Recommendation, RecommendedFile, Record, Sizing
 
 # A recommended size is found to within one connection of the smallest that passes.
 SIZE_RESOLUTION = 1
@@ -42,8 +43,18 @@ class Comparison(Record):
     differences: tuple[Difference, ...]
 
 
-def compare(before: RecommendedFile, after: RecommendedFile, caution: str = "") -> Comparison:
-    """Every quantity of the targets that either review knows, where it is known on either side."""
+def compare(
+    before: RecommendedFile,
+    after: RecommendedFile,
+    caution: str = "",
+    *,
+    sizings_before: Mapping[str, Sizing] | None = None,
+    sizings_after: Mapping[str, Sizing] | None = None,
+) -> Comparison:
+    """Every quantity of the targets that either review knows, where it is known on either side.
+
+    The sizings, by target, tell how much hold times vary; without them that cannot be said.
+    """
     earlier = {r.target: r for r in before.targets}
     later = {r.target: r for r in after.targets}
     differences: list[Difference] = []
@@ -60,7 +71,8 @@ def compare(before: RecommendedFile, after: RecommendedFile, caution: str = "") 
                 )
             )
         else:
-            differences += _of_target(old, new)
+            sizings = ((sizings_before or {}).get(name), (sizings_after or {}).get(name))
+            differences += _of_target(old, new, *sizings)
     return Comparison(
         before=before.created, after=after.created, caution=caution, differences=tuple(differences)
     )
@@ -71,7 +83,9 @@ def are_apart(a: Interval, b: Interval) -> bool:
     return a[1] < b[0] or b[1] < a[0]
 
 
-def _of_target(old: Recommendation, new: Recommendation) -> Iterator[Difference]:
+def _of_target(
+    old: Recommendation, new: Recommendation, old_sizing: Sizing | None, new_sizing: Sizing | None
+) -> Iterator[Difference]:
     name = new.target
     if old.status != new.status:
         yield _exact(name, "status", "", old.status, new.status)
@@ -94,11 +108,17 @@ def _of_target(old: Recommendation, new: Recommendation) -> Iterator[Difference]
     now, now_interval = _plateau(new)
     if then is not None or now is not None:
         yield _measured(name, "plateau", "calls/s", then, now, then_interval, now_interval)
+    then, then_interval = _knee(old)
+    now, now_interval = _knee(new)
+    if then is not None or now is not None:
+        yield _measured(name, "knee", "connections", then, now, then_interval, now_interval)
     for quantity in ("at_one", "at_recommended"):
-        then = None if old.hold_time is None else getattr(old.hold_time, quantity)
-        now = None if new.hold_time is None else getattr(new.hold_time, quantity)
+        then, then_interval = _hold(old, quantity, old_sizing)
+        now, now_interval = _hold(new, quantity, new_sizing)
         if then is not None or now is not None:
-            yield _measured(name, f"hold_time.{quantity}", "s", then, now, None, None)
+            yield _measured(
+                name, f"hold_time.{quantity}", "s", then, now, then_interval, now_interval
+            )
 
 
 def _measured(
@@ -154,3 +174,34 @@ def _around(size: int | None) -> Interval | None:
 def _plateau(recommendation: Recommendation) -> tuple[float | None, Interval | None]:
     plateau = recommendation.plateau
     return (None, None) if plateau is None else (plateau.throughput, plateau.interval95)
+
+
+def _knee(recommendation: Recommendation) -> tuple[float | None, Interval | None]:
+    """The Little's Law knee, the one drawn on every chart."""
+    for knee in recommendation.knees:
+        if knee.rule == "littles_law":
+            return knee.size, knee.interval95
+    return None, None
+
+
+def _hold(
+    recommendation: Recommendation, quantity: str, sizing: Sizing | None
+) -> tuple[float | None, Interval | None]:
+    """A hold time with its interval: as wide, for its size, as that of the throughput there.
+
+    In a closed loop every connection is busy, so hold = connections / throughput, and the interval
+    of the one is that of the other. Between the sizes measured the nearest on a log scale counts.
+    """
+    if recommendation.hold_time is None:
+        return None, None
+    value: float | None = getattr(recommendation.hold_time, quantity)
+    size = 1 if quantity == "at_one" else recommendation.recommended_size
+    points = [] if sizing is None else [p for p in sizing.points if p.interval95 is not None]
+    if value is None or size is None or not points:
+        return value, None
+    near = min(points, key=lambda p: abs(math.log(p.pool_size / size)))
+    assert near.interval95 is not None
+    low, high = near.interval95
+    if low <= 0:
+        return value, None
+    return value, (value * near.throughput / high, value * near.throughput / low)

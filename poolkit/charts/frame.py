@@ -1,4 +1,4 @@
-"""Title, limits, ticks and footnote of the throughput curve: what decides where its axes lie."""
+"""Title, limits, ticks and footnote: what decides where the axes of a chart lie."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import math
 import textwrap
 from collections.abc import Sequence
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from poolkit.charts import style
+from poolkit.charts.figures import new_figure
 from poolkit.charts.labels import renderer
 from poolkit.charts.scene import CurveAxes, Scene
 from poolkit.charts.words import finding, footnote
@@ -36,8 +38,9 @@ def draw_frame(axes: CurveAxes, scene: Scene, versions: str) -> None:
     lower.set_xlabel("pool size (connections)", loc="left")
     title = finding(scene.sizing, scene.recommendation, scene.trials, scene.pools)
     note = footnote(scene.sizing, scene.trials, versions)
-    _margins(axes, title, note)
-    _ticks(axes, sizes)
+    lay_out(axes.figure, axes, title, note)
+    size_ticks(axes.times, sizes)
+    upper.tick_params(which="minor", length=2)
 
 
 def _top(scene: Scene) -> float:
@@ -52,11 +55,15 @@ def _top(scene: Scene) -> float:
     return top or 1.0
 
 
-def _margins(axes: CurveAxes, title: str, note: str) -> None:
-    """Write title and footnote, wrapped to the width, and give the axes what is left."""
-    figure = axes.figure
+def lay_out(
+    figure: Figure, axes: Sequence[Axes], title: str, note: str = "", *, below: float = 40.0
+) -> None:
+    """Write title and footnote, wrapped to the width, and give the axes what is left.
+
+    `below` is the height (points) that the lowest axes need for their ticks and label.
+    """
     width, height = figure.get_size_inches() * 72  # points
-    left = max(58 / width, _room_for_numbers(axes))
+    left = max(58 / width, _room_for_numbers(figure, axes))
     right = 1 - 10 / width
     title_lines = _wrapped(figure, title, style.TITLE_SIZE, right - left, weight="bold")
     note_lines = _wrapped(figure, note, style.NOTE_SIZE, right - left)
@@ -65,7 +72,7 @@ def _margins(axes: CurveAxes, title: str, note: str) -> None:
         left=left,
         right=right,
         top=1 - (len(title_lines) * style.TITLE_SIZE * 1.3 + 14) / height,
-        bottom=40 / height + note_height,
+        bottom=below / height + note_height,
     )
     figure.text(
         left,
@@ -89,12 +96,50 @@ def _margins(axes: CurveAxes, title: str, note: str) -> None:
         )
 
 
-def _room_for_numbers(axes: CurveAxes) -> float:
-    """Share of the figure's width that the wider of the two vertical axes needs for its numbers."""
-    made = renderer(axes.figure)
+def single_axes(axes: Axes | None, height: float) -> Axes:
+    """The axes that a caller gave, or those of a new figure of `height` (inches)."""
+    if axes is None:
+        axes = new_figure((style.FIGURE_SIZE[0], height)).subplots()
+        axes.patch.set_alpha(0.0)  # the page's own paper, light or dark
+    return axes
+
+
+def entitle(
+    axes: Axes, title: str, given: Axes | None, *, note: str = "", below: float = 40.0
+) -> None:
+    """Put the title where it belongs: over the whole of a new figure, over axes that were given."""
+    if given is None:
+        figure = axes.get_figure(root=True)
+        assert figure is not None
+        lay_out(figure, [axes], title, note, below=below)
+    else:
+        axes.set_title(title, loc="left", fontsize=style.TITLE_SIZE, fontweight="bold", wrap=True)
+
+
+def size_ticks(axes: Axes, sizes: Sequence[int], *, minor: bool = True) -> None:
+    """Name pool sizes on a log axis, powers of two first, as many as stand clear of each other."""
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    low, high = axes.get_xlim()
+    span = axes.get_window_extent(renderer(figure)).width / math.log(high / low)
+    powers = [s for s in sizes if s & (s - 1) == 0]
+    shown: list[int] = []
+    for size in [sizes[0], sizes[-1], *powers, *sizes]:
+        if all(abs(math.log(size / other)) * span >= 30 for other in shown):
+            shown.append(size)
+    shown.sort()
+    axes.set_xticks(shown, labels=[str(s) for s in shown], minor=False)
+    others = list(dict.fromkeys(sizes)) if minor else []
+    axes.set_xticks(others, labels=[""] * len(others), minor=True)
+    axes.tick_params(which="minor", length=2)
+
+
+def _room_for_numbers(figure: Figure, axes: Sequence[Axes]) -> float:
+    """Share of the figure's width that the widest of the vertical axes needs for its numbers."""
+    made = renderer(figure)
     boxes = [each.yaxis.get_tightbbox(made) for each in axes]
     widest = max((box.width for box in boxes if box is not None), default=0.0)
-    return float((widest + 14) / axes.figure.bbox.width)
+    return float((widest + 14) / figure.bbox.width)
 
 
 def _wrapped(
@@ -113,19 +158,3 @@ def _wrapped(
         wide = probe.get_window_extent(renderer(figure)).width
     probe.remove()
     return lines
-
-
-def _ticks(axes: CurveAxes, sizes: Sequence[int]) -> None:
-    """Sizes that were measured, powers of two first, as many as stand clear of each other."""
-    low, high = axes.times.get_xlim()
-    span = axes.times.get_window_extent(renderer(axes.figure)).width / math.log(high / low)
-    powers = [s for s in sizes if s & (s - 1) == 0]
-    shown: list[int] = []
-    for size in [sizes[0], sizes[-1], *powers, *sizes]:
-        if all(abs(math.log(size / other)) * span >= 30 for other in shown):
-            shown.append(size)
-    shown.sort()
-    axes.times.set_xticks(shown, labels=[str(s) for s in shown], minor=False)
-    axes.times.set_xticks(list(dict.fromkeys(sizes)), labels=[""] * len(sizes), minor=True)
-    axes.times.tick_params(which="minor", length=2)
-    axes.throughput.tick_params(which="minor", length=2)

@@ -6,7 +6,12 @@ every series also differs by marker, dash or a label of its own.
 
 from __future__ import annotations
 
+import contextlib
+import threading
+from collections.abc import Iterator
 from typing import Any, Final
+
+import matplotlib as mpl
 
 BLUE: Final = "#0072b2"  # what was measured: throughput, hold time
 VERMILION: Final = "#c95300"  # what is asked for, and waiting (a shade darker, to be read as text)
@@ -15,6 +20,17 @@ INK: Final = "#222222"
 MUTED: Final = "#5c5c5c"
 FAINT: Final = "#9a9a9a"
 PAPER: Final = "#fefefe"  # behind markers, so that a hollow one is hollow in the dark, too
+
+YELLOW: Final = "#e69f00"
+PURPLE: Final = "#cc79a7"
+# The parts of a call, in the order in which they happen: colour and hatch.
+PARTS: Final = {
+    "lag": (FAINT, "--"),
+    "wait": (VERMILION, "//"),
+    "dial": (YELLOW, "xx"),
+    "service": (BLUE, ""),
+    "release": (PURPLE, "\\\\"),
+}
 
 UNDERSIZED: Final = "#e69f00"
 RIGHT_SIZE: Final = "#009e73"
@@ -30,6 +46,18 @@ THEME: Final = {
     MUTED: "--pk-muted",
     FAINT: "--pk-faint",
     PAPER: "--pk-paper",
+}
+
+# The same colours on dark paper, for a picture that no page can theme (the report's and
+# JupyterLab's style sheets say the same).
+DARK: Final = {
+    BLUE: "#6bb8ea",
+    VERMILION: "#f0955c",
+    GREEN: "#4fc79f",
+    INK: "#e4e4e4",
+    MUTED: "#b3b3b3",
+    FAINT: "#8a8a8a",
+    PAPER: "#16181a",
 }
 
 TITLE_SIZE: Final = 12.5  # points
@@ -50,8 +78,22 @@ RC: Final[Any] = {
     "xtick.color": INK,
     "ytick.color": INK,
     "text.color": INK,
+    "hatch.linewidth": 0.8,
     "text.hinting": "none",  # so that a text is as wide in the file as when it was placed
     "svg.hashsalt": "poolkit",
     "svg.fonttype": "path",
     "path.simplify": False,
 }
+
+_DRAWING = threading.RLock()
+
+
+@contextlib.contextmanager
+def house() -> Iterator[None]:
+    """matplotlib's settings as this style has them, while one thread at a time draws.
+
+    The settings are global: two threads that set and restored them side by side would leave those
+    of the other behind.
+    """
+    with _DRAWING, mpl.rc_context(RC):
+        yield

@@ -7,7 +7,6 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-import matplotlib as mpl
 from matplotlib.axes import Axes
 
 from poolkit.charts import style
@@ -38,7 +37,7 @@ def throughput_curve(
     not known yet (`sizing`, `recommendation`) is left out, so a running sweep can be drawn, too.
     """
     scene = Scene(sizing, tuple(trials), recommendation, pools)
-    with mpl.rc_context(style.RC):
+    with style.house():
         axes = axes or _new_axes()
         draw_frame(axes, scene, versions)
         placer = Placer(axes.throughput)
@@ -174,13 +173,13 @@ def _recommended(axes: CurveAxes, scene: Scene, placer: Placer) -> None:
         return
     for each in axes:
         each.axvline(size, color=style.GREEN, linewidth=2.6, zorder=4)
-    height = _height_at(scene, size)
+    height = height_at(scene, size)
     axes.throughput.plot([size], [height], "D", color=style.GREEN, mec=style.PAPER, ms=9, zorder=7)
     placer.take_line([size, size], [0, axes.throughput.get_ylim()[1]], width=3)
     placer.take_points([size], [height], size=8)
 
 
-def _height_at(scene: Scene, size: int) -> float:
+def height_at(scene: Scene, size: int) -> float:
     """The curve at `size`, read between the points for the eye only."""
     line = [(p.pool_size, p.throughput) for p in scene.sizing.points] if scene.sizing else []
     line = sorted(line) or means([t for t in scene.curve if t.is_usable])

@@ -22,9 +22,9 @@ def draw_times(axes: Axes, scene: Scene) -> None:
     """
     trials, recommendation = scene.trials, scene.recommendation
     limit = recommendation.wait_p99 if recommendation else None
-    hold_p50, hold_p99 = _hold(trials, "p50"), _hold(trials, "p99")
+    hold_p50, hold_p99 = hold_series(trials, "p50"), hold_series(trials, "p99")
     wait_p50, wait_p99 = _wait(trials, recommendation, "p50"), _wait(trials, recommendation, "p99")
-    predicted = _predicted(scene.sizing, scene.left, axes.get_xlim())
+    predicted = predicted_series(scene.sizing, scene.left, axes.get_xlim())
     top = _top(hold_p50, hold_p99, wait_p99, limit)
     axes.set_ylim(-0.03 * top, top)
     placer = Placer(axes)
@@ -54,7 +54,8 @@ def draw_times(axes: Axes, scene: Scene) -> None:
     _name(placer, "wait p99, predicted", _in_sight(predicted, top)[:1], style.VERMILION, (-1, 0))
 
 
-def _hold(trials: Sequence[Trial], quantile: str) -> Series:
+def hold_series(trials: Sequence[Trial], quantile: str) -> Series:
+    """The hold time at each size of the curve; `quantile` is p50, p95 or p99."""
     by_size: dict[int, list[float]] = {}
     for t in trials:
         seen: float | None = getattr(t.hold_time, quantile)
@@ -75,7 +76,8 @@ def _wait(trials: Sequence[Trial], recommendation: Recommendation | None, quanti
     return sorted(marks)
 
 
-def _predicted(sizing: Sizing | None, pools: int, limits: tuple[float, float]) -> Series:
+def predicted_series(sizing: Sizing | None, pools: int, limits: tuple[float, float]) -> Series:
+    """The predicted p99 wait over the connections of `pools` pools, within these limits."""
     if sizing is None:
         return []
     return sorted(

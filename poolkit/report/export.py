@@ -18,7 +18,7 @@ CONTENTS = "<!--contents-->"
 DECISION = "decision"  # cells with this tag open the report
 HIDDEN = {"parameters", "injected-parameters"}  # they hold nothing that a reader of a report needs
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-_PDF_SECONDS = 60
+_PDF_SECONDS = 30
 
 
 def export(notebook: Path, out: Path) -> Path:
@@ -121,7 +121,11 @@ def _plain(markup: str) -> str:
 
 
 def export_pdf(report: Path, out: Path) -> Path | None:
-    """Print report.html to the PDF `out` with Chromium; None where there is none or it fails."""
+    """Print report.html to the PDF `out` with Chromium; None where there is none or it fails.
+
+    An older `out` does not stay behind. It takes some seconds and is given up after 30 s.
+    """
+    out.unlink(missing_ok=True)
     browser = next((found for name in _BROWSERS if (found := shutil.which(name))), None)
     if browser is None:
         return None

@@ -26,6 +26,9 @@ class Settings(BaseModel):
     wait_p99: float | None = None
     response_p99: float | None = None
     max_size: int | None = None
+    max_connections: int | None = None
+    reserved_connections: int = 0
+    used_connections: int = 0
     replicas: int = 1
     workers: int = 1
     endpoint: str = ""

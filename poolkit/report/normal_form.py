@@ -28,6 +28,7 @@ METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
 }
+WIDGET = "application/vnd.jupyter.widget-view+json"
 # What differs from run to run or from machine to machine, and so must not be in an output.
 _TRACES = (
     (r" at 0x[0-9a-f]{6,}", "an address of an object"),
@@ -89,6 +90,8 @@ def normal(content: Any) -> Any:
                 output.execution_count = count
             if "metadata" in output:
                 output.metadata.clear()
+            # A view of a widget whose kernel is gone; its static form stands beside it.
+            output.get("data", {}).pop(WIDGET, None)
     return content
 
 
@@ -124,6 +127,8 @@ def _faults(cell: Any, count: int) -> Iterator[str]:
             yield f"ended in {output.ename}"
         if output.output_type == "stream" and output.name == "stderr":
             yield "wrote to stderr"
+        if WIDGET in output.get("data", {}):
+            yield "shows a widget of a kernel that is gone"
         text = "\n".join(_texts(output))
         host = socket.gethostname()
         if len(host) > 3 and re.search(rf"\b{re.escape(host)}\b", text):

@@ -6,9 +6,12 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from html import escape
 
-from poolkit import tables
+from poolkit import charts, tables
 from poolkit.charts.words import finding
+from poolkit.compare import Comparison
+from poolkit.recommend.crowd import is_without_gate
 from poolkit.records import Recommendation, Trial
+from poolkit.report import pictures
 from poolkit.report.folder import Review, TargetReview
 from poolkit.report.section import section_html
 from poolkit.tables import Table
@@ -40,23 +43,49 @@ class Part:
 
 
 def decision(review: Review) -> Part:
-    """The table of sizes, then the finding for each target in a sentence."""
+    """The table of sizes, the finding for each target in a sentence, and what changed."""
     found = [r.recommendation for r in review.targets]
-    table = tables.decision(found)
+    table = tables.decision(found, review.comparison)
     items = "".join(
         f'<li><a href="#{escape(anchor(t))}">{escape(t.name)}</a>: {escape(title(t))}.</li>'
         for t in review.targets
     )
-    measured = _measured_sentence(review)
-    html = f"{_THEME}<p>{escape(measured)}</p>{table.html()}<ul>{items}</ul>"
-    words = f"{measured}\n\n{table.markdown()}"
+    said = [_measured_sentence(review), *_inferred(review.targets)]
+    html = f"{_THEME}{_paragraphs(said)}{table.html()}<ul>{items}</ul>"
+    words = "\n".join([*said, "", table.markdown()])
     if review.comparison is not None:
-        changed = tables.changes(review.comparison)
-        caution = review.comparison.caution
-        html += f"<p><strong>Caution</strong>: {escape(caution)}.</p>" if caution else ""
-        html += changed.html()
-        words += f"\n{caution}\n\n{changed.markdown()}"
+        changed = since(review.comparison)
+        html += changed.html
+        words += f"\n{changed.words}"
     return Part(html, words)
+
+
+def since(comparison: Comparison) -> Part:
+    """What changed since an earlier review: a chart against the noise, the figures folded."""
+    table = tables.changes(comparison)
+    said = charts.changes_finding(comparison) + "."
+    caution = [f"Caution: {comparison.caution}."] if comparison.caution else []
+    html = _paragraphs(caution)
+    if not charts.changes_shown(comparison):
+        html += _paragraphs([said])
+    else:
+        axes = charts.changes(comparison)
+        caption = "Grey: then, with its interval; coloured: now. Diamonds moved by more than noise."
+        html += pictures.figure(axes, charts.changes_alt(comparison), "since", caption)
+    html += f"<details><summary>{escape(table.caption)}</summary>\n{table.html()}</details>"
+    return Part(html, "\n".join([said, *caution, "", table.markdown()]))
+
+
+def _paragraphs(sentences: Iterable[str]) -> str:
+    return "".join(f"<p>{escape(sentence)}</p>" for sentence in sentences)
+
+
+def _inferred(targets: Sequence[TargetReview]) -> list[str]:
+    """Which waits were not measured but inferred."""
+    names = [t.name for t in targets if any(not trial.wait_is_exact for trial in t.trials)]
+    if not names:
+        return []
+    return [f"Waits of {listed(names)} are inferred and 0.3 to 3 ms too long: see there."]
 
 
 def _measured_sentence(review: Review) -> str:
@@ -116,7 +145,7 @@ def checks(review: Review) -> Table:
     for t in review.targets:
         found = t.recommendation.checks
         failed = [c for c in found if not c.passed]
-        unfit = [trial for trial in t.trials if not trial.is_usable]
+        unfit = _unusable(t.trials)
         rows.append(
             (
                 t.name,
@@ -127,6 +156,11 @@ def checks(review: Review) -> Table:
         )
     columns = ("target", "checks passed", "trials fit for use", "what did not pass")
     return Table("Checks on each target", columns, tuple(rows), frozenset({2}))
+
+
+def _unusable(trials: Sequence[Trial]) -> list[Trial]:
+    """Trials that are a doubt; one that left the gate out to show what happens is none."""
+    return [t for t in trials if not t.is_usable and not is_without_gate(t)]
 
 
 def _unfit(trials: Sequence[Trial]) -> list[str]:
@@ -148,7 +182,8 @@ def _unfit(trials: Sequence[Trial]) -> list[str]:
 
 def section(target: TargetReview, review: Review) -> Part:
     """One target: chart, reason, parameters, verification, and the rest folded."""
-    html = section_html(target, anchor(target), title(target), versions_line(target, review))
+    versions = versions_line(target, review)
+    html = section_html(target, anchor(target), title(target), versions, review.comparison)
     return Part(html, f"{target.name}: {title(target)}")
 
 
@@ -168,7 +203,7 @@ def weakest(review: Review) -> Part:
         items += [
             f"{s.name.replace('_', ' ')} was not seen: {s.seen}." for s in signals if not s.passed
         ]
-    items += [f"{reason}." for reason in _unfit([t for t in worst.trials if not t.is_usable])]
+    items += [f"{reason}." for reason in _unfit(_unusable(worst.trials))]
     if worst.trials:
         spread = _spread(worst.recommendation)
         items.append(
@@ -190,7 +225,7 @@ def _doubt(target: TargetReview) -> tuple[float, ...]:
         (r.status != "done") + (r.recommended_size is None),
         sum(not s.passed for s in signals) if signals else 1,
         sum(not c.passed for c in r.checks),
-        sum(not t.is_usable for t in target.trials),
+        len(_unusable(target.trials)),
         1.0 if spread is None else spread,
     )
 

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from html import escape
 
-from poolkit import charts, tables
+from poolkit import tables
+from poolkit.compare import Comparison
+from poolkit.report import pictures
 from poolkit.report.folder import TargetReview
 from poolkit.tables import Table
+from poolkit.units import rate
 
 
-def section_html(target: TargetReview, anchor: str, title: str, versions: str) -> str:
+def section_html(
+    target: TargetReview,
+    anchor: str,
+    title: str,
+    versions: str,
+    comparison: Comparison | None = None,
+) -> str:
     """The section; a target without a result gets one that says why."""
     parts = [f'<section class="pk-target" id="{escape(anchor)}">']
     parts.append(f'<h3 id="{escape(anchor)}-title">{escape(target.name)}: {escape(title)}</h3>')
@@ -18,13 +27,16 @@ def section_html(target: TargetReview, anchor: str, title: str, versions: str) -
     if target.recommendation.status != "done" or target.recommendation.recommended_size is None:
         parts.append(tables.checks(target.recommendation).html())
     if target.trials:
-        parts.append(_chart(target, anchor, versions))
+        parts.append(pictures.curve(target, anchor, versions))
     if target.recommendation.parameters:
         parts.append(tables.parameters(target.recommendation).html())
     if target.recommendation.verification is not None:
         parts.append(tables.signals(target.recommendation).html())
     if failed and target.recommendation.recommended_size is not None:
         parts.append(_doubts(target))
+    parts += pictures.more(target, anchor)
+    if comparison is not None:
+        parts.append(tables.changes(comparison, target.name).html())
     parts += [_folded(table) for table in _evidence(target)]
     parts.append("</section>")
     return "\n".join(parts)
@@ -39,6 +51,10 @@ def _reasons(target: TargetReview) -> list[str]:
     said = [_sentence(f"Bound by {bound}: {sizing.verdict.evidence}")]
     if sizing.because:
         said.append(_sentence(sizing.because))
+    if sizing.out_of_reach and sizing.reachable_rate is not None:
+        said.append(f"Within reach: {rate(sizing.reachable_rate)} still meets what is asked.")
+    if sizing.raised_by:
+        said.append(_sentence(f"What would raise that rate: {sizing.raised_by}"))
     if sizing.only_moves_queue:
         said.append(_sentence(sizing.only_moves_queue))
     return said
@@ -48,28 +64,6 @@ def _sentence(words: str) -> str:
     words = words.strip()
     ended = words if words.endswith((".", "!", "?")) else f"{words}."
     return ended[:1].upper() + ended[1:]
-
-
-def _chart(target: TargetReview, anchor: str, versions: str) -> str:
-    pools = target.settings.pools
-    axes = charts.throughput_curve(
-        target.sizing, target.trials, target.recommendation, versions=versions, pools=pools
-    )
-    alt = charts.alt_text(target.sizing, target.trials, target.recommendation, pools)
-    drawn = charts.inline_svg(axes.figure, alt=alt, label=anchor)
-    return f"<figure>{drawn}\n<figcaption>{escape(_how_to_read(target))}</figcaption></figure>"
-
-
-def _how_to_read(target: TargetReview) -> str:
-    words = "Points are single trials, the band is the 95 % interval of their mean. "
-    if any(not t.is_usable for t in target.trials):
-        words += "Grey crosses failed a check and are not fitted. "
-    if target.recommendation.recommended_size is not None:
-        words += (
-            "Left of the green line callers wait longer than asked; "
-            f"beyond {charts.OVERSIZED_FROM:g} times its size connections are idle. "
-        )
-    return words.strip()
 
 
 def _doubts(target: TargetReview) -> str:
@@ -94,7 +88,11 @@ def _evidence(target: TargetReview) -> list[Table]:
     if r.recommended_size is not None:
         found.append(tables.checks(r))
     if target.trials:
-        found += [tables.trial_checks(target.trials), tables.trials(target.trials)]
+        found += [
+            tables.time_budget(target.trials),
+            tables.trial_checks(target.trials),
+            tables.trials(target.trials),
+        ]
     return [table for table in found if table.rows]
 
 

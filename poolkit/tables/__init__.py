@@ -1,6 +1,6 @@
 """Records as tables: rows of plain text that become HTML, Markdown or a data frame."""
 
-from poolkit.tables.of_comparison import changes
+from poolkit.tables.of_comparison import changed_since, changes
 from poolkit.tables.of_recommendation import (
     bound_by,
     checks,
@@ -12,12 +12,13 @@ from poolkit.tables.of_recommendation import (
     rules_of_thumb,
     signals,
 )
-from poolkit.tables.of_trials import predictions, trial_checks, trials
+from poolkit.tables.of_trials import predictions, time_budget, trial_checks, trials
 from poolkit.tables.table import Table
 
 __all__ = [
     "Table",
     "bound_by",
+    "changed_since",
     "changes",
     "checks",
     "decision",
@@ -28,6 +29,7 @@ __all__ = [
     "rule_name",
     "rules_of_thumb",
     "signals",
+    "time_budget",
     "trial_checks",
     "trials",
 ]

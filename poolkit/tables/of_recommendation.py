@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from poolkit.compare import Comparison
 from poolkit.records import Check, Parameter, Recommendation, Sizing, VerdictName
+from poolkit.tables.of_comparison import changed_since
 from poolkit.tables.table import Table, passed
 from poolkit.units import NONE, interval, milliseconds, number, plural, rate
 
@@ -30,9 +32,14 @@ BOUND_BY: dict[VerdictName, str] = {
 SOURCES = {"measured": "measured here", "library": "library default", "rule": "rule"}
 
 
-def decision(recommendations: Sequence[Recommendation]) -> Table:
-    """One row a target: what to set, what it was seen to do, what bounds it, and how sure."""
-    rows = []
+def decision(
+    recommendations: Sequence[Recommendation], comparison: Comparison | None = None
+) -> Table:
+    """One row a target: what to set, what it was seen to do, what bounds it, how sure, what is new.
+
+    The last only with a `comparison` with an earlier review.
+    """
+    rows: list[tuple[str, ...]] = []
     for r in recommendations:
         seen = r.verification
         rows.append(
@@ -47,21 +54,21 @@ def decision(recommendations: Sequence[Recommendation]) -> Table:
                 how_sure(r),
             )
         )
-    return Table(
-        "Connections that each pool should hold",
-        (
-            "target",
-            "size",
-            "set",
-            "rate asked",
-            "rate carried",
-            "p99 wait seen",
-            "bound by",
-            "how sure",
-        ),
-        tuple(rows),
-        frozenset({1, 3, 4, 5}),
-    )
+    columns = [
+        "target",
+        "size",
+        "set",
+        "rate asked",
+        "rate carried",
+        "p99 wait seen",
+        "bound by",
+        "how sure",
+    ]
+    if comparison is not None:
+        columns.append(f"changed since {comparison.before[:10]}")
+        rows = [(*row, changed_since(comparison, row[0])) for row in rows]
+    caption = "Connections that each pool should hold"
+    return Table(caption, tuple(columns), tuple(rows), frozenset({1, 3, 4, 5}))
 
 
 def _settings(recommendation: Recommendation) -> str:

@@ -20,7 +20,7 @@ def trials(measured: Sequence[Trial]) -> Table:
             interval(t.throughput_interval95),
             milliseconds(t.hold_time.p50),
             milliseconds(t.hold_time.p99),
-            milliseconds(t.wait_time.p99),
+            _wait(t),
             share(t.utilisation),
             share(t.cpu_share),
             _use(t),
@@ -40,6 +40,53 @@ def trials(measured: Sequence[Trial]) -> Table:
         "fitted",
     )
     return Table("Every trial", columns, rows, frozenset(range(2, 9)))
+
+
+def _wait(trial: Trial) -> str:
+    """The p99 wait; where the library does not show when a call acquires, it says so."""
+    words = milliseconds(trial.wait_time.p99)
+    return words if trial.wait_is_exact else f"{words} (inferred)"
+
+
+def time_budget(measured: Sequence[Trial]) -> Table:
+    """Where the mean time of a call goes in each trial, in the order in which it goes there."""
+    known = [t for t in measured if t.service_time.mean is not None]
+    ordered = sorted(known, key=lambda t: (t.loop, t.pool_size * t.pools, t.arrival_rate or 0.0))
+    rows = tuple(
+        (
+            str(t.pool_size) if t.pools == 1 else f"{t.pools} × {t.pool_size}",
+            "closed" if t.arrival_rate is None else f"open, {number(t.arrival_rate)}/s",
+            *_parts(t),
+            milliseconds(t.response_time.mean),
+        )
+        for t in ordered
+    )
+    columns = (
+        "connections",
+        "loop",
+        "lag",
+        "wait",
+        "dial",
+        "service",
+        "release",
+        "response, all together",
+    )
+    return Table("Where the time of a call goes (means)", columns, rows, frozenset(range(2, 8)))
+
+
+def _parts(trial: Trial) -> tuple[str, ...]:
+    """Lag, wait, dial, service and release: those of the successful calls, where they are known."""
+    b = trial.budget
+    lag, wait, dial, service, release = (
+        (b.lag, b.wait, b.dial, b.service, b.release)
+        if b is not None
+        else (trial.lag, trial.wait_time, trial.dial_time, trial.service_time, trial.release_time)
+    )
+    return (
+        milliseconds(lag.mean),
+        milliseconds(wait.mean) + ("" if trial.wait_is_exact else " (inferred)"),
+        *(milliseconds(part.mean) for part in (dial, service, release)),
+    )
 
 
 def _use(trial: Trial) -> str:

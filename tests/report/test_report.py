@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import builtins
 import itertools
+import os
+import re
+import shutil
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
@@ -16,7 +19,7 @@ from poolkit.compare import compare
 from poolkit.errors import BadInput, MissingExtra, PoolkitError
 from poolkit.report import page as page_parts
 from poolkit.report.execute import execute
-from poolkit.report.export import export
+from poolkit.report.export import export, export_pdf
 from poolkit.report.folder import read_review
 from poolkit.report.normal_form import METADATA, problems
 from poolkit.report.source import review_folder, shared
@@ -86,12 +89,13 @@ def test_every_link_leads_somewhere(page: Page) -> None:
 
 
 def test_every_image_speaks(page: Page) -> None:
-    """Charts and images carry their words, with the figures in them."""
+    """Charts and images carry their words, with the figures in them: four for each target."""
     drawings = [svg for svg in page.of("svg") if svg.get("class") == "pk-chart"]
-    assert len(drawings) == 4
+    assert len(drawings) == 4 * 4
     for svg in drawings:
         assert svg["role"] == "img"
-        assert "calls/s" in svg["aria-label"]
+        assert re.search(r"\d+ (calls/s|ms)", svg["aria-label"])
+    assert sum("calls/s" in svg["aria-label"] for svg in drawings) == 4
     assert all(image.get("alt") for image in page.of("img"))
 
 
@@ -241,7 +245,9 @@ def test_what_changed_since_an_earlier_review_stands_in_the_decision(
     changed = compare(then, now, "the earlier review ran on another kind of machine")
     (tmp_path / "since.json").write_text(changed.model_dump_json())
     shown = page_parts.decision(read_review(tmp_path))
+    assert "✓ verified: 4 of 4 signs seen, no doubts | rate asked 500 calls/s →" in repr(shown)
     assert "| lab-http | size | 31 | 20 | yes |" in repr(shown)
+    assert "figures changed by more than noise since 2026-01-02: lab-http" in shown.html
     assert "| lab-http | rate asked | 500 calls/s | 600 calls/s | yes |" in repr(shown)
     assert "| lab-cpu | size | 15 | 15 | no change |" in repr(shown)
     assert "another kind of machine" in shown.html
@@ -277,3 +283,61 @@ def test_the_notebook_asserts_what_its_prose_quotes(executed: Path) -> None:
     assert any(cell.source.startswith("assert ") for cell in ran)
     faults = [p for p in problems(content) if "lines of code" in p or "shows" in p or "stderr" in p]
     assert faults == []
+
+
+def test_a_section_says_what_changed_for_its_target(review_dir: Path) -> None:
+    """With an earlier review each target has its figures then and now, with their intervals."""
+    review = read_review(review_dir)
+    now = read_recommended(review_dir)
+    compared = review.model_copy(update={"comparison": compare(now, now)})
+    shown = page_parts.section(compared.targets[1], compared).html
+    assert "What changed since 2026-01-02" in shown
+    assert "larger than the noise" in shown
+    assert "lab-http" not in shown
+
+
+def test_without_a_browser_there_is_no_pdf(
+    report: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No browser: no file, no error, and an older one does not stay behind."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    old = tmp_path / "report.pdf"
+    old.write_bytes(b"old")
+    assert export_pdf(report, old) is None
+    assert not old.exists()
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(
+    shutil.which("chromium") is None and not os.environ.get("CI"),
+    reason="needs Chromium: apt-get install chromium",
+)
+def test_it_becomes_a_pdf(report: Path, tmp_path: Path) -> None:
+    """Where Chromium is there the report is printed, the decision first."""
+    printed = export_pdf(report, tmp_path / "report.pdf")
+    assert printed is not None
+    assert printed.read_bytes().startswith(b"%PDF-")
+
+
+def test_a_fleet_with_a_known_server_gets_its_budget(review_dir: Path) -> None:
+    """Where targets.toml tells the server's connections, the section shows what is left of them."""
+    review = read_review(review_dir)
+    database = next(t for t in review.targets if t.name == "lab-db")
+    told = {"max_connections": 30, "used_connections": 5, "replicas": 4, "workers": 1}
+    settings = database.settings.model_copy(update=told)
+    shown = page_parts.section(database.model_copy(update={"settings": settings}), review).html
+    assert "The fleet leaves 9 of 30 connections free, and enough in every case" in shown
+    assert "The fleet leaves" not in page_parts.section(database, review).html
+
+
+def test_a_rate_out_of_reach_says_what_is_within_reach(review_dir: Path) -> None:
+    """The reader learns the rate that would do, and what would raise it."""
+    review = read_review(review_dir)
+    target = review.targets[1]
+    assert target.sizing is not None
+    sizing = target.sizing.model_copy(
+        update={"out_of_reach": True, "reachable_rate": 640.0, "raised_by": "a faster upstream"}
+    )
+    shown = page_parts.section(target.model_copy(update={"sizing": sizing}), review).html
+    assert "Within reach: 640 calls/s still meets what is asked." in shown
+    assert "What would raise that rate: a faster upstream." in shown

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from poolkit import tables, units
+from poolkit.compare import compare
+from poolkit.records import RecommendedFile
 from poolkit.tables import Table
 from tests.report.cases import CASES, records
 
@@ -79,6 +81,7 @@ def test_every_table_can_be_made_of_every_case(name: str) -> None:
         tables.signals(recommendation),
         tables.trials(trials),
         tables.trial_checks(trials),
+        tables.time_budget(trials),
         tables.predictions(sizing, recommendation.recommended_size),
     ]
     for table in made:
@@ -145,3 +148,25 @@ def test_times(seconds: float | None, words: str) -> None:
 def test_shares(value: float | None, words: str) -> None:
     """A share that is not all never reads as 100 %, one that is not none never as 0 %."""
     assert units.share(value) == words
+
+
+def test_inferred_waits_are_called_so() -> None:
+    """Where a client does not show when a call acquires, its waits are not shown as measured."""
+    _, measured, _ = records(CASES["a soft knee"])
+    inferred = [t.model_copy(update={"wait_is_exact": False}) for t in measured[:1]]
+    assert tables.trials(inferred).rows[0][6].endswith(" ms (inferred)")
+    assert tables.time_budget(inferred).rows[0][3].endswith(" ms (inferred)")
+    assert "inferred" not in tables.trials(measured).markdown()
+
+
+def test_the_decision_says_what_changed() -> None:
+    """With an earlier review the last column names what moved by more than noise."""
+    recommendation = records(CASES["a soft knee"])[2]
+    now = RecommendedFile(created="2026-04-02T00:00:00Z", targets=(recommendation,))
+    old = recommendation.model_copy(update={"recommended_size": 31})
+    then = RecommendedFile(created="2026-01-02T00:00:00Z", targets=(old,))
+    table = tables.decision([recommendation], compare(then, now))
+    assert table.columns[-1] == "changed since 2026-01-02"
+    assert table.rows[0][-1] == "size 31 → 15"
+    same = tables.decision([recommendation], compare(now, now))
+    assert same.rows[0][-1] == "nothing beyond noise"

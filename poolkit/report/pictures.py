@@ -1,0 +1,107 @@
+"""The charts of one target as figures of the page, each with its words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from html import escape
+
+from poolkit import charts
+from poolkit.charts.fairness import pair
+from poolkit.charts.response_time import known
+from poolkit.charts.time_budget import budgets, in_service
+from poolkit.report.expected import expected_waits
+from poolkit.report.folder import TargetReview
+
+_WAIT = "time between the start of a call and the moment it holds a connection"
+
+
+def curve(target: TargetReview, anchor: str, versions: str) -> str:
+    """The throughput curve, which every target with trials has."""
+    pools = target.settings.pools
+    axes = charts.throughput_curve(
+        target.sizing, target.trials, target.recommendation, versions=versions, pools=pools
+    )
+    alt = charts.alt_text(target.sizing, target.trials, target.recommendation, pools)
+    return figure(axes.throughput, alt, anchor, _how_to_read(target))
+
+
+def more(target: TargetReview, anchor: str) -> Iterator[str]:
+    """The other charts, as far as the target has what they show."""
+    r, trials, sizing = target.recommendation, target.trials, target.sizing
+    limit = target.settings.wait_p99
+    serving = in_service(trials, r)
+    if serving is not None and serving.wait_time.count:
+        expected = expected_waits(trials, serving, limit)
+        axes = charts.wait_distribution(serving, expected, limit)
+        words = f"Wait: {_WAIT}. The curve ends at the longest wait that was seen."
+        if not serving.wait_is_exact:
+            words += (
+                " This client does not show that moment: the waits are inferred from the first "
+                "sign of the request after it, and are 0.3 to 3 ms too long."
+            )
+        yield figure(axes, charts.wait_alt(serving, expected, limit), f"{anchor}-w", words)
+    if sizing is not None and r.recommended_size is not None and len(known(sizing)) > 1:
+        axes = charts.response_time(sizing, trials, r, response_p99=target.settings.response_p99)
+        alt = charts.response_alt(sizing, trials, r)
+        words = (
+            "Past the point where the upstream saturates, more connections only move the queue "
+            "from the pool into the server: less wait, longer hold, the same response."
+        )
+        yield figure(axes, alt, f"{anchor}-r", words)
+    if budgets(trials):
+        axes = charts.time_budget(trials, r)
+        alt = charts.time_budget_alt(trials, r)
+        words = (
+            "Lag: the generator's own lateness; wait: for a connection; dial: a new connection; "
+            "release: reset and rollback."
+        )
+        yield figure(axes, alt, f"{anchor}-b", words)
+    fleet = _fleet(target)
+    if fleet is not None:
+        words = (
+            "Each pool may open as many connections as it may hold. One replica more: while a new "
+            "version is rolled out, the old one is still there."
+        )
+        axes = charts.fleet_budget(fleet)
+        yield figure(axes, charts.fleet_alt(fleet), f"{anchor}-c", words)
+    crowded = pair(trials)
+    if crowded is not None:
+        axes = charts.fairness(*crowded)
+        words = (
+            "A gate is a semaphore of the pool's size in front of it: first come, first served. "
+            "The bar holds 95 % of the waits, the mark at its left end is their median."
+        )
+        yield figure(axes, charts.fairness_alt(*crowded), f"{anchor}-f", words)
+
+
+def _fleet(target: TargetReview) -> charts.FleetBudget | None:
+    """The server's connections and the fleet's share of them, where targets.toml tells them."""
+    s, size = target.settings, target.recommendation.recommended_size
+    if s.max_connections is None or size is None:
+        return None
+    replicas = [("now", s.replicas), ("one replica more", s.replicas + 1)]
+    if s.replicas > 1:
+        replicas.append(("one replica lost", s.replicas - 1))
+    cases = tuple(charts.FleetCase(name, count, s.workers, size) for name, count in replicas)
+    reserved, used = s.reserved_connections, s.used_connections
+    return charts.FleetBudget(s.max_connections, reserved, used, cases)
+
+
+def figure(drawn: charts.Drawn, alt: str, label: str, caption: str) -> str:
+    """A chart that speaks and follows the page's theme, with a caption."""
+    svg = charts.inline_svg(drawn, alt=alt, label=label)
+    return f"<figure>{svg}\n<figcaption>{escape(caption)}</figcaption></figure>"
+
+
+def _how_to_read(target: TargetReview) -> str:
+    words = "Points are single trials, the band is the 95 % interval of their mean. "
+    if any(not t.is_usable for t in target.trials if t.is_of_curve):
+        words += "Grey crosses failed a check and are not fitted. "
+    if target.sizing is not None and target.sizing.hold_at_one:
+        words += "n / S(1): the throughput if calls never slowed each other down. "
+    if target.recommendation.recommended_size is not None:
+        words += (
+            "Left of the green line callers wait longer than asked; "
+            f"beyond {charts.OVERSIZED_FROM:g} times its size connections are idle. "
+        )
+    return words.strip()
