@@ -1,9 +1,10 @@
 """Which pool size to measure next: a pure decision over the trials so far.
 
 A ramp doubles the size from 1 until throughput stops rising. Then the sizes are refined where the
-answer is decided: around the knee, and next to the size that the target needs. Whatever budget is
-left repeats the sizes that matter most, in shuffled order, since repeats (not longer trials) tell
-how much a size differs between runs.
+answer is decided: around the knee, and next to the size that the target needs. What is left of the
+budget repeats the size, of those that matter, whose throughput is known worst, since repeats (not
+longer trials) tell how much a size differs between runs. It ends when the knee's interval and the
+sizes that the curve's own error leaves open are narrow, or the budget is spent.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from poolkit.analysis.curve import relative_error
 from poolkit.analysis.drift import sentinel_size
+from poolkit.analysis.model import model
 from poolkit.analysis.objective import Objective
 from poolkit.analysis.sizing import size
 from poolkit.records import Purpose, Sizing, Sweep, Trial
@@ -27,6 +30,11 @@ FIRST_WINDOW = 2.0  # s at one connection, where calls are few and the knee hang
 WINDOW_HOLDS = 33.0  # shortest window in mean hold times: ten valid batches, and some to spare
 MOST_REPEATS = 4
 NARROW = 0.02  # half width of the throughput's interval over its mean: enough is known
+KNEE_NARROW = 0.03  # the same of the knee's interval
+SIZE_NARROW = 0.05  # width of the range of needed sizes over the smallest of them, or one
+ERRORS = 2.0  # standard errors of the curve between the ends of that range and the middle
+SAME_SIZE = 0.04  # sizes closer than this tell the same of the curve
+CLOSER = 0.75  # of the largest size: whether throughput still rises there shows best against this
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +91,17 @@ def next_trial(
         because = "ramp: first look" if ramp == 1 else "ramp: throughput still rises"
         return _plan(ramp, "ramp", because, trials, left)
     sizing = size(Sweep(target="", trials=tuple(trials)), objective)
-    wanted = [n for n in refinements(sizing, limits.max_size) if n not in measured]
+    near = refinements(sizing, limits.max_size, objective.pools_left)
+    wanted = [n for n in near if not _is_measured(n, measured)]
     if wanted:
         # The answer first; the others in shuffled order, so that no drift looks like a slope.
         shuffled = random.Random(limits.seed + len(trials)).choice(wanted)
-        chosen = sizing.size if sizing.size in wanted else shuffled
-        return _plan(chosen, "refine", _why(chosen, sizing), trials, left) or sentinel
-    return _repeat(sizing, measured, trials, limits, left) or sentinel
+        answer = _answer(sizing, limits.max_size, objective.pools_left)
+        chosen = answer if answer in wanted else shuffled
+        return _plan(chosen, "refine", _why(chosen, answer), trials, left) or sentinel
+    if is_narrow(trials, sizing, objective):
+        return sentinel
+    return _repeat(sizing, measured, trials, limits, objective.pools_left, left) or sentinel
 
 
 def _sentinel(trials: Sequence[Trial], left: float) -> TrialPlan | None:
@@ -116,22 +128,38 @@ def _next_in_ramp(trials: Sequence[Trial], max_size: int) -> int | None:
     return max_size if doubled > max_size * 0.75 else doubled
 
 
-def refinements(sizing: Sizing, max_size: int) -> tuple[int, ...]:
-    """The sizes worth measuring beside the ramp: around the knee and next to the needed size."""
+def refinements(sizing: Sizing, max_size: int, pools: int = 1) -> tuple[int, ...]:
+    """The sizes worth measuring beside the ramp: around the knee and next to the needed size.
+
+    Sizes of the curve are connections of all `pools` together; `sizing` is asked for one of them.
+    """
     wanted: set[int] = set()
+    largest = max((point.pool_size for point in sizing.points), default=1)
     knee = next((k.size for k in sizing.knees if k.rule == "littles_law" and k.size), None)
     if knee is not None:
         wanted |= {round(knee * factor) for factor in (0.75, 1.0, 1.4)}
-    if sizing.size is not None:
-        wanted |= {sizing.size, round(sizing.size * 0.85), math.ceil(sizing.size * 1.15)}
-    largest = max((point.pool_size for point in sizing.points), default=1)
+    else:
+        wanted.add(round(CLOSER * largest))
+    answer = _answer(sizing, max_size, pools)
+    if answer is not None:
+        wanted |= {round(answer * 0.85), math.ceil(answer * 1.15)}
     inside = {n for n in wanted if 1 <= n <= min(max_size, largest)}
-    return tuple(sorted(inside | ({sizing.size} if sizing.size is not None else set())))
+    return tuple(sorted(inside | ({answer} if answer is not None else set())))
 
 
-def _why(chosen: int, sizing: Sizing) -> str:
-    if sizing.size is not None and abs(chosen - sizing.size) <= 0.2 * sizing.size:
-        return f"refine: next to the size that the target needs (about {sizing.size})"
+def _answer(sizing: Sizing, max_size: int, pools: int) -> int | None:
+    """Connections of all pools at the size that the target needs; None: it is not known."""
+    return None if sizing.size is None else min(sizing.size * pools, max_size)
+
+
+def _is_measured(size: int, measured: Counter[int]) -> bool:
+    """Whether this size, or one that the curve cannot tell from it, was measured."""
+    return any(abs(size - other) <= SAME_SIZE * size for other in measured)
+
+
+def _why(chosen: int, answer: int | None) -> str:
+    if answer is not None and abs(chosen - answer) <= 0.2 * answer:
+        return f"refine: next to the size that the target needs (about {answer})"
     return "refine: around the knee"
 
 
@@ -140,21 +168,45 @@ def _repeat(
     measured: Counter[int],
     trials: Sequence[Trial],
     limits: SweepLimits,
+    pools: int,
     left: float,
 ) -> TrialPlan | None:
-    """Repeat the size that decides most and was measured least."""
+    """Repeat the size, of those that decide, whose throughput is known worst."""
     largest = max(measured)
-    matters = {1, largest, *refinements(sizing, limits.max_size)}
+    matters = {1, largest, *refinements(sizing, limits.max_size, pools)}
     saturated = [p.pool_size for p in sizing.points if _is_saturated(p.throughput, sizing)]
     matters |= set(saturated[:2])
     open_sizes = [n for n in matters if n in measured and measured[n] < MOST_REPEATS]
     if not open_sizes:
         return None
-    fewest = min(measured[n] for n in open_sizes)
-    chosen = random.Random(limits.seed + len(trials)).choice(
-        sorted(n for n in open_sizes if measured[n] == fewest)
-    )
-    return _plan(chosen, "repeat", "repeat: how much this size differs between runs", trials, left)
+    errors = {point.pool_size: relative_error(point) for point in sizing.points}
+    for n in open_sizes:
+        # Without a usable trial nothing is known worse; but what fails twice fails again.
+        errors.setdefault(n, math.inf if measured[n] < 2 else 0.0)
+    chosen = max(sorted(open_sizes), key=lambda n: (errors[n], -measured[n]))
+    return _plan(chosen, "repeat", "repeat: this size is known worst", trials, left)
+
+
+def is_narrow(trials: Sequence[Trial], sizing: Sizing, objective: Objective) -> bool:
+    """Whether knee and needed size are known well enough to stop before the budget is spent."""
+    if sizing.size is None:
+        return False
+    for knee in sizing.knees:
+        if knee.rule == "littles_law":
+            if knee.size is None or knee.interval95 is None:
+                return False
+            if (knee.interval95[1] - knee.interval95[0]) / 2 > KNEE_NARROW * knee.size:
+                return False
+    queue = model(Sweep(target="", trials=tuple(trials)), objective)
+    error = ERRORS * queue.curve.whole.error
+    ends = [
+        queue.smallest(queue.predictions(objective.rate_per_pool * (1.0 + sign * error)))
+        for sign in (-1.0, 1.0)
+    ]
+    if ends[0] is None or ends[1] is None:
+        return False
+    low, high = ends[0].pool_size, ends[1].pool_size
+    return high - low <= max(1.0, SIZE_NARROW * low)
 
 
 def _is_saturated(throughput: float, sizing: Sizing) -> bool:

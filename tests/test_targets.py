@@ -67,7 +67,8 @@ def test_the_example_loads(monkeypatch):
     monkeypatch.setenv("ORDERS_TOKEN", "Bearer t0k3n")
     targets = load_targets(EXAMPLE)
     assert list(targets) == [
-        "orders-api", "orders-staging", "orders-search", "orders-db", "orders-pay", "orders-place",
+        "orders-api", "orders-staging", "orders-shards", "orders-search", "orders-db",
+        "orders-db-tuned", "orders-engine", "orders-pay", "orders-place",
     ]  # fmt: skip
     assert {target.driver for target in targets.values()} == set(SUPPORTED_DRIVERS)
     api, database = targets["orders-api"], targets["orders-db"]
@@ -78,7 +79,7 @@ def test_the_example_loads(monkeypatch):
     assert database.resolved_dsn() == "postgresql://u:p@127.0.0.1:5433/orders"
     assert database.endpoint == "postgresql://127.0.0.1:5433/orders"
     text = EXAMPLE.read_text(encoding="utf-8")
-    keys = set(Target.model_fields) - {"name", "parameters"}
+    keys = set(Target.model_fields) - {"name", "parameters", "rate_from"}
     assert all(f"{key} = " in text for key in keys)
     assert ".parameters]" in text
     assert all(f"{{ {kind} = " in text for kind in ("uniform", "choice", "zipf"))
@@ -91,6 +92,27 @@ def test_defaults():
     assert (target.max_size, target.replicas, target.workers, target.statements) == (64, 1, 1, ())
     assert (target.headers, target.body, target.parameters, target.pause) == ({}, None, {}, 0)
     assert (target.read_only, target.work, target.gate) == (True, None, None)
+    assert (target.growth, target.headroom, target.max_connections) == (1.0, 0.0, None)
+    assert (target.lost_replicas, target.zones, target.tasks) == (None, None, 1)
+
+
+def test_a_response_target_may_stand_alone(load):
+    """With response_p99 alone no wait is asked; with neither, a wait of 10 ms is."""
+    found = load(f"[targets.t]\n{HTTP}response_p99 = 0.1\n[targets.both]\n{HTTP}"
+                 "response_p99 = 0.1\nwait_p99 = 0.02\n")  # fmt: skip
+    assert (found["t"].wait_p99, found["t"].response_p99) == (None, 0.1)
+    assert (found["both"].wait_p99, found["both"].response_p99) == (0.02, 0.1)
+    with pytest.raises(ValidationError, match="wait_p99: required where response_p99 is not"):
+        http(wait_p99=None)
+
+
+def test_the_servers_budget_is_the_largest_size_by_default(load):
+    """max_connections less those reserved and used by others caps what is ever opened."""
+    text = f"[targets.t]\n{HTTP}max_connections = 50\nreserved_connections = 3\n"
+    assert load(text)["t"].max_size == 47
+    assert load(text + "used_connections = 17")["t"].max_size == 30
+    assert load(text + "max_size = 47")["t"].max_size == 47
+    assert load(f"[targets.t]\n{HTTP}max_connections = 500")["t"].max_size == 64
 
 
 def test_only_keeps_the_named_ones_in_the_files_order(load):
@@ -126,6 +148,51 @@ MISTAKES = [
     ("max_size = true", "targets.t.max_size: must be a whole number, got true"),
     ("replicas = 0", "targets.t.replicas: must be 1 or more, got 0"),
     ("workers = []", "targets.t.workers: must be a whole number, got a list"),
+    ("growth = 0.9", "targets.t.growth: must be 1 or more, got 0.9"),
+    ("growth = inf", "targets.t.growth: must be a finite number, got inf"),
+    ("headroom = -0.1", "targets.t.headroom: must be 0 or more, got -0.1"),
+    ("lost_replicas = 1", "targets.t.lost_replicas: must be less than replicas = 1, got 1"),
+    (
+        "replicas = 3\nlost_replicas = 3",
+        "targets.t.lost_replicas: must be less than replicas = 3, got 3",
+    ),
+    ("zones = 1", "targets.t.zones: must be 2 or more, got 1"),
+    (
+        "zones = 2",
+        "targets.t.zones: needs replicas of 2 or more: with one, a lost zone leaves none",
+    ),
+    (
+        "replicas = 4\nzones = 2\nlost_replicas = 1",
+        "targets.t.zones: must not stand beside lost_replicas: keep one of them",
+    ),
+    (
+        "reserved_connections = 3",
+        "targets.t.reserved_connections: is taken off max_connections, which is not there",
+    ),
+    (
+        "max_connections = 43\nreserved_connections = 3\nused_connections = 40",
+        "targets.t.max_connections: must be more than reserved_connections and used_connections "
+        "together, got 43",
+    ),
+    (
+        "max_connections = 100\nused_connections = 60\nmax_size = 41",
+        "targets.t.max_size: must be 40 or less: max_connections less those reserved and used by "
+        "others, got 41",
+    ),
+    (
+        "max_connections = 10\nreplicas = 11",
+        "targets.t.max_size: must be 11 or more, one for each of replicas * workers pools, got 10",
+    ),
+    (
+        "connections_per_task = 2",
+        "targets.t.tasks: required by connections_per_task: the tasks of one process at a time",
+    ),
+    ("tasks = 2", "targets.t.tasks: says nothing without connections_per_task"),
+    (
+        "tasks = 40\nconnections_per_task = 3\nmax_size = 80",
+        "targets.t.max_size: must be 81 or more: 81 in each pool, so that its tasks cannot lock "
+        "each other out, got 80",
+    ),
     (
         "replicas = 5\nworkers = 13",
         "targets.t.max_size: must be 65 or more, one for each of replicas * workers pools, got 64",
@@ -488,7 +555,11 @@ def test_a_dsn_is_for_databases_only():
         http().resolved_dsn()
 
 
-SAME_LOAD = [{"target_rate": 9.0}, {"wait_p99": 0.5}, {"response_p99": 1.0}, {"max_size": 7}]
+SAME_LOAD = [
+    {"target_rate": 9.0}, {"wait_p99": 0.5}, {"response_p99": 1.0}, {"max_size": 7},
+    {"growth": 2.0}, {"headroom": 0.2}, {"max_connections": 90},
+    {"tasks": 2, "connections_per_task": 2},
+]  # fmt: skip
 OTHER_LOAD = [
     {"url": "http://[::1]/x"},
     {"url": "http://[::1]:81/"},

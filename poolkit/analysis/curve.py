@@ -11,20 +11,18 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import isotonic_regression, nnls
 
+from poolkit.analysis.noise import LEAST_ERROR, standard_errors
 from poolkit.records import CurvePoint, Interval, Trial
 
 Floats = NDArray[np.float64]
 Z95 = 1.96  # standard errors on either side of a mean that make a 95 % interval (normal)
-# Batch means have 9 to 19 degrees of freedom, where Student's factor is 2.26 to 2.09.
-BATCH_MEANS_FACTOR = 2.15
 _FEWEST_REPEATS = 3  # degrees of freedom before the spread between runs is believed
-# No trial of a second or two knows a shared machine's throughput better than this.
-LEAST_ERROR = 0.003
 
 # Failures are faster or slower than service: a trial with fewer successes than this is not fitted.
 ENOUGH_SERVED = 0.97
 BEND = 0.25  # where a convex curve runs between its least (0) and its chord (1)
 SAME_LEVEL = 0.03  # throughputs further apart than this are not one plateau
+FALL_EVIDENCE = 9.0  # squared standard errors: three of them
 # A point this far from the convex fit, in standard errors and as a share, contradicts it.
 MISFIT_ERRORS, MISFIT = 5.0, 0.04
 
@@ -45,31 +43,42 @@ def is_clean(trial: Trial) -> bool:
         and trial.throughput > 0
         and trial.window > 0
         and (trial.hold_time.mean or 0.0) > 0
+        and has_numbers(trial)
         and trial.outcomes.get("ok", 0) >= ENOUGH_SERVED * calls
     )
+
+
+def has_numbers(trial: Trial) -> bool:
+    """Whether every figure that the curve is made of is a finite number."""
+    interval = trial.throughput_interval95 or ()
+    figures = (trial.throughput, trial.window, trial.hold_time.mean or 0.0, *interval)
+    return all(math.isfinite(figure) for figure in figures)
 
 
 def points(trials: Iterable[Trial]) -> tuple[CurvePoint, ...]:
     """The measured curve, repeats pooled by their windows, in order of size.
 
-    The interval holds the larger of two spreads: that within the trials (batch means) and that
+    The interval holds the larger of two spreads: that within the trials (see `noise`) and that
     between repeats, which is pooled over all sizes as a share of the throughput.
     """
-    by_size: dict[int, list[Trial]] = defaultdict(list)
-    for trial in trials:
-        if is_clean(trial):
-            by_size[trial.pool_size * trial.pools].append(trial)
-    between = _between_runs(tuple(by_size.values()))
+    clean = [trial for trial in trials if is_clean(trial)]
+    by_size: dict[int, list[tuple[Trial, float]]] = defaultdict(list)
+    for trial, error in zip(clean, standard_errors(clean), strict=True):
+        by_size[trial.pool_size * trial.pools].append((trial, error))
+    between = _between_runs([[trial for trial, _ in group] for group in by_size.values()])
     return tuple(_pooled(size, by_size[size], between) for size in sorted(by_size))
 
 
-def _pooled(size: int, trials: Sequence[Trial], between: float | None) -> CurvePoint:
+def _pooled(
+    size: int, measured: Sequence[tuple[Trial, float]], between: float | None
+) -> CurvePoint:
+    trials = [trial for trial, _ in measured]
     windows = np.array([trial.window for trial in trials])
     shares = windows / windows.sum()
     throughput = float(shares @ np.array([trial.throughput for trial in trials]))
     calls = np.array([max(1, trial.hold_time.count) for trial in trials])
     hold = float(calls @ np.array([trial.hold_time.mean or 0.0 for trial in trials]) / calls.sum())
-    error = math.sqrt(sum((s * _error(t)) ** 2 for s, t in zip(shares, trials, strict=True)))
+    error = math.sqrt(sum((s * e) ** 2 for s, (_, e) in zip(shares, measured, strict=True)))
     if between is not None:
         error = max(error, between * throughput / math.sqrt(len(trials)))
     return CurvePoint(
@@ -79,17 +88,6 @@ def _pooled(size: int, trials: Sequence[Trial], between: float | None) -> CurveP
         hold_time=hold,
         repeats=len(trials),
     )
-
-
-def _error(trial: Trial) -> float:
-    """Standard error of a trial's throughput (calls/s)."""
-    interval = trial.throughput_interval95
-    if interval is not None:
-        error = (interval[1] - interval[0]) / 2 / BATCH_MEANS_FACTOR
-    else:
-        # Without batches: completions as random as a Poisson stream, the cautious side.
-        error = math.sqrt(trial.throughput / trial.window)
-    return max(error, LEAST_ERROR * trial.throughput)
 
 
 def _between_runs(groups: Sequence[Sequence[Trial]]) -> float | None:
@@ -253,19 +251,33 @@ def level_end(rates: Floats, errors: Floats) -> tuple[Floats, float]:
 def smooth_cycles(sizes: Floats, cycles: Floats, errors: Floats) -> tuple[Floats, bool]:
     """Cycle times (s) at the sizes measured, freed of noise; and whether they are convex.
 
-    A rising convex function with its corners at the points is a constant plus a sum of hinges with
-    weights of 0 or more, so non-negative least squares find the closest one.
+    A rising convex function with its corners at the points is a constant plus a sum of hinges
+    max(n - s, 0) with weights of 0 or more, so non-negative least squares find the closest one.
+    Where throughput does not fall either, H(n) / n does not rise, and the hinges become max(n, s):
+    each is the cycle time of a row of s workers. Noise at the end would else pass for a fall, so a
+    fall is fitted only where it lowers the sum of squares by more than `FALL_EVIDENCE`.
     """
     scale = np.maximum(cycles * errors, 1e-12)
-    hinges = np.maximum(sizes[:, None] - sizes[None, :-1], 0.0)
-    terms = np.column_stack((np.ones_like(sizes), hinges)) / scale[:, None]
-    weights, _ = nnls(terms, cycles / scale)
-    fitted = (terms @ weights) * scale
+    knots = sizes[None, :-1]
+    level, misfit = _closest(np.maximum(sizes[:, None], knots), cycles, scale)
+    fitted, least = _closest(np.maximum(sizes[:, None] - knots, 0.0), cycles, scale)
+    if misfit - least <= FALL_EVIDENCE:
+        fitted = level
     apart = np.abs(fitted - cycles)
     if not np.any((apart > MISFIT_ERRORS * scale) & (apart > MISFIT * cycles)):
-        return np.asarray(fitted, dtype=np.float64), True
+        return fitted, True
     rising = isotonic_regression(cycles, weights=1.0 / scale**2).x
     return np.asarray(rising, dtype=np.float64), False
+
+
+def _closest(shapes: Floats, cycles: Floats, scale: Floats) -> tuple[Floats, float]:
+    """The sum of a constant and these shapes, weights 0 or more, nearest to the cycle times (s).
+
+    The second value is the sum of the squared distances in units of `scale`.
+    """
+    terms = np.column_stack((np.ones_like(cycles), shapes)) / scale[:, None]
+    weights, distance = nnls(terms, cycles / scale)
+    return np.asarray((terms @ weights) * scale, dtype=np.float64), float(distance) ** 2
 
 
 def interval_of(samples: Floats) -> Interval:

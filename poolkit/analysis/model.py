@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from poolkit.analysis.backlog import plateau_factor
 from poolkit.analysis.curve import Curve, SharedCurve, is_clean, points
 from poolkit.analysis.dispersion import pooled_dispersion
 from poolkit.analysis.knee import has_plateau, is_falling
@@ -30,12 +31,14 @@ class Model:
     Attributes:
         curve: what the pool sees while its sisters are as busy as itself.
         dispersion: Cd2 of the departures that the pool sees.
+        factor: v of the queue on the plateau (see `backlog`).
         holds: distributions of hold times over calls on the upstream.
         most: largest size of one pool that may be answered.
     """
 
     curve: SharedCurve
     dispersion: float
+    factor: float
     holds: HoldTimes
     objective: Objective
     most: int
@@ -45,7 +48,7 @@ class Model:
         if self.most < 1:
             return ()
         rate = self.objective.rate_per_pool if rate is None else rate
-        return waits(self.curve, rate, range(1, self.most + 1), self.dispersion)
+        return waits(self.curve, rate, range(1, self.most + 1), self.dispersion, self.factor)
 
     def cautious(self, rate: float | None = None) -> tuple[WaitPrediction, ...]:
         """The same for an upstream that is slower than measured, by half a standard error.
@@ -56,18 +59,28 @@ class Model:
         rate = self.objective.rate_per_pool if rate is None else rate
         return self.predictions(rate * (1.0 + CAUTION * self.curve.whole.error))
 
+    def at(self, pool_size: int) -> WaitPrediction:
+        """What `cautious` says of one size, 1 .. most."""
+        rate = self.objective.rate_per_pool * (1.0 + CAUTION * self.curve.whole.error)
+        return waits(self.curve, rate, (pool_size,), self.dispersion, self.factor)[0]
+
     def meets_wait(self, prediction: WaitPrediction) -> bool:
-        """Whether few enough calls wait longer than allowed."""
-        allowed = PRUDENCE * self.objective.allowance
-        return prediction.exceedance(self.objective.wait_p99) <= allowed
+        """Whether few enough calls wait longer than allowed; where no wait is asked, stability."""
+        limit = self.objective.wait_p99
+        if limit is None:
+            return prediction.is_stable
+        return prediction.exceedance(limit) <= PRUDENCE * self.objective.allowance
 
     def meets_response(self, prediction: WaitPrediction) -> bool:
         """Whether few enough calls take longer than allowed; always, where that is not asked."""
+        return self.late_responses(prediction) <= self.objective.allowance
+
+    def late_responses(self, prediction: WaitPrediction) -> float:
+        """The share of the calls (0 to 1) that take longer than allowed; 0: it is not asked."""
         limit = self.objective.response_p99
         if limit is None:
-            return True
-        allowed = self.objective.allowance
-        return exceedance(prediction, self.holds, limit, self.curve.pools) <= allowed
+            return 0.0
+        return exceedance(prediction, self.holds, limit, self.curve.pools)
 
     def smallest(self, predictions: Sequence[WaitPrediction]) -> WaitPrediction | None:
         """The smallest size that meets the objective, the floor apart; give it `cautious` ones."""
@@ -81,6 +94,9 @@ class Model:
         if self.most < 1:
             return None
         low, high = 0.0, float(max(self.curve.throughputs(range(1, self.most + 1))))
+        # A response time that single calls exceed is met at no rate: no search needed.
+        if self.smallest(self.cautious(1e-3 * high)) is None:
+            return None
         for _ in range(12):
             middle = (low + high) / 2
             if self.smallest(self.cautious(middle)) is None:
@@ -101,18 +117,62 @@ def fit_points(sweep: Sweep) -> tuple[CurvePoint, ...]:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """The upstream as a sweep saw it, whatever is asked of it: fitted once, asked many times.
+
+    Attributes:
+        curve: throughput over connections of all pools together.
+        dispersion: Cd2 of the upstream's departures.
+        factor: v of the queue on the plateau (see `backlog`).
+        holds: distributions of hold times over calls on the upstream.
+    """
+
+    curve: Curve
+    dispersion: float
+    factor: float
+    holds: HoldTimes
+
+    @classmethod
+    def of(cls, sweep: Sweep) -> Fitted:
+        """From the sweep's usable trials (two sizes or more)."""
+        kept = fit_points(sweep)
+        curve = Curve.fit(kept)
+        trials = [trial for trial in sweep.trials if is_clean(trial)]
+        # Where the server sheds calls beyond the largest size, nothing is known to stay.
+        if first_shedding(sweep.trials) is None and has_plateau(kept) and not is_falling(kept):
+            curve = curve.held_flat(BEYOND * curve.measured)
+        seen = pooled_dispersion(trials)
+        dispersion = 1.0 if seen is None else seen
+        return cls(curve, dispersion, plateau_factor(trials, dispersion), HoldTimes.of(trials))
+
+    def slowed(self, factor: float) -> Fitted:
+        """The same upstream with every call taking `factor` times as long (more than 0).
+
+        H(n) = n / X(n) and the hold times are multiplied, so throughput is divided: the same queue
+        in other units of time. Right where the upstream itself is slow (a cold cache, a smaller
+        machine); a longer way to it lengthens calls and leaves the plateau alone, so there this is
+        on the safe side.
+        """
+        if factor == 1.0:
+            return self
+        curve = replace(
+            self.curve,
+            cycles=tuple(factor * cycle for cycle in self.curve.cycles),
+            holds=tuple(factor * hold for hold in self.curve.holds),
+        )
+        return replace(self, curve=curve, holds=self.holds.slowed(factor))
+
+    def model(self, objective: Objective) -> Model:
+        """The queue model of one pool of those that are left."""
+        shared = SharedCurve(self.curve, objective.pools_left)
+        # Of a stream of departures each pool gets a random share, which is closer to Poisson.
+        own = max(self.dispersion, 1.0 + (self.dispersion - 1.0) / shared.pools)
+        factor = max(self.factor, 1.0 + (self.factor - 1.0) / shared.pools)
+        most = min(objective.largest, shared.largest)
+        return Model(shared, own, factor, self.holds, objective, most)
+
+
 def model(sweep: Sweep, objective: Objective) -> Model:
     """The queue model of one pool, from the sweep's usable trials (two sizes or more)."""
-    kept = fit_points(sweep)
-    curve = Curve.fit(kept)
-    trials = [trial for trial in sweep.trials if is_clean(trial)]
-    # Where the server sheds calls beyond the largest size, nothing is known to stay.
-    if first_shedding(sweep.trials) is None and has_plateau(kept) and not is_falling(kept):
-        curve = curve.held_flat(BEYOND * curve.measured)
-    shared = SharedCurve(curve, objective.pools_left)
-    dispersion = pooled_dispersion(trials)
-    seen = 1.0 if dispersion is None else dispersion
-    # Of a stream of departures each pool gets a random share, which is closer to Poisson.
-    own = max(seen, 1.0 + (seen - 1.0) / shared.pools)
-    most = min(objective.largest, shared.largest)
-    return Model(shared, own, HoldTimes.of(trials), objective, most)
+    return Fitted.of(sweep).model(objective)

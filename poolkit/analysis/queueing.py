@@ -16,10 +16,10 @@ waiting or holding; W = wait for a connection (s).
    odds of every further step by (1 + Cs^2) / 2 and leaves the first alone. Where connections work
    side by side the number in the system does not depend on how random the times are (the
    insensitivity of M/G/infinity). So each step's odds are multiplied by
-       v_k = (1 + e_k + (1 - e_k) * Cd2) / 2,   e_k = d ln X / d ln n between k and k+1 (e_0 = 1):
-   1 while work is parallel (e = 1), (1 + Cd2) / 2 on the plateau (e = 0). Cd2 is the index of
-   dispersion of the saturated upstream's departures (see `dispersion`), which takes the place of
-   Cs^2.
+       v_k = e_k + (1 - e_k) * v,   e_k = d ln X / d ln n between k and k+1 (e_0 = 1):
+   1 while work is parallel (e = 1), v on the plateau (e = 0). v = (1 + Cd2) / 2 where calls are
+   served in order; `backlog` has the other cases. Cd2 is the index of dispersion of the saturated
+   upstream's departures (see `dispersion`), which takes the place of Cs^2.
        P(N >= c) = product over k < c of  v_k * o_k / (1 + v_k * o_k)
 3. *Waiting.* Poisson arrivals see time averages, so P(W > 0) = P(N >= c), and
        P(W > w) = P(N >= c) * exp(-2 / (1 + Cd2) * (X(c) - lambda) * w)
@@ -28,8 +28,8 @@ waiting or holding; W = wait for a connection (s).
 An earlier form raised every ratio rho_k to the power 2 / (1 + e + (1 - e) * Cd2) and summed the
 chain up. That breaks the balance of calls in and out: it makes P(N >= c) too small by (1 - rho) /
 (1 - rho^(2 / (1 + Cd2))), half of the truth for regular upstreams, and twice the truth for bursty
-ones. Scaling the odds keeps P(wait) of Erlang C. CONTRIBUTING.md has the evidence:
-tests/bench/sizing_simulated.py prints it.
+ones. Scaling the odds keeps P(wait) of Erlang C. CONTRIBUTING.md has the evidence, and where it
+still fails: tests/bench/sizing_population.py prints it.
 """
 
 from __future__ import annotations
@@ -130,23 +130,34 @@ def finite_source(servers: int, callers: int, think: float, hold: float) -> floa
 
 
 def wait(
-    curve: Throughput, arrival_rate: float, pool_size: int, dispersion: float = 1.0
+    curve: Throughput,
+    arrival_rate: float,
+    pool_size: int,
+    dispersion: float = 1.0,
+    plateau_factor: float | None = None,
 ) -> WaitPrediction:
     """What callers meet at one pool size."""
-    return waits(curve, arrival_rate, (pool_size,), dispersion)[0]
+    return waits(curve, arrival_rate, (pool_size,), dispersion, plateau_factor)[0]
 
 
 def waits(
-    curve: Throughput, arrival_rate: float, sizes: Sequence[int], dispersion: float = 1.0
+    curve: Throughput,
+    arrival_rate: float,
+    sizes: Sequence[int],
+    dispersion: float = 1.0,
+    plateau_factor: float | None = None,
 ) -> tuple[WaitPrediction, ...]:
     """What callers meet at each of these pool sizes (1 or more) at `arrival_rate` calls/s.
 
-    `dispersion` is Cd2, 0 or more. The curve is read at 1 .. max(sizes).
+    `dispersion` is Cd2, 0 or more; `plateau_factor` is v, more than 0, and None for calls served in
+    order. The curve is read at 1 .. max(sizes).
     """
     if arrival_rate <= 0:
         raise ValueError(f"arrival_rate must be above 0, got {arrival_rate}")
     if dispersion < 0:
         raise ValueError(f"dispersion must be 0 or more, got {dispersion}")
+    if plateau_factor is not None and plateau_factor <= 0:
+        raise ValueError(f"plateau_factor must be more than 0, got {plateau_factor}")
     if not sizes:
         return ()
     if min(sizes) < 1:
@@ -154,7 +165,8 @@ def waits(
     most = max(sizes)
     rates = curve.throughputs(np.arange(1, most + 1))
     ratios = arrival_rate / rates
-    factors = _factors(rates, dispersion)
+    in_order = (1.0 + dispersion) / 2.0
+    factors = _factors(rates, in_order if plateau_factor is None else plateau_factor)
     pools = np.array(sizes)
     stable = ratios[pools - 1] < 1.0
     levels = _levels(ratios, factors, pools, stable)
@@ -167,14 +179,14 @@ def waits(
     )
 
 
-def _factors(rates: Floats, dispersion: float) -> Floats:
+def _factors(rates: Floats, plateau: float) -> Floats:
     """v_k for the steps k -> k+1, k = 0 .. len(rates) - 1."""
     elasticity = np.ones(rates.size)
     if rates.size > 1:
         sizes = np.arange(1, rates.size + 1)
         rise = np.diff(np.log(rates)) / np.diff(np.log(sizes))
         elasticity[1:] = np.clip(rise, 0.0, 1.0)
-    return np.asarray((1.0 + elasticity + (1.0 - elasticity) * dispersion) / 2.0)
+    return np.asarray(elasticity + (1.0 - elasticity) * plateau)
 
 
 def _levels(

@@ -17,9 +17,11 @@ from poolkit.records import Trial
 
 Floats = NDArray[np.float64]
 
-# Middles of equal shares of an exponential wait, in mean waits: enough for a p99 to 2 %.
-_STEPS = 16
-_WAITS = -np.log1p(-(np.arange(_STEPS) + 0.5) / _STEPS)
+# An exponential wait as a few waits, in mean waits, with their shares: finer towards the longest,
+# which make up a p99 where the wait is longer than the hold.
+_BEYOND = np.concatenate((np.linspace(1.0, 0.1, 16)[:-1], np.geomspace(0.1, 1e-4, 24), [0.0]))
+_SHARES = _BEYOND[:-1] - _BEYOND[1:]
+_WAITS = -np.log((_BEYOND[:-1] + _BEYOND[1:]) / 2.0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,18 +48,39 @@ class HoldTimes:
         rows = [1.0 - np.cumsum(counts[size]) / counts[size].sum() for size in sizes]
         return cls(sizes, np.maximum(np.array(rows), 0.0))
 
+    def slowed(self, factor: float) -> HoldTimes:
+        """The same with every hold `factor` times as long (more than 0)."""
+        buckets = np.arange(BUCKETS)
+        moved = buckets - math.log(factor) / math.log(GROWTH)
+        rows = [np.interp(moved, buckets, row, left=1.0) for row in self.above]
+        return HoldTimes(self.sizes, np.array(rows))
+
     def shares_above(self, times: Floats, most: int) -> Floats:
         """P(hold > time): one row for each of 1 .. most calls on the upstream, a column a time.
 
         Between the sizes measured, shares are interpolated over the logarithm of the size, and
         within a bucket over the logarithm of the time.
         """
-        at = np.log(np.maximum(times, LOWEST) / LOWEST) / math.log(GROWTH)
-        buckets = np.arange(BUCKETS)
-        rows = np.array([np.interp(at, buckets, row) for row in self.above])
-        wanted, known = np.log(np.arange(1, most + 1)), np.log(np.array(self.sizes))
+        rows, wanted = self._measured(times), np.log(np.arange(1, most + 1))
+        known = np.log(np.array(self.sizes))
         columns = [np.interp(wanted, known, rows[:, column]) for column in range(times.size)]
         return np.asarray(np.stack(columns, axis=1))
+
+    def shares_at(self, times: Floats, calls: int) -> Floats:
+        """P(hold > time) with so many calls on the upstream: the last row of `shares_above`."""
+        rows, known = self._measured(times), np.log(np.array(self.sizes))
+        place = float(np.interp(math.log(calls), known, np.arange(known.size)))
+        below = min(int(place), max(0, known.size - 2))
+        above = min(below + 1, known.size - 1)
+        return np.asarray(rows[below] + (place - below) * (rows[above] - rows[below]))
+
+    def _measured(self, times: Floats) -> Floats:
+        """P(hold > time) at the sizes measured, one row a size."""
+        at = np.log(np.maximum(times, LOWEST) / LOWEST) / math.log(GROWTH)
+        bucket = np.minimum(at.astype(int), BUCKETS - 2)
+        inside = np.minimum(at - bucket, 1.0)
+        lower, upper = self.above[:, bucket], self.above[:, bucket + 1]
+        return np.asarray(lower + inside * (upper - lower))
 
 
 def exceedance(prediction: WaitPrediction, holds: HoldTimes, limit: float, pools: int = 1) -> float:
@@ -70,15 +93,14 @@ def exceedance(prediction: WaitPrediction, holds: HoldTimes, limit: float, pools
     if not prediction.is_stable or not holds.sizes:
         return 1.0
     waits = _WAITS / prediction.decay
-    # Times that are left for the hold: all of the limit, or what a wait leaves of it.
-    left = np.concatenate(([limit], np.maximum(limit - waits, 0.0)))
-    size = prediction.pool_size
-    shares = holds.shares_above(left, size * pools)[pools - 1 :: pools]
+    calls = prediction.pool_size * pools
+    at_limit = holds.shares_above(np.array([limit]), calls)[pools - 1 :: pools, 0]
     levels = np.array(prediction.levels)
-    at_level = levels[:-1] - levels[1:]
-    at_once = float(at_level @ shares[:, 0])
-    late = np.where(waits >= limit, 1.0, shares[-1, 1:])
-    return min(1.0, max(0.0, at_once + prediction.waiting * float(late.mean())))
+    at_once = float((levels[:-1] - levels[1:]) @ at_limit)
+    # What a wait leaves of the limit is left for the hold.
+    left = np.maximum(limit - waits, 0.0)
+    late = np.where(waits >= limit, 1.0, holds.shares_at(left, calls))
+    return min(1.0, max(0.0, at_once + prediction.waiting * float(_SHARES @ late)))
 
 
 def p99(prediction: WaitPrediction, holds: HoldTimes, pools: int = 1) -> float | None:

@@ -6,9 +6,9 @@ import math
 from collections.abc import Sequence
 
 from poolkit import units
-from poolkit.analysis.objective import Objective
-from poolkit.analysis.queueing import WaitPrediction
-from poolkit.records import RuleOfThumb, Trial
+from poolkit.analysis.answer import Found
+from poolkit.analysis.gradient2 import TOLERANCE, settled_limit
+from poolkit.records import CurvePoint, RuleOfThumb, Trial
 
 # Where the rules ask for what poolkit cannot know; the names they are shown under say so.
 CORES, SPINDLES = 4, 1
@@ -17,27 +17,26 @@ TABLE = ((100.0, "small", 10), (1000.0, "medium", 20), (math.inf, "high", 50))
 
 
 def rules(
-    objective: Objective,
-    trials: Sequence[Trial],
-    hold: float,
-    predictions: Sequence[WaitPrediction],
-    size: int | None,
+    found: Found, trials: Sequence[Trial], measured: Sequence[CurvePoint], hold: float
 ) -> tuple[RuleOfThumb, ...]:
     """Every rule's size for one pool.
 
     Args:
+        found: what the search came to.
         trials: the usable closed-loop ones; their smallest size gives the p50 that rules start
-        from. hold: s, mean hold time at one connection. predictions: what callers meet at each
-        size of one pool, from 1 on. size: the measured answer; None: there is none.
+        from. measured: the points that they gave. hold: s, mean hold time at one connection.
     """
+    objective = found.queue.objective
     rate = objective.rate_per_pool
     p50 = _p50_at_smallest(trials) or hold
     table = next(row for row in TABLE if objective.rate <= row[0])
-    found = (
+    gradient, why_gradient = _gradient2(found)
+    asked = (
         (
             "littles_law_x1.3",
             rate * p50 * 1.3,
-            f"takes the p50 at one connection ({units.milliseconds(p50)}) for the time under load",
+            f"takes the p50 at one connection ({units.milliseconds(p50)}) for the time under load"
+            f"{_grown(measured, hold)}",
         ),
         (
             "concurrent_x1.5",
@@ -56,34 +55,70 @@ def rules(
             float(table[2]),
             f"calls {units.rate(objective.rate)} {table[1]} and knows no hold time",
         ),
+        ("netflix_gradient2", gradient, why_gradient),
     )
-    sized = [(name, max(1, math.ceil(value - 1e-9)), why) for name, value, why in found]
+    sized = [(name, max(1, math.ceil(value - 1e-9)), why) for name, value, why in asked]
     return tuple(
-        RuleOfThumb(
-            name=name,
-            size=asked,
-            fails=f"{why}; {_outcome(asked, objective, predictions, size)}",
-        )
-        for name, asked, why in sized
+        RuleOfThumb(name=name, size=chosen, fails=f"{why}; {_outcome(chosen, found)}")
+        for name, chosen, why in sized
     )
 
 
-def _outcome(
-    asked: int, objective: Objective, predictions: Sequence[WaitPrediction], size: int | None
-) -> str:
-    limit = units.milliseconds(objective.wait_p99)
-    if asked > len(predictions):
+def _gradient2(found: Found) -> tuple[float, str]:
+    """The limit that Netflix's algorithm would settle on, and what it leaves out of account."""
+    queue = found.queue
+    # Everyday traffic: what a pool of the answer's size (or the largest that copes) makes of it.
+    calm = [one.hold_time for one in found.predictions if one.is_stable and one.hold_time]
+    shared = queue.curve
+    if calm and found.size is not None and found.size <= len(found.predictions):
+        usual = found.predictions[found.size - 1].hold_time or calm[-1]
+    else:
+        usual = calm[-1] if calm else 1.0 / float(shared.throughputs([1.0])[0])
+    largest = float(max(1, shared.largest))
+    limit = settled_limit(lambda n: n / float(shared.throughputs([n])[0]), usual, largest)
+    why = (
+        f"lets calls in until they take {TOLERANCE:g} times as long as usual "
+        f"({units.milliseconds(usual)}), whatever the rate and the wait allowed"
+    )
+    if limit >= largest:
+        why += f", and calls were not that slow at any size up to {largest:.0f}"
+    return limit, why
+
+
+def _grown(measured: Sequence[CurvePoint], hold: float) -> str:
+    """How much longer a call holds its connection on the plateau than alone, where that is much."""
+    last = max(measured, key=lambda point: point.throughput)
+    if last.hold_time < 1.1 * hold:
+        return ""
+    return (
+        f", which is {units.milliseconds(last.hold_time)} on average at "
+        f"{units.plural(last.pool_size, 'connection')}"
+    )
+
+
+def _outcome(asked: int, found: Found) -> str:
+    """What callers would meet with this size, beside the answer."""
+    objective = found.queue.objective
+    if asked > len(found.predictions):
         return f"{asked} is beyond what was measured or allowed here"
-    met = predictions[asked - 1]
+    met = found.predictions[asked - 1]
     if not met.is_stable:
         return f"{asked} cannot carry {units.rate(objective.rate_per_pool)} here: the queue grows"
-    late = units.share(met.exceedance(objective.wait_p99), 1)
-    said = f"at {asked}, {late} of the calls wait longer than {limit}"
-    if size is None or asked == size:
+    if objective.wait_p99 is not None:
+        late = units.share(met.exceedance(objective.wait_p99), 1)
+        limit = units.milliseconds(objective.wait_p99)
+        said = f"at {asked}, {late} of the calls wait longer than {limit}"
+    else:
+        late = units.share(found.queue.late_responses(met), 1)
+        limit = units.milliseconds(objective.response_p99)
+        said = f"at {asked}, {late} of the calls take longer than {limit}"
+    if found.size is None:
         return said
-    if asked < size:
-        return f"{said}, {size - asked} too few"
-    return f"{said}, {asked - size} more than needed"
+    if asked == found.size:
+        return f"{said}, as many as needed"
+    if asked < found.size:
+        return f"{said}, {found.size - asked} too few"
+    return f"{said}, {asked - found.size} more than needed"
 
 
 def _p50_at_smallest(trials: Sequence[Trial]) -> float | None:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
-from poolkit import units
 from poolkit.analysis import reasons
+from poolkit.analysis.answer import Found, find, reachable_rate
 from poolkit.analysis.curve import is_clean, points
 from poolkit.analysis.knee import knees, plateau
-from poolkit.analysis.model import fit_points, model
+from poolkit.analysis.model import Fitted
 from poolkit.analysis.objective import Objective
 from poolkit.analysis.queueing import WaitPrediction
+from poolkit.analysis.reach import what_raises
+from poolkit.analysis.response import p99 as response_p99
 from poolkit.analysis.rules_of_thumb import rules
-from poolkit.analysis.sensible import why_not
-from poolkit.analysis.verdict import first_shedding, judge
+from poolkit.analysis.sensible import cannot_say, why_not
+from poolkit.analysis.verdict import judge
 from poolkit.records import CurvePoint, PredictedWait, Sizing, Sweep, Verdict
 
 
@@ -26,10 +27,7 @@ def size(sweep: Sweep, objective: Objective) -> Sizing:
     """
     measured = points(sweep.trials)
     verdict = judge(sweep, measured)
-    reason = why_not(sweep.trials, measured)
-    if reason is None and len(fit_points(sweep)) < 2:
-        first = units.plural(first_shedding(sweep.trials) or 1, "connection")
-        reason = f"the server sheds calls at {first} already"
+    reason = why_not(sweep, measured)
     if reason is not None:
         return _cannot_say(sweep, objective, verdict, measured, reason)
     return _answer(sweep, objective, verdict, measured)
@@ -41,43 +39,41 @@ def _answer(
     verdict: Verdict,
     measured: tuple[CurvePoint, ...],
 ) -> Sizing:
-    queue = model(sweep, objective)
-    predictions = queue.predictions()
-    cautious = queue.cautious()
-    found = queue.smallest(cautious)
+    upstream = Fitted.of(sweep)
+    found = find(upstream, objective)
     usable = [trial for trial in sweep.trials if is_clean(trial)]
-    alone = queue.curve.whole.hold_time(queue.curve.whole.smallest)
-    answer = None if found is None else max(found.pool_size, objective.floor)
-    if answer is not None and answer > objective.largest:
-        answer = None
+    alone = upstream.curve.hold_time(upstream.curve.smallest)
     common = {
         "target": sweep.target,
         "verdict": verdict,
         "points": measured,
         "knees": knees(measured),
         "plateau": plateau(measured),
-        "rate_per_pool": objective.rate_per_pool,
-        "dispersion": queue.dispersion,
+        "rate_per_pool": found.queue.objective.rate_per_pool,
+        "dispersion": found.queue.dispersion,
         "hold_at_one": alone,
-        "rules_of_thumb": rules(objective, usable, alone, predictions, answer),
-        "predictions": _shown(predictions, answer, objective),
+        "rules_of_thumb": rules(found, usable, measured, alone),
+        "predictions": _shown(found),
     }
-    if answer is None:
-        limited_by, out_of_reach, because = reasons.why_none(queue, cautious, verdict, found)
+    if found.size is None:
+        limited_by, out_of_reach, because = reasons.why_none(found, verdict)
+        reachable = reachable_rate(upstream, objective) if out_of_reach else None
         return Sizing(
             size=None,
             because=because,
             limited_by=limited_by,
             out_of_reach=out_of_reach,
-            reachable_rate=queue.reachable_rate() if out_of_reach else None,
+            reachable_rate=reachable,
+            raised_by=what_raises(upstream, objective, verdict, reachable) if out_of_reach else "",
             **common,
         )
-    limited_by = reasons.limit(queue, cautious, answer, found)
+    limited_by = reasons.limit(found)
     return Sizing(
-        size=answer,
-        because=reasons.because(queue, predictions, answer, limited_by),
+        size=found.size,
+        because=reasons.because(found, limited_by),
         limited_by=limited_by,
-        only_moves_queue=reasons.only_moves_queue(queue, predictions, answer),
+        headroom=found.headroom,
+        only_moves_queue=reasons.only_moves_queue(found),
         **common,
     )
 
@@ -96,27 +92,29 @@ def _cannot_say(
         knees=(),
         plateau=None,
         size=None,
-        because=f"cannot say, because {reason}",
+        because=cannot_say(reason, verdict),
         limited_by="unknown",
         rate_per_pool=objective.rate_per_pool,
     )
 
 
-def _shown(
-    predictions: Sequence[WaitPrediction], answer: int | None, objective: Objective
-) -> tuple[PredictedWait, ...]:
+def _shown(found: Found) -> tuple[PredictedWait, ...]:
     """The predictions for half to twice the answer; without one, for the larger half of sizes."""
-    middle = len(predictions) if answer is None else answer
+    middle = len(found.predictions) if found.size is None else found.size
     first, last = math.ceil(middle / 2), 2 * middle
-    return tuple(
-        PredictedWait(
-            pool_size=one.pool_size,
-            exceedance=one.exceedance(objective.wait_p99) if one.is_stable else None,
-            wait_p99=one.wait_p99,
-            hold_time=one.hold_time if one.hold_time is not None else 0.0,
-            utilisation=one.utilisation,
-            response_time=one.response_time,
-        )
-        for one in predictions
-        if first <= one.pool_size <= last
+    return tuple(_record(found, one) for one in found.predictions if first <= one.pool_size <= last)
+
+
+def _record(found: Found, one: WaitPrediction) -> PredictedWait:
+    queue = found.queue
+    limit = queue.objective.wait_p99
+    asks_response = queue.objective.response_p99 is not None
+    return PredictedWait(
+        pool_size=one.pool_size,
+        exceedance=one.exceedance(limit) if one.is_stable and limit is not None else None,
+        wait_p99=one.wait_p99,
+        hold_time=one.hold_time if one.hold_time is not None else 0.0,
+        utilisation=one.utilisation,
+        response_time=one.response_time,
+        response_p99=response_p99(one, queue.holds, queue.curve.pools) if asks_response else None,
     )

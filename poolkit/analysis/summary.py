@@ -14,7 +14,7 @@ from poolkit.analysis.fairness import fairness_check, jains_index, longest_ratio
 from poolkit.analysis.mser import mser5
 from poolkit.histogram import Histogram
 from poolkit.load.measurement import Floats, Measurement, Segment
-from poolkit.records import Interval, Outcome, Purpose, Trial
+from poolkit.records import BudgetPart, Interval, Outcome, Purpose, TimeBudget, Trial
 
 MSER_VALUES = 200  # the timeline is averaged to about this many values before the cut is looked for
 DISPERSION_HOLDS = 5.0  # length of a sub-window in mean hold times
@@ -48,6 +48,7 @@ def summarise(
     kinds: Counter[str] = Counter()
     wait, hold, response, lag = Histogram(), Histogram(), Histogram(), Histogram()
     dial, service, release = Histogram(), Histogram(), Histogram()
+    lost_wait, lost_lag = Histogram(), Histogram()
     held_seconds = 0.0
     for segment in window.segments:
         outcomes.update(segment.outcomes)
@@ -59,6 +60,8 @@ def summarise(
         dial.merge(segment.dial)
         service.merge(segment.service)
         release.merge(segment.release)
+        lost_wait.merge(segment.lost_wait)
+        lost_lag.merge(segment.lost_lag)
         held_seconds += segment.held_seconds
     first_bin = round(window.start / measurement.bin_seconds)
     completions = measurement.completions[first_bin:].astype(np.float64)
@@ -121,10 +124,12 @@ def summarise(
         dial_time=dial.distribution(),
         service_time=service.distribution(),
         release_time=release.distribution(),
+        budget=_budget(lag.without(lost_lag), wait.without(lost_wait), dial, service, release),
         concurrency=change.concurrency,
         utilisation=held_seconds / (measurement.pool_size * pools * seconds),
         connections_opened=change.opened,
         disconnects=change.disconnects,
+        wait_is_exact=measurement.wait_is_exact,
         reuse_ratio=max(0.0, 1.0 - change.opened / calls) if calls else None,
         dispersion=_dispersion(completions, measurement.bin_seconds, mean_hold),
         cpu_share=change.cpu_share,
@@ -134,6 +139,18 @@ def summarise(
         checks=run_checks(evidence),
         stopped=measurement.stopped,
     )
+
+
+def _budget(*parts: Histogram) -> TimeBudget | None:
+    """Lag, wait, dial, service and release of the successful calls; None where there are none."""
+    found = [part.distribution() for part in parts]
+    if not all(part.count for part in found):
+        return None
+    lag, wait, dial, service, release = (
+        BudgetPart(mean=part.mean or 0.0, p50=part.p50 or 0.0, p99=part.p99 or 0.0)
+        for part in found
+    )
+    return TimeBudget(lag=lag, wait=wait, dial=dial, service=service, release=release)
 
 
 def _window(measurement: Measurement) -> _Window:

@@ -14,6 +14,9 @@ from poolkit.records import CurvePoint, Sweep, Trial, Verdict
 SHEDDING = 0.01
 NEAR_TOP = 0.9
 _RATE_KINDS = frozenset({"http_429"})
+# Calls that take at most so many times as long as at the smallest size do not queue in the server.
+SHORT_HOLD = 1.5
+MOSTLY_BUSY = 0.97  # share of the connections that successful calls keep busy in a full closed loop
 
 
 def judge(sweep: Sweep, points: Sequence[CurvePoint]) -> Verdict:
@@ -22,7 +25,10 @@ def judge(sweep: Sweep, points: Sequence[CurvePoint]) -> Verdict:
     # First of all: a brake stops a sweep that is shed, and the shedding is the reason.
     shed = [trial for trial in trials if rejected_share(trial) > SHEDDING]
     if shed:
-        return _shedding(shed)
+        return _shedding(trials, shed)
+    quota = _quota(trials)
+    if quota is not None:
+        return quota
     if sweep.stopped is not None:
         return Verdict(name="stopped", evidence=_stopped(sweep, points))
     busy = _busy_client(trials)
@@ -51,7 +57,7 @@ def first_shedding(trials: Sequence[Trial]) -> int | None:
     return min(sizes, default=None)
 
 
-def _shedding(shed: Sequence[Trial]) -> Verdict:
+def _shedding(trials: Sequence[Trial], shed: Sequence[Trial]) -> Verdict:
     kinds: Counter[str] = Counter()
     for trial in shed:
         kinds.update(trial.error_kinds)
@@ -61,13 +67,72 @@ def _shedding(shed: Sequence[Trial]) -> Verdict:
     first = min(trial.pool_size * trial.pools for trial in shed)
     most = max(trial.throughput for trial in shed)
     named = kinds.most_common(1)[0][0] if kinds else "rejected"
+    limited = by_rate * 2 > sum(kinds.values())
+    # A server that refuses connections leaves the others as fast too.
+    short = _short_hold(trials, shed) if limited else ""
     seen = (
         f"from {units.plural(first, 'connection')} on the server shed "
         f"{units.share(rejected / calls, 1)} of the calls ({named}); "
-        f"at most {units.rate(most)} got through there"
+        f"at most {units.rate(most)} got through there{short}"
     )
-    limited = by_rate * 2 > sum(kinds.values())
     return Verdict(name="rate_limited" if limited else "refused", evidence=seen)
+
+
+def _quota(trials: Sequence[Trial]) -> Verdict | None:
+    """A rate limit that answers with another status than 429.
+
+    Calls that the server calls wrong (4xx) only beyond a size, while those that succeed are neither
+    slower nor more than before: the calls are right, and there are too many of them.
+    """
+    wrong = [trial for trial in trials if _wrong_share(trial) > SHEDDING]
+    if not wrong:
+        return None
+    first = min(trial.pool_size * trial.pools for trial in wrong)
+    before = [trial for trial in trials if trial.pool_size * trial.pools < first]
+    short = _short_hold(trials, wrong)
+    if not short or any(trial.outcomes.get("error", 0) for trial in before):
+        return None
+    share = sum(trial.outcomes.get("error", 0) for trial in wrong) / sum(
+        sum(trial.outcomes.values()) for trial in wrong
+    )
+    kind = Counter(kind for trial in wrong for kind in trial.error_kinds).most_common(1)[0][0]
+    return Verdict(
+        name="rate_limited",
+        evidence=f"from {units.plural(first, 'connection')} on {units.share(share, 1)} of the "
+        f"calls end with {kind}, below it none; the others got through{short}",
+    )
+
+
+def _wrong_share(trial: Trial) -> float:
+    """The share (0 to 1) of a trial's calls that failed with an HTTP status of 4xx."""
+    calls = sum(trial.outcomes.values())
+    wrong = sum(n for kind, n in trial.error_kinds.items() if kind.startswith("http_4"))
+    return min(wrong, trial.outcomes.get("error", 0)) / calls if calls else 0.0
+
+
+def _short_hold(trials: Sequence[Trial], limited: Sequence[Trial]) -> str:
+    """Flat throughput with short hold: what sets a limit by rate apart from a busy server.
+
+    Calls that get through take no longer than before, so by Little's Law they keep throughput *
+    hold time connections busy, fewer than there are. Empty where they were slower.
+    """
+    first = min(trial.pool_size * trial.pools for trial in limited)
+    before = [t for t in trials if t.pool_size * t.pools < first and (t.hold_time.mean or 0) > 0]
+    served = [trial for trial in limited if (trial.hold_time.mean or 0) > 0]
+    if not before or not served:
+        return ""
+    smallest = min(before, key=lambda trial: trial.pool_size)
+    largest = max(served, key=lambda trial: trial.pool_size)
+    alone, hold = smallest.hold_time.mean or 0.0, largest.hold_time.mean or 0.0
+    size = largest.pool_size * largest.pools
+    busy = largest.throughput * hold
+    if hold > SHORT_HOLD * alone or busy > MOSTLY_BUSY * size:
+        return ""
+    return (
+        f", as fast as with {smallest.pool_size * smallest.pools} ({units.milliseconds(hold)}), so "
+        f"they kept {units.number(busy)} of {size} connections busy: the server is not at its "
+        "limit, it counts calls"
+    )
 
 
 def _busy_client(trials: Sequence[Trial]) -> Verdict | None:

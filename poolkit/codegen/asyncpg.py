@@ -57,8 +57,16 @@ def render(name: str, recommendation: Recommendation, target: Target | None) -> 
         "max_inactive_connection_lifetime",
         "timeout",
         "command_timeout",
+        "statement_cache_size",
     ):
-        lines += argument(key, p[key], 2)
+        lines += argument(key, p[key], 2) if key in p else []
+    for key in ("reset", "init", "setup"):
+        # Functions of the user's own, which live in a module that this one does not know.
+        lines += (
+            comment(f"Measured with {key} = {p[key].value}: pass it as well.", 2)
+            if key in p
+            else []
+        )
     lines += [
         *comment(statement.because, 2),
         *comment("In ms. Behind PgBouncer set it on the role instead: alter role ... set.", 2),

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from types import ModuleType
 
 from poolkit import units
-from poolkit.codegen import aiohttp, asyncpg, gate, httpx, psycopg, sqlalchemy
+from poolkit.codegen import aiohttp, asyncpg, gate, http, httpx, psycopg, sqlalchemy
 from poolkit.codegen.names import identifiers
 from poolkit.codegen.source import comment
+from poolkit.recommend.session import sessions
 from poolkit.records import Recommendation
 from poolkit.targets import Target
 
@@ -20,6 +21,8 @@ _DRIVERS: Mapping[str, ModuleType] = {
     "psycopg": psycopg,
     "sqlalchemy": sqlalchemy,
 }
+# Several targets may share one of these.
+_CLIENTS: Mapping[str, http.Client] = {"aiohttp": aiohttp.CLIENT, "httpx": httpx.CLIENT}
 # Their pools read a DSN from the environment.
 _OF_DATABASES = (asyncpg, psycopg, sqlalchemy)
 # What several drivers need is written once, before their own.
@@ -43,15 +46,22 @@ def render(
     sized = [r for r in recommendations if r.recommended_size is not None and r.parameters]
     names = identifiers(recommendation.target for recommendation in sized)
     drivers = [_DRIVERS[name] for name in sorted({r.driver for r in sized})]
-    blocks = [_head(recommendations, created, drivers)]
+    gated = [r for r in sized if gate.is_gated(r)]
+    blocks = [_head(recommendations, created, drivers, bool(gated))]
     support = [text for driver in drivers for text in (*_SHARED.get(driver, ()), driver.SUPPORT)]
+    support += [gate.SUPPORT, gate.PAIR] if gated else []
     blocks += [text.splitlines() for text in dict.fromkeys(support)]
     for recommendation in sized:
         name = names[recommendation.target]
         code = _DRIVERS[recommendation.driver].render(
             name, recommendation, known.get(recommendation.target)
         )
+        if recommendation in gated:
+            code += gate.render(name, recommendation, _DRIVERS[recommendation.driver].TYPE)
         blocks.append([*comment(_heading(recommendation)), *code])
+    for session in sessions(sized, targets):
+        code = http.render_shared(_CLIENTS[session.driver], session, sized, names)
+        blocks.append([*comment(session.because), *code])
     blocks += [
         _pools_class(sized, names),
         _open_pools(sized, names),
@@ -61,7 +71,10 @@ def render(
 
 
 def _head(
-    recommendations: Sequence[Recommendation], created: str, drivers: Sequence[ModuleType]
+    recommendations: Sequence[Recommendation],
+    created: str,
+    drivers: Sequence[ModuleType],
+    has_gated: bool,
 ) -> list[str]:
     when = f" on {created[:10]}" if created else ""
     lines = [
@@ -77,7 +90,7 @@ def _head(
         "from __future__ import annotations",
         "",
     ]
-    if any(driver not in (psycopg, sqlalchemy) for driver in drivers):
+    if has_gated or any(driver not in (psycopg, sqlalchemy) for driver in drivers):
         lines.append("import asyncio")
     if any(driver in _OF_DATABASES for driver in drivers):
         lines.append("import os")
@@ -85,7 +98,7 @@ def _head(
         "from collections.abc import AsyncIterator",
         "from contextlib import AsyncExitStack, asynccontextmanager",
         "from dataclasses import dataclass",
-        "from typing import Any",
+        "from typing import Any, Generic, TypeVar" if has_gated else "from typing import Any",
     ]
     if drivers:
         lines += ["", *(line for driver in drivers for line in driver.IMPORTS)]
@@ -116,7 +129,10 @@ def _pools_class(sized: Sequence[Recommendation], names: Mapping[str, str]) -> l
     lines = ["@dataclass(frozen=True)", "class Pools:", '    """Every pool of this file."""']
     if sized:
         lines.append("")
-    return lines + [f"    {names[r.target]}: {_DRIVERS[r.driver].TYPE}" for r in sized]
+    for r in sized:
+        kind = _DRIVERS[r.driver].TYPE
+        lines.append(f"    {names[r.target]}: {f'Gated[{kind}]' if gate.is_gated(r) else kind}")
+    return lines
 
 
 def _open_pools(sized: Sequence[Recommendation], names: Mapping[str, str]) -> list[str]:
@@ -130,11 +146,12 @@ def _open_pools(sized: Sequence[Recommendation], names: Mapping[str, str]) -> li
     lines += ["    async with AsyncExitStack() as stack:", "        yield Pools("]
     for r in sized:
         name = names[r.target]
-        line = f"            {name}=await stack.enter_async_context({name}_pool()),"
+        made = f"{name}_gated()" if gate.is_gated(r) else f"{name}_pool()"
+        line = f"            {name}=await stack.enter_async_context({made}),"
         if len(line) > 100:
             lines += [
                 f"            {name}=await stack.enter_async_context(",
-                f"                {name}_pool()",
+                f"                {made}",
                 "            ),",
             ]
         else:

@@ -35,7 +35,14 @@ def render(name: str, recommendation: Recommendation, target: Target | None) -> 
         "    engine = create_async_engine(",
         '        url.set(drivername="postgresql+asyncpg"),',
     ]
-    for key in ("pool_size", "max_overflow", "pool_timeout", "pool_pre_ping", "pool_recycle"):
+    for key in (
+        "pool_size",
+        "max_overflow",
+        "pool_timeout",
+        "pool_pre_ping",
+        "pool_recycle",
+        "pool_use_lifo",
+    ):
         lines += argument(key, p[key], 2)
     lines.append("        connect_args={")
     for key in ("timeout", "command_timeout"):

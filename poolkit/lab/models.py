@@ -9,28 +9,11 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from random import Random
 from typing import Any, ClassVar, Protocol
 
 from poolkit.errors import BadInput
-
-Draw = Callable[[], float]
-
-
-def duration(mean: float, cv: float, seed: int) -> Draw:
-    """A source of durations (s) of this mean and coefficient of variation (deviation / mean).
-
-    cv = 0 is constant, else lognormal with s2 = ln(1 + cv^2) and mu = ln(mean) - s2 / 2 (the
-    moments of the lognormal distribution solved for its parameters).
-    """
-    if cv == 0 or mean == 0:
-        return lambda: mean
-    variance = math.log1p(cv * cv)
-    mu, sigma = math.log(mean) - variance / 2, math.sqrt(variance)
-    draw = Random(seed).lognormvariate
-    return lambda: draw(mu, sigma)
+from poolkit.lab.durations import Draw, duration, either
 
 
 class Service(Protocol):
@@ -95,15 +78,15 @@ class Workers:
 
     def start(self) -> Service:
         """Idle workers."""
-        return _WorkersQueue(self)
+        return _WorkersQueue(self.workers, duration(self.service_time, self.cv, self.seed))
 
 
 class _WorkersQueue:
     """State: the moment at which each worker is next free."""
 
-    def __init__(self, model: Workers) -> None:
-        self._free_at = [-math.inf] * model.workers
-        self._draw = duration(model.service_time, model.cv, model.seed)
+    def __init__(self, workers: int, draw: Draw) -> None:
+        self._free_at = [-math.inf] * workers
+        self._draw = draw
 
     def arrive(self, at: float) -> float:
         # First come, first served means that a call takes whichever worker is free first, so its
@@ -111,6 +94,58 @@ class _WorkersQueue:
         done = max(at, self._free_at[0]) + self._draw()
         heapq.heapreplace(self._free_at, done)
         return done
+
+
+@dataclass(frozen=True, slots=True)
+class Mixed:
+    """`workers` servers behind one queue for two kinds of calls: fast ones and some slow ones.
+
+    `fast` and `slow` are mean service times in s, each varying by `cv`; `slow_share` (0 to 1) of
+    the calls are slow.
+    """
+
+    kind: ClassVar[str] = "mixed"
+    workers: int
+    fast: float
+    slow: float
+    slow_share: float
+    cv: float = 0.0
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        _at_least("workers", self.workers, 1)
+        _above_zero("fast", self.fast)
+        _above_zero("slow", self.slow)
+        _at_least("cv", self.cv, 0)
+        if not 0 <= self.slow_share <= 1:
+            raise BadInput(f"slow_share must be between 0 and 1, got {self.slow_share}")
+
+    @property
+    def places(self) -> int | None:
+        """One call a worker."""
+        return self.workers
+
+    @property
+    def service_time(self) -> float:
+        """Mean over both kinds (s)."""
+        return (1 - self.slow_share) * self.fast + self.slow_share * self.slow
+
+    @property
+    def plateau(self) -> float:
+        """Calls/s with every worker busy: workers / service_time."""
+        return self.workers / self.service_time
+
+    def throughput(self, callers: int) -> float:
+        """min(n, workers) / service_time, as for workers of one kind."""
+        return min(callers, self.workers) / self.service_time
+
+    def start(self) -> Service:
+        """Idle workers."""
+        slow, fast = (
+            duration(mean, self.cv, self.seed + kind)
+            for kind, mean in enumerate((self.slow, self.fast))
+        )
+        return _WorkersQueue(self.workers, either(slow, self.slow_share, fast, self.seed))
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,8 +279,10 @@ class _Contention:
         return done
 
 
-AnyModel = Workers | CpuBound | Contended
-_KINDS: dict[str, type[AnyModel]] = {model.kind: model for model in (Workers, CpuBound, Contended)}
+AnyModel = Workers | Mixed | CpuBound | Contended
+_KINDS: dict[str, type[AnyModel]] = {
+    model.kind: model for model in (Workers, Mixed, CpuBound, Contended)
+}
 
 
 def to_dict(model: AnyModel) -> dict[str, Any]:

@@ -1,17 +1,21 @@
-"""The lab as a whole: the catalogue's upstreams, started side by side and stopped together."""
+"""The lab as a whole: its upstreams, started side by side and stopped together."""
 
 from __future__ import annotations
 
 import difflib
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from poolkit.errors import BadInput
-from poolkit.lab.catalogue import CATALOGUE, DSN_VARIABLE
+from poolkit.lab.catalogue import CATALOGUE
 from poolkit.lab.postgres import PostgresServer
 from poolkit.lab.server import LabServer
+from poolkit.lab.sizing_cases import SIZING_CASES
+from poolkit.lab.target import DSN_VARIABLE, LabTarget
 from poolkit.lab.upstream import HttpUpstream
+
+ALL: Mapping[str, LabTarget] = {**CATALOGUE, **SIZING_CASES}
 
 _HEADER = """\
 # The embedded lab of poolkit: real servers on this machine whose truth is known.
@@ -23,7 +27,8 @@ class Lab(LabServer):
     """The lab's upstreams, running inside a `with`.
 
     Args:
-        names: names of `CATALOGUE` to start; all when None.
+        names: names of `ALL` to start, targets of PostgreSQL in one server; the demo's
+            `CATALOGUE` when None.
 
     Raises `BadInput` for a name that is not there, and `MissingExtra` where a library of the lab is
     not installed.
@@ -35,13 +40,9 @@ class Lab(LabServer):
             _known(name)
         self.names = chosen
         self._upstreams = {
-            name: HttpUpstream(model)
-            for name in chosen
-            if (model := CATALOGUE[name].model) is not None
+            name: HttpUpstream(model) for name in chosen if (model := ALL[name].model) is not None
         }
-        self._databases = {
-            name: PostgresServer() for name in chosen if CATALOGUE[name].model is None
-        }
+        self._database = PostgresServer() if len(self._upstreams) < len(chosen) else None
 
     def start(self) -> None:
         """Start every server, side by side."""
@@ -64,24 +65,24 @@ class Lab(LabServer):
             raise BadInput(f"{name} is not an HTTP upstream of this lab: {self._running()}")
         return self._upstreams[name]
 
-    def database(self, name: str = "lab-db") -> PostgresServer:
-        """The database of a target."""
-        if name not in self._databases:
-            raise BadInput(f"{name} is not a database of this lab: {self._running()}")
-        return self._databases[name]
+    def database(self) -> PostgresServer:
+        """The server behind every database target."""
+        if self._database is None:
+            raise BadInput(f"there is no database in this lab: {self._running()}")
+        return self._database
 
     def url(self, name: str) -> str:
         """URL of an HTTP target."""
         return self.upstream(name).url
 
-    def dsn(self, name: str = "lab-db") -> str:
-        """Connection URI of a database target, with its throwaway password."""
-        return self.database(name).dsn
+    def dsn(self) -> str:
+        """Connection URI of the database targets, with its throwaway password."""
+        return self.database().dsn
 
     def targets_toml(self) -> str:
         """Text of a targets.toml for what runs, the truth in comments; it holds no password."""
         tables = [
-            CATALOGUE[name].toml(self.url(name) if name in self._upstreams else None)
+            ALL[name].toml(self.url(name) if name in self._upstreams else None)
             for name in self.names
         ]
         return "\n".join([_HEADER, *tables])
@@ -100,7 +101,7 @@ class Lab(LabServer):
 
     def environment(self) -> dict[str, str]:
         """Variables that a process needs which reads `targets_toml`; they hold the password."""
-        return {DSN_VARIABLE: self.dsn()} if self._databases else {}
+        return {DSN_VARIABLE: self.dsn()} if self._database is not None else {}
 
     def export_lines(self) -> list[str]:
         """`environment` as lines for a shell."""
@@ -108,14 +109,15 @@ class Lab(LabServer):
 
     def _servers(self) -> list[HttpUpstream | PostgresServer]:
         # The database first: it takes longest to start.
-        return [*self._databases.values(), *self._upstreams.values()]
+        first = [] if self._database is None else [self._database]
+        return [*first, *self._upstreams.values()]
 
     def _running(self) -> str:
         return f"it runs {', '.join(self.names)}"
 
 
 def _known(name: str) -> None:
-    if name not in CATALOGUE:
-        near = difflib.get_close_matches(name, CATALOGUE, n=1)
+    if name not in ALL:
+        near = difflib.get_close_matches(name, ALL, n=1)
         hint = f"; did you mean {near[0]}?" if near else ""
-        raise BadInput(f"no such target in the lab: {name}{hint}", f"it has {', '.join(CATALOGUE)}")
+        raise BadInput(f"no such target in the lab: {name}{hint}", f"it has {', '.join(ALL)}")

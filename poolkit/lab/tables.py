@@ -6,6 +6,9 @@ locks, which stand for a resource of that many places (disks, hot rows). Waiting
 the curve does not depend on what else this machine does. Both waits vary evenly between half and
 one and a half times their mean; PostgreSQL sleeps in whole milliseconds, which adds about half of
 one each.
+
+`lab_pay` adds to a teller's balance, as pgbench's own transaction does, and goes on for a while
+before its transaction ends: payments to one teller wait for each other by the row's lock.
 """
 
 from __future__ import annotations
@@ -16,7 +19,12 @@ PLACES = 4  # locks
 MAX_CONNECTIONS = 100  # of the lab's server
 ACCOUNTS = 100_000  # rows of pgbench_accounts at scale 1
 
+PREPARED = 0.005  # s, mean of the time before the row is locked
+LOCKED = 0.006  # s, mean of the time for which it stays locked
+HOT_ROWS = 4  # tellers that everybody pays to
+
 READ = f"select lab_read(1 + floor(random() * {ACCOUNTS})::int)"
+WRITE = f"select lab_pay(1 + floor(random() * {HOT_ROWS})::int)"
 
 # Commands end with an empty line: PostgreSQL's single-user mode reads them so.
 _TABLES = """
@@ -61,14 +69,28 @@ begin
 end $$;
 """
 
+# The lock of the updated row ends with the transaction, that is with the statement.
+_WRITE_FUNCTION = """
+create function lab_pay(teller int) returns int language plpgsql volatile as $$
+declare
+  balance int;
+begin
+  perform pg_sleep({prepared} * (0.5 + random()));
+  update pgbench_tellers set tbalance = tbalance + 1 where tid = teller
+    returning tbalance into balance;
+  perform pg_sleep({locked} * (0.5 + random()));
+  return balance;
+end $$;
+"""
+
 
 def creation(owner: str, accounts: int) -> str:
     """The SQL that makes everything as `owner`, for PostgreSQL's single-user mode."""
-    function = _READ_FUNCTION.format(apart=APART, together=TOGETHER, places=PLACES)
     parts = [
         f"set role {owner};",
         _TABLES.format(accounts=accounts),
-        function,
+        _READ_FUNCTION.format(apart=APART, together=TOGETHER, places=PLACES),
+        _WRITE_FUNCTION.format(prepared=PREPARED, locked=LOCKED),
         "reset role;",
         "vacuum analyze;",
     ]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ipaddress
-from typing import Literal
 
 from poolkit import units
+from poolkit.recommend import http
+from poolkit.recommend.gate import gate
 from poolkit.recommend.rules import (
     Basis,
     Limit,
@@ -26,7 +27,7 @@ def parameters(basis: Basis) -> tuple[Parameter, ...]:
     """Every parameter, in the order in which the session is written."""
     wait = limited_wait(basis)
     hold = limited_hold(basis)
-    dial = limited_dial()
+    dial = limited_dial(basis)
     connect = Limit(
         round_up(wait.seconds + dial.seconds),
         f"aiohttp counts the wait for the pool and the dial together: {wait.seconds:g} s + "
@@ -39,7 +40,6 @@ def parameters(basis: Basis) -> tuple[Parameter, ...]:
         f"{hold.seconds:g} s for the answer",
         is_measured=hold.is_measured,
     )
-    read = Limit(hold.seconds, f"{hold.because} without a byte", hold.is_measured)
     return (
         Parameter(
             name="limit",
@@ -58,34 +58,22 @@ def parameters(basis: Basis) -> tuple[Parameter, ...]:
             because=reason_of_size(basis),
             source="measured",
         ),
-        _keepalive(basis),
+        http.kept_alive(
+            basis,
+            "keepalive_timeout",
+            KEEPALIVE,
+            "nginx keeps 75 s by default, uvicorn only 5 s, which needs less than that here",
+        ),
         _dns_cache(basis),
         total.parameter("total"),
         connect.parameter("connect"),
         dial.parameter("sock_connect"),
-        read.parameter("sock_read"),
-        _gate(basis),
-        wait.parameter("gate_timeout"),
-    )
-
-
-def _keepalive(basis: Basis) -> Parameter:
-    seen = ""
-    if basis.trial is not None:
-        seen = (
-            f" ({units.plural(basis.trial.disconnects, 'disconnect')} seen under load, where no "
-            "connection idles)"
-        )
-    return Parameter(
-        name="keepalive_timeout",
-        value=KEEPALIVE,
-        unit="s",
-        because=(
-            "library default; must stay below the server's idle timeout, which was not measured: "
-            "nginx keeps 75 s by default, uvicorn only 5 s, which needs less than that "
-            f"here{seen}"
+        http.limited_read(basis).parameter("sock_read"),
+        *gate(
+            basis,
+            "aiohttp alone lets a caller that has just released overtake those that wait, the gate "
+            "serves them in turn",
         ),
-        source="library",
     )
 
 
@@ -100,17 +88,6 @@ def _dns_cache(basis: Basis) -> Parameter:
     return Parameter(
         name="ttl_dns_cache", value=DNS_CACHE, unit="s", because=because, source="library"
     )
-
-
-def _gate(basis: Basis) -> Parameter:
-    because = (
-        "a semaphore of the pool's size, taken once: aiohttp alone lets a caller that has just "
-        "released overtake those that wait, the gate serves them in turn"
-    )
-    if basis.crowd is not None:
-        because += f"; {basis.crowd}"
-    source: Literal["measured", "rule"] = "rule" if basis.crowd is None else "measured"
-    return Parameter(name="gate", value=basis.size, unit="callers", because=because, source=source)
 
 
 def _is_address(host: str) -> bool:

@@ -8,6 +8,7 @@ from poolkit.recommend import aiohttp, asyncpg, httpx, psycopg, sqlalchemy
 from poolkit.recommend.checks import finished, of_result, over_trials
 from poolkit.recommend.crowd import effect_of_gate
 from poolkit.recommend.rules import Basis
+from poolkit.recommend.settings import as_set
 from poolkit.records import (
     HoldTimes,
     Parameter,
@@ -47,7 +48,8 @@ def parameters(
     size = sizing.size if size is None else size
     if size is None:
         return ()
-    return _PARAMETERS[target.driver](Basis(target, sizing, size, trial, crowd))
+    basis = Basis(target, sizing, size, trial, crowd)
+    return as_set(basis, _PARAMETERS[target.driver](basis))
 
 
 def recommend(
@@ -84,7 +86,9 @@ def recommend(
             status=status,
             verdict="stopped" if status == "stopped" else None,
             target_rate=target.target_rate,
+            target_rate_from=target.rate_from,
             wait_p99=target.wait_p99,
+            response_p99=target.response_p99,
             checks=checks,
             trials=len(trials),
             seconds=seconds,
@@ -98,8 +102,13 @@ def recommend(
         status=status,
         verdict=sizing.verdict.name,
         target_rate=target.target_rate,
+        target_rate_from=target.rate_from,
         wait_p99=target.wait_p99,
+        response_p99=target.response_p99,
         recommended_size=size,
+        limited_by=sizing.limited_by,
+        headroom=0 if size is None else sizing.headroom,
+        reachable_rate=sizing.reachable_rate,
         knees=sizing.knees,
         plateau=sizing.plateau,
         hold_time=HoldTimes(
@@ -167,6 +176,8 @@ def _without_result(
         driver=target.driver,
         status=status,
         target_rate=target.target_rate,
+        target_rate_from=target.rate_from,
         wait_p99=target.wait_p99,
+        response_p99=target.response_p99,
         checks=(finished(cause, remedy, sent=sent),),
     )

@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-from poolkit import units
-from poolkit.recommend.rules import (
-    Basis,
-    Limit,
-    limited_dial,
-    limited_hold,
-    limited_wait,
-    reason_of_size,
-    round_up,
-)
+from poolkit.recommend.database import limited_statement, min_size
+from poolkit.recommend.gate import gate_of_database
+from poolkit.recommend.rules import Basis, limited_dial, limited_wait, reason_of_size, turn
 from poolkit.records import Parameter
 
 # asyncpg 0.32: create_pool(max_inactive_connection_lifetime=300.0)
 INACTIVE = 300.0  # s
-SERVER_FIRST = 1.0  # s that the server's own limit ends before the client's
 
 
 def parameters(basis: Basis) -> tuple[Parameter, ...]:
@@ -38,43 +30,18 @@ def parameters(basis: Basis) -> tuple[Parameter, ...]:
             because=(
                 "library default; below the 350 s after which AWS drops a silent connection (Azure "
                 "240 s: set less there); PostgreSQL itself closes none by default"
+                f"{_in_turn(basis)}"
             ),
             source="library",
         ),
-        limited_dial().parameter("timeout"),
+        limited_dial(basis).parameter("timeout"),
         command.parameter("command_timeout"),
         limited_wait(basis).parameter("acquire_timeout"),
         statement.parameter("statement_timeout"),
+        *gate_of_database(basis),
     )
 
 
-def limited_statement(basis: Basis) -> tuple[Limit, Limit]:
-    """How long a statement may take, for the server and, a little longer, for the client."""
-    hold = limited_hold(basis)
-    statement = Limit(hold.seconds, f"{hold.because}; a statement is part of it", hold.is_measured)
-    command = Limit(
-        round_up(statement.seconds + SERVER_FIRST),
-        f"{SERVER_FIRST:g} s above statement_timeout ({statement.seconds:g} s): the server gives "
-        "up first, and the connection lives on",
-        is_measured=hold.is_measured,
-    )
-    return statement, command
-
-
-def min_size(basis: Basis) -> Parameter:
-    """As many connections are kept as may be opened."""
-    because = (
-        "the same as max_size: a pool that shrinks when it is quiet makes the first callers of "
-        "the next rush wait for dials"
-    )
-    trial = basis.trial
-    if basis.is_verified and trial is not None:
-        dials = units.plural(trial.connections_opened, "dial")
-        because += f" (verified so, {dials} in {units.number(trial.window)} s)"
-    return Parameter(
-        name="min_size",
-        value=basis.size,
-        unit="connections",
-        because=because,
-        source="measured" if basis.is_verified else "rule",
-    )
+def _in_turn(basis: Basis) -> str:
+    said = turn(basis)
+    return f", and under load {said}" if said else ""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from poolkit import units
 from poolkit.recommend.crowd import is_without_gate
-from poolkit.records import Check, Sizing, Trial, Verification
+from poolkit.records import Check, LimitedBy, Sizing, Trial, Verification
 from poolkit.targets import Target
 
 # A trial that fails is not fitted; when more than this share fails, too little is left to trust.
@@ -26,6 +26,17 @@ _REMEDIES: Mapping[str, str] = {
     "rate_limited": "ask for a higher quota upstream, or lower target_rate",
     "refused": "raise the server's own limit on connections, or lower target_rate",
     "stopped": "see what the brake saw, then run the same command again: it resumes",
+}
+
+
+# What one connection less would break, after "limited by"; the first word is the name in the file.
+_LIMITS: Mapping[LimitedBy, str] = {
+    "wait": "wait: fewer connections would make too many calls wait",
+    "response": "response: fewer connections would make too many calls late in all",
+    "plateau": "plateau: the upstream carries no more",
+    "cap": "cap: no more connections are allowed",
+    "floor": "floor: with fewer, tasks that hold several connections could lock each other out",
+    "unknown": "unknown",
 }
 
 
@@ -104,7 +115,9 @@ def _sized(sizing: Sizing, size: int | None) -> Check:
     if size is None:
         seen = sizing.because
     else:
-        seen = f"{units.plural(size, 'connection')}, limited by {sizing.limited_by}"
+        seen = f"{units.plural(size, 'connection')}, limited by {_LIMITS[sizing.limited_by]}"
+        if sizing.headroom:
+            seen += f"; {sizing.headroom} of them are the headroom asked for"
     return Check(
         name="sized",
         passed=size is not None,
@@ -116,6 +129,8 @@ def _sized(sizing: Sizing, size: int | None) -> Check:
 
 def _reachable(target: Target, sizing: Sizing) -> Check:
     asked = units.rate(target.target_rate)
+    if target.growth != 1:
+        asked += f" (times {units.number(target.growth)} for growth)"
     if not sizing.out_of_reach:
         beyond = ""
         if sizing.plateau is not None:
@@ -135,6 +150,8 @@ def _reachable(target: Target, sizing: Sizing) -> Check:
     remedy = _REMEDIES[sizing.verdict.name]
     if sizing.limited_by == "cap":
         remedy = f"raise max_size (now {target.max_size}), or lower target_rate"
+    if sizing.raised_by:
+        remedy = f"what raises it: {sizing.raised_by}"
     return Check(
         name="reachable",
         passed=False,

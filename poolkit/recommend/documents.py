@@ -7,7 +7,9 @@ import io
 from collections.abc import Sequence
 
 from poolkit import units
+from poolkit.recommend.session import sessions
 from poolkit.records import Check, Parameter, Recommendation, RecommendedFile
+from poolkit.targets import Target
 
 CSV_COLUMNS = (
     "target",
@@ -40,8 +42,13 @@ def to_csv(recommendations: Sequence[Recommendation]) -> str:
     return buffer.getvalue()
 
 
-def to_markdown(recommendations: Sequence[Recommendation], created: str) -> str:
-    """A document to paste into a ticket: the sizes in one table, then each target's parameters."""
+def to_markdown(
+    recommendations: Sequence[Recommendation], created: str, targets: Sequence[Target] = ()
+) -> str:
+    """A document to paste into a ticket: the sizes in one table, then each target's parameters.
+
+    `targets` tell which of them lie on one host, where several may share a session.
+    """
     lines = [
         "# Recommended connection pools",
         "",
@@ -56,16 +63,19 @@ def to_markdown(recommendations: Sequence[Recommendation], created: str) -> str:
     for r in recommendations:
         lines += ["", f"## {_cell(r.target)}", "", _summary(r)]
         if r.parameters:
-            lines += [
-                "",
-                "| parameter | value | unit | source | because |",
-                "|---|---:|---|---|---|",
-            ]
-            lines += [_parameter(p) for p in r.parameters]
+            lines += ["", *_table(r.parameters)]
         doubts = [check for check in r.checks if not check.passed]
         if doubts:
             lines += ["", "To be doubted:", "", *(_doubt(check) for check in doubts)]
+    for session in sessions(recommendations, targets):
+        lines += ["", f"## One {session.driver} pool for several targets", ""]
+        lines += [_cell(session.because), "", *_table(session.parameters)]
     return "\n".join(lines) + "\n"
+
+
+def _table(parameters: Sequence[Parameter]) -> list[str]:
+    head = ["| parameter | value | unit | source | because |", "|---|---:|---|---|---|"]
+    return [*head, *(_parameter(p) for p in parameters)]
 
 
 def _size_cells(r: Recommendation) -> tuple[object, ...]:
@@ -99,7 +109,12 @@ def _summary(r: Recommendation) -> str:
     if r.recommended_size is None:
         text = f"No size can be recommended ({r.status})."
     else:
-        text = f"**{units.plural(r.recommended_size, 'connection')}** in each pool."
+        text = f"**{units.plural(r.recommended_size, 'connection')}** in each pool"
+        if r.headroom:
+            text += f", {r.headroom} of them headroom"
+        text += "." if r.limited_by is None else f", limited by {r.limited_by}."
+    if r.reachable_rate is not None:
+        text += f" Within reach: {units.rate(r.reachable_rate)}."
     if r.verdict is not None:
         text += f" Verdict: `{r.verdict}`."
     if r.plateau is not None:
@@ -107,6 +122,8 @@ def _summary(r: Recommendation) -> str:
         if r.plateau.interval95 is not None:
             text += f" (95 %: {units.interval(r.plateau.interval95)})"
         text += "."
+    if r.target_rate_from is not None:
+        text += f" Target rate {units.rate(r.target_rate)}, from {r.target_rate_from}."
     if r.trials:
         text += f" {units.plural(r.trials, 'trial')}, {units.number(r.seconds)} s of load."
     return text

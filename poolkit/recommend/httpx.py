@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from poolkit import units
-from poolkit.recommend import rules
+from poolkit.recommend import http, rules
+from poolkit.recommend.gate import gate
 from poolkit.recommend.rules import Basis, Limit
 from poolkit.records import Parameter
 
@@ -17,11 +16,11 @@ def parameters(basis: Basis) -> tuple[Parameter, ...]:
     """Every parameter, in the order in which the client is written."""
     wait = rules.limited_wait(basis)
     hold = rules.limited_hold(basis)
-    dial = rules.limited_dial()
+    dial = rules.limited_dial(basis)
     connect = Limit(
         dial.seconds, f"{dial.because}; TCP and TLS get this long each", dial.is_measured
     )
-    read = Limit(hold.seconds, f"{hold.because} without a byte", hold.is_measured)
+    read = http.limited_read(basis)
     write = Limit(
         hold.seconds,
         f"the same as read ({hold.seconds:g} s): a server that takes no byte of the request is as "
@@ -50,14 +49,23 @@ def parameters(basis: Basis) -> tuple[Parameter, ...]:
             source="measured",
         ),
         _kept(basis),
-        _expiry(basis),
+        http.kept_alive(
+            basis,
+            "keepalive_expiry",
+            KEEPALIVE,
+            "nginx keeps 75 s by default, but uvicorn also 5 s, which needs less here",
+        ),
         connect.parameter("connect"),
         read.parameter("read"),
         write.parameter("write"),
         pool.parameter("pool"),
         total.parameter("total"),
-        _gate(basis),
-        wait.parameter("gate_timeout"),
+        *gate(
+            basis,
+            "httpx 0.28 alone lets a caller that has just released overtake those that wait, and "
+            "wakes all of them for each connection; the gate serves them in turn (httpx2 does so "
+            "by itself)",
+        ),
     )
 
 
@@ -80,34 +88,3 @@ def _kept(basis: Basis) -> Parameter:
         because=because,
         source="measured" if basis.is_verified else "rule",
     )
-
-
-def _expiry(basis: Basis) -> Parameter:
-    seen = ""
-    if basis.trial is not None:
-        seen = (
-            f" ({units.plural(basis.trial.disconnects, 'disconnect')} seen under load, where no "
-            "connection idles)"
-        )
-    return Parameter(
-        name="keepalive_expiry",
-        value=KEEPALIVE,
-        unit="s",
-        because=(
-            "library default; must stay below the server's idle timeout, which was not measured: "
-            f"nginx keeps 75 s by default, but uvicorn also 5 s, which needs less here{seen}"
-        ),
-        source="library",
-    )
-
-
-def _gate(basis: Basis) -> Parameter:
-    because = (
-        "a semaphore of the pool's size, taken once: httpx 0.28 alone lets a caller that has just "
-        "released overtake those that wait, and wakes all of them for each connection; the gate "
-        "serves them in turn (httpx2 does so by itself)"
-    )
-    if basis.crowd is not None:
-        because += f"; {basis.crowd}"
-    source: Literal["measured", "rule"] = "rule" if basis.crowd is None else "measured"
-    return Parameter(name="gate", value=basis.size, unit="callers", because=because, source=source)

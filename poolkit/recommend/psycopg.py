@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 
 from poolkit import units
-from poolkit.recommend.asyncpg import limited_statement, min_size
+from poolkit.recommend.database import limited_statement, min_size
+from poolkit.recommend.gate import gate_of_database
 from poolkit.recommend.rules import (
     Basis,
     Limit,
@@ -53,8 +54,9 @@ def parameters(basis: Basis) -> tuple[Parameter, ...]:
             ),
             source="library",
         ),
-        limited_dial().parameter("connect_timeout"),
+        limited_dial(basis).parameter("connect_timeout"),
         statement.parameter("statement_timeout"),
+        *gate_of_database(basis),
     )
 
 

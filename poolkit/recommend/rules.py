@@ -77,19 +77,21 @@ def limited_wait(basis: Basis) -> Limit:
     """How long a caller may wait for a connection before it is told no.
 
     10 times the wait target, at least 1 s; no longer than 10 times the response target, where one
-    is set.
+    is set, which also stands in where no wait is asked.
     """
     target = basis.target
-    asked = PATIENCE * target.wait_p99
-    seconds = max(asked, FLOOR)
-    reason = f"{PATIENCE} times the p99 wait allowed ({units.milliseconds(target.wait_p99)})"
-    if seconds > asked:
-        reason += f", at least {FLOOR:g} s"
-    if target.response_p99 is not None and PATIENCE * target.response_p99 < seconds:
-        seconds = PATIENCE * target.response_p99
-        reason = (
-            f"{PATIENCE} times the p99 response allowed ({units.milliseconds(target.response_p99)})"
-        )
+    limits: list[tuple[float, str]] = []
+    if target.wait_p99 is not None:
+        asked = PATIENCE * target.wait_p99
+        reason = f"{PATIENCE} times the p99 wait allowed ({units.milliseconds(target.wait_p99)})"
+        if asked < FLOOR:
+            reason += f", at least {FLOOR:g} s"
+        limits.append((max(asked, FLOOR), reason))
+    if target.response_p99 is not None:
+        allowed = units.milliseconds(target.response_p99)
+        reason = f"{PATIENCE} times the p99 response allowed ({allowed})"
+        limits.append((PATIENCE * target.response_p99, reason))
+    seconds, reason = min(limits, key=lambda limit: limit[0])
     seen = ""
     if basis.is_verified and basis.trial is not None and basis.trial.wait_time.longest is not None:
         longest = units.milliseconds(basis.trial.wait_time.longest)
@@ -109,13 +111,25 @@ def limited_hold(basis: Basis) -> Limit:
     return Limit(round_up(max(asked, FLOOR)), because, is_measured=True)
 
 
-def limited_dial() -> Limit:
-    """How long a new connection may take; dials are not timed, so this is a rule."""
+def limited_dial(basis: Basis) -> Limit:
+    """How long a new connection may take: a rule, since faults and not dials decide it."""
     because = (
         f"a lost first packet is sent again after 1 s and 3 s, so a server that has not "
         f"accepted within {DIAL_TIMEOUT:g} s is down"
     )
+    longest = None if basis.trial is None else basis.trial.dial_time.longest
+    if longest:
+        because += f"; the longest dial seen took {units.milliseconds(longest)}"
     return Limit(DIAL_TIMEOUT, because, is_measured=False)
+
+
+def turn(basis: Basis) -> str:
+    """How often each connection is in use, in words; empty where the rate was not tried."""
+    trial = basis.trial
+    if not basis.is_verified or trial is None or trial.throughput <= 0:
+        return ""
+    each = trial.pool_size * trial.pools / trial.throughput
+    return f"each is used every {units.milliseconds(each)} on average"
 
 
 def reason_of_size(basis: Basis) -> str:

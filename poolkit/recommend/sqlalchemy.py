@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from poolkit import units
-from poolkit.recommend.asyncpg import limited_statement
-from poolkit.recommend.rules import Basis, limited_dial, limited_wait, reason_of_size
+from poolkit.recommend.database import limited_statement
+from poolkit.recommend.gate import gate_of_database
+from poolkit.recommend.rules import Basis, limited_dial, limited_wait, reason_of_size, turn
 from poolkit.records import Parameter
 
 # Firewalls drop a connection that was silent for longer: AWS after 350 s, Azure after 240 s.
@@ -26,9 +27,11 @@ def parameters(basis: Basis) -> tuple[Parameter, ...]:
         limited_wait(basis).parameter("pool_timeout"),
         _pre_ping(basis),
         _recycle(basis),
-        limited_dial().parameter("timeout"),
+        _lifo(basis),
+        limited_dial(basis).parameter("timeout"),
         command.parameter("command_timeout"),
         statement.parameter("statement_timeout"),
+        *gate_of_database(basis),
     )
 
 
@@ -90,4 +93,21 @@ def _recycle(basis: Basis) -> Parameter:
             f"there); costs up to {dials} dials/s"
         ),
         source="rule",
+    )
+
+
+def _lifo(basis: Basis) -> Parameter:
+    """First in, first out: connections take turns."""
+    seen = turn(basis)
+    return Parameter(
+        name="pool_use_lifo",
+        value=False,
+        unit="",
+        because=(
+            "library default; connections take turns, so none falls silent for as long as a "
+            f"firewall bears{f': under load {seen}' if seen else ''}; the last one first lets "
+            "those that are not needed idle until somebody closes them, which is of use only with "
+            "an overflow or with pool_pre_ping"
+        ),
+        source="library",
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import ipaddress
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
@@ -82,6 +82,18 @@ def of_url(url: str) -> Endpoint:
         identity=" ".join(
             (parts.scheme, _authority(host, port or _HTTP_PORTS[parts.scheme]), parts.path, *shape)
         ),
+    )
+
+
+def together(endpoints: Sequence[Endpoint]) -> Endpoint:
+    """Several endpoints of one target as one, 1 or more."""
+    first, *others = endpoints
+    more = f" and {len(others)} more" if others else ""
+    return Endpoint(
+        printable=f"{first.printable}{more}",
+        hosts=_unique(*(host for endpoint in endpoints for host in endpoint.hosts)),
+        secrets=_unique(*(secret for endpoint in endpoints for secret in endpoint.secrets)),
+        identity=" | ".join(endpoint.identity for endpoint in endpoints),
     )
 
 

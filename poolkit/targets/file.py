@@ -9,21 +9,31 @@ from typing import Any, NamedTuple, get_args
 
 from pydantic import ValidationError
 
+from poolkit import production
 from poolkit.errors import BadInput
+from poolkit.production import RateQuery
 from poolkit.targets import endpoint as endpoints
 from poolkit.targets import headers as http_headers
 from poolkit.targets.drivers import Driver, Method
 from poolkit.targets.headers import VARIABLE
 from poolkit.targets.reading import read_toml
+from poolkit.targets.settings import Binds
 from poolkit.targets.target import Target, export_line
 from poolkit.targets.together import mistakes_together
 from poolkit.targets.words import key_path, nearest, rule, shown
 
 _TOP_KEYS = ("allow_hosts", "targets")
-_KEYS = tuple(key for key in Target.model_fields if key != "name")
-_VALUES: dict[str, tuple[str, ...]] = {"driver": get_args(Driver), "method": get_args(Method)}
+_KEYS = tuple(key for key in Target.model_fields if key not in ("name", "rate_from"))
+_VALUES: dict[str, tuple[str, ...]] = {
+    "driver": get_args(Driver),
+    "method": get_args(Method),
+    "sweep": get_args(Binds),
+    "url_order": ("turn", "random"),
+}
 # Their values are never quoted: a password may stand in them, rightly or by mistake.
-_UNQUOTED = frozenset({"url", "dsn", "dsn_env", "statements", "headers", "body", "parameters"})
+_UNQUOTED = frozenset(
+    {"url", "urls", "dsn", "dsn_env", "statements", "headers", "body", "parameters"}
+)
 _TABLES = ("headers", "parameters")  # keys whose values are tables
 _REMEDY = "data/targets.example.toml shows every key; nothing was sent"
 
@@ -54,6 +64,7 @@ def load_targets(path: Path | str, only: Sequence[str] = ()) -> dict[str, Target
     allowed = _allowed_hosts(content, mistakes)
     tables = content.get("targets", {})
     targets: dict[str, Target] = {}
+    queries: dict[str, RateQuery | None] = {}
     if not isinstance(tables, dict):
         mistakes.append(
             Mistake("targets", f"must be tables such as [targets.orders-api], got {shown(tables)}")
@@ -68,11 +79,14 @@ def load_targets(path: Path | str, only: Sequence[str] = ()) -> dict[str, Target
             hint = f"; put {name} under a table of its own" if name in _KEYS else ""
             mistakes.append(Mistake(f"targets.{name}", f"must be a table [targets.NAME]{hint}"))
             continue
-        target, wrong = _target(name, table)
+        is_needed = not only or name in only
+        query, mistake = _rate_query(name, table, allowed, is_needed)
+        mistakes += mistake
+        target, wrong = _target(name, table if query is None else {**table, "target_rate": 1.0})
         mistakes += wrong
         if target is not None:
             targets[name] = target
-        is_needed = not only or name in only
+            queries[name] = query
         mistakes += _host_mistakes(f"targets.{name}", table, allowed, is_needed)
         if is_needed:
             mistakes += _header_mistakes(f"targets.{name}", table.get("headers"))
@@ -87,7 +101,41 @@ def load_targets(path: Path | str, only: Sequence[str] = ()) -> dict[str, Target
     if mistakes:
         count = "1 mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
         raise BadInput("\n".join([f"{count} in {path}", *(f"  {m}" for m in mistakes)]), _REMEDY)
-    return {name: target for name, target in targets.items() if not only or name in only}
+    return {
+        name: _with_rate(target, queries[name])
+        for name, target in targets.items()
+        if not only or name in only
+    }
+
+
+def _rate_query(
+    name: str, table: Mapping[str, Any], allowed: frozenset[str], is_needed: bool
+) -> tuple[RateQuery | None, list[Mistake]]:
+    """The query that stands in place of a target rate, and what is wrong with it."""
+    given = table.get("target_rate")
+    if not isinstance(given, dict):
+        return None, []
+    where = f"targets.{name}.target_rate"
+    try:
+        query = production.read_rate_query(given)
+    except ValueError as error:
+        # Beside this mistake the others of the target are told as well.
+        return production.NO_QUERY, [Mistake(where, str(error))]
+    if is_needed and not endpoints.is_loopback(query.host) and query.host not in allowed:
+        rule = (
+            f"host {query.host} is not this machine; where it may be asked for the rate, "
+            f'add it: allow_hosts = ["{query.host}"]'
+        )
+        return query, [Mistake(f"{where}.prometheus", rule)]
+    return query, []
+
+
+def _with_rate(target: Target, query: RateQuery | None) -> Target:
+    """The target with the rate that production shows now; BadInput where none can be read."""
+    if query is None:
+        return target
+    figure = production.resolve(target.name, query)
+    return target.model_copy(update={"target_rate": figure.value, "rate_from": figure.source})
 
 
 def _allowed_hosts(content: Mapping[str, Any], mistakes: list[Mistake]) -> frozenset[str]:
@@ -161,8 +209,13 @@ def _host_mistakes(
 
     It reads the keys as written, so that hosts are told beside mistakes in other keys.
     """
-    for key in ("url", "dsn", "dsn_env"):
-        text = table.get(key)
+    urls = table.get("urls")
+    places = [(key, key, table.get(key)) for key in ("url", "dsn", "dsn_env")]
+    places += [
+        ("url", f"urls[{index}]", url)
+        for index, url in enumerate(urls if isinstance(urls, list) else ())
+    ]
+    for kind, key, text in places:
         if not isinstance(text, str):
             continue
         content = ""
@@ -178,7 +231,7 @@ def _host_mistakes(
                 )
                 continue
         try:
-            found = endpoints.of_url(text) if key == "url" else endpoints.of_dsn(text, os.environ)
+            found = endpoints.of_url(text) if kind == "url" else endpoints.of_dsn(text, os.environ)
         except ValueError as error:
             if key == "dsn" and _is_dsn(text):
                 content = "with PGHOST and PGPORT as set here, it "

@@ -7,13 +7,11 @@ import json
 import os
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     PlainSerializer,
     PlainValidator,
@@ -25,22 +23,23 @@ from pydantic import (
 from poolkit.errors import BadInput
 from poolkit.targets import endpoint as endpoints
 from poolkit.targets import headers as http_headers
+from poolkit.targets.asked import Asked
 from poolkit.targets.draws import Draw, read_draw
 from poolkit.targets.drivers import HTTP_DRIVERS, Driver, Method
 from poolkit.targets.endpoint import Endpoint
+from poolkit.targets.function_name import check_function_name
 from poolkit.targets.headers import VARIABLE, Header
-from poolkit.targets.together import DEFAULT_SIZES, mistakes_together
-from poolkit.targets.words import shown
+from poolkit.targets.settings import Settings
+from poolkit.targets.together import mistakes_together
 
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
-_WORK = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*:[^\W\d]\w*")
 
 
 def _as_tuple(value: object) -> object:
     return tuple(value) if isinstance(value, list) else value
 
 
-class Target(BaseModel):
+class Target(Asked, Settings):
     """What targets.toml says of one endpoint; frozen, and its text forms hold no secret.
 
     Args:
@@ -48,6 +47,8 @@ class Target(BaseModel):
         driver: the client library whose pool is sized.
         url, method: for HTTP drivers; redirects are not followed. A method other than GET, HEAD and
             OPTIONS is what allows a call to write.
+        urls: in place of url, several addresses that share one session (aiohttp).
+        url_order: how calls go to them: in "turn", or evenly at "random" from the trial's seed.
         headers: sent with every HTTP call; a secret one by reference to the environment.
         body: text sent with every HTTP call, where the method takes one.
         dsn, dsn_env: for database drivers, one: a PostgreSQL URI, or the variable holding it.
@@ -58,21 +59,19 @@ class Target(BaseModel):
         read_only: whether the database is told to refuse writes.
         work: "module:function", a coroutine function of the user's own that does the whole call.
         gate: whether a semaphore stands in front of the pool; None: where the driver needs one.
-        target_rate: calls/s that the whole service must sustain, more than 0.
-        wait_p99: s, longest acceptable p99 wait for a connection, more than 0.
-        response_p99: s, longest acceptable p99 response time, more than 0; None: not asked.
-        max_size: most connections ever opened, all pools together; at least one a pool.
-        replicas, workers: `replicas * workers` processes share the upstream, each with a pool.
-    """
 
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, hide_input_in_errors=True
-    )
+    What is asked of it (rate, times, sizes) is described in `Asked`, how its library is set up and
+    the load capped in `Settings`.
+    """
 
     name: str
     driver: Driver
     # None of url, headers, body and dsn is shown or dumped: each may hold a password.
     url: str | None = Field(None, repr=False, exclude=True)
+    urls: Annotated[tuple[str, ...], BeforeValidator(_as_tuple)] = Field(
+        (), repr=False, exclude=True
+    )
+    url_order: Literal["turn", "random"] = "turn"
     method: Method = "GET"
     headers: Mapping[
         Annotated[str, AfterValidator(http_headers.check_name)],
@@ -89,12 +88,6 @@ class Target(BaseModel):
     pause: float = Field(0.0, ge=0)
     read_only: bool = True
     work: str | None = None
-    target_rate: float = Field(gt=0)
-    wait_p99: float = Field(0.010, gt=0)
-    response_p99: float | None = Field(None, gt=0)
-    max_size: int = Field(DEFAULT_SIZES["max_size"], ge=1)
-    replicas: int = Field(DEFAULT_SIZES["replicas"], ge=1)
-    workers: int = Field(DEFAULT_SIZES["workers"], ge=1)
     gate: bool | None = None
 
     @field_validator("name")
@@ -113,6 +106,13 @@ class Target(BaseModel):
         if url is not None:
             endpoints.of_url(url)
         return url
+
+    @field_validator("urls")
+    @classmethod
+    def _check_urls(cls, urls: tuple[str, ...]) -> tuple[str, ...]:
+        for url in urls:
+            endpoints.of_url(url)
+        return urls
 
     @field_validator("dsn")
     @classmethod
@@ -141,11 +141,7 @@ class Target(BaseModel):
     @field_validator("work")
     @classmethod
     def _check_work(cls, work: str | None) -> str | None:
-        if work is not None and not _WORK.fullmatch(work):
-            raise ValueError(
-                f'must be "module:function", such as "orders_work:read_one", got {shown(work)}'
-            )
-        return work
+        return check_function_name(work)
 
     @field_validator("statements")
     @classmethod
@@ -166,11 +162,6 @@ class Target(BaseModel):
     def is_http(self) -> bool:
         """Whether the driver speaks HTTP; otherwise it speaks to a database."""
         return self.driver in HTTP_DRIVERS
-
-    @property
-    def pools(self) -> int:
-        """How many pools share the upstream."""
-        return self.replicas * self.workers
 
     @property
     def endpoint(self) -> str:
@@ -217,6 +208,18 @@ class Target(BaseModel):
         }
         return hashlib.sha256(json.dumps(shape, sort_keys=True).encode()).hexdigest()[:12]
 
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Every URL that calls go to, secrets included; empty for a database."""
+        return self.urls if self.url is None else (self.url,)
+
+    @property
+    def origins(self) -> int:
+        """How many hosts and ports the calls of an HTTP target go to."""
+        # An identity begins with scheme and authority.
+        parsed = (endpoints.of_url(url).identity.split(" ")[:2] for url in self.addresses)
+        return len({tuple(origin) for origin in parsed})
+
     def resolved_dsn(self) -> str:
         """The DSN, from the file or the environment; BadInput when the variable is not set."""
         if self.dsn is not None:
@@ -239,10 +242,7 @@ class Target(BaseModel):
         else:
             settings["statements"] = list(self.statements)
             settings["read_only"] = self.read_only
-        settings |= self._load_settings()
-        for key in ("target_rate", "wait_p99", "response_p99", "max_size", "replicas", "workers"):
-            settings[key] = getattr(self, key)
-        return settings
+        return settings | self._load_settings() | self.asked_settings()
 
     def _load_settings(self) -> dict[str, Any]:
         """The optional settings that shape the load, those that are set, without secrets."""
@@ -254,6 +254,9 @@ class Target(BaseModel):
             "work": self.work,
         }
         given = {key: value for key, value in settings.items() if value}
+        given |= self.library_settings()
+        if self.url_order != "turn":
+            given["url_order"] = self.url_order
         if self.gate is not None:
             given["gate"] = self.gate
         if not self.read_only:
@@ -264,6 +267,8 @@ class Target(BaseModel):
         """The endpoint taken apart; None while its variable is not set."""
         if self.url is not None:
             return endpoints.of_url(self.url)
+        if self.urls:
+            return endpoints.together([endpoints.of_url(url) for url in self.urls])
         try:
             return endpoints.of_dsn(self.resolved_dsn(), os.environ)
         except BadInput:

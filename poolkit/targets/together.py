@@ -4,15 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from poolkit.targets.drivers import DATABASE_DRIVERS, HTTP_DRIVERS, READING_METHODS
+from poolkit.targets.drivers import (
+    DATABASE_DRIVERS,
+    HTTP_DRIVERS,
+    READING_METHODS,
+    SUPPORTED_DRIVERS,
+)
+from poolkit.targets.settings import misplaced_settings
 from poolkit.targets.statement import Statement
 from poolkit.targets.words import key_path, nearest
 
 HTTP_KEYS = ("url", "method", "headers", "body")
+_SEVERAL = ("urls", "url_order")  # addresses in place of url
 DATABASE_KEYS = ("dsn", "dsn_env", "statements", "parameters", "pause", "read_only")
 # What `work` replaces.
 _WORK_KEYS = ("body", "statements", "parameters", "pause")
-DEFAULT_SIZES = {"max_size": 64, "replicas": 1, "workers": 1}
+DEFAULT_SIZES = {
+    "max_size": 64,
+    "replicas": 1,
+    "workers": 1,
+    "reserved_connections": 0,
+    "used_connections": 0,
+    "tasks": 1,
+    "connections_per_task": 1,
+}
+_LEAST = {"reserved_connections": 0, "used_connections": 0}
 
 Told = tuple[str, str]
 
@@ -35,12 +51,13 @@ def mistakes_together(given: Mapping[str, object]) -> list[Told]:
             for key in _WORK_KEYS
             if given.get(key) or given.get(key) == ""
         ]
-    return mistakes + _sizes(given)
+    if driver in SUPPORTED_DRIVERS:
+        mistakes += misplaced_settings(given)
+    return [*mistakes, *_sizes(given), *_times(given), *_tasks(given)]
 
 
 def _http(given: Mapping[str, object], driver: str) -> Iterable[Told]:
-    if given.get("url") is None:
-        yield "url", f"required by {driver}"
+    yield from _addresses(given, driver)
     for key in DATABASE_KEYS:
         if key in given:
             yield key, f"belongs to a database; {driver} takes {_listed(HTTP_KEYS)}"
@@ -50,6 +67,24 @@ def _http(given: Mapping[str, object], driver: str) -> Iterable[Told]:
             "body",
             f'{method} takes no body; set method = "POST" (or PUT, PATCH, DELETE) or leave it out',
         )
+
+
+def _addresses(given: Mapping[str, object], driver: str) -> Iterable[Told]:
+    """`url`, or for aiohttp several `urls` and what only makes sense with them."""
+    urls = given.get("urls")
+    if given.get("url") is None and "urls" not in given:
+        yield "url", f"required by {driver}"
+    if urls is not None:
+        if driver != "aiohttp":
+            yield "urls", f"belongs to aiohttp, whose session limits each; {driver} takes url"
+        if given.get("url") is not None:
+            yield "urls", "must not stand beside url: keep one of them"
+        if isinstance(urls, Sequence) and len(urls) < 2:
+            yield "urls", "must hold 2 or more addresses; write one as url"
+    else:
+        for key in ("url_order", "sweep") if driver == "aiohttp" else ("url_order",):
+            if key in given:
+                yield key, "needs several urls"
 
 
 def _database(given: Mapping[str, object], driver: str) -> Iterable[Told]:
@@ -66,7 +101,7 @@ def _database(given: Mapping[str, object], driver: str) -> Iterable[Told]:
             yield from _placeholders(statements, given.get("parameters", {}))
             if given.get("pause") and len(statements) < 2:
                 yield "pause", "stands between statements, so it needs at least 2 of them"
-    for key in HTTP_KEYS:
+    for key in (*HTTP_KEYS, *_SEVERAL):
         if key in given:
             yield key, f"belongs to an HTTP endpoint; {driver} takes {_listed(DATABASE_KEYS)}"
 
@@ -99,18 +134,85 @@ def _placeholders(statements: Sequence[object], parameters: object) -> Iterable[
         yield key_path("parameters", name), f"no statement uses :{name}{nearest(name, missing)}"
 
 
-def _sizes(given: Mapping[str, object]) -> list[Told]:
+def budget_of(given: Mapping[str, object]) -> int | None:
+    """Connections that the server leaves for all pools together; None where a key is not right."""
+    taken = [_count(given, key) for key in ("reserved_connections", "used_connections")]
+    most = _count(given, "max_connections")
+    if most is None or any(value is None for value in taken):
+        return None
+    return most - sum(value for value in taken if value is not None)
+
+
+def _sizes(given: Mapping[str, object]) -> Iterable[Told]:
     size, replicas, workers = (_count(given, key) for key in ("max_size", "replicas", "workers"))
-    if size and replicas and workers and size < replicas * workers:
+    budget = budget_of(given)
+    if given.get("max_connections") is None:
+        for key in ("reserved_connections", "used_connections"):
+            if key in given:
+                yield key, "is taken off max_connections, which is not there"
+    elif budget is not None and budget < 1:
+        rule = "must be more than reserved_connections and used_connections together"
+        yield "max_connections", f"{rule}, got {given['max_connections']}"
+    elif size and budget is not None and "max_size" in given and size > budget:
+        rule = f"must be {budget} or less: max_connections less those reserved and used by others"
+        yield "max_size", f"{rule}, got {size}"
+    elif size and budget is not None:
+        size = min(size, budget)
+    if not (size and replicas and workers):
+        return
+    tasks, held = _count(given, "tasks"), _count(given, "connections_per_task")
+    least = locking_floor(tasks or 1, held or 1)
+    if size < replicas * workers:
         rule = f"must be {replicas * workers} or more, one for each of replicas * workers pools"
-        return [("max_size", f"{rule}, got {size}")]
-    return []
+        yield "max_size", f"{rule}, got {size}"
+    elif size < least * replicas * workers:
+        rule = (
+            f"must be {least * replicas * workers} or more: {least} in each pool, so that its "
+            "tasks cannot lock each other out"
+        )
+        yield "max_size", f"{rule}, got {size}"
+    yield from _losses(given, replicas)
+
+
+def _losses(given: Mapping[str, object], replicas: int) -> Iterable[Told]:
+    lost, zones = given.get("lost_replicas"), given.get("zones")
+    if type(lost) is int and lost >= replicas:
+        yield "lost_replicas", f"must be less than replicas = {replicas}, got {lost}"
+    if zones is None:
+        return
+    if lost is not None:
+        yield "zones", "must not stand beside lost_replicas: keep one of them"
+    if replicas < 2:
+        yield "zones", "needs replicas of 2 or more: with one, a lost zone leaves none"
+
+
+def _times(given: Mapping[str, object]) -> Iterable[Told]:
+    if "wait_p99" in given and given["wait_p99"] is None and given.get("response_p99") is None:
+        yield "wait_p99", "required where response_p99 is not given"
+
+
+def _tasks(given: Mapping[str, object]) -> Iterable[Told]:
+    held = _count(given, "connections_per_task")
+    if held is not None and held > 1 and "tasks" not in given:
+        yield "tasks", "required by connections_per_task: the tasks of one process at a time"
+    if "tasks" in given and "connections_per_task" not in given:
+        yield "tasks", "says nothing without connections_per_task"
+
+
+def locking_floor(tasks: int, connections: int) -> int:
+    """The smallest pool in which `tasks` tasks of `connections` each cannot lock each other out.
+
+    T * (m - 1) + 1: when every task holds all but its last connection, one is still free, so one
+    task can go on (HikariCP, "About Pool Sizing"; it breaks the circular wait of Coffman, Elphick
+    and Shoshani 1971). Both 1 or more.
+    """
+    return tasks * (connections - 1) + 1
 
 
 def _count(given: Mapping[str, object], key: str) -> int | None:
     """The whole number under `key`, its default where not given, None where it is wrong."""
-    value = given.get(key, DEFAULT_SIZES[key])
-    return value if type(value) is int and value >= 1 else None
+    value = given.get(key, DEFAULT_SIZES.get(key))
+    return value if type(value) is int and value >= _LEAST.get(key, 1) else None
 
 
 def _listed(keys: Sequence[str]) -> str:

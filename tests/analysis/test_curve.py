@@ -107,6 +107,28 @@ def test_noise_at_small_sizes_is_pooled() -> None:
     assert abs(np.mean(errors)) < 0.03
 
 
+def test_noise_is_no_fall() -> None:
+    """A last point that is a little low leaves the plateau flat; a clear fall is followed."""
+    sizes = np.array([1.0, 4.0, 8.0, 16.0, 32.0, 64.0])
+    errors = np.full(6, 0.02)
+    flat = np.array([100.0, 400.0, 800.0, 800.0, 800.0, 800.0])
+    noisy, falling = flat.copy(), flat.copy()
+    noisy[-1], falling[-1] = 0.96 * 800, 0.75 * 800
+    curve = Curve.through(sizes, noisy, errors)
+    assert curve.throughput(64) >= curve.throughput(16) * (1 - 1e-9)
+    assert Curve.through(sizes, falling, errors).throughput(64) == pytest.approx(600, rel=0.03)
+
+
+@given(st.lists(st.floats(-0.05, 0.05), min_size=7, max_size=7))
+def test_workers_with_noise_never_fall(noise: list[float]) -> None:
+    """Noise of a few per cent around a row of workers gives a curve that does not fall."""
+    sizes = np.array([1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0])
+    rates = np.minimum(sizes, 12.0) * 100 * np.exp(np.array(noise) / 2)
+    curve = Curve.through(sizes, rates, np.full(7, 0.025))
+    found = curve.throughputs(np.arange(1, 65))
+    assert np.all(np.diff(found) >= -1e-6 * found[1:])
+
+
 def test_shared_by_a_fleet() -> None:
     """Each of four pools sees a quarter of what all their connections together reach."""
     curve = Curve.fit(points(drawn_sweep(workers_curve(24, 0.025), (1, 8, 16, 24, 32)).trials))

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from kneed import KneeLocator  # type: ignore[import-untyped]
 
 from poolkit.analysis import usl
 from poolkit.analysis.curve import points
 from poolkit.analysis.knee import knees, littles_law, plateau, plateau95, usl_peak
 from poolkit.records import Interval
+from tests.analysis.known_knees import KNOWN, Known, measured, seen
 from tests.analysis.synthetic import drawn_sweep, law_curve, workers_curve
 
 SIZES = (1, 2, 4, 8, 12, 16, 20, 24, 28, 32, 48, 64)
@@ -100,6 +102,29 @@ def test_law_is_recovered_without_noise() -> None:
     law = usl.fit(sizes, np.array([true(int(n)) for n in sizes]), np.full(4, 0.01))
     assert (law.gamma, law.alpha, law.beta) == pytest.approx((100.0, 0.03, 0.0007), rel=1e-6)
     assert law.throughput(16) == pytest.approx(true(16))
+
+
+@pytest.mark.parametrize("known", KNOWN, ids=lambda known: known.name)
+def test_intervals_hold_the_truth(known: Known) -> None:
+    """On curves with known knees; `tests.bench.coverage` counts the share with many more draws."""
+    found = [seen(measured(known, seed)) for seed in range(4)]
+    held = sum(one[rule].holds(truth) for one in found for rule, truth in known.truth.items())
+    assert held >= 0.66 * len(found) * len(known.truth)
+
+
+def test_kneed_finds_the_same_corner() -> None:
+    """A second opinion where there is a sharp corner (Satopaa et al. 2011, "Kneedle")."""
+    for workers in (12, 24):
+        trials = drawn_sweep(workers_curve(workers, 0.02), range(1, 3 * workers, 2)).trials
+        curve = points(trials)
+        other = KneeLocator(
+            [point.pool_size for point in curve],
+            [point.throughput for point in curve],
+            curve="concave",
+            direction="increasing",
+        )
+        ours = littles_law(curve)
+        assert ours.size == pytest.approx(other.knee, abs=1.5)
 
 
 def test_same_data_same_knees() -> None:

@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
-from poolkit.analysis.objective import Objective
+from poolkit.analysis.objective import Objective, lost_with_zone
+from poolkit.targets.together import locking_floor
+from tests.recommend.examples import http_target
 
 
 @pytest.mark.parametrize(
@@ -38,9 +40,92 @@ def test_a_lost_replica(replicas: int, workers: int, left: int, rate: float, lar
         {"floor": 0},
         {"allowance": 0.0},
         {"allowance": 1.0},
+        {"headroom": -0.1},
+        {"headroom": float("nan")},
+        {"wait_p99": None},  # and no response_p99
+        {"lost_replicas": 1},  # of one
+        {"replicas": 3, "lost_replicas": 3},
+        {"lost_replicas": -1},
+        {"max_connections": 0},
+        {"used_connections": -1},
     ],
 )
 def test_impossible_objectives_are_refused(wrong: dict[str, Any]) -> None:
     """The message names the field and the value."""
     with pytest.raises(ValueError, match=next(iter(wrong))):
         Objective(**{"target_rate": 100.0, "wait_p99": 0.01, **wrong})
+
+
+@pytest.mark.parametrize(
+    ("changes", "lost", "left"),
+    [
+        ({"replicas": 1}, 0, 1),
+        ({"replicas": 4}, 1, 3),  # one by default, where there are several
+        ({"replicas": 4, "lost_replicas": 0}, 0, 4),
+        ({"replicas": 4, "lost_replicas": 3}, 3, 1),
+        ({"replicas": 6, "workers": 2, "lost_replicas": 2}, 2, 8),
+    ],
+)
+def test_replicas_that_may_be_lost(changes: dict[str, Any], lost: int, left: int) -> None:
+    """The pools of those that are left carry the whole rate."""
+    objective = Objective(400.0, 0.01, **changes)
+    assert (objective.lost, objective.pools_left) == (lost, left)
+
+
+@pytest.mark.parametrize(
+    ("replicas", "zones", "lost"), [(6, 3, 2), (7, 3, 3), (3, 3, 1), (2, 5, 1)]
+)
+def test_a_lost_zone(replicas: int, zones: int, lost: int) -> None:
+    """The fullest zone goes down."""
+    assert lost_with_zone(replicas, zones) == lost
+    target = http_target(replicas=replicas, zones=zones)
+    assert Objective.of_target(target).lost == lost
+
+
+@pytest.mark.parametrize(
+    ("changes", "cap", "words"),
+    [
+        ({}, 64, "max_size = 64"),
+        ({"max_connections": 100}, 64, "max_size = 64"),
+        (
+            {"max_connections": 100, "reserved_connections": 3, "used_connections": 57},
+            40,
+            "the server's budget of 40 connections (100 max_connections - 3 reserved - 57 used by "
+            "others)",
+        ),
+        (
+            {"max_connections": 50, "used_connections": 60},  # the others have them all
+            0,
+            "the server's budget of 0 connections (50 max_connections - 60 used by others)",
+        ),
+    ],
+)
+def test_the_servers_budget(changes: dict[str, Any], cap: int, words: str) -> None:
+    """What the server has left for the fleet counts where it is less than max_size."""
+    objective = Objective(400.0, 0.01, replicas=4, **changes)
+    assert (objective.cap, objective.largest) == (cap, cap // 4)
+    assert objective.cap_in_words == words
+
+
+def test_every_key_of_a_target_arrives() -> None:
+    """What targets.toml asks is what is sized for."""
+    target = http_target(
+        growth=1.5, headroom=0.2, response_p99=0.2, max_connections=90, reserved_connections=3,
+        used_connections=40, replicas=2, workers=2, lost_replicas=0, tasks=2,
+        connections_per_task=3,
+    )  # fmt: skip
+    assert Objective.of_target(target) == Objective(
+        target_rate=500.0, wait_p99=None, response_p99=0.2, growth=1.5, headroom=0.2, max_size=47,
+        max_connections=90, reserved_connections=3, used_connections=40, replicas=2, workers=2,
+        lost_replicas=0, floor=5,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("tasks", "held", "floor"), [(1, 1, 1), (40, 1, 1), (1, 3, 3), (3, 2, 4), (40, 3, 81)]
+)
+def test_the_floor_of_pool_locking(tasks: int, held: int, floor: int) -> None:
+    """With one connection less, every task can hold all but its last, and none goes on."""
+    assert locking_floor(tasks, held) == floor
+    taken_when_all_are_stuck = tasks * (held - 1)
+    assert floor == taken_when_all_are_stuck + 1

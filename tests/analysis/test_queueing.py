@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -26,7 +27,7 @@ class Law(Throughput):
     def throughputs(self, sizes: ArrayLike) -> NDArray[np.float64]:
         n = np.asarray(sizes, dtype=float)
         slowdown = 1 + self.alpha * (n - 1) + self.beta * n * (n - 1)
-        return np.minimum(n / self.hold / slowdown, self.top)
+        return np.asarray(np.minimum(n / self.hold / slowdown, self.top))
 
 
 @pytest.mark.parametrize(
@@ -111,6 +112,39 @@ def test_more_rate_means_more_waiting(
         assert other.exceedance(limit) >= one.exceedance(limit) - 1e-12
 
 
+rising = st.builds(Law, st.floats(1e-3, 0.1), st.floats(0, 0.3))
+
+
+@given(
+    rising,
+    st.floats(1, 2000),
+    st.floats(0, 6),
+    st.one_of(st.none(), st.floats(0.5, 5)),
+    st.floats(0, 0.1),
+    st.floats(0, 0.1),
+)
+def test_more_connections_and_more_patience_mean_less_waiting(
+    law: Law, rate: float, dispersion: float, factor: float | None, limit: float, more: float
+) -> None:
+    """Where throughput rises, P(W > w) falls with the pool size; and with w everywhere."""
+    found = waits(law, rate, range(1, 41), dispersion, factor)
+    late = [one.exceedance(limit) for one in found]
+    assert all(0.0 <= share <= 1.0 for share in late)
+    assert all(b <= a + 1e-9 for a, b in itertools.pairwise(late))
+    assert all(one.exceedance(limit + more) <= one.exceedance(limit) for one in found)
+
+
+@given(rising, st.floats(1, 2000), st.floats(0.5, 3), st.floats(1, 2), st.integers(1, 40))
+def test_a_larger_plateau_factor_means_more_waiting(
+    law: Law, rate: float, factor: float, times: float, pool_size: int
+) -> None:
+    """v only lengthens the queue, and 1 leaves the chain as random as it can be."""
+    less, more = (wait(law, rate, pool_size, 0.5, v) for v in (factor, factor * times))
+    assert more.waiting >= less.waiting - 1e-12
+    plain = wait(law, rate, pool_size, 1.0)
+    assert wait(law, rate, pool_size, 1.0, 1.0) == plain
+
+
 def test_one_size_or_many_is_the_same() -> None:
     """Sizes are computed together, and each as if it were alone."""
     law = Law(0.01, 0.05, 0.0005)
@@ -151,6 +185,12 @@ def test_deterministic_single_server() -> None:
     assert found.wait == pytest.approx(0.5 * 0.8 / (100.0 - 80.0))
 
 
+def test_a_plateau_factor_is_more_than_zero() -> None:
+    """0 would let no call wait."""
+    with pytest.raises(ValueError, match="plateau_factor must be more than 0, got 0"):
+        wait(Law(0.01), 80.0, 1, 0.0, 0.0)
+
+
 def test_cpu_bound_delay_and_one_thread() -> None:
     """Delay and one thread, the curve by mean value analysis: a product form."""
     delay, burn, queue, rates = 0.015, 0.002, 0.0, []
@@ -161,7 +201,7 @@ def test_cpu_bound_delay_and_one_thread() -> None:
 
     class Exact(Throughput):
         def throughputs(self, sizes: ArrayLike) -> NDArray[np.float64]:
-            return np.array(rates)[np.asarray(sizes) - 1]
+            return np.asarray(np.array(rates)[np.asarray(sizes) - 1])
 
     found = wait(Exact(), 300.0, 12, 1.0)
     calls = simulate.open_loop(CpuBound(delay, burn, 0.3, 1.0), 300.0, 12, 200_000, seed=3)

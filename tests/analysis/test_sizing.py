@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -115,6 +119,23 @@ def test_a_shedding_server_never_gets_a_bigger_pool(kind: str, verdict: str) -> 
     assert below.size < 12
 
 
+def _with_figures(hold_mean: float | None = None, **figures: Any) -> Sweep:
+    """A sweep whose figures no measurement would write; the records' own checks are gone round."""
+    trials = []
+    for trial in WORKERS.trials:
+        changes = dict(figures)
+        if hold_mean is not None:
+            changes["hold_time"] = trial.hold_time.model_copy(update={"mean": hold_mean})
+        trials.append(trial.model_copy(update=changes))
+    return Sweep.model_construct(target="t", trials=tuple(trials))
+
+
+def _shed_from_two() -> Sweep:
+    shed = {"outcomes": {"ok": 50, "rejected": 40}, "error_kinds": {"http_503": 40}}
+    trials = [drawn_trial(1, 40.0), *(drawn_trial(n, 45.0, hold=0.02, **shed) for n in (2, 4, 8))]
+    return Sweep(target="t", trials=tuple(trials))
+
+
 NONSENSE: dict[str, tuple[Sweep, str]] = {
     "no trial": (Sweep(target="t", trials=()), "no pool size was measured"),
     "one size only": (drawn_sweep(workers_curve(24, 0.025), (8,), repeats=3), "only one size"),
@@ -129,6 +150,38 @@ NONSENSE: dict[str, tuple[Sweep, str]] = {
     "hold times of zero": (
         drawn_sweep(workers_curve(24, 0.025), SIZES, hold=0.0),
         "every hold time is zero",
+    ),
+    "no trial ran to its end": (
+        drawn_sweep(workers_curve(24, 0.025), SIZES, stopped="error_share"),
+        "too many calls failed in every trial",
+    ),
+    "hold times that are no numbers": (
+        _with_figures(hold_mean=math.nan),
+        "no numbers",
+    ),
+    "throughputs that are no numbers": (_with_figures(throughput=math.nan), "no numbers"),
+    "endless throughput": (_with_figures(throughput=math.inf), "no numbers"),
+    "intervals that are no numbers": (
+        _with_figures(throughput_interval95=(math.nan, math.nan)),
+        "no numbers",
+    ),
+    "shed from the second connection on": (
+        _shed_from_two(),
+        "the server sheds calls at 2 connections already",
+    ),
+    "throughput grows faster than the connections": (
+        drawn_sweep(lambda n: 40.0 * n * n, (1, 2, 4, 8)),
+        "became faster meanwhile",
+    ),
+    "only the largest size is usable": (
+        Sweep(
+            target="t",
+            trials=tuple(
+                drawn_trial(n, n / 0.025, checks=[] if n == 8 else [_check("steady")])
+                for n in (1, 2, 4, 8)
+            ),
+        ),
+        "only one size",
     ),
     "throughput falls and rises again": (
         drawn_sweep(lambda n: 200.0 if n == 12 else min(n, 24) / 0.025, SIZES),
@@ -147,6 +200,13 @@ def test_cannot_say(name: str) -> None:
     assert found.limited_by == "unknown"
     assert found.because.startswith("cannot say, because ")
     assert said in found.because
+    assert (found.predictions, found.rules_of_thumb, found.plateau, found.knees) == (
+        (),
+        (),
+        None,
+        (),
+    )
+    assert (found.reachable_rate, found.dispersion, found.hold_at_one) == (None, None, None)
 
 
 def test_shed_from_the_first_connection_on() -> None:
@@ -261,6 +321,113 @@ def test_the_floor_lifts_the_size() -> None:
     assert size(WORKERS, Objective(600.0, 0.010, floor=80)).size is None
 
 
+def test_headroom_is_named_and_never_hidden() -> None:
+    """A share of connections on top of those needed, told apart from them."""
+    needed = size(WORKERS, OBJECTIVE)
+    assert needed.size is not None
+    assert needed.headroom == 0
+    asked = size(WORKERS, Objective(600.0, 0.010, headroom=0.2))
+    assert asked.headroom == math.ceil(0.2 * needed.size)
+    assert asked.size == needed.size + asked.headroom
+    assert asked.because.startswith(needed.because)
+    said = f"{asked.headroom} connections of headroom on top of {needed.size} (20 % asked)"
+    assert said in asked.because
+    assert asked.limited_by == "wait"
+
+
+def test_headroom_keeps_to_the_cap() -> None:
+    """Where the cap leaves less, the size is at the cap and says so."""
+    found = size(WORKERS, Objective(600.0, 0.010, headroom=0.5, max_size=23))
+    assert found.size == 23
+    assert found.headroom < 10
+    assert "(50 % asked, the cap leaves no more)" in found.because
+
+
+def test_growth_is_sized_for_and_named() -> None:
+    """The size carries the rate that is expected, and says that it does."""
+    grown = size(WORKERS, Objective(500.0, 0.010, growth=1.2))
+    assert grown.size == size(WORKERS, OBJECTIVE).size
+    assert "600 calls/s (growth of 1.2 included)" in grown.because
+
+
+def test_a_response_time_alone_may_be_asked() -> None:
+    """Without a wait target the smallest size whose responses are in time is the answer."""
+    found = size(WORKERS, Objective(600.0, response_p99=0.080))
+    assert found.size is not None
+    assert found.limited_by == "response"
+    assert "of the calls take longer than 80 ms in all" in found.because
+    by_size = {prediction.pool_size: prediction for prediction in found.predictions}
+    met, less = by_size[found.size], by_size[found.size - 1]
+    assert met.exceedance is None  # of no wait target
+    assert met.response_p99 is not None
+    assert met.response_p99 <= 0.081
+    assert less.response_p99 is None or less.response_p99 > met.response_p99
+    assert size(WORKERS, Objective(600.0, response_p99=0.2)).size <= found.size
+
+
+@pytest.mark.parametrize(
+    ("objective", "limited_by", "told"),
+    [
+        (Objective(1200.0, 0.010), "plateau", "calls that are 20 % shorter: "),
+        (Objective(600.0, 0.010, max_size=12), "cap", "24 connections in all: "),
+        (Objective(600.0, 0.010, max_size=12), "cap", "a wait of 20 ms: "),
+        (
+            Objective(956.0, 0.010, max_size=512),
+            "plateau",
+            "calls that are 20 % shorter: ",
+        ),
+        (Objective(600.0, 0.010, response_p99=0.02), "response", "only a faster upstream"),
+    ],
+)
+def test_out_of_reach_says_what_would_raise_it(
+    objective: Objective, limited_by: str, told: str
+) -> None:
+    """Each remedy comes with the rate that it would bring."""
+    found = size(WORKERS, objective)
+    assert (found.size, found.out_of_reach, found.limited_by) == (None, True, limited_by)
+    assert told in found.raised_by
+    if found.reachable_rate is not None:
+        rates = [float(rate) for rate in re.findall(r": ([\d.]+) calls/s", found.raised_by)]
+        assert rates
+        assert rates == sorted(rates, reverse=True)
+        assert min(rates) > found.reachable_rate
+
+
+def test_no_size_is_answered_that_the_servers_budget_forbids() -> None:
+    """The budget is the cap, and the reason spells it out."""
+    found = size(
+        WORKERS,
+        Objective(600.0, 0.010, max_connections=100, reserved_connections=3, used_connections=85),
+    )
+    assert (found.size, found.limited_by) == (None, "cap")
+    assert "budget of 12 connections (100 max_connections - 3 reserved - 85 used" in found.because
+
+
+def test_response_time_over_pool_size_is_told_where_the_queue_only_moves() -> None:
+    """The sentence names the mean response time from the smaller pool to the recommended one."""
+    sweep = drawn_sweep(
+        workers_curve(9, 0.012), (1, 2, 4, 8, 9, 10, 12, 14, 16, 24, 32), dispersion=0.1
+    )
+    said = size(sweep, Objective(600.0, 0.005)).only_moves_queue
+    assert said is not None
+    told = [float(time) for time in re.findall(r"([\d.]+) ms at \d+", said)]
+    assert len(told) >= 3
+    assert all(later >= 0.97 * told[0] for later in told)
+    assert "no caller is served sooner" in said
+
+
+def test_every_loss_up_to_the_allowed_one_is_carried() -> None:
+    """The size holds with all replicas up too, whichever case asks for most."""
+    for rate in (300.0, 600.0):
+        fleet = Objective(rate, 0.010, replicas=5, lost_replicas=3, max_size=320)
+        found = size(WORKERS, fleet)
+        assert found.size is not None
+        for lost in range(4):
+            alone = size(WORKERS, replace(fleet, lost_replicas=lost))
+            assert alone.size is not None
+            assert alone.size <= found.size
+
+
 def test_fleets_share_the_upstream() -> None:
     """Four replicas carry the rate with one lost; the size is one pool's and keeps the cap."""
     alone = size(WORKERS, OBJECTIVE)
@@ -324,5 +491,8 @@ def test_rules_of_thumb_stand_beside() -> None:
     assert rules["concurrent_x1.5"].size == 23
     assert rules["cores*2+spindles"].size == 9
     assert rules["small/medium/high table"].size == 20
+    # 1.5 times as slow as usual is 36 calls over 24 workers; it rests where g * L + 4 = L.
+    assert rules["netflix_gradient2"].size == 40
+    assert "more than needed" in rules["netflix_gradient2"].fails
     assert "cannot carry" in rules["cores*2+spindles"].fails
     assert "too few" in rules["littles_law_x1.3"].fails

@@ -11,6 +11,7 @@ one the calls are cheapest, so it is also where measuring weighs most.
 from __future__ import annotations
 
 import asyncio
+import gc
 import importlib
 import statistics
 import time
@@ -96,6 +97,9 @@ async def compare(
     await pool.open()
     ratios, rates = [], []
     async with httpx.AsyncClient(transport=transport, timeout=timeout) as client:
+        # As before a trial: what lives already need not be looked at again, in either loop.
+        gc.collect()
+        gc.freeze()
         await bare(client, url, seconds)
         await instrumented(pool, seconds)
         for _ in range(repeats):

@@ -19,8 +19,13 @@ from poolkit.records import Recommendation, Sizing, Trial
 from poolkit.targets import Target
 
 
-def open_loop(target: Target, pool_size: int, seconds: float, seed: int) -> Trial:
-    """Poisson arrivals at the target rate through a pool of this size, measured for `seconds`."""
+def open_loop(
+    target: Target, pool_size: int, seconds: float, seed: int, warm_up: float = 1.0
+) -> Trial:
+    """Poisson arrivals at the target rate through a pool of this size, measured for `seconds`.
+
+    The same seed gives every size the same arrivals.
+    """
     import uvloop
 
     async def go() -> Trial:
@@ -28,10 +33,10 @@ def open_loop(target: Target, pool_size: int, seconds: float, seed: int) -> Tria
         await pool.open()
         timer = best_timer(asyncio.get_running_loop())
         rate = target.target_rate
-        arrivals = steps([(rate, 1.0), (rate, seconds)], seed)
+        arrivals = steps([(rate, warm_up), (rate, seconds)], seed)
         plan = Plan(
-            seconds=seconds + 1.0,
-            warm_up=1.0,
+            seconds=seconds + warm_up,
+            warm_up=warm_up,
             seed=seed,
             arrivals=arrivals,
             arrival_rate=target.target_rate,

@@ -8,15 +8,17 @@ from pathlib import Path
 import pytest
 
 from poolkit.errors import BadInput
-from poolkit.lab.catalogue import CATALOGUE, DSN_VARIABLE
-from poolkit.lab.running import Lab
+from poolkit.lab.catalogue import CATALOGUE
+from poolkit.lab.models import Workers
+from poolkit.lab.running import ALL, Lab
+from poolkit.lab.sizing_cases import SIZING_CASES
+from poolkit.lab.target import DSN_VARIABLE
 from poolkit.targets import load_targets
 
 
 def text_of_all() -> str:
     return "\n".join(
-        target.toml("http://127.0.0.1:8080/" if target.model else None)
-        for target in CATALOGUE.values()
+        target.toml("http://127.0.0.1:8080/" if target.model else None) for target in ALL.values()
     )
 
 
@@ -25,31 +27,64 @@ def test_every_target_is_a_valid_one(tmp_path: Path, monkeypatch: pytest.MonkeyP
     path = tmp_path / "targets.toml"
     path.write_text(text_of_all())
     monkeypatch.setenv(DSN_VARIABLE, "postgresql://lab:hidden@127.0.0.1:5432/lab")
-    assert list(load_targets(path)) == ["lab-http", "lab-cpu", "lab-contended", "lab-db"]
+    targets = load_targets(path)
+    assert list(CATALOGUE) == ["lab-http", "lab-cpu", "lab-contended", "lab-db"]
+    assert list(targets) == [*CATALOGUE, *SIZING_CASES]
+    assert [name for name, target in targets.items() if not target.read_only] == [
+        "postgres-row-locks"
+    ]
+
+
+def test_sizes_are_held_against_twelve_upstreams_of_every_kind() -> None:
+    """Workers of two sizes with times that vary from not at all to a lot, and five other kinds."""
+    models = [case.model for case in SIZING_CASES.values()]
+    workers = [model for model in models if isinstance(model, Workers)]
+    assert len(SIZING_CASES) == 12
+    assert {model.cv for model in workers} == {0.0, 0.5, 1.0, 2.0}
+    assert {model.workers for model in workers} == {8, 24}
+    assert {model.kind for model in models if model} == {"workers", "cpu", "contended", "mixed"}
+    assert models.count(None) == 2
+
+
+@pytest.mark.parametrize(("name", "share"), [("cpu-60", 0.6), ("cpu-80", 0.8), ("cpu-90", 0.9)])
+def test_cpu_bound_cases_ask_for_their_share_of_the_plateau(name: str, share: float) -> None:
+    """To a call per second."""
+    case = SIZING_CASES[name]
+    assert case.model is not None
+    assert case.target_rate / case.model.plateau == pytest.approx(share, abs=0.002)
 
 
 def test_the_truth_stands_in_comments_only() -> None:
     """A sweep cannot read the answer: without the comments no table holds it."""
-    for target in CATALOGUE.values():
+    for target in ALL.values():
         text = target.toml("http://127.0.0.1:8080/")
         assert f"# Truth: {target.truth}" in text
         keys = set(tomllib.loads(text)["targets"][target.name])
         assert keys <= {
             "driver", "url", "dsn_env", "statements", "target_rate", "wait_p99", "max_size",
+            "read_only",
         }  # fmt: skip
 
 
 def test_target_rates_are_within_reach() -> None:
-    """Each HTTP target asks for 50 to 80 % of its upstream's plateau."""
-    for target in CATALOGUE.values():
+    """Each HTTP target asks for 50 to 90 % of its upstream's plateau, the demo's for less."""
+    for name, target in ALL.items():
         if target.model is not None:
-            assert 0.5 < target.target_rate / target.model.plateau < 0.8, target.name
+            most = 0.8 if name in CATALOGUE else 0.91
+            assert 0.5 < target.target_rate / target.model.plateau < most, name
 
 
 def test_an_unknown_name_is_refused_with_the_nearest() -> None:
     """Before anything is started."""
     with pytest.raises(BadInput, match="lab-htp; did you mean lab-http"):
         Lab(["lab-htp"])
+
+
+def test_database_targets_share_one_server() -> None:
+    """One DSN for all of them; a lab without any has none."""
+    assert len(Lab(["lab-db", "postgres-select", "postgres-row-locks"])._servers()) == 1
+    with pytest.raises(BadInput, match="no database in this lab"):
+        Lab(["lab-cpu"]).database()
 
 
 def test_targets_cannot_be_written_below_a_file(tmp_path: Path) -> None:

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from poolkit.errors import BadInput
 from poolkit.lab import models
-from poolkit.lab.models import AnyModel, Burner, Contended, CpuBound, Service, Workers
+from poolkit.lab.durations import duration, either
+from poolkit.lab.models import AnyModel, Burner, Contended, CpuBound, Mixed, Service, Workers
 
 
 def closed_loop(service: Service, callers: int, calls: int) -> float:
@@ -27,7 +28,7 @@ def closed_loop(service: Service, callers: int, calls: int) -> float:
 @pytest.mark.parametrize("cv", [0.0, 0.3, 1.0, 2.0])
 def test_durations_have_the_mean_and_the_variation_asked_for(cv: float) -> None:
     """By moments: 200,000 draws with a fixed seed."""
-    draw = models.duration(0.025, cv, seed=3)
+    draw = duration(0.025, cv, seed=3)
     drawn = [draw() for _ in range(200_000)]
     assert fmean(drawn) == pytest.approx(0.025, rel=0.02)
     assert pstdev(drawn) / fmean(drawn) == pytest.approx(cv, rel=0.05)
@@ -35,9 +36,20 @@ def test_durations_have_the_mean_and_the_variation_asked_for(cv: float) -> None:
 
 def test_a_seed_repeats_its_durations() -> None:
     """The same seed gives the same upstream, another seed another one."""
-    first, again, other = (models.duration(1.0, 0.5, seed) for seed in (1, 1, 2))
+    first, again, other = (duration(1.0, 0.5, seed) for seed in (1, 1, 2))
     assert [first() for _ in range(5)] == (drawn := [again() for _ in range(5)])
     assert drawn != [other() for _ in range(5)]
+
+
+def test_either_kind_has_its_share() -> None:
+    """A tenth slow ones, neither in a row nor in step with how long the fast ones take."""
+    fast = duration(0.008, 0.3, seed=3)
+    draw = either(lambda: 1.0, 0.1, fast, seed=3)
+    drawn = [draw() for _ in range(100_000)]
+    slow = [time == 1.0 for time in drawn]
+    assert fmean(slow) == pytest.approx(0.1, rel=0.05)
+    assert fmean(a and b for a, b in itertools.pairwise(slow)) == pytest.approx(0.01, rel=0.1)
+    assert fmean(time for time in drawn if time < 1.0) == pytest.approx(0.008, rel=0.02)
 
 
 def test_workers_serve_in_order_of_arrival() -> None:
@@ -56,7 +68,7 @@ def test_workers_equal_the_multi_server_recursion(
 ) -> None:
     """Kiefer and Wolfowitz (1955): the same draws through the sorted vector of workloads."""
     service = Workers(workers, service_time=1.0, cv=0.7, seed=seed).start()
-    draw = models.duration(1.0, 0.7, seed)
+    draw = duration(1.0, 0.7, seed)
     workloads = [0.0] * workers
     for gap, at in zip(gaps, itertools.accumulate(gaps), strict=True):
         workloads = sorted(max(0.0, left - gap) for left in workloads)
@@ -71,6 +83,8 @@ def test_workers_equal_the_multi_server_recursion(
         (Workers(8, 0.012), 8),
         (Workers(8, 0.012), 9),
         (Workers(8, 0.012, cv=0.5), 32),
+        (Mixed(8, 0.004, 0.024, 0.1, cv=0.3), 4),
+        (Mixed(8, 0.004, 0.024, 0.1, cv=0.3), 32),
         (Contended(0.009, 0.1, 0.001), 1),
         (Contended(0.009, 0.1, 0.001), 30),
         (Contended(0.009, 0.1, 0.001), 64),
@@ -95,13 +109,14 @@ def test_a_contended_call_counts_those_in_service_when_it_starts() -> None:
     ("model", "plateau"),
     [
         (Workers(24, 0.025), 960.0),
+        (Mixed(16, 0.008, 0.048, 0.1), 16 / 0.012),
         (CpuBound(0.015, 0.00125), 800.0),
         (Contended(1.0, 0.0, 0.0), math.inf),
         (Contended(1.0, 0.5, 0.0), 2.0),
         (Contended(1.0, 2.0, 0.1), 1.0),  # slower from the second call on
     ],
 )
-def test_plateau(model: Workers | CpuBound | Contended, plateau: float) -> None:
+def test_plateau(model: AnyModel, plateau: float) -> None:
     """Each kind knows its highest throughput."""
     assert model.plateau == pytest.approx(plateau)
 
@@ -132,7 +147,13 @@ def test_a_late_thread_catches_up_in_part(now: float, until: float, because: str
 
 
 @pytest.mark.parametrize(
-    "model", [Workers(3, 0.01, 0.5, 7), CpuBound(0.01, 0.002), Contended(0.01, 0.1, 0.01)]
+    "model",
+    [
+        Workers(3, 0.01, 0.5, 7),
+        Mixed(3, 0.01, 0.1, 0.2),
+        CpuBound(0.01, 0.002),
+        Contended(0.01, 0.1, 0.01),
+    ],
 )
 def test_a_model_survives_its_command_line(model: AnyModel) -> None:
     """A model reaches its process as JSON."""
@@ -142,13 +163,17 @@ def test_a_model_survives_its_command_line(model: AnyModel) -> None:
 @pytest.mark.parametrize(
     ("data", "said"),
     [
-        ({"kind": "magic"}, "kind must be one of contended, cpu, workers, got 'magic'"),
+        ({"kind": "magic"}, "kind must be one of contended, cpu, mixed, workers, got 'magic'"),
         ({}, "got None"),
         ({"kind": "cpu", "delay": 0.1}, "not a cpu model"),
         ({"kind": "workers", "workers": 0, "service_time": 1}, "workers must be 1 or more, got 0"),
         ({"kind": "workers", "workers": 1, "service_time": 0}, "service_time must be above 0"),
         ({"kind": "cpu", "delay": -1, "cpu": 1}, "delay must be 0 or more"),
         ({"kind": "cpu", "delay": 0, "cpu": math.inf}, "cpu must be above 0"),
+        (
+            {"kind": "mixed", "workers": 1, "fast": 1, "slow": 2, "slow_share": 1.5},
+            "slow_share must be between 0 and 1, got 1.5",
+        ),
         ({"kind": "contended", "base": 1, "sigma": -1, "kappa": 0}, "sigma must be 0 or more"),
         ({"kind": "workers", "workers": 1, "service_time": 1, "cv": -1}, "cv must be 0 or more"),
     ],

@@ -83,6 +83,39 @@ def test_the_read_shares_few_places(server: PostgresServer) -> None:
     assert asyncio.run(asyncio.wait_for(scenario(), 20))
 
 
+def test_a_payment_is_a_write(server: PostgresServer) -> None:
+    """It adds one to a hot teller's balance, and is refused where writes are."""
+    total = "select sum(tbalance) from pgbench_tellers where tid <= " + str(tables.HOT_ROWS)
+    before = fetch(server.dsn, total)
+    fetch(server.dsn, tables.WRITE)
+    assert fetch(server.dsn, total) == before + 1
+    with pytest.raises(asyncpg.ReadOnlySQLTransactionError):
+        fetch(server.dsn, tables.WRITE, server_settings={"default_transaction_read_only": "on"})
+
+
+def test_payments_to_one_teller_wait_for_each_other(server: PostgresServer) -> None:
+    """While another transaction holds the row, a payment to it waits; one to the next does not."""
+
+    async def scenario() -> None:
+        holder, payer, other = [await asyncpg.connect(server.dsn) for _ in range(3)]
+        transaction = holder.transaction()
+        await transaction.start()
+        await holder.execute("update pgbench_tellers set tbalance = tbalance where tid = 1")
+        paying = asyncio.ensure_future(payer.fetchval("select lab_pay(1)"))
+        waiting = "select count(*) from pg_locks where not granted"
+        while await other.fetchval(waiting) == 0:
+            assert not paying.done()
+            await asyncio.sleep(0.01)
+        await other.fetchval("select lab_pay(2)")
+        assert not paying.done()
+        await transaction.rollback()
+        await paying
+        for connection in (holder, payer, other):
+            await connection.close()
+
+    asyncio.run(asyncio.wait_for(scenario(), 20))
+
+
 @pytest.mark.parametrize(
     "login",
     [{"password": "wrong"}, {"password": ""}, {"user": "postgres"}],

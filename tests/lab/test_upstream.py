@@ -12,13 +12,14 @@ import aiohttp
 import pytest
 
 from poolkit.errors import PoolkitError
-from poolkit.lab.models import AnyModel, Contended, CpuBound, Workers
+from poolkit.lab.models import AnyModel, Contended, CpuBound, Mixed, Workers
 from poolkit.lab.upstream import HttpUpstream, http_upstream
 
 pytestmark = pytest.mark.lab
 
 MODELS: list[AnyModel] = [
     Workers(workers=2, service_time=0.020),
+    Mixed(workers=2, fast=0.010, slow=0.040, slow_share=0.2),
     CpuBound(delay=0.010, cpu=0.005),
     Contended(base=0.010, sigma=0.5, kappa=0.05),
 ]

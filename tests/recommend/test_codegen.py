@@ -129,6 +129,27 @@ def variants() -> list[tuple[str, list[Recommendation], list[Target]]]:
         ("nothing", [], []),
         *((driver, [recommended(sql[driver])], [sql[driver]]) for driver in sql),
         ("every database driver", [recommended(target) for target in sql.values()], []),
+        (
+            "gated databases",
+            [
+                recommended(database_target(name=f"{driver}-{'g' * 30}", driver=driver, gate=True))
+                for driver in ("asyncpg", "sqlalchemy", "psycopg")
+            ],
+            [],
+        ),
+        (
+            "targets that may share a session",
+            [
+                recommended(target)
+                for target in (http, http_target(name="b" * 100), http_target(name="c" * 100))
+            ],
+            [http],
+        ),
+        (
+            "targets that may share a client",
+            [recommended(httpx), recommended(http_target(name="h" * 100, driver="httpx"))],
+            [httpx],
+        ),
         ("awkward", [recommended(target) for target in awkward], awkward),
     ]
 
@@ -270,6 +291,68 @@ def test_the_http_pool_runs(tmp_path: Path) -> None:
             assert pool.session.closed
 
     asyncio.run(scenario())
+
+
+def test_fastapi_finds_the_pool_in_its_requests(tmp_path: Path) -> None:
+    """The lifespan in a real FastAPI application: a handler calls through `request.state.pools`."""
+    fastapi = pytest.importorskip("fastapi")
+
+    async def scenario() -> None:
+        async with Upstream(hold=0.001) as upstream:
+            target = http_target(url=upstream.url)
+            module = imported(codegen.render([recommended(target, size=2)], [target]), tmp_path)
+            app = fastapi.FastAPI(lifespan=module.lifespan)
+            opened = []
+
+            async def orders(request: Any) -> Any:
+                pool = request.state.pools.orders_api
+                opened.append(pool)
+                async with pool.request("GET", module.ORDERS_API_URL) as response:
+                    return fastapi.responses.PlainTextResponse(await response.text())
+
+            app.add_route("/", orders)
+            assert await served(app, "/") == (200, b"ok")
+            assert upstream.served == 1
+            assert opened[0].session.closed
+
+    asyncio.run(scenario())
+
+
+async def served(app: Any, path: str) -> tuple[int, bytes]:
+    """One GET through an ASGI application, between its start-up and its shutdown."""
+    events: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+    said: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+    state: dict[str, Any] = {}
+    life = asyncio.create_task(
+        app({"type": "lifespan", "asgi": {"version": "3.0"}, "state": state}, events.get, said.put)
+    )
+    async with asyncio.timeout(10.0):
+        await events.put({"type": "lifespan.startup"})
+        assert (await said.get())["type"] == "lifespan.startup.complete"
+        scope = {
+            "type": "http",
+            "asgi": {"version": "3.0"},
+            "http_version": "1.1",
+            "method": "GET",
+            "path": path,
+            "raw_path": path.encode(),
+            "query_string": b"",
+            "headers": [],
+            "state": dict(state),
+        }
+        sent: list[dict[str, Any]] = []
+
+        async def request() -> dict[str, Any]:
+            return {"type": "http.request", "body": b"", "more_body": False}
+
+        async def send(message: dict[str, Any]) -> None:
+            sent.append(message)
+
+        await app(scope, request, send)
+        await events.put({"type": "lifespan.shutdown"})
+        assert (await said.get())["type"] == "lifespan.shutdown.complete"
+        await life
+    return sent[0]["status"], b"".join(message.get("body", b"") for message in sent[1:])
 
 
 def test_the_httpx_pool_runs(tmp_path: Path) -> None:

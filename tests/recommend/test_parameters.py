@@ -60,6 +60,7 @@ SQLALCHEMY = (
     "pool_timeout",
     "pool_pre_ping",
     "pool_recycle",
+    "pool_use_lifo",
     "timeout",
     "command_timeout",
     "statement_timeout",
@@ -253,3 +254,33 @@ def test_rounding_goes_up_and_not_far(seconds: float) -> None:
     rounded = round_up(seconds)
     assert seconds * (1 - 1e-8) <= rounded <= seconds * 1.1000001
     assert round_up(rounded) == pytest.approx(rounded)
+
+
+def test_a_gate_that_was_asked_for_stands_before_a_database_pool() -> None:
+    """Database pools have one only where targets.toml says so; HTTP pools always, and say so."""
+    for driver in ("asyncpg", "psycopg", "sqlalchemy"):
+        assert "gate" not in rows(database_target(driver=driver))
+        found = rows(database_target(driver=driver, gate=True))
+        assert (found["gate"].value, found["gate_timeout"].value) == (14, 1.0)
+    assert "(gate = false)" in rows(http_target(gate=False))["gate"].because
+    assert "(gate = false)" not in rows(http_target())["gate"].because
+
+
+def test_dials_and_turns_that_were_seen_are_told() -> None:
+    """A limit that a rule decides still names the figure that was measured beside it."""
+    found = rows(measured=verifying_trial(dial_time=times(0.0001, 0.0004, 0.0031)))
+    assert found["sock_connect"].because.endswith("; the longest dial seen took 3.1 ms")
+    assert "each is used every 28 ms on average" in found["keepalive_timeout"].because
+    assert "each is used" not in rows(measured=trial())["keepalive_timeout"].because
+
+
+@pytest.mark.parametrize(("response", "limit"), [(0.05, 0.5), (2.0, 20.0)])
+def test_without_a_wait_target_the_response_target_limits_the_wait(
+    response: float, limit: float
+) -> None:
+    """Ten times the response that is asked; there is no wait of which one could take ten times."""
+    target = http_target(response_p99=response)
+    assert target.wait_p99 is None
+    found = rows(target, verifying_trial())["gate_timeout"]
+    assert found.value == limit
+    assert found.because.startswith("10 times the p99 response allowed")

@@ -92,7 +92,12 @@ def test_library_defaults_are_those_of_the_installed_library() -> None:
         assert (row.source == "library") == row.because.startswith("library default")
         if row.source == "library":
             assert row.value == defaults[row.name].default
-    assert not any(row.source == "library" for row in rows("sqlalchemy").values())
+    pool = pytest.importorskip("sqlalchemy.pool")
+    of_queue = inspect.signature(pool.QueuePool.__init__).parameters
+    found = rows("sqlalchemy", verifying_trial())
+    assert [name for name, row in found.items() if row.source == "library"] == ["pool_use_lifo"]
+    assert found["pool_use_lifo"].value == of_queue["use_lifo"].default
+    assert "each is used every 28 ms on average" in found["pool_use_lifo"].because
 
 
 @pytest.mark.lab
@@ -149,6 +154,35 @@ def test_the_psycopg_pool_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
                 await second.rollback()
                 assert await (await second.execute("select 2")).fetchone() == (2,)
         assert pool.closed
+
+    with postgres(accounts=10) as server:
+        monkeypatch.setenv("ORDERS_DSN", server.dsn)
+        asyncio.run(scenario())
+
+
+@pytest.mark.lab
+def test_a_gated_pool_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Asked for in targets.toml: more callers than connections wait at the gate, and count."""
+    pytest.importorskip("psycopg_pool")
+    from poolkit.lab.postgres import postgres
+
+    async def scenario() -> None:
+        target = database_target(driver="psycopg", gate=True)
+        module = imported(codegen.render([recommended(target, size=2)], [target]), tmp_path)
+        async with module.open_pools() as pools:
+            gated = pools.orders_db
+            waiting = []
+
+            async def call() -> None:
+                async with gated.gate.slot(), gated.pool.connection() as connection:
+                    waiting.append(gated.gate.waiting)
+                    await connection.execute("select pg_sleep(0.01)")
+
+            await asyncio.gather(*(call() for _ in range(10)))
+            assert max(waiting) > 0
+            assert gated.gate.waiting == 0
+            stats = gated.pool.get_stats()
+            assert stats.get("requests_queued", 0) == 0  # nobody waits behind the gate
 
     with postgres(accounts=10) as server:
         monkeypatch.setenv("ORDERS_DSN", server.dsn)

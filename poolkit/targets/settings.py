@@ -1,0 +1,101 @@
+"""How a target's client library is set up beside its measured size, and the caps of the load."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field, field_validator
+
+from poolkit.targets.drivers import Driver
+from poolkit.targets.function_name import check_function_name
+from poolkit.targets.words import nearest
+
+# Key -> the drivers that know it, each with the name of the argument that its adapter has for it.
+# A new setting is a row here and a field below.
+SETTINGS: Mapping[str, Mapping[Driver, str]] = {
+    "keepalive_timeout": {"aiohttp": "keepalive_timeout", "httpx": "keepalive_expiry"},
+    "ttl_dns_cache": {"aiohttp": "ttl_dns_cache"},
+    "sweep": {"aiohttp": "binds"},
+    "statement_cache_size": {"asyncpg": "statement_cache_size"},
+    "reset": {"asyncpg": "reset"},
+    "init": {"asyncpg": "init"},
+    "setup": {"asyncpg": "setup"},
+    "max_overflow": {"sqlalchemy": "max_overflow"},
+    "pool_timeout": {"sqlalchemy": "pool_timeout"},
+    "pool_pre_ping": {"sqlalchemy": "pool_pre_ping"},
+    "pool_recycle": {"sqlalchemy": "pool_recycle"},
+    "pool_use_lifo": {"sqlalchemy": "pool_use_lifo"},
+    "timeout": {"psycopg": "pool_timeout"},
+    "max_waiting": {"psycopg": "max_waiting"},
+}
+FUNCTIONS = ("init", "setup")  # settings that name a function of the user's
+Binds = Literal["limit", "limit_per_host"]
+
+
+class Settings(BaseModel):
+    """The keys of a target that set its client library up; None: the library's own default.
+
+    Args:
+        keepalive_timeout: aiohttp, httpx: s that an idle connection is kept, more than 0.
+        ttl_dns_cache: aiohttp: s that a looked-up address is kept, a whole number, 0 or more.
+        sweep: aiohttp with several `urls`: whether the measured size is the session's `limit`, the
+            hosts taking what they need of it, or is shared out evenly as `limit_per_host`. None:
+            both limits are the size.
+        statement_cache_size: asyncpg: prepared statements kept on a connection, 0 or more.
+        reset: asyncpg: whether connections are reset before they go back (a round trip).
+        init, setup: asyncpg: "module:function", run on each new connection, and each time one is
+            handed out.
+        max_overflow: sqlalchemy: of each measured size, the connections that are dialled on demand
+            and closed on return; at most size - 1 are. The engine's pool_size is the rest.
+        pool_timeout: sqlalchemy: s that a call may wait for a connection, more than 0.
+        pool_pre_ping: sqlalchemy: whether each checkout asks the server for a sign of life.
+        pool_recycle: sqlalchemy: s after which a connection is replaced, more than 0.
+        pool_use_lifo: sqlalchemy: hand out the connection that was returned last.
+        timeout: psycopg: s that a call may wait for a connection, more than 0.
+        max_waiting: psycopg: calls that may wait at once, 0 for any number.
+        max_rate: no more calls/s than this are sent, 1.2 times the target rate or more.
+        max_calls: no more calls than this are sent by one run, 1 or more.
+    """
+
+    keepalive_timeout: float | None = Field(None, gt=0)
+    ttl_dns_cache: int | None = Field(None, ge=0)
+    sweep: Binds | None = None
+    statement_cache_size: int | None = Field(None, ge=0)
+    reset: bool | None = None
+    init: str | None = None
+    setup: str | None = None
+    max_overflow: int | None = Field(None, ge=0)
+    pool_timeout: float | None = Field(None, gt=0)
+    pool_pre_ping: bool | None = None
+    pool_recycle: float | None = Field(None, gt=0)
+    pool_use_lifo: bool | None = None
+    timeout: float | None = Field(None, gt=0)
+    max_waiting: int | None = Field(None, ge=0)
+    max_rate: float | None = Field(None, gt=0)
+    max_calls: int | None = Field(None, ge=1)
+
+    @field_validator(*FUNCTIONS)
+    @classmethod
+    def _check_function(cls, function: str | None) -> str | None:
+        return check_function_name(function)
+
+    def library_settings(self) -> dict[str, Any]:
+        """The settings of the client library that are given, as written."""
+        given = {key: getattr(self, key) for key in SETTINGS}
+        return {key: value for key, value in given.items() if value is not None}
+
+
+def settings_of(driver: str) -> tuple[str, ...]:
+    """The keys that set this driver up."""
+    return tuple(key for key, drivers in SETTINGS.items() if driver in drivers)
+
+
+def misplaced_settings(given: Mapping[str, object]) -> Iterable[tuple[str, str]]:
+    """(key, broken rule) of settings that belong to another driver than the target's."""
+    driver = str(given.get("driver"))
+    own = settings_of(driver)
+    for key, drivers in SETTINGS.items():
+        if key in given and driver not in drivers:
+            takes = f"{driver} takes {', '.join(own)}" if own else f"{driver} has no such settings"
+            yield key, f"belongs to {' and '.join(drivers)}; {takes}{nearest(key, own)}"

@@ -1,0 +1,98 @@
+"""What bounds the throughput: each verdict with the figures that show it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from poolkit.analysis.curve import points
+from poolkit.analysis.objective import Objective
+from poolkit.analysis.sizing import size
+from poolkit.analysis.verdict import judge
+from poolkit.records import Check, Sweep, Trial, Verdict
+from tests.analysis.synthetic import drawn_sweep, drawn_trial, workers_curve
+
+SIZES = (1, 2, 4, 8, 12, 16, 24, 32, 48)
+BUSY = Check(name="client_bound", passed=False, seen="", why="", next="")
+
+
+def verdict(*trials: Trial, stopped: str | None = None) -> Verdict:
+    return judge(Sweep(target="t", trials=trials, stopped=stopped), points(trials))
+
+
+def limited(kind: str, outcome: str, *, hold: float = 0.02, clean: int = 4) -> tuple[Trial, ...]:
+    """A limit of 300 calls/s over calls of 20 ms: clean up to 4 connections, failing from 8 on."""
+    trials = [drawn_trial(n, n / 0.02) for n in (1, 2, 4) if n <= clean]
+    for n in (8, 16):
+        served, failed = 300, 40 * n
+        changes: dict[str, Any] = {
+            "outcomes": {"ok": served, outcome: failed},
+            "error_kinds": {kind: failed},
+        }
+        trials.append(drawn_trial(n, 300.0, hold=hold, window=1.0, **changes))
+    return tuple(trials)
+
+
+@pytest.mark.parametrize(
+    ("trials", "stopped", "name", "evidence"),
+    [
+        (drawn_sweep(workers_curve(16, 0.02), SIZES).trials, None, "server_bound", "800 calls/s"),
+        (
+            drawn_sweep(workers_curve(64, 0.02), SIZES).trials,
+            None,
+            "pool_bound",
+            "still rises at 48",
+        ),
+        (
+            tuple(
+                drawn_trial(n, min(n, 8) / 0.02, checks=[BUSY] if n >= 8 else [], cpu_share=0.95)
+                for n in SIZES
+            ),
+            None,
+            "client_bound",
+            "95 % of a core",
+        ),
+        (limited("http_429", "rejected"), None, "rate_limited", "the server shed"),
+        (limited("http_429", "rejected"), "rejected: 9 of 20", "rate_limited", "(http_429)"),
+        (limited("http_503", "rejected"), None, "refused", "(http_503)"),
+        (limited("too_many_connections", "rejected"), None, "refused", "too_many_connections"),
+        # Quotas that answer with another status: right calls, only too many of them.
+        (limited("http_403", "error"), "error_share: many", "rate_limited", "end with http_403"),
+        # An error of the server's own is none, and nor are calls that were wrong from the start.
+        (limited("http_500", "error"), "error_share: many", "stopped", "error_share"),
+        (limited("http_404", "error", clean=0), "error_share: all", "stopped", "error_share"),
+        ((), "silence: no call ended", "stopped", "no call ended"),
+        ((), None, "stopped", "no trial passed"),
+    ],
+)
+def test_the_verdict_and_its_evidence(
+    trials: tuple[Trial, ...], stopped: str | None, name: str, evidence: str
+) -> None:
+    """One row a verdict; the figures that decided stand in the sentence."""
+    found = verdict(*trials, stopped=stopped)
+    assert found.name == name
+    assert evidence in found.evidence
+
+
+def test_flat_throughput_with_short_holds_is_told() -> None:
+    """A limit by rate: calls get through as fast as ever, and keep few connections busy."""
+    said = verdict(*limited("http_429", "rejected")).evidence
+    assert "as fast as with 1 (20 ms)" in said
+    assert "kept 6 of 16 connections busy" in said
+    slow = verdict(*limited("http_429", "rejected", hold=0.05)).evidence
+    assert "as fast as" not in slow
+
+
+@pytest.mark.parametrize("rate", [150.0, 250.0, 400.0, 2000.0])
+@pytest.mark.parametrize(("kind", "outcome"), [("http_429", "rejected"), ("http_403", "error")])
+def test_a_rate_limit_is_never_answered_with_a_bigger_pool(
+    kind: str, outcome: str, rate: float
+) -> None:
+    """No size at which calls were refused is recommended, whatever is asked."""
+    sweep = Sweep(target="t", trials=limited(kind, outcome))
+    found = size(sweep, Objective(rate, 0.010))
+    assert found.size is None or found.size < 8
+    if rate >= 250:
+        assert found.size is None
+        assert "larger pool" in found.because or "larger pool" in found.raised_by
