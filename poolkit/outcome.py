@@ -33,9 +33,13 @@ def measure_target(
     *,
     budget: float | None = None,
     seed: int | None = None,
+    rate: float | None = None,
+    wait: float | None = None,
 ) -> Outcome:
     """Size one target in a child process; whatever happens to it ends in an outcome."""
-    words = command("size", target.name, targets_file, out, budget=budget, seed=seed)
+    words = command(
+        "size", target.name, targets_file, out, budget=budget, seed=seed, rate=rate, wait=wait
+    )
     seen = _Seen()
 
     def see(event: Event) -> None:

@@ -39,8 +39,14 @@ def command(
     sizes: Sequence[int] = (),
     budget: float | None = None,
     seed: int | None = None,
+    rate: float | None = None,
+    wait: float | None = None,
 ) -> list[str]:
-    """The command line of the process that measures target `name` and prints events."""
+    """The command line of the process that measures target `name` and prints events.
+
+    Args:
+        rate, wait: calls/s and s, in place of what the file asks of the target.
+    """
     # -P: a file of the working directory must not stand in for a library.
     words = [sys.executable, "-P", "-m", "poolkit", mode, name]
     words += ["--targets", str(targets), "--out", str(out), "--events"]
@@ -50,6 +56,10 @@ def command(
         words += ["--budget", repr(budget)]
     if seed is not None:
         words += ["--seed", str(seed)]
+    if rate is not None:
+        words += ["--rate", repr(rate)]
+    if wait is not None:
+        words += ["--wait", repr(wait)]
     return words
 
 

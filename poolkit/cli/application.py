@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from poolkit import __version__
-from poolkit.cli import auditing, lab, machine, measuring, reviewing
+from poolkit.cli import auditing, lab, machine, measuring, probing, reviewing
 
 app = typer.Typer(
     name="poolkit",
@@ -75,6 +75,14 @@ _COMMANDS: tuple[tuple[Callable[..., None], tuple[str, ...]], ...] = (
             "poolkit audit src",
             "poolkit audit src --format sarif > poolkit.sarif",
             "poolkit audit src --max-connections 100 --processes 8 --server-keepalive 5",
+        ),
+    ),
+    (
+        probing.probe,
+        (
+            "poolkit probe orders-api --targets targets.toml",
+            "poolkit probe orders-api --targets targets.toml --only idle --cap 130",
+            "poolkit probe orders-db --targets targets.toml --out orders --in-transaction",
         ),
     ),
     (lab.lab, ("poolkit lab", "poolkit lab --targets-out lab.toml")),

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal, TextIO
 
+from poolkit.cli.asking import asked
 from poolkit.cli.options import checked_budget, checked_seed, checked_sizes
 from poolkit.errors import Cancelled, ExitCode, PoolkitError
 from poolkit.events import Done, Event, Failed, to_line
@@ -26,6 +27,8 @@ def print_events(
     sizes: str | None,
     budget: float | None,
     seed: int | None,
+    rate: float | None = None,
+    wait: float | None = None,
 ) -> ExitCode:
     """Measure target `name` here, one JSON line an event on stdout; bad input is an event too."""
     emit = _printer(sys.stdout)
@@ -39,7 +42,7 @@ def print_events(
     # A library that prints must not end up between two events.
     with contextlib.redirect_stdout(sys.stderr):
         try:
-            target = load_targets(targets, (name,))[name]
+            target = asked(load_targets(targets, (name,))[name], rate, wait)
             redact = Redactor(target.secrets).text
             chosen = checked_sizes(sizes, target.max_size)
             checked_budget(budget)

@@ -24,20 +24,24 @@ def lab(
             show_default=False,
         ),
     ] = None,
+    every: Annotated[
+        bool,
+        typer.Option("--all", help="Also the twelve upstreams that sizes are held against."),
+    ] = False,
 ) -> None:
     """Run the embedded lab until Ctrl-C: HTTP servers and a PostgreSQL whose truth is known.
 
     The line that sets the database's DSN holds a throwaway password, which ends with the lab.
     """
     from poolkit.cli import consoles
-    from poolkit.lab.running import Lab
+    from poolkit.lab.running import ALL, Lab
 
     if targets_out is not None:
         _refuse_other_file(targets_out)
     console = consoles.results()
     screen = consoles.screen(console)
     try:
-        with Lab() as running, told_to_end() as end:
+        with Lab(list(ALL) if every else None) as running, told_to_end() as end:
             screen.say(running.targets_toml())
             for line in running.export_lines():
                 screen.say(line)

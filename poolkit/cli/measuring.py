@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from poolkit.cli.asking import Rate, Wait, asked
 from poolkit.cli.options import (
     Budget,
     Name,
@@ -49,6 +50,8 @@ def sweep(
     sizes: Sizes = None,
     budget: Budget = None,
     seed: Seed = None,
+    rate: Rate = None,
+    wait: Wait = None,
     events: Events = False,
 ) -> None:
     """Measure throughput over pool size, and read the knee from the curve.
@@ -58,8 +61,8 @@ def sweep(
     resumes.
     """
     if events:
-        _print_events("sweep", name, targets, out, sizes, budget, seed)
-    target = _checked(name, targets, out, sizes, budget, seed)
+        _print_events("sweep", name, targets, out, sizes, budget, seed, rate, wait)
+    target = _checked(name, targets, out, sizes, budget, seed, rate, wait)
     from poolkit.cli import consoles, tables
     from poolkit.errors import ExitCode
     from poolkit.events import Event, Sized
@@ -83,6 +86,8 @@ def sweep(
         sizes=checked_sizes(sizes, target.max_size),
         budget=budget,
         seed=seed,
+        rate=rate,
+        wait=wait,
     )
     with screen.measuring(name):
         child = Child(words, target=name, secrets=target.secrets)
@@ -102,6 +107,8 @@ def size(
     out: Out,
     budget: Budget = None,
     seed: Seed = None,
+    rate: Rate = None,
+    wait: Wait = None,
     events: HiddenEvents = False,
 ) -> None:
     """Sweep one target, size its pool, verify the size under load, and print the parameters.
@@ -110,14 +117,16 @@ def size(
     the target rate; 1: the size is in doubt; 3: a brake stopped it; 130: cancelled.
     """
     if events:
-        _print_events("size", name, targets, out, None, budget, seed)
-    target = _checked(name, targets, out, None, budget, seed)
+        _print_events("size", name, targets, out, None, budget, seed, rate, wait)
+    target = _checked(name, targets, out, None, budget, seed, rate, wait)
     from poolkit.cli import consoles
     from poolkit.outcome import measure_target
 
     console = consoles.results()
     screen = consoles.screen(console)
-    outcome = measure_target(target, targets, out, screen, budget=budget, seed=seed)
+    outcome = measure_target(
+        target, targets, out, screen, budget=budget, seed=seed, rate=rate, wait=wait
+    )
     recommendation = outcome.recommendation
     _write(out, recommendation, target, budget, seed)
     _print(console, recommendation)
@@ -134,6 +143,8 @@ def _print_events(
     sizes: str | None,
     budget: float | None,
     seed: int | None,
+    rate: float | None,
+    wait: float | None,
 ) -> None:
     from poolkit.cli.in_process import print_events
 
@@ -145,6 +156,8 @@ def _print_events(
         sizes=sizes,
         budget=budget,
         seed=seed,
+        rate=rate,
+        wait=wait,
     )
     raise typer.Exit(int(code))
 
@@ -156,12 +169,14 @@ def _checked(
     sizes: str | None,
     budget: float | None,
     seed: int | None,
+    rate: float | None,
+    wait: float | None,
 ) -> Target:
     """The target, once nothing is left that would be refused; BadInput before anything is sent."""
     from poolkit.review import check_before
     from poolkit.targets import load_targets
 
-    target = load_targets(targets, (name,))[name]
+    target = asked(load_targets(targets, (name,))[name], rate, wait)
     checked_sizes(sizes, target.max_size)
     checked_budget(budget)
     checked_seed(seed)

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from poolkit.review import Review
 
+_PDF = "report.pdf"
+
 
 @told()
 def review(
@@ -46,7 +48,8 @@ def review(
 ) -> None:
     """Measure every target, size and verify its pool, and write the report.
 
-    DIR gets recommended.json, .csv and .md, pools.py, review.ipynb, report.html and manifest.json.
+    DIR gets recommended.json, .csv and .md, pools.py, review.ipynb, report.html (where Chromium is
+    found report.pdf, too) and manifest.json.
     Exit code 0: done; 1: a size is in doubt; 2: nothing was sent; 3: a target was stopped, broke
     down or did not answer; 4: a target rate is out of reach; 130: cancelled. Results are kept, and
     the same command resumes.
@@ -124,9 +127,11 @@ def _environment(variables: Mapping[str, str]) -> Iterator[None]:
 
 def _make_report(out: Path) -> Path:
     from poolkit.report.execute import execute
-    from poolkit.report.export import export
+    from poolkit.report.export import export, export_pdf
 
-    return export(execute(out), out / "report.html")
+    report = export(execute(out), out / "report.html")
+    export_pdf(report, out / _PDF)
+    return report
 
 
 def _print(console: Console, review: Review) -> None:
@@ -145,3 +150,7 @@ def _print(console: Console, review: Review) -> None:
     shown = review.out / "recommended.md" if review.report is None else review.report
     label = "results" if review.report is None else "report"
     console.print(f"{label}: {shown}", soft_wrap=True, markup=False)
+    if review.report is not None:
+        printed = review.out / _PDF
+        found = str(printed) if printed.is_file() else "none, for want of a Chromium that works"
+        console.print(f"as PDF: {found}", soft_wrap=True, markup=False)

@@ -7,7 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from poolkit.compare import Comparison, Difference, are_apart, compare
-from poolkit.records import HoldTimes, Interval, Plateau, Recommendation, RecommendedFile
+from poolkit.records import (
+    CurvePoint,
+    HoldTimes,
+    Interval,
+    Knee,
+    Plateau,
+    Recommendation,
+    RecommendedFile,
+)
+from tests.recommend import examples
 
 
 def reviewed(created: str, *targets: Recommendation) -> RecommendedFile:
@@ -105,3 +114,35 @@ def test_apart_means_no_value_in_common(a: Interval, b: Interval) -> None:
     assert are_apart(a, b) == are_apart(b, a)
     assert are_apart(a, b) == (max(a[0], b[0]) > min(a[1], b[1]))
     assert not are_apart(a, a)
+
+
+def test_hold_times_vary_as_the_throughput_does_at_their_size() -> None:
+    """In a closed loop hold = connections / throughput: its interval is that of the curve there."""
+    points = tuple(
+        CurvePoint(
+            pool_size=n, throughput=x, interval95=(0.95 * x, 1.05 * x), hold_time=n / x, repeats=2
+        )
+        for n, x in ((1, 62.5), (16, 640.0))
+    )
+    sizing = examples.sizing().model_copy(update={"points": points})
+    old, new = entry(), entry(hold_time=HoldTimes(at_one=0.0164, at_recommended=0.030))
+    comparison = compare(
+        reviewed("2026-01-01", old),
+        reviewed("2026-04-01", new),
+        sizings_before={"orders": sizing},
+        sizings_after={"orders": sizing},
+    )
+    found = {d.quantity: d for d in comparison.differences}
+    at_one = found["hold_time.at_one"]
+    assert at_one.before_interval == pytest.approx((0.016 / 1.05, 0.016 / 0.95))
+    assert at_one.is_larger_than_noise is False
+    assert found["hold_time.at_recommended"].is_larger_than_noise is True
+
+
+@pytest.mark.parametrize(("knee", "is_larger"), [(8.4, False), (9.6, True), (None, None)])
+def test_the_knee_is_compared_too(knee: float | None, is_larger: bool | None) -> None:
+    """The Little's Law knee, by the intervals of both; where one is not known it cannot be said."""
+    old = entry(knees=(Knee(rule="littles_law", size=8.2, interval95=(7.9, 8.6)),))
+    interval = None if knee is None else (knee - 0.3, knee + 0.3)
+    new = entry(knees=(Knee(rule="littles_law", size=knee, interval95=interval),))
+    assert differences(old, new)["knee"].is_larger_than_noise is is_larger

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 from typing import NamedTuple
 
@@ -96,7 +99,17 @@ def test_the_password_is_written_nowhere(reviewed: Reviewed) -> None:
     assert len(reviewed.password) >= 8
     assert reviewed.password not in reviewed.printed
     for path in reviewed.out.iterdir():
-        assert reviewed.password not in path.read_text(encoding="utf-8"), path.name
+        assert reviewed.password.encode() not in _plain(path), path.name
+
+
+def _plain(path: Path) -> bytes:
+    """The bytes of a file; of a PDF also what its compressed streams hold."""
+    content = path.read_bytes()
+    if path.suffix == ".pdf":
+        for packed in re.findall(rb"stream\r?\n(.*?)endstream", content, re.DOTALL):
+            with contextlib.suppress(zlib.error):
+                content += zlib.decompressobj().decompress(packed)
+    return content
 
 
 @pytest.mark.browser
@@ -130,3 +143,15 @@ def test_the_report_opens_offline(reviewed: Reviewed) -> None:
     assert charts >= 2
     assert heading
     assert wide <= 1200
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(
+    CHROMIUM is None and not os.environ.get("CI"), reason="needs Chromium: apt-get install chromium"
+)
+def test_the_report_is_printed_too(reviewed: Reviewed) -> None:
+    """report.pdf stands beside report.html, a target a page, and the command names it."""
+    content = (reviewed.out / "report.pdf").read_bytes()
+    assert content.startswith(b"%PDF-")
+    assert len(re.findall(rb"/Type\s*/Page\b", content)) >= 3
+    assert "report.pdf" in reviewed.printed

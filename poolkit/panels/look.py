@@ -1,0 +1,81 @@
+"""How panels look: one style for both themes, and the small pieces of HTML that they share."""
+
+from __future__ import annotations
+
+import base64
+from html import escape
+
+# The colours of charts follow JupyterLab's theme; elsewhere the light ones stand.
+STYLE = """<style>
+.pk-panel { color: var(--jp-content-font-color1, #222222); max-width: 60rem; line-height: 1.45;
+  font-family: var(--jp-ui-font-family, system-ui, sans-serif); font-size: 14px; }
+body[data-jp-theme-light="false"] .pk-panel { --pk-ink: #e3e3e3; --pk-muted: #b0b0b0;
+  --pk-faint: #8a8a8a; --pk-blue: #6bb8ea; --pk-vermilion: #f0955c; --pk-green: #4fc79f;
+  --pk-paper: #111111; --pk-line: #4a4a4a; --pk-strong: #17302a; --pk-alert: #4a1f10; }
+.pk-panel p { margin: 0.3rem 0; }
+.pk-panel progress { width: 100%; height: 0.7rem; accent-color: var(--pk-blue, #0072b2);
+  display: block; margin: 0.2rem 0; }
+.pk-panel .pk-chart, .pk-panel img { width: 100%; max-width: 56rem; height: auto; display: block; }
+/* A picture on white paper becomes one on dark paper, its hues kept. */
+body[data-jp-theme-light="false"] .pk-panel img { filter: invert(0.93) hue-rotate(180deg); }
+.pk-panel figure { margin: 0; }
+.pk-panel .pk-small { color: var(--jp-content-font-color2, #5c5c5c); font-size: 13px; }
+.pk-panel [role=alert] { border-left: 4px solid var(--pk-vermilion, #c95300);
+  background: var(--pk-alert, #fdeee6); padding: 0.4rem 0.8rem; white-space: pre-wrap;
+  overflow-wrap: anywhere; }
+.pk-panel table.pk-table { border-collapse: collapse; width: 100%; font-size: 13px;
+  font-variant-numeric: tabular-nums; margin: 0.6rem 0; line-height: 1.4; }
+.pk-panel caption { text-align: left; font-weight: 600; padding-bottom: 0.2rem;
+  color: inherit; caption-side: top; }
+.pk-panel .pk-table td, .pk-panel .pk-table th { text-align: left; vertical-align: top;
+  padding: 0.25rem 0.6rem 0.25rem 0; border: 0; white-space: normal; background: none;
+  border-bottom: 1px solid var(--pk-line, #d9d9d9); }
+.pk-panel .pk-table .pk-number { text-align: right; }
+.pk-panel .pk-table tr.pk-emphasis > * { background: var(--pk-strong, #e8f3ef); }
+.pk-panel .pk-bad { color: var(--pk-vermilion, #a63a00); font-weight: 600; }
+.pk-panel .pk-good { color: var(--pk-green, #00795a); }
+.pk-panel .pk-scroll { overflow-x: auto; }
+.pk-panel summary { cursor: pointer; }
+.pk-panel a.pk-export { display: inline-block; margin: 0.15rem 0.4rem 0.15rem 0;
+  padding: 0.2rem 0.8rem; border: 1px solid var(--pk-blue, #0072b2); border-radius: 3px;
+  color: var(--pk-blue, #0072b2); text-decoration: none; }
+.pk-panel a.pk-export:hover, .pk-panel a.pk-export:focus-visible { text-decoration: underline;
+  outline: 2px solid var(--pk-blue, #0072b2); outline-offset: 1px; }
+</style>"""
+
+
+def framed(*pieces: str) -> str:
+    """The pieces as one panel's HTML, its style included."""
+    return STYLE + piece(*pieces)
+
+
+def piece(*pieces: str) -> str:
+    """The pieces as part of a panel whose page has the style already; empty for nothing."""
+    inside = "".join(pieces)
+    return f'<div class="pk-panel">{inside}</div>' if inside else ""
+
+
+def alert(cause: str, remedy: str = "") -> str:
+    """What went wrong and what to do, read out at once by a screen reader; empty for no cause."""
+    if not cause:
+        return ""
+    words = f"<strong>{escape(cause)}</strong>"
+    return f'<div role="alert">{words}{f"<br>{escape(remedy)}" if remedy else ""}</div>'
+
+
+def picture(png: bytes, alt: str, width: int, height: int) -> str:
+    """A PNG of fixed size that is replaced without flicker."""
+    data = base64.b64encode(png).decode()
+    return (
+        f'<img decoding="sync" alt="{escape(alt, quote=True)}" width="{width}" '
+        f'height="{height}" src="data:image/png;base64,{data}">'
+    )
+
+
+def download(name: str, words: str, content: str, kind: str) -> str:
+    """A link that saves `content` as the file `name`, wherever the page is open."""
+    data = base64.b64encode(content.encode()).decode()
+    return (
+        f'<a class="pk-export" download="{escape(name, quote=True)}" '
+        f'href="data:{kind};charset=utf-8;base64,{data}">{escape(words)}</a>'
+    )

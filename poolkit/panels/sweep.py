@@ -1,0 +1,306 @@
+"""The sweep panel: pick a target, measure it, watch the curve grow, save the result."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from poolkit.analysis.objective import Objective
+from poolkit.errors import BadInput, PoolkitError
+from poolkit.panels import running, sweep_page
+from poolkit.panels import story as stories
+from poolkit.panels.look import alert, framed
+from poolkit.panels.painter import Painter
+from poolkit.panels.request import Request
+from poolkit.panels.running import Run
+from poolkit.panels.sources import Source, is_page, read_source
+from poolkit.panels.story import Story
+from poolkit.records import Recommendation, Sizing, Trial
+from poolkit.report.folder import Settings
+from poolkit.store import prepare_out, write_recommended
+from poolkit.targets import Target
+from poolkit.targets.together import DEFAULT_SIZES
+
+REPLAYED = "Replayed from a recorded review: nothing was measured now."
+RECORDED_LAB = (
+    "A recording of the embedded lab. Start measures it now; the text of this page stays about the "
+    "recording."
+)
+POLL = 0.1  # s between two looks at a run that a cell waits for
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What a finished sweep gives; `target` is None for a recording, whose endpoint is not kept."""
+
+    trials: tuple[Trial, ...]
+    sizing: Sizing
+    recommendation: Recommendation
+    objective: Objective
+    target: Target | None = None
+
+
+class SweepPanel:
+    """Measures one target at growing pool sizes, steered by widgets or by its methods.
+
+    In JupyterLab it is a live widget; wherever widgets cannot run it shows the same as HTML. Load
+    runs in a child process, at most one for each `name` in a kernel: a panel that is made again
+    while one is under way shows that one. Every method may be called from any thread.
+
+    State: the run that is shown (or a replayed recording), the last mistake, and the view.
+
+    Args:
+        source: of the targets; what POOLKIT_SOURCE says where None.
+        target: name of the target chosen first; the source's first where empty.
+        request: how it is measured unless the controls say otherwise; its target is ignored.
+        name: what finds a running sweep again.
+        out: folder for the trials; a temporary one for each measurement where None.
+
+    Raises:
+        BadInput: the source cannot be read, or has no such target.
+    """
+
+    def __init__(
+        self,
+        source: Source | None = None,
+        target: str = "",
+        *,
+        request: Request | None = None,
+        name: str = "sweep",
+        out: Path | str | None = None,
+    ) -> None:
+        self.source = read_source() if source is None else source
+        names = self.source.names
+        chosen = target or (names[0] if names else "")
+        if chosen not in names:
+            raise BadInput(
+                f"no such target: {chosen or '(none)'}", f"there is {', '.join(names) or 'none'}"
+            )
+        self.name = name
+        self.request = request or Request(chosen)
+        self.target = chosen
+        self._out = None if out is None else Path(out)
+        self._replayed: Story | None = None
+        self._problem: Exception | None = None
+        self._view: Any = None
+        self._told: Story | None = None
+        self._followers: list[Callable[[Findings], object]] = []
+        self._making = threading.Lock()
+        self._painter: Painter[Story] = Painter(self._paint, self._note)
+        run = running.under_way(name)
+        self._run = None if run is None or run.is_over else run
+        if self._run is not None:
+            self.target = self._run.request.target
+            self._run.listen(self._painter.show)
+
+    def __repr__(self) -> str:
+        return f"SweepPanel({self.name!r}): {stories.headline(self.story)}"
+
+    # -- what it does -------------------------------------------------------------------------
+
+    @property
+    def story(self) -> Story:
+        """What is shown: the run's story, else a replayed recording's, else nothing yet."""
+        if self._run is not None:
+            return self._run.story
+        return self._replayed or Story(target=self.target)
+
+    @property
+    def run(self) -> Run | None:
+        """The measurement that is shown; None before the first and for a recording."""
+        return self._run
+
+    def open(self) -> SweepPanel:
+        """Start where a notebook is run; show the recording where it is served as a page."""
+        if is_page() and self.source.is_live:
+            return self.replay()
+        return self.start()
+
+    def start(self, request: Request | None = None) -> SweepPanel:
+        """Measure, or replay where the source is a recording; returns at once.
+
+        Raises:
+            BadInput: a sweep of this panel's name is under way, or the request is not right.
+        """
+        asked = request or replace(self.request, target=self.target)
+        if not self.source.is_live:
+            self.target = asked.target
+            return self.replay()
+        former = self._run
+        folder = self._folder(asked, former)
+        run = Run(asked, self.source, folder)
+        running.begin(self.name, run)
+        self.target, self._run, self._problem = asked.target, run, None
+        run.listen(self._painter.show)
+        return self
+
+    def replay(self) -> SweepPanel:
+        """Show what was recorded of the target instead of measuring it."""
+        kept = self.source.recording(self.target)
+        self._run = None
+        if kept is None:
+            self._replayed = Story(target=self.target)
+        else:
+            self._replayed = Story(
+                self.target,
+                "done",
+                trials=kept.trials,
+                sizing=kept.sizing,
+                recommendation=kept.recommendation,
+                note=RECORDED_LAB if self.source.is_live else REPLAYED,
+            )
+        self._painter.show(self.story)
+        return self
+
+    def cancel(self) -> None:
+        """End the measurement, its finished trials kept; harmless when none is under way."""
+        if self._run is not None and not self._run.is_over:
+            self._run.cancel()
+
+    def wait(self, timeout: float | None = None) -> Findings:
+        """Wait for the end in short steps, so that Ctrl-C works; then as `result`."""
+        until = None if timeout is None else time.monotonic() + timeout
+        try:
+            while self._is_busy() and (until is None or time.monotonic() < until):
+                time.sleep(POLL)
+        except KeyboardInterrupt:
+            self.cancel()
+            raise
+        return self.result()
+
+    async def finished(self) -> Findings:
+        """Await the end, so that clicks are served meanwhile; then as `result`."""
+        try:
+            # Polled: an asyncio.Event would tie the run's thread to this cell's loop.
+            while self._is_busy():  # noqa: ASYNC110
+                await asyncio.sleep(POLL)
+        except (KeyboardInterrupt, asyncio.CancelledError):
+            self.cancel()
+            raise
+        return self.result()
+
+    def result(self) -> Findings:
+        """What was found.
+
+        Raises:
+            Exception: what went wrong in a click, or in the measurement.
+            BadInput: nothing was measured yet, or it is still under way.
+        """
+        if self._problem is not None:
+            raise self._problem
+        story = self.story
+        if story.error is not None:
+            raise story.error
+        if story.phase != "done" or story.sizing is None or story.recommendation is None:
+            raise BadInput("no sweep has ended yet", "start one, and wait for its end")
+        target = None if self._run is None else self._run.target
+        if target is not None:
+            objective = Objective.of_target(target)
+        else:
+            objective = self._recorded_objective()
+        return Findings(story.trials, story.sizing, story.recommendation, objective, target)
+
+    def export(self, folder: Path | str) -> tuple[Path, ...]:
+        """Write recommended.json, .csv and .md and pools.py to a folder; returns their paths."""
+        found = self.result()
+        targets = () if found.target is None else (found.target,)
+        return write_recommended(prepare_out(Path(folder)), (found.recommendation,), targets)
+
+    def when_done(self, follower: Callable[[Findings], object]) -> SweepPanel:
+        """Hand what later sweeps of this panel find to `follower`, on a thread of the panel's."""
+        self._followers.append(follower)
+        return self
+
+    def wait_shown(self, timeout: float = 10.0) -> bool:
+        """Wait until the page shows the latest; whether that came within `timeout` (s)."""
+        return self._painter.wait_idle(timeout)
+
+    # -- how it is shown ----------------------------------------------------------------------
+
+    def html(self) -> str:
+        """The panel without widgets."""
+        return framed(sweep_page.whole(self.story, self.problem_html()))
+
+    def problem_html(self) -> str:
+        """The alert of the last click that failed; empty where none did."""
+        problem = self._problem
+        if problem is None:
+            return ""
+        if isinstance(problem, PoolkitError):
+            return alert(problem.cause, problem.remedy)
+        return alert(
+            f"poolkit itself failed: {type(problem).__name__}: {problem}",
+            "result() raises it again, with its traceback",
+        )
+
+    def guarded(self, action: Callable[[], object]) -> None:
+        """Carry out a click; what it raises is shown, and kept for `result`."""
+        self._problem = None
+        try:
+            action()
+        except Exception as error:
+            self._note(error)
+        self._painter.show(self.story)
+
+    def widget(self) -> Any:
+        """The live widget; MissingExtra where ipywidgets is not installed."""
+        from poolkit.panels.sweep_view import SweepView
+
+        with self._making:
+            if self._view is None:
+                self._view = SweepView(self)
+        return self._view.box
+
+    def _repr_mimebundle_(self, **_: object) -> dict[str, Any]:
+        from poolkit.panels.mime import bundle
+
+        return bundle(self.widget, self.html, repr(self))
+
+    def _recorded_objective(self) -> Objective:
+        kept = self.source.recording(self.target)
+        assert kept is not None
+        return objective_of(kept.settings)
+
+    def _is_busy(self) -> bool:
+        return self._run is not None and not self._run.is_over
+
+    def _paint(self, story: Story) -> None:
+        if self._view is not None:
+            self._view.show(story)
+        if story.phase == "done" and story is not self._told and story.recommendation is not None:
+            self._told = story
+            for follower in self._followers:
+                follower(self.result())
+
+    def _note(self, error: Exception) -> None:
+        self._problem = error
+        if self._view is not None:
+            self._view.show_problem()
+
+    def _folder(self, asked: Request, former: Run | None) -> Path:
+        """Where the trials go: a cancelled measurement of the same target goes on in its folder."""
+        if self._out is not None:
+            return self._out
+        if former is not None and former.story.phase in ("cancelled", "failed"):
+            before = former.request
+            if (before.target, before.sizes) == (asked.target, asked.sizes):
+                return former.out
+        return Path(tempfile.mkdtemp(prefix="poolkit-sweep-"))
+
+
+def objective_of(settings: Settings) -> Objective:
+    """What a recorded target was asked for."""
+    return Objective(
+        target_rate=settings.target_rate,
+        wait_p99=settings.wait_p99,
+        response_p99=settings.response_p99,
+        max_size=settings.max_size or DEFAULT_SIZES["max_size"],
+        replicas=settings.replicas,
+        workers=settings.workers,
+    )

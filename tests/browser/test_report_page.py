@@ -1,0 +1,119 @@
+"""report.html in a browser without a network: what assistive technology and a strict eye find."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page
+
+from poolkit.report.execute import execute
+from poolkit.report.export import export
+from tests.browser.chromium import NEEDED
+from tests.report import synthetic_review
+
+pytestmark = [pytest.mark.browser, NEEDED]
+
+OUTLINE = """() => ({
+  requests: performance.getEntriesByType('resource').map(entry => entry.name),
+  scripts: document.scripts.length,
+  pictures: [...document.querySelectorAll('img, svg')]
+    .filter(each => !each.closest('[aria-hidden=true]'))
+    .map(each => each.getAttribute('alt') ?? each.getAttribute('aria-label')
+      ?? each.querySelector('title')?.textContent ?? ''),
+  headings: [...document.querySelectorAll('h1, h2, h3, h4, h5, h6')]
+    .map(each => [Number(each.tagName[1]), each.textContent.trim()]),
+  unscoped: [...document.querySelectorAll('th:not([scope])')].map(each => each.outerHTML),
+  uncaptioned: [...document.querySelectorAll('table')].filter(each => !each.caption).length,
+  language: document.documentElement.lang,
+  title: document.title,
+  wide: document.documentElement.scrollWidth,
+  ids: [...document.querySelectorAll('[id]')].map(each => each.id),
+  targets: [...document.querySelectorAll('a[href^="#"]')].map(each => each.hash.slice(1)),
+})"""
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The report of a review of four targets and one that could not be reached."""
+    folder = synthetic_review.write(tmp_path_factory.mktemp("review"))
+    return export(execute(folder), folder / "report.html")
+
+
+@pytest.fixture(scope="module")
+def opened(browser: Browser, report: Path) -> Iterator[tuple[Page, list[str]]]:
+    """The page, and everything that it said or asked for."""
+    said: list[str] = []
+    context = browser.new_context(offline=True, viewport={"width": 1200, "height": 900})
+    page = context.new_page()
+    page.on("console", lambda message: said.append(f"console: {message.text}"))
+    page.on("pageerror", lambda error: said.append(f"error: {error}"))
+    page.on("request", lambda request: said.append(f"request: {request.url}"))
+    page.goto(report.as_uri())
+    yield page, said
+    context.close()
+
+
+@pytest.fixture(scope="module")
+def outline(opened: tuple[Page, list[str]]) -> dict[str, Any]:
+    found: dict[str, Any] = opened[0].evaluate(OUTLINE)
+    return found
+
+
+def test_it_asks_for_nothing_and_complains_of_nothing(
+    opened: tuple[Page, list[str]], outline: dict[str, Any], report: Path
+) -> None:
+    """One file: no request but its own, no console message, no script."""
+    _, said = opened
+    other = [line for line in said if not line.startswith(("request: data:", "request: file:"))]
+    assert other == []
+    assert [line for line in said if line.startswith("request: file:")] == [
+        f"request: {report.as_uri()}"
+    ]
+    assert [name for name in outline["requests"] if not name.startswith("data:")] == []
+    assert outline["scripts"] == 0
+
+
+def test_every_picture_has_words(outline: dict[str, Any]) -> None:
+    """A chart a target, each with an alternative text that says what it shows."""
+    assert len(outline["pictures"]) >= 4
+    assert all(len(words) > 20 for words in outline["pictures"]), outline["pictures"]
+
+
+def test_headings_are_in_order(outline: dict[str, Any]) -> None:
+    """One h1 first, and no level is left out on the way down."""
+    levels = [level for level, _ in outline["headings"]]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    for above, below in itertools.pairwise(levels):
+        assert below <= above + 1, outline["headings"]
+    assert all(words for _, words in outline["headings"])
+
+
+def test_tables_can_be_read_aloud(outline: dict[str, Any]) -> None:
+    """Each header says whether it heads a row or a column."""
+    assert outline["unscoped"] == []
+
+
+def test_links_lead_somewhere_and_ids_are_single(outline: dict[str, Any]) -> None:
+    """The contents reach every section."""
+    assert set(outline["targets"]) <= set(outline["ids"])
+    assert len(outline["ids"]) == len(set(outline["ids"]))
+    assert outline["language"]
+    assert outline["title"]
+
+
+@pytest.mark.parametrize("width", [1200, 800])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nothing_scrolls_sideways(
+    opened: tuple[Page, list[str]], pictures: Path, width: int, scheme: Any
+) -> None:
+    """In light and dark, on a wide page and on a narrow one."""
+    page, _ = opened
+    page.emulate_media(color_scheme=scheme)
+    page.set_viewport_size({"width": width, "height": 1200})
+    page.screenshot(path=pictures / f"report-{scheme}-{width}.png")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width

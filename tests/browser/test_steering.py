@@ -1,0 +1,124 @@
+"""The sweep panel in a real JupyterLab: clicks, reloads and restarts while load runs."""
+
+from __future__ import annotations
+
+import psutil
+import pytest
+from playwright.sync_api import BrowserContext
+
+from tests.browser.chromium import NEEDED
+from tests.browser.lab_server import LabServer
+from tests.browser.notebook_page import NotebookPage, wait_until, write_notebook
+
+pytestmark = [pytest.mark.browser, pytest.mark.lab, NEEDED]
+
+MAKE = """\
+from poolkit.panels import LabSource, Request, SweepPanel
+panel = SweepPanel(LabSource(), "lab-http", request=Request("lab-http", budget=60))
+panel"""
+SUBSHELLS = "@jupyterlab/apputils-extension/kernels-settings"
+
+
+@pytest.fixture
+def steered(lab: LabServer, window: BrowserContext) -> NotebookPage:
+    """A panel that was made and waits for clicks."""
+    write_notebook(lab.folder / "steered.ipynb", MAKE)
+    page = NotebookPage(window.new_page(), lab, "steered.ipynb")
+    page.run_all()
+    page.wait_shown("Start")
+    return page
+
+
+def start(page: NotebookPage, lab: LabServer) -> psutil.Process:
+    """Click on Start; the process that measures then."""
+    page.button("Start").click()
+    wait_until(lab.measuring, "a process that measures")
+    wait_until(lambda: page.progress() > 0, "progress")
+    [process] = lab.measuring()
+    return process
+
+
+@pytest.mark.parametrize("subshells", ["perCommTarget", "disabled"])
+def test_start_moves_and_cancel_ends(
+    lab: LabServer, window: BrowserContext, subshells: str, request: pytest.FixtureRequest
+) -> None:
+    """Progress moves, the chart changes, the kernel answers, and Cancel leaves no process.
+
+    The same with messages of widgets over a subshell of the kernel and without.
+    """
+    lab.set(SUBSHELLS, {"commsOverSubshells": subshells})
+    request.addfinalizer(lambda: lab.set(SUBSHELLS, {"commsOverSubshells": "perCommTarget"}))
+    page: NotebookPage = request.getfixturevalue("steered")
+    process = start(page, lab)
+    wait_until(page.chart, "a chart")
+    before, first = page.progress(), page.chart()
+    wait_until(lambda: page.progress() > before, "more progress")
+    wait_until(lambda: page.chart() != first, "another chart")
+    assert min(page.answer_time() for _ in range(5)) < 0.5
+    page.button("Cancel").click()
+    assert wait_until(lambda: not process.is_running(), "the end of the process", 10.0) < 4.0
+    wait_until(lambda: "cancelled" in page.status(), "the word cancelled")
+    assert lab.measuring() == []
+    assert page.errors() == []
+    assert page.alert() == ""
+    wait_until(page.button("Start").is_enabled, "another Start")
+
+
+def test_a_reload_finds_the_run_and_a_restart_ends_it(
+    steered: NotebookPage, lab: LabServer
+) -> None:
+    """After a reload the panel goes on showing the same run; with its kernel the child ends."""
+    process = start(steered, lab)
+    steered.save()
+    steered.reload()
+    wait_until(lambda: steered.progress() > 0, "the panel of the saved output, live again")
+    before = steered.progress()
+    wait_until(lambda: steered.progress() > before, "progress after the reload")
+    steered.run_all()  # makes the panel anew
+    wait_until(lambda: steered.progress() > before, "the running sweep in the new panel")
+    assert [p.pid for p in lab.measuring()] == [process.pid]
+    steered.restart_kernel()
+    wait_until(lambda: not process.is_running(), "the end of the child", 15.0)
+
+
+def test_a_wrong_target_shows_its_remedy(lab: LabServer, window: BrowserContext) -> None:
+    """What is wrong is on the page with cause and remedy, and the panel stays usable."""
+    (lab.folder / "wrong.toml").write_text(
+        '[targets.gone]\ndriver = "aiohttp"\nurl = "http://127.0.0.1:1/"\ntarget_rate = 10\n',
+        encoding="utf-8",
+    )
+    write_notebook(
+        lab.folder / "wrong.ipynb",
+        "from poolkit.panels import FileSource, SweepPanel\n"
+        'panel = SweepPanel(FileSource("wrong.toml"))\npanel',
+    )
+    page = NotebookPage(window.new_page(), lab, "wrong.ipynb")
+    page.run_all()
+    page.wait_shown("Start")
+    page.button("Start").click()
+    wait_until(lambda: "connection refused" in page.alert(), "the cause")
+    [alert] = page.page.locator(".jp-OutputArea [role=alert]").all()
+    assert len(alert.inner_text().splitlines()) >= 2, "a remedy on a line of its own"
+    assert lab.measuring() == []
+    page.field("Sizes").fill("1, two")
+    page.button("Start").click()
+    wait_until(lambda: "'two'" in page.alert(), "the second cause")
+    assert "1, 2, 4, 8" in page.alert()
+    assert page.button("Start").is_enabled()
+
+
+def test_the_panel_works_by_keyboard(steered: NotebookPage, lab: LabServer) -> None:
+    """Every control has a label; Tab and Enter reach Start and Cancel."""
+    for label in ("Target", "Sizes", "Budget (s)", "Target rate (/s)", "Wait p99 (ms)"):
+        assert steered.field(label).count() == 1, label
+    steered.field("Wait p99 (ms)").focus()
+    keyboard = steered.page.keyboard
+    keyboard.press("Tab")  # the check box
+    keyboard.press("Tab")
+    keyboard.press("Enter")
+    wait_until(lab.measuring, "a process that measures")
+    wait_until(steered.button("Cancel").is_enabled, "Cancel")
+    steered.button("Cancel").focus()
+    keyboard.press("Enter")
+    wait_until(lambda: not lab.measuring(), "the end of the process")
+    wait_until(lambda: "cancelled" in steered.status(), "the word cancelled")

@@ -1,0 +1,64 @@
+"""`--rate` and `--wait`: the question of the command line in place of the file's."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from poolkit.cli.asking import asked
+from poolkit.errors import BadInput
+from poolkit.runner import command
+from poolkit.targets import load_targets
+
+TARGETS = """
+[targets.api]
+driver = "aiohttp"
+url = "http://127.0.0.1:1/"
+target_rate = 250
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "targets.toml"
+    path.write_text(TARGETS, encoding="utf-8")
+    return path
+
+
+def test_only_what_is_given_is_changed(file: Path) -> None:
+    """The load stays the same, so finished trials count for another question, too."""
+    target = load_targets(file)["api"]
+    assert asked(target, None, None) is target
+    other = asked(target, 300.0, 0.005)
+    assert (other.target_rate, other.wait_p99) == (300.0, 0.005)
+    assert asked(target, None, 0.005).target_rate == 250
+    assert other.fingerprint == target.fingerprint
+
+
+@pytest.mark.parametrize("value", [0.0, -1.0, float("nan"), float("inf")])
+@pytest.mark.parametrize("option", ["--rate", "--wait"])
+def test_what_cannot_be_meant_is_refused(file: Path, option: str, value: float) -> None:
+    """With the option and the value."""
+    target = load_targets(file)["api"]
+    rate, wait = (value, None) if option == "--rate" else (None, value)
+    with pytest.raises(BadInput, match=f"{option} must be more than 0"):
+        asked(target, rate, wait)
+
+
+@pytest.mark.parametrize("mode", ["sweep", "size"])
+def test_both_commands_check_it_before_anything_is_sent(file: Path, mode: str) -> None:
+    """Exit code 2, as for every request that cannot be carried out."""
+    words = [sys.executable, "-m", "poolkit", mode, "api", "--targets", str(file)]
+    run = [*words, "--out", str(file.parent / "out"), "--rate", "0"]
+    done = subprocess.run(run, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "--rate must be more than 0, got 0" in done.stderr
+
+
+def test_the_child_is_asked_the_same(file: Path) -> None:
+    """What a panel asks reaches the measuring process, exactly."""
+    words = command("sweep", "api", file, file.parent, rate=123.456, wait=0.0075)
+    assert words[-4:] == ["--rate", "123.456", "--wait", "0.0075"]

@@ -1,0 +1,99 @@
+"""The story of a measurement, told by the events of every ending."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from poolkit import events
+from poolkit.errors import Cancelled, ExitCode, PoolkitError
+from poolkit.events import Event
+from poolkit.panels.story import Story, after, cancelling, headline, starting, time_left
+from tests.cli import recorded
+from tests.recommend import examples
+
+
+def told(happened: Sequence[Event]) -> Story:
+    story = starting("orders-api")
+    for event in happened:
+        story = after(story, event)
+    return story
+
+
+def done(code: int) -> Event:
+    return events.Done(target="orders-api", exit_code=code)
+
+
+FAILED = recorded.failed()
+CANCEL = events.Failed(target="orders-api", cause="cancelled", exit_code=130)
+
+
+def test_a_whole_measurement_is_told() -> None:
+    """Trials in order, sizing, recommendation, and the bar full at the end."""
+    story = told(recorded.whole())
+    assert (story.phase, story.exit_code, story.progress) == ("done", ExitCode.DONE, 1.0)
+    assert len(story.trials) == 2
+    assert story.sizing is not None
+    assert story.recommendation is not None
+    assert story.error is None
+    assert headline(story).startswith("orders-api: 1")
+
+
+@pytest.mark.parametrize(
+    ("happened", "phase", "error"),
+    [
+        ([], "starting", type(None)),
+        ([recorded.started()], "running", type(None)),
+        ([recorded.started(), FAILED], "failed", PoolkitError),
+        ([recorded.started(), FAILED, done(3)], "failed", PoolkitError),  # Done says no more
+        ([CANCEL, done(130)], "cancelled", Cancelled),
+        ([recorded.started(), done(4)], "done", type(None)),  # out of reach is a result
+    ],
+)
+def test_every_ending_has_its_phase_and_its_error(
+    happened: list[Event], phase: str, error: type
+) -> None:
+    """What `result` raises follows from the last words of the child."""
+    story = told(happened)
+    assert story.phase == phase
+    assert type(story.error) is error
+
+
+def test_the_error_carries_cause_remedy_and_exit_code() -> None:
+    """What the page shows is what `result` raises."""
+    story = told([recorded.started(), FAILED])
+    assert isinstance(story.error, PoolkitError)
+    assert story.error.cause == "stopped by the errors brake: 60 % of the calls failed"
+    assert story.error.remedy == "see what the server says"
+    assert story.error.exit_code == ExitCode.STOPPED
+
+
+def test_being_cancelled_stays_until_the_end() -> None:
+    """Events that were under way do not undo a Cancel; a story that is over is not cancelled."""
+    story = cancelling(told([recorded.started(), recorded.progress()]))
+    for event in (recorded.ramp(), events.TrialDone(trial=examples.trial())):
+        story = after(story, event)
+    assert story.phase == "cancelling"
+    assert after(story, CANCEL).phase == "cancelled"
+    over = told(recorded.whole())
+    assert cancelling(over) is over
+
+
+def test_resumed_trials_come_first() -> None:
+    """A measurement that goes on shows what was finished before."""
+    trial = examples.trial()
+    story = after(starting("orders-api"), recorded.started(1), [trial])
+    assert story.trials == (trial,)
+    story = after(story, events.TrialDone(trial=examples.verifying_trial()))
+    assert len(story.trials) == 2
+
+
+def test_time_left_is_told_while_load_runs() -> None:
+    """Seconds sent and at most to come, never below zero."""
+    story = told([recorded.started(), recorded.progress()])
+    assert time_left(story) == "12 s of load sent, at most 33 s to go"
+    late = events.Progress(target="a", seconds=50, budget=45, pool_size=1, throughput=1, calls=1)
+    assert time_left(after(story, late)) == "50 s of load sent, at most 0 s to go"
+    assert after(story, late).progress == 1.0
+    assert time_left(starting("orders-api")) == ""

@@ -1,0 +1,332 @@
+"""The sweep panel without a browser: recorded and live, as widgets and as plain HTML."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+
+import psutil
+import pytest
+
+from poolkit.errors import BadInput, Cancelled, ExitCode, PoolkitError
+from poolkit.lab.models import Workers
+from poolkit.lab.upstream import http_upstream
+from poolkit.panels import FileSource, RecordedSource, Request, SweepPanel, read_source
+from poolkit.panels import running as register
+from poolkit.panels.mime import VIEW
+from poolkit.panels.sources import LabSource, is_page
+from poolkit.report.source import RECORDED, shared
+from poolkit.store import read_recommended
+
+END = 20.0  # s, far more than any of these measurements takes
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_left() -> Iterator[None]:
+    """Whatever a test began ends with it, and no other test finds it."""
+    yield
+    for run in list(register._runs.values()):
+        run.cancel()
+        assert run.wait(END)
+    register._runs.clear()
+
+
+@pytest.fixture(scope="module")
+def targets(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A targets.toml with an endpoint that answers and one that does not."""
+    file = tmp_path_factory.mktemp("panel") / "targets.toml"
+    with http_upstream(Workers(4, 0.005)) as api:
+        file.write_text(
+            f'[targets.api]\ndriver = "aiohttp"\nurl = "{api.url}"\ntarget_rate = 200\n'
+            'max_size = 8\n[targets.gone]\ndriver = "aiohttp"\nurl = "http://127.0.0.1:1/"\n'
+            "target_rate = 10\n",
+            encoding="utf-8",
+        )
+        yield file
+
+
+@pytest.fixture
+def recorded() -> SweepPanel:
+    return SweepPanel(RecordedSource(shared(RECORDED)), "lab-http").start()
+
+
+class Outline(HTMLParser):
+    """Alternative texts of charts, captions' tables without scoped headers, and roles."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.charts: list[str] = []
+        self.unscoped = 0
+        self.roles: list[str] = []
+        self.scripts = 0
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = {name: value or "" for name, value in attrs}
+        if tag == "img" or (tag == "svg" and "aria-label" in given):
+            self.charts.append(given.get("alt") or given.get("aria-label") or "")
+        self.unscoped += tag == "th" and "scope" not in given
+        self.scripts += tag == "script"
+        if "role" in given:
+            self.roles.append(given["role"])
+
+
+def test_a_recording_is_whole_at_once(recorded: SweepPanel) -> None:
+    """No load, no thread: result, chart and tables are there, and say that they are recorded."""
+    found = recorded.result()
+    assert found.sizing.size is not None
+    assert found.objective.target_rate == found.recommendation.target_rate
+    page = recorded.html()
+    outline = Outline(page)
+    assert "Replayed from a recorded review" in page
+    assert len(outline.charts) == 1
+    assert "Little's Law knee" in outline.charts[0]
+    assert (outline.unscoped, outline.scripts) == (0, 0)
+    assert "alert" not in outline.roles
+
+
+def test_the_same_recording_gives_the_same_page(recorded: SweepPanel) -> None:
+    """Stored outputs can be compared byte by byte."""
+    assert recorded.html() == recorded.html()
+
+
+def test_it_is_a_widget_and_html_at_once(recorded: SweepPanel) -> None:
+    """One object: a live view where widgets run, static HTML and text everywhere else."""
+    bundle = recorded._repr_mimebundle_()
+    assert set(bundle) == {VIEW, "text/html", "text/plain"}
+    assert bundle[VIEW]["model_id"] == recorded._repr_mimebundle_()[VIEW]["model_id"]
+    assert bundle["text/plain"].startswith("SweepPanel('sweep'): lab-http: 2")
+
+
+def test_it_works_without_ipywidgets() -> None:
+    """Measuring, reading and showing need no widget library."""
+    code = (
+        "import sys; sys.modules['ipywidgets'] = None\n"
+        "from poolkit.panels import *\n"
+        "panel = SweepPanel(RecordedSource(sys.argv[1]), 'lab-cpu').start()\n"
+        "print(sorted(panel._repr_mimebundle_()), panel.result().sizing.size)\n"
+        "print(sorted(WhatIfPanel(panel)._repr_mimebundle_()))"
+    )
+    run = [sys.executable, "-c", code, str(shared(RECORDED))]
+    done = subprocess.run(run, capture_output=True, text=True, check=True)
+    assert done.stdout.count("['text/html', 'text/plain']") == 2
+
+
+def test_the_export_is_what_a_review_writes(recorded: SweepPanel, tmp_path: Path) -> None:
+    """Four files, the same contracts as those of the command line."""
+    paths = recorded.export(tmp_path / "out")
+    names = [path.name for path in paths]
+    assert names == ["recommended.json", "recommended.csv", "recommended.md", "pools.py"]
+    [entry] = read_recommended(tmp_path / "out").targets
+    assert entry == recorded.result().recommendation
+
+
+@pytest.mark.parametrize(
+    ("environment", "kind"),
+    [({}, "LabSource()"), ({"POOLKIT_SOURCE": "lab"}, "LabSource()")],
+)
+def test_the_source_is_what_the_variable_says(environment: dict[str, str], kind: str) -> None:
+    """The lab by default."""
+    assert repr(read_source(environment)) == kind
+
+
+def test_sources_by_path(targets: Path) -> None:
+    """A targets.toml is measured, a review folder is replayed, anything else is refused."""
+    assert read_source({"POOLKIT_SOURCE": str(targets)}).names == ("api", "gone")
+    source = read_source({"POOLKIT_SOURCE": str(shared(RECORDED))})
+    assert not source.is_live
+    with pytest.raises(BadInput, match="no folder of a review"):
+        read_source({"POOLKIT_SOURCE": "nowhere.toml"})
+    with pytest.raises(BadInput, match="is a recording and cannot be measured"):
+        source.targets_file("lab-http")
+
+
+def test_a_page_for_others_sends_nothing_when_opened(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Under Voila the recording is shown, and Start measures."""
+    monkeypatch.setenv("SERVER_SOFTWARE", "voila/0.5.8")
+    assert is_page()
+    panel = SweepPanel(LabSource(), "lab-http").open()
+    assert panel.run is None
+    assert "Start measures it now" in panel.html()
+    assert panel.result().sizing.size is not None
+
+
+def test_an_unknown_target_is_refused() -> None:
+    """With the names that there are."""
+    with pytest.raises(BadInput, match="no such target: lab-htp") as caught:
+        SweepPanel(LabSource(), "lab-htp")
+    assert "lab-http" in caught.value.remedy
+
+
+def test_nothing_measured_yet_is_said(targets: Path) -> None:
+    """An idle panel shows what Start would do, and has no result."""
+    panel = SweepPanel(FileSource(targets))
+    assert "Nothing measured yet" in panel.html()
+    with pytest.raises(BadInput, match="no sweep has ended yet"):
+        panel.result()
+
+
+@pytest.mark.lab
+def test_a_live_sweep_from_start_to_result(targets: Path, tmp_path: Path) -> None:
+    """Measured in a child, shown while it runs, and the request's rate is what is answered."""
+    shown: list[float] = []
+    asked = Request("api", sizes=(1, 2, 4), budget=5, target_rate=120, wait_p99=0.02)
+    panel = SweepPanel(FileSource(targets), request=asked, out=tmp_path)
+    panel._repr_mimebundle_()
+    followed: list[object] = []
+    panel.when_done(followed.append)
+    panel.start()
+    assert panel.run is not None
+    panel.run.listen(lambda story: shown.append(story.progress))
+    found = panel.wait(END)
+    assert {trial.pool_size for trial in found.trials} == {1, 2, 4}
+    assert found.recommendation.target_rate == 120
+    assert found.recommendation.wait_p99 == 0.02
+    assert found.objective.target_rate == 120
+    assert shown == sorted(shown)
+    assert shown[-1] == 1.0
+    assert panel.wait_shown()
+    assert panel._view.status.value.count("api: ") == 1
+    assert "aria-label" in panel._view.chart.value
+    assert panel._view.exports.value.count("download=") == 4
+    assert len(followed) == 1
+    assert (tmp_path / "api.trials.jsonl").read_text().count("\n") == len(found.trials)
+
+
+@pytest.mark.lab
+def test_cancel_keeps_the_trials_and_start_goes_on(targets: Path) -> None:
+    """Cancelled within 2 s, from any thread; the next Start resumes in the same folder."""
+    panel = SweepPanel(FileSource(targets), request=Request("api", sizes=(1, 2), budget=30))
+    panel.start()
+    run = panel.run
+    assert run is not None
+    first = threading.Event()
+    run.listen(lambda story: first.set() if story.trials else None)
+    assert first.wait(END)
+    canceller = threading.Thread(target=panel.cancel)
+    canceller.start()
+    canceller.join()
+    assert run.wait(2.5)
+    assert run.pid is not None
+    assert not psutil.pid_exists(run.pid)
+    with pytest.raises(Cancelled):
+        panel.result()
+    kept = len(panel.story.trials)
+    panel.start()
+    again = panel.run
+    assert again is not None
+    assert again.out == run.out
+    resumed = threading.Event()
+    again.listen(lambda story: resumed.set() if len(story.trials) >= kept else None)
+    assert resumed.wait(END)
+
+
+@pytest.mark.lab
+def test_only_one_of_a_name_is_under_way(targets: Path) -> None:
+    """A panel that is made again shows the running sweep, and cannot start a second one."""
+    asked = Request("api", budget=30)
+    first = SweepPanel(FileSource(targets), request=asked).start()
+    second = SweepPanel(FileSource(targets), "gone", request=asked)
+    assert second.run is first.run
+    assert second.target == "api"
+    with pytest.raises(BadInput, match="api is being measured already"):
+        second.start()
+    other = SweepPanel(FileSource(targets), name="another")
+    assert other.run is None
+    second.cancel()
+    assert first.run is not None
+    assert first.run.wait(END)
+    assert SweepPanel(FileSource(targets)).run is None
+
+
+@pytest.mark.lab
+def test_a_failure_is_on_the_page_and_in_the_result(targets: Path) -> None:
+    """Cause and remedy in an alert; `result` raises the same, with the exit code."""
+    panel = SweepPanel(FileSource(targets), "gone", request=Request("gone")).start()
+    with pytest.raises(PoolkitError, match="connection refused") as caught:
+        panel.wait(END)
+    assert caught.value.exit_code == ExitCode.BAD_INPUT
+    assert Outline(panel.html()).roles.count("alert") == 1
+    assert "connection refused" in panel.html()
+
+
+def test_a_mistake_in_a_click_is_caught_shown_and_raised_again(targets: Path) -> None:
+    """A callback's exception would never reach the page by itself."""
+    panel = SweepPanel(FileSource(targets))
+    panel._repr_mimebundle_()
+    view = panel._view
+    view.budget.value = "soon"
+    view.start.click()
+    assert panel.wait_shown()
+    assert 'role="alert"' in view.alert.value
+    assert "the budget must be a number" in view.alert.value
+    with pytest.raises(BadInput, match="the budget must be a number"):
+        panel.result()
+    panel.guarded(lambda: 1 / 0)
+    assert "ZeroDivisionError" in panel.html()
+    with pytest.raises(ZeroDivisionError):
+        panel.result()
+
+
+@pytest.mark.lab
+def test_clicks_are_right_on_any_thread_with_or_without_a_loop(targets: Path) -> None:
+    """ipykernel calls them on the main thread, on another one, or inside a running loop."""
+    panel = SweepPanel(FileSource(targets), request=Request("api", budget=30))
+    panel._repr_mimebundle_()
+
+    async def click_inside_a_loop() -> None:
+        panel._view.start.click()
+        await asyncio.sleep(0.3)
+        assert panel.story.phase in ("starting", "running")
+        await asyncio.to_thread(panel._view.cancel.click)
+        with pytest.raises(Cancelled):
+            await panel.finished()
+
+    thread = threading.Thread(target=lambda: asyncio.run(click_inside_a_loop()))
+    thread.start()
+    thread.join(END)
+    assert panel.story.phase == "cancelled"
+
+
+@pytest.mark.lab
+def test_a_cell_that_is_interrupted_ends_the_load(targets: Path) -> None:
+    """Stop in JupyterLab cancels what the cell waits for."""
+    panel = SweepPanel(FileSource(targets), request=Request("api", budget=30)).start()
+
+    async def interrupted() -> None:
+        waiting = asyncio.create_task(panel.finished())
+        await asyncio.sleep(0.5)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+
+    asyncio.run(interrupted())
+    assert panel.run is not None
+    assert panel.run.wait(2.5)
+
+
+@pytest.mark.lab
+def test_a_kernel_that_is_killed_takes_its_child_along(targets: Path) -> None:
+    """SIGKILL leaves no time to tidy up; the child sees that its parent is gone."""
+    code = (
+        "import sys, time\n"
+        "from poolkit.panels import *\n"
+        "panel = SweepPanel(FileSource(sys.argv[1]), request=Request('api', budget=60)).start()\n"
+        "while panel.story.phase != 'running': time.sleep(0.05)\n"
+        "print(panel.run.pid, flush=True); time.sleep(60)"
+    )
+    kernel = subprocess.Popen(
+        [sys.executable, "-c", code, str(targets)], stdout=subprocess.PIPE, text=True
+    )
+    assert kernel.stdout is not None
+    child = psutil.Process(json.loads(kernel.stdout.readline()))
+    kernel.kill()
+    kernel.wait()
+    kernel.stdout.close()
+    child.wait(5)

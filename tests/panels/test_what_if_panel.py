@@ -1,0 +1,112 @@
+"""The what-if panel: answers beside today's, sliders that ask, and mistakes that are told."""
+
+from __future__ import annotations
+
+import pytest
+
+from poolkit.errors import BadInput
+from poolkit.panels import RecordedSource, SweepPanel, WhatIfPanel
+from poolkit.panels.mime import VIEW
+from poolkit.report.source import RECORDED, shared
+
+
+@pytest.fixture(scope="module")
+def sweep() -> SweepPanel:
+    return SweepPanel(RecordedSource(shared(RECORDED)), "lab-http").start()
+
+
+@pytest.fixture
+def panel(sweep: SweepPanel) -> WhatIfPanel:
+    return WhatIfPanel(sweep.result())
+
+
+def test_nothing_different_is_today(panel: WhatIfPanel) -> None:
+    """The first answer is the sizing's own, give or take what verification moved."""
+    assert panel.asked.today == panel.asked.answer
+    assert panel.result().size == panel.asked.findings.sizing.size
+
+
+@pytest.mark.parametrize(
+    ("changes", "more"),
+    [
+        ({"target_rate": 700.0}, True),
+        ({"growth": 1.2}, True),
+        ({"hold_factor": 1.2}, True),
+        ({"wait_p99": 0.001}, True),
+        ({"wait_p99": 0.05}, False),
+        ({"target_rate": 300.0}, False),
+        ({"hold_factor": 0.7}, False),
+    ],
+)
+def test_more_load_needs_more_connections(
+    panel: WhatIfPanel, changes: dict[str, float], more: bool
+) -> None:
+    """Each slider pulls the size in the direction that it should."""
+    today = panel.result().size
+    size = panel.ask(**changes).size
+    assert size is not None
+    assert today is not None
+    assert (size > today) is more
+    assert size != today
+
+
+def test_out_of_reach_is_said(panel: WhatIfPanel) -> None:
+    """A rate above the plateau has no size, and the page says so in words."""
+    assert panel.ask(target_rate=5000.0).size is None
+    assert "No size will do" in panel.html()
+
+
+def test_what_cannot_be_meant_is_refused(panel: WhatIfPanel) -> None:
+    """As an error with a remedy; the last answer stays."""
+    before = panel.result()
+    with pytest.raises(BadInput, match="hold_factor must be more than 0"):
+        panel.ask(hold_factor=0.0)
+    assert panel.result() == before
+
+
+def test_a_slider_moves_chart_and_table(sweep: SweepPanel) -> None:
+    """The callback only asks; the answer comes from a thread of the panel, the latest one only."""
+    panel = WhatIfPanel(sweep.result())
+    assert VIEW in panel._repr_mimebundle_()
+    view = panel._view
+    words, chart = view.words.value, view.chart.value
+    for rate in range(610, 700, 10):
+        view.rate.value = rate
+    assert panel.wait_shown()
+    assert panel.asked.question.target_rate == view.rate.value
+    assert view.words.value != words
+    assert view.chart.value != chart
+    assert 'alt="' in view.chart.value
+
+
+def test_a_slider_that_makes_no_sense_is_told_on_the_page(sweep: SweepPanel) -> None:
+    """And the next move that does takes the alert away."""
+    panel = WhatIfPanel(sweep.result())
+    panel._repr_mimebundle_()
+    panel.follow(panel._view.question().__class__(hold_factor=-1.0))
+    assert panel.wait_shown()
+    assert 'role="alert"' in panel._view.alert.value
+    with pytest.raises(BadInput):
+        panel.result()
+    panel._view.growth.value = 1.5
+    assert panel.wait_shown()
+    assert panel._view.alert.value == ""
+    assert panel.result().question.growth == 1.5
+
+
+def test_it_follows_the_panel_that_measures(sweep: SweepPanel) -> None:
+    """A later sweep of the panel is what is asked about from then on."""
+    followed = SweepPanel(RecordedSource(shared(RECORDED)), "lab-http").start()
+    panel = WhatIfPanel(followed)
+    panel._repr_mimebundle_()
+    followed.target = "lab-db"
+    followed.start()
+    assert followed.wait_shown()
+    assert panel.asked.findings.sizing.target == "lab-db"
+    assert panel._view.rate.value == panel.asked.findings.objective.target_rate
+
+
+def test_the_page_is_the_same_each_time(panel: WhatIfPanel) -> None:
+    """Stored outputs can be compared byte by byte."""
+    assert panel.html() == panel.html()
+    assert "<svg" in panel.html()
