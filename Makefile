@@ -11,11 +11,11 @@ RECORDING := data/recordings/lab-review
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check notebooks bench lab workbook recordings clean
+.PHONY: help demo test check notebooks bench bench-sizing lab service workbook app recordings clean
 
 help: ## List these targets
 	@echo 'make TARGET [ARGS="..."] [PYTHON=python3.13]'
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.with-demo ## Review the embedded lab and write its report (ARGS="--out DIR")
 	@$(RUN) poolkit demo $(ARGS)
@@ -33,14 +33,23 @@ notebooks: $(VENV)/.with-all ## Run the notebooks on recordings and compare ever
 		$(addprefix --nbval-sanitize-with=,$(wildcard notebooks/sanitize.cfg)) notebooks $(ARGS)
 
 bench: $(VENV)/.with-all ## Print the figures that the project is held to (minutes)
-	@set -e; for file in $$(grep -l __main__ tests/bench/*.py); do \
+	@set -e; for file in $$(grep -l __main__ tests/bench/*.py | grep -v /sizing.py); do \
 		name=$$(basename $$file .py); echo "== $$name"; $(RUN) tests.bench.$$name; done
+
+bench-sizing: $(VENV)/.with-all ## Recommended against needed on twelve upstreams (40 minutes; ARGS="--quick")
+	@$(RUN) tests.bench.sizing $(ARGS)
 
 lab: $(VENV)/.with-demo ## Run the embedded lab until Ctrl-C (ARGS="--targets-out FILE")
 	@$(RUN) poolkit lab $(ARGS)
 
+service: $(VENV)/.with-all ## Run the demo service with its gauges until Ctrl-C (ARGS="--sizes undersized")
+	@$(RUN) poolkit.service $(ARGS)
+
 workbook: $(VENV)/.with-demo ## Open JupyterLab on the notebooks
 	@$(RUN) jupyter lab notebooks $(ARGS)
+
+app: $(VENV)/.with-demo ## Serve the pool sweep as a page without code
+	@$(RUN) voila notebooks/02_pool_sweep.ipynb $(ARGS)
 
 recordings: $(VENV)/.with-demo ## Measure the lab anew and replace the committed recordings
 	@rm -rf build/recording

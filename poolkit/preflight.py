@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import resource
 import time
 
@@ -14,6 +15,7 @@ from poolkit.pools.base import HasConnectionBudget
 from poolkit.pools.closing import close_pool
 from poolkit.pools.registry import make_pool
 from poolkit.targets import Target
+from poolkit.verify import OVERLOAD
 
 FIRST_CALL_TIMEOUT = 10.0  # s
 SPARE_DESCRIPTORS = 32  # beside the pool: logs, timers, look-ups of names, the next pool's dials
@@ -49,11 +51,33 @@ def check_descriptors(target: Target) -> None:
         )
 
 
-async def check_first_call(target: Target) -> float:
-    """Send one call and return how long (s) it took; `Unreachable` with the remedy when it fails.
+def check_caps(target: Target) -> None:
+    """Refuse a target whose size could not be verified under its own cap on the rate."""
+    most, rate = target.max_rate, OVERLOAD * target.target_rate * target.growth
+    # The product of three decimals may lie a rounding error above the one that was meant.
+    if most is not None and rate > most * (1 + 1e-9):
+        times = f"{OVERLOAD:g} times target_rate" + (" with its growth" * (target.growth > 1))
+        raise BadInput(
+            f"max_rate = {most:g}, but a size is verified at up to {rate:g} calls/s ({times})",
+            f"set max_rate = {math.ceil(rate)} or more, or lower target_rate",
+        )
 
-    A server that does not answer the first call properly gets no load at all.
+
+async def check_first_call(target: Target) -> float:
+    """Send one call to each address and return how long (s) the slowest took.
+
+    A server that does not answer the first call properly gets no load at all: `Unreachable` with
+    the remedy.
     """
+    if len(target.addresses) < 2:
+        return await _first_call(target)
+    one = {"urls": (), "sweep": None, "url_order": "turn"}
+    return max(
+        [await _first_call(target.model_copy(update={**one, "url": u})) for u in target.addresses]
+    )
+
+
+async def _first_call(target: Target) -> float:
     pool = make_pool(target, 1, call_timeout=FIRST_CALL_TIMEOUT)
     await pool.open()
     try:

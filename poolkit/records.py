@@ -23,6 +23,8 @@ KneeRule = Literal["littles_law", "plateau95", "usl_peak"]
 VerdictName = Literal[
     "server_bound", "client_bound", "pool_bound", "rate_limited", "refused", "stopped"
 ]
+# What a size would have to give way on to be smaller, or what stands in the way of any.
+LimitedBy = Literal["wait", "response", "plateau", "cap", "floor", "unknown"]
 Status = Literal["done", "stopped", "unreachable", "failed"]
 
 
@@ -50,6 +52,24 @@ class Distribution(Record):
     longest: float | None = None
     # Sparse buckets {index: count}; `poolkit.histogram` knows their edges.
     buckets: dict[int, int] = Field(default_factory=dict, repr=False)
+
+
+class BudgetPart(Record):
+    """One part of the time of the successful calls (s)."""
+
+    mean: float
+    p50: float
+    p99: float
+
+
+class TimeBudget(Record):
+    """Where the response time of the successful calls went; the means add up to its mean."""
+
+    lag: BudgetPart
+    wait: BudgetPart
+    dial: BudgetPart  # 0 for calls on a kept connection
+    service: BudgetPart
+    release: BudgetPart  # reset, rollback
 
 
 class Check(Record):
@@ -87,11 +107,14 @@ class Trial(Record):
     response_time: Distribution
     wait_time: Distribution
     hold_time: Distribution
+    wait_is_exact: bool = True  # False: inferred from later moments, 0.3 to 3 ms high
     lag: Distribution
     # The parts of the hold time: hold = dial + service + release.
     dial_time: Distribution = Distribution(count=0)  # 0 for calls on a kept connection
     service_time: Distribution = Distribution(count=0)
     release_time: Distribution = Distribution(count=0)  # reset, rollback
+    # Of the successful calls only, where wait_time and lag are also those of calls that failed.
+    budget: TimeBudget | None = None
     concurrency: float | None  # sampled mean of calls in the system (waiting or holding)
     utilisation: float  # busy connection-seconds / (pool_size * pools * window)
     connections_opened: int  # dials in the window
@@ -100,6 +123,8 @@ class Trial(Record):
     dispersion: float | None = None  # variance / mean of completions per sub-window (Cd2)
     cpu_share: float  # this process's CPU seconds / window
     loop_lag_p99: float | None = None  # s, how late the event loop woke the sampler
+    # Open loop: share of calls that waited longer than the target's wait_p99; batch means.
+    late_interval95: Interval | None = None
     longest_wait_ratio: float | None = None  # longest wait / mean wait of the calls that waited
     fairness: float | None = None  # Jain's index of the waits, 1: all waited alike; None: no wait
     checks: tuple[Check, ...] = ()
@@ -174,6 +199,7 @@ class PredictedWait(Record):
     hold_time: float  # s, mean
     utilisation: float
     response_time: float | None = None  # s, mean
+    response_p99: float | None = None  # s
 
 
 class Sizing(Record):
@@ -186,9 +212,11 @@ class Sizing(Record):
     plateau: Plateau | None
     size: int | None  # None: cannot say, or out of reach; `because` says which
     because: str
-    limited_by: Literal["wait", "response", "plateau", "cap", "floor", "unknown"]
+    limited_by: LimitedBy
+    headroom: int = 0  # connections of `size` on top of those needed, because they were asked for
     out_of_reach: bool = False
     reachable_rate: float | None = None  # calls/s that still meets the objective
+    raised_by: str = ""  # where out of reach: what would raise that rate, in words
     rate_per_pool: float  # calls/s that one pool must carry, a lost replica included
     predictions: tuple[PredictedWait, ...] = ()
     dispersion: float | None = None
@@ -247,8 +275,13 @@ class Recommendation(Record):
     status: Status
     verdict: VerdictName | None = None
     target_rate: float
+    target_rate_from: str | None = None  # where it was read from; None: targets.toml says it
     wait_p99: float | None = None
+    response_p99: float | None = None
     recommended_size: int | None = None
+    limited_by: LimitedBy | None = None
+    headroom: int = 0  # connections of recommended_size that only the headroom asks for
+    reachable_rate: float | None = None  # calls/s, where target_rate is out of reach
     knees: tuple[Knee, ...] = ()
     plateau: Plateau | None = None
     hold_time: HoldTimes | None = None

@@ -156,14 +156,14 @@ def write_recommended(
     """Write recommended.json, .csv and .md and pools.py; returns their paths.
 
     Args:
-        targets: tell pools.py the URL and the name of the DSN's variable; no password is read.
+        targets: tell the URL, the host and the name of the DSN's variable; no password is read.
         created: ISO 8601, UTC; now by default.
     """
     created = now() if created is None else created
     texts = {
         RECOMMENDED: documents.to_json(recommendations, created),
         "recommended.csv": documents.to_csv(recommendations),
-        "recommended.md": documents.to_markdown(recommendations, created),
+        "recommended.md": documents.to_markdown(recommendations, created, targets),
         "pools.py": codegen.render(recommendations, targets, created),
     }
     for name, text in texts.items():

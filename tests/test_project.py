@@ -75,13 +75,14 @@ def make(*arguments):
 
 
 COMMANDS = [
-    "demo", "test", "check", "notebooks", "bench", "lab", "workbook", "recordings", "clean",
+    "demo", "test", "check", "notebooks", "bench", "bench-sizing", "lab", "service", "workbook",
+    "app", "recordings", "clean",
 ]  # fmt: skip
 
 
 def test_bare_make_lists_every_target():
     """Name and purpose of each; nothing is built by asking."""
-    listed = re.findall(r"^  ([a-z]+) +\S.*$", make(), re.MULTILINE)
+    listed = re.findall(r"^  ([a-z-]+) +\S.*$", make(), re.MULTILINE)
     assert listed == ["help", *COMMANDS]
     (phony,) = re.findall(r"^\.PHONY: (.+)$", read("Makefile"), re.MULTILINE)
     assert phony.split() == listed

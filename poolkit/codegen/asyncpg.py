@@ -62,11 +62,8 @@ def render(name: str, recommendation: Recommendation, target: Target | None) -> 
         lines += argument(key, p[key], 2) if key in p else []
     for key in ("reset", "init", "setup"):
         # Functions of the user's own, which live in a module that this one does not know.
-        lines += (
-            comment(f"Measured with {key} = {p[key].value}: pass it as well.", 2)
-            if key in p
-            else []
-        )
+        said = f"Measured with {key} = {p[key].value}: pass it as well." if key in p else ""
+        lines += comment(said, 2)
     lines += [
         *comment(statement.because, 2),
         *comment("In ms. Behind PgBouncer set it on the role instead: alter role ... set.", 2),

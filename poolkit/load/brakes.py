@@ -23,6 +23,7 @@ NO_CONNECTION = {
     "tls": "the server no longer speaks TLS as before",
     "tls_certificate": "the server's certificate is no longer valid for its name",
 }
+MOST_CALLS = 5_000_000  # of one trial, where nothing less is asked for
 LEAST_HELD_P99 = 1.0  # s: a pause of this machine must not be taken for the endpoint's distress
 FEWEST_HELD = 5  # calls: slow ones are few, and a trial may be short
 USUAL_HELD_P99 = 10.0  # s: a first call that takes longer gets no load at all
@@ -40,7 +41,6 @@ class Counts:
         silent_for: s since a call last ended, while some are under way.
         held: s that calls of the last moments held a connection; empty where nobody looked.
         connections: open now, in use or idle.
-        rate: calls/s that ended in the last moments.
     """
 
     finished: int = 0
@@ -52,16 +52,17 @@ class Counts:
     silent_for: float = 0.0
     held: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
     connections: int = 0
-    rate: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Brakes:
     """Hard limits of one trial.
 
+    The first two are kept while calls are started; the others are looked at some 50 times a second.
+
     Attributes:
-        max_calls: most calls that one trial may finish.
-        max_rate: most calls/s; far above what one process can send, so only a mistake meets it.
+        max_calls: most calls that one trial may start; `Quota` holds the generator to it.
+        max_rate: most calls/s that one trial may start, an open loop as planned; None: no cap.
         max_connections: most connections open at once; None: the pool's own limit is trusted.
         max_failed_share: largest share (0 to 1) of calls that may fail before the trial stops.
         min_calls: fewest finished calls before a share means anything.
@@ -75,8 +76,8 @@ class Brakes:
             overload trial is there to show; `max_in_system` bounds it.
     """
 
-    max_calls: int = 5_000_000
-    max_rate: float = 50_000.0
+    max_calls: int = MOST_CALLS
+    max_rate: float | None = None
     max_connections: int | None = None
     max_failed_share: float = 0.05
     min_calls: int = 20
@@ -90,14 +91,6 @@ class Brakes:
         self._check_connections(counts)
         self._check_failures(counts)
         self._check_slowness(counts)
-        if counts.finished >= self.max_calls:
-            raise BrakeStop("calls", f"{counts.finished} calls in one trial", "shorten the trial")
-        if counts.rate > self.max_rate:
-            raise BrakeStop(
-                "rate",
-                f"{counts.rate:.0f} calls/s, and {self.max_rate:g} are allowed",
-                "choose an endpoint that does more work per call; this one is too cheap to size",
-            )
         if counts.in_system > self.max_in_system:
             raise BrakeStop(
                 "backlog",

@@ -33,6 +33,9 @@ class Segment:
     release: Histogram = field(default_factory=Histogram)  # successful calls: reset, rollback
     response: Histogram = field(default_factory=Histogram)  # successful calls
     lag: Histogram = field(default_factory=Histogram)  # every call that was started
+    # Of `wait` and `lag`, those of calls that did not succeed: without them the parts add up.
+    lost_wait: Histogram = field(default_factory=Histogram)
+    lost_lag: Histogram = field(default_factory=Histogram)
     held_seconds: float = 0.0  # connection-seconds, all outcomes
 
 
@@ -70,6 +73,7 @@ class Measurement:
     bin_seconds: float
     completions: NDArray[np.int64]  # successes per bin of the timeline, by release time
     samples: Samples
+    wait_is_exact: bool = True  # False: waits are inferred from later moments, so they read high
     stopped: str | None = None  # name of the brake
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from poolkit.histogram import add_rows
 from poolkit.load.measurement import Segment
 from poolkit.load.stamps import CallStamps
 from poolkit.records import OUTCOMES, Outcome
@@ -19,21 +20,41 @@ OUTCOME_CODES: dict[str, int] = {outcome: code for code, outcome in enumerate(OU
 # Small enough that folding (about 0.3 ms) does not show as lag, large enough to cost little a call.
 CHUNK = 1024
 _ROW = struct.Struct("7d")  # six times and the outcome
-_CHUNK_BYTES = CHUNK * _ROW.size
+_ROW_BYTES = _ROW.size
+_CHUNK_BYTES = CHUNK * _ROW_BYTES
 _pack = _ROW.pack_into
 
 
 class Columns:
     """A chunk of call records; times are s from the trial's start, nan where a call has none."""
 
-    __slots__ = ("acquired", "dialled", "due", "outcome", "released", "served", "started")
+    __slots__ = (
+        "_times",
+        "acquired",
+        "dialled",
+        "due",
+        "is_all_ok",
+        "outcome",
+        "released",
+        "served",
+        "started",
+    )
 
-    def __init__(self, rows: bytearray, used: int) -> None:
+    def __init__(self, times: NDArray[np.float64], outcome: NDArray[np.int8]) -> None:
+        self._times = times
+        self.due, self.started, self.acquired, self.dialled, self.served, self.released = times
+        self.outcome = outcome
+        self.is_all_ok = not outcome.any()
+
+    @classmethod
+    def unpacked(cls, rows: bytearray, used: int) -> Columns:
+        """The records packed into the first `used` bytes."""
         columns = np.frombuffer(rows, count=used // 8).reshape(-1, _ROW.size // 8).T.copy()
-        self.due, self.started, self.acquired, self.dialled, self.served, self.released = columns[
-            :6
-        ]
-        self.outcome = columns[6].astype(np.int8)
+        return cls(columns[:6], columns[6].astype(np.int8))
+
+    def where(self, mask: NDArray[np.bool_]) -> Columns:
+        """The records that the mask picks."""
+        return Columns(self._times[:, mask], self.outcome[mask])
 
 
 class Recorder:
@@ -47,8 +68,8 @@ class Recorder:
         on_chunk: sees every chunk before it is folded (tests, exports).
 
     State: the open chunk (records packed end to end into one buffer, which costs a call the least,
-    and how much of it is used), the folded segments and the timeline, and `finished` and `failed`,
-    which the brakes read.
+    and how much of it is used), the folded segments and the timeline, and `finished`, `failed`
+    and `failed_calls` (the sum of it), which the brakes read.
     """
 
     def __init__(
@@ -64,6 +85,7 @@ class Recorder:
         self._on_chunk = on_chunk
         self.finished = 0
         self.failed: Counter[Outcome] = Counter()
+        self.failed_calls = 0
         # The last segment takes calls that were due after the end; it is never measured.
         self.segments = [Segment() for _ in range(max(1, round(seconds / segment_seconds)) + 1)]
         bins = max(1, round(seconds / bin_seconds))
@@ -88,9 +110,9 @@ class Recorder:
             released,
             outcome,
         )
-        self._used = used + _ROW.size
+        self._used = used = used + _ROW_BYTES
         self.finished += 1
-        if self._used == _CHUNK_BYTES:
+        if used == _CHUNK_BYTES:
             self.fold()
 
     def add_failure(
@@ -105,6 +127,7 @@ class Recorder:
         """Record a call that did not succeed; `kind` is a short stable word."""
         name = OUTCOMES[outcome]
         self.failed[name] += 1
+        self.failed_calls += 1
         self.segments[self._segment_of(due)].error_kinds[kind] += 1
         self.add(due, started, stamps, released, outcome)
 
@@ -115,20 +138,22 @@ class Recorder:
         """Fold the open chunk into segments and timeline."""
         if not self._used:
             return
-        chunk = Columns(self._rows, self._used)
+        chunk = Columns.unpacked(self._rows, self._used)
         self._used = 0
         if self._on_chunk is not None:
             self._on_chunk(chunk)
         self._folded = chunk
         self._fold_timeline(chunk)
-        index = (chunk.due / self.segment_seconds).astype(np.int64)
-        np.clip(index, 0, len(self.segments) - 1, out=index)
-        for at in np.unique(index):
-            _fold_segment(self.segments[at], chunk, index == at)
+        last = len(self.segments) - 1
+        index = np.clip((chunk.due / self.segment_seconds).astype(np.int64), 0, last)
+        counts = np.bincount(index)
+        for at in np.flatnonzero(counts).tolist():
+            whole = counts[at] == index.size
+            _fold_segment(self.segments[at], chunk if whole else chunk.where(index == at))
 
     def held_since(self, at: float) -> NDArray[np.float64]:
         """How long (s) calls that were released since `at` held; of the last two chunks at most."""
-        lately = Columns(self._rows, self._used)
+        lately = Columns.unpacked(self._rows, self._used)
         acquired, released = lately.acquired, lately.released
         if self._folded is not None:
             acquired = np.concatenate((self._folded.acquired, acquired))
@@ -138,34 +163,61 @@ class Recorder:
         return held
 
     def _fold_timeline(self, chunk: Columns) -> None:
-        done = (chunk.outcome == OK) & (chunk.released < self.seconds)
-        released = chunk.released[done]
-        bins = np.minimum((released / self.bin_seconds).astype(np.int64), self.completions.size - 1)
-        self.completions += np.bincount(bins, minlength=self.completions.size)
+        released = chunk.released
+        done = released < self.seconds  # nan, a call that was never released, is not
+        if not chunk.is_all_ok:
+            done &= chunk.outcome == OK
+        bins = (released[done] / self.bin_seconds).astype(np.int64)
+        if bins.size:
+            np.minimum(bins, self.completions.size - 1, out=bins)
+            first = int(bins.min())
+            counts = np.bincount(bins - first)
+            self.completions[first : first + counts.size] += counts
 
 
-def _fold_segment(segment: Segment, chunk: Columns, mask: NDArray[np.bool_]) -> None:
-    due, started = chunk.due[mask], chunk.started[mask]
-    acquired, released = chunk.acquired[mask], chunk.released[mask]
-    outcome = chunk.outcome[mask]
-    codes = np.bincount(outcome, minlength=len(OUTCOMES))
-    for code, count in enumerate(codes.tolist()):
+def _fold_segment(segment: Segment, chunk: Columns) -> None:
+    if chunk.is_all_ok:
+        segment.outcomes["ok"] += chunk.due.size
+        lag_and_wait = _fold_successes(segment, chunk)
+        add_rows((segment.lag, segment.wait), lag_and_wait)
+        return
+    for code, count in enumerate(np.bincount(chunk.outcome, minlength=len(OUTCOMES)).tolist()):
         if count:
             segment.outcomes[OUTCOMES[code]] += count
-    was_started = ~np.isnan(started)
-    held = ~np.isnan(acquired)
-    ok = outcome == OK
-    segment.lag.add(started[was_started] - due[was_started])
-    segment.wait.add(acquired[held] - started[held])
-    segment.hold.add(released[ok] - acquired[ok])
-    segment.response.add(released[ok] - due[ok])
-    # The parts of a hold: a call on a kept connection dials for no time, and one whose adapter saw
-    # no end of the work gives its connection back in no time.
-    dialled = np.fmax(acquired[ok], chunk.dialled[mask][ok])
-    served = chunk.served[mask][ok]
-    served = np.where(np.isnan(served), released[ok], served)
-    segment.dial.add(dialled - acquired[ok])
-    segment.service.add(served - dialled)
-    segment.release.add(released[ok] - served)
-    ended = held & ~np.isnan(released)
-    segment.held_seconds += float((released[ended] - acquired[ended]).sum())
+    is_ok = chunk.outcome == OK
+    if is_ok.any():
+        _fold_successes(segment, chunk.where(is_ok))
+    was_started = ~np.isnan(chunk.started)
+    held = ~np.isnan(chunk.acquired)
+    lag = chunk.started - chunk.due
+    wait = chunk.acquired - chunk.started
+    segment.lag.add(lag[was_started])
+    segment.wait.add(wait[held])
+    segment.lost_lag.add(lag[was_started & ~is_ok])
+    segment.lost_wait.add(wait[held & ~is_ok])
+    ended = held & ~is_ok & ~np.isnan(chunk.released)
+    segment.held_seconds += float((chunk.released[ended] - chunk.acquired[ended]).sum())
+
+
+def _fold_successes(segment: Segment, chunk: Columns) -> NDArray[np.float64]:
+    """Fold what only successful calls have; returns rows of their lags and waits.
+
+    The parts of a hold: a call on a kept connection dials for no time, and one whose adapter saw no
+    end of the work gives its connection back in no time.
+    """
+    due, started, acquired, released = chunk.due, chunk.started, chunk.acquired, chunk.released
+    dialled = np.fmax(acquired, chunk.dialled)
+    served = np.fmin(chunk.served, released)
+    times = np.empty((7, due.size))
+    np.subtract(started, due, out=times[0])
+    np.subtract(acquired, started, out=times[1])
+    np.subtract(released, acquired, out=times[2])
+    np.subtract(released, due, out=times[3])
+    np.subtract(dialled, acquired, out=times[4])
+    np.subtract(served, dialled, out=times[5])
+    np.subtract(released, served, out=times[6])
+    segment.held_seconds += float(times[2].sum())
+    add_rows(
+        (segment.hold, segment.response, segment.dial, segment.service, segment.release), times[2:]
+    )
+    return times[:2]

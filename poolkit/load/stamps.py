@@ -25,6 +25,11 @@ class CallStamps:
         """Forget the last call."""
         self.acquired_at = self.dialled_at = self.served_at = NEVER
 
+    @property
+    def has_acquired(self) -> bool:
+        """Whether the call holds, or held, a connection."""
+        return self.acquired_at == self.acquired_at
+
     # nan is the only value that differs from itself: not noted yet.
 
     def acquired(self) -> None:

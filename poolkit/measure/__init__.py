@@ -11,9 +11,10 @@ from pathlib import Path
 from poolkit import events
 from poolkit.errors import ExitCode, PoolkitError
 from poolkit.measure.emit import Emit
+from poolkit.measure.hung import why_ended
 from poolkit.measure.loop import run_until_over
 from poolkit.measure.run import SEED, SIZE_BUDGET, SWEEP_BUDGET, Mode, Run
-from poolkit.preflight import check_descriptors
+from poolkit.preflight import check_caps, check_descriptors
 from poolkit.redact import Redactor
 from poolkit.store import prepare_out
 from poolkit.targets import Target
@@ -40,20 +41,22 @@ def measure(
         budget: s of load in all.
     """
     redact = Redactor(target.secrets).text
+
+    def fail(error: PoolkitError) -> ExitCode:
+        cause, remedy, code = redact(error.cause), redact(error.remedy), error.exit_code
+        emit(events.Failed(target=target.name, cause=cause, remedy=remedy, exit_code=code))
+        emit(events.Done(target=target.name, exit_code=code))
+        return code
+
     try:
         prepare_out(out)
+        check_caps(target)
         check_descriptors(target)
         run = Run(target, out, mode, emit, sizes=sizes, budget=budget, seed=seed)
-        code = run_until_over(run.run(), run.cancel, run.deadline)
-    except PoolkitError as error:
-        code = error.exit_code
-        emit(
-            events.Failed(
-                target=target.name,
-                cause=redact(error.cause),
-                remedy=redact(error.remedy),
-                exit_code=code,
-            )
+        code = run_until_over(
+            run.run(), run.cancel, run.deadline, lambda reason: fail(why_ended(target, reason))
         )
-    emit(events.Done(target=target.name, exit_code=code))
+        emit(events.Done(target=target.name, exit_code=code))
+    except PoolkitError as error:
+        code = fail(error)
     return code

@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
+import threading
 from collections.abc import Callable, Coroutine
 from typing import Any
 
 from poolkit.errors import ExitCode
 from poolkit.watchdog import Reason, Watchdog
 
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+CLOSE_SECONDS = 1.0
 END_SECONDS = 0.3  # s for tasks that are left when the work is over
 
 
@@ -18,6 +21,7 @@ def run_until_over(
     work: Coroutine[object, object, ExitCode],
     cancel: Callable[[Reason | None], None],
     deadline: float,
+    last_words: Callable[[Reason], object] | None = None,
 ) -> ExitCode:
     """Run on uvloop where it is installed; signals, the parent's end and the deadline cancel.
 
@@ -25,23 +29,33 @@ def run_until_over(
         cancel: asks the work to end soon and tells why (None: a signal); called in the loop,
             harmless when repeated.
         deadline: s from now after which the process must be over, whatever the work does.
+        last_words: told why, in another thread, before a process is ended whose loop stands still.
     """
     loop = _new_loop()
-    watchdog = Watchdog(lambda reason: loop.call_soon_threadsafe(cancel, reason), deadline)
+    watchdog = Watchdog(
+        lambda reason: loop.call_soon_threadsafe(cancel, None if reason == "signal" else reason),
+        deadline,
+        ask=loop.call_soon_threadsafe,
+        last_words=last_words,
+    )
     loop.set_exception_handler(_without_leftovers)
+    usual = {}
     try:
         asyncio.set_event_loop(loop)
-        for number in (signal.SIGTERM, signal.SIGINT):
-            # Only the main thread may take signals; tests run elsewhere too.
-            with contextlib.suppress(ValueError, RuntimeError):
-                loop.add_signal_handler(number, cancel, None)
+        for number in SIGNALS:
+            # Not the loop's own handlers, which a loop that stands still never runs. Only the main
+            # thread may take signals; tests run elsewhere too.
+            with contextlib.suppress(ValueError):
+                usual[number] = signal.signal(number, lambda *_: watchdog.call())
         watchdog.start()
         return loop.run_until_complete(work)
     finally:
         watchdog.finish()
+        for number, handler in usual.items():
+            signal.signal(number, handler)
         loop.run_until_complete(_end_tasks())
         loop.run_until_complete(loop.shutdown_asyncgens())
-        loop.close()
+        _close(loop)
         asyncio.set_event_loop(None)
 
 
@@ -53,6 +67,13 @@ def _without_leftovers(loop: asyncio.AbstractEventLoop, context: dict[str, Any])
     """
     if "never retrieved" not in context.get("message", ""):
         loop.default_exception_handler(context)
+
+
+def _close(loop: asyncio.AbstractEventLoop) -> None:
+    """Close the loop; one that waits for a look-up of a name, as uvloop's does, is left behind."""
+    closing = threading.Thread(target=loop.close, daemon=True)
+    closing.start()
+    closing.join(CLOSE_SECONDS)
 
 
 async def _end_tasks() -> None:

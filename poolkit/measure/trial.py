@@ -12,9 +12,10 @@ from poolkit.analysis.batch_means import rate_interval
 from poolkit.analysis.drift import drift_check
 from poolkit.analysis.summary import BATCH_HOLDS, summarise
 from poolkit.errors import BrakeStop, Cancelled, Unreachable
-from poolkit.load.brakes import Brakes, held_limit
+from poolkit.load.brakes import MOST_CALLS, Brakes, held_limit
 from poolkit.load.generator import Generator, Plan
 from poolkit.load.measurement import Measurement, part
+from poolkit.load.quota import out_of_calls
 from poolkit.load.recorder import Recorder
 from poolkit.load.timer import best_timer
 from poolkit.measure.emit import Emit
@@ -62,6 +63,7 @@ class TrialRunner:
         # A trial that a brake ended is measured again: the endpoint may be well by now.
         self.trials = [t for t in log.resume(target.fingerprint) if t.stopped is None]
         self.first_call = 0.0  # s that a single call took before there was load
+        self._sent = 0  # calls of this run
         self._generator: Generator | None = None
         self._cancelled = False
 
@@ -110,6 +112,9 @@ class TrialRunner:
             pools=order.pools,
             gate=order.gate,
         )
+        if trial.loop == "open":
+            late = verify.late_interval(measured, self._target.wait_p99)
+            return trial.model_copy(update={"late_interval95": late})
         if purpose != "sentinel":
             return trial
         checks = (*trial.checks, drift_check(trial, self.trials))
@@ -133,7 +138,9 @@ class TrialRunner:
                 replace(order.plan, grace=self._grace()),
                 timer,
                 brakes=Brakes(
-                    max_connections=order.pools * order.pool_size,
+                    max_calls=self._calls_left(),
+                    max_rate=self._target.max_rate,
+                    max_connections=_most_connections(self._target, order),
                     max_held_p99=held_limit(self._target.response_p99),
                 ),
                 is_enough=_is_narrow(order.plan.callers) if is_curve else None,
@@ -144,10 +151,21 @@ class TrialRunner:
             self._generator = generator
             return await generator.run(), generator.stopped
         finally:
+            if self._generator is not None:
+                self._sent += self._generator.calls
             self._generator = None
             timer.close()
             gc.unfreeze()
             await close_pool(order.pool)
+
+    def _calls_left(self) -> int:
+        """Calls that the next trial may send; raises `BrakeStop` where that is none."""
+        most = self._target.max_calls
+        if most is None:
+            return MOST_CALLS
+        if self._sent >= most:
+            raise out_of_calls(most)
+        return min(MOST_CALLS, most - self._sent)
 
     def _grace(self) -> float:
         """Seconds that calls under way at a trial's end may take, by how long calls take here."""
@@ -170,6 +188,15 @@ class TrialRunner:
             )
 
         return report
+
+
+def _most_connections(target: Target, order: TrialOrder) -> int:
+    """Connections that may be open at once.
+
+    aiohttp's `limit` counts those in use: idle ones to another host come on top, within max_size.
+    """
+    asked = order.pools * order.pool_size
+    return max(asked, min(asked * target.origins, target.max_size))
 
 
 async def _open(pool: Pool) -> None:

@@ -9,15 +9,20 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import random
+from collections.abc import Callable
 from contextvars import ContextVar
-from typing import TYPE_CHECKING
+from itertools import cycle
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 from yarl import URL
 
 from poolkit.errors import CallFailed, CallRejected, CallTimedOut, PoolTimedOut
 from poolkit.pools.base import PoolStatistics, Stamps
+from poolkit.pools.host_limits import limit_per_host
 from poolkit.pools.user_function import run_function
+from poolkit.targets.settings import Binds
 from poolkit.workload import HttpWork
 
 if TYPE_CHECKING:
@@ -27,17 +32,20 @@ if TYPE_CHECKING:
     from aiohttp.tracing import Trace
 
 REJECTED_STATUS = (429, 503)
+DNS_CACHE = 10  # s, aiohttp's own default
 
 
 class _Call:
-    """What the connector learns of one call, carried to it by the task's context."""
+    """What the connector learns of a call, carried to it by the task's context.
 
-    __slots__ = ("connects", "has_slot", "stamps")
+    A task whose calls share their stamps keeps one for all of them.
+    """
+
+    __slots__ = ("connects", "stamps")
 
     def __init__(self, stamps: Stamps) -> None:
         self.stamps = stamps
         self.connects = 0
-        self.has_slot = False
 
 
 _call: ContextVar[_Call | None] = ContextVar("poolkit_aiohttp_call", default=None)
@@ -45,10 +53,10 @@ _connect = aiohttp.TCPConnector.connect
 
 
 class _Connector(aiohttp.TCPConnector):
-    """A TCPConnector that notes when a call holds a connection, and dials one host only."""
+    """A TCPConnector that notes when a call holds a connection, and dials `hosts` only."""
 
     opened = 0
-    host: str | None = None
+    hosts: frozenset[str | None] = frozenset()
 
     async def connect(
         self, req: ClientRequest, traces: list[Trace], timeout: aiohttp.ClientTimeout
@@ -57,20 +65,17 @@ class _Connector(aiohttp.TCPConnector):
         call = _call.get()
         if call is not None:
             call.connects += 1
-            if not call.has_slot:
-                call.has_slot = True
-                call.stamps.acquired()
+            call.stamps.acquired()
         return connection
 
     async def _create_connection(
         self, req: ClientRequest, traces: list[Trace], timeout: aiohttp.ClientTimeout
     ) -> ResponseHandler:
-        if req.url.host != self.host:
+        if req.url.host not in self.hosts:
             # The user's function holds the session: it may not carry load to another host.
             raise CallFailed("host_not_allowed")
         call = _call.get()
-        if call is not None and not call.has_slot:
-            call.has_slot = True
+        if call is not None:
             call.stamps.acquired()
         protocol = await super()._create_connection(req, traces, timeout)
         self.opened += 1
@@ -85,11 +90,15 @@ class AiohttpPool:
     Args:
         work: the request, or the user's function, which gets the session; redirects of the request
             are not followed, so load never leaves the allowed host.
-        pool_size: `limit` and `limit_per_host` of the connector, 1 or more.
+        pool_size: `limit` of the connector, 1 or more.
+        binds: which limit the calls of several hosts are to meet. "limit": connections may all go
+            to one host; "limit_per_host": each host has its even share of them, rounded down, at
+            least 1. None: both limits are `pool_size`.
         call_timeout: s, most that one call may take, waiting included.
         pool_timeout: s, most that a call may wait for a connection (dial included); None: no limit
             of its own.
         keepalive_timeout: s that an idle connection is kept.
+        ttl_dns_cache: s that a looked-up address is kept; None: for ever.
     """
 
     def __init__(
@@ -100,12 +109,24 @@ class AiohttpPool:
         call_timeout: float = 30.0,
         pool_timeout: float | None = None,
         keepalive_timeout: float = 15.0,
+        ttl_dns_cache: int | None = DNS_CACHE,
+        binds: Binds | None = None,
     ) -> None:
         self._work = work
         self._pool_size = pool_size
         self._call_timeout = call_timeout
         self._pool_timeout = pool_timeout
         self._keepalive_timeout = keepalive_timeout
+        self._ttl_dns_cache = ttl_dns_cache
+        # One keyword less where there is no body.
+        self._options: dict[str, Any] = {"allow_redirects": False}
+        if work.body is not None:
+            self._options["data"] = work.body
+        # Parsed once: a text would be looked up in yarl's cache by every call.
+        urls = [URL(url) for url in work.urls]
+        self._url = _in_turn(urls, work.order_seed)
+        self._hosts = frozenset(url.host for url in urls)
+        self._limit_per_host = limit_per_host(pool_size, len({url.origin() for url in urls}), binds)
         self._session: aiohttp.ClientSession | None = None
         self._connector: _Connector | None = None
         self._disconnects = 0
@@ -119,10 +140,11 @@ class AiohttpPool:
         """Make the session; aiohttp dials on demand."""
         self._connector = _Connector(
             limit=self._pool_size,
-            limit_per_host=self._pool_size,
+            limit_per_host=self._limit_per_host,
             keepalive_timeout=self._keepalive_timeout,
+            ttl_dns_cache=self._ttl_dns_cache,
         )
-        self._connector.host = URL(self._work.url).host
+        self._connector.hosts = self._hosts
         self._session = aiohttp.ClientSession(
             connector=self._connector,
             headers=self._work.headers,
@@ -137,17 +159,20 @@ class AiohttpPool:
         """Send one request and read its whole body, or run the user's function."""
         if self._session is None:
             raise RuntimeError("the pool is not open")
-        call = _Call(stamps)
-        _call.set(call)
+        call = _call.get()
+        if call is None or call.stamps is not stamps:
+            call = _Call(stamps)
+            _call.set(call)
+        else:
+            call.connects = 0
         work = self._work
         try:
             if work.function is not None:
                 await run_function(work.function, self._session, self._call_timeout)
+                stamps.acquired()  # where it sent nothing
                 stamps.served()
                 return
-            async with self._session.request(
-                work.method, work.url, data=work.body, allow_redirects=False
-            ) as response:
+            async with self._session.request(work.method, self._url(), **self._options) as response:
                 await response.read()
                 stamps.served()
                 status = response.status
@@ -163,7 +188,7 @@ class AiohttpPool:
     def _translated(self, error: Exception, call: _Call) -> CallFailed:
         if isinstance(error, TimeoutError):
             # Pool exhaustion and a dead host raise the same class; only the slot tells them apart.
-            if not call.has_slot:
+            if not call.stamps.has_acquired:
                 return PoolTimedOut("pool_timeout")
             return CallTimedOut("call_timeout" if call.connects else "dial_timeout")
         if isinstance(error, aiohttp.ServerDisconnectedError | ConnectionResetError) or (
@@ -195,6 +220,17 @@ class AiohttpPool:
             await self._session.close()
             # Transports close in the next turns of the loop, before the next trial begins.
             await asyncio.sleep(0)
+
+
+def _in_turn(urls: list[URL], seed: int | None) -> Callable[[], URL]:
+    """The next call's address: one after the other, or drawn evenly where there is a seed."""
+    if len(urls) == 1:
+        only = urls[0]
+        return lambda: only
+    if seed is None:
+        return cycle(urls).__next__
+    choice = random.Random(seed).choice
+    return lambda: choice(urls)
 
 
 def _kind(error: Exception) -> tuple[str, str]:

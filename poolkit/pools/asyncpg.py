@@ -1,8 +1,8 @@
-"""asyncpg's Pool as a pool: the wait is seen through its public hooks.
+"""asyncpg's Pool as a pool: the wait is seen through its public interface.
 
-`setup` runs when a connection is handed out and `connect` when one is dialled, both in the
-caller's task, so the first of them in a call is the moment at which the call holds a slot. Release
-is part of the hold: it waits for the reset query.
+A call holds its slot when the pool hands it a connection, or where it dials one or runs the user's
+`setup` before that: `connect` and `setup` run in the caller's task. Release is part of the hold: it
+waits for the reset query.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 import asyncpg
 
-from poolkit.errors import CallFailed, CallTimedOut, PoolTimedOut
+from poolkit.errors import CallFailed, CallTimedOut, PoolTimedOut, Unreachable
 from poolkit.pools import postgres_errors
 from poolkit.pools.base import PoolStatistics, Stamps
 from poolkit.pools.postgres_errors import DIAL_TIMEOUT
@@ -24,9 +24,8 @@ from poolkit.pools.postgres_session import (
     READ_ONLY,
     SPARE_CONNECTIONS,
 )
-from poolkit.pools.slot import SlotCall
 from poolkit.pools.user_function import run_function
-from poolkit.workload import SqlWork
+from poolkit.workload import SqlWork, WorkFunction
 
 CLOSE_TIMEOUT = 1.0  # s; a silent server never ends the release of a connection
 
@@ -34,25 +33,9 @@ CLOSE_TIMEOUT = 1.0  # s; a silent server never ends the release of a connection
 logging.getLogger("asyncpg.pool").addHandler(logging.NullHandler())
 
 
-class _Call(SlotCall):
-    """What the pool's hooks learn of one call, carried to them by the task's context."""
-
-    __slots__ = ("is_acquiring",)
-
-    def __init__(self, stamps: Stamps) -> None:
-        super().__init__(stamps)
-        # Until it is handed its connection. The pool restores others in tasks of its own, which
-        # inherit the context of a call that is past this.
-        self.is_acquiring = True
-
-
-_call: ContextVar[_Call | None] = ContextVar("poolkit_asyncpg_call", default=None)
-
-
-def _acquiring_call() -> _Call | None:
-    """The call that acquires in this task; None in the pool's own tasks."""
-    call = _call.get()
-    return call if call is not None and call.is_acquiring else None
+# The stamps of the call that acquires in this task. The pool restores connections in tasks of its
+# own, which inherit the context of a call that has its connection already: there it is None.
+_acquiring: ContextVar[Stamps | None] = ContextVar("poolkit_asyncpg_acquiring", default=None)
 
 
 async def session_options(
@@ -88,8 +71,16 @@ class AsyncpgPool:
     Args:
         dsn: PostgreSQL connection URI; never logged.
         work: the statements to run on one connection, or the coroutine function that gets it.
-        pool_size: both `min_size` and `max_size`: every connection is dialled at `open`.
+        pool_size: `max_size`, 1 or more.
         call_timeout: s, most that one statement, or the function, may take.
+        max_inactive_connection_lifetime: s after which an idle connection beyond `min_size` is
+            closed; 0: never.
+        min_size: connections dialled at `open` and kept, however idle; None: all of them.
+        statement_cache_size: prepared statements kept on each connection; None: asyncpg's own
+            default, and none behind a pooler.
+        reset: whether a connection is reset before it goes back, which is a round trip.
+        init, setup: the user's callbacks: run on each new connection, and each time one is handed
+            out (then part of the hold).
     """
 
     def __init__(
@@ -99,12 +90,31 @@ class AsyncpgPool:
         pool_size: int,
         *,
         call_timeout: float = 30.0,
+        max_inactive_connection_lifetime: float = 300.0,
+        min_size: int | None = None,
+        statement_cache_size: int | None = None,
+        reset: bool = True,
+        init: WorkFunction | None = None,
+        setup: WorkFunction | None = None,
     ) -> None:
         self._dsn = dsn
         self._work = work
         self._statements = tuple((s.numbered, s.names) for s in work.statements)
+        self._single = self._statements[0] if len(self._statements) == 1 else None
+        self._statement_cache_size = statement_cache_size
+        self._init = init
+        self._setup = setup
+        self._options: dict[str, Any] = {}
+        if init is not None:
+            self._options["init"] = self._initialise
+        if setup is not None:
+            self._options["setup"] = self._set_up
+        if not reset:
+            self._options["reset"] = _no_reset
         self._pool_size = pool_size
         self._call_timeout = call_timeout
+        self._inactive = max_inactive_connection_lifetime
+        self._min_size = pool_size if min_size is None else min_size
         self._pool: Any = None
         self._is_pooled = False
         self._opened = 0
@@ -121,63 +131,89 @@ class AsyncpgPool:
             self._is_pooled, options = await session_options(
                 self._dsn, read_only=self._work.read_only, call_timeout=self._call_timeout
             )
+            if self._statement_cache_size is not None:
+                options["statement_cache_size"] = self._statement_cache_size
             self._pool = await asyncpg.create_pool(
                 self._dsn,
-                min_size=self._pool_size,
+                min_size=self._min_size,
                 max_size=self._pool_size,
+                max_inactive_connection_lifetime=self._inactive,
                 connect=self._dial,
-                setup=self._handed_out,
+                **self._options,
                 **options,
             )
+        except CallFailed as failure:
+            raise Unreachable(
+                f"the init function failed on a new connection ({failure.kind})",
+                "correct the function that init names; psql shows what its statements do",
+            ) from failure
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, ValueError) as error:
             raise postgres_errors.unreachable(error) from error
 
     async def call(self, stamps: Stamps) -> None:
         """Do the work on one connection and return it, reset included."""
-        call = _Call(stamps)
-        _call.set(call)
+        work = self._work
+        # Once a call instead of once a moment, and no further coroutine on the way to the library:
+        # what a call pays here bends what is measured.
+        _acquiring.set(stamps)
         try:
-            async with self._pool.acquire() as connection:
-                if self._is_pooled and self._work.read_only:
+            # The generator ends calls that hang.
+            async with self._pool.acquire() as connection:  # poolkit: ignore[no-acquire-timeout]
+                stamps.acquired()
+                _acquiring.set(None)
+                if self._is_pooled and work.read_only:
                     # Its COMMIT is a round trip of the release that only a pooler makes needed.
                     async with connection.transaction(readonly=True):
-                        await self._do(connection, stamps)
+                        await self._do(connection)
+                        stamps.served()
+                elif self._single is not None:
+                    text, names = self._single
+                    values = work.draw()
+                    await connection.fetch(text, *[values[name] for name in names])
+                    stamps.served()
                 else:
-                    await self._do(connection, stamps)
+                    await self._do(connection)
+                    stamps.served()
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
-            raise self._translated(error, call) from error
+            raise self._translated(error, stamps) from error
 
-    async def _do(self, connection: Any, stamps: Stamps) -> None:
+    async def _do(self, connection: Any) -> None:
         work = self._work
         if work.function is not None:
             await run_function(work.function, connection, self._call_timeout)
-        else:
-            values = work.draw()
-            for number, (text, names) in enumerate(self._statements):
-                if number and work.pause:
-                    await asyncio.sleep(work.pause)
-                await connection.fetch(text, *(values[name] for name in names))
-        stamps.served()
+            return
+        values = work.draw()
+        for number, (text, names) in enumerate(self._statements):
+            if number and work.pause:
+                await asyncio.sleep(work.pause)
+            await connection.fetch(text, *[values[name] for name in names])
 
     async def _dial(self, *arguments: Any, **options: Any) -> Any:
-        call = _acquiring_call()
-        if call is not None:
-            call.take_slot()
+        stamps = _acquiring.get()
+        if stamps is not None:
+            stamps.acquired()
         connection = await asyncpg.connect(*arguments, **options)
         self._opened += 1
-        if call is not None:
-            call.stamps.dialled()
+        if stamps is not None:
+            stamps.dialled()
         return connection
 
-    async def _handed_out(self, _connection: Any) -> None:
-        call = _acquiring_call()
-        if call is not None:
-            call.take_slot()
-            call.is_acquiring = False
+    async def _initialise(self, connection: Any) -> None:
+        assert self._init is not None
+        await run_function(self._init, connection, self._call_timeout, name="init")
 
-    def _translated(self, error: Exception, call: _Call) -> CallFailed:
+    async def _set_up(self, connection: Any) -> None:
+        stamps = _acquiring.get()
+        if stamps is not None:
+            stamps.acquired()
+        assert self._setup is not None
+        await run_function(self._setup, connection, self._call_timeout, name="setup")
+
+    def _translated(self, error: Exception, stamps: Stamps) -> CallFailed:
         if isinstance(error, TimeoutError):
-            return CallTimedOut("call_timeout") if call.has_slot else PoolTimedOut("pool_timeout")
+            if not stamps.has_acquired:
+                return PoolTimedOut("pool_timeout")
+            return CallTimedOut("call_timeout")
         if isinstance(error, asyncpg.InterfaceError):
             outcome = CallFailed("disconnected", type(error).__name__)
         else:
@@ -221,3 +257,7 @@ class AsyncpgPool:
                 await self._pool.close()
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
             self._pool.terminate()
+
+
+async def _no_reset(_connection: Any) -> None:
+    """What stands in for asyncpg's reset where the user does without."""

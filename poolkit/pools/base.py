@@ -13,9 +13,14 @@ from typing import Protocol, runtime_checkable
 class Stamps(Protocol):
     """Where an adapter notes the moments of one call, in this order; each costs a clock reading.
 
-    The generator makes one for every call. Of repeated notes of one kind the first counts, since a
-    library may go through its pool twice in a call (aiohttp repeats one on a dead connection).
+    Of repeated notes of one kind the first counts, since a library may go through its pool twice in
+    a call (aiohttp repeats one on a dead connection). A caller may use one object for its calls.
     """
+
+    @property
+    def has_acquired(self) -> bool:
+        """Whether `acquired` was noted in this call."""
+        ...
 
     def acquired(self) -> None:
         """A connection, or the right to dial one, is held."""
@@ -58,12 +63,17 @@ class HasConnectionBudget(Protocol):
         ...
 
 
+def has_exact_waits(pool: object) -> bool:
+    """Whether a pool sees exactly when its calls acquire; only one that says otherwise does not."""
+    return bool(getattr(pool, "wait_is_exact", True))
+
+
 class Pool(Protocol):
     """A connection pool of a client library, reduced to what measuring needs.
 
     `call` performs one unit of work and notes its moments on `stamps`; it returns after the
     connection is released, reset included, and raises only `CallFailed` and its kinds (or is
-    cancelled).
+    cancelled). A pool that cannot see exactly when a call acquires has `wait_is_exact` = False.
     """
 
     @property

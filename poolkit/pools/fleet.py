@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
-from poolkit.pools.base import Pool, PoolStatistics, Stamps
+from poolkit.pools.base import Pool, PoolStatistics, Stamps, has_exact_waits
 
 
 class FleetPool:
@@ -25,6 +25,11 @@ class FleetPool:
     def pool_size(self) -> int:
         """Most connections that one pool of the fleet may hold."""
         return self._pools[0].pool_size
+
+    @property
+    def wait_is_exact(self) -> bool:
+        """Whether every pool sees its waits exactly."""
+        return all(has_exact_waits(pool) for pool in self._pools)
 
     async def open(self) -> None:
         """Open every pool; when one fails those opened before are closed."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
-from poolkit.pools.base import Pool, PoolStatistics, Stamps
+from poolkit.pools.base import Pool, PoolStatistics, Stamps, has_exact_waits
 
 
 class GatedPool:
@@ -25,6 +25,11 @@ class GatedPool:
     def pool_size(self) -> int:
         """Most connections that the pool behind the gate may hold."""
         return self._pool.pool_size
+
+    @property
+    def wait_is_exact(self) -> bool:
+        """Whether the pool behind the gate sees its waits exactly."""
+        return has_exact_waits(self._pool)
 
     async def open(self) -> None:
         """Open the pool behind the gate."""

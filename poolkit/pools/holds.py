@@ -7,6 +7,7 @@ a quick statement.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Hashable
 from typing import Generic, TypeVar
 
@@ -14,7 +15,7 @@ from poolkit.errors import CallTimedOut
 
 C = TypeVar("C", bound=Hashable)
 LOOKS = 10  # a limit
-LONGEST_STEP = 0.25  # s between looks, so a call ends at most this much too late
+LONGEST_STEP = 0.25  # s between looks, so a call ends at most twice this too late
 
 
 class Holds(Generic[C]):
@@ -27,17 +28,23 @@ class Holds(Generic[C]):
     def __init__(self, limit: float) -> None:
         self.limit = limit
         self._step = min(limit / LOOKS, LONGEST_STEP)
-        self._calls: dict[C, tuple[asyncio.Task[object], float]] = {}
-        self._expired: set[C] = set()
+        # Time in looks, since reading a clock costs each call more than counting costs the timer;
+        # one more, as a call begins between two looks.
+        self._now = 0
+        self._looks = math.ceil(limit / self._step) + 1
+        self.deadline = self._looks  # of a call that begins now
+        # Adapters put calls in and take them out themselves: connection -> (its task, deadline).
+        self.calls: dict[C, tuple[asyncio.Task[object] | None, int]] = {}
+        self.expired: set[C] = set()
         self._timer: asyncio.TimerHandle | None = None
 
     def __len__(self) -> int:
-        return len(self._calls)
+        return len(self.calls)
 
     @property
     def connections(self) -> tuple[C, ...]:
         """Those in use."""
-        return tuple(self._calls)
+        return tuple(self.calls)
 
     def start(self) -> None:
         """Look after the calls from now on; needs the running event loop."""
@@ -54,21 +61,22 @@ class Holds(Generic[C]):
         """The current task holds the connection from now on, for `times` the limit at most."""
         task = asyncio.current_task()
         assert task is not None
-        self._calls[connection] = (task, self._loop.time() + times * self.limit)
+        self.calls[connection] = (task, self._now + math.ceil(times * self._looks))
 
     def end(self, connection: C) -> bool:
         """The connection is given back; tells whether its time was over."""
-        self._calls.pop(connection, None)
-        if connection in self._expired:
-            self._expired.discard(connection)
+        self.calls.pop(connection, None)
+        if connection in self.expired:
+            self.expired.discard(connection)
             return True
         return False
 
     def _look(self) -> None:
-        now = self._loop.time()
-        for connection, (task, deadline) in self._calls.items():
-            if deadline <= now and connection not in self._expired:
-                self._expired.add(connection)
+        self._now = now = self._now + 1
+        self.deadline = now + self._looks
+        for connection, (task, deadline) in self.calls.items():
+            if deadline <= now and task is not None and connection not in self.expired:
+                self.expired.add(connection)
                 task.cancel()
         self._timer = self._loop.call_later(self._step, self._look)
 

@@ -12,13 +12,14 @@ import errno
 import importlib
 import socket
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, Literal
 
 import anyio
 
 from poolkit.errors import CallFailed, CallRejected, CallTimedOut, PoolTimedOut
 from poolkit.pools.base import PoolStatistics, Stamps
+from poolkit.pools.holds import Holds, timed_out
 from poolkit.pools.httpx_moments import Books, Call, can_watch, current, tracer, watch
 from poolkit.pools.user_function import run_function
 from poolkit.workload import HttpWork
@@ -83,7 +84,7 @@ class HttpxPool:
             anyio.BrokenResourceError,
             anyio.ClosedResourceError,
         )
-        self._call_later: Callable[..., asyncio.TimerHandle]
+        self._holds: Holds[Call] = Holds(call_timeout)
         self._client: Any = None
         self._pool: Any = None
         self._books = Books()
@@ -97,7 +98,7 @@ class HttpxPool:
     async def open(self) -> None:
         """Make the client; httpx dials on demand."""
         httpx = self._httpx
-        self._call_later = asyncio.get_running_loop().call_later
+        self._holds.start()
         keepalive = self._pool_size if self._max_keepalive is None else self._max_keepalive
         limits = httpx.Limits(
             max_connections=self._pool_size,
@@ -140,25 +141,24 @@ class HttpxPool:
         try:
             if work.function is not None:
                 await run_function(work.function, client, self._call_timeout)
+                stamps.acquired()  # where it sent nothing
                 status = 200
             else:
-                # asyncio.timeout by hand: its context manager costs 1 % of a whole call.
-                task = asyncio.current_task()
-                assert task is not None
-                cancelled = task.cancelling()
-                timer = self._call_later(self._call_timeout, call.expire, task)
+                # One timer looks after all calls: one in each would cost 1 % of a whole call.
+                holds = self._holds
+                holds.calls[call] = (asyncio.current_task(), holds.deadline)
                 try:
                     response = await client.request(
                         work.method, work.url, headers=self._headers, content=work.body
                     )
                 except BaseException as error:
                     # Taken back in any case; it is ours unless someone else cancels as well.
-                    is_ours = call.is_overdue and task.uncancel() <= cancelled
+                    is_ours = holds.end(call) and timed_out() is not None
                     if is_ours and isinstance(error, asyncio.CancelledError):
                         raise TimeoutError from None
                     raise
                 finally:
-                    timer.cancel()
+                    holds.calls.pop(call, None)
                 status = response.status_code
         except self._errors as error:
             raise self._translated(error, call) from error
@@ -232,6 +232,7 @@ class HttpxPool:
 
     async def close(self) -> None:
         """Close every connection."""
+        self._holds.stop()
         if self._client is not None:
             await self._client.aclose()
             # Transports close in the next turns of the loop, before the next trial begins.

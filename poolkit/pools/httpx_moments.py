@@ -8,7 +8,6 @@ which comes a few turns of the event loop after the wait is over.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from typing import Any
@@ -37,18 +36,12 @@ class Books:
 class Call:
     """What is learnt of one call, carried to the connection by the task's context."""
 
-    __slots__ = ("has_slot", "is_dialling", "is_overdue", "stamps")
+    __slots__ = ("has_slot", "is_dialling", "stamps")
 
     def __init__(self, stamps: Stamps) -> None:
         self.stamps = stamps
         self.has_slot = False
         self.is_dialling = False
-        self.is_overdue = False
-
-    def expire(self, task: asyncio.Task[Any]) -> None:
-        """The call has taken too long: end it where it stands."""
-        self.is_overdue = True
-        task.cancel()
 
     def take_slot(self) -> None:
         """The call holds a connection from here on; the first time counts."""

@@ -79,6 +79,8 @@ class PsycopgPool:
         self._statements = tuple(
             (statement.named, statement.names) for statement in work.statements
         )
+        self._single = self._statements[0] if len(self._statements) == 1 else None
+        self._checks = check
         self._pool_size = pool_size
         self._call_timeout = call_timeout
         self._options: dict[str, Any] = {
@@ -166,19 +168,29 @@ class PsycopgPool:
         if self._pool is None:
             raise RuntimeError("the pool is not open")
         connection: AsyncConnection[Any] | None = None
-        if self._options["check"] is not None:
+        holds = self._holds
+        if self._checks:
             _stamps.set(stamps)
         try:
             async with self._pool.connection() as connection:
                 stamps.acquired()
-                function = self._work.function
-                if function is None:
+                work = self._work
+                if self._single is not None:
+                    # Here rather than in functions of their own: each would cost every call, and
+                    # every await within it.
+                    holds.calls[connection] = (asyncio.current_task(), holds.deadline)
+                    statement, names = self._single
+                    values = work.draw()
+                    cursor = await connection.execute(statement, values if names else None)
+                    if cursor.pgresult is not None and cursor.pgresult.nfields:
+                        await cursor.fetchall()
+                elif work.function is None:
                     self._holds.begin(connection)
                     await self._do(connection)
                 else:
                     # It has a limit of its own; what is left is for the release.
                     self._holds.begin(connection, 2.0)
-                    await run_function(function, connection, self._call_timeout)
+                    await run_function(work.function, connection, self._call_timeout)
                 stamps.served()
         except asyncio.CancelledError:
             if connection is not None and self._holds.end(connection):
@@ -194,7 +206,9 @@ class PsycopgPool:
             raise self._translated(error, connection) from error
         finally:
             if connection is not None:
-                self._holds.end(connection)
+                holds.calls.pop(connection, None)
+                if holds.expired:
+                    holds.expired.discard(connection)
 
     async def _do(self, connection: AsyncConnection[Any]) -> None:
         work = self._work

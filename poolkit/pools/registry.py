@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable
+from typing import Any
 
 from poolkit.errors import BadInput, MissingExtra
 from poolkit.pools.base import Pool
 from poolkit.pools.fleet import FleetPool
 from poolkit.pools.gate import GatedPool
 from poolkit.targets import Target
-from poolkit.workload import http_work, sql_work
+from poolkit.targets.settings import FUNCTIONS, SETTINGS
+from poolkit.workload import http_work, load_function, sql_work
 
 # Their own queues let a caller that has just released overtake those that wait (starvation).
 GATED_DRIVERS = frozenset({"aiohttp", "httpx"})
@@ -18,42 +20,42 @@ GATED_DRIVERS = frozenset({"aiohttp", "httpx"})
 CALL_TIMEOUT = 30.0  # s, longest that one call may take while measuring
 
 
-def _aiohttp(target: Target, pool_size: int, seed: int, call_timeout: float) -> Pool:
+def _aiohttp(target: Target, pool_size: int, seed: int, settings: dict[str, Any]) -> Pool:
     from poolkit.pools.aiohttp import AiohttpPool
 
-    return AiohttpPool(http_work(target), pool_size, call_timeout=call_timeout)
+    return AiohttpPool(http_work(target, seed), pool_size, **settings)
 
 
-def _asyncpg(target: Target, pool_size: int, seed: int, call_timeout: float) -> Pool:
+def _asyncpg(target: Target, pool_size: int, seed: int, settings: dict[str, Any]) -> Pool:
     from poolkit.pools.asyncpg import AsyncpgPool
 
-    work = sql_work(target, seed)
-    return AsyncpgPool(target.resolved_dsn(), work, pool_size, call_timeout=call_timeout)
+    return AsyncpgPool(target.resolved_dsn(), sql_work(target, seed), pool_size, **settings)
 
 
-def _httpx(target: Target, pool_size: int, seed: int, call_timeout: float) -> Pool:
+def _httpx(target: Target, pool_size: int, seed: int, settings: dict[str, Any]) -> Pool:
     from poolkit.pools.httpx import HttpxPool
 
-    return HttpxPool(http_work(target), pool_size, call_timeout=call_timeout)
+    return HttpxPool(http_work(target, seed), pool_size, **settings)
 
 
-def _sqlalchemy(target: Target, pool_size: int, seed: int, call_timeout: float) -> Pool:
+def _sqlalchemy(target: Target, pool_size: int, seed: int, settings: dict[str, Any]) -> Pool:
     from poolkit.pools.sqlalchemy import SqlalchemyPool
 
-    work = sql_work(target, seed)
-    return SqlalchemyPool(target.resolved_dsn(), work, pool_size, call_timeout=call_timeout)
+    # Equal totals are compared, and a size of one has nothing to spare for an overflow.
+    if "max_overflow" in settings:
+        settings["max_overflow"] = min(settings["max_overflow"], pool_size - 1)
+    return SqlalchemyPool(target.resolved_dsn(), sql_work(target, seed), pool_size, **settings)
 
 
-def _psycopg(target: Target, pool_size: int, seed: int, call_timeout: float) -> Pool:
+def _psycopg(target: Target, pool_size: int, seed: int, settings: dict[str, Any]) -> Pool:
     from poolkit.pools.psycopg import PsycopgPool
 
-    work = sql_work(target, seed)
-    return PsycopgPool(target.resolved_dsn(), work, pool_size, call_timeout=call_timeout)
+    return PsycopgPool(target.resolved_dsn(), sql_work(target, seed), pool_size, **settings)
 
 
 # driver -> the libraries that it needs, and the maker of its pool. A driver's adapter is
 # poolkit.pools.<driver>, imported when it is first asked for.
-_Maker = Callable[[Target, int, int, float], Pool]
+_Maker = Callable[[Target, int, int, dict[str, Any]], Pool]
 DRIVERS: dict[str, tuple[tuple[str, ...], _Maker]] = {
     "aiohttp": (("aiohttp",), _aiohttp),
     "asyncpg": (("asyncpg",), _asyncpg),
@@ -93,7 +95,17 @@ def make_pool(
     """
     check_driver(target)
     _, maker = DRIVERS[target.driver]
-    return maker(target, pool_size, seed, call_timeout)
+    return maker(target, pool_size, seed, {"call_timeout": call_timeout, **_settings(target)})
+
+
+def _settings(target: Target) -> dict[str, Any]:
+    """What targets.toml sets of the client library, as arguments of its adapter."""
+    arguments = {}
+    for key, value in target.library_settings().items():
+        if key in FUNCTIONS:
+            value = load_function(value, f"targets.{target.name}.{key}")
+        arguments[SETTINGS[key][target.driver]] = value
+    return arguments
 
 
 def gate_size(target: Target, pool_size: int) -> int | None:

@@ -25,7 +25,6 @@ from poolkit.pools import postgres_errors
 from poolkit.pools.asyncpg import session_options
 from poolkit.pools.base import PoolStatistics, Stamps
 from poolkit.pools.postgres_session import SPARE_CONNECTIONS
-from poolkit.pools.slot import SlotCall
 from poolkit.pools.user_function import run_function
 from poolkit.workload import SqlWork
 
@@ -35,17 +34,8 @@ CLOSE_TIMEOUT = 2.0  # s
 logging.getLogger("sqlalchemy").addHandler(logging.NullHandler())
 
 
-class _Call(SlotCall):
-    """What the pool class learns of one call, carried to it by the task's context."""
-
-    __slots__ = ("has_connection",)
-
-    def __init__(self, stamps: Stamps) -> None:
-        super().__init__(stamps)
-        self.has_connection = False
-
-
-_call: ContextVar[_Call | None] = ContextVar("poolkit_sqlalchemy_call", default=None)
+# The stamps of the call that runs in this task.
+_stamps: ContextVar[Stamps | None] = ContextVar("poolkit_sqlalchemy_stamps", default=None)
 
 
 class _TimedPool(AsyncAdaptedQueuePool):
@@ -59,16 +49,16 @@ class _TimedPool(AsyncAdaptedQueuePool):
             entry = super()._do_get()
         finally:
             self.waiting -= 1
-        call = _call.get()
-        if call is not None:
-            call.take_slot()
+        stamps = _stamps.get()
+        if stamps is not None:
+            stamps.acquired()
         return entry
 
     def _create_connection(self) -> ConnectionPoolEntry:
         # Called from `_do_get`: the slot is taken while the dial lasts.
-        call = _call.get()
-        if call is not None:
-            call.take_slot()
+        stamps = _stamps.get()
+        if stamps is not None:
+            stamps.acquired()
         self.waiting -= 1
         try:
             return super()._create_connection()
@@ -117,6 +107,7 @@ class SqlalchemyPool:
         self._statements = tuple(
             (text(statement.colon), statement.names) for statement in work.statements
         )
+        self._single = self._statements[0] if len(self._statements) == 1 else None
         self._pool_size = pool_size
         self._max_overflow = max_overflow
         self._call_timeout = call_timeout
@@ -200,19 +191,26 @@ class SqlalchemyPool:
         """Run the work on one connection and return it, end of the transaction included."""
         if self._engine is None:
             raise RuntimeError("the pool is not open")
-        call = _Call(stamps)
-        _call.set(call)
+        _stamps.set(stamps)
+        connection: AsyncConnection | None = None
         try:
             async with self._engine.connect() as connection:
-                call.has_connection = True
-                await self._do(connection)
+                if self._single is None:
+                    await self._do(connection)
+                else:
+                    # Here rather than in `_do`: a further coroutine would cost at every await.
+                    statement, names = self._single
+                    values = self._work.draw()
+                    result = await connection.execute(statement, values if names else None)
+                    if result.returns_rows:
+                        result.all()
                 stamps.served()
                 if not self._work.read_only:
                     await connection.commit()
         except CallFailed:
             raise
         except Exception as error:
-            raise self._translated(error, call) from error
+            raise self._translated(error, connection) from error
 
     async def _do(self, connection: AsyncConnection) -> None:
         work = self._work
@@ -227,11 +225,11 @@ class SqlalchemyPool:
             if result.returns_rows:
                 result.all()
 
-    def _translated(self, error: Exception, call: _Call) -> CallFailed:
+    def _translated(self, error: Exception, connection: AsyncConnection | None) -> CallFailed:
         if isinstance(error, NoConnectionInTime):
             return PoolTimedOut("pool_timeout")
         if isinstance(error, TimeoutError):
-            return CallTimedOut("call_timeout" if call.has_connection else "dial_timeout")
+            return CallTimedOut("dial_timeout" if connection is None else "call_timeout")
         if isinstance(error, DBAPIError):
             cause = _of_driver(error)
             outcome = postgres_errors.failure(cause)
@@ -248,9 +246,9 @@ class SqlalchemyPool:
     def _connected(self, connection: Any, _entry: ConnectionPoolEntry) -> None:
         self._opened += 1
         self._connections.add(connection)
-        call = _call.get()
-        if call is not None:
-            call.stamps.dialled()
+        stamps = _stamps.get()
+        if stamps is not None:
+            stamps.dialled()
 
     def _closed(self, connection: Any, _entry: ConnectionPoolEntry) -> None:
         self._connections.discard(connection)

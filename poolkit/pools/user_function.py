@@ -9,8 +9,10 @@ from poolkit.errors import CallFailed, CallTimedOut
 from poolkit.workload import WorkFunction
 
 
-async def run_function(function: WorkFunction, handle: Any, call_timeout: float) -> None:
-    """Await `function(handle)` for at most `call_timeout` s.
+async def run_function(
+    function: WorkFunction, handle: Any, call_timeout: float, name: str = "work"
+) -> None:
+    """Await `function(handle)` for at most `call_timeout` s; `name` is what targets.toml calls it.
 
     Whatever it raises is the outcome of this call and not the end of the run: named after the
     exception's class, without its text, which may hold anything.
@@ -22,5 +24,5 @@ async def run_function(function: WorkFunction, handle: Any, call_timeout: float)
         raise
     except Exception as error:
         if limit.expired():
-            raise CallTimedOut("work_timeout") from error
-        raise CallFailed(f"work_{type(error).__name__}") from error
+            raise CallTimedOut(f"{name}_timeout") from error
+        raise CallFailed(f"{name}_{type(error).__name__}") from error

@@ -17,7 +17,8 @@ from poolkit.workload.values import NO_VALUES, Values, drawn_values
 class HttpWork:
     """One HTTP request, the same for every call, or the user's own function in its place.
 
-    All of it but the method may hold secrets, so it is left out of the text form.
+    `others` are further addresses, of the same host or not: calls go to each in turn, or as drawn
+    from `order_seed`. All but the method may hold secrets, so it is left out of the text form.
     """
 
     method: str
@@ -25,6 +26,13 @@ class HttpWork:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     body: bytes | None = field(default=None, repr=False)
     function: WorkFunction | None = None
+    others: tuple[str, ...] = field(default=(), repr=False)
+    order_seed: int | None = None
+
+    @property
+    def urls(self) -> tuple[str, ...]:
+        """Every address."""
+        return (self.url, *self.others)
 
 
 class SqlWork:
@@ -76,8 +84,10 @@ class SqlWork:
         return NO_VALUES if self._rows is None else next(self._rows)
 
 
-def http_work(target: Target) -> HttpWork:
+def http_work(target: Target, seed: int = 0) -> HttpWork:
     """What a call of an HTTP target sends, secret headers read from the environment.
+
+    `seed` is of the order in which several addresses are called, where that is random.
 
     Raises:
         BadInput: a header's variable is not set, or `work` cannot be loaded.
@@ -90,7 +100,9 @@ def http_work(target: Target) -> HttpWork:
             raise BadInput(f"targets.{target.name}.headers.{name}: {error}") from None
     return HttpWork(
         method=target.method,
-        url=target.url or "",
+        url=target.addresses[0],
+        others=target.addresses[1:],
+        order_seed=seed if target.url_order == "random" else None,
         headers=MappingProxyType(headers),
         body=None if target.body is None else target.body.encode(),
         function=_function(target),

@@ -153,7 +153,8 @@ def test_a_trial_that_a_brake_ends_has_every_call_too(upstream: HttpUpstream) ->
         )
     assert time.perf_counter() - began < 6.0
     assert ending.stopped == "silence"
-    assert ending.recorded == ending.planned
+    # A call that was due at that moment and was not begun any more has a record as well.
+    assert ending.recorded - ending.planned in (0, 1)
     assert ending.outcomes["unfinished"] > 20
 
 

@@ -1,0 +1,129 @@
+"""Limits that load runs into: a server that sheds, a queue that grows, the target's own caps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from poolkit.lab.models import Workers
+from poolkit.lab.upstream import HttpUpstream
+from poolkit.load.brakes import Brakes
+from tests.faults.driving import Command, Loop, drive, target_of
+from tests.faults.shedding import SheddingServer
+
+pytestmark = pytest.mark.lab
+
+
+@pytest.fixture(scope="module")
+def upstream() -> Iterator[HttpUpstream]:
+    with HttpUpstream(Workers(workers=16, service_time=0.005)) as server:
+        yield server
+
+
+def http(port: int, *more: str) -> str:
+    return "\n".join(['driver = "aiohttp"', f'url = "http://127.0.0.1:{port}/"', *more])
+
+
+@pytest.mark.parametrize("status", [503, 429])
+def test_a_server_that_sheds_stops_the_sweep(tmp_path: Path, status: int) -> None:
+    """Exit 3: larger pools are turned away, and what smaller ones measured is kept and sized."""
+    with (
+        SheddingServer(3, 0.005, status) as server,
+        Command(tmp_path, http(server.port), "--sizes", "2,8", "--budget", "6") as command,
+    ):
+        command.finish()
+        assert command.code == 3
+        assert "stopped by the rejected brake" in command.failed["cause"]
+        assert "sheds load" in command.failed["remedy"]
+        assert [trial.stopped for trial in command.trials] == [None, "rejected"]
+        shed = command.trials[1]
+        assert shed.outcomes["rejected"] > 0
+        assert shed.error_kinds[f"http_{status}"] == shed.outcomes["rejected"]
+        assert command.of("sizing")
+        # It stops soon: a server in need is not hammered.
+        assert server.shed < 500
+
+
+@pytest.mark.parametrize("driver", ["aiohttp", "httpx"])
+def test_rejected_calls_have_their_outcome(driver: str) -> None:
+    """Each of them, for every HTTP driver; without brakes the trial goes on beside them."""
+    with SheddingServer(2, 0.02, 503) as server:
+        target = target_of(driver, f"http://127.0.0.1:{server.port}/")
+        ending = drive(target, "open", faults={})
+    assert ending.recorded == ending.planned
+    assert ending.outcomes["ok"] + ending.outcomes["rejected"] == ending.planned
+    assert min(ending.outcomes["ok"], ending.outcomes["rejected"]) > 0
+    assert set(ending.kinds) == {"http_503"}
+
+
+def test_a_queue_that_only_grows_stops_the_trial() -> None:
+    """100 calls/s at a server that does 20: the backlog brake, and every call has its record."""
+    with HttpUpstream(Workers(workers=4, service_time=0.2)) as server:
+        target = target_of("aiohttp", server.url)
+        ending = drive(
+            target, "open", faults={}, seconds=20.0, brakes=Brakes(max_in_system=30), grace=0.5
+        )
+    assert ending.stopped == "backlog"
+    assert ending.seconds < 3.0
+    # The call that was due when it stopped may be one that was not begun any more.
+    assert ending.recorded - ending.planned in (0, 1)
+    assert ending.outcomes["unfinished"] >= 20
+
+
+@pytest.mark.parametrize("loop", ["closed", "open"])
+def test_the_quota_of_a_trial_is_kept_at_a_real_server(loop: Loop) -> None:
+    """The server sees exactly as many calls as were allowed."""
+    with HttpUpstream(Workers(workers=16, service_time=0.005)) as server:
+        target = target_of("aiohttp", server.url)
+        ending = drive(target, loop, faults={}, seconds=5.0, brakes=Brakes(max_calls=40))
+        served = server.stats()["served"]
+    assert ending.stopped == "calls"
+    assert ending.outcomes == {"ok": 40}
+    assert served == 40
+
+
+def test_max_calls_ends_the_run(tmp_path: Path) -> None:
+    """Exit 3 with the reason; over all trials of the run no call too many is sent."""
+    with HttpUpstream(Workers(workers=16, service_time=0.005)) as server:
+        target = http(server.port, "max_calls = 1500")
+        with Command(tmp_path, target, "--sizes", "2,4,8", "--budget", "20") as command:
+            command.finish()
+            assert command.code == 3
+            assert "stopped by the calls brake" in command.failed["cause"]
+            assert "max_calls" in command.failed["remedy"]
+            stopped = [trial.stopped for trial in command.trials]
+            assert stopped == [None] * (len(stopped) - 1) + ["calls"]
+            assert len(stopped) >= 2
+            assert command.of("sizing")
+        served = server.stats()["served"]
+    # The first call, which is sent before there is any load, is one more.
+    assert served <= 1500 + 1
+
+
+def test_a_rate_that_could_not_be_verified_is_refused(
+    tmp_path: Path, upstream: HttpUpstream
+) -> None:
+    """Exit 2 before any call: verification goes to 1.2 times the target rate of 100."""
+    with Command(tmp_path, http(upstream.port, "max_rate = 119")) as command:
+        command.finish()
+        assert command.code == 2
+        assert "max_rate = 119" in command.failed["cause"]
+        assert "120 calls/s" in command.failed["cause"]
+        assert "max_rate = 120 or more" in command.failed["remedy"]
+        assert command.of("started") == []
+        assert command.trials == []
+
+
+def test_max_rate_stops_a_sweep_that_would_pass_it(tmp_path: Path, upstream: HttpUpstream) -> None:
+    """16 connections would carry 3,200 calls/s; the sizes below the cap are measured."""
+    target = http(upstream.port, "max_rate = 600")
+    with Command(tmp_path, target, "--sizes", "1,2,16", "--budget", "8") as command:
+        command.finish()
+        assert command.code == 3
+        assert "stopped by the rate brake" in command.failed["cause"]
+        assert "max_rate" in command.failed["remedy"]
+        assert [t.stopped for t in command.trials] == [None, None, "rate"]
+        last = command.trials[-1]
+        assert sum(last.outcomes.values()) <= 600 * (last.window + last.warm_up) + 31
