@@ -54,9 +54,12 @@ app: $(VENV)/.with-demo ## Serve the pool sweep as a page without code
 recordings: $(VENV)/.with-demo ## Measure the lab anew and replace the committed recordings
 	@rm -rf build/recording
 	@$(RUN) poolkit demo --out build/recording
-	@mkdir -p $(RECORDING)
+	@mkdir -p $(RECORDING) data/recordings/lab-earlier
+	@cp $(RECORDING)/recommended.json $(RECORDING)/manifest.json data/recordings/lab-earlier/
 	@cp build/recording/*.trials.jsonl build/recording/*.sizing.json \
 		build/recording/recommended.json build/recording/manifest.json $(RECORDING)/
+	@$(RUN) poolkit.workbook.record
+	@$(RUN) poolkit.workbook.record_lifecycle
 	@$(RUN) poolkit.report.normal_form
 
 clean: ## Remove the environment, caches and the demo's output; never data/

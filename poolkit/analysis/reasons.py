@@ -175,11 +175,12 @@ def why_none(found: Found, verdict: Verdict) -> tuple[LimitedBy, bool, str]:
                 f"many calls {_waiting(objective)}",
             )
     elif queue.most < objective.largest:
+        missing = "the sweep was stopped there" if verdict.name == "stopped" else "widen the range"
         return (
             "unknown",
             False,
             f"cannot say, because throughput still rises at {most}, the largest size measured, and "
-            f"{asked} need more: widen the range",
+            f"{asked} need more: {missing}",
         )
     return (
         "cap",

@@ -158,8 +158,11 @@ def _window(measurement: Measurement) -> _Window:
 
     An open loop's completions come as its arrivals do, so they say nothing of a warm-up: there the
     planned one is cut. So is a closed loop that plans none, to look at its calls from the first on.
+    Of a trial that a brake stopped nothing is left out: a server that sheds calls does so at once,
+    and the calls that the brake saw are the finding.
     """
-    least = math.ceil(measurement.warm_up / measurement.segment_seconds - 1e-9)
+    planned = 0.0 if measurement.stopped is not None else measurement.warm_up
+    least = math.ceil(planned / measurement.segment_seconds - 1e-9)
     least = min(least, len(measurement.segments) - 1)
     first_bin = round(least * measurement.segment_seconds / measurement.bin_seconds)
     timeline = measurement.completions[first_bin:].astype(np.float64)
@@ -167,7 +170,7 @@ def _window(measurement: Measurement) -> _Window:
     values = timeline[: timeline.size // per_value * per_value].reshape(-1, per_value).mean(axis=1)
     cut = mser5(values) * per_value * measurement.bin_seconds
     length = timeline.size * measurement.bin_seconds
-    is_searched = measurement.loop == "closed" and measurement.warm_up > 0
+    is_searched = measurement.loop == "closed" and planned > 0
     cut = cut if is_searched else 0.0
     settled = cut < 0.4 * length
     # A process that never settles is measured whole, and its check fails.

@@ -43,8 +43,13 @@ def judge(sweep: Sweep, points: Sequence[CurvePoint]) -> Verdict:
 
 def rejected_share(trial: Trial) -> float:
     """The share (0 to 1) of a trial's calls that the server shed."""
-    calls = sum(trial.outcomes.values())
+    calls = _answered(trial)
     return trial.outcomes.get("rejected", 0) / calls if calls else 0.0
+
+
+def _answered(trial: Trial) -> int:
+    """The calls that ended: a stop cuts the others, which tell nothing of the server."""
+    return sum(trial.outcomes.values()) - trial.outcomes.get("unfinished", 0)
 
 
 def first_shedding(trials: Sequence[Trial]) -> int | None:
@@ -61,8 +66,9 @@ def _shedding(trials: Sequence[Trial], shed: Sequence[Trial]) -> Verdict:
     kinds: Counter[str] = Counter()
     for trial in shed:
         kinds.update(trial.error_kinds)
+    del kinds["unfinished"]
     by_rate = sum(count for kind, count in kinds.items() if kind in _RATE_KINDS)
-    calls = sum(sum(trial.outcomes.values()) for trial in shed)
+    calls = sum(_answered(trial) for trial in shed)
     rejected = sum(trial.outcomes.get("rejected", 0) for trial in shed)
     first = min(trial.pool_size * trial.pools for trial in shed)
     most = max(trial.throughput for trial in shed)
@@ -93,9 +99,12 @@ def _quota(trials: Sequence[Trial]) -> Verdict | None:
     if not short or any(trial.outcomes.get("error", 0) for trial in before):
         return None
     share = sum(trial.outcomes.get("error", 0) for trial in wrong) / sum(
-        sum(trial.outcomes.values()) for trial in wrong
+        _answered(trial) for trial in wrong
     )
-    kind = Counter(kind for trial in wrong for kind in trial.error_kinds).most_common(1)[0][0]
+    kinds: Counter[str] = Counter()
+    for trial in wrong:
+        kinds.update({k: n for k, n in trial.error_kinds.items() if k.startswith("http_4")})
+    kind = kinds.most_common(1)[0][0]
     return Verdict(
         name="rate_limited",
         evidence=f"from {units.plural(first, 'connection')} on {units.share(share, 1)} of the "
@@ -105,7 +114,7 @@ def _quota(trials: Sequence[Trial]) -> Verdict | None:
 
 def _wrong_share(trial: Trial) -> float:
     """The share (0 to 1) of a trial's calls that failed with an HTTP status of 4xx."""
-    calls = sum(trial.outcomes.values())
+    calls = _answered(trial)
     wrong = sum(n for kind, n in trial.error_kinds.items() if kind.startswith("http_4"))
     return min(wrong, trial.outcomes.get("error", 0)) / calls if calls else 0.0
 

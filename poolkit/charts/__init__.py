@@ -14,7 +14,13 @@ scale changes) and from any thread:
     charts.scene_alt_text(scene)                                      # -> its words
 """
 
+from poolkit.charts.before_after import before_after, before_after_alt, before_after_finding
 from poolkit.charts.changes import changes, changes_alt, changes_finding, changes_shown
+from poolkit.charts.checkout_costs import (
+    checkout_costs,
+    checkout_costs_alt,
+    checkout_costs_finding,
+)
 from poolkit.charts.fairness import fairness, fairness_alt, fairness_finding
 from poolkit.charts.figures import Drawn, inline_svg, new_figure, png, svg
 from poolkit.charts.fleet_budget import (
@@ -24,9 +30,18 @@ from poolkit.charts.fleet_budget import (
     fleet_budget,
     fleet_finding,
 )
+from poolkit.charts.idle_proof import idle_proof, idle_proof_alt, idle_proof_finding
 from poolkit.charts.live import live_png
+from poolkit.charts.pool_timeline import (
+    PoolMoment,
+    pool_timeline,
+    pool_timeline_alt,
+    pool_timeline_finding,
+)
 from poolkit.charts.response_time import response_alt, response_finding, response_time
 from poolkit.charts.scene import CurveAxes, Scene, scene_alt_text, what_if
+from poolkit.charts.spreads import Spread, spreads, spreads_alt
+from poolkit.charts.stale_calls import stale_calls, stale_calls_alt, stale_calls_finding
 from poolkit.charts.throughput import OVERSIZED_FROM, throughput_curve
 from poolkit.charts.time_budget import time_budget, time_budget_alt, time_budget_finding
 from poolkit.charts.wait_distribution import wait_alt, wait_distribution, wait_finding
@@ -38,12 +53,20 @@ __all__ = [
     "Drawn",
     "FleetBudget",
     "FleetCase",
+    "PoolMoment",
     "Scene",
+    "Spread",
     "alt_text",
+    "before_after",
+    "before_after_alt",
+    "before_after_finding",
     "changes",
     "changes_alt",
     "changes_finding",
     "changes_shown",
+    "checkout_costs",
+    "checkout_costs_alt",
+    "checkout_costs_finding",
     "fairness",
     "fairness_alt",
     "fairness_finding",
@@ -52,14 +75,25 @@ __all__ = [
     "fleet_budget",
     "fleet_finding",
     "footnote",
+    "idle_proof",
+    "idle_proof_alt",
+    "idle_proof_finding",
     "inline_svg",
     "live_png",
     "new_figure",
     "png",
+    "pool_timeline",
+    "pool_timeline_alt",
+    "pool_timeline_finding",
     "response_alt",
     "response_finding",
     "response_time",
     "scene_alt_text",
+    "spreads",
+    "spreads_alt",
+    "stale_calls",
+    "stale_calls_alt",
+    "stale_calls_finding",
     "svg",
     "throughput_curve",
     "time_budget",

@@ -34,7 +34,7 @@ class Sight:
     hold_p99: Points
     hold_at_one: float | None
     plateau: float | None
-    knee: tuple[float, float, float] | None  # size and its interval
+    knee: tuple[float, float, float] | None  # size and its interval, where in sight
     slowed: float  # calls are drawn this many times as long as they were measured
 
     @classmethod
@@ -45,9 +45,9 @@ class Sight:
         curve = tuple((p.pool_size, p.throughput) for p in points) or tuple(means(good))
         sizes = tuple(sorted({t.pool_size * t.pools for t in scene.curve})) or (1, 2)
         hold_p50, hold_p99 = hold_series(scene.trials, "p50"), hold_series(scene.trials, "p99")
-        bend = scene.knee
+        bend, limits = scene.knee, _limits(sizes, scene.recommended)
         knee = None
-        if bend is not None and bend.size is not None:
+        if bend is not None and bend.size is not None and limits[0] < bend.size < limits[1]:
             low, high = bend.interval95 or (bend.size, bend.size)
             knee = (bend.size, min(low, bend.size / 1.006), max(high, bend.size * 1.006))
         return cls(
@@ -55,7 +55,7 @@ class Sight:
             height=height,
             dark=dark,
             sizes=sizes,
-            limits=_limits(sizes, scene.recommended),
+            limits=limits,
             top=_top(scene, curve),
             times_top=_times_top(scene, hold_p50, hold_p99),
             curve=curve,

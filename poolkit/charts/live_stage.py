@@ -1,5 +1,8 @@
 """What stays still while sliders move: axes and measured curve, painted once and kept as pixels.
 
+Names are placed anew for each picture, where nothing painted lies: every pixel that a line changed
+is taken, so no list of what was drawn can be wrong.
+
 matplotlib paints lines and letters; the two pairs of axes are arithmetic here, because building
 matplotlib's own takes longer than all of the painting.
 """
@@ -7,10 +10,7 @@ matplotlib's own takes longer than all of the painting.
 from __future__ import annotations
 
 import math
-import struct
-import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -24,35 +24,25 @@ from matplotlib.transforms import Bbox, IdentityTransform
 from numpy.typing import NDArray
 
 from poolkit.charts import style
+from poolkit.charts.live_pixels import Box, Plot, png, round_numbers
 from poolkit.charts.live_sight import Points, Sight
-from poolkit.units import interval, number, short_rate
+from poolkit.charts.room import PAD, Along, Point, Room
+from poolkit.units import number
 
 LEFT, RIGHT, TOP, BOTTOM, BETWEEN = 66, 14, 54, 46, 16  # px around and between the two plots
 _TICK = 4  # px
 _TICK_ROOM = 34  # px between two named sizes
-_KNEE_ROOM = 125  # px that the name of the knee needs
-
-
-@dataclass(frozen=True, slots=True)
-class Plot:
-    """A pair of axes: a log scale of pool sizes, and a linear one from `low` to `top`."""
-
-    box: tuple[float, float, float, float]  # px: left, bottom, right, top
-    limits: tuple[float, float]
-    low: float
-    top: float
-
-    def pixels(self, xs: Sequence[float], ys: Sequence[float]) -> NDArray[np.float64]:
-        """Where points of the data lie, in px from the lower left corner of the picture."""
-        left, bottom, right, top = self.box
-        low, high = self.limits
-        across = np.log(np.asarray(xs, dtype=float) / low) / math.log(high / low)
-        up = (np.asarray(ys, dtype=float) - self.low) / (self.top - self.low)
-        return np.column_stack((left + across * (right - left), bottom + up * (top - bottom)))
+_LONG = 1e5  # from here on a figure at the axis is told in thousands
+_FAR = 50  # px; a name that may be left out is, where it would stand further off
 
 
 class Stage:
-    """A painted background, and what paints over it; pixels are the whole state."""
+    """A painted background, and what paints over it.
+
+    State: the pixels; those of the bare background and which of them the curve changed; since
+    `draw_lines` those before the lines; since `place_names` which pixels lines `taken`, rows from
+    the lowest, what room is left, and the boxes (px: left, bottom, right, top) of what is `named`.
+    """
 
     def __init__(self, sight: Sight) -> None:
         self.sight = sight
@@ -70,13 +60,39 @@ class Stage:
         self.canvas.draw()
         self._knee()
         self._axes()
+        self._band()
+        self._before = self._seen()
         self._curve()
-        self._names()
+        self._measured = self._seen() != self._before
         self._pixels = self.canvas.copy_from_bbox(self.figure.bbox)
+        self._rooms: dict[Plot, Room] = {}
+        self.taken = self._measured[::-1]
+        self.named: dict[str, Box] = {}
 
     def clear(self) -> None:
-        """Back to the bare background."""
+        """Back to the bare background, on which tints may be painted."""
         self.canvas.restore_region(self._pixels)
+
+    def draw_lines(self) -> None:
+        """From here on what is painted must not be covered by a name."""
+        self._before = self._seen()
+
+    def place_names(self) -> None:
+        """From here on names are placed; all lines are there."""
+        self.taken = (self._measured | (self._seen() != self._before))[::-1]
+        self.named = {}
+        for plot in (self.throughput, self.times):
+            left, bottom, right, top = (round(edge) for edge in plot.box)
+            rows = self.taken[bottom:top, left:right]
+            self._rooms[plot] = room = Room(right - left, top - bottom, rows)
+            if self.sight.knee is not None:
+                x0, x1 = (self.x(size) - left for size in self._knee_ends())
+                half = ((x1 - x0) / 2, (top - bottom) / 2)
+                room.take(((x0 + x1) / 2, half[1]), half, soft=True)
+
+    def _seen(self) -> NDArray[np.uint32]:
+        """The picture as it is, a number for each pixel, rows from the top."""
+        return np.asarray(self.canvas.buffer_rgba()).view(np.uint32)[:, :, 0].copy()
 
     def x(self, size: float) -> float:
         """Where a pool size lies, in px from the left."""
@@ -100,32 +116,70 @@ class Stage:
             line.set_clip_box(Bbox.from_extents(*plot.box))
         self._paint(line)
 
-    def text(
+    def name(
         self,
         plot: Plot,
-        x: float,
-        y: float,
         words: str,
+        at: Point,
         colour: str,
-        off: tuple[float, float],
+        side: Point,
         *,
-        ha: str = "left",
-        va: str = "bottom",
+        along: Along = "",
+        within: Point | None = None,
+        is_needed: bool = True,
+        is_tied: bool = True,
         fontweight: str = "normal",
-    ) -> None:
-        """A name `off` px from a point of the data, on paper that covers the lines behind it."""
-        across, up = plot.pixels([x], [y])[0] + off
-        self._words(
-            across,
-            up,
+    ) -> bool:
+        """Write `words` beside a point of the data, where nothing lies; whether it was written.
+
+        Args:
+            at, side, along: as in `Room.place`, the point in the units of the data.
+            within: pool sizes between which it must stay.
+            is_needed: written over a line or far off where no place is free, rather than left out.
+            is_tied: a thin line leads to what it names, where that is not beside it.
+        """
+        weight: Any = {"fontweight": fontweight, "linespacing": 1.15}
+        text = Text(
+            0,
+            0,
             words,
-            colour,
-            ha=ha,
-            va=va,
+            color=self.sight.colour(colour),
             fontsize=style.LABEL_SIZE - 0.5,
-            fontweight=fontweight,
-            bbox={"facecolor": self.paper, "alpha": 0.75, "pad": 1, "linewidth": 0},
+            ha="center",
+            va="center",
+            **weight,
         )
+        text.set_figure(self.figure)
+        box = text.get_window_extent(self.canvas.get_renderer())
+        half = (box.width / 2 + PAD, box.height / 2 + PAD)
+        left, bottom = plot.box[:2]
+        across, up = plot.pixels([at[0]], [at[1]])[0]
+        anchor = (float(across) - left, float(up) - bottom)
+        limits = None if within is None else (self.x(within[0]) - left, self.x(within[1]) - left)
+        room = self._rooms[plot]
+        middle = room.place(half, anchor, side, along, limits)
+        if middle is None:
+            return False
+        tie = room.tie(middle, half, anchor, along)
+        is_free = room.is_free(middle, (half[0] - PAD, half[1] - PAD))
+        is_far = is_tied and tie is not None and math.dist(*tie) > _FAR
+        if not is_needed and (is_far or not is_free):
+            return False
+        if not is_free:
+            text.set_bbox({"facecolor": self.paper, "alpha": 0.8, "pad": 1, "linewidth": 0})
+        room.take_words(middle, half)
+        if is_tied and tie is not None:
+            (x0, y0), (x1, y1) = tie
+            line = Line2D([left + x0, left + x1], [bottom + y0, bottom + y1], lw=0.8)
+            line.set_color(self.sight.colour(colour))
+            self._paint(line)
+            room.take_tie(*tie)
+        x, y = left + middle[0], bottom + middle[1]
+        text.set_position((x, y))
+        self._paint(text)
+        half = (half[0] - PAD, half[1] - PAD)
+        self.named[words] = (x - half[0], y - half[1], x + half[0], y + half[1])
+        return True
 
     def title(self, words: str) -> None:
         """The finding, at the top."""
@@ -134,40 +188,31 @@ class Stage:
         self._words(*at, words, style.INK, va="top", linespacing=1.2, **bold)
 
     def png(self) -> bytes:
-        """The picture as it is now.
-
-        matplotlib's own writer looks for the best filter row by row and takes longer than painting;
-        here each row is told as its difference from the one above, of which most is nothing.
-        """
-        seen = np.asarray(self.canvas.buffer_rgba())[:, :, :3]
-        height, width = seen.shape[:2]
-        rows = np.empty((height, 1 + 3 * width), dtype=np.uint8)
-        rows[:, 0] = 2  # the filter "up" of the PNG specification
-        rows[0, 1:] = seen[0].reshape(-1)
-        rows[1:, 1:] = (seen[1:] - seen[:-1]).reshape(height - 1, -1)
-        return b"".join(
-            (
-                b"\x89PNG\r\n\x1a\n",
-                _chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)),
-                _chunk(b"IDAT", zlib.compress(rows.tobytes(), 1)),
-                _chunk(b"IEND", b""),
-            )
-        )
+        """The picture as it is now."""
+        return png(np.asarray(self.canvas.buffer_rgba())[:, :, :3])
 
     def _knee(self) -> None:
         if self.sight.knee is not None:
+            left, right = self._knee_ends()
             for plot in (self.throughput, self.times):
-                self.span(plot, *self.sight.knee[1:], style.FAINT, 0.4)
+                self.span(plot, left, right, style.FAINT, 0.4)
+
+    def _knee_ends(self) -> tuple[float, float]:
+        """The knee's interval as far as it is in sight."""
+        assert self.sight.knee is not None
+        _, low, high = self.sight.knee
+        return max(low, self.sight.limits[0]), min(high, self.sight.limits[1])
 
     def _axes(self) -> None:
         sizes = self._named_sizes()
         for plot, name, most in ((self.throughput, "calls/s", 6), (self.times, "time (ms)", 3)):
             left, bottom, right, top = plot.box
             self._strokes([(left, top), (left, bottom), (right, bottom)])
-            for tick in _round_numbers(plot.top, most):
+            for tick in round_numbers(plot.top, most):
                 y = float(plot.pixels([1.0], [tick])[0, 1])
                 self._strokes([(left - _TICK, y), (left, y)])
-                self._words(left - 7, y, number(tick), style.INK, ha="right", va="center")
+                words = f"{tick / 1000:g}k" if tick and plot.top >= _LONG else number(tick)
+                self._words(left - 7, y, words, style.INK, ha="right", va="center")
             for size in sizes:
                 x = self.x(size)
                 self._strokes([(x, bottom - _TICK), (x, bottom)])
@@ -188,6 +233,13 @@ class Stage:
                 shown.append(size)
         return sorted(shown)
 
+    def _band(self) -> None:
+        rows = self.sight.band
+        if len(rows) > 1:
+            at, lows, highs = ([row[i] for row in rows] for i in range(3))
+            around = self.throughput.pixels([*at, *at[::-1]], [*lows, *highs[::-1]])
+            self._paint(Polygon(around, color=self.sight.colour(style.BLUE), alpha=0.2, lw=0))
+
     def _curve(self) -> None:
         sight, plot = self.sight, self.throughput
         low, high = sight.limits
@@ -197,10 +249,6 @@ class Stage:
             self.line(plot, xs, [x / sight.hold_at_one for x in xs], style.MUTED, **dashed)
         if sight.plateau is not None:
             self.line(plot, [low, high], [sight.plateau] * 2, style.MUTED, **dashed)
-        if len(sight.band) > 1:
-            at, lows, highs = ([row[i] for row in sight.band] for i in range(3))
-            around = plot.pixels([*at, *at[::-1]], [*lows, *highs[::-1]])
-            self._paint(Polygon(around, color=sight.colour(style.BLUE), alpha=0.2, lw=0))
         self._series(plot, sight.curve, "o", 6.0)
         for points, marker, colour, size in (
             (sight.trials, "o", style.BLUE, 3.2),
@@ -226,32 +274,6 @@ class Stage:
         xs, ys = zip(*seen, strict=True)
         self.line(plot, xs, ys, style.BLUE, marker=marker, ms=size, **drawn)
 
-    def _names(self) -> None:
-        """Every line that stays says what it is, beside it."""
-        sight, upper = self.sight, self.throughput
-        if sight.plateau is not None:
-            words = f"plateau {short_rate(sight.plateau)}"
-            self.text(upper, sight.limits[0], sight.plateau, words, style.MUTED, (6, 3))
-        if sight.knee is not None:
-            size, low, high = sight.knee
-            words = f"Little's Law knee\n{number(size)} ({interval((low, high))})"
-            right = self.x(high) + _KNEE_ROOM < sight.width - RIGHT
-            at, off, align = (high, 5, "left") if right else (low, -5, "right")
-            self.text(upper, at, 0, words, style.MUTED, (off, 5), ha=align)
-        if sight.curve:
-            words = "measured"
-            if sight.slowed != 1.0:
-                words += f",\ncalls {number(sight.slowed)} times as long"
-            at_last = sight.curve[-1]
-            self.text(upper, *at_last, words, style.BLUE, (4, -8), ha="right", va="top")
-        for words, series, side, va in (
-            ("hold p99", sight.hold_p99, 5, "bottom"),
-            ("hold p50", sight.hold_p50, -9, "top"),
-        ):
-            seen = [(x, y) for x, y in series if y <= sight.times_top]
-            if seen:
-                self.text(self.times, *seen[-1], words, style.BLUE, (4, side), ha="right", va=va)
-
     def _strokes(self, corners: Sequence[tuple[float, float]]) -> None:
         """A thin line of an axis through these pixels."""
         xs, ys = zip(*corners, strict=True)
@@ -265,14 +287,3 @@ class Stage:
         artist.set_figure(self.figure)
         artist.set_transform(IdentityTransform())
         artist.draw(self.canvas.get_renderer())
-
-
-def _chunk(kind: bytes, data: bytes) -> bytes:
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-
-def _round_numbers(top: float, most: int) -> list[float]:
-    """Multiples of 1, 2, 2.5 or 5 times a power of ten up to `top`, at most `most` above 0."""
-    unit = 10.0 ** math.floor(math.log10(top / most))
-    step = next(s * unit for s in (1, 2, 2.5, 5, 10) if top / (s * unit) <= most + 1e-9)
-    return [i * step for i in range(int(top / step + 1e-9) + 1)]

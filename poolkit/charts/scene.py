@@ -13,6 +13,7 @@ from poolkit.charts.words import alt_text, knee, pools_left
 from poolkit.records import (
     Interval,
     Knee,
+    LimitedBy,
     Plateau,
     PredictedWait,
     Recommendation,
@@ -94,6 +95,8 @@ def what_if(
     size: int | None,
     target_rate: float,
     wait_p99: float | None = None,
+    response_p99: float | None = None,
+    limited_by: LimitedBy = "unknown",
     waits: Sequence[tuple[int, float]] = (),
     pools: int = 1,
     pools_left: int | None = None,
@@ -105,7 +108,8 @@ def what_if(
         sizing, trials: what was measured; trials in service at another rate are left out.
         size: connections of one pool that would do; None: none would.
         target_rate: calls/s of the whole service, growth included.
-        wait_p99: s, longest acceptable p99 wait.
+        wait_p99, response_p99: s, longest acceptable p99 of the wait and of the response time.
+        limited_by: what is in the way where no size would do.
         waits: predicted p99 waits (s) at sizes of one pool, for a dashed line.
         pools: of the whole fleet.
         pools_left: with replicas lost; `pools` by default.
@@ -118,6 +122,7 @@ def what_if(
         verdict=sizing.verdict.name,
         target_rate=target_rate,
         wait_p99=wait_p99,
+        response_p99=response_p99,
         recommended_size=size,
     )
     predictions = tuple(
@@ -125,7 +130,12 @@ def what_if(
         for at, wait in waits
     )
     asked = sizing.model_copy(
-        update={"size": size, "out_of_reach": size is None, "predictions": predictions}
+        update={
+            "size": size,
+            "limited_by": limited_by,
+            "out_of_reach": size is None and limited_by != "unknown",
+            "predictions": predictions,
+        }
     )
     curve = tuple(t for t in trials if t.is_of_curve)
     if hold_factor != 1.0:

@@ -64,10 +64,7 @@ def finding(
     wait = _wait_clause(recommendation)
     seen = recommendation.verification
     if seen is None:
-        should = "should carry" if recommendation.wait_p99 is None else f"should carry {at}{wait}"
-        if recommendation.wait_p99 is None:
-            should = f"{should} {at}"
-        return f"{phrase} {should}: predicted, not verified"
+        return f"{phrase} should carry {at}{wait}: predicted, not verified"
     if not all(signal.passed for signal in seen.signals):
         failed = [signal.name.replace("_", " ") for signal in seen.signals if not signal.passed]
         return f"{phrase} did not pass verification at {at}: {listed(failed)} not seen"
@@ -78,11 +75,20 @@ def finding(
 def _wait_clause(recommendation: Recommendation) -> str:
     limit = recommendation.wait_p99
     if limit is None:
-        return ""
+        return _asked(recommendation)
     seen = recommendation.verification
     if seen is not None and seen.wait_p99 is not None and seen.wait_p99 > limit:
         return f", p99 wait {milliseconds(seen.wait_p99)} instead of {milliseconds(limit)}"
-    return f" with p99 wait under {milliseconds(limit)}"
+    return _asked(recommendation)
+
+
+def _asked(recommendation: Recommendation) -> str:
+    """` with p99 wait under 10 ms and p99 response under 50 ms`, as far as they are asked."""
+    limits = (("wait", recommendation.wait_p99), ("response", recommendation.response_p99))
+    said = [
+        f"p99 {name} under {milliseconds(limit)}" for name, limit in limits if limit is not None
+    ]
+    return f" with {listed(said)}" if said else ""
 
 
 def _nothing_recommended(sizing: Sizing | None, recommendation: Recommendation) -> str:
@@ -93,10 +99,30 @@ def _nothing_recommended(sizing: Sizing | None, recommendation: Recommendation) 
         return f"Stopped early after {plural(recommendation.trials, 'trial')}: no size recommended"
     if recommendation.status == "failed":
         return "The measurement failed: no size recommended"
-    plateau = recommendation.plateau or (sizing.plateau if sizing else None)
-    if sizing is not None and sizing.out_of_reach and plateau is not None:
-        return f"No pool size carries {at}: throughput levels off at {rate(plateau.throughput)}"
-    return f"No size can be recommended for {at}"
+    if sizing is None or not sizing.out_of_reach:
+        return f"No size can be recommended for {at}"
+    return _out_of_reach(sizing, recommendation)
+
+
+def _out_of_reach(sizing: Sizing, recommendation: Recommendation) -> str:
+    """What bounds a rate that no size carries as is asked; the full reason is in `because`."""
+    at, asked = rate(recommendation.target_rate), _asked(recommendation)
+    if sizing.verdict.name in ("rate_limited", "refused"):
+        limit = "limits the rate" if sizing.verdict.name == "rate_limited" else "refuses more"
+        return f"No pool size carries {at}: the server {limit}"
+    if sizing.limited_by == "response":
+        limit = milliseconds(recommendation.response_p99)
+        without = "calls take longer even without a wait"
+        return f"No pool size keeps p99 response under {limit} at {at}: {without}"
+    if sizing.limited_by == "cap":
+        return f"{at}{asked} need more connections than are allowed"
+    plateau = recommendation.plateau or sizing.plateau
+    if plateau is None:
+        return f"No pool size carries {at}{asked}"
+    top = rate(plateau.throughput)
+    if plateau.throughput <= recommendation.target_rate:
+        return f"No pool size carries {at}: throughput levels off at {top}"
+    return f"No pool size carries {at}{asked}: that is too near the plateau, {top}"
 
 
 def _measured(trials: Sequence[Trial]) -> str:

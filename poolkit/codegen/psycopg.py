@@ -47,7 +47,8 @@ def render(name: str, recommendation: Recommendation, target: Target | None) -> 
         *comment(statement.because, 3),
         *comment(
             "In ms, in place of any options of the DSN. Behind PgBouncer set it on the role "
-            "instead: alter role ... set.",
+            "instead: alter role ... set. One older than 1.21 also wants prepare_threshold=None "
+            "here, with which poolkit measured behind it.",
             3,
         ),
         f'            "options": "-c statement_timeout={milliseconds}",',

@@ -13,7 +13,7 @@ _ROWS = 10  # of each table; the rest is counted
 Table = tuple[str, Sequence[str], Sequence[Sequence[str]]]  # title, head, rows
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Report:
     """What a watch saw; `print` shows text, a notebook a table."""
 
@@ -49,13 +49,15 @@ class Report:
     def __str__(self) -> str:
         return self.text
 
+    __repr__ = __str__
+
     def _repr_html_(self) -> str:
         return self.html
 
 
 def duration(seconds: float) -> str:
     """Seconds as they are read: 340 ms, 12.5 s, 4 min 10 s."""
-    if seconds < 1:
+    if seconds < 0.9995:
         return f"{seconds * 1e3:.3g} ms"
     if seconds < 120:
         return f"{seconds:.1f} s"
@@ -172,13 +174,15 @@ def _rest(rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def _html_table(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    top = "".join(f'<th scope="col">{escape(word)}</th>' for word in head)
+    left = 'style="text-align:left"'  # notebooks set cells to the right
+    top = "".join(f'<th scope="col" {left}>{escape(word)}</th>' for word in head)
     body = "".join(
-        f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows[:_ROWS]
+        f"<tr>{''.join(f'<td {left}>{escape(cell)}</td>' for cell in row)}</tr>"
+        for row in rows[:_ROWS]
     )
     rest = "".join(f"<p>{escape(line.strip())}</p>" for line in _rest(rows))
     return (
-        f"<table><caption>{escape(title)}</caption><thead><tr>{top}</tr></thead>"
+        f"<table><caption {left}>{escape(title)}</caption><thead><tr>{top}</tr></thead>"
         f"<tbody>{body}</tbody></table>{rest}"
     )
 

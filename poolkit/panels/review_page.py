@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 from pathlib import Path
 
-from poolkit import tables
+from poolkit import charts, tables
 from poolkit.compare import Comparison, compare
 from poolkit.errors import PoolkitError
 from poolkit.manifest import is_same_machine, read_manifest
@@ -69,10 +69,18 @@ def sentence(comparison: Comparison) -> str:
 
 
 def words(comparison: Comparison) -> str:
-    """Sentence, caution and table."""
+    """Sentence, caution, chart and table."""
     caution = comparison.caution
     warned = f"<p><strong>Caution</strong>: {escape(caution)}.</p>" if caution else ""
     return (
         f'<p role="status">{escape(sentence(comparison))}</p>{warned}'
-        f"{tables.changes(comparison).html()}"
+        f"{chart(comparison)}{tables.changes(comparison).html()}"
     )
+
+
+def chart(comparison: Comparison) -> str:
+    """Each figure against its old one as an <svg>; empty where none is a number on both sides."""
+    if not charts.changes_shown(comparison):
+        return ""
+    axes, alt = charts.changes(comparison), charts.changes_alt(comparison)
+    return f"<figure>{charts.inline_svg(axes, alt=alt, label='what-changed')}</figure>"

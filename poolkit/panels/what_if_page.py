@@ -107,6 +107,8 @@ def scene(asked: Asked) -> charts.Scene:
         target_rate=(question.target_rate or objective.target_rate)
         * (question.growth or objective.growth),
         wait_p99=question.wait_p99 or objective.wait_p99,
+        response_p99=question.response_p99 or objective.response_p99,
+        limited_by=answer.limited_by,
         pools=answer.pools,
         pools_left=answer.pools_left,
         hold_factor=question.hold_factor,

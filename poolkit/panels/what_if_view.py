@@ -11,6 +11,7 @@ import ipywidgets as widgets
 from poolkit.analysis.what_if import Question
 from poolkit.panels import what_if_page
 from poolkit.panels.look import STYLE, piece
+from poolkit.panels.slider_names import name_sliders
 from poolkit.panels.sweep_view import grid
 from poolkit.panels.what_if_page import Asked
 
@@ -78,6 +79,7 @@ class WhatIfView:
             ],
             layout=widgets.Layout(width="100%", overflow="hidden"),
         )
+        name_sliders(self.box)
         self.reset(panel.asked)
 
     def reset(self, asked: Asked) -> None:

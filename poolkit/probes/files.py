@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -18,7 +21,10 @@ SUFFIX = ".probe.json"
 def write(folder: Path, probe: Probe, target: Target) -> Path:
     """Write the probe into the folder, which is made; BadInput where that cannot be."""
     path = folder / f"{probe.target}{SUFFIX}"
-    text = Redactor(target.secrets).text(probe.model_dump_json(indent=2) + "\n")
+    redact = Redactor(target.secrets).text
+    # Value by value: a secret such as 2000 is also a piece of many a number.
+    public = _redacted(probe.model_dump(mode="json"), redact)
+    text = json.dumps(public, indent=2, ensure_ascii=False) + "\n"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         write_atomic(path, text)
@@ -27,6 +33,17 @@ def write(folder: Path, probe: Probe, target: Target) -> Path:
             f"cannot write {path}: {error.strerror}", "choose another folder with --out"
         ) from None
     return path
+
+
+def _redacted(value: Any, redact: Callable[[str], str]) -> Any:
+    """The same tree of plain data, its texts redacted."""
+    if isinstance(value, str):
+        return redact(value)
+    if isinstance(value, list):
+        return [_redacted(each, redact) for each in value]
+    if isinstance(value, dict):
+        return {key: _redacted(each, redact) for key, each in value.items()}
+    return value
 
 
 def read(folder: Path) -> dict[str, Probe]:

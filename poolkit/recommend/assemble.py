@@ -37,6 +37,7 @@ def parameters(
     *,
     size: int | None = None,
     crowd: str | None = None,
+    in_doubt: bool = False,
 ) -> tuple[Parameter, ...]:
     """The parameters of the target's library, each with its reason; none where there is no size.
 
@@ -44,11 +45,12 @@ def parameters(
         trial: the verification trial at the target rate, or the nearest there is to it.
         size: connections of one pool, where verification moved it away from `sizing.size`.
         crowd: what the gate was seen to do with more callers than connections.
+        in_doubt: verification did not show every sign of a right size.
     """
     size = sizing.size if size is None else size
     if size is None:
         return ()
-    basis = Basis(target, sizing, size, trial, crowd)
+    basis = Basis(target, sizing, size, trial, crowd, in_doubt)
     return as_set(basis, _PARAMETERS[target.driver](basis))
 
 
@@ -96,6 +98,7 @@ def recommend(
     size = sizing.size if size is None else size
     trial = None if size is None else nearest_trial(trials, size)
     crowd = None if size is None else effect_of_gate(trials, size)
+    in_doubt = verification is not None and not all(s.passed for s in verification.signals)
     return Recommendation(
         target=target.name,
         driver=target.driver,
@@ -114,7 +117,7 @@ def recommend(
         hold_time=HoldTimes(
             at_one=sizing.hold_at_one, at_recommended=_hold_at(sizing, size, trial)
         ),
-        parameters=parameters(target, sizing, trial, size=size, crowd=crowd),
+        parameters=parameters(target, sizing, trial, size=size, crowd=crowd, in_doubt=in_doubt),
         rules_of_thumb=sizing.rules_of_thumb,
         verification=verification,
         checks=of_result(target, sizing, size, verification) + checks,

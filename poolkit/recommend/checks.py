@@ -41,7 +41,7 @@ _LIMITS: Mapping[LimitedBy, str] = {
 
 
 def over_trials(trials: Sequence[Trial]) -> tuple[Check, ...]:
-    """Each check of the trials in one row: how many passed it, and the worst that it saw.
+    """Each check of the trials in one row: how many passed (or failed), and the worst that it saw.
 
     It passes while at most one trial in five fails; those that do are left out of the fit anyway.
     """
@@ -102,10 +102,14 @@ def _folded(name: str, seen: Sequence[tuple[Trial, Check]]) -> Check:
     trial, worst = max(seen, key=badness)
     where = f"{worst.seen} at {units.plural(trial.pool_size, 'connection')}"
     word = "worst" if name in _SEVERITY or not worst.passed else "at the largest"
+    failures = len(seen) - passes
+    passed = failures <= FAILING_SHARE * len(seen)
+    # Beside the word "failed" a bare "3 of 4" would read as three that failed.
+    count = f"{passes} of" if passed else f"failed in {failures} of"
     return Check(
         name=name,
-        passed=len(seen) - passes <= FAILING_SHARE * len(seen),
-        seen=f"{passes} of {units.plural(len(seen), 'trial')}; {word}: {where}",
+        passed=passed,
+        seen=f"{count} {units.plural(len(seen), 'trial')}; {word}: {where}",
         why=worst.why,
         next=worst.next,
     )

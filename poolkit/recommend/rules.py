@@ -49,6 +49,7 @@ class Basis:
         size: connections of one pool, 1 or more.
         trial: the open-loop trial at that size and the target rate; None: not verified.
         crowd: what the gate was seen to do with more callers than connections; None: not tried.
+        in_doubt: the size ran at the target rate and did not show every sign of a right one.
     """
 
     target: Target
@@ -56,6 +57,7 @@ class Basis:
     size: int
     trial: Trial | None
     crowd: str | None = None
+    in_doubt: bool = False
 
     @property
     def is_verified(self) -> bool:
@@ -143,7 +145,7 @@ def reason_of_size(basis: Basis) -> str:
         parts = ["chosen by verification"]
     if basis.is_verified and trial is not None:
         parts.append(
-            f"verified at {units.rate(trial.throughput)}: "
+            f"{'in doubt' if basis.in_doubt else 'verified'} at {units.rate(trial.throughput)}: "
             f"p99 wait {units.milliseconds(trial.wait_time.p99)}"
         )
     pools = basis.target.pools

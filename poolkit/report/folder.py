@@ -7,9 +7,11 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from poolkit.before_after import SERVICE, ServiceComparison
 from poolkit.compare import Comparison
 from poolkit.errors import BadInput
 from poolkit.manifest import MANIFEST, Manifest, read_manifest
+from poolkit.probes import Probe, read
 from poolkit.records import Recommendation, Record, Sizing, Trial
 from poolkit.store import TrialLog, read_recommended
 
@@ -46,6 +48,7 @@ class TargetReview(Record):
     sizing: Sizing | None
     trials: tuple[Trial, ...]
     settings: Settings
+    probe: Probe | None = None  # of its idle connections, where `poolkit probe` left one here
 
     @property
     def name(self) -> str:
@@ -60,6 +63,7 @@ class Review(Record):
     targets: tuple[TargetReview, ...]
     manifest: Manifest | None = None
     comparison: Comparison | None = None  # with an earlier review, where one was named
+    service: ServiceComparison | None = None  # before and after, where it was measured
 
     @property
     def versions(self) -> dict[str, str]:
@@ -75,17 +79,20 @@ def read_review(path: Path) -> Review:
     """
     written = read_recommended(path)
     manifest = read_manifest(path) if (path / MANIFEST).is_file() else None
+    probes = read(path)
     public: dict[str, Any] = manifest.parameters.get("targets", {}) if manifest else {}
     return Review(
         created=written.created,
         manifest=manifest,
         comparison=_optional(Comparison, path / SINCE),
+        service=_optional(ServiceComparison, path / SERVICE),
         targets=tuple(
             TargetReview(
                 recommendation=r,
                 sizing=_optional(Sizing, path / f"{r.target}.sizing.json"),
                 trials=tuple(TrialLog(path / f"{r.target}.trials.jsonl").read()),
                 settings=_settings(r, public.get(r.target, {})),
+                probe=probes.get(r.target),
             )
             for r in written.targets
         ),

@@ -14,6 +14,7 @@ from poolkit.records import Recommendation, Trial
 from poolkit.report import pictures
 from poolkit.report.folder import Review, TargetReview
 from poolkit.report.section import section_html
+from poolkit.report.served import served_html, served_words
 from poolkit.tables import Table
 from poolkit.units import NONE, listed, milliseconds, number, plural, rate, share
 
@@ -57,6 +58,9 @@ def decision(review: Review) -> Part:
         changed = since(review.comparison)
         html += changed.html
         words += f"\n{changed.words}"
+    if review.service is not None:
+        html += served_html(review.service)
+        words += f"\n{served_words(review.service)}"
     return Part(html, words)
 
 

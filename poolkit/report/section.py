@@ -8,6 +8,7 @@ from poolkit import tables
 from poolkit.compare import Comparison
 from poolkit.report import pictures
 from poolkit.report.folder import TargetReview
+from poolkit.report.idle import idle_html
 from poolkit.tables import Table
 from poolkit.units import rate
 
@@ -35,6 +36,8 @@ def section_html(
     if failed and target.recommendation.recommended_size is not None:
         parts.append(_doubts(target))
     parts += pictures.more(target, anchor)
+    if target.probe is not None:
+        parts += idle_html(target.probe, anchor)
     if comparison is not None:
         parts.append(tables.changes(comparison, target.name).html())
     parts += [_folded(table) for table in _evidence(target)]

@@ -5,6 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from html import escape
 
+# In a notebook, whose own style sets every cell to the right; a page brings its own.
+_STYLE = """<style>
+.jp-OutputArea .pk-table caption { text-align: left; font-weight: 600; }
+.jp-OutputArea .pk-table td, .jp-OutputArea .pk-table th {
+  text-align: left; vertical-align: top; white-space: normal; }
+.jp-OutputArea .pk-table .pk-number { text-align: right; }
+</style>"""
+
 
 @dataclass(frozen=True)
 class Table:
@@ -53,7 +61,7 @@ class Table:
         )
 
     def _repr_html_(self) -> str:
-        return self.html()
+        return _STYLE + self.html()
 
     def __str__(self) -> str:
         return self.markdown()

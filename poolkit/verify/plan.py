@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from poolkit import units
 from poolkit.analysis.objective import Objective
 from poolkit.records import Purpose, Sizing, Trial
 from poolkit.verify.evidence import latest
@@ -84,7 +85,8 @@ def next_trial(
             objective.pools_left,
             WARM_UP,
             WARM_UP + OVERLOAD_SECONDS + CALM_SECONDS,
-            f"verify: {chosen} connections at {OVERLOAD:g} times the target rate, then half",
+            f"verify: {units.plural(chosen, 'connection')} at {OVERLOAD:g} times the target "
+            "rate, then half",
             rate=OVERLOAD * objective.rate,
             calm=CALM_SECONDS,
         )
@@ -121,7 +123,7 @@ def _next_of_gate(trials: Sequence[Trial], chosen: int) -> VerifyPlan | None:
                 # Without a warm-up: those who starve began at once and are not to be cut off.
                 0.0,
                 CROWD_SECONDS,
-                f"verify: {CROWD} callers for each of {chosen} connections, "
+                f"verify: {CROWD} callers for each of {units.plural(chosen, 'connection')}, "
                 f"{'with' if gated else 'without'} the gate",
                 callers=CROWD * chosen,
                 gated=gated,

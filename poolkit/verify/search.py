@@ -20,6 +20,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from poolkit import units
 from poolkit.analysis.curve import Curve
 from poolkit.analysis.objective import Objective
 from poolkit.records import Sizing, Trial
@@ -79,7 +80,7 @@ class Search:
     def next_step(self) -> Step | None:
         """The size to try now; None when the answer is found or enough was tried."""
         if not self._tried:
-            return Step(self._first, f"{self._first} connections at the target rate")
+            return Step(self._first, f"{_connections(self._first)} at the target rate")
         if sum(len(done) for done in self._tried.values()) >= MOST_TRIALS:
             return None
         wanted = self._wanted()
@@ -87,19 +88,19 @@ class Search:
         if wanted > last:
             wanted = min(wanted, max(last + 1, math.floor(last * (1 + MOST_STEP))))
             seen = "is too near the limit" if self._passed(last) else "waited too long"
-            return Step(wanted, f"{last} {seen}, {wanted} connections")
+            return Step(wanted, f"{last} {seen}, {_connections(wanted)}")
         if wanted not in self._tried:
-            return Step(wanted, f"waits leave room, {wanted} connections")
+            return Step(wanted, f"waits leave room, {_connections(wanted)}")
         if not self._passed(wanted):
             if self._has_failed(wanted):
                 return None  # the largest of all: no repeat changes that
-            return Step(wanted, f"{wanted} connections again, too near the limit to tell")
+            return Step(wanted, f"{_connections(wanted)} again, too near the limit to tell")
         less = wanted - 1
         looks = len(self._tried.get(less, ()))
         may_do = less >= self._least and looks < MOST_LOOKS and not self._has_failed(less)
         if may_do and self._holds(less) >= WORTH_A_LOOK:
             again = " again" if less in self._tried else ""
-            return Step(less, f"{less} connections{again}: may be enough as well")
+            return Step(less, f"{_connections(less)}{again}: may be enough as well")
         return None
 
     def chosen(self) -> int:
@@ -164,3 +165,7 @@ def _busy(curve: Curve, objective: Objective, pool_size: int) -> float:
     """The share of its throughput that the upstream is asked for with pools of this size."""
     connections = min(max(pool_size * objective.pools_left, curve.smallest), curve.largest)
     return objective.rate / curve.throughput(connections)
+
+
+def _connections(size: int) -> str:
+    return units.plural(size, "connection")

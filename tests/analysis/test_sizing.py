@@ -290,6 +290,16 @@ def test_a_stop_is_the_verdict() -> None:
     assert found.size == size(WORKERS, OBJECTIVE).size
 
 
+def test_a_stopped_sweep_is_not_told_to_go_on_to_larger_pools() -> None:
+    """Where a brake ended the ramp, the range is not what was too narrow."""
+    sweep = drawn_sweep(workers_curve(64, 0.02), (1, 2))
+    stopped = sweep.model_copy(update={"stopped": "refused: no connection"})
+    found = size(stopped, Objective(400.0, 0.010))
+    assert found.size is None
+    assert "the sweep was stopped there" in found.because
+    assert "widen" not in found.because
+
+
 def test_only_moves_the_queue() -> None:
     """Nine workers of 12 ms at 600/s: 12 connections meet a wait that 10 miss, nobody gains."""
     sweep = drawn_sweep(

@@ -8,9 +8,12 @@ import numpy as np
 import pytest
 
 from poolkit.analysis.summary import summarise
+from poolkit.errors import CallFailed
 from poolkit.load.arrivals import poisson
+from poolkit.load.brakes import Brakes
 from poolkit.load.generator import Generator, Plan
 from poolkit.load.timer import LoopTimer
+from poolkit.pools.base import Stamps
 from poolkit.pools.memory import MemoryPool
 from poolkit.records import Trial
 from tests.virtual_clock import run_virtual
@@ -27,6 +30,16 @@ def trial(pool: MemoryPool, plan: Plan) -> Trial:
 
 def exponential(mean: float, count: int = 200_000) -> list[float]:
     return np.random.default_rng(5).exponential(mean, count).tolist()
+
+
+class Failing(MemoryPool):
+    """Every fourth call fails."""
+
+    async def call(self, stamps: Stamps) -> None:
+        await super().call(stamps)
+        self.calls = getattr(self, "calls", 0) + 1
+        if self.calls % 4 == 0:
+            raise CallFailed("http_500")
 
 
 def failed(made: Trial) -> set[str]:
@@ -102,6 +115,23 @@ def test_a_trial_without_a_success_has_no_hold_time_and_fails_its_checks() -> No
     assert made.hold_time.mean is None
     assert made.throughput == 0.0
     assert not made.is_usable
+
+
+def test_a_trial_that_a_brake_stopped_keeps_what_the_brake_saw() -> None:
+    """Calls that fail before the warm-up ends would be cut off with it, and so would the reason."""
+
+    async def go() -> Trial:
+        loop = asyncio.get_running_loop()
+        pool = Failing(8, iter(lambda: 0.01, None))
+        plan = Plan(seconds=10.0, warm_up=1.0, seed=1, callers=8)
+        generator = Generator(pool, plan, LoopTimer(loop), brakes=Brakes(max_failed_share=0.05))
+        measurement = await generator.run()
+        return summarise(measurement, target="t", driver="memory", fingerprint="f", purpose="ramp")
+
+    made = run_virtual(go())
+    assert made.stopped is not None
+    assert made.warm_up == 0.0
+    assert made.outcomes["error"] >= 2
 
 
 def test_trial_survives_json() -> None:

@@ -96,3 +96,29 @@ def test_a_rate_limit_is_never_answered_with_a_bigger_pool(
     if rate >= 250:
         assert found.size is None
         assert "larger pool" in found.because or "larger pool" in found.raised_by
+
+
+@pytest.mark.parametrize(
+    ("rejected", "unfinished", "kind", "name", "share"),
+    [
+        # A brake stops after a few refusals, with more calls under way than were refused.
+        (3, 8, "http_429", "rate_limited", "12.0 % of the calls (http_429)"),
+        (4, 60, "http_503", "refused", "16.0 % of the calls (http_503)"),
+        (1, 400, "http_429", "rate_limited", "4.0 % of the calls (http_429)"),
+    ],
+)
+def test_calls_that_a_stop_cuts_hide_no_shedding(
+    rejected: int, unfinished: int, kind: str, name: str, share: str
+) -> None:
+    """The share, and the kind of the refusal, are those of the calls that the server answered."""
+    stopped = drawn_trial(
+        8,
+        200.0,
+        outcomes={"ok": 25 - rejected, "rejected": rejected, "unfinished": unfinished},
+        error_kinds={kind: rejected, "unfinished": unfinished},
+        stopped="rejected",
+    )
+    clean = (drawn_trial(1, 50.0), drawn_trial(2, 100.0), drawn_trial(4, 200.0))
+    found = verdict(*clean, stopped, stopped="rejected: some of 25")
+    assert found.name == name
+    assert share in found.evidence

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.browser.chromium import ARGUMENTS, CHROMIUM
 from tests.browser.lab_server import LabServer, lab_server
@@ -29,12 +29,18 @@ def browser() -> Iterator[Browser]:
         chromium.close()
 
 
-@pytest.fixture
-def window(browser: Browser, lab: LabServer) -> Iterator[BrowserContext]:
-    """A window without a past; the kernels that it used end with it."""
+@pytest.fixture(scope="session")
+def window(browser: Browser) -> Iterator[Page]:
+    """One window for all notebooks: JupyterLab itself takes longest to load."""
     context = browser.new_context(viewport={"width": 1280, "height": 1000})
-    yield context
+    yield context.new_page()
     context.close()
+
+
+@pytest.fixture
+def tab(window: Page, lab: LabServer) -> Iterator[Page]:
+    """The window for one test; the kernels that it used end with it."""
+    yield window
     lab.end_kernels()
 
 

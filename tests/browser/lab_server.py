@@ -17,7 +17,7 @@ from typing import Any
 
 import psutil
 
-SETTINGS = {
+SETTINGS: dict[str, dict[str, Any]] = {
     "@jupyterlab/apputils-extension/notification": {
         "checkForUpdates": False,
         "fetchNews": "false",

@@ -13,6 +13,9 @@ from playwright.sync_api import Locator, Page
 from tests.browser.lab_server import LabServer
 
 PATIENCE = 30.0  # s
+OPEN = """async path => { const app = window.jupyterapp;
+  for (const widget of [...app.shell.widgets('main')]) widget.dispose();
+  await app.commands.execute('docmanager:open', {path}); }"""
 
 
 def write_notebook(path: Path, *sources: str) -> None:
@@ -41,12 +44,15 @@ def wait_until(
 
 
 class NotebookPage:
-    """One notebook in one tab."""
+    """The one notebook that is open in a window; what was open before is closed unsaved."""
 
     def __init__(self, page: Page, server: LabServer, notebook: str) -> None:
         self.page = page
         self._server = server
-        page.goto(server.address(notebook))
+        if page.url.startswith(server.url):
+            page.evaluate(OPEN, notebook)
+        else:
+            page.goto(server.address(notebook))
         self._wait_ready()
 
     def _wait_ready(self) -> None:

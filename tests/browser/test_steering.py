@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import psutil
 import pytest
-from playwright.sync_api import BrowserContext
+from playwright.sync_api import Page
 
 from tests.browser.chromium import NEEDED
 from tests.browser.lab_server import LabServer
@@ -14,16 +14,16 @@ pytestmark = [pytest.mark.browser, pytest.mark.lab, NEEDED]
 
 MAKE = """\
 from poolkit.panels import LabSource, Request, SweepPanel
-panel = SweepPanel(LabSource(), "lab-http", request=Request("lab-http", budget=60))
+panel = SweepPanel(LabSource(), "lab-http", request=Request("lab-http", sizes=(2, 4, 8), budget=60))
 panel"""
 SUBSHELLS = "@jupyterlab/apputils-extension/kernels-settings"
 
 
 @pytest.fixture
-def steered(lab: LabServer, window: BrowserContext) -> NotebookPage:
+def steered(lab: LabServer, tab: Page) -> NotebookPage:
     """A panel that was made and waits for clicks."""
     write_notebook(lab.folder / "steered.ipynb", MAKE)
-    page = NotebookPage(window.new_page(), lab, "steered.ipynb")
+    page = NotebookPage(tab, lab, "steered.ipynb")
     page.run_all()
     page.wait_shown("Start")
     return page
@@ -40,14 +40,17 @@ def start(page: NotebookPage, lab: LabServer) -> psutil.Process:
 
 @pytest.mark.parametrize("subshells", ["perCommTarget", "disabled"])
 def test_start_moves_and_cancel_ends(
-    lab: LabServer, window: BrowserContext, subshells: str, request: pytest.FixtureRequest
+    lab: LabServer, tab: Page, subshells: str, request: pytest.FixtureRequest
 ) -> None:
     """Progress moves, the chart changes, the kernel answers, and Cancel leaves no process.
 
     The same with messages of widgets over a subshell of the kernel and without.
     """
-    lab.set(SUBSHELLS, {"commsOverSubshells": subshells})
-    request.addfinalizer(lambda: lab.set(SUBSHELLS, {"commsOverSubshells": "perCommTarget"}))
+    if subshells != "perCommTarget":
+        lab.set(SUBSHELLS, {"commsOverSubshells": subshells})
+        request.addfinalizer(lambda: lab.set(SUBSHELLS, {"commsOverSubshells": "perCommTarget"}))
+        request.addfinalizer(lambda: tab.goto("about:blank"))
+        tab.goto("about:blank")  # settings are read when JupyterLab is loaded
     page: NotebookPage = request.getfixturevalue("steered")
     process = start(page, lab)
     wait_until(page.chart, "a chart")
@@ -81,7 +84,7 @@ def test_a_reload_finds_the_run_and_a_restart_ends_it(
     wait_until(lambda: not process.is_running(), "the end of the child", 15.0)
 
 
-def test_a_wrong_target_shows_its_remedy(lab: LabServer, window: BrowserContext) -> None:
+def test_a_wrong_target_shows_its_remedy(lab: LabServer, tab: Page) -> None:
     """What is wrong is on the page with cause and remedy, and the panel stays usable."""
     (lab.folder / "wrong.toml").write_text(
         '[targets.gone]\ndriver = "aiohttp"\nurl = "http://127.0.0.1:1/"\ntarget_rate = 10\n',
@@ -92,7 +95,7 @@ def test_a_wrong_target_shows_its_remedy(lab: LabServer, window: BrowserContext)
         "from poolkit.panels import FileSource, SweepPanel\n"
         'panel = SweepPanel(FileSource("wrong.toml"))\npanel',
     )
-    page = NotebookPage(window.new_page(), lab, "wrong.ipynb")
+    page = NotebookPage(tab, lab, "wrong.ipynb")
     page.run_all()
     page.wait_shown("Start")
     page.button("Start").click()

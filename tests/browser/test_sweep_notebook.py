@@ -8,7 +8,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Page
 
 from tests.browser.chromium import NEEDED
 from tests.browser.lab_server import LabServer
@@ -35,10 +35,9 @@ def shorter_copy(folder: Path) -> str:
 
 
 @pytest.fixture(scope="module")
-def ran(browser: Browser, lab: LabServer) -> Iterator[NotebookPage]:
+def ran(window: Page, lab: LabServer) -> Iterator[NotebookPage]:
     """The notebook after Run All, live on the lab: done within a minute."""
-    context = browser.new_context(viewport={"width": 1280, "height": 1000})
-    page = NotebookPage(context.new_page(), lab, shorter_copy(lab.folder))
+    page = NotebookPage(window, lab, shorter_copy(lab.folder))
     page.run_all()
     page.wait_shown("Start")
     wait_until(
@@ -49,7 +48,6 @@ def ran(browser: Browser, lab: LabServer) -> Iterator[NotebookPage]:
     wait_until(lambda: page.page.locator("a[download]").count(), "the finished sweep")
     assert page.errors() == []
     yield page
-    context.close()
     lab.end_kernels()
 
 
@@ -62,9 +60,6 @@ def predicted(page: NotebookPage) -> str:
 @pytest.mark.timeout(180)
 def test_run_all_ends_with_a_knee_and_a_size_to_save(ran: NotebookPage) -> None:
     """A finished sweep, its knee on the chart, and four files to save."""
-    assert "connections" in ran.status()
-    # On a machine that is busy with something else a trial may fail a check, and says so.
-    assert "Little's Law knee" in ran.chart() or "failed a check" in ran.chart()
     assert ran.alert() == ""
     links = ran.page.locator("a[download]")
     wait_until(lambda: links.count() == 4, "the links")
@@ -73,18 +68,45 @@ def test_run_all_ends_with_a_knee_and_a_size_to_save(ran: NotebookPage) -> None:
     with ran.page.expect_download() as saved:
         ran.page.locator('a[download="recommended.json"]').click()
     written = json.loads(Path(saved.value.path()).read_text(encoding="utf-8"))
-    assert written["targets"][0]["target"] == "lab-http"
+    [entry] = written["targets"]
+    assert entry["target"] == "lab-http"
+    size = entry["recommended_size"]
+    if size is not None:
+        assert "Little's Law knee" in ran.chart()
+        assert f"{size} connections" in ran.status()
+        # 600 calls/s of 24 ms keep 14.4 busy; 24 workers carry no more in 48 connections.
+        assert 15 <= size <= 48
+        return
+    # Only trials that a busy machine spoiled leave no size: the page says which, and what to do.
+    assert "failed a check" in ran.chart()
+    reason = next(check for check in entry["checks"] if not check["passed"])
+    assert reason["seen"] in ran.status()
+    assert reason["next"] in str(ran.page.locator(".jp-OutputArea").all_text_contents())
 
 
 def test_a_slider_changes_the_table(ran: NotebookPage) -> None:
     """Moved by keyboard, the slider's question is answered in chart and table."""
     before = predicted(ran)
-    handle = ran.page.locator(".jp-OutputArea [role=slider]").nth(2)  # the hold time
+    handle = ran.page.get_by_role("slider", name="Hold time (×)", exact=True)
     handle.focus()
     for _ in range(4):
         ran.page.keyboard.press("ArrowRight")
     wait_until(lambda: predicted(ran) != before, "another table")
     assert ran.alert() == ""
+
+
+def test_every_slider_is_called_by_its_name(ran: NotebookPage) -> None:
+    """A handle alone is just "slider" to a screen reader, and reads a log scale's exponent."""
+    handles = ran.page.locator(".jp-OutputArea [role=slider]")
+    named = {
+        handle.get_attribute("aria-label"): handle.get_attribute("aria-valuetext")
+        for handle in handles.all()
+    }
+    assert set(named) == {
+        *("Target rate (/s)", "Growth (×)", "Hold time (×)", "Wait p99 (ms)"),
+        *("Replicas", "Lost replicas", "Max connections"),
+    }
+    assert named["Wait p99 (ms)"] == "10.0"
 
 
 @pytest.mark.parametrize("theme", ["Light", "Dark"])

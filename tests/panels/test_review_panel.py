@@ -52,6 +52,7 @@ def test_the_two_latest_are_compared(root: Path) -> None:
     assert all(difference.is_larger_than_noise for difference in moved)
     assert "larger than noise" in panel.html()
     assert panel.html().count("<caption>") == 1
+    assert "4 of 20 figures" in panel.html().partition('<svg class="pk-chart"')[2]
     assert "4 changes larger than noise" in repr(panel)
 
 

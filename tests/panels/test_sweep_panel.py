@@ -176,7 +176,7 @@ def test_nothing_measured_yet_is_said(targets: Path) -> None:
 def test_a_live_sweep_from_start_to_result(targets: Path, tmp_path: Path) -> None:
     """Measured in a child, shown while it runs, and the request's rate is what is answered."""
     shown: list[float] = []
-    asked = Request("api", sizes=(1, 2, 4), budget=5, target_rate=120, wait_p99=0.02)
+    asked = Request("api", sizes=(2, 4), budget=3, target_rate=120, wait_p99=0.02)
     panel = SweepPanel(FileSource(targets), request=asked, out=tmp_path)
     panel._repr_mimebundle_()
     followed: list[object] = []
@@ -185,7 +185,7 @@ def test_a_live_sweep_from_start_to_result(targets: Path, tmp_path: Path) -> Non
     assert panel.run is not None
     panel.run.listen(lambda story: shown.append(story.progress))
     found = panel.wait(END)
-    assert {trial.pool_size for trial in found.trials} == {1, 2, 4}
+    assert {trial.pool_size for trial in found.trials} == {2, 4}
     assert found.recommendation.target_rate == 120
     assert found.recommendation.wait_p99 == 0.02
     assert found.objective.target_rate == 120
@@ -202,7 +202,7 @@ def test_a_live_sweep_from_start_to_result(targets: Path, tmp_path: Path) -> Non
 @pytest.mark.lab
 def test_cancel_keeps_the_trials_and_start_goes_on(targets: Path) -> None:
     """Cancelled within 2 s, from any thread; the next Start resumes in the same folder."""
-    panel = SweepPanel(FileSource(targets), request=Request("api", sizes=(1, 2), budget=30))
+    panel = SweepPanel(FileSource(targets), request=Request("api", sizes=(2, 4), budget=30))
     panel.start()
     run = panel.run
     assert run is not None

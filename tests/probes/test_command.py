@@ -163,6 +163,16 @@ def test_a_record_comes_back_from_its_file_without_secrets(tmp_path: Path) -> No
     assert read(tmp_path) == {}
 
 
+def test_a_secret_of_digits_breaks_no_number(tmp_path: Path) -> None:
+    """It is taken out of texts; a figure that happens to hold the same digits stays."""
+    limit = example().idle[0].model_copy(update={"seen": "after 2000 ms", "cap": 12.0002000})
+    found = example().model_copy(update={"idle": (limit,)})
+    secret = target(url="http://me:2000@127.0.0.1:9/")
+    write(tmp_path, found, secret)
+    (back,) = read(tmp_path)["api"].idle
+    assert (back.seen, back.cap) == ("after *** ms", 12.0002)
+
+
 def test_a_file_that_is_no_probe_is_refused(tmp_path: Path) -> None:
     """With its name and what to do."""
     (tmp_path / "api.probe.json").write_text('{"schema": "poolkit.probe/9"}')

@@ -90,6 +90,9 @@ def test_a_missed_signal_is_named() -> None:
     assert row.seen == (
         "499 calls/s of 500 calls/s, p99 wait 6.1 ms; not no_disconnects: 7 calls met a closed one"
     )
+    reasons = {p.name: p.because for p in r.parameters}["limit_per_host"]
+    assert "in doubt at 499 calls/s: p99 wait 6.1 ms" in reasons
+    assert "verified" not in reasons
 
 
 def test_a_pool_that_only_moves_the_queue_is_doubted() -> None:
@@ -122,7 +125,8 @@ def test_one_trial_in_five_may_fail(failing: int, of: int, passed: bool) -> None
     ]
     (row,) = over_trials(trials)
     assert row.passed is passed
-    assert row.seen.startswith(f"{of - failing} of ")
+    count = f"{of - failing} of " if passed else f"failed in {failing} of "
+    assert row.seen.startswith(count)
 
 
 def test_a_failed_trial_is_worse_than_any_that_passed() -> None:
@@ -130,7 +134,7 @@ def test_a_failed_trial_is_worse_than_any_that_passed() -> None:
     good = trial(cpu_share=0.84, pool_size=64, checks=(check(seen="0.84 of a core"),))
     late = trial(cpu_share=0.1, pool_size=2, checks=(check(passed=False, seen="loop late"),))
     (row,) = over_trials([good, late])
-    assert row.seen == "1 of 2 trials; worst: loop late at 2 connections"
+    assert row.seen == "failed in 1 of 2 trials; worst: loop late at 2 connections"
 
 
 @pytest.mark.parametrize(

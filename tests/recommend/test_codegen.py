@@ -211,6 +211,21 @@ def test_reasons_stand_beside_the_values() -> None:
     ) in source
 
 
+@pytest.mark.parametrize(
+    ("driver", "setting"),
+    [
+        ("asyncpg", "statement_cache_size=0"),
+        ("sqlalchemy", "prepared_statement_cache_size=0"),
+        ("psycopg", "prepare_threshold=None"),
+    ],
+)
+def test_what_an_old_pgbouncer_wants_is_told(driver: str, setting: str) -> None:
+    """Behind a pooler poolkit measures without prepared statements, so the code says how."""
+    target = database_target(driver=driver)
+    source = codegen.render([recommended(target)], [target])
+    assert setting in " ".join(source.replace("#", " ").split())
+
+
 def test_no_secret_in_the_code() -> None:
     """A DSN is read from the environment; a URL comes without user, password and query."""
     http = http_target(url="http://mary:hunter2@127.0.0.1:8080/orders?token=s3cr3t")

@@ -20,6 +20,7 @@ from poolkit.charts.time_budget import PARTS, budgets, in_service
 from poolkit.compare import Comparison, compare
 from poolkit.records import Distribution, RecommendedFile, Trial
 from poolkit.report.expected import expected_waits
+from tests.report import lifecycle
 from tests.report.cases import CASES, records
 from tests.report.synthetic_review import times
 from tests.report.test_throughput_curve import drawn
@@ -91,7 +92,7 @@ def all_charts() -> dict[str, Callable[[], Axes]]:
             made[f"response, {name}"] = partial(charts.response_time, sizing, trials, r)
     for name in SERVED:
         made[f"wait, {name}"] = partial(charts.wait_distribution, *serving(name), 0.010)
-    return made
+    return made | lifecycle.all_charts()
 
 
 CHARTS = all_charts()

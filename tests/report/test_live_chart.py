@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import itertools
 import threading
+from typing import Any
 
 import numpy as np
 import pytest
@@ -74,6 +76,75 @@ def test_every_case_can_be_painted(name: str) -> None:
     assert charts.live_png(none)
     assert charts.scene_alt_text(none)
     assert charts.live_png(charts.Scene(None, (), None))
+
+
+SCENES = {
+    "a rate in the middle": scene(500),
+    "a rate near the plateau": scene(770, 40),
+    "a rate beyond the plateau": scene(1200, None),
+    "a rate far beyond the chart": scene(5200, None),
+    "calls twice as long": scene(300, 22, hold_factor=2.0),
+    "one connection": scene(40, 1),
+    "many connections": scene(700, 60),
+    "a wait above the chart": charts.what_if(
+        *records(CASES["a soft knee"])[:2], size=9, target_rate=400, wait_p99=5.0
+    ),
+    **{name: charts.Scene(*records(CASES[name])) for name in ("four pools", "every trial failed")},
+    "under way": charts.Scene(None, records(CASES["a sharp knee"])[1][:5], None),
+}
+
+
+@pytest.mark.parametrize("name", SCENES)
+@pytest.mark.parametrize(("width", "height"), [(900, 560), (640, 420)])
+def test_names_cover_nothing(name: str, width: int, height: int) -> None:
+    """No name lies on a line, a point or another name, and the answer's own are always there."""
+    shown = SCENES[name]
+    charts.live_png(shown, width, height)
+    stage = live._stages[Sight.of(shown, width, height, False)]
+    for words, box in stage.named.items():
+        left, bottom, right, top = (round(edge) for edge in box)
+        covered = stage.taken[bottom:top, left:right]
+        assert covered.size
+        assert not covered.any(), f"{words!r} covers a line"
+    for (one, a), (other, b) in itertools.combinations(stage.named.items(), 2):
+        apart = a[2] < b[0] or b[2] < a[0] or a[3] < b[1] or b[3] < a[1]
+        assert apart, f"{one!r} covers {other!r}"
+    said = list(stage.named)
+    if shown.target is not None:
+        assert any(words.startswith("target ") for words in said)
+    if shown.recommended is not None:
+        assert any(words.startswith(("predicted ", "recommended ")) for words in said)
+
+
+@pytest.mark.parametrize(
+    ("asked", "finding"),
+    [
+        (
+            {"target_rate": 1200, "limited_by": "plateau", "wait_p99": 0.01},
+            "No pool size carries 1200 calls/s: throughput levels off at 785 calls/s",
+        ),
+        (
+            {"target_rate": 780, "limited_by": "plateau", "wait_p99": 0.01},
+            "No pool size carries 780 calls/s with p99 wait under 10 ms: that is too near the "
+            "plateau, 785 calls/s",
+        ),
+        (
+            {"target_rate": 500, "limited_by": "response", "response_p99": 0.02},
+            "No pool size keeps p99 response under 20 ms at 500 calls/s: calls take longer even "
+            "without a wait",
+        ),
+        (
+            {"target_rate": 500, "limited_by": "cap", "wait_p99": 0.01},
+            "500 calls/s with p99 wait under 10 ms need more connections than are allowed",
+        ),
+        ({"target_rate": 500}, "No size can be recommended for 500 calls/s"),
+    ],
+)
+def test_out_of_reach_names_what_is_in_the_way(asked: dict[str, Any], finding: str) -> None:
+    """The title never contradicts the picture: a rate below the plateau is not said to be above."""
+    sizing, trials, _ = records(CASES["a soft knee"])
+    found = charts.what_if(sizing, trials, size=None, **asked)
+    assert charts.finding(found.sizing, found.recommendation, found.trials) == finding
 
 
 def test_slower_calls_lower_the_curve() -> None:

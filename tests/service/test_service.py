@@ -11,17 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from poolkit.before_after import PoolSeen, ServiceComparison, ServiceRun
 from poolkit.errors import BadInput
 from poolkit.lab.running import Lab
 from poolkit.monitor.exposition import parse
 from poolkit.records import Record
-from poolkit.service.comparison import (
-    PoolSeen,
-    ServiceComparison,
-    ServiceProcess,
-    ServiceRun,
-    run_service,
-)
+from poolkit.service import compare
+from poolkit.service.comparison import ServiceProcess, run_service
 from poolkit.service.sizes import (
     RECOMMENDED,
     UNDERSIZED,
@@ -219,3 +215,36 @@ def test_the_command_refuses_bad_input_with_exit_code_2(arguments: list[str], ca
     assert done.returncode == 2
     assert cause in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--url", "http://127.0.0.1:9"], "--url and --pools belong together"),
+        (["--url", "http://127.0.0.1:9", "--pools", "nowhere.py"], "no such file: nowhere.py"),
+    ],
+)
+def test_a_comparison_that_cannot_begin_is_told(
+    words: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit code 2, what is wrong, and no file that looks like a result."""
+    assert compare.main(["--out", str(tmp_path), *words]) == 2
+    assert message in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.lab
+@pytest.mark.usefixtures("environment")
+def test_a_running_service_is_compared_with_its_pools_of_a_review(lab: Lab, tmp_path: Path) -> None:
+    """The same load on the service that runs and on one with another pools.py; kept in a file."""
+    pools = tmp_path / "pools.py"
+    pools.write_text(pools_source(targets_of(lab), RECOMMENDED), encoding="utf-8")
+    undersized = tmp_path / "before.py"
+    undersized.write_text(pools_source(targets_of(lab), UNDERSIZED), encoding="utf-8")
+    with ServiceProcess("--pools", str(undersized)) as service:
+        found = compare.compare_running(f"{service.url}/", pools, seconds=1.5)
+    assert [pool.pool_size for pool in found.before.pools] == [1, 1, 1]
+    assert {pool.pool: pool.pool_size for pool in found.after.pools} == RECOMMENDED
+    assert found.before.calls == found.after.calls
+    path = compare.write(found, tmp_path / "review")
+    assert ServiceComparison.model_validate_json(path.read_bytes()) == found

@@ -1,0 +1,120 @@
+"""The first notebook's tables: what a source offers, what would be sent, and whether this machine
+is fit to measure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from poolkit import doctor
+from poolkit.lab.catalogue import CATALOGUE
+from poolkit.load import brakes
+from poolkit.manifest import HostFacts, read_manifest
+from poolkit.measure import SIZE_BUDGET, SWEEP_BUDGET
+from poolkit.panels.review_page import review_folders
+from poolkit.panels.sources import LabSource, RecordedSource, Source
+from poolkit.records import Check
+from poolkit.report.source import RECORDED, shared
+from poolkit.tables import Table
+from poolkit.tables.table import passed
+from poolkit.targets import load_targets
+from poolkit.targets.together import DEFAULT_SIZES
+from poolkit.units import NONE, milliseconds, rate
+from poolkit.verify import OVERLOAD
+
+
+def targets(source: Source) -> Table:
+    """Every target of the source: its library, where it is, and what is asked of it."""
+    columns = (
+        "target",
+        "client library",
+        "where",
+        "rate to sustain",
+        "longest p99 wait",
+        "most connections",
+    )
+    rows = tuple(_target(source, name) for name in source.names)
+    return Table(f"Targets of this source: {_named(source)}", columns, rows, frozenset({3, 4, 5}))
+
+
+def _named(source: Source) -> str:
+    if isinstance(source, LabSource):
+        return "the embedded lab, measured when a notebook asks"
+    if isinstance(source, RecordedSource):
+        return "recordings, nothing is sent"
+    return "your own targets.toml"
+
+
+def _target(source: Source, name: str) -> tuple[str, ...]:
+    if isinstance(source, LabSource):
+        lab = CATALOGUE[name]
+        asked = (rate(lab.target_rate), milliseconds(lab.wait_p99), str(lab.max_size))
+        return (name, lab.driver, "this machine", *asked)
+    kept = source.recording(name)
+    if kept is not None:
+        s, driver = kept.settings, kept.recommendation.driver
+        most = s.max_size or DEFAULT_SIZES["max_size"]
+        return (name, driver, "recorded", rate(s.target_rate), milliseconds(s.wait_p99), str(most))
+    target = load_targets(source.targets_file(name), (name,))[name]
+    return (
+        name,
+        target.driver,
+        target.endpoint,
+        rate(target.target_rate),
+        milliseconds(target.wait_p99),
+        str(target.max_size),
+    )
+
+
+def sent() -> Table:
+    """What a measurement sends at most, and what stops it."""
+    rows = (
+        ("hosts", "this machine, and those of allow_hosts", "allow_hosts"),
+        ("connections", "max_size, all pools together", "max_size"),
+        ("database connections", "what the server has left is looked at first", "max_connections"),
+        (
+            "rate",
+            f"what the endpoint carries in a sweep, {OVERLOAD:g} × target_rate when verified",
+            "max_rate",
+        ),
+        ("calls", f"{brakes.MOST_CALLS // 1_000_000} million a trial", "max_calls"),
+        (
+            "seconds of load",
+            f"{SWEEP_BUDGET:g} for a sweep, {SIZE_BUDGET:g} with verification",
+            "budget",
+        ),
+        ("what a call may do", "GET; read-only transactions", "method, read_only"),
+        ("ends at once", "on errors, refusals, silence, or far too long holds", "always on"),
+    )
+    return Table("What is sent at most", ("what", "at most", "set by"), rows)
+
+
+def fitness(source: Source) -> Table:
+    """Whether this machine is fit to measure; for recordings, the machine that they are of."""
+    if isinstance(source, RecordedSource):
+        manifest = read_manifest(shared(RECORDED))
+        found = recorded_checks(manifest.host, manifest.versions.get("python", ""))
+        return _checks("The machine that was recorded", found)
+    return _checks("This machine", doctor.examine())
+
+
+def recorded_checks(host: HostFacts, python: str) -> tuple[Check, ...]:
+    """Those checks of the doctor that a manifest can answer."""
+    version = [int(part) for part in python.split(".") if part.isdigit()]
+    return (doctor.python_check(version, "Python"), doctor.cores_check(host.cores))
+
+
+def _checks(caption: str, found: Sequence[Check]) -> Table:
+    ordered = sorted(found, key=lambda check: check.passed)
+    rows = tuple(
+        (c.name.replace("_", " "), passed(c.passed), c.seen, NONE if c.passed else c.next)
+        for c in ordered
+    )
+    return Table(caption, ("check", "outcome", "seen", "what to do"), rows)
+
+
+def reviews(source: Source, own: Path | str = "data/reviews") -> Path:
+    """The folder whose reviews are compared: your own where there are two, else the recorded."""
+    if not isinstance(source, RecordedSource) and len(review_folders(Path(own))) > 1:
+        return Path(own)
+    return shared(RECORDED).parent

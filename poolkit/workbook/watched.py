@@ -1,0 +1,199 @@
+"""A faulty program on a real pool, watched: what its gauges show over time, and who is to blame.
+
+It breaks its pool on purpose, so it always runs on a database of the lab, never on one's own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+from collections.abc import Awaitable, Callable
+from pathlib import PurePath
+from time import perf_counter
+from typing import Any, Literal
+
+from prometheus_client import CollectorRegistry, generate_latest
+from pydantic import Field
+
+from poolkit.lab.leaky import Program, open_pool
+from poolkit.monitor import Report, Snapshot, Watch, instrument, pool_locking_floor, watch
+from poolkit.monitor.exposition import parse
+from poolkit.records import Record
+
+SIZE = 4  # connections
+RATE = 40.0  # reads/s
+SECONDS = 4.0
+EVERY = 0.5  # s between two damaged orders
+PATIENCE = 0.4  # s that a handler waits for a connection
+LOCKERS = 6  # tasks that each want a second connection
+PER_TASK = 2
+LOCK_SECONDS = 1.0  # after which a deadlock has shown itself, however slow the machine
+_LOOK = 0.04  # s between two looks at the gauges
+NAME = "orders-db"
+
+
+class Moment(Record):
+    """The pool at one moment of a run (s after its begin)."""
+
+    at: float
+    in_use: int
+    waiting: int
+    lost: int  # of those in use, dropped without a release
+
+
+class Watched(Record):
+    """One run of the program, and what its watch and its gauges said at the end."""
+
+    label: str
+    pool_size: int
+    seconds: float
+    calls: int
+    done: int
+    turned_away: int  # by their own patience
+    moments: tuple[Moment, ...]
+    snapshot: Snapshot
+    gauges: dict[str, float]  # by name
+
+    @property
+    def report(self) -> Report:
+        """What the watch says in words."""
+        return Report(self.snapshot)
+
+
+class WatchedRuns(Record):
+    """The program with each fault and with its cure; `locks` over pools of growing size."""
+
+    schema_: Literal["poolkit.watched/1"] = Field("poolkit.watched/1", alias="schema")
+    leaking: Watched
+    leak_cured: Watched
+    locks: tuple[Watched, ...]
+    lock_cured: Watched
+
+
+async def leak(dsn: str, *, cured: bool = False, seconds: float = SECONDS) -> Watched:
+    """Reads at a steady rate, and every half second an order that is damaged."""
+    pool = await open_pool(dsn, SIZE)
+    program = Program(pool, PATIENCE)
+    export = program.export_cured if cured else program.export
+
+    async def damaged() -> None:
+        # The handler above it reports the order and goes on.
+        with contextlib.suppress(ValueError):
+            await export(is_damaged=True)
+
+    async def load(start: _Start) -> None:
+        count = 0
+        began = perf_counter()
+        while (now := perf_counter() - began) < seconds:
+            if now >= (count + 1) * EVERY:
+                count += 1
+                start(damaged(), f"export-{count}")
+            start(program.read(), "read")
+            await asyncio.sleep(1 / RATE)
+
+    return await _watched("cured" if cured else "leaking", pool, SIZE, load)
+
+
+async def lock(dsn: str, size: int, *, cured: bool = False) -> Watched:
+    """Tasks that begin together, each of which takes a connection and asks for a second one."""
+    pool = await open_pool(dsn, size)
+    program = Program(pool)
+
+    async def load(start: _Start) -> None:
+        for number in range(1, LOCKERS + 1):
+            start(program.transfer_cured() if cured else program.transfer(), f"transfer-{number}")
+        await asyncio.sleep(LOCK_SECONDS)
+
+    label = f"{size} connections, cured" if cured else f"{size} connections"
+    return await _watched(label, pool, size, load)
+
+
+async def watched_runs(dsn: str) -> WatchedRuns:
+    """Every run, one after the other: some 12 s on a database of the lab."""
+    floor = pool_locking_floor(LOCKERS, PER_TASK)
+    return WatchedRuns(
+        leaking=await leak(dsn),
+        leak_cured=await leak(dsn, cured=True),
+        locks=tuple([await lock(dsn, size) for size in (SIZE, floor - 1, floor)]),
+        lock_cured=await lock(dsn, SIZE, cured=True),
+    )
+
+
+_Start = Callable[[Any, str], None]
+
+
+async def _watched(
+    label: str, pool: Any, size: int, load: Callable[[_Start], Awaitable[None]]
+) -> Watched:
+    """Run `load` over the pool, look on all the while, and end whatever is still stuck."""
+    tasks: list[asyncio.Task[None]] = []
+    moments: list[Moment] = []
+    registry = CollectorRegistry()
+    began = perf_counter()
+
+    def start(work: Any, name: str) -> None:
+        tasks.append(asyncio.create_task(work, name=name))
+
+    with watch(pool, name=NAME) as watching, instrument(pool, name=NAME, registry=registry):
+        looking = asyncio.create_task(_look(watching, began, moments))
+        try:
+            await load(start)
+            seconds = perf_counter() - began
+            snapshot = basenames(watching.snapshot())
+            figures = parse(generate_latest(registry).decode(), "the program")[NAME]
+        finally:
+            looking.cancel()
+            done = sum(_is_done(task) for task in tasks)
+            for task in tasks:
+                task.cancel()
+            ends = await asyncio.gather(looking, *tasks, return_exceptions=True)
+            pool.terminate()
+    return Watched(
+        label=label,
+        pool_size=size,
+        seconds=seconds,
+        calls=len(tasks),
+        done=done,
+        turned_away=sum(isinstance(end, TimeoutError) for end in ends),
+        moments=tuple(moments),
+        snapshot=snapshot,
+        gauges=dict(figures.values),
+    )
+
+
+def _is_done(task: asyncio.Task[None]) -> bool:
+    return task.done() and not task.cancelled() and task.exception() is None
+
+
+async def _look(watching: Watch, began: float, moments: list[Moment]) -> None:
+    while True:
+        seen = watching.snapshot()
+        moments.append(
+            Moment(
+                at=perf_counter() - began,
+                in_use=seen.in_use,
+                waiting=seen.waiting,
+                lost=sum(holder.fate in ("forgotten", "left") for holder in seen.holders),
+            )
+        )
+        await asyncio.sleep(_LOOK)
+
+
+def basenames(seen: Snapshot) -> Snapshot:
+    """The snapshot with call sites as file and line, without the folders that they are in."""
+    return dataclasses.replace(
+        seen,
+        holders=tuple(dataclasses.replace(h, where=_base(h.where)) for h in seen.holders),
+        collected=tuple(dataclasses.replace(h, where=_base(h.where)) for h in seen.collected),
+        waiters=tuple(
+            dataclasses.replace(w, where=_base(w.where), holds_from=_base(w.holds_from))
+            for w in seen.waiters
+        ),
+        places=tuple(dataclasses.replace(p, where=_base(p.where)) for p in seen.places),
+    )
+
+
+def _base(where: str) -> str:
+    path, separator, rest = where.partition(":")
+    return f"{PurePath(path).name}{separator}{rest}"

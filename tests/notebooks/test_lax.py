@@ -1,0 +1,100 @@
+"""Every notebook runs live on the lab (lax nbval): its asserts hold for what is measured now."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import nbformat as untyped
+import pytest
+
+from poolkit.lab.running import Lab
+
+nbformat: Any = untyped
+NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
+REVIEW = "capacity_review"  # made from a finished review, so one is measured for it
+BUDGET = re.compile(r"^budget = (\d+)$", re.MULTILINE)
+SHORTER = 0.5  # of the budget that a reader spends
+LEAST = 4  # s: a sweep of fewer says nothing
+AT_ONCE = 2  # notebooks that run side by side: most of their time is waiting
+NAMES = sorted(path.stem for path in NOTEBOOKS.glob("*.ipynb"))
+
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(240)]
+
+
+def shortened(name: str, folder: Path, parameters: str = "") -> Path:
+    """A copy of the notebook with a shorter budget, and `parameters` in place of its own."""
+    content = nbformat.read(NOTEBOOKS / f"{name}.ipynb", 4)
+    (cell,) = [c for c in content.cells if "parameters" in c.metadata.get("tags", ())]
+    cell.source = parameters or BUDGET.sub(
+        lambda found: f"budget = {max(LEAST, round(SHORTER * int(found[1])))}", cell.source
+    )
+    copy = folder / f"{name}.ipynb"
+    nbformat.write(content, copy)
+    return copy
+
+
+def run_lax(notebook: Path) -> None:
+    """Every cell runs to its end; outputs are not compared."""
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"),
+            *("--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout=90"),
+            str(notebook),
+        ],
+        env=os.environ | {"POOLKIT_SOURCE": "lab"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=110,
+    )
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
+
+
+def run_review(folder: Path) -> None:
+    """One target of the lab, reviewed live; the notebook of the report takes it."""
+    out = folder / "review"
+    with Lab(["lab-cpu"]) as lab:
+        targets = lab.write_targets(folder / "targets.toml")
+        command = [sys.executable, "-m", "poolkit", "review", "--budget", "6"]
+        done = subprocess.run(
+            [*command, "--targets", str(targets), "--out", str(out)],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=90,
+        )
+    # 1: with so short a sweep the size may be in doubt, which is what the notebook must show.
+    assert done.returncode in (0, 1), done.stdout + done.stderr
+    run_lax(shortened(REVIEW, folder, f"review_dir = {str(out)!r}"))
+
+
+def run_live(name: str, folder: Path) -> None:
+    """Run one notebook, whichever it is."""
+    if name == REVIEW:
+        run_review(folder)
+    else:
+        run_lax(shortened(name, folder))
+
+
+@pytest.fixture(scope="module")
+def running(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, Future[None]]]:
+    """Every notebook that was selected, under way."""
+    own = [item.name for item in request.session.items if item.path == request.path]
+    chosen = [name for name in NAMES if any(f"[{name}]" in item for item in own)]
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        yield {name: pool.submit(run_live, name, tmp_path_factory.mktemp(name)) for name in chosen}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_notebook_runs_live_on_the_lab(running: dict[str, Future[None]], name: str) -> None:
+    """From import to the last assert, each measurement made now and as short as it may be."""
+    running[name].result(timeout=230)
