@@ -173,36 +173,16 @@ def test_nothing_measured_yet_is_said(targets: Path) -> None:
 
 
 @pytest.mark.lab
-def test_a_live_sweep_from_start_to_result(targets: Path, tmp_path: Path) -> None:
-    """Measured in a child, shown while it runs, and the request's rate is what is answered."""
-    shown: list[float] = []
+def test_a_live_sweep_over_a_cancel_to_its_result(targets: Path) -> None:
+    """Measured in a child and shown while it runs; cancelled within 2 s from any thread.
+
+    The next Start goes on in the same folder, and the request's rate is what is answered.
+    """
     asked = Request("api", sizes=(2, 4), budget=3, target_rate=120, wait_p99=0.02)
-    panel = SweepPanel(FileSource(targets), request=asked, out=tmp_path)
+    panel = SweepPanel(FileSource(targets), request=asked)
     panel._repr_mimebundle_()
     followed: list[object] = []
     panel.when_done(followed.append)
-    panel.start()
-    assert panel.run is not None
-    panel.run.listen(lambda story: shown.append(story.progress))
-    found = panel.wait(END)
-    assert {trial.pool_size for trial in found.trials} == {2, 4}
-    assert found.recommendation.target_rate == 120
-    assert found.recommendation.wait_p99 == 0.02
-    assert found.objective.target_rate == 120
-    assert shown == sorted(shown)
-    assert shown[-1] == 1.0
-    assert panel.wait_shown()
-    assert panel._view.status.value.count("api: ") == 1
-    assert "aria-label" in panel._view.chart.value
-    assert panel._view.exports.value.count("download=") == 4
-    assert len(followed) == 1
-    assert (tmp_path / "api.trials.jsonl").read_text().count("\n") == len(found.trials)
-
-
-@pytest.mark.lab
-def test_cancel_keeps_the_trials_and_start_goes_on(targets: Path) -> None:
-    """Cancelled within 2 s, from any thread; the next Start resumes in the same folder."""
-    panel = SweepPanel(FileSource(targets), request=Request("api", sizes=(2, 4), budget=30))
     panel.start()
     run = panel.run
     assert run is not None
@@ -217,14 +197,28 @@ def test_cancel_keeps_the_trials_and_start_goes_on(targets: Path) -> None:
     assert not psutil.pid_exists(run.pid)
     with pytest.raises(Cancelled):
         panel.result()
-    kept = len(panel.story.trials)
+    kept = panel.story.trials
+    assert kept
     panel.start()
     again = panel.run
     assert again is not None
     assert again.out == run.out
-    resumed = threading.Event()
-    again.listen(lambda story: resumed.set() if len(story.trials) >= kept else None)
-    assert resumed.wait(END)
+    shown: list[float] = []
+    again.listen(lambda story: shown.append(story.progress))
+    found = panel.wait(END)
+    assert found.trials[: len(kept)] == kept
+    assert {trial.pool_size for trial in found.trials} == {2, 4}
+    assert found.recommendation.target_rate == 120
+    assert found.recommendation.wait_p99 == 0.02
+    assert found.objective.target_rate == 120
+    assert shown == sorted(shown)
+    assert shown[-1] == 1.0
+    assert panel.wait_shown()
+    assert panel._view.status.value.count("api: ") == 1
+    assert "aria-label" in panel._view.chart.value
+    assert panel._view.exports.value.count("download=") == 4
+    assert len(followed) == 1
+    assert (run.out / "api.trials.jsonl").read_text().count("\n") == len(found.trials)
 
 
 @pytest.mark.lab
