@@ -68,7 +68,8 @@ def render(name: str, recommendation: Recommendation, target: Target | None) -> 
         *comment(statement.because, 2),
         *comment(
             "In ms. Behind PgBouncer set it on the role instead: alter role ... set. One older "
-            "than 1.21 also wants statement_cache_size=0 here, with which poolkit measured behind it.",
+            "than 1.21 also wants statement_cache_size=0 here, with which poolkit measured "
+            "behind it.",
             2,
         ),
         f'        server_settings={{"statement_timeout": "{milliseconds}"}},',

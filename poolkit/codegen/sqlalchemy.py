@@ -51,7 +51,8 @@ def render(name: str, recommendation: Recommendation, target: Target | None) -> 
         *comment(statement.because, 3),
         *comment(
             "In ms. Behind PgBouncer set it on the role instead: alter role ... set. One older "
-            "than 1.21 also wants prepared_statement_cache_size=0 and prepared_statement_name_func, a "
+            "than 1.21 also wants prepared_statement_cache_size=0 and "
+            "prepared_statement_name_func, a "
             'function that returns "", here: with these poolkit measured behind it.',
             3,
         ),
