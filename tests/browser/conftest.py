@@ -13,14 +13,14 @@ from tests.browser.chromium import ARGUMENTS, CHROMIUM
 from tests.browser.lab_server import LabServer, lab_server
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabServer]:
     """A JupyterLab whose kernels measure the embedded lab."""
     with lab_server(tmp_path_factory.mktemp("jupyterlab"), {"POOLKIT_SOURCE": "lab"}) as server:
         yield server
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     """Chromium, offline but for this machine."""
     with sync_playwright() as playwright:
@@ -29,7 +29,7 @@ def browser() -> Iterator[Browser]:
         chromium.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def window(browser: Browser) -> Iterator[Page]:
     """One window for all notebooks: JupyterLab itself takes longest to load."""
     context = browser.new_context(viewport={"width": 1280, "height": 1000})
