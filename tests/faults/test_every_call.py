@@ -93,7 +93,8 @@ def test_every_planned_call_has_a_record(endings: dict[Case, Future[Ending]], ca
     """Outcomes add up to the planned calls, and neither the trial's end nor closing hangs."""
     ending = endings[case].result(60.0)
     mode = case[2]
-    assert ending.recorded == ending.planned
+    # Stopped in mid-schedule: the call that was due at that very moment has a record as well.
+    assert ending.recorded - ending.planned in ((0, 1) if ending.stopped else (0,))
     assert ending.outcomes["ok"] > 5  # before the fault
     if mode in ("silent", "trickle"):
         # Nobody waits for the call timeout (30 s): the grace ends, and what is left is cancelled.
