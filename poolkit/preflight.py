@@ -6,16 +6,20 @@ import asyncio
 import math
 import resource
 import time
+from collections.abc import Coroutine
+from typing import Any, TypeVar
 
 import psutil
 
 from poolkit.errors import BadInput, CallFailed, Unreachable
 from poolkit.load.stamps import CallStamps
-from poolkit.pools.base import HasConnectionBudget
+from poolkit.pools.base import HasConnectionBudget, Pool
 from poolkit.pools.closing import close_pool
 from poolkit.pools.registry import make_pool
 from poolkit.targets import Target
 from poolkit.verify import OVERLOAD
+
+T = TypeVar("T")
 
 FIRST_CALL_TIMEOUT = 10.0  # s
 SPARE_DESCRIPTORS = 32  # beside the pool: logs, timers, look-ups of names, the next pool's dials
@@ -81,24 +85,43 @@ async def _first_call(target: Target) -> float:
     pool = make_pool(target, 1, call_timeout=FIRST_CALL_TIMEOUT)
     await pool.open()
     try:
-        async with asyncio.timeout(FIRST_CALL_TIMEOUT + 1.0):
-            began = time.perf_counter()
-            await pool.call(CallStamps(time.perf_counter, 0.0))
-            seconds = time.perf_counter() - began
-            if isinstance(pool, HasConnectionBudget):
-                spare = await pool.spare_connections()
-                if spare is not None:
-                    _check_budget(target, spare)
+        seconds = await _within(_timed_call(pool), FIRST_CALL_TIMEOUT + 1.0)
+        if isinstance(pool, HasConnectionBudget):
+            spare = await _within(pool.spare_connections(), FIRST_CALL_TIMEOUT)
+            if spare is not None:
+                _check_budget(target, spare)
     except CallFailed as failure:
         raise Unreachable(*_explained(target, failure)) from failure
     except TimeoutError as error:
         raise Unreachable(
             f"{target.endpoint} did not answer within {FIRST_CALL_TIMEOUT:g} s",
-            _REMEDIES["dial_timeout"],
+            _REMEDIES["dial_timeout"]
+            if target.work is None
+            else f"{target.work} does not end, not even when it is cancelled: let CancelledError "
+            "through, and give what it waits for a time limit",
         ) from error
     finally:
         await close_pool(pool)
     return seconds
+
+
+async def _timed_call(pool: Pool) -> float:
+    began = time.perf_counter()
+    await pool.call(CallStamps(time.perf_counter, 0.0))
+    return time.perf_counter() - began
+
+
+async def _within(work: Coroutine[Any, Any, T], seconds: float) -> T:
+    """The result of the work, or `TimeoutError`; work that resists its cancellation is left."""
+    task = asyncio.ensure_future(work)
+    try:
+        await asyncio.wait({task}, timeout=seconds)
+    finally:
+        if not task.done():
+            task.cancel()
+    if not task.done():
+        raise TimeoutError
+    return task.result()
 
 
 def _check_budget(target: Target, spare: int) -> None:
@@ -126,6 +149,8 @@ def _explained(target: Target, failure: CallFailed) -> tuple[str, str]:
         return f"the first call to {target.endpoint} answered HTTP {status}", remedy
     detail = f" ({failure.detail})" if failure.detail else ""
     cause = f"the first call to {target.endpoint} failed: {kind.replace('_', ' ')}{detail}"
+    if target.work is not None and kind.startswith("work_"):
+        return cause, f"{target.work} is what failed: call it by itself, and see where it does"
     fallback = (
         "check the target's url" if target.is_http else "try the statement in psql with this DSN"
     )

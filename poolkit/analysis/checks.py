@@ -85,7 +85,11 @@ def _littles_law(e: Evidence) -> Check:
 
 def _client_bound(e: Evidence) -> Check:
     slow = e.loop_lag_p90 is not None and e.loop_lag_p90 > SLOW_LOOP
-    late = "" if e.loop_lag_p90 is None else f", loop late by {e.loop_lag_p90 * 1e3:.1f} ms (p90)"
+    late = (
+        ""
+        if e.loop_lag_p90 is None
+        else f", loop late by {max(0.0, e.loop_lag_p90) * 1e3:.1f} ms (p90)"
+    )
     return Check(
         name="client_bound",
         passed=e.cpu_share <= BUSY_CORE and not slow,

@@ -198,12 +198,14 @@ def _levels(
     # 1 + o_{k+1}: what one call at level k+1 brings with it above that level.
     above = 1.0 / (1.0 - at_limit)
     steps = np.ones((pools.size, most + 1))
-    for level in range(most - 1, -1, -1):
-        inside = pools > level
-        odds = ratios[level] * above
-        corrected = factors[level] * odds
-        steps[inside, level + 1] = (corrected / (1.0 + corrected))[inside]
-        above = np.where(inside, 1.0 + odds, above)
+    # Rows that are not stable may overflow at absurd rates, and nobody reads them.
+    with np.errstate(over="ignore", invalid="ignore"):
+        for level in range(most - 1, -1, -1):
+            inside = pools > level
+            odds = ratios[level] * above
+            corrected = factors[level] * odds
+            steps[inside, level + 1] = (corrected / (1.0 + corrected))[inside]
+            above = np.where(inside, 1.0 + odds, above)
     return np.asarray(np.cumprod(steps, axis=1))
 
 

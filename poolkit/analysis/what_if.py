@@ -10,6 +10,7 @@ slider. It is the same search as that of a sizing; only load proves it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -158,8 +159,8 @@ def what_if(planner: Planner, question: Question) -> Answer:
 
 def asked(objective: Objective, question: Question) -> Objective:
     """The objective with the question's changes; ValueError as `Objective` has it."""
-    if not question.hold_factor > 0:
-        raise ValueError(f"hold_factor must be more than 0, got {question.hold_factor}")
+    if not 0 < question.hold_factor < math.inf:
+        raise ValueError(f"hold_factor must be more than 0 and finite, got {question.hold_factor}")
     if question.pool_size is not None and question.pool_size < 1:
         raise ValueError(f"pool_size must be 1 or more, got {question.pool_size}")
     if question.zones is not None and question.zones < 2:

@@ -125,7 +125,9 @@ def _plain(text: str, style: str = "") -> RenderableType:
 def _summary(audit: Audit) -> str:
     count = len(audit.findings)
     parts = [
-        f"{count} finding{'' if count == 1 else 's'} in {audit.files} files ({audit.lines:,} lines)"
+        f"{count} finding{'' if count == 1 else 's'} in {audit.files} "
+        f"file{'' if audit.files == 1 else 's'} ({audit.lines:,} "
+        f"line{'' if audit.lines == 1 else 's'})"
     ]
     if audit.ignored:
         parts.append(f"{audit.ignored} ignored by comments")

@@ -15,6 +15,8 @@ from poolkit.cli.options import Name, TargetsFile
 from poolkit.cli.trouble import told
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
     from rich.console import Console
 
     from poolkit.errors import ExitCode
@@ -136,9 +138,25 @@ def _run(run: ProbeRun) -> ExitCode:
         watchdog = Watchdog(lambda _reason: end.set(), run.deadline)
         watchdog.start()
         try:
-            return asyncio.run(work(end))
+            return _run_until_over(work(end))
         finally:
             watchdog.finish()
+
+
+def _run_until_over(work: Coroutine[object, object, ExitCode]) -> ExitCode:
+    """As `asyncio.run`, but nobody waits for tasks that resist their cancellation."""
+    import asyncio
+
+    from poolkit.measure.loop import end_tasks, without_leftovers
+
+    loop = asyncio.new_event_loop()
+    loop.set_exception_handler(without_leftovers)
+    try:
+        return loop.run_until_complete(work)
+    finally:
+        loop.run_until_complete(end_tasks())
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.close()
 
 
 def _code(found: Probe) -> ExitCode:

@@ -38,7 +38,7 @@ def run_until_over(
         ask=loop.call_soon_threadsafe,
         last_words=last_words,
     )
-    loop.set_exception_handler(_without_leftovers)
+    loop.set_exception_handler(without_leftovers)
     usual = {}
     try:
         asyncio.set_event_loop(loop)
@@ -53,19 +53,21 @@ def run_until_over(
         watchdog.finish()
         for number, handler in usual.items():
             signal.signal(number, handler)
-        loop.run_until_complete(_end_tasks())
+        loop.run_until_complete(end_tasks())
         loop.run_until_complete(loop.shutdown_asyncgens())
         _close(loop)
         asyncio.set_event_loop(None)
 
 
-def _without_leftovers(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+def without_leftovers(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
     """Print what went wrong in the loop, but not the ends of tasks that nobody waits for.
 
     Those are the libraries' own, such as a release that was shielded from a cancelled call: the
-    generator looks at each of its tasks, and its record tells what became of the call.
+    generator looks at each of its tasks, and its record tells what became of the call. Nor those
+    that were left because they resist their cancellation.
     """
-    if "never retrieved" not in context.get("message", ""):
+    message = context.get("message", "")
+    if "never retrieved" not in message and "destroyed but it is pending" not in message:
         loop.default_exception_handler(context)
 
 
@@ -76,7 +78,7 @@ def _close(loop: asyncio.AbstractEventLoop) -> None:
     closing.join(CLOSE_SECONDS)
 
 
-async def _end_tasks() -> None:
+async def end_tasks() -> None:
     """Cancel what libraries left behind, such as a release that a silent server never ended."""
     rest = asyncio.all_tasks() - {asyncio.current_task()}
     for task in rest:

@@ -68,9 +68,12 @@ def instrument(
         library: as for `watch`.
 
     Raises:
-        TypeError: not a pool that can be listened to.
+        TypeError: not a pool that can be listened to, or a name that is not text.
         ValueError: the name is empty or taken.
     """
+    if not isinstance(name, str):
+        # The registry would take it, and then fail for every metric of the process.
+        raise TypeError(f"name must be text, got {name!r}: it becomes the label `pool`")
     if not name:
         raise ValueError("name must not be empty: it becomes the label `pool`")
     with _lock:

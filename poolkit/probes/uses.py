@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from poolkit import units
 from poolkit.probes.idle import ANSWER, Tell, quiet
 from poolkit.probes.line import Dial
 from poolkit.probes.records import UseLimit
@@ -75,5 +76,5 @@ def _more_than(tried: int) -> UseLimit:
 
 def _limit(requests: int, *, is_announced: bool) -> UseLimit:
     how = "the last answer says so" if is_announced else "without a word: the next request fails"
-    seen = f"a connection is closed after {requests} requests ({how})"
+    seen = f"a connection is closed after {units.plural(requests, 'request')} ({how})"
     return UseLimit(requests=requests, tried=requests, is_announced=is_announced, seen=seen)

@@ -147,6 +147,7 @@ def test_a_curve_that_makes_no_sense_gives_no_number() -> None:
         (Question(target_rate=float("nan")), "target_rate must be more than 0"),
         (Question(hold_factor=0.0), "hold_factor must be more than 0"),
         (Question(hold_factor=float("nan")), "hold_factor must be more than 0"),
+        (Question(hold_factor=float("inf")), "hold_factor must be more than 0 and finite"),
         (Question(zones=1), "zones must be 2 or more"),
         (Question(pool_size=0), "pool_size must be 1 or more"),
         (Question(max_connections=0), "max_size must be 1 or more"),
@@ -158,6 +159,14 @@ def test_what_cannot_be_meant(question: Question, told: str) -> None:
     """A ValueError names the key and the rule."""
     with pytest.raises(ValueError, match=told):
         what_if(PLANNER, question)
+
+
+@pytest.mark.parametrize("question", [Question(target_rate=1e12), Question(hold_factor=1e12)])
+def test_absurd_values_are_answered_in_silence(question: Question) -> None:
+    """Out of reach by far is out of reach; no warning about numbers that nobody reads."""
+    answer = what_if(PLANNER, question)
+    assert answer.size is None
+    assert answer.out_of_reach
 
 
 def test_a_slider_may_leave_fewer_replicas_than_losses() -> None:

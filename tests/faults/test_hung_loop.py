@@ -22,7 +22,7 @@ LONG = ("--sizes", "2,4,8", "--budget", "60")
 # Blocks for ever from the `after`-th call on: in C with the lock of the interpreter released, or in
 # Python, which never gives the loop its turn.
 WORK = """
-import itertools, time
+import asyncio, itertools, time
 calls = itertools.count()
 async def sleeps(session):
     await get(session)
@@ -35,6 +35,14 @@ async def spins(session):
             pass
 async def at_once(session):
     time.sleep(1000.0)
+async def deaf(session):
+    while True:
+        try:
+            await asyncio.sleep(1000.0)
+        except asyncio.CancelledError:
+            pass
+async def raises(session):
+    raise ValueError("a text that may hold anything")
 async def get(session):
     async with session.get("{url}") as response:
         await response.read()
@@ -43,6 +51,15 @@ HASTY = """
 import sys
 from poolkit import watchdog
 watchdog.HUNG_SECONDS = 2.0
+sys.argv[0] = "poolkit"
+from poolkit.cli import main
+main()
+"""
+
+IMPATIENT = """
+import sys
+from poolkit import preflight
+preflight.FIRST_CALL_TIMEOUT = 1.0
 sys.argv[0] = "poolkit"
 from poolkit.cli import main
 main()
@@ -90,6 +107,29 @@ def test_a_loop_that_stands_still_is_a_brake(
         assert "stopped by the hung brake" in command.failed["cause"]
         assert f"blocking_work:{function}" in command.failed["remedy"]
         assert "asyncio.to_thread" in command.failed["remedy"]
+
+
+@pytest.mark.parametrize(
+    ("function", "cause", "remedy"),
+    [
+        ("deaf", "did not answer within 1 s", "let CancelledError through"),
+        ("raises", "failed: work ValueError", "call it by itself"),
+    ],
+)
+def test_a_function_that_fails_at_its_first_call_is_named(
+    tmp_path: Path, upstream: HttpUpstream, function: str, cause: str, remedy: str
+) -> None:
+    """Nothing was sent: exit 2 in bounded time, even where it takes no cancellation for an end."""
+    target = prepared(tmp_path, upstream, function)
+    began = time.monotonic()
+    with Command(tmp_path, target, *LONG, cwd=tmp_path, python=("-c", IMPATIENT)) as command:
+        command.finish()
+        assert time.monotonic() - began < 15.0
+        assert command.code == 2
+        assert cause in command.failed["cause"]
+        assert f"blocking_work:{function}" in command.failed["remedy"]
+        assert remedy in command.failed["remedy"]
+        assert "Traceback" not in command.stderr
 
 
 # In place of the C library's own, for one name: waits as long as a name server that never answers.

@@ -10,7 +10,7 @@ import sys
 import urllib.parse
 import urllib.request
 from collections.abc import Coroutine
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
@@ -116,6 +116,8 @@ def test_a_name_is_taken_once_and_free_again(postgres: PostgresServer) -> None:
                 instrument(pool, name="orders", registry=registry)
             with pytest.raises(ValueError, match="name must not be empty"):
                 instrument(pool, name="", registry=registry)
+            with pytest.raises(TypeError, match="name must be text, got 3"):
+                instrument(pool, name=cast("str", 3), registry=registry)
             with watch(pool) as watching:
                 first.close()
                 first.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import math
@@ -15,7 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from poolkit.errors import BadInput, Unreachable
+from poolkit.cli.probing import _run_until_over
+from poolkit.errors import BadInput, ExitCode, Unreachable
 from poolkit.lab.models import Workers
 from poolkit.lab.postgres import PostgresServer
 from poolkit.lab.upstream import HttpUpstream
@@ -209,3 +211,23 @@ def test_a_database_that_stops_under_the_probe_is_said(tmp_path: Path) -> None:
             assert process.returncode == 3, out + err
         assert server.dsn.split(":")[2].split("@")[0] not in out + err
     assert read(tmp_path)["db"].status == "stopped"
+
+
+def test_work_that_resists_its_end_is_left_behind() -> None:
+    """The probe ends with its own result; nobody waits for a call that swallows cancellations."""
+
+    async def deaf() -> None:
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(1000.0)
+        await asyncio.sleep(1000.0)
+
+    async def work() -> ExitCode:
+        left.append(asyncio.ensure_future(deaf()))
+        await asyncio.sleep(0)
+        return ExitCode.DONE
+
+    left: list[asyncio.Future[None]] = []
+    began = time.monotonic()
+    assert _run_until_over(work()) is ExitCode.DONE
+    assert time.monotonic() - began < 30.0
+    assert not left[0].done()
