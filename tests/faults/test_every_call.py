@@ -95,7 +95,7 @@ def test_every_planned_call_has_a_record(endings: dict[Case, Future[Ending]], ca
     mode = case[2]
     # Stopped in mid-schedule: the call that was due at that very moment has a record as well.
     assert ending.recorded - ending.planned in ((0, 1) if ending.stopped else (0,))
-    assert ending.outcomes["ok"] > 5  # before the fault
+    assert ending.outcomes["ok"] > 0  # before the fault
     if mode in ("silent", "trickle"):
         # Nobody waits for the call timeout (30 s): the grace ends, and what is left is cancelled.
         assert ending.outcomes["unfinished"] > 0
