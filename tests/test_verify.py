@@ -79,6 +79,10 @@ def test_a_size_that_passes_is_also_tried_above_the_target() -> None:
     assert plan is not None
     assert plan.rate == pytest.approx(480.0)
     assert plan.calm > 0
+    alone = SIZING.model_copy(update={"size": 1})
+    first = next_trial([], ASKED, alone, most=64, left=60.0)
+    assert first is not None
+    assert first.because == "verify: 1 connection at the target rate"
 
 
 def predicted(*shares: float, first: int = 8) -> Sizing:

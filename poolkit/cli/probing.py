@@ -138,12 +138,12 @@ def _run(run: ProbeRun) -> ExitCode:
         watchdog = Watchdog(lambda _reason: end.set(), run.deadline)
         watchdog.start()
         try:
-            return _run_until_over(work(end))
+            return run_loop(work(end))
         finally:
             watchdog.finish()
 
 
-def _run_until_over(work: Coroutine[object, object, ExitCode]) -> ExitCode:
+def run_loop(work: Coroutine[object, object, ExitCode]) -> ExitCode:
     """As `asyncio.run`, but nobody waits for tasks that resist their cancellation."""
     import asyncio
 

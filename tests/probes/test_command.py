@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from poolkit.cli.probing import _run_until_over
+from poolkit.cli.probing import run_loop
 from poolkit.errors import BadInput, ExitCode, Unreachable
 from poolkit.lab.models import Workers
 from poolkit.lab.postgres import PostgresServer
@@ -228,6 +228,6 @@ def test_work_that_resists_its_end_is_left_behind() -> None:
 
     left: list[asyncio.Future[None]] = []
     began = time.monotonic()
-    assert _run_until_over(work()) is ExitCode.DONE
+    assert run_loop(work()) is ExitCode.DONE
     assert time.monotonic() - began < 30.0
     assert not left[0].done()

@@ -154,3 +154,4 @@ def test_the_requests_of_a_connection_are_counted(
     found = asyncio.run(go())
     assert (found.requests, found.is_announced) == (requests, announced)
     assert found.tried == (40 if requests is None else requests)
+    assert ("after 1 request (" in found.seen) is (requests == 1)
