@@ -154,9 +154,14 @@ class IdleSearch:
                 if search.refusals >= _REFUSALS:
                     raise _gone(error.why) from None
                 return None
-            if await line.use(self._answer) != "alive":
-                await line.close()
-                return None
+            is_alive = False
+            try:
+                is_alive = await line.use(self._answer) == "alive"
+            finally:
+                if not is_alive:  # cancelled in the middle as well
+                    await line.close()
+        if not is_alive:
+            return None
         search.refusals = 0
         return line
 

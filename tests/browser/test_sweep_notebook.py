@@ -59,7 +59,10 @@ def predicted(page: NotebookPage) -> str:
 
 @pytest.mark.timeout(180)
 def test_run_all_ends_with_a_knee_and_a_size_to_save(ran: NotebookPage) -> None:
-    """A finished sweep, its knee on the chart, and four files to save."""
+    """A finished sweep, its knee on the chart, and four files to save.
+
+    Trials that a busy machine spoiled may show no plateau: then neither page nor file has a knee.
+    """
     assert ran.alert() == ""
     links = ran.page.locator("a[download]")
     wait_until(lambda: links.count() == 4, "the links")
@@ -71,8 +74,10 @@ def test_run_all_ends_with_a_knee_and_a_size_to_save(ran: NotebookPage) -> None:
     [entry] = written["targets"]
     assert entry["target"] == "lab-http"
     size = entry["recommended_size"]
+    knee = next(knee for knee in entry["knees"] if knee["rule"] == "littles_law")
+    assert ("Little's Law knee" in ran.chart()) is (knee["size"] is not None)
     if size is not None:
-        assert "Little's Law knee" in ran.chart()
+        assert knee["size"] is not None or "failed a check" in ran.chart()
         assert f"{size} connections" in ran.status()
         # 600 calls/s of 24 ms keep 14.4 busy; 24 workers carry no more in 48 connections.
         assert 15 <= size <= 48

@@ -11,7 +11,7 @@ import pytest
 from poolkit.errors import BrakeStop
 from poolkit.probes.http_line import dial_http
 from poolkit.probes.idle import IdleSearch
-from poolkit.probes.line import Line, NoLine
+from poolkit.probes.line import Line, NoLine, Use
 from poolkit.probes.records import AgeLimit, IdleLimit, UseLimit
 from poolkit.probes.uses import find_use_limit
 from poolkit.workload import HttpWork
@@ -155,3 +155,41 @@ def test_the_requests_of_a_connection_are_counted(
     assert (found.requests, found.is_announced) == (requests, announced)
     assert found.tried == (40 if requests is None else requests)
     assert ("after 1 request (" in found.seen) is (requests == 1)
+
+
+class CountedLine:
+    """A line that answers after a while; counts those that are open."""
+
+    will_close = False
+    open = 0
+
+    def __init__(self, answer: float) -> None:
+        self._answer = answer
+        type(self).open += 1
+
+    async def use(self, timeout: float) -> Use:
+        del timeout
+        await asyncio.sleep(self._answer)
+        return "alive"
+
+    async def wait_closed(self) -> None:
+        await asyncio.Event().wait()
+
+    async def close(self) -> None:
+        type(self).open -= 1
+
+
+@pytest.mark.parametrize("answer", [0.0, 1000.0])
+def test_a_search_that_is_stopped_leaves_no_connection_open(answer: float) -> None:
+    """Neither those that are silent nor those whose first question is not answered yet."""
+
+    async def dial_counted() -> Line:
+        return CountedLine(answer)
+
+    async def go() -> None:
+        stop = asyncio.Event()
+        asyncio.get_running_loop().call_later(0.3, stop.set)
+        await IdleSearch(dial_counted, cap=30.0, connections=8).run(stop=stop)
+
+    asyncio.run(go())
+    assert CountedLine.open == 0
