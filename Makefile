@@ -7,6 +7,8 @@ VENV := .venv
 RUN := $(VENV)/bin/python -m
 # Twice quiet: errors only.
 PIP := $(RUN) pip install --quiet --quiet --disable-pip-version-check
+# Two test files at a time: most tests wait for servers. More would disturb those that measure.
+SIDE_BY_SIDE := --numprocesses=2 --dist=loadfile --no-loadscope-reorder
 RECORDING := data/recordings/lab-review
 
 .DEFAULT_GOAL := help
@@ -21,7 +23,7 @@ demo: $(VENV)/.with-demo ## Review the embedded lab and write its report (ARGS="
 	@$(RUN) poolkit demo $(ARGS)
 
 test: $(VENV)/.with-all ## Run every test (ARGS="-k targets" for some)
-	@$(RUN) pytest -q $(ARGS)
+	@$(RUN) pytest -q $(SIDE_BY_SIDE) $(ARGS)
 
 check: $(VENV)/.with-all ## Lint, format and types
 	@$(RUN) ruff check .

@@ -23,9 +23,11 @@ pytestmark = pytest.mark.lab
 PATIENCE = 20.0  # s; it takes one or two on an idle machine
 
 OWNER = """
-import json, time
+import json, signal, time
 from poolkit.lab.running import Lab
 
+# A shell that runs the tests in the background has Ctrl-C ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 with Lab(["lab-cpu", "lab-db"]) as lab:
     http, database = lab.upstream("lab-cpu"), lab.database()
     print(json.dumps({

@@ -86,17 +86,17 @@ PARAMETERS = {
 }
 
 
-@given(st.integers(0, 2**64), st.integers(0, 2**64))
+@given(st.integers(0, 2**64 - 1), st.integers(0, 2**64 - 1))
 @settings(max_examples=20)
 def test_the_seed_decides(seed, other):
     """The same seed gives the same values, another one others."""
     assume(seed != other)
     one, same, different = (
         [dict(row) for row in itertools.islice(drawn_values(PARAMETERS, s), 300)]
-        for s in (seed, seed, other % 2**64)
+        for s in (seed, seed, other)
     )
     assert one == same
-    assert one != different or seed == other % 2**64
+    assert one != different
 
 
 def test_a_parameter_keeps_its_values_beside_others():
