@@ -17,7 +17,8 @@ from urllib.parse import unquote, urlsplit
 
 from poolkit.lab.postgres import PostgresServer
 from poolkit.pools.asyncpg import AsyncpgPool
-from tests.bench.sql_loops import CONNECTIONS, instrumented_loop, lookup
+from tests.bench.interleaved import instrumented_loop
+from tests.bench.lookup import CONNECTIONS, lookup
 
 SECONDS = 2
 REPEATS = 5
