@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 
 import psutil
 
@@ -10,8 +11,10 @@ from poolkit.load.brakes import Brakes
 from poolkit.load.generator import Generator, Plan
 from poolkit.load.timer import best_timer
 from poolkit.pools.base import PoolStatistics, Stamps
+from tests.bench.interleaved import reached
 
 FEW, MANY = 100_000, 5_000_000
+MOST = 10.0  # MB
 
 
 class _InstantPool:
@@ -32,8 +35,8 @@ class _InstantPool:
         stamps.served()
 
 
-async def measure() -> None:
-    """Print the growth; the figure to reach is 10 MB."""
+async def measure() -> bool:
+    """Print the growth and tell whether it is small enough."""
     process = psutil.Process()
     seen: dict[int, float] = {}
     timer = best_timer(asyncio.get_running_loop())
@@ -58,19 +61,21 @@ async def measure() -> None:
         if MANY not in seen:
             raise error
     timer.close()
+    growth = seen[MANY] - seen[FEW]
     print(
         f"resident size after {FEW:,} calls {seen[FEW]:.1f} MB, "
         f"after {MANY:,} {seen[MANY]:.1f} MB: "
-        f"{seen[MANY] - seen[FEW]:+.1f} MB (<= 10)"
+        f"{growth:+.1f} MB: {reached(growth <= MOST)} (<= {MOST:g})"
     )
+    return growth <= MOST
 
 
-def main() -> None:
+def main() -> int:
     """Run on uvloop, as the measuring child does."""
     import uvloop
 
-    uvloop.run(measure())
+    return int(not uvloop.run(measure()))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
