@@ -14,6 +14,7 @@ from poolkit.errors import BadInput, BrakeStop, PoolkitError, Unreachable
 from poolkit.preflight import check_descriptors, check_first_call
 from poolkit.probes import advice, names
 from poolkit.probes.costs import measure_costs
+from poolkit.probes.doubts import doubts
 from poolkit.probes.idle import ANSWER, IdleSearch, Tell, quiet
 from poolkit.probes.line import Dial, NoLine
 from poolkit.probes.proof import prove
@@ -217,10 +218,10 @@ class ProbeRun:
         )
         if probe.names is not None:
             rows += names.parameters(probe.names)
-        doubts = advice.doubts(probe.idle, probe.uses, probe.proof)
+        found = doubts(probe.driver, probe.idle, probe.uses, probe.age, probe.proof)
         self._found(
             parameters=rows,
-            doubts=(*probe.doubts, *doubts),
+            doubts=(*probe.doubts, *found),
             seconds=time.monotonic() - self._began,
         )
 
