@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from poolkit import units
+from poolkit.probes.ladder import SHORTEST
 from poolkit.probes.records import AgeLimit, Costs, IdleLimit, Proof
 from poolkit.probes.settings import DEFAULT_KEEP, KEEP, PINGS, Way
 from poolkit.records import Parameter
@@ -15,8 +16,6 @@ MARGIN_SHARE = 0.1
 # Times the server's timeout: what the proof holds against the recommended value. pool_recycle
 # counts from the dial, so it has to be longer than the whole run.
 TOO_LONG = 10.0
-# A shorter value keeps no connection until its next call: pooling is over there.
-SHORTEST = 0.1  # s
 
 
 def below(seconds: float) -> float:

@@ -18,6 +18,7 @@ from poolkit.probes.doubts import doubts
 from poolkit.probes.idle import ANSWER, IdleSearch, Tell, quiet
 from poolkit.probes.line import Dial, NoLine
 from poolkit.probes.proof import prove
+from poolkit.probes.reading import not_kept
 from poolkit.probes.records import Doubt, IdleLimit, Probe
 from poolkit.probes.settings import need, request
 from poolkit.probes.stale import count_stale
@@ -139,7 +140,7 @@ class ProbeRun:
                 )
                 self._found(uses=uses)
                 if uses.requests == 1:
-                    self._found(idle=(_not_kept(self._cap),))
+                    self._found(idle=(not_kept(self._cap),))
                     return
             else:
                 self._skip("uses", f"a {target.method} may write, so it is not sent 1100 times")
@@ -158,6 +159,7 @@ class ProbeRun:
             cap=self._cap,
             connections=self._target.max_size,
             answer=max(ANSWER, min(_PATIENCE, _PATIENCE * self._first_call)),
+            uses=None if self.probe.uses is None else self.probe.uses.requests,
         )
         limit, age = await search.run(self._tell, self._stop)
         self._found(idle=(*self.probe.idle, limit), age=age)
@@ -258,13 +260,3 @@ class ProbeRun:
             seen=cause, next=remedy or "see whether the server still runs; then run it again"
         )
         self._found(status="stopped", doubts=(*self.probe.doubts, doubt))
-
-
-def _not_kept(cap: float) -> IdleLimit:
-    return IdleLimit(
-        kind="not_kept",
-        timeout=0.0,
-        bounds=(0.0, 0.0),
-        cap=cap,
-        seen="the server closes every connection after its first answer: none can be reused",
-    )
