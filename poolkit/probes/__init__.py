@@ -12,7 +12,7 @@ import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from poolkit.probes.files import read, write
+from poolkit.probes.files import find, read, write
 from poolkit.probes.records import Probe
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Probe",
+    "find",
     "probe",
     "probe_costs",
     "probe_dns",
