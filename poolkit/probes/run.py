@@ -112,6 +112,19 @@ class ProbeRun:
         self._conclude()
         return self.probe
 
+    async def run_to_deadline(self) -> Probe:
+        """As `run`; what was found until the deadline is kept, and the probe is `stopped`."""
+        limit = asyncio.timeout(self.deadline)
+        try:
+            async with limit:
+                return await self.run()
+        except TimeoutError:
+            if not limit.expired():
+                raise
+        self._stopped(f"not done after {self.deadline:.0f} s", "try a smaller --cap")
+        self._conclude()
+        return self.probe
+
     async def _part(self, part: Part) -> None:
         match part:
             case "idle":

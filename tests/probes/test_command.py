@@ -28,6 +28,8 @@ from poolkit.lab.postgres import PostgresServer
 from poolkit.lab.upstream import HttpUpstream
 from poolkit.manifest import read_manifest
 from poolkit.probes import Probe, find, probe_idle, read, write
+from poolkit.probes.line import NoLine
+from poolkit.probes.names import probe_names
 from poolkit.probes.records import IdleLimit, StaleCount
 from poolkit.probes.run import ProbeRun
 from poolkit.progress import PlainScreen
@@ -38,6 +40,7 @@ from poolkit.tables.of_probe import tables_of_probe
 from poolkit.targets import Target
 from tests.cli import recorded
 from tests.probes.servers import free_port
+from tests.virtual_clock import VirtualLoop, run_virtual
 
 ROOT = Path(__file__).parents[2]
 
@@ -192,6 +195,47 @@ def test_a_function_call_raises_what_a_program_can_catch() -> None:
     """In the caller's thread, whether or not a loop runs in it."""
     with pytest.raises(Unreachable):
         probe_idle(target(url=f"http://127.0.0.1:{free_port()}/"))
+
+
+def test_what_was_found_before_the_deadline_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a stopped probe with a remedy, for a program as for the command."""
+
+    async def slow(run: ProbeRun) -> Probe:
+        run.probe = example()
+        await asyncio.sleep(3600.0)
+        return run.probe
+
+    monkeypatch.setattr(ProbeRun, "run", slow)
+    monkeypatch.setattr(ProbeRun, "deadline", 0.05)
+    found = probe_idle(target())
+    assert found.status == "stopped"
+    assert found.idle == example().idle
+    assert found.doubts[0].next == "try a smaller --cap"
+
+
+@pytest.mark.parametrize(("hangs_from", "ends"), [(1, True), (10, True), (11, False)])
+def test_a_look_up_that_hangs_ends_in_time(
+    hangs_from: int, ends: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of the ten has a time limit, and there is none without."""
+    asked = 0
+
+    async def look_up(_loop: object, *_words: object, **_more: object) -> list[object]:
+        nonlocal asked
+        asked += 1
+        if asked >= hangs_from:
+            await asyncio.sleep(3600.0)
+        return [(2, 1, 6, "", ("127.0.0.1", 9))]
+
+    async def look() -> float:
+        named = target(driver="httpx", url="http://orders.test:9/")
+        with pytest.raises(NoLine, match="looked up") if ends else contextlib.nullcontext():
+            await probe_names(named)
+        return asyncio.get_running_loop().time()
+
+    monkeypatch.setattr(VirtualLoop, "getaddrinfo", look_up)
+    assert run_virtual(look()) < 10.0
+    assert asked == min(hangs_from, 10)
 
 
 def example() -> Probe:
