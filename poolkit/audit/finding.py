@@ -48,7 +48,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class Finding:
-    """An anti-pattern at a place: `line` and `column` count from 1, as editors do."""
+    """An anti-pattern at a place: `line` and `column` (UTF-16 units) from 1, as editors count."""
 
     rule: str
     path: str

@@ -94,15 +94,22 @@ def audit_source(
 
 
 def _finding(module: Module, rule: Rule, seen: Seen) -> Finding:
-    line = seen.node.lineno
+    number = seen.node.lineno
+    line = module.lines[number - 1] if number <= len(module.lines) else ""
     return Finding(
         rule=rule.name,
         path=module.path,
-        line=line,
-        column=seen.node.col_offset + 1,
+        line=number,
+        column=_column(line, seen.node.col_offset),
         message=seen.message,
-        code=module.lines[line - 1].strip() if line <= len(module.lines) else "",
+        code=line.strip(),
     )
+
+
+def _column(line: str, offset: int) -> int:
+    """The parser's offset (bytes of UTF-8) as a column from 1 in UTF-16 units, as editors count."""
+    before = line.encode("utf-8", "surrogatepass")[:offset].decode("utf-8", "replace")
+    return len(before.encode("utf-16-le", "surrogatepass")) // 2 + 1
 
 
 def _is_ignored(seen: Seen, rule: Rule, comments: dict[int, frozenset[str]]) -> bool:
