@@ -10,7 +10,7 @@ import jsonschema
 import pytest
 
 from poolkit import __version__
-from poolkit.audit import RULES, audit, audit_source
+from poolkit.audit import RULES, Settings, audit, audit_source
 from poolkit.audit.output import as_json, as_sarif
 from poolkit.errors import BadInput
 from tests.audit.sarif import SCHEMA
@@ -119,6 +119,26 @@ def test_columns_count_as_editors_do(before, column):
     (finding,), _ = audit_source(f"import aiohttp\n# a\x0cb\n{before}{call}\n")
     assert (finding.line, finding.column) == (3, column)
     assert finding.code.endswith(call)
+
+
+def test_the_pools_of_a_program_are_added_up(tmp_path):
+    """Over all modules, by database; tests do not count, an ignored one does but is not shown."""
+    made = "import os\nimport asyncpg\nasyncpg.create_pool(os.environ['{}'], max_size={}){}\n"
+    for name, variable, size, comment in [
+        ("a.py", "ORDERS_DSN", 40, ""),
+        ("b.py", "ORDERS_DSN", 40, ""),
+        ("c.py", "ORDERS_DSN", 30, "  # poolkit: ignore[over-budget]"),
+        ("other.py", "STOCK_DSN", 90, ""),
+        ("test_a.py", "STOCK_DSN", 90, ""),
+    ]:
+        (tmp_path / name).write_text(made.format(variable, size, comment), encoding="utf-8")
+    found = audit([tmp_path], Settings(max_connections=100))
+    budget = [one for one in found.findings if one.rule == "over-budget"]
+    assert [Path(one.path).name for one in budget] == ["a.py", "b.py"]
+    assert "with 70 in 2 other pools of the same database 110" in budget[0].message
+    assert found.ignored == 1
+    alone = audit([tmp_path / "a.py"], Settings(max_connections=100))
+    assert not [one for one in alone.findings if one.rule == "over-budget"]
 
 
 def poolkit_audit(*arguments, cwd):
