@@ -79,9 +79,10 @@ def probe(
 
     What is sent, never on more connections than max_size. idle: up to 40 connections of one or two
     calls each, one that calls every 0.4 s, 400 calls that prove the value, and (GET, HEAD, OPTIONS)
-    up to 2,200 calls at no more than target_rate over one connection at a time. costs: some hundred calls one after the other,
-    60 dials, and for a database up to 25 s at no more than target_rate from as many callers as the
-    pool has connections; the first call that fails ends it. stale, dns: about a hundred calls each.
+    up to 2,200 calls at no more than target_rate over one connection at a time. costs: some hundred
+    calls one after the other, 60 dials, and for a database up to 25 s at no more than target_rate
+    from as many callers as the pool has connections; the first call that fails ends it. stale, dns:
+    about a hundred calls each.
 
     Exit code 1: the server closes at random, or a value could not be proven; 2: the target does not
     answer; 3: it went away; 130: cancelled, with what was found.
