@@ -8,7 +8,8 @@ from pathlib import Path
 
 from poolkit.errors import ExitCode, PoolkitError
 from poolkit.events import Event, Failed, Recommended, Sized
-from poolkit.recommend import failed, recommend, unreachable
+from poolkit.probes import find
+from poolkit.recommend import failed, recommend, unreachable, with_measured
 from poolkit.records import Recommendation, Sizing, Trial
 from poolkit.runner import RESUMES, Child, command, watch
 from poolkit.store import TrialLog
@@ -36,7 +37,10 @@ def measure_target(
     rate: float | None = None,
     wait: float | None = None,
 ) -> Outcome:
-    """Size one target in a child process; whatever happens to it ends in an outcome."""
+    """Size one target in a child process; whatever happens to it ends in an outcome.
+
+    Parameters that a probe in `out` measured replace those that were chosen without.
+    """
     words = command(
         "size", target.name, targets_file, out, budget=budget, seed=seed, rate=rate, wait=wait
     )
@@ -56,7 +60,8 @@ def measure_target(
         code = watch(child, see, look)
     if child.is_cancelled:
         code = ExitCode.CANCELLED
-    return Outcome(_recommendation(target, seen, code, trial_log(out, target)), code)
+    found = _recommendation(target, seen, code, trial_log(out, target))
+    return Outcome(_with_probe(found, target, out), code)
 
 
 def left_out(target: Target, out: Path) -> Outcome:
@@ -78,6 +83,14 @@ def _recommendation(target: Target, seen: _Seen, code: ExitCode, log: TrialLog) 
     if code == ExitCode.CANCELLED or (trials and trials[-1].stopped is not None):
         return _stopped(target, seen.sizing, trials, cause, remedy)
     return failed(target, cause, remedy, trials, spent(trials))
+
+
+def _with_probe(recommendation: Recommendation, target: Target, out: Path) -> Recommendation:
+    """With what `poolkit probe` measured of the target, where it left that in the same folder."""
+    probe = find(out, target)
+    return (
+        recommendation if probe is None else with_measured(recommendation, target, probe.parameters)
+    )
 
 
 def _stopped(

@@ -11,6 +11,7 @@ worse), and whatever the server answered.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Literal, TypeVar
@@ -26,6 +27,7 @@ FIRST_WAIT = 0.05  # s
 LONGEST_WAIT = 2.0  # s
 # Jitter as long as the wait itself: callers that failed together do not come back together.
 JITTER = 0.1  # s
+ROLLBACK = 2.0  # s that a rollback may take
 
 # Serialization failure, deadlock: the server has rolled the transaction back.
 _ROLLED_BACK = frozenset({"40001", "40P01"})
@@ -103,6 +105,7 @@ async def retry(
     seconds: float = SECONDS,
     first_wait: float = FIRST_WAIT,
     jitter: float = JITTER,
+    rollback_seconds: float = ROLLBACK,
 ) -> T:
     """The result of `work`, repeated with growing, jittered waits while a repeat is safe.
 
@@ -118,6 +121,7 @@ async def retry(
             timeouts of the pool and the client.
         first_wait, jitter: s before the second attempt, doubled each time, and the longest random
             time added; 0 or more.
+        rollback_seconds: after which a rollback is given up; its connection counts as gone.
 
     Raises what the last attempt raised.
     """
@@ -139,19 +143,22 @@ async def retry(
             try:
                 return await work()
             except Exception:
-                await _roll_back(rollback)
+                await _roll_back(rollback, rollback_seconds)
                 raise
     raise AssertionError("the last attempt returns or raises")
 
 
-async def _roll_back(rollback: Callable[[], Awaitable[object]] | None) -> None:
+async def _roll_back(rollback: Callable[[], Awaitable[object]] | None, seconds: float) -> None:
     if rollback is None:
         return
+    # Over a connection that was dropped in silence the answer never comes.
+    limit = asyncio.timeout(seconds)
     try:
-        await rollback()
+        async with limit:
+            await rollback()
     except Exception as error:
         # On a dead connection the server has rolled back already.
-        if safety(error) is None:
+        if safety(error) is None and not limit.expired():
             raise
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from poolkit import probes
 from poolkit.compare import Comparison, compare
 from poolkit.errors import BadInput, ExitCode, MissingExtra, PoolkitError
 from poolkit.manifest import host_facts, is_same_machine, read_manifest, write_manifest
@@ -55,6 +56,8 @@ def review(
     make_report: Callable[[Path], Path] | None = None,
 ) -> Review:
     """Measure every target of the file, one after the other, and write the whole folder `out`.
+
+    What `poolkit probe` left there about a target stands in its parameters and in pools.py.
 
     Args:
         only: names to review; all when empty.
@@ -112,9 +115,11 @@ def check_before(targets: dict[str, Target], out: Path) -> None:
     """Find everything that would stop a target's measurement before any of them is sent a call.
 
     Raises:
-        BadInput: the folder, a library, a limit of this machine, or trials of other settings.
+        BadInput: the folder, a library, a limit of this machine, trials of other settings, or a
+            file in the folder that is no probe.
     """
     prepare_out(out)
+    probes.read(out)
     for target in targets.values():
         check_driver(target)
         check_caps(target)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 
+from poolkit.audit.makers import CLOSES
 from poolkit.audit.module import Function, Made, Module, type_of_function
 
 
@@ -23,6 +24,19 @@ def escapes(module: Module, function: Function, name: str) -> bool:
         if isinstance(node, ast.Global | ast.Nonlocal) and name in node.names:
             return True
     return any(_goes_out(module, function, node) for node in uses(module, function, name))
+
+
+def closes(function: Function, name: str) -> bool:
+    """Whether a function closes its local variable, or hands the closing to somebody."""
+    for node in ast.walk(function):
+        if isinstance(node, ast.Attribute) and node.attr in CLOSES:
+            if ast.unparse(node.value) in (name, f"{name}.sync_engine"):
+                return True
+        elif isinstance(node, ast.withitem):
+            shown = ast.unparse(node.context_expr)
+            if shown == name or (name in shown and "closing" in shown):
+                return True
+    return False
 
 
 def _goes_out(module: Module, function: Function, node: ast.Name) -> bool:

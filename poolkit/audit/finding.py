@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,12 +18,14 @@ class Settings:
 
     `max_connections`: connections of the database that this service may open, 1 or more.
     `processes`: replicas times workers, each with pools of its own, 1 or more.
-    `server_keepalive`: seconds for which the server keeps an idle connection (`poolkit probe`).
+    `server_keepalive`, `db_idle`: seconds for which the HTTP server and the database keep an idle
+    connection (`poolkit probe`).
     """
 
     max_connections: int | None = None
     processes: int = 1
     server_keepalive: float | None = None
+    db_idle: float | None = None
 
 
 @dataclass(frozen=True)
@@ -35,20 +37,40 @@ class Seen:
 
 
 @dataclass(frozen=True)
+class Claim:
+    """Something in one module that only counts together with others of the same program.
+
+    `shared` is equal where two are about the same thing, `instead` where only one of two comes to
+    be, as in the branches of an `if`; `amount` is what each adds.
+    """
+
+    node: ast.expr | ast.stmt
+    shared: str
+    instead: str
+    amount: float
+
+
+@dataclass(frozen=True)
 class Rule:
-    """One anti-pattern: `what` is wrong, `why` it hurts, the `cure`, where to learn more."""
+    """One anti-pattern: `what` is wrong, `why` it hurts, the `cure`, where to learn more.
+
+    `find` looks at one module. A rule about a whole program has `claims` and `judge` instead: what
+    each module adds, and a message (None: nothing is wrong) for each claim of all of them.
+    """
 
     name: str
     what: str
     why: str
     cure: str
     notebook: str
-    find: Callable[[Module, Settings], Iterable[Seen]]
+    find: Callable[[Module, Settings], Iterable[Seen]] | None = None
+    claims: Callable[[Module, Settings], Iterable[Claim]] | None = None
+    judge: Callable[[Sequence[Claim], Settings], Sequence[str | None]] | None = None
 
 
 @dataclass(frozen=True)
 class Finding:
-    """An anti-pattern at a place: `line` and `column` count from 1, as editors do."""
+    """An anti-pattern at a place: `line` and `column` (UTF-16 units) from 1, as editors count."""
 
     rule: str
     path: str

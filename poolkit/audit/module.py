@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import warnings
 from collections.abc import Iterator
 from functools import cached_property
@@ -55,7 +56,8 @@ class Module:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # an invalid escape is the business of its author
             self.tree = ast.parse(text)
-        self.lines = text.splitlines()
+        # As the parser counts them: a form feed or U+2028 ends no line there.
+        self.lines = re.split(r"\r\n|\r|\n", text)
 
     @cached_property
     def parents(self) -> dict[ast.AST, ast.AST]:

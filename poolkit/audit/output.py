@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
+from urllib.parse import quote
 
 from poolkit.audit.finding import Finding, Rule
 from poolkit.audit.rules import RULES
@@ -73,11 +75,13 @@ def as_sarif(audit: Audit, version: str) -> str:
 
 def _sarif_rule(rule: Rule) -> dict[str, object]:
     cure = f"{rule.why}\n\n    " + rule.cure.rstrip().replace("\n", "\n    ")
+    # No helpUri, which has to be absolute: the notebooks lie beside whichever copy is at hand.
+    text = f"{cure}\n\nSee notebooks/{rule.notebook}."
     return {
         "id": rule.name,
         "shortDescription": {"text": rule.what},
         "fullDescription": {"text": rule.why},
-        "help": {"text": cure, "markdown": f"{cure}\n\nSee notebooks/{rule.notebook}."},
+        "help": {"text": text, "markdown": text},
         "defaultConfiguration": {"level": "warning"},
     }
 
@@ -93,7 +97,8 @@ def _sarif_result(finding: Finding, order: dict[str, int]) -> dict[str, object]:
 
 
 def _location(path: str, line: int | None = None, column: int | None = None) -> dict[str, object]:
-    uri = Path(path).as_uri() if Path(path).is_absolute() else Path(path).as_posix()
+    where = Path(path)
+    uri = where.as_uri() if where.is_absolute() else quote(os.fsencode(where.as_posix()))
     place: dict[str, object] = {"artifactLocation": {"uri": uri}}
     if line is not None:
         place["region"] = {"startLine": line, "startColumn": column}

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import ast
 import io
 import os
 import re
 import tokenize
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from poolkit.audit.finding import Finding, Rule, Seen, Settings, Skipped
+from poolkit.audit.finding import Claim, Finding, Rule, Seen, Settings, Skipped
 from poolkit.audit.makers import LIBRARIES
 from poolkit.audit.module import Module
 from poolkit.audit.rules import RULES
@@ -43,24 +44,23 @@ def audit(paths: Iterable[Path], settings: Settings | None = None) -> Audit:
         BadInput: a path does not exist, or nothing in them is Python.
     """
     settings = settings or Settings()
-    findings: list[Finding] = []
+    scan = _Scan(settings, RULES)
     skipped: list[Skipped] = []
-    files = lines = ignored = 0
+    files = lines = 0
     for path in _sources(paths):
         files += 1
         try:
             text = _read(path)
-            found, quiet = audit_source(text, str(path), settings)
+            scan.look(text, str(path))
         except (OSError, SyntaxError, ValueError, RecursionError, MemoryError) as error:
             skipped.append(Skipped(str(path), _reason(error)))
             continue
-        findings += found
-        ignored += quiet
         lines += text.count("\n") + 1
     if not files:
         raise BadInput(
             "no Python file was found", "name a file that ends in .py, or a folder with some"
         )
+    findings, ignored = scan.findings()
     return Audit(tuple(findings), tuple(skipped), files, lines, ignored)
 
 
@@ -75,40 +75,82 @@ def audit_source(
     Raises:
         SyntaxError: the source does not parse.
     """
-    settings = settings or Settings()
-    module = Module(text, path)
-    if not _MENTIONS.search(text):
-        return [], 0
-    comments = _ignored(text) if "poolkit" in text else {}
-    kept: list[Finding] = []
-    ignored = 0
-    for rule in rules:
-        for seen in rule.find(module, settings):
-            if _is_ignored(seen, rule, comments):
-                ignored += 1
-            else:
-                kept.append(_finding(module, rule, seen))
-    # A with-statement inside another one shows the same place twice.
-    unique = dict.fromkeys(sorted(kept, key=lambda one: (one.line, one.column, one.rule)))
-    return list(unique), ignored
+    scan = _Scan(settings or Settings(), tuple(rules))
+    scan.look(text, path)
+    return scan.findings()
+
+
+class _Scan:
+    """One scan of a program.
+
+    State: for each module its findings, or for a rule about the whole program the claims that wait
+    for the others, each with the place that it would be shown at and whether it is to be silent.
+    """
+
+    def __init__(self, settings: Settings, rules: Sequence[Rule]) -> None:
+        self._settings = settings
+        self._rules = rules
+        self._order: dict[str, int] = {}  # of the modules
+        self._found: list[tuple[Finding, bool]] = []
+        self._claims: dict[Rule, list[tuple[Claim, Finding, bool]]] = {}
+
+    def look(self, text: str, path: str) -> None:
+        """Look at one source."""
+        module = Module(text, path)
+        if not _MENTIONS.search(text):
+            return
+        comments = _ignored(text) if "poolkit" in text else {}
+        found, claimed = [], []
+        for rule in self._rules:
+            for seen in rule.find(module, self._settings) if rule.find else ():
+                finding = _finding(module, rule, seen)
+                found.append((finding, _is_ignored(seen.node, rule, comments)))
+            for claim in rule.claims(module, self._settings) if rule.claims else ():
+                finding = _finding(module, rule, Seen(claim.node, ""))
+                claimed.append((rule, (claim, finding, _is_ignored(claim.node, rule, comments))))
+        # Only now: a module that some rule cannot bear is skipped as a whole.
+        self._order.setdefault(path, len(self._order))
+        self._found += found
+        for rule, one in claimed:
+            self._claims.setdefault(rule, []).append(one)
+
+    def findings(self) -> tuple[list[Finding], int]:
+        """Every finding by module and line, and how many comments silenced."""
+        found = list(self._found)
+        for rule, claimed in self._claims.items():
+            assert rule.judge is not None
+            messages = rule.judge([claim for claim, _, _ in claimed], self._settings)
+            for message, (_, finding, is_ignored) in zip(messages, claimed, strict=True):
+                if message is not None:
+                    found.append((replace(finding, message=message), is_ignored))
+        shown = [finding for finding, is_ignored in found if not is_ignored]
+        shown.sort(key=lambda one: (self._order[one.path], one.line, one.column, one.rule))
+        # A with-statement inside another one shows the same place twice.
+        return list(dict.fromkeys(shown)), len(found) - len(shown)
 
 
 def _finding(module: Module, rule: Rule, seen: Seen) -> Finding:
-    line = seen.node.lineno
+    number = seen.node.lineno
+    line = module.lines[number - 1] if number <= len(module.lines) else ""
     return Finding(
         rule=rule.name,
         path=module.path,
-        line=line,
-        column=seen.node.col_offset + 1,
+        line=number,
+        column=_column(line, seen.node.col_offset),
         message=seen.message,
-        code=module.lines[line - 1].strip() if line <= len(module.lines) else "",
+        code=line.strip(),
     )
 
 
-def _is_ignored(seen: Seen, rule: Rule, comments: dict[int, frozenset[str]]) -> bool:
+def _column(line: str, offset: int) -> int:
+    """The parser's offset (bytes of UTF-8) as a column from 1 in UTF-16 units, as editors count."""
+    before = line.encode("utf-8", "surrogatepass")[:offset].decode("utf-8", "replace")
+    return len(before.encode("utf-16-le", "surrogatepass")) // 2 + 1
+
+
+def _is_ignored(node: ast.expr | ast.stmt, rule: Rule, comments: dict[int, frozenset[str]]) -> bool:
     """Whether a comment on one of its lines names the rule, or no rule at all."""
-    last = seen.node.end_lineno or seen.node.lineno
-    for line in range(seen.node.lineno, last + 1):
+    for line in range(node.lineno, (node.end_lineno or node.lineno) + 1):
         names = comments.get(line)
         if names is not None and (not names or rule.name in names):
             return True

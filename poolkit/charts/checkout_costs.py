@@ -11,7 +11,7 @@ from poolkit.units import milliseconds, number, share
 
 _ROW = 0.36  # inches
 _LEAST = 1e-6  # s: a smaller cost is drawn here, at the left edge
-_ROOM = 0.36  # of the width, for the words right of the bars
+_ROOM = 0.43  # of the width, for the words right of the bars
 _MARKS = {"checkout": (style.BLUE, "o", ""), "dial": (style.VERMILION, "s", "//")}
 
 
@@ -114,4 +114,5 @@ def _words(cost: Cost) -> str:
         return said
     lost = share(max(0.0, cost.lost_share))
     whose = "throughput" if cost.per == "checkout" else "a call that dials"
-    return f"{said}, {lost} of {whose}"
+    how = "" if cost.is_lost_measured else "computed "
+    return f"{said}, {how}{lost} of {whose}"

@@ -20,7 +20,8 @@ _CUTS: dict[CutKind, tuple[str, str, str]] = {
 _NAMES: dict[Setting, str] = {
     "none": "nothing set",
     "pre_ping": "pre-ping",
-    "recycle": "recycle",
+    # It replaces by age alone: in calls that come right after the cut it would find the dead ones.
+    "recycle": "recycle (after a pause)",
     "retry": "retry",
 }
 
@@ -64,7 +65,7 @@ def stale_calls(counts: Sequence[StaleCount], name: str, *, axes: Axes | None = 
         axes.set_xlim(0, most / (1 - _ROOM))
         axes.set_xticks(range(0, most + 1, max(1, most // 5)))
         axes.set_ylim(len(settings) - 0.45, -0.55)
-        axes.set_yticks(range(len(settings)), labels=[_NAMES[one] for one in settings])
+        axes.set_yticks(range(len(settings)), labels=[_tick(one) for one in settings])
         axes.tick_params(axis="y", length=0, pad=7)
         axes.set_xlabel(f"failed calls of {counts[0].calls} after each cut", loc="left")
         entitle(axes, stale_calls_finding(counts, name), given)
@@ -72,6 +73,10 @@ def stale_calls(counts: Sequence[StaleCount], name: str, *, axes: Axes | None = 
             offset = -0.21 if count.cut == "restart" else 0.21
             _draw(axes, settings.index(count.setting) + offset, count)
     return axes
+
+
+def _tick(setting: Setting) -> str:
+    return _NAMES[setting].replace(" (", "\n(")
 
 
 def _settings(counts: Sequence[StaleCount]) -> list[Setting]:

@@ -39,7 +39,8 @@ def audit(
             "--max-connections",
             metavar="N",
             min=1,
-            help="Connections that this service may open at its database: pools beyond are found.",
+            help="Connections that this service may open at its database: pools that together may "
+            "open more are found.",
             show_default=False,
         ),
     ] = None,
@@ -55,7 +56,17 @@ def audit(
             "--server-keepalive",
             metavar="SECONDS",
             min=0.1,
-            help="How long the server keeps an idle connection (see `poolkit probe`).",
+            help="How long the HTTP server keeps an idle connection (see `poolkit probe`).",
+            show_default=False,
+        ),
+    ] = None,
+    db_idle: Annotated[
+        float | None,
+        typer.Option(
+            "--db-idle",
+            metavar="SECONDS",
+            min=0.1,
+            help="How long the database, or what is in between, keeps an idle connection.",
             show_default=False,
         ),
     ] = None,
@@ -76,7 +87,10 @@ def audit(
     from poolkit.errors import ExitCode
 
     settings = Settings(
-        max_connections=max_connections, processes=processes, server_keepalive=server_keepalive
+        max_connections=max_connections,
+        processes=processes,
+        server_keepalive=server_keepalive,
+        db_idle=db_idle,
     )
     found = scan(paths, settings)
     if form is Format.TEXT:

@@ -39,6 +39,11 @@ def render(name: str, recommendation: Recommendation, target: Target | None) -> 
     ]
     for key in ("min_size", "max_size", "timeout", "max_waiting", "max_idle", "max_lifetime"):
         lines += argument(key, p[key], 2)
+    if "check" in p and p["check"].value:
+        lines += [
+            *comment(p["check"].because, 2),
+            "        check=PsycopgPool.check_connection,",
+        ]
     lines += [
         "        kwargs={",
         *comment(dial.because, 3),

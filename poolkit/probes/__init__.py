@@ -12,7 +12,7 @@ import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from poolkit.probes.files import read, write
+from poolkit.probes.files import find, read, write
 from poolkit.probes.records import Probe
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Probe",
+    "find",
     "probe",
     "probe_costs",
     "probe_dns",
@@ -47,6 +48,8 @@ def probe(
         size: the pool size at which lost throughput is measured; None: a rule of thumb.
         in_transaction: whether sessions that idle in a transaction are probed as well.
 
+    Where it is not done by its deadline, what was found until then is returned as `stopped`.
+
     Raises:
         Unreachable: the first call failed, so nothing else was sent.
         BadInput: a value is out of its range, or a library is missing.
@@ -58,7 +61,7 @@ def probe(
 
     async def go() -> None:
         run = ProbeRun(target, cap=cap, only=only, size=size, in_transaction=in_transaction)
-        found.append(await asyncio.wait_for(run.run(), run.deadline))
+        found.append(await run.run_to_deadline())
 
     def work() -> None:
         try:

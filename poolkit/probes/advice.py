@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 from poolkit import units
-from poolkit.probes.records import AgeLimit, Costs, Doubt, IdleLimit, Proof, StaleCount, UseLimit
+from poolkit.probes.ladder import SHORTEST
+from poolkit.probes.records import AgeLimit, Costs, IdleLimit, Proof
 from poolkit.probes.settings import DEFAULT_KEEP, KEEP, PINGS, Way
 from poolkit.records import Parameter
 
@@ -27,13 +27,18 @@ def below(seconds: float) -> float:
     return float(round(steps * 10**exponent, 12))
 
 
+def is_keepable(end: float) -> bool:
+    """Whether a value below an end after `end` s is worth setting at all."""
+    return end > 0 and below(end) >= SHORTEST
+
+
 def recommended_way(driver: str, limit: IdleLimit) -> Way | None:
-    """What keeps a pool from meeting the server's close; None: nothing has to."""
+    """What keeps a pool from meeting the server's close; None: nothing has to, or can."""
     if limit.earliest is None:
         return None
     if driver == "psycopg":
         return Way(keep=None, ping=True)
-    return Way(keep=below(limit.earliest))
+    return Way(keep=below(limit.earliest)) if is_keepable(limit.earliest) else None
 
 
 def too_long_way(driver: str, limit: IdleLimit) -> Way | None:
@@ -52,110 +57,76 @@ def parameters(
     target_rate: float,
 ) -> tuple[Parameter, ...]:
     """The parameters that follow from the idle limit, the age limit and the costs."""
+    oldest = None if age is None else age.seconds
     rows = []
-    pings = driver == "sqlalchemy" and is_ping_cheaper(limit, costs, target_rate)
     if limit is not None and limit.kind != "not_kept":
-        rows.append(_recycled_late(limit) if pings else _keep(driver, limit, age, proof))
-        if driver == "psycopg" and limit.earliest is not None:
-            rows.append(_max_idle(limit.earliest))
-        if driver == "asyncpg" and limit.earliest is not None:
+        end = _end(limit, age)
+        if driver == "psycopg":
+            rows.append(_check(limit, age, proof))
+            if limit.earliest is not None and is_keepable(limit.earliest):
+                rows.append(_max_idle(limit.earliest))
+        elif driver == "sqlalchemy" and is_ping_cheaper(limit, costs, target_rate, age):
+            rows.append(_recycled_late(limit, age))
+        elif end is None:
+            rows.append(_kept(driver, limit))
+        elif is_keepable(end):
+            rows.append(_keep(driver, limit, age, proof))
+        if driver == "asyncpg" and end is not None:
             rows.append(_MIN_SIZE)
-    if driver == "psycopg" and age is not None and age.seconds is not None:
-        rows.append(_lifetime("max_lifetime", age.seconds))
+    if driver == "psycopg" and oldest is not None:
+        rows.append(_lifetime("max_lifetime", oldest))
     if driver == "sqlalchemy" and (limit is not None or costs is not None):
-        rows.append(_pre_ping(limit, costs, target_rate))
+        rows.append(_pre_ping(limit, age, costs, target_rate))
     return tuple(rows)
 
 
-def doubts(
-    limits: Sequence[IdleLimit],
-    uses: UseLimit | None,
-    proof: Proof | None,
-    stale: Sequence[StaleCount] = (),
-) -> tuple[Doubt, ...]:
-    """What a reader has to act on beyond setting the parameters."""
-    found = []
-    for limit in limits:
-        if limit.kind == "random":
-            found.append(
-                Doubt(
-                    seen=limit.seen,
-                    next="no keep-alive value is safe: repeat calls that may be repeated "
-                    "(poolkit.retry), or find out who closes the connections",
-                )
-            )
-        if limit.kind == "not_kept":
-            found.append(
-                Doubt(
-                    seen=limit.seen,
-                    next="turn keep-alive on at the server (nginx: keepalive_timeout), or every "
-                    "call pays for a dial",
-                )
-            )
-        if limit.kind == "silent":
-            found.append(
-                Doubt(
-                    seen=limit.seen,
-                    next="something in between forgets connections: keep the value below, set a "
-                    "read timeout, and TCP keep-alives shorter than that",
-                )
-            )
-        if limit.session == "in_transaction" and limit.timeout is not None:
-            found.append(
-                Doubt(
-                    seen=limit.seen,
-                    next="keep every transaction shorter; wait for nothing else while one is open",
-                )
-            )
-        if limit.session == "behind_pooler" and limit.timeout is not None:
-            found.append(
-                Doubt(
-                    seen=limit.seen,
-                    next="the first calls after a quiet time wait for the pooler's dials: set its "
-                    "server_idle_timeout (or min_pool_size) higher where that hurts",
-                )
-            )
-    if uses is not None and uses.requests is not None:
-        found.append(
-            Doubt(
-                seen=uses.seen,
-                next=f"at 1000 calls/s that is {units.number(1000 / max(1, uses.requests))} dials/s"
-                "; raise the server's limit (nginx: keepalive_requests) where dials cost",
-            )
-        )
-    if proof is not None and not proof.holds:
-        found.append(Doubt(seen=proof.seen, next="run the probe again when the target is quiet"))
-    return tuple(found)
-
-
 def _keep(driver: str, limit: IdleLimit, age: AgeLimit | None, proof: Proof | None) -> Parameter:
-    name = KEEP[driver]
-    end = limit.earliest
-    if end is None:
-        return _kept(driver, name, limit)
+    """The value below whichever comes first: the silence or the age that ends a connection."""
+    name, end = KEEP[driver], limit.earliest
+    if age is not None and age.seconds is not None and (end is None or age.seconds < end):
+        return _below_age(driver, age)
+    assert end is not None
     proven = f"; {proof.seen}" if proof is not None and proof.holds else ""
-    if driver == "psycopg":
-        because = (
-            f"{limit.seen}; psycopg_pool looks at no age when it hands a connection out (max_idle "
-            f"and max_lifetime do not help), so each checkout asks for a sign of life{proven}"
-        )
-        return Parameter(name=name, value=True, unit="", because=because, source="measured")
     if limit.kind == "random":
         because = f"{limit.seen}; below the earliest, which helps but does not cure{proven}"
     else:
         because = f"{limit.seen}; less than that, so that no call is on its way then{proven}"
     if driver == "sqlalchemy":
         because += "; it counts from the dial, so it replaces connections in use as well"
-        if age is not None and age.seconds is not None:
-            end = min(end, age.seconds)
     return Parameter(name=name, value=below(end), unit="s", because=because, source="measured")
 
 
-def _kept(driver: str, name: str, limit: IdleLimit) -> Parameter:
-    """The driver's own value, where no end was seen."""
-    if driver == "psycopg":
+def _below_age(driver: str, age: AgeLimit) -> Parameter:
+    """SQLAlchemy counts from the dial, as the server does; the others only know idle times."""
+    assert age.seconds is not None
+    value = below(age.seconds)
+    if driver == "sqlalchemy":
+        because = f"{age.seen}; less than that: it counts from the dial, as the server does"
+    else:
+        value = min(DEFAULT_KEEP[driver], value)
+        because = (
+            f"{age.seen}; at least no idle one is kept that long, but {driver} has no setting for "
+            "the age of those in use"
+        )
+    return Parameter(name=KEEP[driver], value=value, unit="s", because=because, source="measured")
+
+
+def _check(limit: IdleLimit, age: AgeLimit | None, proof: Proof | None) -> Parameter:
+    """psycopg asks before it hands out, where anything was seen to end a connection."""
+    by_age = age is not None and age.seconds is not None
+    if limit.earliest is None and not by_age:
         because = f"{limit.seen}: no checkout has to ask for a sign of life"
-        return Parameter(name=name, value=False, unit="", because=because, source="measured")
+        return _switch(KEEP["psycopg"], False, because)
+    proven = f"; {proof.seen}" if proof is not None and proof.holds else ""
+    because = (
+        f"{limit.seen}; psycopg_pool looks at no age when it hands a connection out (max_idle "
+        f"and max_lifetime do not help), so each checkout asks for a sign of life{proven}"
+    )
+    return _switch(KEEP["psycopg"], True, because)
+
+
+def _kept(driver: str, limit: IdleLimit) -> Parameter:
+    """The driver's own value, where no end was seen."""
     default = DEFAULT_KEEP[driver]
     if default < limit.longer_than:
         because = f"the usual value; {limit.seen}"
@@ -164,7 +135,7 @@ def _kept(driver: str, name: str, limit: IdleLimit) -> Parameter:
             f"the usual value; {limit.seen}, which leaves open what comes before {default:g} s: "
             f"probe with --cap {default * 1.1:.0f} to know"
         )
-    return Parameter(name=name, value=default, unit="s", because=because, source="library")
+    return Parameter(name=KEEP[driver], value=default, unit="s", because=because, source="library")
 
 
 def _max_idle(earliest: float) -> Parameter:
@@ -197,48 +168,60 @@ def _lifetime(name: str, age: float) -> Parameter:
     return Parameter(name=name, value=below(age), unit="s", because=because, source="measured")
 
 
-def _pre_ping(limit: IdleLimit | None, costs: Costs | None, target_rate: float) -> Parameter:
+def _pre_ping(
+    limit: IdleLimit | None, age: AgeLimit | None, costs: Costs | None, target_rate: float
+) -> Parameter:
     """Off where recycling is enough and cheaper."""
     name = PINGS["sqlalchemy"]
-    is_random = limit is not None and limit.kind == "random"
-    figures = _figures(limit, costs, target_rate)
-    if is_random:
+    figures = _figures(limit, age, costs, target_rate)
+    if limit is not None and limit.kind == "random":
         because = "the server closes at random, so no age is safe: each checkout has to ask"
         return _switch(name, True, because + figures)
+    if limit is not None and limit.earliest is not None and not is_keepable(limit.earliest):
+        because = "connections end too soon for any pool_recycle: each checkout has to ask"
+        return _switch(name, True, because)
     if limit is not None and limit.kind == "silent":
         because = (
             "a dropped connection makes a ping wait as long as a call, so pool_recycle has to "
             "prevent it"
         )
         return _switch(name, False, because + figures)
-    if is_ping_cheaper(limit, costs, target_rate):
+    if is_ping_cheaper(limit, costs, target_rate, age):
         because = "asking each connection costs less here than replacing them before the timeout"
         return _switch(name, True, because + figures)
-    because = "pool_recycle keeps clear of the server's timeout, and a restart costs errors once"
+    if _end(limit, age) is None:
+        because = "nothing was seen to end a connection, and a restart costs errors once"
+    else:
+        because = "pool_recycle keeps clear of the server's end, and a restart costs errors once"
     return _switch(name, False, because + figures)
 
 
-def is_ping_cheaper(limit: IdleLimit | None, costs: Costs | None, target_rate: float) -> bool:
+def is_ping_cheaper(
+    limit: IdleLimit | None, costs: Costs | None, target_rate: float, age: AgeLimit | None = None
+) -> bool:
     """Whether a ping in each call keeps fewer connections busy than recycling; False: not known.
 
     A ping is paid by every call: target_rate * ping. Recycling is a dial for each connection every
     `pool_recycle` s: pool_size / pool_recycle * dial. A silent drop makes every ping wait in vain.
     """
-    busy = _busy(limit, costs, target_rate)
+    busy = _busy(limit, age, costs, target_rate)
     if limit is None or not limit.is_steady or limit.kind == "silent" or busy is None:
         return False
     pinging, recycling = busy
     return pinging < recycling
 
 
-def _recycled_late(limit: IdleLimit) -> Parameter:
+def _recycled_late(limit: IdleLimit, age: AgeLimit | None) -> Parameter:
+    """Pings replace what the silence ended; the age is still worth keeping clear of."""
+    if age is not None and age.seconds is not None and is_keepable(age.seconds):
+        return _below_age("sqlalchemy", age)
     value = DEFAULT_KEEP["sqlalchemy"]
     because = f"{limit.seen}; pool_pre_ping replaces the dead ones, so this need not come first"
     return Parameter(name="pool_recycle", value=value, unit="s", because=because, source="measured")
 
 
 def _busy(
-    limit: IdleLimit | None, costs: Costs | None, target_rate: float
+    limit: IdleLimit | None, age: AgeLimit | None, costs: Costs | None, target_rate: float
 ) -> tuple[float, float] | None:
     """Connections kept busy by pinging and by recycling, on average; None: not measured."""
     if costs is None:
@@ -247,21 +230,29 @@ def _busy(
     ping, dial = by_name.get(PINGS["sqlalchemy"]), by_name.get("dial")
     if ping is None or dial is None:
         return None
-    return target_rate * ping, costs.pool_size / _recycle(limit) * dial
+    return target_rate * ping, costs.pool_size / _recycle(limit, age) * dial
 
 
-def _recycle(limit: IdleLimit | None) -> float:
-    end = limit.earliest if limit is not None else None
-    return DEFAULT_KEEP["sqlalchemy"] if end is None else below(end)
+def _recycle(limit: IdleLimit | None, age: AgeLimit | None) -> float:
+    end = _end(limit, age)
+    return DEFAULT_KEEP["sqlalchemy"] if end is None else max(SHORTEST, below(end))
 
 
-def _figures(limit: IdleLimit | None, costs: Costs | None, target_rate: float) -> str:
-    busy = _busy(limit, costs, target_rate)
+def _end(limit: IdleLimit | None, age: AgeLimit | None) -> float | None:
+    """s after which a connection ends, by silence or by age; None: neither was seen."""
+    ends = (limit.earliest if limit else None, age.seconds if age else None)
+    return min((end for end in ends if end is not None), default=None)
+
+
+def _figures(
+    limit: IdleLimit | None, age: AgeLimit | None, costs: Costs | None, target_rate: float
+) -> str:
+    busy = _busy(limit, age, costs, target_rate)
     if busy is None:
         return ""
     return (
         f"; at {units.rate(target_rate)} pings keep {units.number(busy[0], 2)} connections busy, "
-        f"recycling after {_recycle(limit):g} s keeps {units.number(busy[1], 2)}"
+        f"recycling after {_recycle(limit, age):g} s keeps {units.number(busy[1], 2)}"
     )
 
 

@@ -1,8 +1,9 @@
 """Measures what each checkout and each dial costs, and what that takes from the throughput.
 
 Variants of the pool take turns, call by call, so that whatever drifts meets all of them alike; a
-cost is the median of the differences within a turn. The lost throughput is measured the same way,
-with as many callers as connections.
+cost is the median of the differences within a turn: one call at a time, at most 60 of each. The
+lost throughput is measured the same way, with as many callers as connections that together send no
+more than the target rate; the first failure ends it.
 """
 
 from __future__ import annotations
@@ -31,7 +32,9 @@ TURNS = 60  # of every variant, one connection
 TURN_SECONDS = 8.0  # for all turns, at most
 _WARM_UP = 8  # calls of every variant; prepared statements are in place after 5
 ROUNDS = 6  # of throughput; the fewest with a 95 % interval
-ROUND = 0.25  # s
+ROUND = 0.25  # s; longer at a low target rate, for enough calls
+_ROUND_CALLS = 20
+_LONGEST_ROUND = 1.0  # s
 _ROUND_SECONDS = 25.0  # s for all rounds, at most
 _CALL_TIMEOUT = 10.0  # s
 
@@ -80,7 +83,7 @@ async def _measured(target: Target, dial: Dial, size: int, tell: Tell) -> Costs:
             )
         hold, rows = await _compare(variants)
         say("throughput with and without")
-        throughput, rows = await _lost(variants, rows, size, hold)
+        throughput, rows = await _lost(variants, rows, size, hold, target.target_rate)
         skipped = dict(variants.skipped)
     say("timing dials")
     if isinstance(where, Upstream):
@@ -178,7 +181,7 @@ def _cost(question: Question, times: dict[str, list[tuple[float, float]]]) -> Co
 
 
 async def _lost(
-    variants: Variants, rows: list[Cost], size: int, hold: float
+    variants: Variants, rows: list[Cost], size: int, hold: float, rate: float
 ) -> tuple[float | None, list[Cost]]:
     """The base's throughput at `size`, and each cost with the share of it that is lost."""
     rates: dict[str, list[float]] = {}
@@ -188,7 +191,7 @@ async def _lost(
         if time.perf_counter() > until:
             break
         for name in names if turn % 2 == 0 else reversed(names):
-            rates.setdefault(name, []).append(await _rate(variants, name, size))
+            rates.setdefault(name, []).append(await carried(variants, name, size, rate))
     if len({len(values) for values in rates.values()}) != 1:
         return None, rows
     by_name = {question.name: question for question in variants.questions}
@@ -216,23 +219,41 @@ async def _lost(
     return median(rates[BASE]), lost
 
 
-async def _rate(variants: Variants, name: str, size: int) -> float:
-    """calls/s of `size` callers over `size` connections."""
+async def carried(variants: Variants, name: str, size: int, rate: float) -> float:
+    """calls/s that `size` connections can carry: size / mean time of a call (Little's Law).
+
+    Args:
+        rate: calls/s that the callers together do not exceed; where they cannot reach it, what is
+            returned is the throughput itself.
+
+    Raises whatever a call raises; the other callers then stop at once.
+    """
+    loop = asyncio.get_running_loop()
     pool = await variants.open(name, size)
-    done = 0
+    busy = 0.0
+    done = sent = 0
     try:
         await asyncio.gather(*(pool.once() for _ in range(size)))
-        began = time.perf_counter()
-        until = began + ROUND
+        began = loop.time()
+        until = began + max(ROUND, min(_LONGEST_ROUND, _ROUND_CALLS / rate))
 
         async def caller() -> None:
-            nonlocal done
-            while time.perf_counter() < until:
-                await pool.once()
+            nonlocal busy, done, sent
+            while (due := began + sent / rate) < until and loop.time() < until:
+                sent += 1
+                await asyncio.sleep(max(0.0, due - loop.time()))
+                whole, _ = await pool.once()
+                busy += whole
                 done += 1
 
-        async with asyncio.timeout(ROUND + _CALL_TIMEOUT):
-            await asyncio.gather(*(caller() for _ in range(size)))
-        return done / (time.perf_counter() - began)
+        callers = [asyncio.create_task(caller()) for _ in range(size)]
+        try:
+            async with asyncio.timeout(_LONGEST_ROUND + _CALL_TIMEOUT):
+                await asyncio.gather(*callers)
+        finally:
+            for task in callers:
+                task.cancel()
+            await asyncio.gather(*callers, return_exceptions=True)
+        return size * done / busy
     finally:
         await pool.close()

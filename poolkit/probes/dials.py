@@ -52,20 +52,31 @@ async def dial_costs(
     if where.path is not None or is_address(where.host):
         skipped["DNS look-up"] = "the target is named by an address"
     else:
-        seconds = await _repeat(lambda: look_up(where.host, where.port))
+        seconds = await _repeat(lambda: _look_up(where))
         costs.append(_cost("DNS look-up", seconds, hold, "part of the dial, unless it is cached"))
     return costs, skipped
 
 
-async def look_up(host: str, port: int) -> float:
-    """s that the system's resolver takes for a name, its cache included; `NoLine` on failure."""
+async def look_up(host: str, port: int) -> tuple[float, int]:
+    """s that the system's resolver takes for a name, its cache included, and the addresses found.
+
+    Raises:
+        NoLine: it fails, or does not answer within 5 s.
+    """
     began = time.perf_counter()
     try:
         async with asyncio.timeout(_TIMEOUT):
-            await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            found = await asyncio.get_running_loop().getaddrinfo(
+                host, port, type=socket.SOCK_STREAM
+            )
     except (OSError, TimeoutError) as error:
         raise NoLine(f"the name cannot be looked up: {type(error).__name__}") from None
-    return time.perf_counter() - began
+    return time.perf_counter() - began, len({entry[4][0] for entry in found})
+
+
+async def _look_up(where: Upstream) -> float:
+    seconds, _ = await look_up(where.host, where.port)
+    return seconds
 
 
 def _cost(name: str, seconds: list[float], hold: float, note: str) -> Cost:

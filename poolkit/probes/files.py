@@ -62,3 +62,19 @@ def read(folder: Path) -> dict[str, Probe]:
             ) from None
         found[probe.target] = probe
     return found
+
+
+def find(folder: Path, target: Target) -> Probe | None:
+    """The finished probe of this very target in a folder; None: there is none that counts.
+
+    Another driver or endpoint under the same name is another target, and a probe that was cut
+    short may not have seen what comes first.
+    """
+    try:
+        found = read(folder).get(target.name)
+    except BadInput:  # told before anything was sent
+        return None
+    if found is None or found.status != "done":
+        return None
+    is_same = (found.driver, found.endpoint) == (target.driver, target.endpoint)
+    return found if is_same else None

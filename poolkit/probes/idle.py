@@ -9,15 +9,25 @@ from dataclasses import dataclass
 from poolkit.errors import BrakeStop
 from poolkit.probes.ladder import Rung, plan
 from poolkit.probes.line import Dial, Line, NoLine, is_closed_within
-from poolkit.probes.reading import Silence, is_enough, is_one_moment, read_silences, without_age
+from poolkit.probes.reading import (
+    BusyEnd,
+    Silence,
+    is_enough,
+    is_one_moment,
+    not_kept,
+    read_age,
+    read_silences,
+    without_age,
+)
 from poolkit.probes.records import AgeLimit, IdleLimit, LineOutcome, Session
 
 CONNECTIONS = 40  # side by side, at most; 32 are the finest steps up to 75 s
 ANSWER = 3.0  # s in which an answer must come
-BUSY_EVERY = 0.4  # s between two uses of the connection that is never idle
+BUSY_EVERY = 0.4  # s between two uses of the connection that is never idle, and two dials of it
 _LOOK = 0.1  # s
 _DIALS = 8  # at once
 _REFUSALS = 3  # dials in a row that fail: then the target is gone
+_FAREWELLS = 3  # first answers that say `Connection: close`, and none that does not: nothing kept
 
 Tell = Callable[[str, float, float], None]  # what is done, s it has taken, s it may take
 
@@ -28,13 +38,23 @@ def quiet(_what: str, _seconds: float, _of: float) -> None:
 
 @dataclass
 class _Search:
-    """State of one search: the silences that ended, dials that failed in a row, busy's ages."""
+    """State of one search: silences that ended, dials that failed in a row, the one in use.
+
+    `kept` and `farewells` count first answers after which the connection stayed, or was to close.
+    """
 
     silences: list[Silence]
     refusals: int = 0
     refused: str = ""
-    age: float = 0.0
-    age_limit: float | None = None
+    kept: int = 0
+    farewells: int = 0
+    oldest: float = 0.0
+    busy_end: BusyEnd | None = None
+
+    @property
+    def is_not_kept(self) -> bool:
+        """Whether every connection so far was to close after its first answer."""
+        return not self.kept and self.farewells >= _FAREWELLS
 
 
 class IdleSearch:
@@ -45,6 +65,7 @@ class IdleSearch:
         cap: s after which it is "longer than"; more than 0.
         connections: most that are open at a time, 1 or more; with one no age is looked for.
         answer: s in which an answer must come; beyond it the connection counts as dropped.
+        uses: requests that a connection carries at most; None: not known.
     """
 
     def __init__(
@@ -55,12 +76,14 @@ class IdleSearch:
         connections: int = CONNECTIONS,
         session: Session = "idle",
         answer: float = ANSWER,
+        uses: int | None = None,
     ) -> None:
         self._dial = dial
         self._cap = cap
         self._connections = max(1, min(connections, CONNECTIONS))
         self._session: Session = session
         self._answer = answer
+        self._uses = uses
         self._search = _Search([])
         self._dialling = asyncio.Semaphore(_DIALS)
 
@@ -87,7 +110,8 @@ class IdleSearch:
                         raise error
                 now = loop.time() - began
                 tell("watching idle connections", min(now, self._cap), longest)
-                if (stop is not None and stop.is_set()) or is_enough(search.silences, now):
+                is_over = search.is_not_kept or is_enough(search.silences, now)
+                if is_over or (stop is not None and stop.is_set()):
                     break
         finally:
             for task in (*tasks, busy):
@@ -106,7 +130,9 @@ class IdleSearch:
 
     def _result(self, seconds: float) -> tuple[IdleLimit, AgeLimit]:
         search = self._search
-        age = _age(search.age_limit, search.age)
+        age = read_age(search.busy_end, search.oldest, search.silences, self._uses)
+        if search.farewells and not search.kept:
+            return not_kept(self._cap, connections=self._connections, seconds=seconds), age
         limit = read_silences(
             search.silences,
             cap=self._cap,
@@ -122,6 +148,9 @@ class IdleSearch:
         await asyncio.sleep(max(0.0, began + rung.start - loop.time()))
         line = await self._open()
         if line is None:
+            return
+        if line.will_close:  # its end says nothing about silence
+            await line.close()
             return
         since = loop.time()
         ended = False
@@ -143,9 +172,11 @@ class IdleSearch:
         self._search.silences.append(Silence(since - began, idle, outcome))
 
     async def _open(self) -> Line | None:
-        """A connection that has answered once; None: refused, while others are not."""
+        """A connection that has answered once; None: refused, or known to be in vain."""
         search = self._search
         async with self._dialling:
+            if search.is_not_kept:
+                return None
             try:
                 line = await self._dial()
             except NoLine as error:
@@ -163,27 +194,42 @@ class IdleSearch:
         if not is_alive:
             return None
         search.refusals = 0
+        search.farewells += line.will_close
+        search.kept += not line.will_close
         return line
 
     async def _keep_busy(self) -> None:
-        """Use one connection without a pause: what ends it is its age, not silence."""
-        loop = asyncio.get_running_loop()
+        """Use one connection all the time: what ends it is its age, or the number of requests.
+
+        The server may announce the end of each after a few requests: then the next is dialled, but
+        never sooner than another request would have been sent.
+        """
         search = self._search
-        while search.age_limit is None and self._connections > 1:
+        while self._connections > 1:
             line = await self._open()
             if line is None:
                 return
-            since = loop.time()
             try:
-                while not line.will_close:
-                    is_closed = await is_closed_within(line, BUSY_EVERY)
-                    age = loop.time() - since
-                    if is_closed or await line.use(self._answer) != "alive":
-                        search.age_limit = age
-                        return
-                    search.age = max(search.age, age)
+                search.busy_end = await self._wait_busy_end(line)
             finally:
                 await line.close()
+            if search.busy_end is not None:
+                return
+            await asyncio.sleep(BUSY_EVERY)
+
+    async def _wait_busy_end(self, line: Line) -> BusyEnd | None:
+        """How the line ends that is asked again and again; None: the server announced it."""
+        loop = asyncio.get_running_loop()
+        since = loop.time()
+        requests = 1
+        while not line.will_close:
+            is_closed = await is_closed_within(line, BUSY_EVERY)
+            age = loop.time() - since
+            if is_closed or await line.use(self._answer) != "alive":
+                return BusyEnd(age, requests)
+            requests += 1
+            self._search.oldest = max(self._search.oldest, age)
+        return None
 
     async def _look_again(self) -> None:
         """Connections ended: that says something only while the target still takes new ones."""
@@ -205,11 +251,3 @@ def _gone(why: str) -> BrakeStop:
         f"the target takes no more connections: {why}",
         "see whether the server still runs and how many connections it allows; then run it again",
     )
-
-
-def _age(limit: float | None, longer_than: float) -> AgeLimit:
-    if limit is None:
-        seen = f"a connection in use lived for longer than {longer_than:.1f} s, as long as watched"
-        return AgeLimit(seconds=None, longer_than=longer_than, seen=seen)
-    seen = f"a connection in use was closed at an age of {limit:.1f} s"
-    return AgeLimit(seconds=limit, longer_than=longer_than, seen=seen)

@@ -7,7 +7,6 @@ the system's resolver at each dial. A kept connection follows no record at all.
 from __future__ import annotations
 
 import asyncio
-import socket
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -49,16 +48,13 @@ async def probe_names(target: Target, tell: Tell = quiet) -> NameFinding | str:
     if where.path is not None or is_address(host):
         seen = "the target is named by an address, so no record can change"
         return NameFinding(host=host, is_address=True, seen=seen)
-    seconds = [await look_up(where.host, where.port) for _ in range(_LOOK_UPS)]
-    lookup, _ = median_interval(seconds)
-    found = await asyncio.get_running_loop().getaddrinfo(
-        where.host, where.port, type=socket.SOCK_STREAM
-    )
+    looks = [await look_up(where.host, where.port) for _ in range(_LOOK_UPS)]
+    lookup, _ = median_interval([seconds for seconds, _ in looks])
     finding = NameFinding(
         host=host,
         is_address=False,
         lookup=lookup,
-        addresses=len({entry[4][0] for entry in found}),
+        addresses=max(addresses for _, addresses in looks),
         seen=(
             f"{target.driver} keeps no answer: each dial asks the system's resolver "
             f"({units.milliseconds(lookup)}); a kept connection follows no record"

@@ -20,7 +20,7 @@ from poolkit.pools.base import Pool
 from poolkit.pools.closing import close_pool
 from poolkit.probes.advice import recommended_way, too_long_way
 from poolkit.probes.idle import ANSWER, Tell, quiet
-from poolkit.probes.reading import tolerance
+from poolkit.probes.ladder import tolerance
 from poolkit.probes.records import IdleLimit, Proof, ProofRun
 from poolkit.probes.relay import Relay
 from poolkit.probes.settings import Way, make_way, upstream

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from poolkit import units
-from poolkit.probes.ladder import OVER, SLACK, WITNESSES
+from poolkit.probes.ladder import OVER, SHORTEST, SLACK, telling, tolerance
 from poolkit.probes.records import (
     AgeLimit,
     IdleKind,
@@ -17,10 +17,16 @@ from poolkit.probes.records import (
     Session,
 )
 
-# Ends this far apart are one timeout: what the search is held to.
-SAME, SAME_SHARE = 0.5, 0.05
 ENOUGH = 3  # ends that agree
 _SETTLED = 1.0  # s after the last witness's turn
+
+
+@dataclass(frozen=True, slots=True)
+class BusyEnd:
+    """The end of the connection in use: its age (s) and the requests that it had carried."""
+
+    age: float
+    requests: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +43,6 @@ class Silence:
         return self.outcome not in ("alive", "open")
 
 
-def tolerance(seconds: float) -> float:
-    """How far from `seconds` an end may be and still mean the same timeout (s)."""
-    return max(SAME, SAME_SHARE * seconds)
-
-
 def is_enough(silences: Sequence[Silence], now: float) -> bool:
     """Whether the search may end: ends that agree and a late witness among them, or time is up.
 
@@ -54,7 +55,7 @@ def is_enough(silences: Sequence[Silence], now: float) -> bool:
     if now > OVER * first + SLACK * 0.6:
         return True
     agree = len(ends) >= ENOUGH and not _is_scattered(silences, ends)
-    return agree and now > first + max(WITNESSES) + _SETTLED
+    return agree and now > first + telling(first) + _SETTLED
 
 
 def is_one_moment(silences: Sequence[Silence]) -> bool:
@@ -77,6 +78,9 @@ def read_silences(
 ) -> IdleLimit:
     """The idle limit that the silences of one search speak for."""
     ends = _ends(silences)
+    closes = [end.idle for end in ends if end.outcome == "closed"]
+    if closes and median(closes) < SHORTEST:
+        return not_kept(cap, connections=connections, seconds=seconds)
     lived = max((s.idle for s in silences if s.outcome == "alive"), default=0.0)
     kind, timeout, bounds = _limit(silences, ends, lived)
     longer_than = min(lived, bounds[0]) if bounds else lived
@@ -95,6 +99,42 @@ def read_silences(
         ),
         seen=_words(kind, timeout, bounds, longer_than, session),
     )
+
+
+def not_kept(cap: float, *, connections: int = 0, seconds: float = 0.0) -> IdleLimit:
+    """The limit of a server that answers once on each connection."""
+    return IdleLimit(
+        kind="not_kept",
+        timeout=0.0,
+        bounds=(0.0, 0.0),
+        cap=cap,
+        connections=connections,
+        seconds=seconds,
+        seen="the server closes every connection after its first answer: none can be reused",
+    )
+
+
+def read_age(
+    end: BusyEnd | None, oldest: float, silences: Sequence[Silence], uses: int | None
+) -> AgeLimit:
+    """The age limit that the connection in use speaks for.
+
+    Args:
+        end: how it ended; None: it lived for `oldest` s.
+        silences: idle ones, which sent one request each: one that grew older shows that the number
+            of requests ended the other.
+        uses: requests that a connection is known to carry; None: not known.
+    """
+    if end is None:
+        seen = f"a connection in use lived for longer than {oldest:.1f} s, as long as watched"
+        return AgeLimit(seconds=None, longer_than=oldest, seen=seen)
+    after = units.plural(end.requests, "request")
+    lived = max((s.idle for s in silences if s.outcome in ("alive", "closed")), default=0.0)
+    if (uses is not None and end.requests >= uses) or lived > end.age + tolerance(end.age):
+        seen = f"a connection in use was closed after {after}, which is no age: idle ones live on"
+        return AgeLimit(seconds=None, longer_than=max(oldest, lived), seen=seen)
+    seen = f"a connection in use was closed at an age of {end.age:.1f} s, after {after}"
+    return AgeLimit(seconds=end.age, longer_than=oldest, seen=seen)
 
 
 def without_age(limit: IdleLimit, age: AgeLimit) -> IdleLimit:

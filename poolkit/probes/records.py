@@ -106,8 +106,8 @@ class Cost(Record):
     seconds: float
     interval95: Interval | None
     samples: int
-    # Of the calls that pay it, at the size in `Costs`: measured where `per` is a checkout, else
-    # seconds / (hold + seconds), as if every call dialled.
+    # Of the calls that pay it, at the size in `Costs`: measured where `is_lost_measured`, else
+    # computed: seconds / (hold + seconds) where `per` is a dial, as if every call dialled.
     lost_share: float | None = None
     lost_interval95: Interval | None = None
     is_lost_measured: bool = False
@@ -119,7 +119,8 @@ class Costs(Record):
 
     pool_size: int
     hold_time: float  # s, median of a call on a kept connection, one at a time
-    throughput: float | None  # calls/s of closed-loop callers at `pool_size`
+    # calls/s that `pool_size` connections carry, seen at no more than the target rate; HTTP: None
+    throughput: float | None
     costs: tuple[Cost, ...]
     skipped: dict[str, str] = Field(default_factory=dict)  # what was not measured, and why
 

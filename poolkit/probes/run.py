@@ -14,9 +14,11 @@ from poolkit.errors import BadInput, BrakeStop, PoolkitError, Unreachable
 from poolkit.preflight import check_descriptors, check_first_call
 from poolkit.probes import advice, names
 from poolkit.probes.costs import measure_costs
+from poolkit.probes.doubts import doubts
 from poolkit.probes.idle import ANSWER, IdleSearch, Tell, quiet
 from poolkit.probes.line import Dial, NoLine
 from poolkit.probes.proof import prove
+from poolkit.probes.reading import not_kept
 from poolkit.probes.records import Doubt, IdleLimit, Probe
 from poolkit.probes.settings import need, request
 from poolkit.probes.stale import count_stale
@@ -110,6 +112,19 @@ class ProbeRun:
         self._conclude()
         return self.probe
 
+    async def run_to_deadline(self) -> Probe:
+        """As `run`; what was found until the deadline is kept, and the probe is `stopped`."""
+        limit = asyncio.timeout(self.deadline)
+        try:
+            async with limit:
+                return await self.run()
+        except TimeoutError:
+            if not limit.expired():
+                raise
+        self._stopped(f"not done after {self.deadline:.0f} s", "try a smaller --cap")
+        self._conclude()
+        return self.probe
+
     async def _part(self, part: Part) -> None:
         match part:
             case "idle":
@@ -138,7 +153,7 @@ class ProbeRun:
                 )
                 self._found(uses=uses)
                 if uses.requests == 1:
-                    self._found(idle=(_not_kept(self._cap),))
+                    self._found(idle=(not_kept(self._cap),))
                     return
             else:
                 self._skip("uses", f"a {target.method} may write, so it is not sent 1100 times")
@@ -157,6 +172,7 @@ class ProbeRun:
             cap=self._cap,
             connections=self._target.max_size,
             answer=max(ANSWER, min(_PATIENCE, _PATIENCE * self._first_call)),
+            uses=None if self.probe.uses is None else self.probe.uses.requests,
         )
         limit, age = await search.run(self._tell, self._stop)
         self._found(idle=(*self.probe.idle, limit), age=age)
@@ -217,10 +233,10 @@ class ProbeRun:
         )
         if probe.names is not None:
             rows += names.parameters(probe.names)
-        doubts = advice.doubts(probe.idle, probe.uses, probe.proof)
+        found = doubts(probe.driver, probe.idle, probe.uses, probe.age, probe.proof)
         self._found(
             parameters=rows,
-            doubts=(*probe.doubts, *doubts),
+            doubts=(*probe.doubts, *found),
             seconds=time.monotonic() - self._began,
         )
 
@@ -257,13 +273,3 @@ class ProbeRun:
             seen=cause, next=remedy or "see whether the server still runs; then run it again"
         )
         self._found(status="stopped", doubts=(*self.probe.doubts, doubt))
-
-
-def _not_kept(cap: float) -> IdleLimit:
-    return IdleLimit(
-        kind="not_kept",
-        timeout=0.0,
-        bounds=(0.0, 0.0),
-        cap=cap,
-        seen="the server closes every connection after its first answer: none can be reused",
-    )

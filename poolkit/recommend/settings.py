@@ -8,10 +8,17 @@ from poolkit import units
 from poolkit.pools.host_limits import limit_per_host
 from poolkit.recommend.rules import Basis, reason_of_size
 from poolkit.records import Parameter
+from poolkit.targets import Target
 
 _NAMES = {("httpx", "keepalive_timeout"): "keepalive_expiry"}
 _UNITS = {"statement_cache_size": "statements", "max_waiting": "callers"}
 _AS_SET = "as targets.toml says; every trial ran with it"
+
+
+def names_set(target: Target) -> frozenset[str]:
+    """The parameters that targets.toml sets, by the names of the target's library."""
+    keys = target.library_settings()
+    return frozenset(_NAMES.get((target.driver, key), key) for key in keys if key != "sweep")
 
 
 def as_set(basis: Basis, chosen: Sequence[Parameter]) -> tuple[Parameter, ...]:

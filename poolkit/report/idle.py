@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from html import escape
 
 from poolkit import charts
 from poolkit.probes import Probe
+from poolkit.records import Parameter
 from poolkit.report import pictures
 from poolkit.tables import Table
 from poolkit.tables.of_probe import costs, limits, parameters, proof, stale
 
+_TAKEN = "The parameters above hold what was found here."
 _INSTEAD = (
-    "Where a value differs from the library's default in the parameters above, take the one here: "
-    "it was measured."
+    "Where a value differs from the one in the parameters above, take the one here: it was "
+    "measured."
 )
+_NEXT = " The next review in this folder does so by itself."
 _PROOF = (
     "Low traffic with pauses as long as the timeout, both values side by side. Dead: the server "
     "had closed the connection when it was used."
@@ -23,10 +26,17 @@ _STALE = "A relay on this machine cut the connections; the target itself was not
 _COSTS = "Medians of paired differences; TLS, TCP and the look-up are parts of the dial."
 
 
-def idle_html(probe: Probe, anchor: str) -> Iterator[str]:
-    """What was found, what to set, the proof of it, and the rest folded."""
+def idle_html(probe: Probe, anchor: str, set_above: Sequence[Parameter] = ()) -> Iterator[str]:
+    """What was found, what to set, the proof of it, and the rest folded.
+
+    Args:
+        set_above: the parameters that the target's section recommends.
+    """
+    values = {row.name: row.value for row in set_above}
+    is_taken = all(values.get(row.name) == row.value for row in probe.parameters)
+    said = _TAKEN if is_taken else _INSTEAD + (_NEXT if probe.status == "done" else "")
     yield f'<h4 id="{escape(anchor)}-idle">Idle connections</h4>'
-    yield f"<p>Probed on {escape(probe.created[:10])}{_ending(probe)}. {_INSTEAD}</p>"
+    yield f"<p>Probed on {escape(probe.created[:10])}{_ending(probe)}. {said}</p>"
     yield from _shown(limits(probe))
     yield from _shown(parameters(probe))
     if probe.doubts:

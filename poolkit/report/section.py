@@ -37,7 +37,7 @@ def section_html(
         parts.append(_doubts(target))
     parts += pictures.more(target, anchor)
     if target.probe is not None:
-        parts += idle_html(target.probe, anchor)
+        parts += idle_html(target.probe, anchor, target.recommendation.parameters)
     if comparison is not None:
         parts.append(tables.changes(comparison, target.name).html())
     parts += [_folded(table) for table in _evidence(target)]

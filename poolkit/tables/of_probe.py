@@ -11,6 +11,8 @@ _SESSIONS = {
     "in_transaction": "idle in a transaction",
     "behind_pooler": "idle behind the pooler",
 }
+# It replaces by age alone: in calls that come right after the cut it would find the dead ones.
+RECYCLED = "recycle (after a pause)"
 _CUTS = {"restart": "the server went down", "drop": "dropped in silence"}
 
 
@@ -129,13 +131,15 @@ def _cost(cost: Cost) -> tuple[str, ...]:
     share = units.NONE if lost is None else units.share(max(0.0, lost))
     if cost.per == "dial" and lost is not None:
         share = f"{share} of calls that dial"
+    if lost is not None and not cost.is_lost_measured:
+        share += " (computed)"
     return cost.name, cost.per, units.milliseconds(cost.seconds), shown, share, cost.note
 
 
 def _stale(count: StaleCount) -> tuple[str, ...]:
     return (
         _CUTS[count.cut],
-        count.setting,
+        RECYCLED if count.setting == "recycle" else count.setting,
         str(count.calls),
         str(count.failed),
         str(count.disconnects),

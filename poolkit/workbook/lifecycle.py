@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from poolkit import charts
+from poolkit import charts, units
 from poolkit.panels.look import framed
 from poolkit.probes import Probe
 from poolkit.report.page import Part
@@ -90,7 +90,8 @@ def costs(probes: Sequence[Probe]) -> Part:
             continue
         alt = charts.checkout_costs_alt(probe.costs, probe.target)
         axes = charts.checkout_costs(probe.costs, probe.target)
-        busy = f"Throughput: at {probe.costs.pool_size} connections, all of them busy. "
+        size = units.plural(probe.costs.pool_size, "connection")
+        busy = f"Throughput: what {size} carry, seen at no more than the target rate. "
         is_compared = any(cost.is_lost_measured for cost in probe.costs.costs)
         words = (busy if is_compared else "") + "TLS, TCP and the look-up are parts of the dial."
         drawn.append(figure(axes, alt, f"costs-{probe.target}", words))

@@ -8,7 +8,7 @@ import pytest
 from poolkit.audit import RULES, Settings, audit_source
 
 CASES = Path(__file__).parent / "cases"
-FIGURES = {"max_connections": int, "processes": int, "server_keepalive": float}
+FIGURES = {"max_connections": int, "processes": int, "server_keepalive": float, "db_idle": float}
 
 
 def settings_of(text):
@@ -17,8 +17,12 @@ def settings_of(text):
     return Settings(**{name: FIGURES[name](value) for name, value in written.items()})
 
 
+def file_of(rule):
+    return (rule.find or rule.claims).__module__.rpartition(".")[2]
+
+
 def rule_of(case):
-    return next(rule for rule in RULES if rule.find.__module__.rpartition(".")[2] == case.stem)
+    return next(rule for rule in RULES if file_of(rule) == case.stem)
 
 
 @pytest.mark.parametrize("case", sorted(CASES.glob("*.py")), ids=lambda case: case.stem)
@@ -37,7 +41,7 @@ def test_a_rule_finds_the_marked_lines_and_no_others(case):
 def test_every_rule_has_its_cases():
     """A rule without a case that it finds and one that it leaves alone is not done."""
     cases = {case.stem for case in CASES.glob("*.py")}
-    assert cases == {rule.find.__module__.rpartition(".")[2] for rule in RULES}
+    assert cases == {file_of(rule) for rule in RULES}
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
@@ -53,7 +57,7 @@ def test_a_rule_explains_itself(rule):
 def test_no_rule_finds_its_own_cure(rule):
     """Code that follows the advice is not found again."""
     imports = "import aiohttp, asyncpg, httpx, ssl\nfrom sqlalchemy.ext.asyncio import *\n"
-    found, _ = audit_source(imports + rule.cure, settings=Settings(100, 8, 5.0))
+    found, _ = audit_source(imports + rule.cure, settings=Settings(100, 8, 5.0, 300.0))
     assert not [finding for finding in found if finding.rule == rule.name]
 
 

@@ -4,13 +4,16 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
+import jsonschema
 import pytest
 
 from poolkit import __version__
-from poolkit.audit import RULES, audit
+from poolkit.audit import RULES, Settings, audit, audit_source
 from poolkit.audit.output import as_json, as_sarif
 from poolkit.errors import BadInput
+from tests.audit.sarif import SCHEMA
 
 BAD = "import aiohttp\nconnector = aiohttp.TCPConnector(ssl=False)\n"
 
@@ -87,6 +90,55 @@ def test_sarif_names_rule_place_and_skipped_files(folder, monkeypatch):
         assert place["artifactLocation"]["uri"].startswith("file:///")
         assert place["region"] == {"startLine": 2, "startColumn": 13}
     assert len(run["invocations"][0]["toolExecutionNotifications"]) == 3
+
+
+def test_sarif_keeps_to_its_schema(folder, monkeypatch):
+    """Every object with its required members and none that it may not have; encoded paths."""
+    monkeypatch.chdir(folder)
+    (folder / "50 % ü#.py").write_text((folder / "a.py").read_text(), encoding="utf-8")
+    document = json.loads(as_sarif(audit([Path()]), __version__))
+    jsonschema.validate(document, SCHEMA)
+    run = document["runs"][0]
+    found = {
+        place["physicalLocation"]["artifactLocation"]["uri"]
+        for result in run["results"]
+        for place in result["locations"]
+    }
+    assert "50%20%25%20%C3%BC%23.py" in found
+    for rule, shown in zip(RULES, run["tool"]["driver"]["rules"], strict=True):
+        assert f"notebooks/{rule.notebook}" in shown["help"]["text"]
+
+
+@pytest.mark.parametrize(
+    ("before", "column"),
+    [("", 13), ("'é'; ", 18), ("'漢字'; ", 19), ("'😀'; ", 19), ("\x0c", 14), ("'\u2028'; ", 18)],
+)
+def test_columns_count_as_editors_do(before, column):
+    """In UTF-16 units, whatever stands before; lines end where the parser ends them."""
+    call = "connector = aiohttp.TCPConnector(ssl=False)"
+    (finding,), _ = audit_source(f"import aiohttp\n# a\x0cb\n{before}{call}\n")
+    assert (finding.line, finding.column) == (3, column)
+    assert finding.code.endswith(call)
+
+
+def test_the_pools_of_a_program_are_added_up(tmp_path):
+    """Over all modules, by database; tests do not count, an ignored one does but is not shown."""
+    made = "import os\nimport asyncpg\nasyncpg.create_pool(os.environ['{}'], max_size={}){}\n"
+    for name, variable, size, comment in [
+        ("a.py", "ORDERS_DSN", 40, ""),
+        ("b.py", "ORDERS_DSN", 40, ""),
+        ("c.py", "ORDERS_DSN", 30, "  # poolkit: ignore[over-budget]"),
+        ("other.py", "STOCK_DSN", 90, ""),
+        ("test_a.py", "STOCK_DSN", 90, ""),
+    ]:
+        (tmp_path / name).write_text(made.format(variable, size, comment), encoding="utf-8")
+    found = audit([tmp_path], Settings(max_connections=100))
+    budget = [one for one in found.findings if one.rule == "over-budget"]
+    assert [Path(one.path).name for one in budget] == ["a.py", "b.py"]
+    assert "with 70 in 2 other pools of the same database 110" in budget[0].message
+    assert found.ignored == 1
+    alone = audit([tmp_path / "a.py"], Settings(max_connections=100))
+    assert not [one for one in alone.findings if one.rule == "over-budget"]
 
 
 def poolkit_audit(*arguments, cwd):

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from poolkit.probes import advice
+from poolkit.probes.doubts import doubts
 from poolkit.probes.medians import median_interval
 from poolkit.probes.records import AgeLimit, Cost, Costs, IdleLimit, UseLimit
 
@@ -61,16 +62,57 @@ def test_nothing_is_recommended_where_nothing_is_kept() -> None:
     """A server that closes after each answer has no timeout to stay below; that is a doubt."""
     limit = IdleLimit(kind="not_kept", timeout=0.0, bounds=(0.0, 0.0), cap=75.0, seen="not kept")
     assert advice.parameters("aiohttp", limit, None, None, None, 100.0) == ()
-    assert [doubt.seen for doubt in advice.doubts([limit], None, None)] == ["not kept"]
+    assert [doubt.seen for doubt in doubts("aiohttp", [limit], None, None, None)] == ["not kept"]
 
 
-def test_an_age_limit_bounds_the_lifetime() -> None:
-    """psycopg has a setting for the age, SQLAlchemy's recycling is one."""
-    age = AgeLimit(seconds=3.0, longer_than=3.0, seen="")
-    rows = advice.parameters("psycopg", LONGER, age, None, None, 100.0)
-    assert {row.name: row.value for row in rows}["max_lifetime"] == 2.0
-    rows = advice.parameters("sqlalchemy", CLOSED, age, None, None, 100.0)
-    assert {row.name: row.value for row in rows}["pool_recycle"] == 2.0
+AGED = AgeLimit(seconds=60.0, longer_than=60.0, seen="closed at an age of 60 s")
+
+
+@pytest.mark.parametrize(
+    ("driver", "limit", "expected"),
+    [
+        # The age alone: it hides every longer silence.
+        ("sqlalchemy", LONGER, {"pool_recycle": 54.0, "pool_pre_ping": False}),
+        ("psycopg", LONGER, {"check": True, "max_lifetime": 54.0}),
+        ("asyncpg", LONGER, {"max_inactive_connection_lifetime": 54.0, "min_size": 0}),
+        ("aiohttp", LONGER, {"keepalive_timeout": 15.0}),
+        ("httpx", LONGER, {"keepalive_expiry": 5.0}),
+        # A silence of 5 s comes before an age of 60 s.
+        ("sqlalchemy", CLOSED, {"pool_recycle": 4.0, "pool_pre_ping": False}),
+        ("psycopg", CLOSED, {"check": True, "max_idle": 4.0, "max_lifetime": 54.0}),
+    ],
+)
+def test_an_age_limit_comes_first(
+    driver: str, limit: IdleLimit, expected: dict[str, object]
+) -> None:
+    """No value lets a connection grow as old as that, and none claims to keep clear of nothing."""
+    rows = advice.parameters(driver, limit, AGED, None, None, 100.0)
+    assert {row.name: row.value for row in rows} == expected
+
+
+def test_pings_that_cost_less_leave_the_age_in_force() -> None:
+    """pool_recycle stays below it where a silence is left to pings."""
+    rows = advice.parameters("sqlalchemy", CLOSED, AGED, costs(0.001, 0.02, 10), None, 10.0)
+    values = {row.name: row.value for row in rows}
+    assert values == {"pool_recycle": 54.0, "pool_pre_ping": True}
+
+
+@pytest.mark.parametrize("driver", ["aiohttp", "httpx", "asyncpg", "sqlalchemy", "psycopg"])
+def test_an_age_that_no_setting_bounds_is_to_be_acted_on(driver: str) -> None:
+    """Only SQLAlchemy and psycopg replace a connection in use."""
+    seen = [doubt.seen for doubt in doubts(driver, [LONGER], None, AGED, None)]
+    assert seen == ([] if driver in ("sqlalchemy", "psycopg") else [AGED.seen])
+
+
+def test_no_value_is_recommended_that_keeps_nothing() -> None:
+    """Below 0.1 s: silence about the value, and a doubt instead."""
+    brief = IdleLimit(kind="closed", timeout=0.15, bounds=(0.14, 0.16), cap=75.0, seen="0.15 s")
+    for driver in ("aiohttp", "httpx", "sqlalchemy"):
+        rows = advice.parameters(driver, brief, None, None, None, 100.0)
+        values = {row.name: row.value for row in rows}
+        assert values == ({"pool_pre_ping": True} if driver == "sqlalchemy" else {})
+        assert advice.recommended_way(driver, brief) is None
+    assert [doubt.seen for doubt in doubts("aiohttp", [brief], None, None, None)] == ["0.15 s"]
 
 
 def costs(ping: float, dial: float, size: int) -> Costs:
@@ -110,7 +152,7 @@ def test_a_silent_drop_is_not_left_to_pings() -> None:
 def test_what_a_reader_has_to_act_on() -> None:
     """Chance, silence, few requests a connection: each with what to do."""
     uses = UseLimit(requests=100, tried=100, seen="closed after 100 requests")
-    found = advice.doubts([RANDOM, SILENT, CLOSED], uses, None)
+    found = doubts("httpx", [RANDOM, SILENT, CLOSED], uses, None, None)
     assert [doubt.seen for doubt in found] == [RANDOM.seen, SILENT.seen, uses.seen]
     assert all(doubt.next for doubt in found)
 

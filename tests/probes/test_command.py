@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import io
 import json
 import math
 import os
@@ -13,20 +14,33 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
+from rich.console import Console
 
+from poolkit import outcome, review
 from poolkit.cli.probing import run_loop
 from poolkit.errors import BadInput, ExitCode, Unreachable
+from poolkit.events import Done, Recommended, to_line
 from poolkit.lab.models import Workers
 from poolkit.lab.postgres import PostgresServer
 from poolkit.lab.upstream import HttpUpstream
-from poolkit.probes import Probe, probe_idle, read, write
+from poolkit.manifest import read_manifest
+from poolkit.probes import Probe, find, probe_idle, read, write
+from poolkit.probes.line import NoLine
+from poolkit.probes.names import probe_names
 from poolkit.probes.records import IdleLimit, StaleCount
 from poolkit.probes.run import ProbeRun
+from poolkit.progress import PlainScreen
+from poolkit.report import page
+from poolkit.report.folder import read_review
+from poolkit.store import read_recommended
 from poolkit.tables.of_probe import tables_of_probe
 from poolkit.targets import Target
+from tests.cli import recorded
 from tests.probes.servers import free_port
+from tests.virtual_clock import VirtualLoop, run_virtual
 
 ROOT = Path(__file__).parents[2]
 
@@ -61,23 +75,64 @@ def targets_file(folder: Path, url: str) -> str:
     return str(path)
 
 
-@pytest.mark.lab
-def test_a_probe_prints_and_writes_what_it_found(tmp_path: Path) -> None:
-    """The timeout, the proof, the parameter; the same in NAME.probe.json; exit code 0."""
+class Probed(NamedTuple):
+    folder: Path
+    code: int
+    printed: str
+
+
+@pytest.fixture(scope="module")
+def probed(tmp_path_factory: pytest.TempPathFactory) -> Probed:
+    """A server that keeps idle connections for 1.5 s, probed for that alone."""
+    folder = tmp_path_factory.mktemp("probed")
     with HttpUpstream(Workers(workers=32, service_time=0.001), keepalive=1.5) as server:
-        file = targets_file(tmp_path, server.url)
-        words = ("api", "--targets", file, "--out", str(tmp_path), "--cap", "20")
+        file = targets_file(folder, server.url)
+        words = ("api", "--targets", file, "--out", str(folder), "--cap", "20")
         code, out, err = ran(*words, "--only", "idle")
-    assert code == 0, out + err
-    assert "keepalive_timeout" in out
-    assert "idle connection is closed after 1.5 s" in " ".join(out.split())
-    found = read(tmp_path)["api"]
+    return Probed(folder, code, out + err)
+
+
+@pytest.mark.lab
+def test_a_probe_prints_and_writes_what_it_found(probed: Probed) -> None:
+    """The timeout, the proof, the parameter; the same in NAME.probe.json; exit code 0."""
+    folder, code, printed = probed
+    assert code == 0, printed
+    assert "keepalive_timeout" in printed
+    assert "idle connection is closed after 1.5 s" in " ".join(printed.split())
+    found = read(folder)["api"]
     assert found.status == "done"
     assert found.idle[0].timeout == pytest.approx(1.5, abs=0.5)
     assert found.proof is not None
     assert found.proof.holds
     assert found.costs is None
-    assert json.loads((tmp_path / "api.probe.json").read_text())["schema"] == "poolkit.probe/1"
+    assert json.loads((folder / "api.probe.json").read_text())["schema"] == "poolkit.probe/1"
+
+
+@pytest.mark.lab
+def test_a_review_takes_over_what_the_probe_measured(
+    probed: Probed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """recommended.json and pools.py hold the measured value, the manifest lists the probe."""
+    events = tmp_path / "events"
+    found = recorded.recommendation().model_copy(update={"target": "api"})
+    lines = [Recommended(recommendation=found), Done(target="api", exit_code=0)]
+    events.write_text("".join(map(to_line, lines)), encoding="utf-8")
+    words = [sys.executable, "-c", "import sys; print(open(sys.argv[1]).read())", str(events)]
+    monkeypatch.setattr(outcome, "command", lambda *_a, **_k: words)
+    console = Console(file=io.StringIO())
+    screen = PlainScreen(console, console)
+    review.review(probed.folder / "targets.toml", probed.folder, screen)
+    entry = read_recommended(probed.folder).targets[0]
+    row = next(row for row in entry.parameters if row.name == "keepalive_timeout")
+    assert 0.4 < float(row.value or 0.0) < 1.5
+    assert row.source == "measured"
+    assert "closed after 1.5" in row.because
+    pools = (probed.folder / "pools.py").read_text(encoding="utf-8")
+    assert f"keepalive_timeout={row.value}," in pools
+    assert "api.probe.json" in read_manifest(probed.folder).files
+    (shown,) = read_review(probed.folder).targets
+    html = page.section(shown, read_review(probed.folder)).html
+    assert "hold what was found here" in html
 
 
 @pytest.mark.lab
@@ -142,6 +197,47 @@ def test_a_function_call_raises_what_a_program_can_catch() -> None:
         probe_idle(target(url=f"http://127.0.0.1:{free_port()}/"))
 
 
+def test_what_was_found_before_the_deadline_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a stopped probe with a remedy, for a program as for the command."""
+
+    async def slow(run: ProbeRun) -> Probe:
+        run.probe = example()
+        await asyncio.sleep(3600.0)
+        return run.probe
+
+    monkeypatch.setattr(ProbeRun, "run", slow)
+    monkeypatch.setattr(ProbeRun, "deadline", 0.05)
+    found = probe_idle(target())
+    assert found.status == "stopped"
+    assert found.idle == example().idle
+    assert found.doubts[0].next == "try a smaller --cap"
+
+
+@pytest.mark.parametrize(("hangs_from", "ends"), [(1, True), (10, True), (11, False)])
+def test_a_look_up_that_hangs_ends_in_time(
+    hangs_from: int, ends: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of the ten has a time limit, and there is none without."""
+    asked = 0
+
+    async def look_up(_loop: object, *_words: object, **_more: object) -> list[object]:
+        nonlocal asked
+        asked += 1
+        if asked >= hangs_from:
+            await asyncio.sleep(3600.0)
+        return [(2, 1, 6, "", ("127.0.0.1", 9))]
+
+    async def look() -> float:
+        named = target(driver="httpx", url="http://orders.test:9/")
+        with pytest.raises(NoLine, match="looked up") if ends else contextlib.nullcontext():
+            await probe_names(named)
+        return asyncio.get_running_loop().time()
+
+    monkeypatch.setattr(VirtualLoop, "getaddrinfo", look_up)
+    assert run_virtual(look()) < 10.0
+    assert asked == min(hangs_from, 10)
+
+
 def example() -> Probe:
     return Probe(
         target="api",
@@ -163,6 +259,25 @@ def test_a_record_comes_back_from_its_file_without_secrets(tmp_path: Path) -> No
     assert back.idle == example().idle
     assert back.stale == example().stale
     assert read(tmp_path) == {}
+
+
+@pytest.mark.parametrize(
+    ("changes", "counts"),
+    [
+        ({}, True),
+        ({"status": "stopped"}, False),
+        ({"status": "cancelled"}, False),
+        ({"driver": "httpx"}, False),
+        ({"endpoint": "http://127.0.0.1:10/"}, False),
+        ({"target": "other"}, False),
+    ],
+)
+def test_only_a_finished_probe_of_the_very_target_counts(
+    changes: dict[str, str], counts: bool, tmp_path: Path
+) -> None:
+    """Another endpoint under the same name has another timeout."""
+    write(tmp_path, example().model_copy(update=changes), target())
+    assert (find(tmp_path, target()) is not None) is counts
 
 
 def test_a_secret_of_digits_breaks_no_number(tmp_path: Path) -> None:

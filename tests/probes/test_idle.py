@@ -16,6 +16,7 @@ from poolkit.probes.records import AgeLimit, IdleLimit, UseLimit
 from poolkit.probes.uses import find_use_limit
 from poolkit.workload import HttpWork
 from tests.probes.servers import Manner, ill_mannered
+from tests.virtual_clock import run_virtual
 
 LIMIT = 1.2  # s
 CAPS: dict[Manner, float] = {"never": 3.0}
@@ -193,3 +194,80 @@ def test_a_search_that_is_stopped_leaves_no_connection_open(answer: float) -> No
 
     asyncio.run(go())
     assert CountedLine.open == 0
+
+
+class Server:
+    """One on virtual time. Its lines end after `requests` (`says` so or not), or at `moment` s."""
+
+    def __init__(self, requests: int, *, says: bool, moment: float = 1e9) -> None:
+        self.requests = requests
+        self.says = says
+        self.moment = moment
+        self.dials: list[float] = []
+
+    async def dial(self) -> Line:
+        self.dials.append(asyncio.get_running_loop().time())
+        return ServedLine(self)
+
+
+class ServedLine:
+    """A line to `Server`."""
+
+    will_close = False
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._left = server.requests
+
+    async def use(self, timeout: float) -> Use:
+        del timeout
+        await asyncio.sleep(0.001)
+        if self._left <= 0:
+            return "closed_on_use"
+        self._left -= 1
+        self.will_close = self._server.says and self._left <= 0
+        return "alive"
+
+    async def wait_closed(self) -> None:
+        if self._left <= 0:
+            return
+        await asyncio.sleep(max(0.0, self._server.moment - asyncio.get_running_loop().time()))
+
+    async def close(self) -> None:
+        """Nothing to do."""
+
+
+def searched(server: Server, cap: float, uses: int | None = None) -> tuple[IdleLimit, AgeLimit]:
+    return run_virtual(IdleSearch(server.dial, cap=cap, uses=uses).run())
+
+
+def test_a_server_that_keeps_nothing_is_dialled_a_few_times() -> None:
+    """Each first answer says goodbye: no timeout is read from that, and nobody storms it."""
+    server = Server(1, says=True)
+    limit, age = searched(server, 20.0)
+    assert limit.kind == "not_kept"
+    assert age.seconds is None
+    assert len(server.dials) < 20
+
+
+def test_an_announced_end_is_dialled_again_at_the_pace_of_requests() -> None:
+    """At most one dial in 0.4 s beside the silences, and no age is seen in it."""
+    server = Server(2, says=True)
+    limit, age = searched(server, 20.0)
+    assert (limit.kind, age.seconds) == ("longer", None)
+    assert len(server.dials) < 40 + 20.0 / 0.8 + 5
+
+
+@pytest.mark.parametrize("uses", [None, 5])
+def test_a_limit_of_requests_is_not_reported_as_an_age(uses: int | None) -> None:
+    """Five requests at 0.4 s are gone after 2 s, while idle connections live on."""
+    limit, age = searched(Server(5, says=False), 20.0, uses)
+    assert (limit.kind, age.seconds) == ("longer", None)
+    assert "no age" in age.seen
+
+
+@pytest.mark.parametrize("moment", [10.0, 39.0, 50.0, 70.0])
+def test_a_restart_is_told_from_a_timeout_however_late_it_comes(moment: float) -> None:
+    """All connections end at one moment: a stop with a remedy."""
+    with pytest.raises(BrakeStop, match="at one moment"):
+        searched(Server(10**9, says=False, moment=moment), 75.0)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from poolkit.probes.ladder import telling, witnesses
 from poolkit.probes.reading import (
+    BusyEnd,
     Silence,
     is_enough,
     is_one_moment,
+    read_age,
     read_silences,
     without_age,
 )
@@ -37,6 +40,8 @@ def silences(*ends: tuple[float, LineOutcome]) -> list[Silence]:
         ([(20.0, "closed"), (20.9, "closed")], "closed", 20.45, 20.0),
         ([(75.0, "alive"), (3.0, "alive")], "longer", None, None),
         ([], "longer", None, None),
+        # Gone at once, without a word: nothing is kept, and there is no timeout to stay below.
+        ([(5e-5, "closed"), (6e-5, "closed"), (7e-5, "closed")], "not_kept", 0.0, None),
     ],
 )
 def test_the_ends_say_which_kind_it_is(
@@ -71,10 +76,12 @@ def test_the_search_ends_when_the_ends_agree(
     assert is_enough(silences(*ends), now) is enough
 
 
-def test_a_restart_is_not_a_timeout() -> None:
+@pytest.mark.parametrize("moment", [4.0, 20.0, 38.0, 50.0, 74.0])
+def test_a_restart_is_not_a_timeout(moment: float) -> None:
     """Connections of different ages that end at one moment were ended by something else."""
-    together = [Silence(start, 4.0 - start, "closed") for start in (0.0, 0.7, 1.9)]
-    apart = [Silence(start, 4.0, "closed") for start in (0.0, 0.7, 1.9)]
+    starts = (0.0, *witnesses(CAP, 39))
+    together = [Silence(start, moment - start, "closed") for start in starts if start < moment]
+    apart = [Silence(start, moment, "closed") for start in starts]
     assert is_one_moment(together)
     assert not is_one_moment(apart)
 
@@ -85,3 +92,33 @@ def test_an_age_limit_is_not_an_idle_timeout(age: float | None, kind: str) -> No
     limit = read_silences(silences(*[(5.0, "closed")] * 3), cap=CAP)
     found = AgeLimit(seconds=age, longer_than=0.0, seen="")
     assert without_age(limit, found).kind == kind
+
+
+@pytest.mark.parametrize(
+    ("end", "ends", "uses", "age"),
+    [
+        (BusyEnd(2.0, 5), [(2.0, "closed")], None, 2.0),
+        (BusyEnd(2.0, 5), [(2.0, "closed")], 5, None),  # as many as it carries
+        (BusyEnd(2.0, 5), [(2.0, "closed")], 6, 2.0),
+        (BusyEnd(2.0, 5), [(9.0, "alive")], None, None),  # an idle one grew older
+        (BusyEnd(2.0, 5), [(9.0, "closed")], None, None),
+        (BusyEnd(2.0, 5), [(9.0, "closed_on_use")], None, 2.0),  # dead since nobody knows when
+        (BusyEnd(2.0, 5), [], None, 2.0),
+        (None, [(9.0, "alive")], None, None),
+    ],
+)
+def test_a_number_of_requests_is_not_an_age(
+    end: BusyEnd | None, ends: list[tuple[float, LineOutcome]], uses: int | None, age: float | None
+) -> None:
+    """Known from counting, or since idle connections, of one request each, grow older."""
+    found = read_age(end, 1.6, silences(*ends), uses)
+    assert found.seconds == age
+    assert found.longer_than >= 1.6
+    assert ("after 5 requests" in found.seen) is (end is not None)
+
+
+def test_the_witness_that_is_waited_for_tells_the_two_apart() -> None:
+    """Its start is further away than ends of one timeout may be, up to the longest cap."""
+    for seconds in (1.0, 5.0, 33.0, 75.0, 1000.0, 3600.0):
+        assert telling(seconds) > max(0.5, 0.05 * seconds)
+        assert telling(seconds) < 0.3 * seconds + 5.0

@@ -21,6 +21,7 @@ from poolkit import retry as module
 from poolkit.errors import CallFailed
 from poolkit.lab.postgres import PostgresServer
 from poolkit.retry import may_repeat, retry, safety
+from tests.virtual_clock import run_virtual
 
 
 def postgres_error(state: str) -> Exception:
@@ -149,6 +150,43 @@ def test_the_time_is_bounded() -> None:
         run(work, attempts=1000, seconds=0.3)
     assert time.monotonic() - began < 5.0
     assert work.attempts < 1000
+
+
+def test_a_rollback_that_hangs_is_given_up() -> None:
+    """Its time is limited, and the failure that is told is that of the work."""
+
+    async def hangs() -> None:
+        await asyncio.sleep(3600.0)
+
+    async def work() -> None:
+        raise ConnectionResetError("the work")
+
+    async def go() -> float:
+        with pytest.raises(ConnectionResetError, match="the work"):
+            await retry(
+                work,
+                idempotent=True,
+                rollback=hangs,
+                attempts=2,
+                first_wait=0.0,
+                jitter=0.0,
+            )
+        return asyncio.get_running_loop().time()
+
+    assert 4.0 <= run_virtual(go()) < 5.0
+
+
+def test_a_rollback_s_own_time_limit_is_an_error() -> None:
+    """Only the limit of retry itself means a dead connection."""
+
+    async def late() -> None:
+        raise TimeoutError("the pool is full")
+
+    async def work() -> None:
+        raise ConnectionResetError
+
+    with pytest.raises(TimeoutError, match="the pool is full"):
+        asyncio.run(retry(work, rollback=late))
 
 
 def test_a_rollback_on_a_dead_connection_is_not_an_error() -> None:

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 
 from poolkit import codegen
 from poolkit.codegen.names import LONGEST, identifiers
-from poolkit.recommend import recommend, unreachable
-from poolkit.records import Recommendation
+from poolkit.recommend import recommend, unreachable, with_measured
+from poolkit.records import Parameter, Recommendation
 from poolkit.targets import Target
 from tests.recommend.examples import (
     database_target,
@@ -149,6 +149,17 @@ def variants() -> list[tuple[str, list[Recommendation], list[Target]]]:
             "targets that may share a client",
             [recommended(httpx), recommended(http_target(name="h" * 100, driver="httpx"))],
             [httpx],
+        ),
+        (
+            "a probed database",
+            [
+                with_measured(
+                    recommended(sql["psycopg"]),
+                    sql["psycopg"],
+                    [Parameter(name="check", value=True, unit="", because="x", source="measured")],
+                )
+            ],
+            [sql["psycopg"]],
         ),
         ("awkward", [recommended(target) for target in awkward], awkward),
     ]

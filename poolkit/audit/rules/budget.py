@@ -2,34 +2,59 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 
-from poolkit.audit.finding import Rule, Seen, Settings
-from poolkit.audit.module import Made, Module, constant, number
+from poolkit.audit.address import address_of
+from poolkit.audit.context import is_of_tests
+from poolkit.audit.finding import Claim, Rule, Settings
+from poolkit.audit.module import Made, Module, number
 
 
-def _find(module: Module, settings: Settings) -> Iterator[Seen]:
-    if settings.max_connections is None:
+def _claims(module: Module, settings: Settings) -> Iterator[Claim]:
+    if settings.max_connections is None or is_of_tests(module.path):
         return
     for made in module.made:
-        size = _most(made)
-        if size is None or size * settings.processes <= settings.max_connections:
-            continue
-        yield Seen(
-            made.call,
-            f"up to {size:g} connections in each of {settings.processes} processes are "
-            f"{size * settings.processes:g}, the budget is {settings.max_connections}",
-        )
+        size = _most(module, made)
+        if size is not None:
+            # Made in two places under one name of one function: one of them, by a condition.
+            where = made.function.lineno if made.function else made.call.lineno
+            where = 0 if made.function is None and made.kept_as else where
+            name = f"{module.path}:{where}:{made.kept_as}"
+            yield Claim(made.call, address_of(module, made).key, name, size)
 
 
-def _most(made: Made) -> float | None:
+def _judge(claims: Sequence[Claim], settings: Settings) -> list[str | None]:
+    """A message for each pool of a database whose pools together exceed the budget."""
+    pools: dict[str, dict[str, float]] = defaultdict(dict)
+    for claim in claims:
+        one = pools[claim.shared]
+        one[claim.instead] = max(one.get(claim.instead, 0.0), claim.amount)
+    return [_message(claim, pools[claim.shared], settings) for claim in claims]
+
+
+def _message(claim: Claim, pools: dict[str, float], settings: Settings) -> str | None:
+    budget, processes = settings.max_connections, settings.processes
+    total = sum(pools.values())
+    if budget is None or total * processes <= budget:
+        return None
+    if claim.amount * processes > budget or len(pools) == 1:
+        said, total = f"up to {claim.amount:g} connections", claim.amount
+    else:
+        others = len(pools) - 1
+        rest = f"{total - pools[claim.instead]:g} in {others} other pool{'s' if others > 1 else ''}"
+        said = f"up to {claim.amount:g} connections, with {rest} of the same database {total:g},"
+    return (
+        f"{said} in each of {processes} processes are {total * processes:g}, the budget is {budget}"
+    )
+
+
+def _most(module: Module, made: Made) -> float | None:
     """Most connections that one such pool opens, by its literals and the library's defaults."""
     if made.hides_arguments or made.maker.is_http:
         return None
     if made.maker.driver == "sqlalchemy":
-        url = constant(made.call.args[0]) if made.call.args else None
-        is_file = isinstance(url, str) and url.startswith("sqlite")
-        if made.keyword("poolclass") is not None or is_file:
+        if made.keyword("poolclass") is not None or address_of(module, made).kind == "file":
             return None
         return _sum(_of(made, "pool_size", 5.0), _of(made, "max_overflow", 10.0))
     if made.maker.driver == "psycopg":
@@ -50,12 +75,16 @@ def _sum(size: float | None, overflow: float | None) -> float | None:
 
 RULE = Rule(
     name="over-budget",
-    what="Pools may open more connections than the database allows (needs --max-connections).",
+    what=(
+        "The pools of one database together may open more connections than it allows (needs "
+        "--max-connections)."
+    ),
     why=(
         "Under load the last replicas get `too many clients already` while the others hold "
         "connections that they do not need."
     ),
     cure="pool = await asyncpg.create_pool(dsn, max_size=8)  # 8 x 4 replicas x 2 workers = 64\n",
     notebook="05_database_budget.ipynb",
-    find=_find,
+    claims=_claims,
+    judge=_judge,
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from poolkit.audit.escape import escapes
+from poolkit.audit.escape import closes, escapes
 from poolkit.audit.finding import Rule, Seen, Settings
 from poolkit.audit.makers import CLOSES
 from poolkit.audit.module import Function, Made, Module
@@ -24,7 +24,7 @@ def _find(module: Module, settings: Settings) -> Iterator[Seen]:
         elif made.local is not None:
             if (
                 not escapes(module, made.function, made.local)
-                and not _closes(made.function, made.local)
+                and not closes(made.function, made.local)
                 and _opens(made.function, made)
             ):
                 yield Seen(made.call, f"{made.maker.noun} {made.local!r} is never closed")
@@ -50,19 +50,6 @@ def _opens(function: Function, made: Made) -> bool:
         and ast.unparse(node.value) == made.local
         for node in ast.walk(function)
     )
-
-
-def _closes(function: Function, name: str) -> bool:
-    """Whether a function closes its local variable, or hands the closing to somebody."""
-    for node in ast.walk(function):
-        if isinstance(node, ast.Attribute) and node.attr in CLOSES:
-            if ast.unparse(node.value) in (name, f"{name}.sync_engine"):
-                return True
-        elif isinstance(node, ast.withitem):
-            shown = ast.unparse(node.context_expr)
-            if shown == name or (name in shown and "closing" in shown):
-                return True
-    return False
 
 
 def _is_own_attribute(module: Module, made: Made) -> bool:

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterator, Sequence
 
 from poolkit.audit.finding import Rule, Seen, Settings
-from poolkit.audit.makers import ACQUIRES, ACQUIRES_FOR_ONE_CALL
+from poolkit.audit.makers import ACQUIRES, ACQUIRES_FOR_ONE_CALL, CLOSES
 from poolkit.audit.module import Function, Module, type_of_function
 
 
@@ -16,10 +16,73 @@ def _find(module: Module, settings: Settings) -> Iterator[Seen]:
             continue
         for position, item in enumerate(node.items):
             pool = _pool_of(module, item.context_expr, is_held=True)
-            if pool is None:
+            if pool is None or _rebinds(item, pool):
                 continue
             later = [other.context_expr for other in node.items[position + 1 :]]
             yield from _second(module, pool, [*later, *node.body])
+    for block in _blocks(module):
+        for position, statement in enumerate(block):
+            taken = _taken(module, statement)
+            if taken is not None:
+                yield from _while_kept(module, *taken, block[position + 1 :])
+
+
+def _rebinds(item: ast.withitem, pool: str) -> bool:
+    """Whether the pool's name means its connection from here on: `with x.connect() as x`."""
+    return item.optional_vars is not None and ast.unparse(item.optional_vars) == pool
+
+
+def _blocks(module: Module) -> Iterator[list[ast.stmt]]:
+    """Statements that run one after the other, in functions."""
+    for node in module.nodes:
+        for name in ("body", "orelse", "finalbody"):
+            block = getattr(node, name, None)
+            if isinstance(block, list) and module.function_of(block[0] if block else node):
+                yield block
+
+
+def _taken(module: Module, statement: ast.stmt) -> tuple[str, str] | None:
+    """The name and the pool in `a = await pool.acquire()`, which holds until it is given back."""
+    if not isinstance(statement, ast.Assign) or len(statement.targets) != 1:
+        return None
+    target, value = statement.targets[0], statement.value
+    if not isinstance(target, ast.Name) or not isinstance(value, ast.Await | ast.Call):
+        return None
+    pool = _pool_of(module, value, is_held=True)
+    # asyncpg's acquire() without await is something to enter, and holds nothing yet.
+    is_held = isinstance(value, ast.Await) or module.kinds.get(pool or "") != "asyncpg"
+    return (target.id, pool) if pool is not None and is_held else None
+
+
+def _while_kept(module: Module, name: str, pool: str, later: Sequence[ast.stmt]) -> Iterator[Seen]:
+    """Second asks in the statements up to the first that may give the connection back."""
+    for statement in later:
+        held: list[ast.AST] = [statement]
+        if isinstance(statement, ast.Try):
+            held = [*statement.body]
+        if any(_gives_back(node, name) for node in held):
+            return
+        yield from _second(module, pool, held)
+        if _gives_back(statement, name) or isinstance(statement, ast.Return | ast.Raise):
+            return
+
+
+def _gives_back(node: ast.AST, name: str) -> bool:
+    """Whether a connection is released, closed, entered as a block or handed on in a node."""
+    for inner in ast.walk(node):
+        if isinstance(inner, ast.withitem) and ast.unparse(inner.context_expr) == name:
+            return True
+        if not isinstance(inner, ast.Call) or not isinstance(inner.func, ast.Attribute):
+            continue
+        given = [*inner.args, *(k.value for k in inner.keywords)]
+        is_argument = any(isinstance(one, ast.Name) and one.id == name for one in given)
+        is_owner = isinstance(inner.func.value, ast.Name) and inner.func.value.id == name
+        if inner.func.attr in _GIVES_BACK and (is_argument or is_owner):
+            return True
+    return False
+
+
+_GIVES_BACK = CLOSES | {"release", "putconn", "invalidate", "detach"}
 
 
 def _second(module: Module, pool: str, held: Sequence[ast.AST]) -> Iterator[Seen]:

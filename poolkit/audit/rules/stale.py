@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from poolkit.audit.address import address_of
 from poolkit.audit.context import is_of_tests
 from poolkit.audit.finding import Rule, Seen, Settings
-from poolkit.audit.module import Made, Module, constant, number
+from poolkit.audit.module import Module, constant, number
 
 SHORT = 1800.0  # s: balancers and databases drop idle connections after minutes to an hour
 
@@ -15,7 +16,10 @@ def _find(module: Module, settings: Settings) -> Iterator[Seen]:
     for made in module.made:
         if made.maker.driver != "sqlalchemy" or is_of_tests(module.path):
             continue
-        if made.hides_arguments or made.keyword("poolclass") is not None or not _is_server(made):
+        if made.hides_arguments or made.keyword("poolclass") is not None:
+            continue
+        # SQLite's file cannot go stale.
+        if address_of(module, made).kind != "server":
             continue
         ping, recycle = made.keyword("pool_pre_ping"), made.keyword("pool_recycle")
         if ping is not None and constant(ping) is not False:
@@ -24,13 +28,6 @@ def _find(module: Module, settings: Settings) -> Iterator[Seen]:
             yield Seen(made.call, "neither pool_pre_ping nor pool_recycle is set")
         elif (seconds := number(recycle)) is not None and not 0 < seconds <= SHORT:
             yield Seen(made.call, f"pool_pre_ping is off and pool_recycle is {seconds:g} s")
-
-
-def _is_server(made: Made) -> bool:
-    """Whether the address is seen to be that of a server; SQLite's file cannot go stale."""
-    url = made.call.args[0] if made.call.args else made.keyword("url")
-    value = constant(url)
-    return isinstance(value, str) and "://" in value and not value.startswith("sqlite")
 
 
 RULE = Rule(

@@ -69,3 +69,62 @@ async def only_defined(pool: asyncpg.Pool):
 async def unknown(thing):
     async with thing.acquire() as first:
         await thing.fetch("select 1")
+
+
+async def kept_by_name(pool: asyncpg.Pool):
+    a = await pool.acquire(timeout=1)
+    b = await pool.acquire(timeout=1)  # found
+    await a.fetch("select 1")
+    await pool.release(a)
+    await pool.fetch("select 1")  # found
+    await pool.release(b)
+    await pool.fetch("select 1")
+
+
+async def kept_in_try(pool: asyncpg.Pool):
+    a = await pool.acquire(timeout=1)
+    try:
+        await pool.fetch("select 1")  # found
+    finally:
+        await pool.release(a)
+    await pool.fetch("select 1")
+
+
+async def given_back(pool: asyncpg.Pool):
+    a = await pool.acquire(timeout=1)
+    await a.fetch("select 1")
+    await pool.release(a)
+    b = await pool.acquire(timeout=1)
+    try:
+        await b.fetch("select 1")
+        await pool.release(b)
+    except OSError:
+        await pool.fetch("select 1")
+
+
+async def engine_by_name():
+    a = await engine.connect()
+    await log("connected")  # found
+    await a.close()
+    await log("closed")
+
+
+async def not_entered(pool: asyncpg.Pool):
+    entering = pool.acquire(timeout=1)
+    await pool.fetch("select 1")
+    async with entering as connection:
+        await connection.fetch("select 1")
+
+
+async def in_one_branch(pool: asyncpg.Pool, is_new):
+    if is_new:
+        a = await pool.acquire(timeout=1)
+    else:
+        a = await pool.acquire(timeout=1)
+    await pool.release(a)
+
+
+async def under_the_same_name(db: AsyncEngine):
+    async with db.connect() as db:
+        async with db.begin():
+            await db.execute("select 1")
