@@ -72,8 +72,12 @@ class Sites:
         self._library = tuple(dict.fromkeys((*self._library, *paths)))
         self._is_library.clear()
 
-    def find(self, frame: FrameType | None) -> FrameType | None:
-        """The first frame at or above `frame` that is the program's own; None: there is none."""
+    def find(self, frame: FrameType | None, last: FrameType | None = None) -> FrameType | None:
+        """The first frame from `frame` up to `last` that is the program's own; None: there is none.
+
+        Args:
+            last: the frame in which the task began; what lies above it only runs the event loop.
+        """
         known = self._is_library
         steps = _DEEPEST
         while frame is not None and steps:
@@ -83,9 +87,15 @@ class Sites:
                 is_library = known[name] = self._belongs_to_library(name)
             if not is_library:
                 return frame
+            if frame is last:
+                return None
             frame = frame.f_back
             steps -= 1
         return None
+
+    def is_own(self, frame: FrameType) -> bool:
+        """Whether the frame is the program's own."""
+        return self.find(frame, frame) is not None
 
     def at(self, code: CodeType | None, offset: int) -> Site:
         """The site of an instruction."""

@@ -73,9 +73,18 @@ class AsyncpgHook:
         keys = set()
         for holder in self._pool._holders:
             proxy = holder._proxy
-            if proxy is not None and sys.getrefcount(proxy) <= _OF_THE_LIBRARY:
+            # One that is being released has no connection below it.
+            if (
+                proxy is not None
+                and proxy._con is not None
+                and sys.getrefcount(proxy) <= _OF_THE_LIBRARY
+            ):
                 keys.add(id(proxy))
         return keys
+
+    def unclear(self) -> set[int]:
+        """None: the count of references tells of each."""
+        return set()
 
 
 def _references_of_two() -> int:

@@ -97,6 +97,10 @@ class HttpxHook:
         """None: a response that is collected tells of it itself."""
         return set()
 
+    def unclear(self) -> set[int]:
+        """None: a response that is collected tells of it itself."""
+        return set()
+
     def _listen(self, connection: Any) -> Any:
         tap = self._tap
         assert tap is not None

@@ -64,6 +64,10 @@ class PsycopgHook:
         """Keys of connections that were collected while they were handed out."""
         return {key for key, connection in list(self._out.items()) if connection() is None}
 
+    def unclear(self) -> set[int]:
+        """None: a weak reference tells of each."""
+        return set()
+
 
 def _getconn(tap: Tap, getconn: Any, out: _Out) -> Any:
     async def _getconn(timeout: float | None = None) -> Any:

@@ -74,6 +74,10 @@ class SqlalchemyHook:
         """None: the engine gives back what the garbage collector takes."""
         return set()
 
+    def unclear(self) -> set[int]:
+        """None: the engine gives back what the garbage collector takes."""
+        return set()
+
     def _listen(self) -> None:
         tap = self._tap
         if tap is None:

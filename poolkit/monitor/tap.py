@@ -16,6 +16,7 @@ from time import perf_counter
 from types import FrameType
 from typing import Any, Protocol
 
+from poolkit.monitor.asker import frames_waiting, outermost, owner_of
 from poolkit.monitor.buckets import Buckets
 from poolkit.monitor.call_site import Site, Sites
 
@@ -59,6 +60,10 @@ class Hook(Protocol):
         """Keys of connections that are handed out and that nothing in the program refers to."""
         ...
 
+    def unclear(self) -> set[int]:
+        """Keys of connections of which nobody can tell whether the program still refers to them."""
+        ...
+
 
 class Call:
     """One ask for a connection, up to its return.
@@ -89,7 +94,8 @@ class Call:
         # Not the frame itself: it would keep everything alive that its function knows.
         self.code = None if frame is None else frame.f_code
         self.offset = 0 if frame is None else frame.f_lasti
-        self.task_id = id(task)
+        # Outside asyncio no two calls are of one task.
+        self.task_id = id(self) if task is None else id(task)
         # A strong reference would keep the task's frames, and so its connection, alive.
         self.task = None if task is None else weakref.ref(task)
         self.who = "" if task is None else task.get_name()
@@ -139,26 +145,27 @@ class Tap:
         self.watch: Any = None  # the one that reads it
         self._lost = 0
         self._loop: asyncio.AbstractEventLoop | None = None  # that asked last
+        self._thread = 0  # in which it ran
         self.users = 0  # watches and gauges that read it
 
     # -- what the hooks tell ------------------------------------------------------------------
 
     def ask(self, frame: FrameType | None) -> Call:
         """A task asks for a connection; `frame` leads to the program's own code."""
-        task = None if self._loop is None else asyncio.current_task(self._loop)
-        if task is None:
-            # Before Python 3.12 the look-up of the running loop is the slow half of this.
-            self._loop = asyncio.get_running_loop()
-            task = asyncio.current_task(self._loop)
-        task_id = id(task)
-        call = self.waiting.get(task_id)
+        asking = self._running()
+        task = owner_of(asking)
+        call = self.waiting.get(id(task))
         if call is not None and call in self.gated:
             # The gate in front of this pool told of it already.
             return call
-        call = Call(self.sites.find(frame), task)
-        if task_id in self.holding:
+        own = self.sites.find(frame, outermost(asking))
+        if own is None:
+            # A task that only asks: the place is where it is waited for.
+            own = next(filter(self.sites.is_own, frames_waiting(asking)), None)
+        call = Call(own, task)
+        if call.task_id in self.holding:
             self._ask_again(call, task)
-        self.waiting[task_id] = call
+        self.waiting[call.task_id] = call
         return call
 
     def got(self, call: Call, key: int) -> None:
@@ -204,7 +211,7 @@ class Tap:
 
     def dial_begins(self) -> float:
         """A dial begins; where a waiting call does it, that call holds a slot from here on."""
-        call = self.waiting.get(id(asyncio.current_task()))
+        call = self.waiting.get(id(owner_of(self._running())))
         if call is not None:
             self.takes_slot(call)
         return perf_counter()
@@ -268,6 +275,20 @@ class Tap:
     def site_of(self, call: Call) -> Site:
         """Where the call was made."""
         return self.sites.at(call.code, call.offset)
+
+    def _running(self) -> asyncio.Task[Any] | None:
+        thread = threading.get_ident()
+        loop = self._loop if thread == self._thread else None
+        task = None if loop is None else asyncio.current_task(loop)
+        if task is None:
+            # Before Python 3.12 the look-up of the running loop is the slow half of this.
+            try:
+                loop = asyncio.get_running_loop()
+            except RuntimeError:
+                return None  # httpx runs without asyncio too
+            self._loop, self._thread = loop, thread
+            task = asyncio.current_task(loop)
+        return task
 
     # -- rare ---------------------------------------------------------------------------------
 
