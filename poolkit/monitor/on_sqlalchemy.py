@@ -100,12 +100,15 @@ def _caller() -> FrameType | None:
 
 
 def _get(tap: Tap, get: Any) -> Any:
+    inside: set[int] = set()  # ids of tasks; a pool serves one loop, and its tasks outlive this
+
     def _do_get() -> Any:
-        task = asyncio.current_task()
-        if id(task) in tap.waiting:
+        task = id(asyncio.current_task())
+        if task in inside:
             # The pool asks itself again where another task was quicker.
             return get()
         call = tap.ask(_caller())
+        inside.add(task)
         try:
             entry = get()
         except BaseException as error:
@@ -115,6 +118,8 @@ def _get(tap: Tap, get: Any) -> Any:
                 is_cancelled=isinstance(error, asyncio.CancelledError),
             )
             raise
+        finally:
+            inside.discard(task)
         tap.got(call, id(entry))
         return entry
 
