@@ -147,6 +147,7 @@ class _Reading(NamedTuple):
 
 def _read(name: str, tap: Tap) -> _Reading:
     tap.fold()
+    tap.forgotten()  # counts them
     state = tap.hook.state()
     size = math.inf if state.pool_size is None else float(state.pool_size)
     now = perf_counter()
@@ -160,6 +161,8 @@ def _read(name: str, tap: Tap) -> _Reading:
         names.WAITING: len(waiting),
         names.OLDEST_WAIT: max((now - call.asked for call in waiting), default=0.0),
         names.OLDEST_HOLD: max((now - (call.since or now) for call in out), default=0.0),
+        names.START: tap.since,
+        names.ASKS: tap.asks,
         names.DIALS: tap.dial_time.count,
         names.TIMEOUTS: tap.timeouts,
         names.ABANDONED: tap.abandoned,

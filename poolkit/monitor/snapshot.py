@@ -110,7 +110,7 @@ def take(tap: Tap, name: str, held_longer_than: float) -> Snapshot:
     tap.fold()
     now, at = perf_counter(), datetime.now(UTC)
     state = tap.hook.state()
-    forgotten, unclear = tap.hook.forgotten(), tap.hook.unclear()
+    forgotten, unclear = tap.forgotten(), tap.hook.unclear()
     waiting = list(tap.waiting.values())
     out = [*tap.held.items(), *((0, call) for call in list(tap.dialling.values()))]
 

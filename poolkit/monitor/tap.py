@@ -12,7 +12,7 @@ import threading
 import weakref
 from collections import deque
 from dataclasses import dataclass
-from time import perf_counter
+from time import perf_counter, time
 from types import FrameType
 from typing import Any, Protocol
 
@@ -77,6 +77,7 @@ class Call:
         "asked",
         "code",
         "ended",
+        "is_lost",
         "is_wait_counted",
         "offset",
         "outer",
@@ -91,6 +92,7 @@ class Call:
         self.since: float | None = None
         self.ended = 0.0
         self.is_wait_counted = False
+        self.is_lost = False  # and counted as such
         # Not the frame itself: it would keep everything alive that its function knows.
         self.code = None if frame is None else frame.f_code
         self.offset = 0 if frame is None else frame.f_lasti
@@ -135,10 +137,12 @@ class Tap:
         self.wait_time = Buckets()
         self.hold_time = Buckets()
         self.dial_time = Buckets()
+        self.since = time()  # when counting began, s since 1970
+        self.asks = 0
         self.timeouts = 0
         self.abandoned = 0  # waits that their caller gave up: cancelled, or a limit of its own
         self.second_asks = 0
-        self.never_returned = 0  # connections that the garbage collector met
+        self.never_returned = 0  # connections that the program dropped
         self.deepest = 1  # most connections that one task held or asked for at once
         self.gate: Any = None  # of a pools.py, in front of the pool
         self.gated: set[Call] = set()  # that wait at the gate, or went through and wait on
@@ -166,6 +170,7 @@ class Tap:
         if call.task_id in self.holding:
             self._ask_again(call, task)
         self.waiting[call.task_id] = call
+        self.asks += 1
         return call
 
     def got(self, call: Call, key: int) -> None:
@@ -203,7 +208,7 @@ class Tap:
         call.ended = perf_counter()
         self._let_go(call)
         if is_collected:
-            self.never_returned += 1
+            self._count_lost(call)
             self.collected.append(call)
         self._over.append(call)
         if len(self._over) >= _FOLDED:
@@ -240,7 +245,7 @@ class Tap:
         # Its place in memory may have a new owner, so it is kept under a key that is no address.
         self._lost += 1
         self.held[-self._lost] = call
-        self.never_returned += 1
+        self._count_lost(call)
         self._let_go(call)
 
     # -- what readers ask -----------------------------------------------------------------------
@@ -266,6 +271,21 @@ class Tap:
                 site.calls += 1
                 site.held += held
                 site.longest = max(site.longest, held)
+
+    def forgotten(self) -> set[int]:
+        """Keys of connections that nothing in the program refers to; each is counted once."""
+        keys = self.hook.forgotten()
+        for key in keys:
+            call = self.held.get(key)
+            if call is not None:
+                self._count_lost(call)
+        return keys
+
+    def _count_lost(self, call: Call) -> None:
+        with self._folding:
+            if not call.is_lost:
+                call.is_lost = True
+                self.never_returned += 1
 
     def _count_wait(self, call: Call) -> None:
         if not call.is_wait_counted:

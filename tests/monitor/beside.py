@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
@@ -53,3 +53,11 @@ async def ended(*tasks: asyncio.Task[Any]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def close_leak(pool: Any) -> None:
+    """Let the pool end in peace: psycopg and asyncpg wait for what is out."""
+    terminate: Callable[[], Awaitable[None]] | None = getattr(pool, "terminate", None)
+    if terminate is not None:
+        terminate()
+    await asyncio.sleep(0)

@@ -7,13 +7,12 @@ import gc
 import re
 import time
 import warnings
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 
 from poolkit.monitor import Snapshot, Watch, unwatch, watch
-from tests.monitor.beside import Bench, ended, run, until
+from tests.monitor.beside import Bench, close_leak, ended, run, until
 
 pytestmark = pytest.mark.lab
 
@@ -265,14 +264,6 @@ def shape(pool: Any) -> Any:
         pool = getattr(pool, step, pool)
     parts = [pool, getattr(pool, "pool", None)]
     return [(type(part), sorted(getattr(part, "__dict__", ()))) for part in parts]
-
-
-async def close_leak(pool: Any) -> None:
-    """Let the pool end in peace: psycopg and asyncpg wait for what is out."""
-    terminate: Callable[[], Awaitable[None]] | None = getattr(pool, "terminate", None)
-    if terminate is not None:
-        terminate()
-    await asyncio.sleep(0)
 
 
 def test_an_unknown_pool_is_refused_with_what_is_supported() -> None:
