@@ -10,6 +10,7 @@ import aiohttp
 
 from poolkit.monitor.tap import PoolState, Tap
 
+_MOST_HOSTS = 1000  # a crawler meets more
 _METHODS = ("connect", "_create_connection", "_release")
 
 
@@ -26,6 +27,7 @@ class AiohttpHook:
 
     def __init__(self, connector: Any) -> None:
         self._connector = connector
+        self._hosts: set[Any] = set()  # seen so far, as far as they matter
 
     @property
     def place(self) -> Any:
@@ -46,13 +48,28 @@ class AiohttpHook:
             vars(self._connector).pop(name, None)
 
     def state(self) -> PoolState:
-        """The connector's own figures; `limit_per_host` is the limit where it is the smaller."""
+        """The connector's own figures; the size is that of the hosts it has spoken to so far."""
         connector = self._connector
-        limits = [limit for limit in (connector.limit, connector.limit_per_host) if limit]
-        idle = sum(len(kept) for kept in connector._conns.values())
+        # The loop's thread may change these meanwhile; a copy is made at once.
+        kept = list(connector._conns.values())
         return PoolState(
-            min(limits, default=None), len(connector._acquired), idle, connector.closed
+            self._size(),
+            len(connector._acquired),
+            sum(len(idle) for idle in kept),
+            connector.closed,
         )
+
+    def _size(self) -> int | None:
+        """`limit`, or `limit_per_host` for each host where that is less."""
+        limit: int | None = self._connector.limit or None
+        each: int = self._connector.limit_per_host
+        if not each:
+            return limit
+        for key in (*list(self._connector._acquired_per_host), *list(self._connector._conns)):
+            if len(self._hosts) < _MOST_HOSTS:
+                self._hosts.add(key)
+        size = each * max(1, len(self._hosts))
+        return size if limit is None else min(limit, size)
 
     def forgotten(self) -> set[int]:
         """Keys of connections that are handed out and that nothing in the program refers to.

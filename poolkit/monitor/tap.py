@@ -216,14 +216,24 @@ class Tap:
 
     def dial_begins(self) -> float:
         """A dial begins; where a waiting call does it, that call holds a slot from here on."""
-        call = self.waiting.get(id(owner_of(self._running())))
-        if call is not None:
-            self.takes_slot(call)
+        self.has_slot()
         return perf_counter()
 
     def dial_ends(self, began: float) -> None:
         """The connection is up."""
         self.dial_time.add(perf_counter() - began)
+
+    def has_slot(self) -> None:
+        """If the running task waits, it does so no more: it has a slot or a connection."""
+        call = self.waiting.get(id(owner_of(self._running())))
+        if call is not None:
+            self.takes_slot(call)
+
+    def has_no_slot(self) -> None:
+        """The connection that the running task had was of no use: it waits for another."""
+        call = self.dialling.get(id(owner_of(self._running())))
+        if call is not None:
+            self.waits_again(call)
 
     def takes_slot(self, call: Call) -> None:
         """The call waits no more: it holds a slot, and a connection soon."""
