@@ -18,6 +18,8 @@ _OWN_FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "")
 _NOTEBOOK = re.compile(r"[/\\]ipykernel_\d+[/\\]|^<ipython-input")
 _DEEPEST = 60  # frames; a walk further up meets only the event loop
 
+_MOST = 10_000  # places; a program that makes its code while it runs has no end of them
+
 
 class Site:
     """One place in the program, and what it did with connections so far.
@@ -101,6 +103,9 @@ class Sites:
         """The site of an instruction."""
         key = (id(code), offset)
         site = self._sites.get(key)
+        if site is None and len(self._sites) >= _MOST:
+            code, offset, key = None, 0, (id(None), 0)
+            site = self._sites.get(key)
         if site is None:
             site = self._sites[key] = Site(code, offset)
         return site
@@ -116,8 +121,11 @@ class Sites:
 def _short(path: str) -> str:
     if _NOTEBOOK.search(path):
         return "notebook cell"
-    here = os.path.join(os.getcwd(), "")
-    if path.startswith(here):
+    try:
+        here = os.path.join(os.getcwd(), "")
+    except OSError:
+        here = ""  # the folder is gone
+    if here and path.startswith(here):
         return path[len(here) :]
     # Elsewhere: the file and the folder that it is in.
     return os.path.join(*path.split(os.sep)[-2:])

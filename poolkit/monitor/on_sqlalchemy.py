@@ -47,8 +47,8 @@ class SqlalchemyHook:
         dispose = self._engine.dispose
 
         def follow(*arguments: Any, **options: Any) -> None:
-            self._leave()
             dispose(*arguments, **options)
+            # The old pool is listened to as well, until what is out of it has come back.
             self._listen()
 
         self._engine.dispose = follow
@@ -80,7 +80,7 @@ class SqlalchemyHook:
 
     def _listen(self) -> None:
         tap = self._tap
-        if tap is None:
+        if tap is None or self._pool is self._engine.pool:
             return
         self._pool = pool = self._engine.pool
         pool._do_get = _get(tap, pool._do_get)

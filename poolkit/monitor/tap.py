@@ -198,7 +198,7 @@ class Tap:
         else:
             self.dialling.pop(call.task_id, None)
         call.ended = perf_counter()
-        self._over.append(call)
+        self._is_over(call)
 
     def back(self, key: int, *, is_collected: bool = False) -> None:
         """The connection `key` is back in its pool; unknown ones were taken before the tap."""
@@ -210,9 +210,7 @@ class Tap:
         if is_collected:
             self._count_lost(call)
             self.collected.append(call)
-        self._over.append(call)
-        if len(self._over) >= _FOLDED:
-            self.fold()
+        self._is_over(call)
 
     def dial_begins(self) -> float:
         """A dial begins; where a waiting call does it, that call holds a slot from here on."""
@@ -257,6 +255,7 @@ class Tap:
         self.held[-self._lost] = call
         self._count_lost(call)
         self._let_go(call)
+        call.outer = None
 
     # -- what readers ask -----------------------------------------------------------------------
 
@@ -306,6 +305,11 @@ class Tap:
         """Where the call was made."""
         return self.sites.at(call.code, call.offset)
 
+    def _is_over(self, call: Call) -> None:
+        self._over.append(call)
+        if len(self._over) >= _FOLDED:
+            self.fold()
+
     def _running(self) -> asyncio.Task[Any] | None:
         thread = threading.get_ident()
         loop = self._loop if thread == self._thread else None
@@ -329,7 +333,7 @@ class Tap:
             del self.holding[call.task_id]
             return
         # The innermost call that the task still holds.
-        for other in self.held.values():
+        for other in list(self.held.values()):
             if other.task_id == call.task_id and other.depth > outer.depth:
                 outer = other
         call.outer = outer

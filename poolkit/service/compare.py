@@ -42,7 +42,7 @@ REPORT = "report.html"
 BEFORE, AFTER = "undersized", "recommended"
 
 
-class NothingCompared(PoolkitError):
+class NothingComparedError(PoolkitError):
     """Load was sent, and led to no recommendation to compare with."""
 
     exit_code = ExitCode.STOPPED
@@ -77,7 +77,7 @@ def compare_reviewed(
 
     Raises:
         BadInput: the review cannot be carried out; nothing was sent.
-        NothingCompared: it ended without a size for each pool; what was measured is kept.
+        NothingComparedError: it ended without a size for each pool; what was measured is kept.
     """
     prepare_out(out)
     made: list[ServiceComparison] = []
@@ -99,7 +99,7 @@ def compare_reviewed(
     if not made:
         if finished.exit_code == ExitCode.CANCELLED:
             raise KeyboardInterrupt
-        raise NothingCompared(
+        raise NothingComparedError(
             "nothing was compared: the review did not end with a size for each pool",
             f"{out} keeps what was measured; try again with more --budget",
         )
