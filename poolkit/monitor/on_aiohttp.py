@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from types import FrameType
 from typing import Any
 
 import aiohttp
@@ -147,7 +148,12 @@ def _dial(tap: Tap, create: Any) -> Any:
 
 def _release(tap: Tap, release: Any) -> Any:
     def _release(key: Any, protocol: Any, *, should_close: bool = False) -> None:
+        # What is collected releases itself, or its response does through it.
+        frame: FrameType | None = sys._getframe(1)
+        if frame is not None and frame.f_code.co_name == "release":
+            frame = frame.f_back
+        is_collected = frame is not None and frame.f_code.co_name == "__del__"
         release(key, protocol, should_close=should_close)
-        tap.back(id(protocol))
+        tap.back(id(protocol), is_collected=is_collected)
 
     return _release

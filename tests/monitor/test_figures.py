@@ -41,6 +41,28 @@ def test_a_limit_per_host_counts_for_each_host(limit: int, each: int, sizes: lis
     assert run(go()) == sizes
 
 
+def test_a_response_that_is_dropped_and_whose_server_goes_is_counted() -> None:
+    """aiohttp gives its connection back by itself then; the program did not."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello")
+        await asyncio.sleep(0.02)
+        writer.close()
+
+    async def go() -> Snapshot:
+        async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+            url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+            async with aiohttp.ClientSession() as session:
+                with watch(session) as watching:
+                    await session.get(url)
+                    await until(lambda: not watching.snapshot().holders)
+                    return watching.snapshot()
+
+    (lost,) = run(go()).never_came_back
+    assert lost.fate == "collected"
+
+
 class Slow:
     """A callback that the pool runs on what it hands out; it lasts until `end`."""
 
