@@ -25,7 +25,7 @@ TIMEOUT = 10.0  # s, for the whole answer
 _LARGEST_ANSWER = 8 << 20  # bytes; a whole /metrics page needs far less
 # The process that measures inherits what its parent resolved, so that both mean one rate.
 RESOLVED = "POOLKIT_RESOLVED_RATES"
-_EXAMPLE = 'such as sum(rate(poolkit_pool_wait_seconds_count{pool="orders-db"}[5m]))'
+_EXAMPLE = 'such as sum(rate(poolkit_pool_asks_total{pool="orders-db"}[5m]))'
 
 
 @dataclass(frozen=True, slots=True)

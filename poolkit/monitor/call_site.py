@@ -18,6 +18,8 @@ _OWN_FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "")
 _NOTEBOOK = re.compile(r"[/\\]ipykernel_\d+[/\\]|^<ipython-input")
 _DEEPEST = 60  # frames; a walk further up meets only the event loop
 
+_MOST = 10_000  # places; a program that makes its code while it runs has no end of them
+
 
 class Site:
     """One place in the program, and what it did with connections so far.
@@ -72,8 +74,12 @@ class Sites:
         self._library = tuple(dict.fromkeys((*self._library, *paths)))
         self._is_library.clear()
 
-    def find(self, frame: FrameType | None) -> FrameType | None:
-        """The first frame at or above `frame` that is the program's own; None: there is none."""
+    def find(self, frame: FrameType | None, last: FrameType | None = None) -> FrameType | None:
+        """The first frame from `frame` up to `last` that is the program's own; None: there is none.
+
+        Args:
+            last: the frame in which the task began; what lies above it only runs the event loop.
+        """
         known = self._is_library
         steps = _DEEPEST
         while frame is not None and steps:
@@ -83,14 +89,23 @@ class Sites:
                 is_library = known[name] = self._belongs_to_library(name)
             if not is_library:
                 return frame
+            if frame is last:
+                return None
             frame = frame.f_back
             steps -= 1
         return None
+
+    def is_own(self, frame: FrameType) -> bool:
+        """Whether the frame is the program's own."""
+        return self.find(frame, frame) is not None
 
     def at(self, code: CodeType | None, offset: int) -> Site:
         """The site of an instruction."""
         key = (id(code), offset)
         site = self._sites.get(key)
+        if site is None and len(self._sites) >= _MOST:
+            code, offset, key = None, 0, (id(None), 0)
+            site = self._sites.get(key)
         if site is None:
             site = self._sites[key] = Site(code, offset)
         return site
@@ -106,8 +121,11 @@ class Sites:
 def _short(path: str) -> str:
     if _NOTEBOOK.search(path):
         return "notebook cell"
-    here = os.path.join(os.getcwd(), "")
-    if path.startswith(here):
+    try:
+        here = os.path.join(os.getcwd(), "")
+    except OSError:
+        here = ""  # the folder is gone
+    if here and path.startswith(here):
         return path[len(here) :]
     # Elsewhere: the file and the folder that it is in.
     return os.path.join(*path.split(os.sep)[-2:])

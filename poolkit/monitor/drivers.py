@@ -7,7 +7,7 @@ import importlib.util
 import inspect
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, cast
 
 from poolkit.monitor import gate as gates
@@ -33,6 +33,7 @@ SUPPORTED = (
 )
 # Where a pool of pools.py keeps the library's own.
 _WRAPPED = ("pool", "session", "client")
+_LAYERS = 2  # a gate before a database pool of pools.py
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,20 +96,25 @@ def tap_of(hook: Hook) -> Tap | None:
 
 
 def _find(pool: Any) -> _Found:
-    found = _direct(pool)
+    found = _direct(pool) or _inside(pool, _LAYERS)
     if found is not None:
         return found
-    for name in _WRAPPED:
-        inner = getattr(pool, name, None)
-        found = None if inner is None else _direct(inner)
-        if found is not None:
-            gate = getattr(pool, "gate", None)
-            is_gate = hasattr(gate, "slot") and hasattr(gate, "waiting")
-            return _Found(found.hook, found.packages, gate if is_gate else None, type(pool))
     kind = type(pool)
     raise TypeError(
         f"cannot listen to a {kind.__module__}.{kind.__qualname__}; supported are {SUPPORTED}"
     )
+
+
+def _inside(pool: Any, layers: int) -> _Found | None:
+    """The library's pool within a pool of pools.py, and the gate before it."""
+    for name in _WRAPPED if layers else ():
+        inner = getattr(pool, name, None)
+        found = None if inner is None else _direct(inner) or _inside(inner, layers - 1)
+        if found is not None:
+            gate = getattr(pool, "gate", None)
+            is_gate = hasattr(gate, "slot") and hasattr(gate, "waiting")
+            return replace(found, gate=gate if is_gate else found.gate, wrapper=type(pool))
+    return None
 
 
 def _direct(pool: Any) -> _Found | None:

@@ -7,7 +7,8 @@ import sys
 from types import TracebackType
 from typing import Any
 
-from poolkit.monitor.tap import Call, Tap
+from poolkit.monitor.call import Call
+from poolkit.monitor.tap import Tap
 
 
 def listen(gate: Any, tap: Tap) -> None:

@@ -5,6 +5,7 @@ They are read from the books when somebody scrapes; a call of the pool touches n
 
 from __future__ import annotations
 
+import logging
 import math
 import threading
 from collections.abc import Iterable, Iterator, Sequence
@@ -78,15 +79,20 @@ def instrument(
         raise ValueError("name must not be empty: it becomes the label `pool`")
     with _lock:
         exposition = _expositions.get(id(registry))
-        if exposition is None:
-            exposition = _expositions[id(registry)] = _Exposition(registry, opentelemetry)
-            registry.register(exposition)
-        if name in exposition.taps:
+        if exposition is not None and name in exposition.taps:
             raise ValueError(
                 f"a pool named {name!r} is exported already; choose another name, or close() that "
                 "one first"
             )
         tap = drivers.attach(pool, library)
+        if exposition is None:
+            exposition = _Exposition(registry, opentelemetry)
+            try:
+                registry.register(exposition)
+            except BaseException:
+                drivers.let_go(tap)
+                raise
+            _expositions[id(registry)] = exposition
         exposition.taps[name] = tap
     return Instrumented(exposition, name, tap)
 
@@ -98,11 +104,13 @@ class _Exposition(Collector):
         self._registry = registry
         self._opentelemetry = opentelemetry
         self.taps: dict[str, Tap] = {}
+        self._unread: set[str] = set()  # names of pools that could not be read, told in the log
 
     def remove(self, name: str) -> None:
         """Forget one pool; with the last one the registry is left as it was."""
         with _lock:
             del self.taps[name]
+            self._unread.discard(name)
             if not self.taps:
                 self._registry.unregister(self)
                 del _expositions[id(self._registry)]
@@ -113,7 +121,18 @@ class _Exposition(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Every family, with a sample of each pool."""
-        return self._families([_read(name, tap) for name, tap in list(self.taps.items())])
+        readings = [self._read(name, tap) for name, tap in list(self.taps.items())]
+        return self._families([reading for reading in readings if reading is not None])
+
+    def _read(self, name: str, tap: Tap) -> _Reading | None:
+        # The registry gives all of a process's metrics or, after an error, none.
+        try:
+            return _read(name, tap)
+        except Exception as error:
+            if name not in self._unread:
+                self._unread.add(name)
+                _log.warning("pool %s cannot be read: %s: %s", name, type(error).__name__, error)
+            return None
 
     def _families(self, readings: Sequence[_Reading]) -> Iterator[Metric]:
         for metric in names.METRICS:
@@ -133,6 +152,7 @@ class _Exposition(Collector):
         yield _http_family([r for r in readings if r.labels["driver"] in names.HTTP_DRIVERS])
 
 
+_log = logging.getLogger("poolkit.monitor")
 _lock = threading.RLock()
 _expositions: dict[int, _Exposition] = {}
 
@@ -147,6 +167,7 @@ class _Reading(NamedTuple):
 
 def _read(name: str, tap: Tap) -> _Reading:
     tap.fold()
+    tap.forgotten()  # counts them
     state = tap.hook.state()
     size = math.inf if state.pool_size is None else float(state.pool_size)
     now = perf_counter()
@@ -160,6 +181,8 @@ def _read(name: str, tap: Tap) -> _Reading:
         names.WAITING: len(waiting),
         names.OLDEST_WAIT: max((now - call.asked for call in waiting), default=0.0),
         names.OLDEST_HOLD: max((now - (call.since or now) for call in out), default=0.0),
+        names.START: tap.since,
+        names.ASKS: tap.asks,
         names.DIALS: tap.dial_time.count,
         names.TIMEOUTS: tap.timeouts,
         names.ABANDONED: tap.abandoned,

@@ -2,8 +2,8 @@
 
 OpenTelemetry's semantic conventions (database client metrics, and those of HTTP clients) are
 written in Prometheus's form: dots become underscores, a unit of seconds the suffix `_seconds`, a
-counter gets `_total`, and units in braces vanish. Nothing there counts dials, calls that gave up or
-second asks, so those exist under poolkit's name only.
+counter gets `_total`, and units in braces vanish. Nothing there counts asks, dials, calls that
+gave up or second asks, so those exist under poolkit's name only.
 """
 
 from __future__ import annotations
@@ -90,6 +90,16 @@ DIAL = Metric(
     "To dial one connection, TLS and login included",
     "db.client.connection.create_time",
 )
+START = Metric(
+    "poolkit_pool_start_time_seconds",
+    "gauge",
+    "When counting began, in seconds since 1970; another time, and every counter began anew",
+)
+ASKS = Metric(
+    "poolkit_pool_asks",
+    "counter",
+    "Calls that asked for a connection, counted when they ask: their rate is the arrival rate",
+)
 DIALS = Metric("poolkit_pool_dials", "counter", "Connections dialled")
 TIMEOUTS = Metric(
     "poolkit_pool_timeouts",
@@ -122,6 +132,8 @@ METRICS = (
     WAIT,
     HOLD,
     DIAL,
+    START,
+    ASKS,
     DIALS,
     TIMEOUTS,
     ABANDONED,

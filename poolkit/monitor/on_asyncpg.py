@@ -37,6 +37,9 @@ class AsyncpgHook:
     def attach(self, tap: Tap) -> None:
         """From now on tell `tap` of every call."""
         self._class = kind = type(self._pool)
+        for holder in self._pool._holders:
+            if holder._setup is not None:
+                holder._setup = _Setup(tap, holder._setup)
         self._pool.__class__ = type(
             kind.__name__,
             (kind,),
@@ -55,14 +58,21 @@ class AsyncpgHook:
         if self._class is not None:
             self._pool.__class__ = self._class
             self._class = None
+        for holder in self._pool._holders:
+            if isinstance(holder._setup, _Setup):
+                holder._setup = holder._setup.setup
 
     def state(self) -> PoolState:
         """The pool's own figures."""
         pool = self._pool
         size, idle = pool.get_size(), pool.get_idle_size()
         tap = getattr(type(pool), "_poolkit_tap", None)
-        dialling = 0 if tap is None else len(tap.dialling)  # they hold a slot, no connection yet
-        return PoolState(pool.get_max_size(), size - idle + dialling, idle, pool._closed)
+        # They hold a slot; those whose connection is being set up still count as idle there.
+        taken = 0 if tap is None else len(tap.dialling)
+        set_up = sum(h._proxy is not None and h._in_use is None for h in pool._holders)
+        return PoolState(
+            pool.get_max_size(), size - idle + taken, max(0, idle - set_up), pool._closed
+        )
 
     def forgotten(self) -> set[int]:
         """Keys of connections that are handed out and that nothing in the program refers to.
@@ -73,9 +83,18 @@ class AsyncpgHook:
         keys = set()
         for holder in self._pool._holders:
             proxy = holder._proxy
-            if proxy is not None and sys.getrefcount(proxy) <= _OF_THE_LIBRARY:
+            # One that is being released has no connection below it.
+            if (
+                proxy is not None
+                and proxy._con is not None
+                and sys.getrefcount(proxy) <= _OF_THE_LIBRARY
+            ):
                 keys.add(id(proxy))
         return keys
+
+    def unclear(self) -> set[int]:
+        """None: the count of references tells of each."""
+        return set()
 
 
 def _references_of_two() -> int:
@@ -90,6 +109,20 @@ def _references_of_two() -> int:
 
 # A connection that is handed out is known to its holder and to the connection below it.
 _OF_THE_LIBRARY = _references_of_two()
+
+
+class _Setup:
+    """The `setup` of a pool: while it runs, its call has a connection already."""
+
+    __slots__ = ("_tap", "setup")
+
+    def __init__(self, tap: Tap, setup: Any) -> None:
+        self._tap = tap
+        self.setup = setup
+
+    async def __call__(self, connection: Any) -> None:
+        self._tap.has_slot()
+        await self.setup(connection)
 
 
 def _acquire(tap: Tap, acquire: Any) -> Any:

@@ -11,7 +11,8 @@ import sys
 from collections.abc import AsyncIterator
 from typing import Any
 
-from poolkit.monitor.tap import Call, PoolState, Tap
+from poolkit.monitor.call import Call
+from poolkit.monitor.tap import PoolState, Tap
 
 _NEEDED = ("handle_async_request", "create_connection", "connections", "_max_connections")
 
@@ -94,6 +95,10 @@ class HttpxHook:
         )
 
     def forgotten(self) -> set[int]:
+        """None: a response that is collected tells of it itself."""
+        return set()
+
+    def unclear(self) -> set[int]:
         """None: a response that is collected tells of it itself."""
         return set()
 

@@ -16,7 +16,7 @@ from poolkit.monitor.tap import PoolState, Tap
 
 _Out = dict[int, "weakref.ref[Any]"]
 
-_METHODS = ("getconn", "putconn", "_connect")
+_METHODS = ("getconn", "putconn", "_connect", "_check_connection")
 
 
 def hook_of(pool: Any) -> PsycopgHook | None:
@@ -46,6 +46,8 @@ class PsycopgHook:
         pool.getconn = _getconn(tap, pool.getconn, self._out)
         pool.putconn = _putconn(tap, pool.putconn, self._out)
         pool._connect = _dial(tap, pool._connect)
+        if getattr(pool, "_check", None) is not None:
+            pool._check_connection = _check(tap, pool._check_connection)
 
     def detach(self) -> None:
         """Leave the pool as it was."""
@@ -63,6 +65,10 @@ class PsycopgHook:
     def forgotten(self) -> set[int]:
         """Keys of connections that were collected while they were handed out."""
         return {key for key, connection in list(self._out.items()) if connection() is None}
+
+    def unclear(self) -> set[int]:
+        """None: a weak reference tells of each."""
+        return set()
 
 
 def _getconn(tap: Tap, getconn: Any, out: _Out) -> Any:
@@ -82,6 +88,18 @@ def _getconn(tap: Tap, getconn: Any, out: _Out) -> Any:
         return connection
 
     return _getconn
+
+
+def _check(tap: Tap, check: Any) -> Any:
+    async def _check_connection(connection: Any) -> None:
+        tap.has_slot()
+        try:
+            await check(connection)
+        except BaseException:
+            tap.has_no_slot()
+            raise
+
+    return _check_connection
 
 
 def _putconn(tap: Tap, putconn: Any, out: _Out) -> Any:

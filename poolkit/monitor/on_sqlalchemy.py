@@ -47,8 +47,8 @@ class SqlalchemyHook:
         dispose = self._engine.dispose
 
         def follow(*arguments: Any, **options: Any) -> None:
-            self._leave()
             dispose(*arguments, **options)
+            # The old pool is listened to as well, until what is out of it has come back.
             self._listen()
 
         self._engine.dispose = follow
@@ -74,9 +74,13 @@ class SqlalchemyHook:
         """None: the engine gives back what the garbage collector takes."""
         return set()
 
+    def unclear(self) -> set[int]:
+        """None: the engine gives back what the garbage collector takes."""
+        return set()
+
     def _listen(self) -> None:
         tap = self._tap
-        if tap is None:
+        if tap is None or self._pool is self._engine.pool:
             return
         self._pool = pool = self._engine.pool
         pool._do_get = _get(tap, pool._do_get)
@@ -96,12 +100,15 @@ def _caller() -> FrameType | None:
 
 
 def _get(tap: Tap, get: Any) -> Any:
+    inside: set[int] = set()  # ids of tasks; a pool serves one loop, and its tasks outlive this
+
     def _do_get() -> Any:
-        task = asyncio.current_task()
-        if id(task) in tap.waiting:
+        task = id(asyncio.current_task())
+        if task in inside:
             # The pool asks itself again where another task was quicker.
             return get()
         call = tap.ask(_caller())
+        inside.add(task)
         try:
             entry = get()
         except BaseException as error:
@@ -111,6 +118,8 @@ def _get(tap: Tap, get: Any) -> Any:
                 is_cancelled=isinstance(error, asyncio.CancelledError),
             )
             raise
+        finally:
+            inside.discard(task)
         tap.got(call, id(entry))
         return entry
 

@@ -34,7 +34,7 @@ class Traffic:
     """What a pool carried for a while; None where there was no call to tell it.
 
     Attributes:
-        arrival_rate: calls/s that asked for a connection, those that gave up included.
+        arrival_rate: calls/s that asked for a connection, whatever became of them.
         hold_time: s, mean.
         wait_time, wait_p99: s, mean, and as the histogram's buckets tell it.
         timeouts: calls that the pool turned away; abandoned: waits that their caller gave up.
@@ -111,19 +111,25 @@ def between(first: Scrape, second: Scrape, pool: str) -> Traffic:
     seconds = second.at - first.at
     waits = _since(before.times[names.WAIT.name], after.times[names.WAIT.name])
     holds = _since(before.times[names.HOLD.name], after.times[names.HOLD.name])
-    if seconds <= 0 or waits.count < 0 or holds.count < 0:
+    if seconds <= 0 or _has_started_anew(before, after):
         raise BadInput(
-            f"the counters of {pool} at {second.source} ran backwards: the service started anew",
-            "read it again",
+            f"the counters of {pool} at {second.source} began anew between the two readings: the "
+            "service started again, or instrumented its pool again",
+            "read it again; it must run on for the whole time",
+        )
+    if names.ASKS.name not in after.values:
+        raise BadInput(
+            f"{second.source} does not count who asks for a connection of {pool}",
+            "its poolkit is older than this one: update it there",
         )
     counts = {
         metric.name: after.values[metric.name] - before.values[metric.name]
-        for metric in (names.TIMEOUTS, names.ABANDONED, names.DIALS)
+        for metric in (names.ASKS, names.TIMEOUTS, names.ABANDONED, names.DIALS)
     }
     return Traffic(
         pool=pool,
         driver=after.driver,
-        arrival_rate=waits.count / seconds,
+        arrival_rate=counts[names.ASKS.name] / seconds,
         hold_time=holds.total / holds.count if holds.count else None,
         wait_time=waits.total / waits.count if waits.count else None,
         wait_p99=quantile(waits.buckets, 0.99),
@@ -156,9 +162,10 @@ def read_prometheus(
     def ask(query: str) -> float:
         return production.ask(production.RateQuery(url.rstrip("/"), query), timeout=timeout).value
 
-    rate = ask(f"sum(rate({wait}_count{of}))")
+    rate = ask(f"sum(rate({names.ASKS.name}_total{of}))")
+    waited = ask(f"sum(rate({wait}_count{of}))")
     held = ask(f"sum(rate({hold}_count{of}))")
-    has_calls, has_holds = rate > 0, held > 0
+    has_waits, has_holds = waited > 0, held > 0
     increase = {
         metric.name: ask(f"sum(increase({metric.name}_total{of}))")
         for metric in (names.TIMEOUTS, names.ABANDONED, names.DIALS)
@@ -168,9 +175,9 @@ def read_prometheus(
         driver="",
         arrival_rate=rate,
         hold_time=ask(f"sum(rate({hold}_sum{of}))") / held if has_holds else None,
-        wait_time=ask(f"sum(rate({wait}_sum{of}))") / rate if has_calls else None,
+        wait_time=ask(f"sum(rate({wait}_sum{of}))") / waited if has_waits else None,
         wait_p99=ask(f"histogram_quantile(0.99, sum by (le) (rate({wait}_bucket{of})))")
-        if has_calls
+        if has_waits
         else None,
         timeouts=increase[names.TIMEOUTS.name],
         abandoned=increase[names.ABANDONED.name],
@@ -198,6 +205,23 @@ def _chosen(seen: Scrape, pool: str | None) -> str:
     if pool not in seen.pools:
         raise BadInput(f"{seen.source} exports no pool {pool!r}", f"it exports {known}")
     return pool
+
+
+def _has_started_anew(before: PoolFigures, after: PoolFigures) -> bool:
+    """Whether another count began: at another time, or with any figure that can only grow less."""
+    start = names.START.name
+    if before.values.get(start) != after.values.get(start):
+        return True
+    growing = {metric.name for metric in names.METRICS if metric.kind == "counter"}
+    pairs = [(before.values[n], after.values.get(n, 0.0)) for n in growing & set(before.values)]
+    for name, were in before.times.items():
+        are = after.times.get(name)
+        if are is None:
+            return True
+        later = dict(are.buckets)
+        pairs += [(were.count, are.count), (were.total, are.total)]
+        pairs += [(so_far, later.get(bound, 0.0)) for bound, so_far in were.buckets]
+    return any(later < earlier for earlier, later in pairs)
 
 
 def _since(before: Times, after: Times) -> Times:

@@ -9,11 +9,12 @@ from datetime import UTC, datetime
 from time import perf_counter
 from typing import Literal
 
-from poolkit.monitor.tap import Call, PoolState, Tap
+from poolkit.monitor.call import Call
+from poolkit.monitor.tap import PoolState, Tap
 
-# held: as it should be; overdue: longer than the limit; left: the task that took it has ended;
-# forgotten: nothing in the program refers to the connection any more; collected: the same, and the
-# garbage collector gave it back.
+# held: as it should be; overdue: longer than the limit; left: the task that took it has ended, and
+# nobody can tell whether another one has it now; forgotten: nothing in the program refers to the
+# connection any more; collected: the same, and the garbage collector gave it back.
 Fate = Literal["held", "overdue", "left", "forgotten", "collected"]
 
 
@@ -110,13 +111,18 @@ def take(tap: Tap, name: str, held_longer_than: float) -> Snapshot:
     tap.fold()
     now, at = perf_counter(), datetime.now(UTC)
     state = tap.hook.state()
-    forgotten = tap.hook.forgotten()
+    forgotten, unclear = tap.forgotten(), tap.hook.unclear()
     waiting = list(tap.waiting.values())
     out = [*tap.held.items(), *((0, call) for call in list(tap.dialling.values()))]
-    holders = [
-        _holder(tap, call, now, at, _fate(key, call, now, forgotten, held_longer_than))
-        for key, call in out
-    ]
+
+    def fate(key: int, call: Call) -> Fate:
+        if key < 0 or key in forgotten:
+            return "forgotten"
+        if key in unclear and not call.has_live_task:
+            return "left"
+        return "overdue" if now - (call.since or now) > held_longer_than else "held"
+
+    holders = [_holder(tap, call, now, at, fate(key, call)) for key, call in out]
     collected = [_holder(tap, call, call.ended, at, "collected") for call in list(tap.collected)]
     return Snapshot(
         name=name,
@@ -137,14 +143,6 @@ def take(tap: Tap, name: str, held_longer_than: float) -> Snapshot:
         timeouts=tap.timeouts,
         deadlock=_deadlock(state, [call for _, call in out], waiting),
     )
-
-
-def _fate(key: int, call: Call, now: float, forgotten: set[int], limit: float) -> Fate:
-    if key < 0 or key in forgotten:
-        return "forgotten"
-    if not call.has_live_task:
-        return "left"
-    return "overdue" if now - (call.since or now) > limit else "held"
 
 
 def _holder(tap: Tap, call: Call, until: float, at: datetime, fate: Fate) -> Holder:

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import weakref
 from collections import deque
 from dataclasses import dataclass
-from time import perf_counter
+from time import perf_counter, time
 from types import FrameType
 from typing import Any, Protocol
 
+from poolkit.monitor.asker import frames_waiting, outermost, owner_of
 from poolkit.monitor.buckets import Buckets
+from poolkit.monitor.call import Call
 from poolkit.monitor.call_site import Site, Sites
 
 _FOLDED = 500  # calls that are counted at once
@@ -59,52 +60,9 @@ class Hook(Protocol):
         """Keys of connections that are handed out and that nothing in the program refers to."""
         ...
 
-
-class Call:
-    """One ask for a connection, up to its return.
-
-    `since` is when it began to hold a connection or the right to dial one, None while it waits;
-    `ended` is set when it gave it back. `outer` is the call that the same task still held when it
-    asked.
-    """
-
-    __slots__ = (
-        "asked",
-        "code",
-        "ended",
-        "is_wait_counted",
-        "offset",
-        "outer",
-        "since",
-        "task",
-        "task_id",
-        "who",
-    )
-
-    def __init__(self, frame: FrameType | None, task: asyncio.Task[Any] | None) -> None:
-        self.asked = perf_counter()
-        self.since: float | None = None
-        self.ended = 0.0
-        self.is_wait_counted = False
-        # Not the frame itself: it would keep everything alive that its function knows.
-        self.code = None if frame is None else frame.f_code
-        self.offset = 0 if frame is None else frame.f_lasti
-        self.task_id = id(task)
-        # A strong reference would keep the task's frames, and so its connection, alive.
-        self.task = None if task is None else weakref.ref(task)
-        self.who = "" if task is None else task.get_name()
-        self.outer: Call | None = None
-
-    @property
-    def depth(self) -> int:
-        """Connections of its task, this one included."""
-        return 1 if self.outer is None else 1 + self.outer.depth
-
-    @property
-    def has_live_task(self) -> bool:
-        """Whether the task that asked still runs."""
-        task = None if self.task is None else self.task()
-        return task is not None and not task.done()
+    def unclear(self) -> set[int]:
+        """Keys of connections of which nobody can tell whether the program still refers to them."""
+        ...
 
 
 class Tap:
@@ -129,36 +87,40 @@ class Tap:
         self.wait_time = Buckets()
         self.hold_time = Buckets()
         self.dial_time = Buckets()
+        self.since = time()  # when counting began, s since 1970
+        self.asks = 0
         self.timeouts = 0
         self.abandoned = 0  # waits that their caller gave up: cancelled, or a limit of its own
         self.second_asks = 0
-        self.never_returned = 0  # connections that the garbage collector met
+        self.never_returned = 0  # connections that the program dropped
         self.deepest = 1  # most connections that one task held or asked for at once
         self.gate: Any = None  # of a pools.py, in front of the pool
         self.gated: set[Call] = set()  # that wait at the gate, or went through and wait on
         self.watch: Any = None  # the one that reads it
         self._lost = 0
         self._loop: asyncio.AbstractEventLoop | None = None  # that asked last
+        self._thread = 0  # in which it ran
         self.users = 0  # watches and gauges that read it
 
     # -- what the hooks tell ------------------------------------------------------------------
 
     def ask(self, frame: FrameType | None) -> Call:
         """A task asks for a connection; `frame` leads to the program's own code."""
-        task = None if self._loop is None else asyncio.current_task(self._loop)
-        if task is None:
-            # Before Python 3.12 the look-up of the running loop is the slow half of this.
-            self._loop = asyncio.get_running_loop()
-            task = asyncio.current_task(self._loop)
-        task_id = id(task)
-        call = self.waiting.get(task_id)
+        asking = self._running()
+        task = owner_of(asking)
+        call = self.waiting.get(id(task))
         if call is not None and call in self.gated:
             # The gate in front of this pool told of it already.
             return call
-        call = Call(self.sites.find(frame), task)
-        if task_id in self.holding:
+        own = self.sites.find(frame, outermost(asking))
+        if own is None:
+            # A task that only asks: the place is where it is waited for.
+            own = next(filter(self.sites.is_own, frames_waiting(asking)), None)
+        call = Call(own, task)
+        if call.task_id in self.holding:
             self._ask_again(call, task)
-        self.waiting[task_id] = call
+        self.waiting[call.task_id] = call
+        self.asks += 1
         return call
 
     def got(self, call: Call, key: int) -> None:
@@ -186,7 +148,7 @@ class Tap:
         else:
             self.dialling.pop(call.task_id, None)
         call.ended = perf_counter()
-        self._over.append(call)
+        self._is_over(call)
 
     def back(self, key: int, *, is_collected: bool = False) -> None:
         """The connection `key` is back in its pool; unknown ones were taken before the tap."""
@@ -196,22 +158,30 @@ class Tap:
         call.ended = perf_counter()
         self._let_go(call)
         if is_collected:
-            self.never_returned += 1
+            self._count_lost(call)
             self.collected.append(call)
-        self._over.append(call)
-        if len(self._over) >= _FOLDED:
-            self.fold()
+        self._is_over(call)
 
     def dial_begins(self) -> float:
         """A dial begins; where a waiting call does it, that call holds a slot from here on."""
-        call = self.waiting.get(id(asyncio.current_task()))
-        if call is not None:
-            self.takes_slot(call)
+        self.has_slot()
         return perf_counter()
 
     def dial_ends(self, began: float) -> None:
         """The connection is up."""
         self.dial_time.add(perf_counter() - began)
+
+    def has_slot(self) -> None:
+        """If the running task waits, it does so no more: it has a slot or a connection."""
+        call = self.waiting.get(id(owner_of(self._running())))
+        if call is not None:
+            self.takes_slot(call)
+
+    def has_no_slot(self) -> None:
+        """The connection that the running task had was of no use: it waits for another."""
+        call = self.dialling.get(id(owner_of(self._running())))
+        if call is not None:
+            self.waits_again(call)
 
     def takes_slot(self, call: Call) -> None:
         """The call waits no more: it holds a slot, and a connection soon."""
@@ -233,8 +203,9 @@ class Tap:
         # Its place in memory may have a new owner, so it is kept under a key that is no address.
         self._lost += 1
         self.held[-self._lost] = call
-        self.never_returned += 1
+        self._count_lost(call)
         self._let_go(call)
+        call.outer = None
 
     # -- what readers ask -----------------------------------------------------------------------
 
@@ -260,6 +231,21 @@ class Tap:
                 site.held += held
                 site.longest = max(site.longest, held)
 
+    def forgotten(self) -> set[int]:
+        """Keys of connections that nothing in the program refers to; each is counted once."""
+        keys = self.hook.forgotten()
+        for key in keys:
+            call = self.held.get(key)
+            if call is not None:
+                self._count_lost(call)
+        return keys
+
+    def _count_lost(self, call: Call) -> None:
+        with self._folding:
+            if not call.is_lost:
+                call.is_lost = True
+                self.never_returned += 1
+
     def _count_wait(self, call: Call) -> None:
         if not call.is_wait_counted:
             call.is_wait_counted = True
@@ -268,6 +254,25 @@ class Tap:
     def site_of(self, call: Call) -> Site:
         """Where the call was made."""
         return self.sites.at(call.code, call.offset)
+
+    def _is_over(self, call: Call) -> None:
+        self._over.append(call)
+        if len(self._over) >= _FOLDED:
+            self.fold()
+
+    def _running(self) -> asyncio.Task[Any] | None:
+        thread = threading.get_ident()
+        loop = self._loop if thread == self._thread else None
+        task = None if loop is None else asyncio.current_task(loop)
+        if task is None:
+            # Before Python 3.12 the look-up of the running loop is the slow half of this.
+            try:
+                loop = asyncio.get_running_loop()
+            except RuntimeError:
+                return None  # httpx runs without asyncio too
+            self._loop, self._thread = loop, thread
+            task = asyncio.current_task(loop)
+        return task
 
     # -- rare ---------------------------------------------------------------------------------
 
@@ -278,7 +283,7 @@ class Tap:
             del self.holding[call.task_id]
             return
         # The innermost call that the task still holds.
-        for other in self.held.values():
+        for other in list(self.held.values()):
             if other.task_id == call.task_id and other.depth > outer.depth:
                 outer = other
         call.outer = outer

@@ -16,6 +16,7 @@ from poolkit.lab.running import Lab
 from poolkit.lab.target import DSN_VARIABLE
 from poolkit.recommend import recommend
 from poolkit.records import Recommendation, Sizing, Verdict
+from poolkit.store import read_recommended
 from poolkit.targets import Target
 
 TARGET_RATE = 80.0  # calls/s of the service's busiest address
@@ -79,6 +80,29 @@ def targets_toml(lab: Lab) -> str:
 def pools_source(targets: tuple[Target, ...], sizes: Mapping[str, int]) -> str:
     """The text of a pools.py with these sizes, its time limits those of an unmeasured target."""
     return codegen.render([_chosen(target, sizes[target.name]) for target in targets], targets)
+
+
+def reviewed_source(reviewed: Path, targets: tuple[Target, ...]) -> str:
+    """The text of the pools.py that a review of these targets recommends, for where they are now.
+
+    Args:
+        reviewed: folder of a finished review, or its recommended.json.
+
+    Raises:
+        BadInput: it cannot be read, or has no size for one of them.
+    """
+    found = {entry.target: entry for entry in read_recommended(reviewed).targets}
+    missing = [
+        target.name
+        for target in targets
+        if target.name not in found or found[target.name].recommended_size is None
+    ]
+    if missing:
+        raise BadInput(
+            f"{reviewed} recommends no size for {', '.join(missing)}",
+            "review the targets that the service writes with --targets-out, with more --budget",
+        )
+    return codegen.render([found[target.name] for target in targets], targets)
 
 
 def parse_sizes(text: str) -> dict[str, int]:

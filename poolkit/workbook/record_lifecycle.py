@@ -2,7 +2,7 @@
 
     python -m poolkit.workbook.record_lifecycle
 
-It needs the openssl program, for the lab's TLS, and about a minute and a half.
+It needs the openssl program, for the lab's TLS, and about five minutes.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ from poolkit.lab.postgres import PostgresServer
 from poolkit.manifest import write_manifest
 from poolkit.report.source import RECORDED as REVIEW
 from poolkit.report.source import shared
-from poolkit.service.compare import compare_on_lab
+from poolkit.service.compare import compare_reviewed
 from poolkit.service.compare import write as write_comparison
+from poolkit.service.lines import Lines
 from poolkit.store import write_atomic
 from poolkit.workbook.diagnosis import RUNS
 from poolkit.workbook.kept import kept
@@ -39,7 +40,7 @@ def record(out: Path) -> int:
         with PostgresServer(accounts=10) as server:
             runs = asyncio.run(watched_runs(server.dsn))
         write_atomic(made / RUNS, runs.model_dump_json(indent=1) + "\n")
-        write_comparison(compare_on_lab(), made)
+        write_comparison(compare_reviewed(made / "review", Lines()), made)
         files = sorted(made.glob("*.json"))
         out.mkdir(parents=True, exist_ok=True)
         for old in out.glob("*.json"):

@@ -10,14 +10,22 @@ import pytest
 from poolkit.errors import BadInput
 from poolkit.lab.postgres import PostgresServer
 from poolkit.production import RateQuery, ask
+from tests.monitor.beside import Bench
 from tests.monitor.exporting import ExportingService
 from tests.monitor.prometheus import Prometheus
+from tests.monitor.subjects import SUBJECTS
 
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[PostgresServer]:
     with PostgresServer(accounts=100) as server:
         yield server
+
+
+@pytest.fixture(params=SUBJECTS, ids=lambda kind: str(kind.name))
+def bench(request: pytest.FixtureRequest, postgres: PostgresServer) -> Bench:
+    """Each driver in turn."""
+    return Bench(request.param(), postgres.dsn)
 
 
 @pytest.fixture(scope="session")

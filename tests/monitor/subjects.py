@@ -116,7 +116,6 @@ class Sqlalchemy(Subject):
 class Aiohttp(Subject):
     name = "aiohttp"
     is_http = True
-    fate_of_leak = "left"  # it keeps a response alive while its body is still to come
 
     def make(self, where: str, size: int, timeout: float) -> Any:
         return aiohttp.ClientSession(

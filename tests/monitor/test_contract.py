@@ -3,67 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gc
 import re
 import time
 import warnings
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from contextlib import asynccontextmanager
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 
-from poolkit.lab.postgres import PostgresServer
 from poolkit.monitor import Snapshot, Watch, unwatch, watch
-from tests.monitor.subjects import SUBJECTS, Subject, half_server
+from tests.monitor.beside import Bench, close_leak, ended, run, until
 
 pytestmark = pytest.mark.lab
-
-T = TypeVar("T")
-
-
-def run(work: Coroutine[Any, Any, T]) -> T:
-    return asyncio.run(asyncio.wait_for(work, 20.0))
-
-
-class Bench:
-    """One driver beside the server that it speaks to."""
-
-    def __init__(self, subject: Subject, where: str) -> None:
-        self.subject = subject
-        self.where = where
-
-    @asynccontextmanager
-    async def open(self, size: int, timeout: float = 5.0) -> AsyncIterator[Any]:
-        async with contextlib.AsyncExitStack() as stack:
-            if self.subject.is_http:
-                self.where = await stack.enter_async_context(half_server())
-            yield await stack.enter_async_context(self.subject.open(self.where, size, timeout))
-
-    def hold(self, pool: Any) -> Any:
-        return self.subject.hold(pool, self.where)
-
-    async def leak(self, pool: Any) -> None:
-        await self.subject.leak(pool, self.where)
-
-
-@pytest.fixture(params=SUBJECTS, ids=lambda kind: str(kind.name))
-def bench(request: pytest.FixtureRequest, postgres: PostgresServer) -> Bench:
-    return Bench(request.param(), postgres.dsn)
-
-
-async def until(seen: Callable[[], bool]) -> None:
-    """Wait for something that happens soon."""
-    async with asyncio.timeout(5.0):
-        while not seen():
-            await asyncio.sleep(0.002)
-
-
-async def ended(*tasks: asyncio.Task[Any]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 class TestContract:
@@ -313,14 +264,6 @@ def shape(pool: Any) -> Any:
         pool = getattr(pool, step, pool)
     parts = [pool, getattr(pool, "pool", None)]
     return [(type(part), sorted(getattr(part, "__dict__", ()))) for part in parts]
-
-
-async def close_leak(pool: Any) -> None:
-    """Let the pool end in peace: psycopg and asyncpg wait for what is out."""
-    terminate: Callable[[], Awaitable[None]] | None = getattr(pool, "terminate", None)
-    if terminate is not None:
-        terminate()
-    await asyncio.sleep(0)
 
 
 def test_an_unknown_pool_is_refused_with_what_is_supported() -> None:

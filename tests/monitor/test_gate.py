@@ -4,21 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from poolkit import codegen
+from poolkit.lab.postgres import PostgresServer
 from poolkit.monitor import watch
+from tests.monitor.beside import run, until
 from tests.monitor.subjects import half_server
-from tests.recommend.examples import http_target
+from tests.recommend.examples import database_target, http_target
 from tests.recommend.test_codegen import imported, recommended
-
-
-async def until(seen: Any) -> None:
-    async with asyncio.timeout(5.0):
-        while not seen():
-            await asyncio.sleep(0.002)
 
 
 @pytest.mark.parametrize("driver", ["aiohttp", "httpx"])
@@ -58,7 +53,7 @@ def test_waits_at_the_gate_are_counted_once(driver: str, tmp_path: Path) -> None
                 assert [place.calls for place in after.places if place.calls] == [1]
             assert "slot" not in vars(pool.gate)
 
-    asyncio.run(asyncio.wait_for(scenario(), 20.0))
+    run(scenario())
 
 
 def test_a_place_that_asks_for_no_connection_leaves_nothing(tmp_path: Path) -> None:
@@ -76,4 +71,49 @@ def test_a_place_that_asks_for_no_connection_leaves_nothing(tmp_path: Path) -> N
                         raise ZeroDivisionError
                 assert watching.snapshot().waiting == 0
 
-    asyncio.run(scenario())
+    run(scenario())
+
+
+_TAKE = {
+    "asyncpg": lambda pool: pool.acquire(),
+    "sqlalchemy": lambda pool: pool.connect(),
+    "psycopg": lambda pool: pool.connection(),
+}
+
+
+@pytest.mark.lab
+@pytest.mark.parametrize("driver", list(_TAKE))
+def test_calls_behind_the_gate_of_a_database_are_booked(
+    driver: str, postgres: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A gate of 1, dialled or not: one holds and one waits; twice held is twice counted."""
+    monkeypatch.setenv("ORDERS_DSN", postgres.dsn)
+    target = database_target(driver=driver, gate=True)
+    module = imported(codegen.render([recommended(target, size=1)], [target]), tmp_path)
+
+    async def scenario() -> None:
+        async with module.orders_db_gated() as gated:
+            with watch(gated, name="orders") as watching:
+
+                async def caller(end: asyncio.Event) -> None:
+                    async with gated.gate.slot(), _TAKE[driver](gated.pool):
+                        await end.wait()
+
+                for _ in range(2):  # the first dials where the pool does so when it must
+                    end = asyncio.Event()
+                    tasks = [asyncio.create_task(caller(end), name=f"c{n}") for n in range(2)]
+                    await until(lambda: bool(watching.snapshot().holders))
+                    await asyncio.sleep(0.02)
+                    seen = watching.snapshot()
+                    assert [holder.task for holder in seen.holders] == ["c0"]
+                    assert [waiter.task for waiter in seen.waiters] == ["c1"]
+                    assert (seen.in_use, seen.second_asks) == (1, 0)
+                    end.set()
+                    await asyncio.gather(*tasks)
+                after = watching.snapshot()
+                assert (after.holders, after.waiters, after.in_use) == ((), (), 0)
+                (place,) = after.places
+                assert (place.calls, place.where.endswith(" in caller")) == (4, True)
+                assert place.longest >= 0.02
+
+    run(scenario())

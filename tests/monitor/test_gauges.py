@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import re
 import subprocess
 import sys
+import time
 import urllib.parse
 import urllib.request
-from collections.abc import Coroutine
+import warnings
 from typing import Any, cast
 
 import pytest
@@ -23,13 +25,10 @@ from poolkit.monitor import instrument, names, watch
 from poolkit.monitor.buckets import BOUNDS, Buckets, quantile
 from poolkit.monitor.dashboard import dashboard
 from poolkit.monitor.exposition import PoolFigures, parse
+from tests.monitor.beside import Bench, close_leak, run
 from tests.monitor.exporting import ExportingService
 from tests.monitor.prometheus import Prometheus
 from tests.monitor.subjects import SUBJECTS, Asyncpg, Subject, half_server
-
-
-def run(work: Coroutine[Any, Any, Any]) -> Any:
-    return asyncio.run(asyncio.wait_for(work, 20.0))
 
 
 def read(registry: CollectorRegistry) -> dict[str, PoolFigures]:
@@ -74,6 +73,10 @@ def test_every_driver_exports_every_figure(kind: type[Subject], postgres: Postgr
     assert {metric.name: busy.values[metric.name] for metric in expected} == {
         metric.name: value for metric, value in expected.items()
     }
+    # All five arrived, whether served or not.
+    assert busy.values[names.ASKS.name] == 5
+    assert busy.times[names.WAIT.name].count <= 2
+    assert time.time() - 60 < busy.values[names.START.name] <= time.time()
     assert set(after.values) | set(after.times) == {metric.name for metric in names.METRICS}
     assert after.times[names.WAIT.name].count == 5
     assert after.times[names.HOLD.name].count == 5
@@ -81,6 +84,30 @@ def test_every_driver_exports_every_figure(kind: type[Subject], postgres: Postgr
     assert (after.values[names.IN_USE.name], after.values[names.WAITING.name]) == (0, 0)
     if subject.is_http:  # the databases' pools dialled before anybody listened
         assert after.values[names.DIALS.name] >= 2
+
+
+@pytest.mark.lab
+def test_a_dropped_connection_is_counted_once(bench: Bench) -> None:
+    """Whatever the library makes of it, and however often somebody looks."""
+
+    async def go() -> list[float]:
+        registry = CollectorRegistry()
+        async with bench.open(2) as pool:
+            with instrument(pool, name="p", registry=registry), watch(pool) as watching:
+                async with bench.hold(pool):
+                    counts = [read(registry)["p"].values[names.NEVER_RETURNED.name]]
+                await asyncio.create_task(bench.leak(pool))
+                gc.collect()
+                await asyncio.sleep(0.01)
+                for _ in range(2):
+                    watching.snapshot()
+                    counts.append(read(registry)["p"].values[names.NEVER_RETURNED.name])
+                await close_leak(pool)
+                return counts
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the libraries warn of it themselves
+        assert run(go()) == [0, 1, 1]
 
 
 @pytest.mark.lab

@@ -22,7 +22,7 @@ from poolkit.targets import load_targets
 from tests.monitor.exporting import HOLD, PERIOD, ExportingService
 from tests.monitor.prometheus import Prometheus
 
-RATE = 'sum(rate(poolkit_pool_wait_seconds_count{pool="orders-db"}[3s]))'
+RATE = 'sum(rate(poolkit_pool_asks_total{pool="orders-db"}[3s]))'
 HIGHEST = 1 / (PERIOD + HOLD)  # calls/s that the service can make
 
 
@@ -134,29 +134,61 @@ def test_a_service_that_is_not_there_or_silent_ends_in_time() -> None:
         reader.read_service("http://127.0.0.1:1/metrics", seconds=0)
 
 
-def figures(calls: float) -> PoolFigures:
-    times = Times(((0.001, calls), (float("inf"), calls)), calls, calls * 0.0005)
-    zero = {m.name: 0.0 for m in names.METRICS if m.kind != "histogram"}
-    return PoolFigures("asyncpg", zero, {names.WAIT.name: times, names.HOLD.name: times})
+def figures(calls: float, hold: float = 0.0005, **values: float) -> PoolFigures:
+    times = Times(((0.001, calls), (float("inf"), calls)), calls, calls * hold)
+    counts = {m.name: 0.0 for m in names.METRICS if m.kind != "histogram"}
+    counts[names.ASKS.name] = calls
+    counts |= {f"poolkit_pool_{name}": value for name, value in values.items()}
+    return PoolFigures("asyncpg", counts, {names.WAIT.name: times, names.HOLD.name: times})
+
+
+def scrapes(*pools: PoolFigures) -> list[reader.Scrape]:
+    return [reader.Scrape(1.0 + 2.0 * n, "m", {"p": pool}) for n, pool in enumerate(pools)]
 
 
 def test_rates_are_differences_of_two_scrapes() -> None:
     """100 calls in 2 s are 50 calls/s; none is a rate of 0 without times."""
-    scrapes = [
-        reader.Scrape(at, "m", {"p": figures(calls)}) for at, calls in ((1.0, 10.0), (3.0, 110.0))
-    ]
-    seen = reader.between(*scrapes, "p")
+    two = scrapes(figures(10.0), figures(110.0))
+    seen = reader.between(*two, "p")
     assert (seen.arrival_rate, seen.hold_time, seen.offered_load) == (50.0, 0.0005, 0.025)
     assert seen.wait_p99 == pytest.approx(0.00099)
-    still = reader.between(scrapes[1], reader.Scrape(4.0, "m", scrapes[1].pools), "p")
+    still = reader.between(two[1], reader.Scrape(4.0, "m", two[1].pools), "p")
     assert (still.arrival_rate, still.hold_time, still.wait_p99) == (0.0, None, None)
 
 
-def test_a_service_that_started_anew_is_not_read_as_a_rate() -> None:
-    """Counters that ran backwards are refused."""
-    first = reader.Scrape(1.0, "m", {"p": figures(110.0)})
-    with pytest.raises(BadInput, match="started anew"):
-        reader.between(first, reader.Scrape(2.0, "m", {"p": figures(10.0)}), "p")
+def test_a_backlog_does_not_hide_the_arrivals() -> None:
+    """200 calls asked and 100 got a connection: 100 calls/s arrive, not 50."""
+    two = scrapes(figures(10.0, asks=10.0), figures(110.0, asks=210.0))
+    assert reader.between(*two, "p").arrival_rate == 100.0
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (figures(110.0), figures(10.0)),
+        # A busy one has more calls by the second reading than before it started anew.
+        (figures(100.0, dials=1000.0), figures(400.0, dials=8.0)),
+        (figures(100.0, timeouts=1.0), figures(400.0)),
+        (figures(100.0, hold=0.5), figures(400.0, hold=0.001)),  # the sums
+        (figures(100.0, start_time_seconds=5.0), figures(400.0, start_time_seconds=6.0)),
+    ],
+    ids=["calls", "dials", "timeouts", "sums", "start"],
+)
+def test_a_service_that_started_anew_is_not_read_as_a_rate(
+    before: PoolFigures, after: PoolFigures
+) -> None:
+    """Whichever counter fell, or another time of start: refused, with what to do."""
+    with pytest.raises(BadInput, match="began anew between the two readings") as caught:
+        reader.between(*scrapes(before, after), "p")
+    assert "read it again" in caught.value.remedy
+
+
+def test_a_service_of_an_older_poolkit_is_told() -> None:
+    """It counts no asks: its arrival rate is not known, and not guessed."""
+    old = figures(10.0)
+    del old.values[names.ASKS.name]  # type: ignore[attr-defined]
+    with pytest.raises(BadInput, match="does not count who asks"):
+        reader.between(*scrapes(old, old), "p")
 
 
 # -- target_rate = { prometheus = ..., query = ... } ------------------------------------------

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from poolkit.before_after import PoolSeen, ServiceComparison, ServiceRun
-from poolkit.errors import BadInput
+from poolkit.errors import BadInput, ExitCode
+from poolkit.events import Failed
 from poolkit.lab.running import Lab
 from poolkit.monitor.exposition import parse
 from poolkit.records import Record
@@ -25,12 +30,16 @@ from poolkit.service.sizes import (
     load_pools,
     parse_sizes,
     pools_source,
+    reviewed_source,
     targets_of,
     targets_toml,
 )
+from poolkit.store import read_recommended
 from poolkit.targets import load_targets
 
 SECONDS = 4.0
+# What `poolkit review` wrote of the targets.toml that the service writes.
+REVIEWED = Path(__file__).parent / "reviewed.json"
 
 
 @pytest.fixture(scope="module")
@@ -53,17 +62,29 @@ def read(url: str) -> str:
 @pytest.mark.lab
 @pytest.mark.usefixtures("environment")
 def test_the_recommended_parameters_cure_an_undersized_service(lab: Lab, tmp_path: Path) -> None:
-    """The same load twice: waits, p99 and errors fall, and the comparison says by how much."""
+    """The same load before and after what a review of the service's targets recommends.
+
+    Waits, p99 and errors fall. The review is a recorded one of the lab's models, whose times are
+    the same everywhere.
+    """
+    sources = {
+        "undersized": pools_source(targets_of(lab), UNDERSIZED),
+        "recommended": reviewed_source(REVIEWED, targets_of(lab)),
+    }
+    recommended = {
+        entry.target: entry.recommended_size for entry in read_recommended(REVIEWED).targets
+    }
     runs = {}
-    for label, sizes in (("undersized", UNDERSIZED), ("recommended", RECOMMENDED)):
+    for label, source in sources.items():
         path = tmp_path / f"{label}.py"
-        path.write_text(pools_source(targets_of(lab), sizes), encoding="utf-8")
+        path.write_text(source, encoding="utf-8")
         with ServiceProcess("--pools", str(path)) as service:
             assert set(json.loads(read(f"{service.url}/checkout"))) == {"order", "history", "quote"}
             runs[label] = run_service(service.url, label, seconds=SECONDS)
             report = read(f"{service.url}/pools")
             figures = parse(read(f"{service.url}/metrics"), "the service")
-        assert {name: seen.values["poolkit_pool_size"] for name, seen in figures.items()} == sizes
+        sizes = {name: seen.values["poolkit_pool_size"] for name, seen in figures.items()}
+        assert sizes == (recommended if label == "recommended" else UNDERSIZED)
         assert all(name in report for name in sizes)
     before, after = runs["undersized"], runs["recommended"]
     assert (before.calls, before.arrival_rate) == (after.calls, after.arrival_rate)
@@ -75,12 +96,68 @@ def test_the_recommended_parameters_cure_an_undersized_service(lab: Lab, tmp_pat
     assert after.response_p99 < before.response_p99 / 2
     turned_away = [sum(pool.turned_away for pool in run.pools) for run in (before, after)]
     assert turned_away[0] > 20 > turned_away[1]
-    worst = [max(pool.wait_time or 0.0 for pool in run.pools) for run in (before, after)]
-    assert worst[1] < worst[0] / 4
+    for of in ("wait_time", "wait_p99"):
+        worst = [max(getattr(pool, of) or 0.0 for pool in run.pools) for run in (before, after)]
+        assert worst[1] < worst[0] / 4, of
     comparison = ServiceComparison(before=before, after=after)
     again = ServiceComparison.model_validate_json(comparison.model_dump_json(by_alias=True))
     assert again == comparison
     assert isinstance(comparison, Record)
+
+
+def test_a_review_without_a_size_for_each_pool_is_refused(lab: Lab, tmp_path: Path) -> None:
+    """The pools that it says nothing of, by name."""
+    written = read_recommended(REVIEWED)
+    some = written.targets[0].model_copy(update={"recommended_size": None})
+    document = written.model_copy(update={"targets": (some, written.targets[1])})
+    path = tmp_path / "recommended.json"
+    path.write_text(document.model_dump_json(by_alias=True), encoding="utf-8")
+    with pytest.raises(BadInput, match="recommends no size for orders-db, quotes-api"):
+        reviewed_source(path, targets_of(lab))
+
+
+@pytest.mark.lab
+@pytest.mark.parametrize("is_done", [True, False])
+def test_a_review_leads_to_a_comparison_in_its_report(
+    is_done: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    """The targets are reviewed, the service runs with the result, the report is made of both."""
+    made: list[str] = []
+    ran: dict[str, set[str]] = {}
+
+    def review(targets: Path, out: Path, watcher: Any, **options: Any) -> Any:
+        assert set(load_targets(targets)) == set(UNDERSIZED)
+        assert options["budget"] == 7.0
+        with watcher.measuring("orders-db"):
+            watcher.see(Failed(target="orders-db", cause="C", remedy="R", exit_code=3))
+        if is_done:
+            shutil.copyfile(REVIEWED, out / "recommended.json")
+            options["make_report"](out)
+        return SimpleNamespace(exit_code=ExitCode.DONE)
+
+    def run_with(pools: Path, label: str, seconds: float) -> ServiceRun:
+        assert seconds == 3.0
+        ran[label] = set(re.findall(r"max_size=(\d+)|Gate\((\d+)", pools.read_text()))
+        return run_of(label, 40 if label == compare.BEFORE else 0, 0.1)
+
+    def execute(out: Path) -> Path:
+        made.append((out / "service.json").read_text())
+        return out
+
+    monkeypatch.setattr(compare, "review", review)
+    monkeypatch.setattr(compare, "_run_with", run_with)
+    monkeypatch.setattr("poolkit.report.execute.execute", execute)
+    monkeypatch.setattr("poolkit.report.export.export", lambda _notebook, report: report)
+    code = compare.main(["--out", str(tmp_path), "--budget", "7", "--seconds", "3"])
+    said = capsys.readouterr()
+    assert said.err.startswith("orders-db: is reviewed\norders-db: C\nR\n")
+    assert code == (ExitCode.DONE if is_done else ExitCode.STOPPED)
+    if is_done:
+        assert ran == {"undersized": {("1", ""), ("", "1")}, "recommended": {("4", ""), ("", "6")}}
+        assert ServiceComparison.model_validate_json(made[0]).before.errors == 40
+        assert "| errors | 10.0 % | 0.0 % |" in said.out
+    else:
+        assert "nothing was compared" in said.err
 
 
 def run_of(label: str, errors: int, wait: float | None) -> ServiceRun:
@@ -222,6 +299,12 @@ def test_the_command_refuses_bad_input_with_exit_code_2(arguments: list[str], ca
     [
         (["--url", "http://127.0.0.1:9"], "--url and --pools belong together"),
         (["--url", "http://127.0.0.1:9", "--pools", "nowhere.py"], "no such file: nowhere.py"),
+        (
+            ["--url", "http://127.0.0.1:9", "--pools", "x.py", "--reviewed", "x"],
+            "--url and --reviewed do not go together",
+        ),
+        (["--seconds", "0"], "--seconds must be from 1 to 600, got 0"),
+        (["--budget", "0"], "--budget must be from 1 to 3600 s, got 0"),
     ],
 )
 def test_a_comparison_that_cannot_begin_is_told(
