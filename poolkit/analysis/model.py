@@ -12,7 +12,7 @@ from poolkit.analysis.knee import has_plateau, is_falling
 from poolkit.analysis.objective import Objective
 from poolkit.analysis.queueing import WaitPrediction, waits
 from poolkit.analysis.response import HoldTimes, exceedance
-from poolkit.analysis.verdict import first_shedding
+from poolkit.analysis.refused import first_refused
 from poolkit.records import CurvePoint, Sweep
 
 # P(W > w) comes out of the formula right to about this share where the curve is known exactly, and
@@ -107,13 +107,13 @@ class Model:
 
 
 def fit_points(sweep: Sweep) -> tuple[CurvePoint, ...]:
-    """The points that a size may be read off: usable, and below every size that shed calls.
+    """The points that a size may be read off: usable, and below every size that met refusals.
 
-    What a server does while it sheds calls is no part of the curve, at any larger size either.
+    What a server does while it turns calls away is no part of the curve, at any larger size either.
     """
-    shedding = first_shedding(sweep.trials)
+    refused = first_refused(sweep.trials)
     return tuple(
-        point for point in points(sweep.trials) if shedding is None or point.pool_size < shedding
+        point for point in points(sweep.trials) if refused is None or point.pool_size < refused
     )
 
 
@@ -140,7 +140,7 @@ class Fitted:
         curve = Curve.fit(kept)
         trials = [trial for trial in sweep.trials if is_clean(trial)]
         # Where the server sheds calls beyond the largest size, nothing is known to stay.
-        if first_shedding(sweep.trials) is None and has_plateau(kept) and not is_falling(kept):
+        if first_refused(sweep.trials) is None and has_plateau(kept) and not is_falling(kept):
             curve = curve.held_flat(BEYOND * curve.measured)
         seen = pooled_dispersion(trials)
         dispersion = 1.0 if seen is None else seen

@@ -8,7 +8,7 @@ from poolkit.analysis import reasons
 from poolkit.analysis.answer import Found, find, reachable_rate
 from poolkit.analysis.curve import is_clean, points
 from poolkit.analysis.knee import knees, plateau
-from poolkit.analysis.model import Fitted
+from poolkit.analysis.model import Fitted, fit_points
 from poolkit.analysis.objective import Objective
 from poolkit.analysis.queueing import WaitPrediction
 from poolkit.analysis.reach import what_raises
@@ -22,15 +22,16 @@ from poolkit.records import CurvePoint, PredictedWait, Sizing, Sweep, Verdict
 def size(sweep: Sweep, objective: Objective) -> Sizing:
     """The smallest pool that meets the objective, or why none can be named.
 
-    Only usable closed-loop trials are fitted. Nothing is answered beyond the largest size measured,
-    nor at sizes where the server sheds calls.
+    Only usable closed-loop trials are fitted. Nothing is answered at sizes where the server turns
+    calls away, nor beyond the largest size measured; except on a plateau, where throughput is taken
+    to stay up to `BEYOND` times that size and the answer says that it rests on it.
     """
     measured = points(sweep.trials)
     verdict = judge(sweep, measured)
     reason = why_not(sweep, measured)
     if reason is not None:
         return _cannot_say(sweep, objective, verdict, measured, reason)
-    return _answer(sweep, objective, verdict, measured)
+    return _answer(sweep, objective, verdict, fit_points(sweep))
 
 
 def _answer(

@@ -18,7 +18,7 @@ from poolkit.analysis import reasons
 from poolkit.analysis.answer import Found, find, reachable_rate
 from poolkit.analysis.curve import points
 from poolkit.analysis.knee import plateau
-from poolkit.analysis.model import Fitted
+from poolkit.analysis.model import Fitted, fit_points
 from poolkit.analysis.objective import Objective, lost_with_zone
 from poolkit.analysis.queueing import WaitPrediction
 from poolkit.analysis.response import p99 as response_p99
@@ -130,7 +130,7 @@ class Planner:
             objective=objective,
             verdict=judge(sweep, measured),
             upstream=None if cannot else Fitted.of(sweep),
-            plateau=None if cannot else plateau(measured),
+            plateau=None if cannot else plateau(fit_points(sweep)),
             cannot=cannot,
         )
 

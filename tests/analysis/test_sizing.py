@@ -119,6 +119,21 @@ def test_a_shedding_server_never_gets_a_bigger_pool(kind: str, verdict: str) -> 
     assert below.size < 12
 
 
+@pytest.mark.parametrize(("kind", "outcome"), [("http_403", "error"), ("http_429", "rejected")])
+@pytest.mark.parametrize("rate", [120.0, 200.0, 240.0, 400.0])
+def test_a_few_refusals_are_no_part_of_the_curve(kind: str, outcome: str, rate: float) -> None:
+    """2.6 % of the calls refused from 6 connections on pass as served: no size is read off there."""
+    trials = [drawn_trial(n, n / 0.02) for n in (1, 2, 3, 4)]
+    for n in (6, 8, 12, 16, 24):
+        refused: dict[str, Any] = {"outcomes": {"ok": 974, outcome: 26}, "error_kinds": {kind: 26}}
+        trials.append(drawn_trial(n, 240.0, hold=0.02, window=4.0, **refused))
+    found = size(Sweep(target="t", trials=tuple(trials)), Objective(rate, 0.010, headroom=1.0))
+    assert found.verdict.name == "rate_limited"
+    assert found.size is None or found.size <= 4
+    assert max(point.pool_size for point in found.points) == 4
+    assert max((one.pool_size for one in found.predictions), default=0) <= 4
+
+
 def _with_figures(hold_mean: float | None = None, **figures: Any) -> Sweep:
     """A sweep whose figures no measurement would write; the records' own checks are gone round."""
     trials = []
@@ -167,7 +182,7 @@ NONSENSE: dict[str, tuple[Sweep, str]] = {
     ),
     "shed from the second connection on": (
         _shed_from_two(),
-        "the server sheds calls at 2 connections already",
+        "the server turns calls away at 2 connections already",
     ),
     "throughput grows faster than the connections": (
         drawn_sweep(lambda n: 40.0 * n * n, (1, 2, 4, 8)),
