@@ -137,6 +137,10 @@ def littles_law(points: Sequence[CurvePoint]) -> Knee:
     """X_max * S(1), in connections."""
     if not has_plateau(points):
         return Knee(rule="littles_law", size=None, interval95=None, note=_widen(points))
+    if points[0].pool_size > 1:
+        # The time of a call that is alone is half of the rule, and guessed it would move the knee.
+        note = f"measure 1 connection: the smallest size measured is {points[0].pool_size}"
+        return Knee(rule="littles_law", size=None, interval95=None, note=note)
     data = _Points(points)
 
     def knee(rates: Floats) -> float:

@@ -24,7 +24,7 @@ def rules(
     Args:
         found: what the search came to.
         trials: the usable closed-loop ones; their smallest size gives the p50 that rules start
-        from. measured: the points that they gave. hold: s, mean hold time at one connection.
+        from. measured: the points that they gave. hold: s, mean hold time at the smallest size.
     """
     objective = found.queue.objective
     rate = objective.rate_per_pool
@@ -35,8 +35,8 @@ def rules(
         (
             "littles_law_x1.3",
             rate * p50 * 1.3,
-            f"takes the p50 at one connection ({units.milliseconds(p50)}) for the time under load"
-            f"{_grown(measured, hold)}",
+            f"takes the p50 at {_fewest(measured)} ({units.milliseconds(p50)}) for the time under "
+            f"load{_grown(measured, hold)}",
         ),
         (
             "concurrent_x1.5",
@@ -83,6 +83,11 @@ def _gradient2(found: Found) -> tuple[float, str]:
     if limit >= largest:
         why += f", and calls were not that slow at any size up to {largest:.0f}"
     return limit, why
+
+
+def _fewest(measured: Sequence[CurvePoint]) -> str:
+    smallest = measured[0].pool_size
+    return "one connection" if smallest == 1 else units.plural(smallest, "connection")
 
 
 def _grown(measured: Sequence[CurvePoint], hold: float) -> str:

@@ -36,8 +36,8 @@ def why_not(sweep: Sweep, points: Sequence[CurvePoint]) -> str | None:
     refused = first_refused(closed)
     if refused is not None and sum(point.pool_size < refused for point in points) < 2:
         return (
-            f"the server turns calls away at {units.plural(refused, 'connection')} already, and below "
-            "that no two sizes passed their checks"
+            f"the server turns calls away at {units.plural(refused, 'connection')} already, and "
+            "below that no two sizes passed their checks"
         )
     if len(points) == 1:
         return (
