@@ -36,7 +36,7 @@ BUDGET = 24.0  # s: a fifth of the grid's
 CALLS = 200_000
 SLACK = 0.05  # share of the answers
 KNEE_WITHIN = 0.05
-LIVE = ("workers-24-cv00", "workers-8-cv05", "workers-24-cv10", "mixed")
+LIVE = ("workers-28-cv00", "workers-10-cv05", "workers-28-cv10", "mixed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +140,7 @@ def simulated(seeds: int) -> int:
     ]
     seconds = [statistics.mean(one.seconds for one in scores) for scores in (grid, ours)]
     print(
-        f"\\nsize right: grid {sizes[0]:.0%}, sweep {sizes[1]:.0%}; knee within {KNEE_WITHIN:.0%}: "
+        f"\nsize right: grid {sizes[0]:.0%}, sweep {sizes[1]:.0%}; knee within {KNEE_WITHIN:.0%}: "
         f"grid {knees[0]:.0%}, sweep {knees[1]:.0%}; seconds {seconds[0]:.0f} and {seconds[1]:.0f} "
         f"({seconds[1] / seconds[0]:.2f}; <= 0.20)"
     )
