@@ -33,8 +33,9 @@ notebooks: $(VENV)/.with-all ## Run the notebooks on recordings and compare ever
 		$(addprefix --nbval-sanitize-with=,$(wildcard notebooks/sanitize.cfg)) notebooks $(ARGS)
 
 bench: $(VENV)/.with-all ## Print the figures that the project is held to (minutes)
-	@set -e; for file in $$(grep -l __main__ tests/bench/*.py | grep -v /sizing.py); do \
-		name=$$(basename $$file .py); echo "== $$name"; $(RUN) tests.bench.$$name; done
+	@failed=0; for file in $$(grep -l __main__ tests/bench/*.py | grep -v /sizing.py); do \
+		name=$$(basename $$file .py); echo "== $$name"; $(RUN) tests.bench.$$name || failed=1; done; \
+		exit $$failed
 
 bench-sizing: $(VENV)/.with-all ## Recommended against needed on twelve upstreams (40 minutes; ARGS="--quick")
 	@$(RUN) tests.bench.sizing $(ARGS)

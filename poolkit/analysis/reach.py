@@ -58,6 +58,8 @@ def _changes(upstream: Fitted, objective: Objective) -> Iterator[tuple[str, Fitt
             upstream,
             replace(objective, response_p99=longer),
         )
+    if objective.headroom:
+        yield "no headroom", upstream, replace(objective, headroom=0.0)
     if objective.lost:
         yield "no replica lost", upstream, replace(objective, lost_replicas=0)
     if objective.cap >= 1:

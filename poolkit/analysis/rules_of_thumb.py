@@ -117,13 +117,30 @@ def _outcome(asked: int, found: Found) -> str:
         late = units.share(found.queue.late_responses(met), 1)
         limit = units.milliseconds(objective.response_p99)
         said = f"at {asked}, {late} of the calls take longer than {limit}"
-    if found.size is None:
-        return said
-    if asked == found.size:
-        return f"{said}, as many as needed"
-    if asked < found.size:
-        return f"{said}, {found.size - asked} too few"
-    return f"{said}, {asked - found.size} more than needed"
+    return said if found.size is None else f"{said}{_beside(asked, found.size)}"
+
+
+def _beside(asked: int, answer: int) -> str:
+    """How a rule's size compares to the answer, as the end of a sentence."""
+    if asked == answer:
+        return ", as many as needed"
+    if asked < answer:
+        return f", {answer - asked} too few"
+    return f", {asked - answer} more than needed"
+
+
+def beside(rules: Sequence[RuleOfThumb], predicted: int, answer: int) -> tuple[RuleOfThumb, ...]:
+    """The same rules held against the size that verification moved the prediction to."""
+    return tuple(
+        rule.model_copy(
+            update={
+                "fails": rule.fails.removesuffix(end) + _beside(rule.size, answer)
+                if rule.fails.endswith(end := _beside(rule.size, predicted))
+                else rule.fails
+            }
+        )
+        for rule in rules
+    )
 
 
 def _p50_at_smallest(trials: Sequence[Trial]) -> float | None:

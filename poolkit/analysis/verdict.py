@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from poolkit import units
 from poolkit.analysis.curve import is_clean
-from poolkit.analysis.knee import end_slope, has_plateau, plateau
+from poolkit.analysis.knee import end_slope, has_plateau, is_falling, plateau
 from poolkit.analysis.refused import answered, over_quota, shed, short_hold
 from poolkit.records import CurvePoint, Sweep, Trial, Verdict
 
@@ -121,7 +121,23 @@ def _rising(points: Sequence[CurvePoint]) -> str:
 def _flat(points: Sequence[CurvePoint]) -> str:
     height = plateau(points)
     assert height is not None, "only asked where a plateau was seen"
+    last = points[-1]
+    if is_falling(points):
+        top = max(points, key=lambda point: point.throughput)
+        return (
+            f"throughput is highest at {units.plural(top.pool_size, 'connection')} "
+            f"({units.rate(top.throughput)}) and falls to {units.rate(last.throughput)} at "
+            f"{last.pool_size}: more connections bring less"
+        )
     reached = next(point for point in points if point.throughput >= 0.95 * height.throughput)
+    if reached.pool_size == last.pool_size:
+        # One point cannot be seen to stay: only how little was gained on the way to it.
+        before = points[-2]
+        return (
+            f"from {before.pool_size} to {units.plural(last.pool_size, 'connection')}, the largest "
+            f"size measured, throughput rises from {units.rate(before.throughput)} to no more than "
+            f"{units.rate(last.throughput)}: little is left to gain beyond"
+        )
     return (
         f"throughput stays at {units.rate(height.throughput)} from "
         f"{units.plural(reached.pool_size, 'connection')} to "

@@ -27,6 +27,7 @@ from poolkit.lab.running import Lab
 from poolkit.lab.sizing_cases import SIZING_CASES
 from poolkit.records import Sizing, Sweep, Trial
 from tests.analysis.synthetic import simulated_trial
+from tests.bench.provenance import caption
 from tests.bench.sizing_simulated import Row, is_good, needed, rows
 from tests.bench.trials import run_command
 
@@ -118,6 +119,7 @@ def examine(job: tuple[Row, int]) -> tuple[Row, int, Score, Score]:
 
 def simulated(seeds: int) -> int:
     """Print a row an upstream and the summary."""
+    print(f"{caption()}\n")
     print("| upstream | needed | size right: grid, sweep | knee off: grid, sweep | s | trials |")
     print("|---|---|---|---|---|---|")
     grid, ours = [], []
