@@ -9,10 +9,14 @@ from typing import Any
 
 import pytest
 
+from poolkit.analysis.simulate import Workers
 from poolkit.lab.sizing_cases import SIZING_CASES
 from tests.bench.needed import Repeats, needed
+from tests.bench.population import Needed
+from tests.bench.population import Row as Population
 from tests.bench.provenance import caption, hash_of_code
 from tests.bench.sizing import RULES, Results, Row, report
+from tests.bench.sizing_population import Examined, reaches
 
 
 def test_results_of_other_code_are_not_taken_over(tmp_path: Path) -> None:
@@ -91,3 +95,28 @@ def test_the_figures_that_must_be_reached(
 def test_nothing_examined_is_nothing_reached() -> None:
     """An empty table is no success."""
     assert not report([])
+
+
+def examined(family: str, **answers: int | None) -> Examined:
+    """One upstream that needs 12 connections, with one answer of each method."""
+    row = Population(family, "drawn", Workers(8, 0.01), 800.0, 500.0)
+    return Examined(row, Needed(12, 12), {name: (size,) for name, size in answers.items()})
+
+
+@pytest.mark.parametrize(
+    ("found", "reached", "because"),
+    [
+        ([examined("workers", poolkit=12, rule=9)], True, "right where the rule is not"),
+        ([examined("workers", poolkit=9, rule=9)], False, "below what is needed"),
+        ([examined("workers", poolkit=30, rule=9)], False, "far above"),
+        (
+            [examined("workers", poolkit=12, rule=12), examined("heavy", poolkit=9, rule=12)],
+            False,
+            "another method is right more often",
+        ),
+        ([], False, "nothing examined"),
+    ],
+)
+def test_the_population_has_figures_too(found: list[Examined], reached: bool, because: str) -> None:
+    """On the kinds that poolkit was made with, and against every other method."""
+    assert reaches(found) is reached, because
