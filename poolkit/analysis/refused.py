@@ -40,7 +40,8 @@ def over_quota(trials: Sequence[Trial]) -> list[Trial]:
         return []
     first = min(trial.pool_size * trial.pools for trial in wrong)
     before = [trial for trial in trials if trial.pool_size * trial.pools < first]
-    if not short_hold(trials, wrong) or any(trial.outcomes.get("error", 0) for trial in before):
+    # Errors of another kind before, a lost connection say, tell nothing of a quota.
+    if not short_hold(trials, wrong) or any(wrong_share(trial) > 0 for trial in before):
         return []
     return wrong
 

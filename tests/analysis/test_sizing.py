@@ -118,7 +118,8 @@ def test_a_shedding_server_never_gets_a_bigger_pool(kind: str, verdict: str) -> 
 @pytest.mark.parametrize("rate", [120.0, 200.0, 240.0, 400.0])
 def test_a_few_refusals_are_no_part_of_the_curve(kind: str, outcome: str, rate: float) -> None:
     """2.6 % of the calls refused from 6 connections on: no size is read off there or beyond."""
-    trials = [drawn_trial(n, n / 0.02) for n in (1, 2, 3, 4)]
+    lost: dict[str, Any] = {"outcomes": {"ok": 400, "error": 1}, "error_kinds": {"disconnected": 1}}
+    trials = [drawn_trial(n, n / 0.02, **lost) for n in (1, 2, 3, 4)]
     for n in (6, 8, 12, 16, 24):
         refused: dict[str, Any] = {"outcomes": {"ok": 974, outcome: 26}, "error_kinds": {kind: 26}}
         trials.append(drawn_trial(n, 240.0, hold=0.02, window=4.0, **refused))
