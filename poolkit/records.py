@@ -200,6 +200,7 @@ class PredictedWait(Record):
     utilisation: float
     response_time: float | None = None  # s, mean
     response_p99: float | None = None  # s
+    is_extrapolated: bool = False  # no size as large, or none as small, was measured
 
 
 class Sizing(Record):
@@ -213,6 +214,7 @@ class Sizing(Record):
     size: int | None  # None: cannot say, or out of reach; `because` says which
     because: str
     limited_by: LimitedBy
+    is_extrapolated: bool = False  # `size` is beyond those measured, up or down
     headroom: int = 0  # connections of `size` on top of those needed, because they were asked for
     out_of_reach: bool = False
     reachable_rate: float | None = None  # calls/s that still meets the objective

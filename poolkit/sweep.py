@@ -1,7 +1,10 @@
 """Which pool size to measure next: a pure decision over the trials so far.
 
-A ramp doubles the size from 1 until throughput stops rising. Then the sizes are refined where the
-answer is decided: around the knee, and next to the size that the target needs. What is left of the
+A ramp doubles the size from 1 until throughput stops rising. One trial that the machine disturbed
+looks like that too: where the end of the ramp comes as a surprise its last size is measured again,
+and whenever the trials of any purpose show no plateau after all, the ramp goes on. It never goes on
+past a size at which the server turned calls away. Then the sizes are refined where the answer is
+decided: around the knee, and next to the size that the target needs. What is left of the
 budget repeats the size, of those that matter, whose throughput is known worst, since repeats (not
 longer trials) tell how much a size differs between runs. It ends when the knee's interval and the
 sizes that the curve's own error leaves open are narrow, or the budget is spent.
@@ -12,17 +15,20 @@ from __future__ import annotations
 import math
 import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from poolkit.analysis.curve import relative_error
+from poolkit.analysis.curve import is_clean, points, relative_error
 from poolkit.analysis.drift import sentinel_size
+from poolkit.analysis.knee import has_plateau
 from poolkit.analysis.model import model
 from poolkit.analysis.objective import Objective
+from poolkit.analysis.refused import first_refused
 from poolkit.analysis.sizing import size
 from poolkit.records import Purpose, Sizing, Sweep, Trial
 
 STILL_RISING = 1.05  # throughput must rise by this factor per doubling for the ramp to go on
+FALLS = 0.95  # of the throughput at half the size: less is a fall, or a trial that was disturbed
 NEARLY_DOUBLES = 1.7  # throughput over that of half the size: the upstream still works in parallel
 WARM_UP = 0.25  # s
 WINDOW = 1.2  # s
@@ -88,8 +94,8 @@ def next_trial(
         return _fixed(measured, trials, limits, left) or sentinel
     ramp = _next_in_ramp(trials, limits.max_size)
     if ramp is not None:
-        because = "ramp: first look" if ramp == 1 else "ramp: throughput still rises"
-        return _plan(ramp, "ramp", because, trials, left)
+        purpose, because = _why_in_ramp(ramp, measured)
+        return _plan(ramp, purpose, because, trials, left) or sentinel
     sizing = size(Sweep(target="", trials=tuple(trials)), objective)
     near = refinements(sizing, limits.max_size, objective.pools_left)
     wanted = [n for n in near if not _is_measured(n, measured)]
@@ -114,18 +120,56 @@ def _sentinel(trials: Sequence[Trial], left: float) -> TrialPlan | None:
 
 
 def _next_in_ramp(trials: Sequence[Trial], max_size: int) -> int | None:
-    """The ramp's next size; None once throughput has stopped rising or max_size is reached."""
-    ramp = [trial for trial in trials if trial.purpose == "ramp"]
+    """The ramp's next size, or its last once more; None where it has ended."""
+    ramp = sorted({trial.pool_size for trial in trials if trial.purpose == "ramp"})
     if not ramp:
         return 1
-    last = ramp[-1]
-    if last.pool_size >= max_size:
+    if first_refused(trials) is not None:
         return None
-    if len(ramp) >= 2 and last.throughput < STILL_RISING * ramp[-2].throughput:
+    seen = _throughputs(trials)
+    rises = len(ramp) < 2 or seen[ramp[-1]] >= STILL_RISING * seen[ramp[-2]]
+    if not rises and _is_surprising(trials, ramp, seen):
+        return ramp[-1]
+    largest = max(trial.pool_size for trial in trials)
+    if largest >= max_size or not (rises or _has_no_plateau(trials)):
         return None
     # A last step that is hardly larger than the one before would say little about rising.
-    doubled = last.pool_size * 2
+    doubled = largest * 2
     return max_size if doubled > max_size * 0.75 else doubled
+
+
+def _why_in_ramp(size: int, measured: Counter[int]) -> tuple[Purpose, str]:
+    if measured[size]:
+        return "repeat", "ramp: its end came as a surprise, once more"
+    return "ramp", "ramp: first look" if size == 1 else "ramp: throughput still rises"
+
+
+def _throughputs(trials: Sequence[Trial]) -> dict[int, float]:
+    """Throughput (calls/s) by size: of all usable trials together, else of the best there is."""
+    seen: dict[int, float] = {}
+    for trial in trials:
+        seen[trial.pool_size] = max(seen.get(trial.pool_size, 0.0), trial.throughput)
+    return seen | {point.pool_size: point.throughput for point in points(trials)}
+
+
+def _is_surprising(trials: Sequence[Trial], ramp: Sequence[int], seen: Mapping[int, float]) -> bool:
+    """Whether a ramp that stops rising at its last size rests on one trial, and looks like a slip.
+
+    Throughput falls, stops right after a step that nearly doubled it, or was not measured usably.
+    """
+    last = [trial for trial in trials if trial.pool_size == ramp[-1]]
+    if len(last) > 1:
+        return False
+    before = seen[ramp[-2]]
+    falls = seen[ramp[-1]] < FALLS * before
+    was_steep = len(ramp) < 3 or before >= NEARLY_DOUBLES * seen[ramp[-3]]
+    return falls or was_steep or not is_clean(last[0])
+
+
+def _has_no_plateau(trials: Sequence[Trial]) -> bool:
+    """Whether the trials of all purposes together show that throughput still rises."""
+    seen = points(trials)
+    return len(seen) > 2 and not has_plateau(seen)
 
 
 def refinements(sizing: Sizing, max_size: int, pools: int = 1) -> tuple[int, ...]:
@@ -237,8 +281,9 @@ def _plan(
     warm_up = max(WARM_UP, 3.0 * hold)
     window = max(FIRST_WINDOW if pool_size == 1 else WINDOW, WINDOW_HOLDS * hold)
     seconds = warm_up + window
-    # The ramp may use a whole budget up; anything after it must fit into what is left.
-    if left <= 0 or (purpose != "ramp" and seconds > left):
+    # The first ramp may use a whole budget up; anything after it must fit into what is left.
+    is_first_ramp = purpose == "ramp" and all(trial.purpose == "ramp" for trial in trials)
+    if left <= 0 or (not is_first_ramp and seconds > left):
         return None
     return TrialPlan(pool_size, purpose, warm_up, seconds, because)
 

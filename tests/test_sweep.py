@@ -10,9 +10,9 @@ from poolkit.analysis.curve import relative_error
 from poolkit.analysis.objective import Objective
 from poolkit.analysis.simulate import CpuBound, Upstream, Workers
 from poolkit.analysis.sizing import size
-from poolkit.records import Sweep, Trial
+from poolkit.records import Outcome, Sweep, Trial
 from poolkit.sweep import SweepLimits, TrialPlan, next_trial, refinements, spent
-from tests.analysis.synthetic import simulated_trial
+from tests.analysis.synthetic import drawn_trial, simulated_trial
 
 LIMITS = SweepLimits(max_size=64, budget=22.0)
 
@@ -134,7 +134,9 @@ def test_what_is_known_worst_is_repeated_until_the_budget_is_spent() -> None:
     asked, limits = objective(240.0, max_size=32), SweepLimits(max_size=32, budget=30.0)
     trials = drive(workers(count=8, hold=0.02, cv=2.0), limits, asked)
     assert spent(trials) >= 0.85 * limits.budget
-    repeats = [index for index, trial in enumerate(trials) if trial.purpose == "repeat"]
+    # The ramp's own repeats come before any refinement.
+    first = next(index for index, trial in enumerate(trials) if trial.purpose == "refine")
+    repeats = [n for n, trial in enumerate(trials) if n > first and trial.purpose == "repeat"]
     assert len(repeats) >= 2
     before = size(Sweep(target="t", trials=tuple(trials[: repeats[0]])), asked)
     errors = {point.pool_size: relative_error(point) for point in before.points}
@@ -158,6 +160,52 @@ def test_a_fleet_is_refined_at_the_connections_of_all_its_pools() -> None:
     answer = size(Sweep(target="t", trials=()), objective()).model_copy(update={"size": 5})
     assert 20 in refinements(answer, 64, pools=4)
     assert max(refinements(answer, 18, pools=4)) == 18
+
+
+@pytest.mark.parametrize("share", [0.45, 0.55])
+@pytest.mark.parametrize("index", range(7))
+def test_one_disturbed_trial_does_not_end_the_ramp(index: int, share: float) -> None:
+    """24 workers, one trial of the ramp read low: the plateau is found, and a size named."""
+    upstream, asked = workers(count=24, hold=0.025), objective(600.0)
+    limits = SweepLimits(max_size=64, budget=30.0)
+    trials: list[Trial] = []
+    while (plan := next_trial(trials, asked, limits)) is not None:
+        trial = measured(upstream, plan, seed=len(trials))
+        if sum(t.purpose == "ramp" for t in trials) == index and plan.purpose == "ramp":
+            trial = trial.model_copy(update={"throughput": share * trial.throughput})
+        trials.append(trial)
+        assert len(trials) < 100
+    assert max(trial.pool_size for trial in trials) == 64
+    assert spent(trials) <= limits.budget
+    answer = size(Sweep(target="t", trials=tuple(trials)), asked)
+    assert answer.size is not None, answer.because
+    assert 19 <= answer.size <= 24
+
+
+def test_the_ramp_goes_on_where_later_trials_show_no_plateau() -> None:
+    """Whatever their purpose: what ended it was not true."""
+    begun = [drawn_trial(n, n / 0.02) for n in (1, 2, 4)]
+    begun += [drawn_trial(8, 165.0), drawn_trial(8, 165.0, purpose="repeat")]
+    ended = next_trial(begun, objective(600.0), LIMITS)
+    assert ended is not None
+    assert ended.purpose != "ramp"
+    more = [drawn_trial(n, n / 0.02, purpose="repeat") for n in (8, 8, 6)]
+    on = next_trial([*begun, *more], objective(600.0), LIMITS)
+    assert on is not None
+    assert (on.pool_size, on.purpose) == (16, "ramp")
+
+
+def test_the_ramp_does_not_go_on_past_refusals() -> None:
+    """Throughput still rises, but the server turns calls away: no more connections."""
+    begun = [drawn_trial(n, n / 0.02) for n in (1, 2, 4)]
+    refused: dict[Outcome, int] = {"ok": 975, "rejected": 25}
+    begun.append(drawn_trial(8, 390.0, outcomes=refused, error_kinds={"http_429": 25}))
+    for _ in range(5):
+        plan = next_trial(begun, objective(600.0), LIMITS)
+        if plan is None:
+            break
+        assert plan.pool_size <= 8
+        begun.append(drawn_trial(plan.pool_size, plan.pool_size / 0.02, purpose=plan.purpose))
 
 
 def test_a_resumed_sweep_goes_on_where_it_was() -> None:

@@ -108,10 +108,11 @@ def search(
     asked: Objective = ASKED,
     most: int = 64,
     left: float = 60.0,
+    replies: dict[int, int] | None = None,
 ) -> tuple[int, list[int]]:
     """The size chosen and those tried, when sizes show so many late calls per 1000 in each trial.
 
-    Sizes not in the table show none above it and 900 below.
+    Sizes not in the table show none above it and 900 below. `replies`: the same of late replies.
     """
     trials: list[Trial] = []
     while plan := next_trial(trials, asked, sizing, most=most, left=left):
@@ -123,7 +124,8 @@ def search(
         if known:
             shown = known[min(before, len(known) - 1)]
         waited = waits(4 * shown, of=4000)
-        trials.append(open_trial(plan.pool_size, wait_time=waited, response_time=waits(0)))
+        slow = waits((replies or {}).get(plan.pool_size, 0))
+        trials.append(open_trial(plan.pool_size, wait_time=waited, response_time=slow))
         left -= plan.seconds
         assert len(trials) < 20
     return chosen_size(trials, asked, sizing), [trial.pool_size for trial in trials]
@@ -167,16 +169,39 @@ def test_the_last_trials_keep_their_seconds() -> None:
     ("asked", "limited_by"),
     [
         (Objective(target_rate=400.0, wait_p99=0.010, floor=12), "floor"),
-        (Objective(target_rate=400.0, wait_p99=0.010, response_p99=1.0), "response"),
-        (Objective(target_rate=400.0, response_p99=1.0), "response"),
+        (Objective(target_rate=400.0, wait_p99=0.010), "cap"),
     ],
 )
-def test_a_size_that_is_not_there_for_the_waits_is_not_shrunk(
+def test_a_size_that_is_not_there_for_the_load_is_not_shrunk(
     asked: Objective, limited_by: str
 ) -> None:
-    """Nobody waits, but a floor or a response time asked for the size."""
+    """Nobody waits, but a floor or a cap asked for the size."""
     sizing = HALVING.model_copy(update={"limited_by": limited_by})
     assert search({1: [0]}, sizing, asked=asked) == (12, [12])
+
+
+BY_RESPONSE = (
+    Objective(target_rate=400.0, response_p99=0.015),
+    Objective(target_rate=400.0, wait_p99=0.010, response_p99=0.015),
+)
+
+
+@pytest.mark.parametrize("asked", BY_RESPONSE)
+@pytest.mark.parametrize(
+    ("replies", "chosen", "tried", "because"),
+    [
+        ({12: 8}, 12, [12], "in time, with no room for less"),
+        ({12: 2, 11: 30}, 12, [12, 11], "room for 11, whose replies are late"),
+        ({12: 2, 11: 8}, 12, [12, 11], "11 is in time by luck at best"),
+        ({12: 0, 11: 2, 10: 50}, 11, [12, 11, 10], "one at a time, as far as there is room"),
+    ],
+)
+def test_a_size_that_the_response_time_asks_for_is_shrunk_too(
+    asked: Objective, replies: dict[int, int], chosen: int, tried: list[int], because: str
+) -> None:
+    """Nobody waits, and replies are in time by far: a connection less is tried."""
+    sizing = predicted(*(0.0001,) * 17).model_copy(update={"limited_by": "response", "size": 12})
+    assert search({1: [0]}, sizing, asked=asked, replies=replies) == (chosen, tried), because
 
 
 def test_headroom_is_kept() -> None:
@@ -338,6 +363,16 @@ def test_each_signal_fails_for_its_own_reason(
     """A right size shows all signs together; each fault takes away one."""
     seen = signals(*trials)
     assert [name for name, passed in seen.items() if not passed] == ([failing] if failing else [])
+
+
+def test_a_p99_of_few_calls_says_so() -> None:
+    """At low rates a trial ends before it holds enough calls."""
+    few = verification([open_trial(12, wait_time=waits(0, of=240))], 12, ASKED, SIZING)
+    enough = verification([open_trial(12, wait_time=waits(0, of=2000))], 12, ASKED, SIZING)
+    assert few is not None
+    assert enough is not None
+    assert "240 calls only, so the p99 rests on a handful of waits" in few.signals[0].seen
+    assert "only" not in enough.signals[0].seen
 
 
 def test_waiting_calls_of_an_overload_are_no_failures() -> None:

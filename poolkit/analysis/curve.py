@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import isotonic_regression, nnls
 
 from poolkit.analysis.noise import LEAST_ERROR, standard_errors
-from poolkit.records import CurvePoint, Interval, Trial
+from poolkit.records import CurvePoint, Trial
 
 Floats = NDArray[np.float64]
 Z95 = 1.96  # standard errors on either side of a mean that make a 95 % interval (normal)
@@ -278,12 +278,6 @@ def _closest(shapes: Floats, cycles: Floats, scale: Floats) -> tuple[Floats, flo
     terms = np.column_stack((np.ones_like(cycles), shapes)) / scale[:, None]
     weights, distance = nnls(terms, cycles / scale)
     return np.asarray((terms @ weights) * scale, dtype=np.float64), float(distance) ** 2
-
-
-def interval_of(samples: Floats) -> Interval:
-    """The middle 95 % of bootstrap samples."""
-    low, high = np.quantile(samples, (0.025, 0.975))
-    return (float(low), float(high))
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from poolkit.analysis import usl
-from poolkit.analysis.curve import Curve, interval_of, relative_error
+from poolkit.analysis.curve import Curve, relative_error
 from poolkit.records import CurvePoint, Interval, Knee, Plateau
 
 Floats = NDArray[np.float64]
@@ -137,6 +137,10 @@ def littles_law(points: Sequence[CurvePoint]) -> Knee:
     """X_max * S(1), in connections."""
     if not has_plateau(points):
         return Knee(rule="littles_law", size=None, interval95=None, note=_widen(points))
+    if points[0].pool_size > 1:
+        # The time of a call that is alone is half of the rule, and guessed it would move the knee.
+        note = f"measure 1 connection: the smallest size measured is {points[0].pool_size}"
+        return Knee(rule="littles_law", size=None, interval95=None, note=note)
     data = _Points(points)
 
     def knee(rates: Floats) -> float:
@@ -185,13 +189,23 @@ def usl_peak(points: Sequence[CurvePoint]) -> Knee:
     noise = math.hypot(data.errors[top], data.errors[-1])
     if law.peak > data.sizes[-1] or fall < max(SAME_HEIGHT, 3.0 * noise):
         return _no_peak("none seen: throughput does not fall within the sizes measured")
-    peaks = np.array([one.peak or data.sizes[-1] for one in drawn])
     return Knee(
         rule="usl_peak",
         size=law.peak,
-        interval95=interval_of(peaks),
+        interval95=_interval_of_peaks([one.peak for one in drawn]),
         note="beyond it a larger pool lowers the throughput",
     )
+
+
+def _interval_of_peaks(peaks: Sequence[float | None]) -> Interval:
+    """The middle 95 % of drawn peaks; a draw that only rises has its peak beyond all others.
+
+    2.5 % of them at most are without one, or no peak is told at all, so the upper end is a number.
+    """
+    found = np.array([math.inf if peak is None else peak for peak in peaks])
+    low = np.quantile(found, 0.025, method="lower")
+    high = np.quantile(found, 0.975, method="lower")
+    return (float(low), float(high))
 
 
 def _height(curve: Curve, data: _Points, rates: Floats) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from poolkit.analysis.backlog import plateau_factor
 from poolkit.analysis.curve import Curve, SharedCurve, is_clean, points
@@ -11,8 +12,8 @@ from poolkit.analysis.dispersion import pooled_dispersion
 from poolkit.analysis.knee import has_plateau, is_falling
 from poolkit.analysis.objective import Objective
 from poolkit.analysis.queueing import WaitPrediction, waits
+from poolkit.analysis.refused import first_refused
 from poolkit.analysis.response import HoldTimes, exceedance
-from poolkit.analysis.verdict import first_shedding
 from poolkit.records import CurvePoint, Sweep
 
 # P(W > w) comes out of the formula right to about this share where the curve is known exactly, and
@@ -21,6 +22,7 @@ from poolkit.records import CurvePoint, Sweep
 PRUDENCE = 0.85
 # On a plateau throughput is taken to stay up to this many times the largest size measured.
 BEYOND = 4
+Ending = Literal["flat", "rising", "falling", "refused"]
 CAUTION = 0.5  # standard errors by which the upstream is taken to be slower than measured
 
 
@@ -34,6 +36,8 @@ class Model:
         factor: v of the queue on the plateau (see `backlog`).
         holds: distributions of hold times over calls on the upstream.
         most: largest size of one pool that may be answered.
+        may_grow: whether a size beyond `most` serves callers no worse than `most` does, as far as
+            anybody knows: no refusals were met and throughput was not seen to fall.
     """
 
     curve: SharedCurve
@@ -42,6 +46,7 @@ class Model:
     holds: HoldTimes
     objective: Objective
     most: int
+    may_grow: bool
 
     def predictions(self, rate: float | None = None) -> tuple[WaitPrediction, ...]:
         """What callers meet at sizes 1 .. most, at `rate` or the objective's (calls/s)."""
@@ -82,39 +87,47 @@ class Model:
             return 0.0
         return exceedance(prediction, self.holds, limit, self.curve.pools)
 
+    def meets(self, prediction: WaitPrediction) -> bool:
+        """Whether everything that is asked of the times is met; give it a `cautious` one."""
+        return self.meets_wait(prediction) and self.meets_response(prediction)
+
+    def is_enough(self, pool_size: int) -> bool:
+        """Whether a size (1 or more) meets what is asked.
+
+        Beyond `most` nothing is known: such a size holds where `most` does and may grow.
+        """
+        if self.most < 1 or (pool_size > self.most and not self.may_grow):
+            return False
+        return self.meets(self.at(min(pool_size, self.most)))
+
+    def is_extrapolated(self, pool_size: int) -> bool:
+        """Whether no size as large, or none as small, was measured on the upstream."""
+        whole, asked = self.curve.whole, pool_size * self.curve.pools
+        return not whole.smallest <= asked <= whole.measured
+
     def smallest(self, predictions: Sequence[WaitPrediction]) -> WaitPrediction | None:
         """The smallest size that meets the objective, the floor apart; give it `cautious` ones."""
-        for prediction in predictions:
-            if self.meets_wait(prediction) and self.meets_response(prediction):
-                return prediction
-        return None
-
-    def reachable_rate(self) -> float | None:
-        """Calls/s of the whole service that some size still carries within the objective."""
-        if self.most < 1:
-            return None
-        low, high = 0.0, float(max(self.curve.throughputs(range(1, self.most + 1))))
-        # A response time that single calls exceed is met at no rate: no search needed.
-        if self.smallest(self.cautious(1e-3 * high)) is None:
-            return None
-        for _ in range(12):
-            middle = (low + high) / 2
-            if self.smallest(self.cautious(middle)) is None:
-                high = middle
-            else:
-                low = middle
-        return low * self.curve.pools if low > 0 else None
+        return next((prediction for prediction in predictions if self.meets(prediction)), None)
 
 
 def fit_points(sweep: Sweep) -> tuple[CurvePoint, ...]:
-    """The points that a size may be read off: usable, and below every size that shed calls.
+    """The points that a size may be read off: usable, and below every size that met refusals.
 
-    What a server does while it sheds calls is no part of the curve, at any larger size either.
+    What a server does while it turns calls away is no part of the curve, at any larger size either.
     """
-    shedding = first_shedding(sweep.trials)
+    refused = first_refused(sweep.trials)
     return tuple(
-        point for point in points(sweep.trials) if shedding is None or point.pool_size < shedding
+        point for point in points(sweep.trials) if refused is None or point.pool_size < refused
     )
+
+
+def _ending(sweep: Sweep, kept: Sequence[CurvePoint]) -> Ending:
+    # Where the server turns calls away beyond the largest size, nothing is known to stay.
+    if first_refused(sweep.trials) is not None:
+        return "refused"
+    if is_falling(kept):
+        return "falling"
+    return "flat" if has_plateau(kept) else "rising"
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,25 +139,37 @@ class Fitted:
         dispersion: Cd2 of the upstream's departures.
         factor: v of the queue on the plateau (see `backlog`).
         holds: distributions of hold times over calls on the upstream.
+        ending: what throughput does at the largest sizes measured.
     """
 
     curve: Curve
     dispersion: float
     factor: float
     holds: HoldTimes
+    ending: Ending
 
     @classmethod
     def of(cls, sweep: Sweep) -> Fitted:
         """From the sweep's usable trials (two sizes or more)."""
         kept = fit_points(sweep)
         curve = Curve.fit(kept)
-        trials = [trial for trial in sweep.trials if is_clean(trial)]
-        # Where the server sheds calls beyond the largest size, nothing is known to stay.
-        if first_shedding(sweep.trials) is None and has_plateau(kept) and not is_falling(kept):
+        trials = [
+            trial
+            for trial in sweep.trials
+            if is_clean(trial) and trial.pool_size * trial.pools <= curve.measured
+        ]
+        ending = _ending(sweep, kept)
+        if ending == "flat":
             curve = curve.held_flat(BEYOND * curve.measured)
         seen = pooled_dispersion(trials)
         dispersion = 1.0 if seen is None else seen
-        return cls(curve, dispersion, plateau_factor(trials, dispersion), HoldTimes.of(trials))
+        factor = plateau_factor(trials, dispersion)
+        return cls(curve, dispersion, factor, HoldTimes.of(trials), ending)
+
+    @property
+    def may_grow(self) -> bool:
+        """Whether more connections than were measured serve no worse, as far as anybody knows."""
+        return self.ending in ("flat", "rising")
 
     def slowed(self, factor: float) -> Fitted:
         """The same upstream with every call taking `factor` times as long (more than 0).
@@ -170,7 +195,7 @@ class Fitted:
         own = max(self.dispersion, 1.0 + (self.dispersion - 1.0) / shared.pools)
         factor = max(self.factor, 1.0 + (self.factor - 1.0) / shared.pools)
         most = min(objective.largest, shared.largest)
-        return Model(shared, own, factor, self.holds, objective, most)
+        return Model(shared, own, factor, self.holds, objective, most, self.may_grow)
 
 
 def model(sweep: Sweep, objective: Objective) -> Model:

@@ -58,12 +58,18 @@ def _changes(upstream: Fitted, objective: Objective) -> Iterator[tuple[str, Fitt
             upstream,
             replace(objective, response_p99=longer),
         )
+    if objective.headroom:
+        yield "no headroom", upstream, replace(objective, headroom=0.0)
     if objective.lost:
         yield "no replica lost", upstream, replace(objective, lost_replicas=0)
     if objective.cap >= 1:
         wider = WIDER * objective.cap
+        measured = upstream.curve.measured
+        beyond = (
+            f" (beyond the {measured} measured, if throughput stays)" if wider > measured else ""
+        )
         yield (
-            f"{wider} connections in all",
+            f"{wider} connections in all{beyond}",
             upstream,
             replace(objective, max_size=wider, max_connections=None),
         )

@@ -1,4 +1,4 @@
-"""Why a size is what it is, or why there is none: in sentences, with the figures that decided."""
+"""Why a size is what it is: in sentences, with the figures that decided."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from poolkit.analysis.answer import Found
 from poolkit.analysis.model import Model
 from poolkit.analysis.objective import Objective
 from poolkit.analysis.queueing import WaitPrediction
-from poolkit.records import LimitedBy, Verdict
+from poolkit.records import LimitedBy
 
 WORTH_SAYING = 0.1  # share of the size that a smaller pool must save to be worth a sentence
 SAME_RESPONSE = 0.02  # mean response times closer than this are the same to a caller
@@ -35,7 +35,7 @@ def because(found: Found, limited_by: LimitedBy) -> str:
     objective = found.queue.objective
     size = found.size - found.headroom
     if size > len(found.predictions):
-        said = "nothing was measured at this size"
+        said = f"nothing was measured at this size; {_beyond(found.queue)}"
     else:
         said = _meeting(found.queue, found.predictions[size - 1])
         if limited_by != "floor" and size > 1:
@@ -62,12 +62,26 @@ def _meeting(queue: Model, met: WaitPrediction) -> str:
         late = units.share(queue.late_responses(met), 1)
         limit = units.milliseconds(objective.response_p99)
         said += f", and {late} of the calls take longer than {limit} in all"
-    beyond = queue.curve.whole.measured
-    if met.pool_size * queue.curve.pools > beyond:
-        said += (
-            f"; nothing was measured beyond {beyond}, throughput is taken to stay as it was there"
-        )
-    return said
+    told = extrapolated(queue, met.pool_size)
+    return f"{said}; {told}" if told else said
+
+
+def extrapolated(queue: Model, pool_size: int) -> str:
+    """What a size rests on that was not measured, in words; empty where all of it was."""
+    whole = queue.curve.whole
+    told = []
+    if whole.smallest > 1:
+        told.append(f"nothing was measured below {whole.smallest}")
+    if pool_size * queue.curve.pools > whole.measured:
+        told.append(_beyond(queue))
+    return "; ".join(told)
+
+
+def _beyond(queue: Model) -> str:
+    return (
+        f"nothing was measured beyond {queue.curve.whole.measured}, throughput is taken to stay as "
+        "it was there"
+    )
 
 
 def _with_less(found: Found, limited_by: LimitedBy, said: str) -> str:
@@ -103,114 +117,11 @@ def _headroom(found: Found, needed: int) -> str:
     extra = units.plural(found.headroom, "connection")
     said = f"{extra} of headroom on top of {needed} ({asked} asked"
     if found.headroom < objective.headroom * needed - 1e-9:
-        left = "the response time" if needed + found.headroom < objective.largest else "the cap"
-        said += f", {left} leaves no more"
+        said += ", the cap leaves no more"
+    total = needed + found.headroom
+    if found.headroom and found.queue.is_extrapolated(total) and total > found.queue.most:
+        said += f"; {_beyond(found.queue)}"
     return f"{said})"
-
-
-def why_none(found: Found, verdict: Verdict) -> tuple[LimitedBy, bool, str]:
-    """What is in the way, whether the rate is out of reach, and the reason in words."""
-    queue, objective = found.queue, found.queue.objective
-    asked = units.rate(objective.rate_per_pool) + (
-        f" a pool ({units.plural(objective.pools_left, 'pool')} left of {objective.pools})"
-        if objective.pools > 1
-        else ""
-    )
-    if objective.largest < 1:
-        return (
-            "cap",
-            True,
-            f"{objective.cap_in_words} leaves less than one connection for each of "
-            f"{objective.pools} pools",
-        )
-    if found.needed is not None or objective.floor > objective.largest:
-        floor = units.plural(objective.floor, "connection")
-        return (
-            "cap",
-            True,
-            f"a pool needs {floor} so that its tasks cannot lock each other out, and "
-            f"{objective.cap_in_words} leaves {objective.largest} for each of "
-            f"{units.plural(objective.pools, 'pool')}",
-        )
-    if verdict.name in ("rate_limited", "refused"):
-        return (
-            "plateau",
-            True,
-            f"{asked} cannot be had by a larger pool: {verdict.evidence}",
-        )
-    if verdict.name == "client_bound":
-        return (
-            "unknown",
-            False,
-            f"cannot say, because this client is the limit: {verdict.evidence}",
-        )
-    if queue.most < 1:
-        return (
-            "unknown",
-            False,
-            f"cannot say, because {queue.curve.whole.measured} connections measured are less than "
-            f"one for each of {queue.curve.pools} pools: measure larger sizes",
-        )
-    if objective.response_p99 is not None and any(
-        queue.meets_wait(prediction) for prediction in found.cautious
-    ):
-        return "response", True, _slow_by_itself(found)
-    most = units.plural(queue.most, "connection")
-    if verdict.name == "server_bound":
-        # Over all sizes, those beyond the cap included: a cap is in the way only below the plateau.
-        top = max(
-            float(rate) for rate in queue.curve.throughputs(range(1, queue.curve.largest + 1))
-        )
-        if top <= objective.rate_per_pool:
-            return (
-                "plateau",
-                True,
-                f"{asked} is beyond what any size carries ({units.rate(top)}): {verdict.evidence}",
-            )
-        if queue.most < objective.largest:
-            return (
-                "plateau",
-                True,
-                f"{asked} is so near the plateau ({units.rate(top)}) that even {most} leave too "
-                f"many calls {_waiting(objective)}",
-            )
-    elif queue.most < objective.largest:
-        missing = "the sweep was stopped there" if verdict.name == "stopped" else "widen the range"
-        return (
-            "unknown",
-            False,
-            f"cannot say, because throughput still rises at {most}, the largest size measured, and "
-            f"{asked} need more: {missing}",
-        )
-    return (
-        "cap",
-        True,
-        f"{asked} need more than the {most} that {objective.cap_in_words} leaves for one pool",
-    )
-
-
-def _waiting(objective: Objective) -> str:
-    if objective.wait_p99 is None:
-        return f"taking longer than {units.milliseconds(objective.response_p99)}"
-    return f"waiting longer than {units.milliseconds(objective.wait_p99)}"
-
-
-def _slow_by_itself(found: Found) -> str:
-    """No size meets the response time, although the queue in front of the pool could."""
-    objective = found.queue.objective
-    limit = units.milliseconds(objective.response_p99)
-    carried = [one for one in found.predictions if one.is_stable]
-    if not carried:
-        return f"no size carries {units.rate(objective.rate_per_pool)} within {limit}"
-    shares = [found.queue.late_responses(one) for one in carried]
-    best = next(n for n, share in zip(carried, shares, strict=True) if share <= 1.01 * min(shares))
-    late = units.share(min(shares), 1)
-    short = "" if objective.wait_p99 is None else "sizes that keep the wait short do not help: "
-    return (
-        f"{short}no size keeps the p99 response within {limit}; the best, "
-        f"{units.plural(best.pool_size, 'connection')}, leaves {late} of the calls above it, since "
-        "holding a connection takes too long by itself"
-    )
 
 
 def only_moves_queue(found: Found) -> str | None:

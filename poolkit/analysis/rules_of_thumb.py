@@ -24,7 +24,7 @@ def rules(
     Args:
         found: what the search came to.
         trials: the usable closed-loop ones; their smallest size gives the p50 that rules start
-        from. measured: the points that they gave. hold: s, mean hold time at one connection.
+        from. measured: the points that they gave. hold: s, mean hold time at the smallest size.
     """
     objective = found.queue.objective
     rate = objective.rate_per_pool
@@ -35,8 +35,8 @@ def rules(
         (
             "littles_law_x1.3",
             rate * p50 * 1.3,
-            f"takes the p50 at one connection ({units.milliseconds(p50)}) for the time under load"
-            f"{_grown(measured, hold)}",
+            f"takes the p50 at {_fewest(measured)} ({units.milliseconds(p50)}) for the time under "
+            f"load{_grown(measured, hold)}",
         ),
         (
             "concurrent_x1.5",
@@ -85,6 +85,11 @@ def _gradient2(found: Found) -> tuple[float, str]:
     return limit, why
 
 
+def _fewest(measured: Sequence[CurvePoint]) -> str:
+    smallest = measured[0].pool_size
+    return "one connection" if smallest == 1 else units.plural(smallest, "connection")
+
+
 def _grown(measured: Sequence[CurvePoint], hold: float) -> str:
     """How much longer a call holds its connection on the plateau than alone, where that is much."""
     last = max(measured, key=lambda point: point.throughput)
@@ -112,13 +117,30 @@ def _outcome(asked: int, found: Found) -> str:
         late = units.share(found.queue.late_responses(met), 1)
         limit = units.milliseconds(objective.response_p99)
         said = f"at {asked}, {late} of the calls take longer than {limit}"
-    if found.size is None:
-        return said
-    if asked == found.size:
-        return f"{said}, as many as needed"
-    if asked < found.size:
-        return f"{said}, {found.size - asked} too few"
-    return f"{said}, {asked - found.size} more than needed"
+    return said if found.size is None else f"{said}{_beside(asked, found.size)}"
+
+
+def _beside(asked: int, answer: int) -> str:
+    """How a rule's size compares to the answer, as the end of a sentence."""
+    if asked == answer:
+        return ", as many as needed"
+    if asked < answer:
+        return f", {answer - asked} too few"
+    return f", {asked - answer} more than needed"
+
+
+def beside(rules: Sequence[RuleOfThumb], predicted: int, answer: int) -> tuple[RuleOfThumb, ...]:
+    """The same rules held against the size that verification moved the prediction to."""
+    return tuple(
+        rule.model_copy(
+            update={
+                "fails": rule.fails.removesuffix(end) + _beside(rule.size, answer)
+                if rule.fails.endswith(end := _beside(rule.size, predicted))
+                else rule.fails
+            }
+        )
+        for rule in rules
+    )
 
 
 def _p50_at_smallest(trials: Sequence[Trial]) -> float | None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from poolkit import units
 from poolkit.analysis.curve import has_numbers, relative_error
-from poolkit.analysis.verdict import first_shedding
+from poolkit.analysis.refused import first_refused
 from poolkit.records import CurvePoint, Sweep, Trial, Verdict
 
 # A fall and a rise of this share, and of this many standard errors, are no noise.
@@ -33,11 +33,11 @@ def why_not(sweep: Sweep, points: Sequence[CurvePoint]) -> str | None:
         return "no pool size was measured"
     if not points:
         return _nothing_usable(closed)
-    shed = first_shedding(closed)
-    if shed is not None and sum(point.pool_size < shed for point in points) < 2:
+    refused = first_refused(closed)
+    if refused is not None and sum(point.pool_size < refused for point in points) < 2:
         return (
-            f"the server sheds calls at {units.plural(shed, 'connection')} already, and below that "
-            "no two sizes passed their checks"
+            f"the server turns calls away at {units.plural(refused, 'connection')} already, and "
+            "below that no two sizes passed their checks"
         )
     if len(points) == 1:
         return (

@@ -174,10 +174,12 @@ class Contended:
         heapify(under_way)
         acquired: list[float] = []
         released: list[float] = []
+        start = -math.inf
         for at, base in zip(arrived.tolist(), bases, strict=True):
-            start = at
+            # Not before the call in front: ties may have emptied the heap of what it waited for.
+            start = max(at, start)
             if len(under_way) == pool_size:
-                start = max(at, heappop(under_way))
+                start = max(start, heappop(under_way))
             while under_way and under_way[0] <= start:
                 heappop(under_way)
             others = len(under_way)

@@ -8,7 +8,7 @@ from poolkit.analysis import reasons
 from poolkit.analysis.answer import Found, find, reachable_rate
 from poolkit.analysis.curve import is_clean, points
 from poolkit.analysis.knee import knees, plateau
-from poolkit.analysis.model import Fitted
+from poolkit.analysis.model import Fitted, fit_points
 from poolkit.analysis.objective import Objective
 from poolkit.analysis.queueing import WaitPrediction
 from poolkit.analysis.reach import what_raises
@@ -16,21 +16,23 @@ from poolkit.analysis.response import p99 as response_p99
 from poolkit.analysis.rules_of_thumb import rules
 from poolkit.analysis.sensible import cannot_say, why_not
 from poolkit.analysis.verdict import judge
+from poolkit.analysis.why_none import why_none
 from poolkit.records import CurvePoint, PredictedWait, Sizing, Sweep, Verdict
 
 
 def size(sweep: Sweep, objective: Objective) -> Sizing:
     """The smallest pool that meets the objective, or why none can be named.
 
-    Only usable closed-loop trials are fitted. Nothing is answered beyond the largest size measured,
-    nor at sizes where the server sheds calls.
+    Only usable closed-loop trials are fitted. Nothing is answered at sizes where the server turns
+    calls away, nor beyond the largest size measured; except on a plateau, where throughput is taken
+    to stay up to `BEYOND` times that size and the answer says that it rests on it.
     """
     measured = points(sweep.trials)
     verdict = judge(sweep, measured)
     reason = why_not(sweep, measured)
     if reason is not None:
         return _cannot_say(sweep, objective, verdict, measured, reason)
-    return _answer(sweep, objective, verdict, measured)
+    return _answer(sweep, objective, verdict, fit_points(sweep))
 
 
 def _answer(
@@ -42,7 +44,8 @@ def _answer(
     upstream = Fitted.of(sweep)
     found = find(upstream, objective)
     usable = [trial for trial in sweep.trials if is_clean(trial)]
-    alone = upstream.curve.hold_time(upstream.curve.smallest)
+    smallest = upstream.curve.smallest
+    fewest = upstream.curve.hold_time(smallest)
     common = {
         "target": sweep.target,
         "verdict": verdict,
@@ -51,12 +54,12 @@ def _answer(
         "plateau": plateau(measured),
         "rate_per_pool": found.queue.objective.rate_per_pool,
         "dispersion": found.queue.dispersion,
-        "hold_at_one": alone,
-        "rules_of_thumb": rules(found, usable, measured, alone),
+        "hold_at_one": fewest if smallest == 1 else None,
+        "rules_of_thumb": rules(found, usable, measured, fewest),
         "predictions": _shown(found),
     }
     if found.size is None:
-        limited_by, out_of_reach, because = reasons.why_none(found, verdict)
+        limited_by, out_of_reach, because = why_none(found, verdict, upstream)
         reachable = reachable_rate(upstream, objective) if out_of_reach else None
         return Sizing(
             size=None,
@@ -72,6 +75,7 @@ def _answer(
         size=found.size,
         because=reasons.because(found, limited_by),
         limited_by=limited_by,
+        is_extrapolated=found.queue.is_extrapolated(found.size),
         headroom=found.headroom,
         only_moves_queue=reasons.only_moves_queue(found),
         **common,
@@ -117,4 +121,5 @@ def _record(found: Found, one: WaitPrediction) -> PredictedWait:
         utilisation=one.utilisation,
         response_time=one.response_time,
         response_p99=response_p99(one, queue.holds, queue.curve.pools) if asks_response else None,
+        is_extrapolated=queue.is_extrapolated(one.pool_size),
     )

@@ -14,16 +14,18 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from poolkit import units
 from poolkit.analysis import reasons
-from poolkit.analysis.answer import Found, find, reachable_rate
+from poolkit.analysis.answer import Found, find, holds, reachable_rate
 from poolkit.analysis.curve import points
 from poolkit.analysis.knee import plateau
-from poolkit.analysis.model import Fitted
+from poolkit.analysis.model import Fitted, fit_points
 from poolkit.analysis.objective import Objective, lost_with_zone
 from poolkit.analysis.queueing import WaitPrediction
 from poolkit.analysis.response import p99 as response_p99
 from poolkit.analysis.sensible import cannot_say, why_not
 from poolkit.analysis.verdict import judge
+from poolkit.analysis.why_none import why_none
 from poolkit.records import LimitedBy, Plateau, Sweep, Verdict
 
 
@@ -78,6 +80,7 @@ class Answer:
         late: share of the calls (0 to 1) that wait longer than wait_p99; None: no wait is asked.
         hold_time, response_time: means.
         utilisation: share of the connections that are busy on average (0 to 1).
+        is_extrapolated: whether the figures are of a size beyond those measured, up or down.
         plateau: throughput that no larger pool improves, at this hold factor; None: none was seen.
         plateau_margin: share of the plateau that the rate leaves free; below 0: out of reach.
         limited_by: what the size would have to give way on to be smaller, or what is in the way.
@@ -102,6 +105,7 @@ class Answer:
     hold_time: float | None = None
     response_time: float | None = None
     utilisation: float | None = None
+    is_extrapolated: bool = False
     plateau: float | None = None
     plateau_margin: float | None = None
     out_of_reach: bool = False
@@ -130,7 +134,7 @@ class Planner:
             objective=objective,
             verdict=judge(sweep, measured),
             upstream=None if cannot else Fitted.of(sweep),
-            plateau=None if cannot else plateau(measured),
+            plateau=None if cannot else plateau(fit_points(sweep)),
             cannot=cannot,
         )
 
@@ -154,7 +158,7 @@ def what_if(planner: Planner, question: Question) -> Answer:
     at = question.pool_size or found.size or found.queue.most
     if not 1 <= at <= found.queue.most:
         return answer
-    return _with_figures(answer, found, found.predictions[at - 1])
+    return _with_figures(answer, found, found.predictions[at - 1], upstream, objective)
 
 
 def asked(objective: Objective, question: Question) -> Objective:
@@ -204,7 +208,7 @@ def _answer(
     )
     if found.size is not None:
         return replace(answer, because=reasons.because(found, answer.limited_by))
-    limited_by, out_of_reach, because = reasons.why_none(found, planner.verdict)
+    limited_by, out_of_reach, because = why_none(found, planner.verdict, upstream)
     return replace(
         answer,
         because=because,
@@ -214,17 +218,23 @@ def _answer(
     )
 
 
-def _with_figures(answer: Answer, found: Found, met: WaitPrediction) -> Answer:
+def _with_figures(
+    answer: Answer, found: Found, met: WaitPrediction, upstream: Fitted, objective: Objective
+) -> Answer:
     """The answer with what callers meet at one size."""
     queue = found.queue
     limit = queue.objective.wait_p99
     pool_size = met.pool_size
+    told = reasons.extrapolated(queue, pool_size)
+    because = answer.because
+    if told and pool_size != found.size:
+        because += f"; the figures are those of {units.plural(pool_size, 'connection')}: {told}"
     return replace(
         answer,
+        because=because,
+        is_extrapolated=queue.is_extrapolated(pool_size),
         pool_size=pool_size,
-        meets=found.size is not None
-        and pool_size >= max(found.needed or 0, queue.objective.floor)
-        and queue.meets_response(met),
+        meets=pool_size >= objective.floor and holds(upstream, objective, pool_size),
         connections=pool_size * answer.pools,
         wait_p50=wait_exceeded_by(met, 0.5),
         wait_p99=wait_exceeded_by(met, 0.01),

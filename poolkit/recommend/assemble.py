@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from poolkit.analysis.rules_of_thumb import beside
 from poolkit.recommend import aiohttp, asyncpg, httpx, psycopg, sqlalchemy
-from poolkit.recommend.checks import finished, of_result, over_trials
+from poolkit.recommend.checks import finished, headroom_left, of_result, over_trials
 from poolkit.recommend.crowd import effect_of_gate
-from poolkit.recommend.rules import Basis
+from poolkit.recommend.rules import Basis, Verified
 from poolkit.recommend.settings import as_set
 from poolkit.records import (
     HoldTimes,
     Parameter,
     Recommendation,
+    RuleOfThumb,
     Sizing,
     Status,
     Trial,
@@ -37,7 +39,7 @@ def parameters(
     *,
     size: int | None = None,
     crowd: str | None = None,
-    in_doubt: bool = False,
+    verified: Verified | None = None,
 ) -> tuple[Parameter, ...]:
     """The parameters of the target's library, each with its reason; none where there is no size.
 
@@ -45,12 +47,12 @@ def parameters(
         trial: the verification trial at the target rate, or the nearest there is to it.
         size: connections of one pool, where verification moved it away from `sizing.size`.
         crowd: what the gate was seen to do with more callers than connections.
-        in_doubt: verification did not show every sign of a right size.
+        verified: what verification saw at this size; None: it did not run, or not to its end.
     """
     size = sizing.size if size is None else size
     if size is None:
         return ()
-    basis = Basis(target, sizing, size, trial, crowd, in_doubt)
+    basis = Basis(target, sizing, size, trial, crowd, verified)
     return as_set(basis, _PARAMETERS[target.driver](basis))
 
 
@@ -98,7 +100,9 @@ def recommend(
     size = sizing.size if size is None else size
     trial = None if size is None else nearest_trial(trials, size)
     crowd = None if size is None else effect_of_gate(trials, size)
-    in_doubt = verification is not None and not all(s.passed for s in verification.signals)
+    verified = None
+    if verification is not None and size is not None:
+        verified = Verified(verification, tuple(verifying(trials, size)))
     return Recommendation(
         target=target.name,
         driver=target.driver,
@@ -110,15 +114,15 @@ def recommend(
         response_p99=target.response_p99,
         recommended_size=size,
         limited_by=sizing.limited_by,
-        headroom=0 if size is None else sizing.headroom,
+        headroom=headroom_left(sizing, size),
         reachable_rate=sizing.reachable_rate,
         knees=sizing.knees,
         plateau=sizing.plateau,
         hold_time=HoldTimes(
             at_one=sizing.hold_at_one, at_recommended=_hold_at(sizing, size, trial)
         ),
-        parameters=parameters(target, sizing, trial, size=size, crowd=crowd, in_doubt=in_doubt),
-        rules_of_thumb=sizing.rules_of_thumb,
+        parameters=parameters(target, sizing, trial, size=size, crowd=crowd, verified=verified),
+        rules_of_thumb=_rules_beside(sizing, size),
         verification=verification,
         checks=of_result(target, sizing, size, verification) + checks,
         trials=len(trials),
@@ -145,19 +149,31 @@ def failed(
     )
 
 
+def verifying(trials: Sequence[Trial], size: int) -> list[Trial]:
+    """The trials that verified this size at the target rate, in order."""
+    return [trial for trial in trials if trial.purpose == "verify" and trial.pool_size == size]
+
+
 def nearest_trial(trials: Sequence[Trial], size: int) -> Trial | None:
     """The trial closest to the recommended operation.
 
     The latest that verified this size at the target rate; else the usable one of the curve that is
     nearest in size, the larger of two.
     """
-    verifying = [trial for trial in trials if trial.purpose == "verify" and trial.pool_size == size]
-    if verifying:
-        return verifying[-1]
+    at_target = verifying(trials, size)
+    if at_target:
+        return at_target[-1]
     usable = [trial for trial in trials if trial.is_of_curve and trial.is_usable]
     if not usable:
         return None
     return min(usable, key=lambda trial: (abs(trial.pool_size - size), -trial.pool_size))
+
+
+def _rules_beside(sizing: Sizing, size: int | None) -> tuple[RuleOfThumb, ...]:
+    """The rules of thumb beside the size that is recommended, not the one predicted."""
+    if size is None or sizing.size is None:
+        return sizing.rules_of_thumb
+    return beside(sizing.rules_of_thumb, sizing.size, size)
 
 
 def _hold_at(sizing: Sizing, size: int | None, trial: Trial | None) -> float | None:

@@ -90,6 +90,16 @@ def finished(cause: str, remedy: str, *, sent: bool) -> Check:
     )
 
 
+def headroom_left(sizing: Sizing, size: int | None) -> int:
+    """Connections of the size that only the headroom asks for.
+
+    A size that verification had to raise is needed as a whole: those below it did not pass.
+    """
+    if size is None or sizing.size is None or size > sizing.size:
+        return 0
+    return max(0, sizing.headroom - (sizing.size - size))
+
+
 def _folded(name: str, seen: Sequence[tuple[Trial, Check]]) -> Check:
     passes = sum(check.passed for _, check in seen)
     measure = _SEVERITY.get(name)
@@ -120,8 +130,9 @@ def _sized(sizing: Sizing, size: int | None) -> Check:
         seen = sizing.because
     else:
         seen = f"{units.plural(size, 'connection')}, limited by {_LIMITS[sizing.limited_by]}"
-        if sizing.headroom:
-            seen += f"; {sizing.headroom} of them are the headroom asked for"
+        headroom = headroom_left(sizing, size)
+        if headroom:
+            seen += f"; {headroom} of them are the headroom asked for"
     return Check(
         name="sized",
         passed=size is not None,

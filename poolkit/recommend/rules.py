@@ -11,7 +11,7 @@ import math
 from dataclasses import dataclass
 
 from poolkit import units
-from poolkit.records import Parameter, Sizing, Trial
+from poolkit.records import Parameter, Sizing, Trial, Verification
 from poolkit.targets import Target
 
 PATIENCE = 10  # times what is normal; beyond it something is broken
@@ -42,6 +42,19 @@ class Limit:
 
 
 @dataclass(frozen=True, slots=True)
+class Verified:
+    """What verification saw at the recommended size; `trials` ran at the target rate, in order."""
+
+    verification: Verification
+    trials: tuple[Trial, ...] = ()
+
+    @property
+    def is_in_doubt(self) -> bool:
+        """Whether a sign of a right size was missing."""
+        return not all(signal.passed for signal in self.verification.signals)
+
+
+@dataclass(frozen=True, slots=True)
 class Basis:
     """What the parameters of one target rest on.
 
@@ -49,7 +62,7 @@ class Basis:
         size: connections of one pool, 1 or more.
         trial: the open-loop trial at that size and the target rate; None: not verified.
         crowd: what the gate was seen to do with more callers than connections; None: not tried.
-        in_doubt: the size ran at the target rate and did not show every sign of a right one.
+        verified: what the size showed at the target rate; None: verification did not run.
     """
 
     target: Target
@@ -57,7 +70,7 @@ class Basis:
     size: int
     trial: Trial | None
     crowd: str | None = None
-    in_doubt: bool = False
+    verified: Verified | None = None
 
     @property
     def is_verified(self) -> bool:
@@ -95,11 +108,20 @@ def limited_wait(basis: Basis) -> Limit:
         limits.append((PATIENCE * target.response_p99, reason))
     seconds, reason = min(limits, key=lambda limit: limit[0])
     seen = ""
-    if basis.is_verified and basis.trial is not None and basis.trial.wait_time.longest is not None:
-        longest = units.milliseconds(basis.trial.wait_time.longest)
-        seen = f"; the longest wait seen at the target rate was {longest}"
+    longest = _longest_wait(basis)
+    if longest is not None:
+        seen = f"; the longest wait seen at the target rate was {units.milliseconds(longest)}"
     because = f"{reason}: whoever waits longer meets a fault, not a queue{seen}"
     return Limit(round_up(seconds), because, is_measured=False)
+
+
+def _longest_wait(basis: Basis) -> float | None:
+    """Of all trials at the target rate (s); None: there was none, or nobody got a connection."""
+    trials = basis.verified.trials if basis.verified is not None else ()
+    if not trials and basis.is_verified and basis.trial is not None:
+        trials = (basis.trial,)
+    known = [trial.wait_time.longest for trial in trials if trial.wait_time.longest is not None]
+    return max(known, default=None)
 
 
 def limited_hold(basis: Basis) -> Limit:
@@ -141,11 +163,15 @@ def reason_of_size(basis: Basis) -> str:
         parts = [sizing.because.strip().rstrip(".")]
     elif sizing.size is not None:
         parts = [f"the curve said {sizing.size}, verification moved it to {size}"]
+        if sizing.headroom and size > sizing.size:
+            parts.append("none of the headroom asked is left")
     else:
         parts = ["chosen by verification"]
-    if basis.is_verified and trial is not None:
+    if basis.verified is not None:
+        parts.append(_seen_at_target(basis.verified, basis.target.wait_p99))
+    elif basis.is_verified and trial is not None:
         parts.append(
-            f"{'in doubt' if basis.in_doubt else 'verified'} at {units.rate(trial.throughput)}: "
+            f"verified at {units.rate(trial.throughput)}: "
             f"p99 wait {units.milliseconds(trial.wait_time.p99)}"
         )
     pools = basis.target.pools
@@ -155,6 +181,32 @@ def reason_of_size(basis: Basis) -> str:
             f"{basis.target.max_size} connections"
         )
     return "; ".join(parts)
+
+
+def _seen_at_target(seen: Verified, allowed: float | None) -> str:
+    """The verification's own figures, over all trials of the size, and the trials over the limit.
+
+    The decision rests on the trials together; one that was worse is told, not averaged away.
+    """
+    found = seen.verification
+    said = (
+        f"{'in doubt' if seen.is_in_doubt else 'verified'} at {units.rate(found.achieved_rate)}: "
+        f"p99 wait {units.milliseconds(found.wait_p99)}"
+    )
+    if len(seen.trials) < 2:
+        return said
+    said += f" in {len(seen.trials)} trials together"
+    over = [
+        trial.wait_time.p99
+        for trial in seen.trials
+        if allowed is not None and (trial.wait_time.p99 or 0.0) > allowed
+    ]
+    if over:
+        said += (
+            f", {len(over)} of them over the {units.milliseconds(allowed)} allowed "
+            f"({units.listed([units.milliseconds(p99, 3) for p99 in over])})"
+        )
+    return said
 
 
 def _hold_p99(basis: Basis) -> tuple[float | None, str]:

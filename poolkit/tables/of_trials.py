@@ -130,7 +130,7 @@ def predictions(sizing: Sizing, size: int | None = None, around: int = 3) -> Tab
     ]
     rows = tuple(
         (
-            str(p.pool_size),
+            f"{p.pool_size} (extrapolated)" if p.is_extrapolated else str(p.pool_size),
             "beyond its throughput" if p.exceedance is None else share(p.exceedance),
             milliseconds(p.wait_p99),
             milliseconds(p.hold_time),

@@ -23,6 +23,7 @@ BATCHES = 20
 FEWEST_BATCHES = 10
 RESPONSE_ALLOWANCE = 0.01  # share of the calls that may take longer than a response_p99
 REACHED = 0.95  # of the planned rate: less was carried, so waits of the rest say nothing
+LEAST_CALLS = 2000  # a p99 of fewer calls rests on a handful of waits
 MOST_BUSY = 0.97  # utilisation beyond which the clusters' formula grows without end
 FEWEST_LOOKS = 4.0  # independent looks that any trial is worth
 

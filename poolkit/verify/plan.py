@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from poolkit import units
 from poolkit.analysis.objective import Objective
 from poolkit.records import Purpose, Sizing, Trial
-from poolkit.verify.evidence import latest
+from poolkit.verify.evidence import LEAST_CALLS, latest
 from poolkit.verify.search import Search
 
 OVERLOAD = 1.2  # times the target rate
-LEAST_CALLS = 2000  # a p99 of fewer calls rests on a handful of waits
 LEAST_SECONDS = 4.0
 MOST_SECONDS = 12.0
 OVERLOAD_SECONDS = 2.5

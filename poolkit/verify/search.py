@@ -36,6 +36,9 @@ from poolkit.verify.evidence import (
 
 SURE = 0.7  # probability of being good at which a size passes
 WORTH_A_LOOK = 0.45  # the same at which a smaller size deserves a trial of its own
+# Share of late replies that leaves room for a connection less: half of what is allowed, because one
+# trial is a bad judge at the limit and no model of the replies stands beside it.
+ROOM = RESPONSE_ALLOWANCE / 2
 MOST_LOOKS = 3  # at a smaller size that neither clearly passes nor fails: it hovers
 MOST_TRIALS = 8
 MOST_STEP = 0.25  # of a size, upwards at once: a trial that the machine disturbed must not leap
@@ -64,6 +67,7 @@ class Search:
             raise ValueError("nothing to verify: the sizing has no size")
         self._objective = objective
         self._first = sizing.size
+        self._decided_by = "replies" if sizing.limited_by == "response" else "waits"
         self._most = max(sizing.size, most)
         sizes = sorted({t.pool_size for t in trials if t.purpose == "verify"})
         self._tried = {size: of_size(trials, size, "verify") for size in sizes}
@@ -90,7 +94,7 @@ class Search:
             seen = "is too near the limit" if self._passed(last) else "waited too long"
             return Step(wanted, f"{last} {seen}, {_connections(wanted)}")
         if wanted not in self._tried:
-            return Step(wanted, f"waits leave room, {_connections(wanted)}")
+            return Step(wanted, f"{self._decided_by} leave room, {_connections(wanted)}")
         if not self._passed(wanted):
             if self._has_failed(wanted):
                 return None  # the largest of all: no repeat changes that
@@ -106,7 +110,7 @@ class Search:
     def chosen(self) -> int:
         """The size to recommend: the smallest that clearly passed, else the best there is."""
         passed = [size for size in self._tried if self._passed(size)]
-        clearly = [size for size in passed if self._holds(size) >= SURE]
+        clearly = [size for size in passed if self._holds(size) >= SURE and self._has_room(size)]
         if clearly:
             return min(clearly)
         if passed:
@@ -119,6 +123,10 @@ class Search:
             if self._holds(size) >= SURE and not self._has_failed(size):
                 return size
         return self._most
+
+    def _has_room(self, size: int) -> bool:
+        """Whether replies were in time by far, at a size that prediction thought too small."""
+        return size >= self._first or answers_late(self._tried[size], self._objective) <= ROOM
 
     def _has_failed(self, size: int) -> bool:
         """Whether repeats did not make the size pass, or it is far from being good."""
@@ -141,14 +149,20 @@ class Search:
 def _least(tried: Mapping[int, Sequence[Trial]], objective: Objective, sizing: Sizing) -> int:
     """The smallest size that may be tried.
 
-    Waits are all that the belief knows of. Where something else asks for the size (the floor, the
-    response time, headroom) it is not gone below, and a size whose replies came late asks for a
-    larger one.
+    Waits are all that the belief knows of. Where the response time asks for the size, it is gone
+    below by one connection at a time, each after a size whose replies were in time by far. What the
+    floor and headroom ask for is no question of load and is not gone below. A size whose replies
+    came late asks for a larger one.
     """
+    assert sizing.size is not None, "only asked where there is a size"
     least = objective.floor
-    asked_by_waits = sizing.limited_by in ("wait", "plateau") and not sizing.headroom
-    if sizing.size is not None and not (asked_by_waits and objective.wait_p99 is not None):
+    if sizing.headroom or sizing.limited_by not in ("wait", "plateau", "response"):
         least = max(least, sizing.size)
+    elif sizing.limited_by == "response" or objective.wait_p99 is None:
+        in_time = [n for n, done in tried.items() if meets(done, objective)]
+        smallest = min(in_time, default=sizing.size)
+        has_room = smallest in tried and answers_late(tried[smallest], objective) <= ROOM
+        least = max(least, min(smallest, sizing.size) - has_room)
     late = [n for n, done in tried.items() if answers_late(done, objective) > RESPONSE_ALLOWANCE]
     return max([least, *(n + 1 for n in late)])
 

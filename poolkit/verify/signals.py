@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from poolkit import units
 from poolkit.analysis.curve import Curve
 from poolkit.analysis.objective import Objective
 from poolkit.histogram import quantile
 from poolkit.records import Signal, Sizing, Trial, Verification
 from poolkit.verify.evidence import (
+    LEAST_CALLS,
     RESPONSE_ALLOWANCE,
     answers_late,
     carried,
@@ -61,6 +63,9 @@ def _wait_near_zero(trials: Sequence[Trial], objective: Objective) -> Signal:
     wait = _p99(trials)
     p99 = "unknown" if wait is None else f"{wait * 1e3:.1f} ms"
     repeats = f" ({len(trials)} trials)" if len(trials) > 1 else ""
+    calls = sum(trial.wait_time.count for trial in trials)
+    if calls < LEAST_CALLS:
+        repeats += f"; {units.plural(calls, 'call')} only, so the p99 rests on a handful of waits"
     return Signal(
         name="wait_near_zero",
         passed=all(carried(trial) for trial in trials) and share <= objective.allowance,

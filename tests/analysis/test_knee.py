@@ -8,7 +8,14 @@ from kneed import KneeLocator  # type: ignore[import-untyped]
 
 from poolkit.analysis import usl
 from poolkit.analysis.curve import points
-from poolkit.analysis.knee import knees, littles_law, plateau, plateau95, usl_peak
+from poolkit.analysis.knee import (
+    _interval_of_peaks,
+    knees,
+    littles_law,
+    plateau,
+    plateau95,
+    usl_peak,
+)
 from poolkit.records import Interval
 from tests.analysis.known_knees import KNOWN, Known, measured, seen
 from tests.analysis.synthetic import drawn_sweep, law_curve, workers_curve
@@ -131,3 +138,10 @@ def test_same_data_same_knees() -> None:
     """The bootstrap is seeded."""
     measured = points(drawn_sweep(workers_curve(24, 0.025), SIZES, seed=1).trials)
     assert knees(measured) == knees(measured)
+
+
+def test_draws_without_a_peak_are_not_taken_for_the_largest_size() -> None:
+    """They rise for ever, so they lie beyond every peak and never pull the interval in."""
+    seen: list[float | None] = [float(peak) for peak in range(20, 215)]
+    low, high = _interval_of_peaks([*seen, *[None] * 5])
+    assert (low, high) == (24.0, 214.0)

@@ -39,12 +39,20 @@ def test_exponential_times_give_erlang_c() -> None:
     assert waits.mean() == pytest.approx(erlang_c(10, 8.0) / (10 / 0.02 - 400), rel=0.06)
 
 
+def test_calls_of_equal_length_leave_together() -> None:
+    """Two connections, six calls at once: a tie frees both, and nobody overtakes."""
+    upstream = Contended(0.010, 0.0, 0.0)
+    calls = upstream.serve(np.zeros(6), 2, np.random.default_rng(1))
+    assert calls.acquired.tolist() == pytest.approx([0.0, 0.0, 0.01, 0.01, 0.02, 0.02])
+
+
 UPSTREAMS = (
     Workers(4, 0.010, 0.5),
     Workers(4, 0.010, 0.5, slow_share=0.1, slow_factor=5.0),
     CpuBound(0.010, 0.002, 0.3),
     CpuBound(0.010, 0.002, 0.3, cpu_cv=0.5),
     Contended(0.010, 0.1, 0.001, 0.3),
+    Contended(0.010, 0.0, 0.0),
 )
 
 

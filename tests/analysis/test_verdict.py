@@ -11,7 +11,7 @@ from poolkit.analysis.objective import Objective
 from poolkit.analysis.sizing import size
 from poolkit.analysis.verdict import judge
 from poolkit.records import Check, Sweep, Trial, Verdict
-from tests.analysis.synthetic import drawn_sweep, drawn_trial, workers_curve
+from tests.analysis.synthetic import drawn_sweep, drawn_trial, law_curve, workers_curve
 
 SIZES = (1, 2, 4, 8, 12, 16, 24, 32, 48)
 BUSY = Check(name="client_bound", passed=False, seen="", why="", next="")
@@ -73,6 +73,21 @@ def test_the_verdict_and_its_evidence(
     found = verdict(*trials, stopped=stopped)
     assert found.name == name
     assert evidence in found.evidence
+
+
+def test_one_point_is_not_seen_to_stay() -> None:
+    """The last step gained little: that is told, and no plateau from a size to the same size."""
+    curve = {1: 40.0, 2: 80.0, 4: 160.0, 8: 300.0, 16: 480.0, 32: 530.0}
+    said = verdict(*drawn_sweep(lambda n: curve[n], curve).trials).evidence
+    assert "from 32 connections to 32" not in said
+    assert "from 16 to 32 connections, the largest size measured, throughput rises" in said
+
+
+def test_a_falling_curve_is_not_said_to_stay() -> None:
+    """Where it is highest, and what is left at the end."""
+    said = verdict(*drawn_sweep(law_curve(0.00947, 0.04, 0.00296), SIZES).trials).evidence
+    assert "throughput is highest at 16 connections" in said
+    assert "more connections bring less" in said
 
 
 def test_flat_throughput_with_short_holds_is_told() -> None:

@@ -27,6 +27,7 @@ from poolkit.lab.running import Lab
 from poolkit.lab.sizing_cases import SIZING_CASES
 from poolkit.records import Sizing, Sweep, Trial
 from tests.analysis.synthetic import simulated_trial
+from tests.bench.provenance import caption
 from tests.bench.sizing_simulated import Row, is_good, needed, rows
 from tests.bench.trials import run_command
 
@@ -36,7 +37,7 @@ BUDGET = 24.0  # s: a fifth of the grid's
 CALLS = 200_000
 SLACK = 0.05  # share of the answers
 KNEE_WITHIN = 0.05
-LIVE = ("workers-24-cv00", "workers-8-cv05", "workers-24-cv10", "mixed")
+LIVE = ("workers-28-cv00", "workers-10-cv05", "workers-28-cv10", "mixed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +119,7 @@ def examine(job: tuple[Row, int]) -> tuple[Row, int, Score, Score]:
 
 def simulated(seeds: int) -> int:
     """Print a row an upstream and the summary."""
+    print(f"{caption()}\n")
     print("| upstream | needed | size right: grid, sweep | knee off: grid, sweep | s | trials |")
     print("|---|---|---|---|---|---|")
     grid, ours = [], []
@@ -140,7 +142,7 @@ def simulated(seeds: int) -> int:
     ]
     seconds = [statistics.mean(one.seconds for one in scores) for scores in (grid, ours)]
     print(
-        f"\\nsize right: grid {sizes[0]:.0%}, sweep {sizes[1]:.0%}; knee within {KNEE_WITHIN:.0%}: "
+        f"\nsize right: grid {sizes[0]:.0%}, sweep {sizes[1]:.0%}; knee within {KNEE_WITHIN:.0%}: "
         f"grid {knees[0]:.0%}, sweep {knees[1]:.0%}; seconds {seconds[0]:.0f} and {seconds[1]:.0f} "
         f"({seconds[1] / seconds[0]:.2f}; <= 0.20)"
     )

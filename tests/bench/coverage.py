@@ -15,6 +15,7 @@ from collections import defaultdict
 import numpy as np
 
 from tests.analysis.known_knees import KNOWN, Known, Seen, measured, seen
+from tests.bench.provenance import caption
 
 LEAST = 0.90
 NOISE = ((0.2, 1), (1.0, 1), (1.0, 2))  # dispersion of the completions, repeats of each size
@@ -41,6 +42,7 @@ def main() -> int:
     parser.add_argument("--draws", type=int, default=60, help="measured curves a row and noise")
     draws = parser.parse_args().draws
     totals: dict[str, list[int]] = defaultdict(lambda: [0, 0])
+    print(f"{caption()}\n")
     print("| curve | rule | truth | seen | holds the truth | off (median), width |")
     print("|---|---|---|---|---|---|")
     for known in KNOWN:

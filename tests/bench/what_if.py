@@ -1,8 +1,12 @@
-"""How long one what-if takes: the figure to reach is 50 ms a question, the slowest one included."""
+"""How long one what-if takes: the figure to reach is 50 ms a question, the slowest one included.
+
+Exit code 1 where it is missed.
+"""
 
 from __future__ import annotations
 
 import statistics
+import sys
 import time
 from collections.abc import Callable
 
@@ -31,7 +35,7 @@ QUESTIONS = {
 }
 
 
-def main() -> None:
+def main() -> int:
     """Print a row for each question, and one for a table of 8 x 8 answers."""
     trials = tuple(simulated_trial(Workers(24, 0.025, 0.5), n, seconds=2.0, seed=1) for n in SIZES)
     sweep, objective = Sweep(target="simulated", trials=trials), Objective(600.0, 0.010)
@@ -40,15 +44,16 @@ def main() -> None:
     planner = Planner.of(sweep, objective)
     slow = []
     for name, question in QUESTIONS.items():
-        if row(name, lambda asked=question: what_if(planner, asked)) > MOST:
+        if row(name, lambda asked=question: what_if(planner, asked)) >= MOST:
             slow.append(name)
     rates, factors = tuple(range(100, 900, 100)), (1, 1.1, 1.2, 1.3, 1.5, 1.7, 2, 3)
     row("a table of 8 x 8", lambda: grid(planner, rates, factors))
-    print("slower than 50 ms: " + (", ".join(slow) or "none"))
+    print("50 ms or slower: " + (", ".join(slow) or "none"))
+    return 1 if slow else 0
 
 
 def row(name: str, ask: Callable[[], object]) -> float:
-    """Print the median and the slowest time of a question; returns the median (s)."""
+    """Print the median and the slowest time of a question; returns the slowest (s)."""
     times = []
     for _ in range(REPEATS):
         began = time.perf_counter()
@@ -56,8 +61,8 @@ def row(name: str, ask: Callable[[], object]) -> float:
         times.append(time.perf_counter() - began)
     median = statistics.median(times)
     print(f"{name:<28}{median * 1e3:>7.1f} ms{max(times) * 1e3:>7.1f} ms", flush=True)
-    return median
+    return max(times)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from dataclasses import asdict, is_dataclass
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from poolkit.lab.running import ALL, Lab
 from poolkit.lab.sizing_cases import SIZING_CASES
 from poolkit.lab.target import DSN_VARIABLE
 from poolkit.targets import load_targets
+from tests.bench.sizing_simulated import rows
 
 
 def text_of_all() -> str:
@@ -41,9 +43,37 @@ def test_sizes_are_held_against_twelve_upstreams_of_every_kind() -> None:
     workers = [model for model in models if isinstance(model, Workers)]
     assert len(SIZING_CASES) == 12
     assert {model.cv for model in workers} == {0.0, 0.5, 1.0, 2.0}
-    assert {model.workers for model in workers} == {8, 24}
+    assert {model.workers for model in workers} == {10, 28}
     assert {model.kind for model in models if model} == {"workers", "cpu", "contended", "mixed"}
     assert models.count(None) == 2
+
+
+def test_no_case_is_an_upstream_that_poolkit_was_made_with() -> None:
+    """Neither of the demo nor of the simulated tables: their truth is not known to the formulas."""
+    known = {_figures(target.model) for target in CATALOGUE.values() if target.model}
+    known |= {_figures(row.upstream) for row in rows()}
+    assert len(known) >= 10
+    cases = [_figures(case.model) for case in SIZING_CASES.values() if case.model]
+    assert known.isdisjoint(cases)
+    known_statements = {target.statements for target in CATALOGUE.values() if target.statements}
+    databases = [case.statements for case in SIZING_CASES.values() if case.statements]
+    assert len(databases) == 2
+    assert known_statements.isdisjoint(databases)
+
+
+def _figures(upstream: object) -> tuple[float, ...]:
+    """The numbers that describe an upstream of the lab or of the simulator, its seed left out."""
+    assert is_dataclass(upstream)
+    assert not isinstance(upstream, type)
+    found = asdict(upstream)
+    found.pop("seed", None)
+    share = found.pop("slow_share", 0.0)
+    if "fast" in found:
+        slow_factor = found["slow"] / found["fast"]
+        return (found["workers"], found["fast"], found["cv"], share, round(slow_factor, 6))
+    factor = found.pop("slow_factor", 1.0)
+    burns = found.pop("cpu_cv", 0.0)
+    return (*found.values(), *((share, factor) if share else ()), *((burns,) if burns else ()))
 
 
 @pytest.mark.parametrize(("name", "share"), [("cpu-60", 0.6), ("cpu-80", 0.8), ("cpu-90", 0.9)])

@@ -16,6 +16,7 @@ import pytest
 
 from poolkit.lab import postgres_files, tables
 from poolkit.lab.postgres import PostgresServer, postgres
+from poolkit.lab.sizing_cases import SIZING_CASES
 
 pytestmark = pytest.mark.lab
 
@@ -60,6 +61,7 @@ def test_the_catalogue_read_works_in_a_read_only_transaction(server: PostgresSer
     read_only = {"default_transaction_read_only": "on"}
     assert fetch(server.dsn, "select lab_read(7)", server_settings=read_only) == 7
     fetch(server.dsn, tables.READ, server_settings=read_only)
+    fetch(server.dsn, SIZING_CASES["postgres-select"].statements[0], server_settings=read_only)
 
 
 def test_the_read_shares_few_places(server: PostgresServer) -> None:

@@ -9,11 +9,12 @@ import pytest
 from poolkit.recommend import failed, recommend, unreachable
 from poolkit.recommend.assemble import nearest_trial
 from poolkit.recommend.checks import over_trials
-from poolkit.records import Check, Recommendation, Signal, Trial, Verdict
+from poolkit.records import Check, Recommendation, RuleOfThumb, Signal, Trial, Verdict
 from tests.recommend.examples import (
     check,
     http_target,
     sizing,
+    times,
     trial,
     verification,
     verifying_trial,
@@ -188,3 +189,69 @@ def test_stopped_before_the_curve_could_be_read() -> None:
     assert r.verdict == "stopped"
     assert row.seen == "stopped by the error_share brake"
     assert "resumes" in row.next
+
+
+def reason_of(found: Recommendation) -> str:
+    """Why the pool has its size."""
+    return next(row.because for row in found.parameters if row.name == "limit_per_host")
+
+
+def verified_twice(*p99s: float) -> list[Trial]:
+    """Two trials at the target rate with these p99 waits (s), and one of the curve."""
+    seen = [verifying_trial(wait_time=times(0.001, p99, longest=2 * p99)) for p99 in p99s]
+    return [trial(), *seen]
+
+
+def test_the_reason_is_built_from_the_verification_itself() -> None:
+    """The pooled p99 that decided, and the trial over the limit, however the last one went."""
+    found = recommend(
+        http_target(),
+        sizing(),
+        verification(wait_p99=0.0094),
+        verified_twice(0.0108, 0.0064),
+        "done",
+        31.2,
+    )
+    reason = reason_of(found)
+    assert (
+        "verified at 499 calls/s: p99 wait 9.4 ms in 2 trials together, 1 of them over the 10 ms "
+        "allowed (10.8 ms)" in reason
+    )
+    assert any("longest wait seen at the target rate was 22 ms" in row.because
+               for row in found.parameters)  # fmt: skip
+    within = recommend(
+        http_target(), sizing(), verification(), verified_twice(0.0064, 0.0060), "done", 31.2
+    )
+    reason = reason_of(within)
+    assert "p99 wait 6.1 ms in 2 trials together" in reason
+    assert "over the" not in reason
+
+
+@pytest.mark.parametrize(
+    ("moved_to", "headroom", "rule"),
+    [
+        (14, 3, "at 11, 2 % wait longer than 10 ms, 3 too few"),
+        (16, 0, "at 11, 2 % wait longer than 10 ms, 5 too few"),
+        (13, 2, "at 11, 2 % wait longer than 10 ms, 2 too few"),
+        (11, 0, "at 11, 2 % wait longer than 10 ms, as many as needed"),
+        (10, 0, "at 11, 2 % wait longer than 10 ms, 1 more than needed"),
+    ],
+)
+def test_what_stands_beside_the_size_follows_verification(
+    moved_to: int, headroom: int, rule: str
+) -> None:
+    """Headroom and rules of thumb are those of the recommended size, not of the predicted one."""
+    fails = "at 11, 2 % wait longer than 10 ms, 3 too few"
+    predicted = sizing(
+        headroom=3,
+        rules_of_thumb=(RuleOfThumb(name="littles_law_x1.3", size=11, fails=fails),),
+    )
+    trials = [trial(), verifying_trial(pool_size=moved_to)]
+    found = recommend(http_target(), predicted, verification(), trials, "done", 31.2, size=moved_to)
+    assert found.recommended_size == moved_to
+    assert found.headroom == headroom
+    assert found.rules_of_thumb[0].fails == rule
+    sized = checks_of(found)["sized"].seen
+    assert (f"{headroom} of them are the headroom" in sized) is (headroom > 0)
+    reason = reason_of(found)
+    assert ("none of the headroom asked is left" in reason) is (moved_to > 14)

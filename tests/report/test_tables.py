@@ -101,6 +101,10 @@ def test_predictions_show_the_sizes_around_the_recommended_one() -> None:
     table = tables.predictions(sizing, recommendation.recommended_size)
     assert [row[0] for row in table.rows] == ["12", "13", "14", "15", "16", "17", "18"]
     assert table.emphasis == {3}
+    far = [p.model_copy(update={"is_extrapolated": p.pool_size > 16}) for p in sizing.predictions]
+    sizing = sizing.model_copy(update={"predictions": tuple(far)})
+    shown = [row[0] for row in tables.predictions(sizing, recommendation.recommended_size).rows]
+    assert shown[-3:] == ["16", "17 (extrapolated)", "18 (extrapolated)"]
 
 
 def test_a_trial_that_failed_a_check_is_marked_in_the_list_of_trials() -> None:
