@@ -149,7 +149,7 @@ def _explained(target: Target, failure: CallFailed) -> tuple[str, str]:
         return f"the first call to {target.endpoint} answered HTTP {status}", remedy
     detail = f" ({failure.detail})" if failure.detail else ""
     cause = f"the first call to {target.endpoint} failed: {kind.replace('_', ' ')}{detail}"
-    if target.work is not None and kind.startswith("work_"):
+    if target.work is not None and kind not in _REMEDIES:
         return cause, f"{target.work} is what failed: call it by itself, and see where it does"
     fallback = (
         "check the target's url" if target.is_http else "try the statement in psql with this DSN"

@@ -21,7 +21,7 @@ from yarl import URL
 from poolkit.errors import CallFailed, CallRejected, CallTimedOut, PoolTimedOut
 from poolkit.pools.base import PoolStatistics, Stamps
 from poolkit.pools.host_limits import limit_per_host
-from poolkit.pools.user_function import run_function
+from poolkit.pools.user_function import outcome_of, run_function
 from poolkit.targets.settings import Binds
 from poolkit.workload import HttpWork
 
@@ -176,16 +176,22 @@ class AiohttpPool:
                 await response.read()
                 stamps.served()
                 status = response.status
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        except CallFailed as failure:
+            raise outcome_of(
+                failure, (aiohttp.ClientError,), lambda error: self._translated(error, call)
+            ) from failure.__cause__
+        except Exception as error:
             raise self._translated(error, call) from error
         if call.connects > 1:
             # aiohttp repeats an idempotent call once when the kept connection was dead.
             self._disconnects += call.connects - 1
         if status >= 300:
-            kind = f"http_{status}"
-            raise CallRejected(kind) if status in REJECTED_STATUS else CallFailed(kind)
+            raise _of_status(status)
 
     def _translated(self, error: Exception, call: _Call) -> CallFailed:
+        # A function's raise_for_status(); an answer that is no HTTP has a cause and no status.
+        if isinstance(error, aiohttp.ClientResponseError) and error.__cause__ is None:
+            return _of_status(error.status) if error.status >= 300 else CallFailed(*_kind(error))
         if isinstance(error, TimeoutError):
             # Pool exhaustion and a dead host raise the same class; only the slot tells them apart.
             if not call.stamps.has_acquired:
@@ -231,6 +237,11 @@ def _in_turn(urls: list[URL], seed: int | None) -> Callable[[], URL]:
         return cycle(urls).__next__
     choice = random.Random(seed).choice
     return lambda: choice(urls)
+
+
+def _of_status(status: int) -> CallFailed:
+    kind = f"http_{status}"
+    return CallRejected(kind) if status in REJECTED_STATUS else CallFailed(kind)
 
 
 def _kind(error: Exception) -> tuple[str, str]:

@@ -24,10 +24,18 @@ from poolkit.pools.postgres_session import (
     READ_ONLY,
     SPARE_CONNECTIONS,
 )
-from poolkit.pools.user_function import run_function
+from poolkit.pools.user_function import outcome_of, run_function
 from poolkit.workload import SqlWork, WorkFunction
 
 CLOSE_TIMEOUT = 1.0  # s; a silent server never ends the release of a connection
+
+LIBRARY_ERRORS: tuple[type[Exception], ...] = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+)
+_SERVER_ERRORS: tuple[type[Exception], ...] = (*LIBRARY_ERRORS, OSError)
+_OPEN_ERRORS: tuple[type[Exception], ...] = (*_SERVER_ERRORS, ValueError)
 
 # The pool prints a traceback for every connection that it cannot restore; the calls tell of it.
 logging.getLogger("asyncpg.pool").addHandler(logging.NullHandler())
@@ -147,7 +155,7 @@ class AsyncpgPool:
                 f"the init function failed on a new connection ({failure.kind})",
                 "correct the function that init names; psql shows what its statements do",
             ) from failure
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, ValueError) as error:
+        except _OPEN_ERRORS as error:
             raise postgres_errors.unreachable(error) from error
 
     async def call(self, stamps: Stamps) -> None:
@@ -174,7 +182,11 @@ class AsyncpgPool:
                 else:
                     await self._do(connection)
                     stamps.served()
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+        except CallFailed as failure:
+            raise outcome_of(
+                failure, LIBRARY_ERRORS, lambda error: self._translated(error, stamps)
+            ) from failure.__cause__
+        except Exception as error:
             raise self._translated(error, stamps) from error
 
     async def _do(self, connection: Any) -> None:
@@ -214,10 +226,9 @@ class AsyncpgPool:
             if not stamps.has_acquired:
                 return PoolTimedOut("pool_timeout")
             return CallTimedOut("call_timeout")
-        if isinstance(error, asyncpg.InterfaceError):
-            outcome = CallFailed("disconnected", type(error).__name__)
-        else:
-            outcome = postgres_errors.failure(error)
+        if not isinstance(error, _SERVER_ERRORS):
+            return CallFailed(type(error).__name__)
+        outcome = postgres_errors.failure(error)
         if outcome.kind == "disconnected":
             self._disconnects += 1
         return outcome
@@ -231,7 +242,7 @@ class AsyncpgPool:
             return None
         try:
             return int(await self._pool.fetchval(SPARE_CONNECTIONS))
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+        except _SERVER_ERRORS as error:
             raise CallFailed(type(error).__name__) from error
 
     def statistics(self) -> PoolStatistics:
@@ -255,7 +266,7 @@ class AsyncpgPool:
         try:
             async with asyncio.timeout(CLOSE_TIMEOUT):
                 await self._pool.close()
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+        except _SERVER_ERRORS:
             self._pool.terminate()
 
 

@@ -21,7 +21,7 @@ from poolkit.errors import CallFailed, CallRejected, CallTimedOut, PoolTimedOut
 from poolkit.pools.base import PoolStatistics, Stamps
 from poolkit.pools.holds import Holds, timed_out
 from poolkit.pools.httpx_moments import Books, Call, can_watch, current, tracer, watch
-from poolkit.pools.user_function import run_function
+from poolkit.pools.user_function import outcome_of, run_function
 from poolkit.workload import HttpWork
 
 REJECTED_STATUS = (429, 503)
@@ -73,17 +73,6 @@ class HttpxPool:
         self._infers_wait = infers_wait
         # Any: the two packages have the same names, and either may be missing.
         self._httpx: Any = importlib.import_module(library)
-        self._errors: tuple[type[Exception], ...] = (
-            self._httpx.HTTPError,
-            self._httpx.InvalidURL,
-            self._httpx.StreamError,
-            OSError,
-            TimeoutError,
-            # httpcore 1.0 lets these through when TLS breaks off while a request is written.
-            anyio.EndOfStream,
-            anyio.BrokenResourceError,
-            anyio.ClosedResourceError,
-        )
         self._holds: Holds[Call] = Holds(call_timeout)
         self._client: Any = None
         self._pool: Any = None
@@ -160,13 +149,12 @@ class HttpxPool:
                 finally:
                     holds.calls.pop(call, None)
                 status = response.status_code
-        except self._errors as error:
-            raise self._translated(error, call) from error
         except CallFailed as failure:
-            # A function of the user's that lets the client's own failure through.
-            if isinstance(failure.__cause__, self._httpx.HTTPError):
-                raise self._translated(failure.__cause__, call) from failure
-            raise
+            raise outcome_of(
+                failure, (self._httpx.HTTPError,), lambda error: self._translated(error, call)
+            ) from failure.__cause__
+        except Exception as error:
+            raise self._translated(error, call) from error
         finally:
             if not self.wait_is_exact:
                 self._books.leave(call)
@@ -198,6 +186,7 @@ class HttpxPool:
             httpx.ReadError
             | httpx.WriteError
             | httpx.CloseError
+            # httpcore 1.0 lets these through when TLS breaks off while a request is written.
             | anyio.EndOfStream
             | anyio.BrokenResourceError
             | anyio.ClosedResourceError,

@@ -19,7 +19,7 @@ from psycopg import AsyncConnection
 from psycopg.conninfo import conninfo_to_dict
 from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout, TooManyRequests
 
-from poolkit.errors import CallFailed, PoolTimedOut, Unreachable
+from poolkit.errors import CallFailed, CallTimedOut, PoolTimedOut, Unreachable
 from poolkit.pools import postgres_errors
 from poolkit.pools.base import PoolStatistics, Stamps
 from poolkit.pools.holds import Holds, timed_out
@@ -30,7 +30,7 @@ from poolkit.pools.postgres_session import (
     READ_ONLY,
     SPARE_CONNECTIONS,
 )
-from poolkit.pools.user_function import run_function
+from poolkit.pools.user_function import outcome_of, run_function
 from poolkit.workload import SqlWork
 
 CLOSE_TIMEOUT = 2.0  # s
@@ -193,22 +193,24 @@ class PsycopgPool:
                     await run_function(work.function, connection, self._call_timeout)
                 stamps.served()
         except asyncio.CancelledError:
-            if connection is not None and self._holds.end(connection):
-                outcome = timed_out()
-                if outcome is not None:
-                    raise outcome from None
+            late = self._late(connection)
+            if late is not None:
+                raise late from None
             raise
-        except CallFailed:
-            if connection is not None and connection.closed:
+        except CallFailed as failure:
+            outcome = self._late(connection) or outcome_of(
+                failure, (psycopg.Error,), lambda error: self._translated(error, connection)
+            )
+            if outcome is failure and connection is not None and connection.closed:
                 self._disconnects += 1
-            raise
+            raise outcome from failure.__cause__
         except Exception as error:
-            raise self._translated(error, connection) from error
+            raise (self._late(connection) or self._translated(error, connection)) from error
         finally:
             if connection is not None:
                 holds.calls.pop(connection, None)
                 if holds.expired:
-                    holds.expired.discard(connection)
+                    self._late(connection)  # it swallowed its cancellation
 
     async def _do(self, connection: AsyncConnection[Any]) -> None:
         work = self._work
@@ -220,6 +222,12 @@ class PsycopgPool:
             cursor = await connection.execute(statement, values if names else None)
             if cursor.pgresult is not None and cursor.pgresult.nfields:
                 await cursor.fetchall()
+
+    def _late(self, connection: AsyncConnection[Any] | None) -> CallTimedOut | None:
+        """What a call whose time was over ends with; its cancellation is taken back."""
+        if connection is None or not self._holds.end(connection):
+            return None
+        return timed_out()
 
     def _translated(self, error: Exception, connection: AsyncConnection[Any] | None) -> CallFailed:
         if isinstance(error, PoolTimeout):
