@@ -42,8 +42,16 @@ logging.getLogger("asyncpg.pool").addHandler(logging.NullHandler())
 
 
 # The stamps of the call that acquires in this task. The pool restores connections in tasks of its
-# own, which inherit the context of a call that has its connection already: there it is None.
+# own, which inherit the context of the call that made them begin, and dial on when its stamps are
+# another call's. So it is None from where the call has its connection, or begins to dial one.
 _acquiring: ContextVar[Stamps | None] = ContextVar("poolkit_asyncpg_acquiring", default=None)
+
+
+def _take_stamps() -> Stamps | None:
+    """The stamps of the call that acquires in this task, handed out once."""
+    stamps = _acquiring.get()
+    _acquiring.set(None)
+    return stamps
 
 
 async def session_options(
@@ -201,10 +209,15 @@ class AsyncpgPool:
             await connection.fetch(text, *[values[name] for name in names])
 
     async def _dial(self, *arguments: Any, **options: Any) -> Any:
-        stamps = _acquiring.get()
+        stamps = _take_stamps()
         if stamps is not None:
             stamps.acquired()
-        connection = await asyncpg.connect(*arguments, **options)
+        try:
+            connection = await asyncpg.connect(*arguments, **options)
+        except TimeoutError as error:
+            if stamps is None:
+                raise
+            raise CallTimedOut("dial_timeout") from error
         self._opened += 1
         if stamps is not None:
             stamps.dialled()
@@ -215,7 +228,7 @@ class AsyncpgPool:
         await run_function(self._init, connection, self._call_timeout, name="init")
 
     async def _set_up(self, connection: Any) -> None:
-        stamps = _acquiring.get()
+        stamps = _take_stamps()
         if stamps is not None:
             stamps.acquired()
         assert self._setup is not None
