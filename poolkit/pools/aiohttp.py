@@ -39,13 +39,21 @@ class _Call:
     """What the connector learns of a call, carried to it by the task's context.
 
     A task whose calls share their stamps keeps one for all of them.
+
+    State: how often it asked for a connection, and which of those is dialling, 0 where none is.
     """
 
-    __slots__ = ("connects", "stamps")
+    __slots__ = ("asked", "dials", "stamps")
 
     def __init__(self, stamps: Stamps) -> None:
         self.stamps = stamps
-        self.connects = 0
+        self.asked = 0
+        self.dials = 0
+
+    @property
+    def is_dialling(self) -> bool:
+        """Whether the connection it asked for last is being dialled, or could not be."""
+        return self.dials > 0 and self.dials == self.asked
 
 
 _call: ContextVar[_Call | None] = ContextVar("poolkit_aiohttp_call", default=None)
@@ -61,11 +69,12 @@ class _Connector(aiohttp.TCPConnector):
     async def connect(
         self, req: ClientRequest, traces: list[Trace], timeout: aiohttp.ClientTimeout
     ) -> Connection:
-        connection = await _connect(self, req, traces, timeout)
         call = _call.get()
-        if call is not None:
-            call.connects += 1
-            call.stamps.acquired()
+        if call is None:
+            return await _connect(self, req, traces, timeout)
+        call.asked += 1
+        connection = await _connect(self, req, traces, timeout)
+        call.stamps.acquired()
         return connection
 
     async def _create_connection(
@@ -77,9 +86,11 @@ class _Connector(aiohttp.TCPConnector):
         call = _call.get()
         if call is not None:
             call.stamps.acquired()
+            call.dials = call.asked
         protocol = await super()._create_connection(req, traces, timeout)
         self.opened += 1
         if call is not None:
+            call.dials = 0
             call.stamps.dialled()
         return protocol
 
@@ -164,7 +175,7 @@ class AiohttpPool:
             call = _Call(stamps)
             _call.set(call)
         else:
-            call.connects = 0
+            call.asked = call.dials = 0
         work = self._work
         try:
             if work.function is not None:
@@ -182,9 +193,10 @@ class AiohttpPool:
             ) from failure.__cause__
         except Exception as error:
             raise self._translated(error, call) from error
-        if call.connects > 1:
-            # aiohttp repeats an idempotent call once when the kept connection was dead.
-            self._disconnects += call.connects - 1
+        finally:
+            if call.asked > 1 and work.function is None:
+                # aiohttp repeats an idempotent call once when the kept connection was dead.
+                self._disconnects += call.asked - 1
         if status >= 300:
             raise _of_status(status)
 
@@ -194,9 +206,10 @@ class AiohttpPool:
             return _of_status(error.status) if error.status >= 300 else CallFailed(*_kind(error))
         if isinstance(error, TimeoutError):
             # Pool exhaustion and a dead host raise the same class; only the slot tells them apart.
-            if not call.stamps.has_acquired:
+            is_connect = isinstance(error, aiohttp.ConnectionTimeoutError)
+            if not call.stamps.has_acquired or (is_connect and not call.is_dialling):
                 return PoolTimedOut("pool_timeout")
-            return CallTimedOut("call_timeout" if call.connects else "dial_timeout")
+            return CallTimedOut("dial_timeout" if call.is_dialling else "call_timeout")
         if isinstance(error, aiohttp.ServerDisconnectedError | ConnectionResetError) or (
             isinstance(error, aiohttp.ClientOSError)
             and error.errno in (errno.ECONNRESET, errno.EPIPE)
