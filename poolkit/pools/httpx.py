@@ -73,6 +73,7 @@ class HttpxPool:
         self._infers_wait = infers_wait
         # Any: the two packages have the same names, and either may be missing.
         self._httpx: Any = importlib.import_module(library)
+        self._hosts = frozenset(self._httpx.URL(url).raw_host for url in work.urls)
         self._holds: Holds[Call] = Holds(call_timeout)
         self._client: Any = None
         self._pool: Any = None
@@ -101,9 +102,9 @@ class HttpxPool:
         hooks = {}
         if self.wait_is_exact:
             self._pool = pool
-            watch(pool, self._books)
+            watch(pool, self._books, self._hosts)
         else:
-            hooks["request"] = [tracer(self._books)]
+            hooks["request"] = [tracer(self._books, self._hosts)]
         self._client = httpx.AsyncClient(
             transport=transport,
             timeout=httpx.Timeout(
