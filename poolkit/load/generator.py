@@ -151,8 +151,8 @@ class Generator:
         finally:
             end.set()
             self._ticker.cancel()
-            for due in await tasks.cancel():
-                ledger.unfinished(due, due, ledger.stamps())
+            for stamps in await tasks.cancel():
+                ledger.unfinished(stamps.due_at, stamps.due_at, stamps)
         if self._fault is not None:
             raise self._fault
         if self._cancelled:
@@ -160,6 +160,7 @@ class Generator:
         if open_loop is not None and self._quota.spent is None:
             open_loop.record_missed(self._seconds)
         self._recorder.fold()
+        ledger.detach()
         return self._measurement(started)
 
     async def _guarded(self, work: Coroutine[object, object, None]) -> None:
