@@ -8,6 +8,7 @@ server cannot hide waits (coordinated omission).
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -279,7 +280,10 @@ class Generator:
 
 
 def _quota(plan: Plan, brakes: Brakes, timer: Timer) -> Quota:
-    """The caps of a trial; an open loop's rate is that of its plan and is looked at beforehand."""
+    """The caps of a trial; an open loop's rate is looked at beforehand where its plan says it.
+
+    Where it does not, calls are held to the cap as they begin: those of 1 s may come at once.
+    """
     if plan.callers is not None:
         return Quota(timer.now, brakes.max_calls, brakes.max_rate, burst=plan.callers)
     rate, most = plan.arrival_rate, brakes.max_rate
@@ -287,4 +291,7 @@ def _quota(plan: Plan, brakes: Brakes, timer: Timer) -> Quota:
         raise BrakeStop(
             "rate", f"{rate:g} calls/s are planned, and max_rate is {most:g}", "raise max_rate"
         )
+    if rate is None and most is not None:
+        burst = math.ceil(most)
+        return Quota(timer.now, brakes.max_calls, most, burst, is_scheduled=True)
     return Quota(timer.now, brakes.max_calls)

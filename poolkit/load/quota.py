@@ -19,6 +19,7 @@ class Quota:
         max_calls: most calls that may be started, 1 or more.
         max_rate: most calls/s, counted from the first permit; None: no cap. Up to `burst` calls, or
             0.05 s of calls where that is more, may come at once.
+        is_scheduled: whether the calls come by a schedule rather than as fast as they are served.
     """
 
     def __init__(
@@ -27,12 +28,15 @@ class Quota:
         max_calls: int,
         max_rate: float | None = None,
         burst: int = 1,
+        *,
+        is_scheduled: bool = False,
     ) -> None:
         self.spent: BrakeStop | None = None
         self._now = now
         self._max_calls = max_calls
         self._max_rate = max_rate
         self._burst = burst
+        self._too_fast = _schedule_too_fast if is_scheduled else _endpoint_too_fast
 
     def permits(self) -> Iterator[None]:
         """One permit a call; shared by all callers, since the caps are on all of them together."""
@@ -49,14 +53,26 @@ class Quota:
         began = self._now()
         for sent in range(self._max_calls):
             if sent >= burst + rate * (self._now() - began):
-                self.spent = BrakeStop(
-                    "rate",
-                    f"the endpoint took more than max_rate = {rate:g} calls/s at this size",
-                    "larger pools would be faster still: raise max_rate, or lower max_size so far "
-                    "that the curve ends before; finished trials are kept",
-                )
+                self.spent = self._too_fast(rate)
                 return
             yield
+
+
+def _endpoint_too_fast(rate: float) -> BrakeStop:
+    return BrakeStop(
+        "rate",
+        f"the endpoint took more than max_rate = {rate:g} calls/s at this size",
+        "larger pools would be faster still: raise max_rate, or lower max_size so far that the "
+        "curve ends before; finished trials are kept",
+    )
+
+
+def _schedule_too_fast(rate: float) -> BrakeStop:
+    return BrakeStop(
+        "rate",
+        f"the schedule asked for more than max_rate = {rate:g} calls/s",
+        "raise max_rate, or spread the arrivals out; what was measured until then is kept",
+    )
 
 
 def out_of_calls(most: int) -> BrakeStop:
