@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import psutil
 
 from poolkit.errors import BadInput, CallFailed, Unreachable
+from poolkit.load.leaks import SETTLE, leak
 from poolkit.load.stamps import CallStamps
 from poolkit.pools.base import HasConnectionBudget, Pool
 from poolkit.pools.closing import close_pool
@@ -86,6 +87,10 @@ async def _first_call(target: Target) -> float:
     await pool.open()
     try:
         seconds = await _within(_timed_call(pool), FIRST_CALL_TIMEOUT + 1.0)
+        if target.work is not None:
+            await asyncio.sleep(SETTLE)
+            if kept := pool.statistics().in_use:
+                raise BadInput(*leak(target.work, kept))
         if isinstance(pool, HasConnectionBudget):
             spare = await _within(pool.spare_connections(), FIRST_CALL_TIMEOUT)
             if spare is not None:

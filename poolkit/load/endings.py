@@ -43,6 +43,11 @@ class Tasks:
     def __len__(self) -> int:
         return len(self._stamps)
 
+    @property
+    def holding(self) -> int:
+        """Calls that hold a connection, or held one."""
+        return sum(stamps.has_acquired for stamps in self._stamps.values())
+
     def spawn(self, work: Coroutine[object, object, None], stamps: CallStamps) -> None:
         """Start a task that does its call, or one call after the other, with these stamps."""
         task = asyncio.get_running_loop().create_task(work)

@@ -18,6 +18,7 @@ from poolkit.errors import BrakeStop, Cancelled
 from poolkit.load.brakes import Brakes, silence
 from poolkit.load.closed_loop import ClosedLoop
 from poolkit.load.endings import End, Tasks
+from poolkit.load.leaks import SETTLE, LeakWatch
 from poolkit.load.ledger import Ledger
 from poolkit.load.measurement import Measurement
 from poolkit.load.open_loop import OpenLoop
@@ -110,6 +111,7 @@ class Generator:
         self._sampler = Sampler(pool, self._books)
         self._quota = _quota(plan, brakes, timer)
         self._tasks = Tasks(self._fail)
+        self._leaks = LeakWatch(pool, self._tasks, brakes.work)
         self._end = End()
         self._stopped: BrakeStop | None = None
         self._fault: BaseException | None = None
@@ -149,6 +151,7 @@ class Generator:
                 dispatcher.cancel()
             # From here on nothing new starts; what is under way may finish within the grace.
             await self._drain()
+            await self._look_for_leaks()
         finally:
             end.set()
             self._ticker.cancel()
@@ -195,10 +198,18 @@ class Generator:
         if self._cancelled:
             return
         if self._tasks and self._recorder.finished == finished:
-            self._stopped = silence(self._plan.grace, self._books.in_system)
+            stop = silence(self._plan.grace, self._books.in_system)
+            self._stopped = self._leaks.found() or stop
             return
         # A short trial of slow calls learns most of them only now.
         self._check_brakes(self._ledger.at, closely=True)
+
+    async def _look_for_leaks(self) -> None:
+        """With no call under way, a connection in use is one that the user's function kept."""
+        if not self._leaks.can_leak or self._tasks or self._stopped is not None:
+            return
+        await asyncio.sleep(SETTLE)
+        self._stopped = self._leaks.found()
 
     def _tick(self) -> None:
         """Look after the trial, and again in a moment; a callback, as a task would cost more."""
@@ -237,12 +248,13 @@ class Generator:
 
     def _check_brakes(self, at: float, *, closely: bool) -> bool:
         """Whether the trial may go on."""
+        stop = self._leaks.check(at, self._recorder.finished) if closely else None
         try:
             self._watch.check(at, self._books.in_system, self._sampler.connections, closely=closely)
-        except BrakeStop as stop:
-            self._stopped = self._stopped or stop
-            return False
-        return True
+        except BrakeStop as brake:
+            stop = self._leaks.found() or brake
+        self._stopped = self._stopped or stop
+        return stop is None
 
     def _measurement(self, started: str) -> Measurement:
         recorder, plan = self._recorder, self._plan
