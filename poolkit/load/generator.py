@@ -8,7 +8,6 @@ server cannot hide waits (coordinated omission).
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,11 +17,11 @@ from poolkit.errors import BrakeStop, Cancelled
 from poolkit.load.brakes import Brakes, silence
 from poolkit.load.closed_loop import ClosedLoop
 from poolkit.load.endings import End, Tasks
-from poolkit.load.leaks import SETTLE, LeakWatch
+from poolkit.load.leaks import PATIENCE, SETTLE, LeakWatch
 from poolkit.load.ledger import Ledger
 from poolkit.load.measurement import Measurement
 from poolkit.load.open_loop import OpenLoop
-from poolkit.load.quota import Quota
+from poolkit.load.quota import quota_of
 from poolkit.load.recorder import Columns, Recorder
 from poolkit.load.sampler import Sampler
 from poolkit.load.timer import Timer
@@ -109,7 +108,7 @@ class Generator:
         self._ledger = Ledger(timer.now, self._recorder, self._watch)
         self._books = self._ledger.books
         self._sampler = Sampler(pool, self._books)
-        self._quota = _quota(plan, brakes, timer)
+        self._quota = quota_of(timer.now, brakes, plan.callers, plan.arrival_rate)
         self._tasks = Tasks(self._fail)
         self._leaks = LeakWatch(pool, self._tasks, brakes.work)
         self._end = End()
@@ -194,7 +193,12 @@ class Generator:
         if self._cancelled or not self._tasks or not (self._stopped is None or is_spent):
             return
         finished = self._recorder.finished
-        await self._tasks.drain(self._plan.grace)
+        grace = self._plan.grace
+        if self._leaks.can_leak and grace > PATIENCE:
+            await self._tasks.drain(PATIENCE)
+            is_leak = self._recorder.finished == finished and self._leaks.found() is not None
+            grace = 0.0 if is_leak or self._cancelled else grace - PATIENCE
+        await self._tasks.drain(grace)
         if self._cancelled:
             return
         if self._tasks and self._recorder.finished == finished:
@@ -289,21 +293,3 @@ class Generator:
     def stopped(self) -> BrakeStop | None:
         """The brake that ended the trial, if one did."""
         return self._stopped
-
-
-def _quota(plan: Plan, brakes: Brakes, timer: Timer) -> Quota:
-    """The caps of a trial; an open loop's rate is looked at beforehand where its plan says it.
-
-    Where it does not, calls are held to the cap as they begin: those of 1 s may come at once.
-    """
-    if plan.callers is not None:
-        return Quota(timer.now, brakes.max_calls, brakes.max_rate, burst=plan.callers)
-    rate, most = plan.arrival_rate, brakes.max_rate
-    if rate is not None and most is not None and rate > most:
-        raise BrakeStop(
-            "rate", f"{rate:g} calls/s are planned, and max_rate is {most:g}", "raise max_rate"
-        )
-    if rate is None and most is not None:
-        burst = math.ceil(most)
-        return Quota(timer.now, brakes.max_calls, most, burst, is_scheduled=True)
-    return Quota(timer.now, brakes.max_calls)

@@ -7,7 +7,7 @@ from poolkit.errors import BrakeStop
 from poolkit.load.endings import Tasks
 from poolkit.pools.base import Pool
 
-PATIENCE = 1.0  # s without the end of any call before anybody looks
+PATIENCE = 0.5  # s without the end of any call before anybody looks
 SETTLE = 0.02  # s that a connection may take to go back after its call has ended
 
 

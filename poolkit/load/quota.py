@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from itertools import chain, repeat
 
 from poolkit import units
 from poolkit.errors import BrakeStop
+from poolkit.load.brakes import Brakes
 
 BURST = 0.05  # s of calls at the highest rate that may come at once, as when callers begin
 
@@ -56,6 +58,32 @@ class Quota:
                 self.spent = self._too_fast(rate)
                 return
             yield
+
+
+def quota_of(
+    now: Callable[[], float], brakes: Brakes, callers: int | None, arrival_rate: float | None
+) -> Quota:
+    """The caps of a trial; raises `BrakeStop` where an open loop's plan is above them.
+
+    Args:
+        callers: of a closed loop; None: an open one.
+        arrival_rate: what an open loop's plan says; None: nothing, so that its calls are held to
+            the cap as they begin, those of 1 s at once.
+    """
+    most = brakes.max_rate
+    if callers is not None:
+        return Quota(now, brakes.max_calls, most, burst=callers)
+    if most is None:
+        return Quota(now, brakes.max_calls)
+    if arrival_rate is None:
+        return Quota(now, brakes.max_calls, most, burst=math.ceil(most), is_scheduled=True)
+    if arrival_rate > most:
+        raise BrakeStop(
+            "rate",
+            f"{arrival_rate:g} calls/s are planned, and max_rate is {most:g}",
+            "raise max_rate",
+        )
+    return Quota(now, brakes.max_calls)
 
 
 def _endpoint_too_fast(rate: float) -> BrakeStop:
