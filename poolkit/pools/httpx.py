@@ -13,7 +13,7 @@ import importlib
 import socket
 import ssl
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Any
 
 import anyio
 
@@ -22,6 +22,7 @@ from poolkit.pools.base import PoolStatistics, Stamps
 from poolkit.pools.holds import Holds, timed_out
 from poolkit.pools.httpx_moments import Books, Call, can_watch, current, tracer, watch
 from poolkit.pools.user_function import outcome_of, run_function
+from poolkit.targets.settings import HttpxLibrary
 from poolkit.workload import HttpWork
 
 REJECTED_STATUS = (429, 503)
@@ -59,7 +60,7 @@ class HttpxPool:
         pool_timeout: float | None = None,
         keepalive_expiry: float = KEEPALIVE,
         max_keepalive_connections: int | None = None,
-        library: Literal["httpx", "httpx2"] = "httpx",
+        library: HttpxLibrary = "httpx",
         infers_wait: bool = False,
     ) -> None:
         self._work = work

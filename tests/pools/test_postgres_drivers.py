@@ -289,3 +289,19 @@ def test_every_connection_is_dialled_at_open(postgres: PostgresServer, driver: M
 
     seen = run(go())
     assert (seen.connections_opened, seen.idle, seen.in_use, seen.disconnects) == (5, 5, 0, 0)
+
+
+@pytest.mark.parametrize("make", [AsyncpgPool, PsycopgPool])
+def test_only_min_size_is_dialled_beforehand(postgres: PostgresServer, make: MakePool) -> None:
+    """The others are, when calls need them."""
+
+    async def go() -> tuple[int, int]:
+        work = SqlWork(["select pg_sleep(0.2)"])
+        async with opened(make(postgres.dsn, work, 3, min_size=1)) as pool:
+            before = pool.statistics().connections_opened
+            await asyncio.gather(*(pool.call(stamps()) for _ in range(3)))
+            return before, pool.statistics().connections_opened
+
+    before, after = run(go())
+    assert before == 1
+    assert 2 <= after <= 3
