@@ -62,12 +62,22 @@ class BudgetPart(Record):
     p99: float
 
 
+class DialParts(Record):
+    """What a dial of the trial took on average (s), warm-up and failed calls included."""
+
+    dials: int
+    dns: float  # 0 where the address is kept or needs no look-up
+    tcp: float
+    tls: float
+
+
 class TimeBudget(Record):
     """Where the response time of the successful calls went; the means add up to its mean."""
 
     lag: BudgetPart
     wait: BudgetPart
     dial: BudgetPart  # 0 for calls on a kept connection
+    dial_parts: DialParts | None = None  # None: nobody dialled, or the library does not show them
     service: BudgetPart
     release: BudgetPart  # reset, rollback
 

@@ -14,7 +14,8 @@ from poolkit.analysis.fairness import fairness_check, jains_index, longest_ratio
 from poolkit.analysis.mser import mser5
 from poolkit.histogram import Histogram
 from poolkit.load.measurement import Floats, Measurement, Segment
-from poolkit.records import BudgetPart, Interval, Outcome, Purpose, TimeBudget, Trial
+from poolkit.pools.base import DialTimes
+from poolkit.records import BudgetPart, DialParts, Interval, Outcome, Purpose, TimeBudget, Trial
 
 MSER_VALUES = 200  # the timeline is averaged to about this many values before the cut is looked for
 DISPERSION_HOLDS = 5.0  # length of a sub-window in mean hold times
@@ -124,7 +125,10 @@ def summarise(
         dial_time=dial.distribution(),
         service_time=service.distribution(),
         release_time=release.distribution(),
-        budget=_budget(lag.without(lost_lag), wait.without(lost_wait), dial, service, release),
+        budget=_budget(
+            measurement.dial_times,
+            *(lag.without(lost_lag), wait.without(lost_wait), dial, service, release),
+        ),
         concurrency=change.concurrency,
         utilisation=held_seconds / (measurement.pool_size * pools * seconds),
         connections_opened=change.opened,
@@ -141,7 +145,14 @@ def summarise(
     )
 
 
-def _budget(*parts: Histogram) -> TimeBudget | None:
+def _dial_parts(times: DialTimes | None) -> DialParts | None:
+    if times is None or not times.dials:
+        return None
+    n = times.dials
+    return DialParts(dials=n, dns=times.dns / n, tcp=times.tcp / n, tls=times.tls / n)
+
+
+def _budget(dial_times: DialTimes | None, *parts: Histogram) -> TimeBudget | None:
     """Lag, wait, dial, service and release of the successful calls; None where there are none."""
     found = [part.distribution() for part in parts]
     if not all(part.count for part in found):
@@ -150,7 +161,14 @@ def _budget(*parts: Histogram) -> TimeBudget | None:
         BudgetPart(mean=part.mean or 0.0, p50=part.p50 or 0.0, p99=part.p99 or 0.0)
         for part in found
     )
-    return TimeBudget(lag=lag, wait=wait, dial=dial, service=service, release=release)
+    return TimeBudget(
+        lag=lag,
+        wait=wait,
+        dial=dial,
+        dial_parts=_dial_parts(dial_times),
+        service=service,
+        release=release,
+    )
 
 
 def _window(measurement: Measurement) -> _Window:

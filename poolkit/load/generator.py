@@ -280,6 +280,7 @@ class Generator:
             bin_seconds=recorder.bin_seconds,
             completions=recorder.completions[:bins],
             samples=self._sampler.samples(),
+            dial_times=self._pool.statistics().dial_times,
             wait_is_exact=has_exact_waits(self._pool),
             stopped=self._stopped.brake if self._stopped else None,
         )

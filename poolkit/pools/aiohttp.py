@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from itertools import cycle
 from typing import TYPE_CHECKING, Any
@@ -19,13 +19,15 @@ import aiohttp
 from yarl import URL
 
 from poolkit.errors import CallFailed, CallRejected, CallTimedOut, PoolTimedOut
-from poolkit.pools.base import PoolStatistics, Stamps
+from poolkit.pools import dial_parts
+from poolkit.pools.base import DialTimes, PoolStatistics, Stamps
 from poolkit.pools.host_limits import limit_per_host
 from poolkit.pools.user_function import outcome_of, run_function
 from poolkit.targets.settings import Binds
 from poolkit.workload import HttpWork
 
 if TYPE_CHECKING:
+    from aiohttp.abc import ResolveResult
     from aiohttp.client_proto import ResponseHandler
     from aiohttp.client_reqrep import ClientRequest
     from aiohttp.connector import Connection
@@ -66,6 +68,20 @@ class _Connector(aiohttp.TCPConnector):
     opened = 0
     hosts: frozenset[str | None] = frozenset()
 
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.dial_times = DialTimes(0, 0.0, 0.0, 0.0)
+        make = self._factory
+
+        def factory() -> ResponseHandler:
+            # Asked for when the TCP connection is up and before TLS begins on it.
+            dial = dial_parts.current.get()
+            if dial is not None:
+                dial.is_up()
+            return make()
+
+        self._factory = factory  # type: ignore[assignment]
+
     async def connect(
         self, req: ClientRequest, traces: list[Trace], timeout: aiohttp.ClientTimeout
     ) -> Connection:
@@ -87,12 +103,26 @@ class _Connector(aiohttp.TCPConnector):
         if call is not None:
             call.stamps.acquired()
             call.dials = call.asked
+        dial = dial_parts.Dial()
+        dial_parts.current.set(dial)
         protocol = await super()._create_connection(req, traces, timeout)
+        self.dial_times += dial.times(has_tls=req.is_ssl())
         self.opened += 1
         if call is not None:
             call.dials = 0
             call.stamps.dialled()
         return protocol
+
+    async def _resolve_host(
+        self, host: str, port: int, traces: Sequence[Trace] | None = None
+    ) -> list[ResolveResult]:
+        began = dial_parts.now()
+        try:
+            return await super()._resolve_host(host, port, traces)
+        finally:
+            dial = dial_parts.current.get()
+            if dial is not None:
+                dial.looked_up(began)
 
 
 class AiohttpPool:
@@ -231,6 +261,7 @@ class AiohttpPool:
             waiting=waiting,
             connections_opened=self._connector.opened,
             disconnects=self._disconnects,
+            dial_times=self._connector.dial_times,
         )
 
     async def close(self) -> None:

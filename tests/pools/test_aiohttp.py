@@ -1,18 +1,24 @@
-"""What only aiohttp does: it repeats a call in silence where the kept connection was dead."""
+"""What only aiohttp does: a silent second try on a dead connection, dials in their parts."""
 
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
 
 from poolkit.errors import CallFailed
+from poolkit.lab.models import Workers
+from poolkit.lab.tls import TlsFront, can_make
+from poolkit.lab.upstream import HttpUpstream
 from poolkit.pools.aiohttp import AiohttpPool
+from poolkit.pools.base import DialTimes
 from poolkit.workload import HttpWork
-from tests.pools.test_contract import opened, run, stamps
+from tests.pools.test_contract import Call, opened, run, stamps
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
@@ -118,3 +124,45 @@ def test_a_function_asks_for_as_many_connections_as_it_likes() -> None:
                 return pool.statistics().disconnects
 
     assert run(go()) == 0
+
+
+@pytest.mark.lab
+@pytest.mark.skipif(not can_make(), reason="openssl is not installed: apt-get install openssl")
+def test_a_dial_is_taken_apart() -> None:
+    """Look-up, TCP and TLS of a new connection, each where it belongs; a kept one adds nothing."""
+    slow = 0.05  # s of a look-up
+
+    async def go(url: str, certificate: Path | None) -> tuple[DialTimes, Call]:
+        async with opened(AiohttpPool(HttpWork("GET", url), 1)) as pool:
+            assert isinstance(pool, AiohttpPool)
+            connector = pool._connector
+            assert connector is not None
+            if certificate is not None:
+                connector._ssl = ssl.create_default_context(cafile=str(certificate))
+            look_up = connector._resolver.resolve
+
+            async def resolve(*arguments: Any, **options: Any) -> Any:
+                await asyncio.sleep(slow)
+                return await look_up(*arguments, **options)
+
+            connector._resolver.resolve = resolve  # type: ignore[method-assign]
+            first = await Call().go(pool)
+            await Call().go(pool)
+            found = pool.statistics().dial_times
+            assert found is not None
+            return found, first
+
+    with (
+        HttpUpstream(Workers(workers=2, service_time=0.001)) as upstream,
+        TlsFront(upstream.port, ("localhost",)) as front,
+    ):
+        secure, call = run(go(f"https://localhost:{front.port}/", front.certificate))
+        plain, _ = run(go(upstream.url, None))
+    assert secure.dials == plain.dials == 1
+    assert secure.dns >= 0.9 * slow
+    assert min(secure.tcp, secure.tls) > 0
+    whole = call.stamps.dialled_at - call.acquired
+    assert secure.dns + secure.tcp + secure.tls == pytest.approx(whole, abs=0.005)
+    assert plain.dns < slow  # an address needs no look-up
+    assert plain.tcp > 0
+    assert plain.tls == 0
