@@ -77,7 +77,6 @@ class TimeBudget(Record):
     lag: BudgetPart
     wait: BudgetPart
     dial: BudgetPart  # 0 for calls on a kept connection
-    dial_parts: DialParts | None = None  # None: nobody dialled, or the library does not show them
     service: BudgetPart
     release: BudgetPart  # reset, rollback
 
@@ -125,6 +124,7 @@ class Trial(Record):
     release_time: Distribution = Distribution(count=0)  # reset, rollback
     # Of the successful calls only, where wait_time and lag are also those of calls that failed.
     budget: TimeBudget | None = None
+    dial_parts: DialParts | None = None  # None: nobody dialled, or the library does not show them
     concurrency: float | None  # sampled mean of calls in the system (waiting or holding)
     utilisation: float  # busy connection-seconds / (pool_size * pools * window)
     connections_opened: int  # dials in the window

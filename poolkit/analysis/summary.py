@@ -125,10 +125,8 @@ def summarise(
         dial_time=dial.distribution(),
         service_time=service.distribution(),
         release_time=release.distribution(),
-        budget=_budget(
-            measurement.dial_times,
-            *(lag.without(lost_lag), wait.without(lost_wait), dial, service, release),
-        ),
+        budget=_budget(lag.without(lost_lag), wait.without(lost_wait), dial, service, release),
+        dial_parts=_dial_parts(measurement.dial_times),
         concurrency=change.concurrency,
         utilisation=held_seconds / (measurement.pool_size * pools * seconds),
         connections_opened=change.opened,
@@ -152,7 +150,7 @@ def _dial_parts(times: DialTimes | None) -> DialParts | None:
     return DialParts(dials=n, dns=times.dns / n, tcp=times.tcp / n, tls=times.tls / n)
 
 
-def _budget(dial_times: DialTimes | None, *parts: Histogram) -> TimeBudget | None:
+def _budget(*parts: Histogram) -> TimeBudget | None:
     """Lag, wait, dial, service and release of the successful calls; None where there are none."""
     found = [part.distribution() for part in parts]
     if not all(part.count for part in found):
@@ -161,14 +159,7 @@ def _budget(dial_times: DialTimes | None, *parts: Histogram) -> TimeBudget | Non
         BudgetPart(mean=part.mean or 0.0, p50=part.p50 or 0.0, p99=part.p99 or 0.0)
         for part in found
     )
-    return TimeBudget(
-        lag=lag,
-        wait=wait,
-        dial=dial,
-        dial_parts=_dial_parts(dial_times),
-        service=service,
-        release=release,
-    )
+    return TimeBudget(lag=lag, wait=wait, dial=dial, service=service, release=release)
 
 
 def _window(measurement: Measurement) -> _Window:

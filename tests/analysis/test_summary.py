@@ -155,9 +155,7 @@ def test_the_parts_of_a_dial_are_means() -> None:
     def parts(times: DialTimes | None) -> DialParts | None:
         pool = Dialling(1, iter(lambda: 0.01, None))
         pool.times = times
-        budget = trial(pool, Plan(seconds=1.0, warm_up=0.0, seed=1, callers=1)).budget
-        assert budget is not None
-        return budget.dial_parts
+        return trial(pool, Plan(seconds=1.0, warm_up=0.0, seed=1, callers=1)).dial_parts
 
     assert parts(None) is None
     assert parts(DialTimes(0, 0.0, 0.0, 0.0)) is None
