@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import psutil
 
 from poolkit.errors import BadInput, CallFailed, Unreachable
+from poolkit.load.leaks import SETTLE, leak
 from poolkit.load.stamps import CallStamps
 from poolkit.pools.base import HasConnectionBudget, Pool
 from poolkit.pools.closing import close_pool
@@ -86,6 +87,10 @@ async def _first_call(target: Target) -> float:
     await pool.open()
     try:
         seconds = await _within(_timed_call(pool), FIRST_CALL_TIMEOUT + 1.0)
+        if target.work is not None:
+            await asyncio.sleep(SETTLE)
+            if kept := pool.statistics().in_use:
+                raise BadInput(*leak(target.work, kept))
         if isinstance(pool, HasConnectionBudget):
             spare = await _within(pool.spare_connections(), FIRST_CALL_TIMEOUT)
             if spare is not None:
@@ -149,7 +154,7 @@ def _explained(target: Target, failure: CallFailed) -> tuple[str, str]:
         return f"the first call to {target.endpoint} answered HTTP {status}", remedy
     detail = f" ({failure.detail})" if failure.detail else ""
     cause = f"the first call to {target.endpoint} failed: {kind.replace('_', ' ')}{detail}"
-    if target.work is not None and kind.startswith("work_"):
+    if target.work is not None and kind not in _REMEDIES:
         return cause, f"{target.work} is what failed: call it by itself, and see where it does"
     fallback = (
         "check the target's url" if target.is_http else "try the statement in psql with this DSN"

@@ -62,6 +62,15 @@ class BudgetPart(Record):
     p99: float
 
 
+class DialParts(Record):
+    """What a dial of the trial took on average (s), warm-up and failed calls included."""
+
+    dials: int
+    dns: float  # 0 where the address is kept or needs no look-up
+    tcp: float
+    tls: float
+
+
 class TimeBudget(Record):
     """Where the response time of the successful calls went; the means add up to its mean."""
 
@@ -115,6 +124,7 @@ class Trial(Record):
     release_time: Distribution = Distribution(count=0)  # reset, rollback
     # Of the successful calls only, where wait_time and lag are also those of calls that failed.
     budget: TimeBudget | None = None
+    dial_parts: DialParts | None = None  # None: nobody dialled, or the library does not show them
     concurrency: float | None  # sampled mean of calls in the system (waiting or holding)
     utilisation: float  # busy connection-seconds / (pool_size * pools * window)
     connections_opened: int  # dials in the window

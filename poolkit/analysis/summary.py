@@ -14,7 +14,8 @@ from poolkit.analysis.fairness import fairness_check, jains_index, longest_ratio
 from poolkit.analysis.mser import mser5
 from poolkit.histogram import Histogram
 from poolkit.load.measurement import Floats, Measurement, Segment
-from poolkit.records import BudgetPart, Interval, Outcome, Purpose, TimeBudget, Trial
+from poolkit.pools.base import DialTimes
+from poolkit.records import BudgetPart, DialParts, Interval, Outcome, Purpose, TimeBudget, Trial
 
 MSER_VALUES = 200  # the timeline is averaged to about this many values before the cut is looked for
 DISPERSION_HOLDS = 5.0  # length of a sub-window in mean hold times
@@ -125,6 +126,7 @@ def summarise(
         service_time=service.distribution(),
         release_time=release.distribution(),
         budget=_budget(lag.without(lost_lag), wait.without(lost_wait), dial, service, release),
+        dial_parts=_dial_parts(measurement.dial_times),
         concurrency=change.concurrency,
         utilisation=held_seconds / (measurement.pool_size * pools * seconds),
         connections_opened=change.opened,
@@ -139,6 +141,13 @@ def summarise(
         checks=run_checks(evidence),
         stopped=measurement.stopped,
     )
+
+
+def _dial_parts(times: DialTimes | None) -> DialParts | None:
+    if times is None or not times.dials:
+        return None
+    n = times.dials
+    return DialParts(dials=n, dns=times.dns / n, tcp=times.tcp / n, tls=times.tls / n)
 
 
 def _budget(*parts: Histogram) -> TimeBudget | None:

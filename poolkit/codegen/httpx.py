@@ -1,6 +1,8 @@
-"""Code that makes an httpx client and the gate in front of it."""
+"""Code that makes an httpx client and the gate in front of it, for its fork as well."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 from poolkit.codegen import http
 from poolkit.codegen.http import Client, Part
@@ -53,6 +55,14 @@ CLIENT = Client(
     pool=TYPE,
     has_total=True,
 )
+
+
+def client_of(package: str, pool: str) -> Client:
+    """The same client of a package with httpx's interface, `pool` being its class behind a gate."""
+    parts = tuple(
+        replace(part, callee=part.callee.replace("httpx", package, 1)) for part in CLIENT.parts
+    )
+    return replace(CLIENT, made=f"{package}.AsyncClient", parts=parts, pool=pool)
 
 
 def render(name: str, recommendation: Recommendation, target: Target | None) -> list[str]:

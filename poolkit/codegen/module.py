@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from types import ModuleType
 
 from poolkit import units
-from poolkit.codegen import aiohttp, asyncpg, gate, http, httpx, psycopg, sqlalchemy
+from poolkit.codegen import aiohttp, asyncpg, gate, http, httpx, httpx2, psycopg, sqlalchemy
 from poolkit.codegen.names import identifiers
 from poolkit.codegen.source import comment
 from poolkit.recommend.session import sessions
+from poolkit.recommend.settings import library_of
 from poolkit.records import Recommendation
 from poolkit.targets import Target
 
@@ -18,17 +19,23 @@ _DRIVERS: Mapping[str, ModuleType] = {
     "aiohttp": aiohttp,
     "asyncpg": asyncpg,
     "httpx": httpx,
+    "httpx2": httpx2,
     "psycopg": psycopg,
     "sqlalchemy": sqlalchemy,
 }
 # Several targets may share one of these.
-_CLIENTS: Mapping[str, http.Client] = {"aiohttp": aiohttp.CLIENT, "httpx": httpx.CLIENT}
+_CLIENTS: Mapping[str, http.Client] = {
+    "aiohttp": aiohttp.CLIENT,
+    "httpx": httpx.CLIENT,
+    "httpx2": httpx2.CLIENT,
+}
 # Their pools read a DSN from the environment.
 _OF_DATABASES = (asyncpg, psycopg, sqlalchemy)
 # What several drivers need is written once, before their own.
 _SHARED: Mapping[ModuleType, tuple[str, ...]] = {
     aiohttp: (gate.SUPPORT,),
     httpx: (gate.SUPPORT,),
+    httpx2: (gate.SUPPORT,),
 }
 
 
@@ -45,7 +52,7 @@ def render(
     known = {target.name: target for target in targets}
     sized = [r for r in recommendations if r.recommended_size is not None and r.parameters]
     names = identifiers(recommendation.target for recommendation in sized)
-    drivers = [_DRIVERS[name] for name in sorted({r.driver for r in sized})]
+    drivers = [_DRIVERS[name] for name in sorted({library_of(r) for r in sized})]
     gated = [r for r in sized if gate.is_gated(r)]
     blocks = [_head(recommendations, created, drivers, bool(gated))]
     support = [text for driver in drivers for text in (*_SHARED.get(driver, ()), driver.SUPPORT)]
@@ -53,11 +60,11 @@ def render(
     blocks += [text.splitlines() for text in dict.fromkeys(support)]
     for recommendation in sized:
         name = names[recommendation.target]
-        code = _DRIVERS[recommendation.driver].render(
+        code = _DRIVERS[library_of(recommendation)].render(
             name, recommendation, known.get(recommendation.target)
         )
         if recommendation in gated:
-            code += gate.render(name, recommendation, _DRIVERS[recommendation.driver].TYPE)
+            code += gate.render(name, recommendation, _DRIVERS[library_of(recommendation)].TYPE)
         blocks.append([*comment(_heading(recommendation)), *code])
     for session in sessions(sized, targets):
         code = http.render_shared(_CLIENTS[session.driver], session, sized, names)
@@ -130,7 +137,7 @@ def _pools_class(sized: Sequence[Recommendation], names: Mapping[str, str]) -> l
     if sized:
         lines.append("")
     for r in sized:
-        kind = _DRIVERS[r.driver].TYPE
+        kind = _DRIVERS[library_of(r)].TYPE
         lines.append(f"    {names[r.target]}: {f'Gated[{kind}]' if gate.is_gated(r) else kind}")
     return lines
 

@@ -74,6 +74,7 @@ class Brakes:
         max_held_p99: s, p99 of the time that calls hold a connection. Not of the response time: the
             queue in front of the pool is the generator's own, hurts no server and is what an
             overload trial is there to show; `max_in_system` bounds it.
+        work: the user's function that does the calls, which may keep the connections it is given.
     """
 
     max_calls: int = MOST_CALLS
@@ -85,6 +86,7 @@ class Brakes:
     max_no_connection: int = 5
     max_silence: float = 15.0
     max_held_p99: float = USUAL_HELD_P99
+    work: str | None = None
 
     def check(self, counts: Counts) -> None:
         """Raise `BrakeStop` when a limit is passed; `counts` are of the running trial."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine
 
+from poolkit.load.stamps import CallStamps
+
 CANCEL_SECONDS = 0.3  # s that a cancelled call may take to let go, before it is cancelled again
 CANCEL_ROUNDS = 3
 
@@ -27,7 +29,7 @@ class End:
 
 
 class Tasks:
-    """The tasks of a trial, each with the due time (s) of its call; a closed loop's are callers.
+    """The tasks of a trial, each with the stamps of its call; a closed loop's are callers.
 
     Args:
         on_fault: told of an exception that is no outcome of a call.
@@ -35,28 +37,33 @@ class Tasks:
 
     def __init__(self, on_fault: Callable[[BaseException], None]) -> None:
         self._on_fault = on_fault
-        self._due: dict[asyncio.Task[None], float] = {}
+        self._stamps: dict[asyncio.Task[None], CallStamps] = {}
         self._draining: asyncio.Task[object] | None = None
 
     def __len__(self) -> int:
-        return len(self._due)
+        return len(self._stamps)
 
-    def spawn(self, work: Coroutine[object, object, None], due: float = 0.0) -> None:
-        """Start a task."""
+    @property
+    def holding(self) -> int:
+        """Calls that hold a connection, or held one."""
+        return sum(stamps.has_acquired for stamps in self._stamps.values())
+
+    def spawn(self, work: Coroutine[object, object, None], stamps: CallStamps) -> None:
+        """Start a task that does its call, or one call after the other, with these stamps."""
         task = asyncio.get_running_loop().create_task(work)
-        self._due[task] = due
+        self._stamps[task] = stamps
         task.add_done_callback(self._finished)
 
     def _finished(self, task: asyncio.Task[None]) -> None:
-        self._due.pop(task, None)
+        self._stamps.pop(task, None)
         if not task.cancelled() and (fault := task.exception()) is not None:
             self._on_fault(fault)
 
     async def drain(self, grace: float) -> None:
         """Wait for all tasks, at most `grace` s, or until `hurry`."""
-        if not self._due:
+        if not self._stamps:
             return
-        self._draining = asyncio.ensure_future(asyncio.wait(list(self._due), timeout=grace))
+        self._draining = asyncio.ensure_future(asyncio.wait(list(self._stamps), timeout=grace))
         await asyncio.wait({self._draining})
 
     def hurry(self) -> None:
@@ -64,12 +71,12 @@ class Tasks:
         if self._draining is not None:
             self._draining.cancel()
 
-    async def cancel(self) -> list[float]:
-        """End what is left; the due times of calls that are deaf to it, no longer looked at."""
+    async def cancel(self) -> list[CallStamps]:
+        """End what is left; the stamps of calls that are deaf to it, no longer looked at."""
         # A task that is cancelled before its first step would leave no record.
         await asyncio.sleep(0)
         for _ in range(CANCEL_ROUNDS):
-            rest = list(self._due)
+            rest = list(self._stamps)
             if not rest:
                 return []
             # Libraries shield the release of a connection, which a silent server never ends: a
@@ -77,8 +84,8 @@ class Tasks:
             for task in rest:
                 task.cancel()
             await asyncio.wait(rest, timeout=CANCEL_SECONDS)
-        deaf = list(self._due.values())
-        for task in self._due:
+        deaf = list(self._stamps.values())
+        for task in self._stamps:
             task.remove_done_callback(self._finished)
-        self._due.clear()
+        self._stamps.clear()
         return deaf

@@ -17,10 +17,11 @@ from poolkit.errors import BrakeStop, Cancelled
 from poolkit.load.brakes import Brakes, silence
 from poolkit.load.closed_loop import ClosedLoop
 from poolkit.load.endings import End, Tasks
+from poolkit.load.leaks import PATIENCE, SETTLE, LeakWatch
 from poolkit.load.ledger import Ledger
 from poolkit.load.measurement import Measurement
 from poolkit.load.open_loop import OpenLoop
-from poolkit.load.quota import Quota
+from poolkit.load.quota import quota_of
 from poolkit.load.recorder import Columns, Recorder
 from poolkit.load.sampler import Sampler
 from poolkit.load.timer import Timer
@@ -107,8 +108,9 @@ class Generator:
         self._ledger = Ledger(timer.now, self._recorder, self._watch)
         self._books = self._ledger.books
         self._sampler = Sampler(pool, self._books)
-        self._quota = _quota(plan, brakes, timer)
+        self._quota = quota_of(timer.now, brakes, plan.callers, plan.arrival_rate)
         self._tasks = Tasks(self._fail)
+        self._leaks = LeakWatch(pool, self._tasks, brakes.work)
         self._end = End()
         self._stopped: BrakeStop | None = None
         self._fault: BaseException | None = None
@@ -148,11 +150,12 @@ class Generator:
                 dispatcher.cancel()
             # From here on nothing new starts; what is under way may finish within the grace.
             await self._drain()
+            await self._look_for_leaks()
         finally:
             end.set()
             self._ticker.cancel()
-            for due in await tasks.cancel():
-                ledger.unfinished(due, due, ledger.stamps())
+            for stamps in await tasks.cancel():
+                ledger.unfinished(stamps.due_at, stamps.due_at, stamps)
         if self._fault is not None:
             raise self._fault
         if self._cancelled:
@@ -160,6 +163,7 @@ class Generator:
         if open_loop is not None and self._quota.spent is None:
             open_loop.record_missed(self._seconds)
         self._recorder.fold()
+        ledger.detach()
         return self._measurement(started)
 
     async def _guarded(self, work: Coroutine[object, object, None]) -> None:
@@ -189,14 +193,27 @@ class Generator:
         if self._cancelled or not self._tasks or not (self._stopped is None or is_spent):
             return
         finished = self._recorder.finished
-        await self._tasks.drain(self._plan.grace)
+        grace = self._plan.grace
+        if self._leaks.can_leak and grace > PATIENCE:
+            await self._tasks.drain(PATIENCE)
+            is_leak = self._recorder.finished == finished and self._leaks.found() is not None
+            grace = 0.0 if is_leak or self._cancelled else grace - PATIENCE
+        await self._tasks.drain(grace)
         if self._cancelled:
             return
         if self._tasks and self._recorder.finished == finished:
-            self._stopped = silence(self._plan.grace, self._books.in_system)
+            stop = silence(self._plan.grace, self._books.in_system)
+            self._stopped = self._leaks.found() or stop
             return
         # A short trial of slow calls learns most of them only now.
         self._check_brakes(self._ledger.at, closely=True)
+
+    async def _look_for_leaks(self) -> None:
+        """With no call under way, a connection in use is one that the user's function kept."""
+        if not self._leaks.can_leak or self._tasks or self._stopped is not None:
+            return
+        await asyncio.sleep(SETTLE)
+        self._stopped = self._leaks.found()
 
     def _tick(self) -> None:
         """Look after the trial, and again in a moment; a callback, as a task would cost more."""
@@ -235,12 +252,13 @@ class Generator:
 
     def _check_brakes(self, at: float, *, closely: bool) -> bool:
         """Whether the trial may go on."""
+        stop = self._leaks.check(at, self._recorder.finished) if closely else None
         try:
             self._watch.check(at, self._books.in_system, self._sampler.connections, closely=closely)
-        except BrakeStop as stop:
-            self._stopped = self._stopped or stop
-            return False
-        return True
+        except BrakeStop as brake:
+            stop = self._leaks.found() or brake
+        self._stopped = self._stopped or stop
+        return stop is None
 
     def _measurement(self, started: str) -> Measurement:
         recorder, plan = self._recorder, self._plan
@@ -262,6 +280,7 @@ class Generator:
             bin_seconds=recorder.bin_seconds,
             completions=recorder.completions[:bins],
             samples=self._sampler.samples(),
+            dial_times=self._pool.statistics().dial_times,
             wait_is_exact=has_exact_waits(self._pool),
             stopped=self._stopped.brake if self._stopped else None,
         )
@@ -275,15 +294,3 @@ class Generator:
     def stopped(self) -> BrakeStop | None:
         """The brake that ended the trial, if one did."""
         return self._stopped
-
-
-def _quota(plan: Plan, brakes: Brakes, timer: Timer) -> Quota:
-    """The caps of a trial; an open loop's rate is that of its plan and is looked at beforehand."""
-    if plan.callers is not None:
-        return Quota(timer.now, brakes.max_calls, brakes.max_rate, burst=plan.callers)
-    rate, most = plan.arrival_rate, brakes.max_rate
-    if rate is not None and most is not None and rate > most:
-        raise BrakeStop(
-            "rate", f"{rate:g} calls/s are planned, and max_rate is {most:g}", "raise max_rate"
-        )
-    return Quota(timer.now, brakes.max_calls)

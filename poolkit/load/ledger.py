@@ -47,6 +47,10 @@ class Ledger:
         """Those of a call that is about to begin."""
         return CallStamps(self.now, self.origin)
 
+    def detach(self) -> None:
+        """The trial is over: calls that resisted their end have a record, and get no other."""
+        self.recorder = Recorder(1.0, 1.0, 1.0)
+
     def failed(
         self, due: float, started: float, stamps: CallStamps, released: float, failure: CallFailed
     ) -> None:

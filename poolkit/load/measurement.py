@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from poolkit.histogram import Histogram
+from poolkit.pools.base import DialTimes
 from poolkit.records import Outcome
 
 Floats = NDArray[np.float64]
@@ -73,6 +74,7 @@ class Measurement:
     bin_seconds: float
     completions: NDArray[np.int64]  # successes per bin of the timeline, by release time
     samples: Samples
+    dial_times: DialTimes | None = None  # of the whole run
     wait_is_exact: bool = True  # False: waits are inferred from later moments, so they read high
     stopped: str | None = None  # name of the brake
 

@@ -10,7 +10,7 @@ from poolkit.errors import CallFailed
 from poolkit.load.endings import End, Tasks
 from poolkit.load.ledger import Ledger
 from poolkit.load.recorder import OK
-from poolkit.load.stamps import NEVER
+from poolkit.load.stamps import NEVER, CallStamps
 from poolkit.load.timer import Timer
 from poolkit.pools.base import Pool
 
@@ -70,12 +70,13 @@ class OpenLoop:
                 self._on_spent()
                 return
             self._next_due = None
-            tasks.spawn(self._one(offset), offset)
+            stamps = self._ledger.stamps()
+            stamps.due_at = offset
+            tasks.spawn(self._one(offset, stamps), stamps)
 
-    async def _one(self, due: float) -> None:
+    async def _one(self, due: float, stamps: CallStamps) -> None:
         ledger = self._ledger
         now, origin, books = ledger.now, ledger.origin, ledger.books
-        stamps = ledger.stamps()
         started = now() - origin
         books.in_system += 1
         books.balance -= started

@@ -11,14 +11,15 @@ class CallStamps:
     """Notes when a call acquired, dialled and was served (s since the trial began); nan: never.
 
     The first note of a kind counts. A closed-loop caller uses one object for all its calls and
-    clears it before each.
+    clears it before each. `due_at` is the call's place in the schedule, or where it began.
     """
 
-    __slots__ = ("_now", "_origin", "acquired_at", "dialled_at", "served_at")
+    __slots__ = ("_now", "_origin", "acquired_at", "dialled_at", "due_at", "served_at")
 
     def __init__(self, now: Callable[[], float], origin: float) -> None:
         self._now = now
         self._origin = origin
+        self.due_at = 0.0
         self.clear()
 
     def clear(self) -> None:

@@ -142,6 +142,7 @@ class TrialRunner:
                     max_rate=self._target.max_rate,
                     max_connections=_most_connections(self._target, order),
                     max_held_p99=held_limit(self._target.response_p99),
+                    work=self._target.work,
                 ),
                 is_enough=_is_narrow(order.plan.callers) if is_curve else None,
                 on_progress=self._reporter(order.pool_size),

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from itertools import cycle
 from typing import TYPE_CHECKING, Any
@@ -19,13 +19,15 @@ import aiohttp
 from yarl import URL
 
 from poolkit.errors import CallFailed, CallRejected, CallTimedOut, PoolTimedOut
-from poolkit.pools.base import PoolStatistics, Stamps
+from poolkit.pools import dial_parts
+from poolkit.pools.base import DialTimes, PoolStatistics, Stamps
 from poolkit.pools.host_limits import limit_per_host
-from poolkit.pools.user_function import run_function
+from poolkit.pools.user_function import outcome_of, run_function
 from poolkit.targets.settings import Binds
 from poolkit.workload import HttpWork
 
 if TYPE_CHECKING:
+    from aiohttp.abc import ResolveResult
     from aiohttp.client_proto import ResponseHandler
     from aiohttp.client_reqrep import ClientRequest
     from aiohttp.connector import Connection
@@ -39,13 +41,21 @@ class _Call:
     """What the connector learns of a call, carried to it by the task's context.
 
     A task whose calls share their stamps keeps one for all of them.
+
+    State: how often it asked for a connection, and which of those is dialling, 0 where none is.
     """
 
-    __slots__ = ("connects", "stamps")
+    __slots__ = ("asked", "dials", "stamps")
 
     def __init__(self, stamps: Stamps) -> None:
         self.stamps = stamps
-        self.connects = 0
+        self.asked = 0
+        self.dials = 0
+
+    @property
+    def is_dialling(self) -> bool:
+        """Whether the connection it asked for last is being dialled, or could not be."""
+        return self.dials > 0 and self.dials == self.asked
 
 
 _call: ContextVar[_Call | None] = ContextVar("poolkit_aiohttp_call", default=None)
@@ -58,14 +68,29 @@ class _Connector(aiohttp.TCPConnector):
     opened = 0
     hosts: frozenset[str | None] = frozenset()
 
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.dial_times = DialTimes(0, 0.0, 0.0, 0.0)
+        make = self._factory
+
+        def factory() -> ResponseHandler:
+            # Asked for when the TCP connection is up and before TLS begins on it.
+            dial = dial_parts.current.get()
+            if dial is not None:
+                dial.is_up()
+            return make()
+
+        self._factory = factory  # type: ignore[assignment]
+
     async def connect(
         self, req: ClientRequest, traces: list[Trace], timeout: aiohttp.ClientTimeout
     ) -> Connection:
-        connection = await _connect(self, req, traces, timeout)
         call = _call.get()
-        if call is not None:
-            call.connects += 1
-            call.stamps.acquired()
+        if call is None:
+            return await _connect(self, req, traces, timeout)
+        call.asked += 1
+        connection = await _connect(self, req, traces, timeout)
+        call.stamps.acquired()
         return connection
 
     async def _create_connection(
@@ -77,11 +102,27 @@ class _Connector(aiohttp.TCPConnector):
         call = _call.get()
         if call is not None:
             call.stamps.acquired()
+            call.dials = call.asked
+        dial = dial_parts.Dial()
+        dial_parts.current.set(dial)
         protocol = await super()._create_connection(req, traces, timeout)
+        self.dial_times += dial.times(has_tls=req.is_ssl())
         self.opened += 1
         if call is not None:
+            call.dials = 0
             call.stamps.dialled()
         return protocol
+
+    async def _resolve_host(
+        self, host: str, port: int, traces: Sequence[Trace] | None = None
+    ) -> list[ResolveResult]:
+        began = dial_parts.now()
+        try:
+            return await super()._resolve_host(host, port, traces)
+        finally:
+            dial = dial_parts.current.get()
+            if dial is not None:
+                dial.looked_up(began)
 
 
 class AiohttpPool:
@@ -164,7 +205,7 @@ class AiohttpPool:
             call = _Call(stamps)
             _call.set(call)
         else:
-            call.connects = 0
+            call.asked = call.dials = 0
         work = self._work
         try:
             if work.function is not None:
@@ -176,21 +217,29 @@ class AiohttpPool:
                 await response.read()
                 stamps.served()
                 status = response.status
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        except CallFailed as failure:
+            raise outcome_of(
+                failure, (aiohttp.ClientError,), lambda error: self._translated(error, call)
+            ) from failure.__cause__
+        except Exception as error:
             raise self._translated(error, call) from error
-        if call.connects > 1:
-            # aiohttp repeats an idempotent call once when the kept connection was dead.
-            self._disconnects += call.connects - 1
+        finally:
+            if call.asked > 1 and work.function is None:
+                # aiohttp repeats an idempotent call once when the kept connection was dead.
+                self._disconnects += call.asked - 1
         if status >= 300:
-            kind = f"http_{status}"
-            raise CallRejected(kind) if status in REJECTED_STATUS else CallFailed(kind)
+            raise _of_status(status)
 
     def _translated(self, error: Exception, call: _Call) -> CallFailed:
+        # A function's raise_for_status(); an answer that is no HTTP has a cause and no status.
+        if isinstance(error, aiohttp.ClientResponseError) and error.__cause__ is None:
+            return _of_status(error.status) if error.status >= 300 else CallFailed(*_kind(error))
         if isinstance(error, TimeoutError):
             # Pool exhaustion and a dead host raise the same class; only the slot tells them apart.
-            if not call.stamps.has_acquired:
+            is_connect = isinstance(error, aiohttp.ConnectionTimeoutError)
+            if not call.stamps.has_acquired or (is_connect and not call.is_dialling):
                 return PoolTimedOut("pool_timeout")
-            return CallTimedOut("call_timeout" if call.connects else "dial_timeout")
+            return CallTimedOut("dial_timeout" if call.is_dialling else "call_timeout")
         if isinstance(error, aiohttp.ServerDisconnectedError | ConnectionResetError) or (
             isinstance(error, aiohttp.ClientOSError)
             and error.errno in (errno.ECONNRESET, errno.EPIPE)
@@ -212,6 +261,7 @@ class AiohttpPool:
             waiting=waiting,
             connections_opened=self._connector.opened,
             disconnects=self._disconnects,
+            dial_times=self._connector.dial_times,
         )
 
     async def close(self) -> None:
@@ -231,6 +281,11 @@ def _in_turn(urls: list[URL], seed: int | None) -> Callable[[], URL]:
         return cycle(urls).__next__
     choice = random.Random(seed).choice
     return lambda: choice(urls)
+
+
+def _of_status(status: int) -> CallFailed:
+    kind = f"http_{status}"
+    return CallRejected(kind) if status in REJECTED_STATUS else CallFailed(kind)
 
 
 def _kind(error: Exception) -> tuple[str, str]:

@@ -24,18 +24,34 @@ from poolkit.pools.postgres_session import (
     READ_ONLY,
     SPARE_CONNECTIONS,
 )
-from poolkit.pools.user_function import run_function
+from poolkit.pools.user_function import outcome_of, run_function
 from poolkit.workload import SqlWork, WorkFunction
 
 CLOSE_TIMEOUT = 1.0  # s; a silent server never ends the release of a connection
+
+LIBRARY_ERRORS: tuple[type[Exception], ...] = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+)
+_SERVER_ERRORS: tuple[type[Exception], ...] = (*LIBRARY_ERRORS, OSError)
+_OPEN_ERRORS: tuple[type[Exception], ...] = (*_SERVER_ERRORS, ValueError)
 
 # The pool prints a traceback for every connection that it cannot restore; the calls tell of it.
 logging.getLogger("asyncpg.pool").addHandler(logging.NullHandler())
 
 
 # The stamps of the call that acquires in this task. The pool restores connections in tasks of its
-# own, which inherit the context of a call that has its connection already: there it is None.
+# own, which inherit the context of the call that made them begin, and dial on when its stamps are
+# another call's. So it is None from where the call has its connection, or begins to dial one.
 _acquiring: ContextVar[Stamps | None] = ContextVar("poolkit_asyncpg_acquiring", default=None)
+
+
+def _take_stamps() -> Stamps | None:
+    """The stamps of the call that acquires in this task, handed out once."""
+    stamps = _acquiring.get()
+    _acquiring.set(None)
+    return stamps
 
 
 async def session_options(
@@ -147,7 +163,7 @@ class AsyncpgPool:
                 f"the init function failed on a new connection ({failure.kind})",
                 "correct the function that init names; psql shows what its statements do",
             ) from failure
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, ValueError) as error:
+        except _OPEN_ERRORS as error:
             raise postgres_errors.unreachable(error) from error
 
     async def call(self, stamps: Stamps) -> None:
@@ -174,7 +190,11 @@ class AsyncpgPool:
                 else:
                     await self._do(connection)
                     stamps.served()
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+        except CallFailed as failure:
+            raise outcome_of(
+                failure, LIBRARY_ERRORS, lambda error: self._translated(error, stamps)
+            ) from failure.__cause__
+        except Exception as error:
             raise self._translated(error, stamps) from error
 
     async def _do(self, connection: Any) -> None:
@@ -189,10 +209,15 @@ class AsyncpgPool:
             await connection.fetch(text, *[values[name] for name in names])
 
     async def _dial(self, *arguments: Any, **options: Any) -> Any:
-        stamps = _acquiring.get()
+        stamps = _take_stamps()
         if stamps is not None:
             stamps.acquired()
-        connection = await asyncpg.connect(*arguments, **options)
+        try:
+            connection = await asyncpg.connect(*arguments, **options)
+        except TimeoutError as error:
+            if stamps is None:
+                raise
+            raise CallTimedOut("dial_timeout") from error
         self._opened += 1
         if stamps is not None:
             stamps.dialled()
@@ -203,7 +228,7 @@ class AsyncpgPool:
         await run_function(self._init, connection, self._call_timeout, name="init")
 
     async def _set_up(self, connection: Any) -> None:
-        stamps = _acquiring.get()
+        stamps = _take_stamps()
         if stamps is not None:
             stamps.acquired()
         assert self._setup is not None
@@ -214,10 +239,9 @@ class AsyncpgPool:
             if not stamps.has_acquired:
                 return PoolTimedOut("pool_timeout")
             return CallTimedOut("call_timeout")
-        if isinstance(error, asyncpg.InterfaceError):
-            outcome = CallFailed("disconnected", type(error).__name__)
-        else:
-            outcome = postgres_errors.failure(error)
+        if not isinstance(error, _SERVER_ERRORS):
+            return CallFailed(type(error).__name__)
+        outcome = postgres_errors.failure(error)
         if outcome.kind == "disconnected":
             self._disconnects += 1
         return outcome
@@ -231,7 +255,7 @@ class AsyncpgPool:
             return None
         try:
             return int(await self._pool.fetchval(SPARE_CONNECTIONS))
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+        except _SERVER_ERRORS as error:
             raise CallFailed(type(error).__name__) from error
 
     def statistics(self) -> PoolStatistics:
@@ -255,7 +279,7 @@ class AsyncpgPool:
         try:
             async with asyncio.timeout(CLOSE_TIMEOUT):
                 await self._pool.close()
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+        except _SERVER_ERRORS:
             self._pool.terminate()
 
 

@@ -36,11 +36,31 @@ class Stamps(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class DialTimes:
+    """What the dials that succeeded since `open` took, each part summed up (s)."""
+
+    dials: int
+    dns: float
+    tcp: float
+    tls: float
+
+    def __add__(self, other: DialTimes) -> DialTimes:
+        """Those of two pools together."""
+        return DialTimes(
+            self.dials + other.dials,
+            self.dns + other.dns,
+            self.tcp + other.tcp,
+            self.tls + other.tls,
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class PoolStatistics:
     """What a pool says of itself at one moment, counted since `open`.
 
     `connections_opened` counts dials that succeeded, `disconnects` calls that met a connection
-    which the peer had closed (retried silently by the library or not).
+    which the peer had closed (retried silently by the library or not). `dial_times` is None where
+    the library does not show the parts of a dial.
     """
 
     pool_size: int
@@ -49,6 +69,7 @@ class PoolStatistics:
     waiting: int
     connections_opened: int
     disconnects: int
+    dial_times: DialTimes | None = None
 
 
 @runtime_checkable

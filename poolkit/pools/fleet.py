@@ -50,6 +50,7 @@ class FleetPool:
     def statistics(self) -> PoolStatistics:
         """Sums over the fleet, but `pool_size` of one pool."""
         each = [pool.statistics() for pool in self._pools]
+        times = [s.dial_times for s in each if s.dial_times is not None]
         return PoolStatistics(
             pool_size=self.pool_size,
             in_use=sum(s.in_use for s in each),
@@ -57,6 +58,7 @@ class FleetPool:
             waiting=sum(s.waiting for s in each),
             connections_opened=sum(s.connections_opened for s in each),
             disconnects=sum(s.disconnects for s in each),
+            dial_times=sum(times[1:], times[0]) if times else None,
         )
 
     async def close(self) -> None:

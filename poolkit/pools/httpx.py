@@ -13,7 +13,7 @@ import importlib
 import socket
 import ssl
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Any
 
 import anyio
 
@@ -21,7 +21,8 @@ from poolkit.errors import CallFailed, CallRejected, CallTimedOut, PoolTimedOut
 from poolkit.pools.base import PoolStatistics, Stamps
 from poolkit.pools.holds import Holds, timed_out
 from poolkit.pools.httpx_moments import Books, Call, can_watch, current, tracer, watch
-from poolkit.pools.user_function import run_function
+from poolkit.pools.user_function import outcome_of, run_function
+from poolkit.targets.settings import HttpxLibrary
 from poolkit.workload import HttpWork
 
 REJECTED_STATUS = (429, 503)
@@ -59,7 +60,7 @@ class HttpxPool:
         pool_timeout: float | None = None,
         keepalive_expiry: float = KEEPALIVE,
         max_keepalive_connections: int | None = None,
-        library: Literal["httpx", "httpx2"] = "httpx",
+        library: HttpxLibrary = "httpx",
         infers_wait: bool = False,
     ) -> None:
         self._work = work
@@ -73,17 +74,7 @@ class HttpxPool:
         self._infers_wait = infers_wait
         # Any: the two packages have the same names, and either may be missing.
         self._httpx: Any = importlib.import_module(library)
-        self._errors: tuple[type[Exception], ...] = (
-            self._httpx.HTTPError,
-            self._httpx.InvalidURL,
-            self._httpx.StreamError,
-            OSError,
-            TimeoutError,
-            # httpcore 1.0 lets these through when TLS breaks off while a request is written.
-            anyio.EndOfStream,
-            anyio.BrokenResourceError,
-            anyio.ClosedResourceError,
-        )
+        self._hosts = frozenset(self._httpx.URL(url).raw_host for url in work.urls)
         self._holds: Holds[Call] = Holds(call_timeout)
         self._client: Any = None
         self._pool: Any = None
@@ -112,9 +103,9 @@ class HttpxPool:
         hooks = {}
         if self.wait_is_exact:
             self._pool = pool
-            watch(pool, self._books)
+            watch(pool, self._books, self._hosts)
         else:
-            hooks["request"] = [tracer(self._books)]
+            hooks["request"] = [tracer(self._books, self._hosts)]
         self._client = httpx.AsyncClient(
             transport=transport,
             timeout=httpx.Timeout(
@@ -160,13 +151,12 @@ class HttpxPool:
                 finally:
                     holds.calls.pop(call, None)
                 status = response.status_code
-        except self._errors as error:
-            raise self._translated(error, call) from error
         except CallFailed as failure:
-            # A function of the user's that lets the client's own failure through.
-            if isinstance(failure.__cause__, self._httpx.HTTPError):
-                raise self._translated(failure.__cause__, call) from failure
-            raise
+            raise outcome_of(
+                failure, (self._httpx.HTTPError,), lambda error: self._translated(error, call)
+            ) from failure.__cause__
+        except Exception as error:
+            raise self._translated(error, call) from error
         finally:
             if not self.wait_is_exact:
                 self._books.leave(call)
@@ -198,6 +188,7 @@ class HttpxPool:
             httpx.ReadError
             | httpx.WriteError
             | httpx.CloseError
+            # httpcore 1.0 lets these through when TLS breaks off while a request is written.
             | anyio.EndOfStream
             | anyio.BrokenResourceError
             | anyio.ClosedResourceError,

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from typing import Any
 
+from poolkit.errors import CallFailed
 from poolkit.pools.base import Stamps
 
 
@@ -109,8 +110,8 @@ def can_watch(pool: Any, origin: Any) -> bool:
     return all(hasattr(connection, name) for name in ("handle_async_request", "_connect"))
 
 
-def watch(pool: Any, books: Books) -> None:
-    """Stamp the calls of this one pool from now on, and count its dials."""
+def watch(pool: Any, books: Books, hosts: frozenset[bytes]) -> None:
+    """Stamp the calls of this one pool from now on, count its dials, and dial `hosts` only."""
     create: Callable[[Any], Any] = pool.create_connection
 
     def create_connection(origin: Any) -> Any:
@@ -118,6 +119,7 @@ def watch(pool: Any, books: Books) -> None:
         connect: Callable[[Any], Awaitable[Any]] = connection._connect
 
         async def dial(request: Any) -> Any:
+            check_host(request.url.host, hosts)
             call = current.get()
             if call is not None:
                 call.is_dialling = True
@@ -134,10 +136,20 @@ def watch(pool: Any, books: Books) -> None:
     pool.create_connection = create_connection
 
 
-def tracer(books: Books) -> Callable[[Any], Awaitable[None]]:
-    """A hook for a client's requests that stamps their calls at the first trace event."""
+def check_host(host: bytes, hosts: frozenset[bytes]) -> None:
+    """The user's function holds the client: it may not carry load to a host that is not meant."""
+    if host not in hosts:
+        raise CallFailed("host_not_allowed")
+
+
+def tracer(books: Books, hosts: frozenset[bytes]) -> Callable[[Any], Awaitable[None]]:
+    """A hook for a client's requests that stamps their calls at the first trace event.
+
+    Requests to another host than `hosts` go nowhere.
+    """
 
     async def on_request(request: Any) -> None:
+        check_host(request.url.raw_host, hosts)
         call = current.get()
         is_tls = request.url.scheme == "https"
         is_up = "connection.start_tls.complete" if is_tls else "connection.connect_tcp.complete"

@@ -25,6 +25,8 @@ _WORDS = (
     ("too many connections for", _TOO_MANY_CONNECTIONS),
     ("remaining connection slots are reserved", _TOO_MANY_CONNECTIONS),
 )
+# What the libraries say, without a SQLSTATE, of a connection that broke off earlier.
+_GONE = ("connection is closed", "released back to the pool", "pool is clos")
 # PgBouncer gives all its own errors the SQLSTATE 08P01, or none.
 _POOLER_REFUSALS = (
     ("no more connections allowed", "too_many_connections"),
@@ -56,6 +58,7 @@ def is_disconnect(error: BaseException) -> bool:
         state in _ENDED
         or state.startswith(_CONNECTION_EXCEPTIONS)
         or isinstance(error, ConnectionResetError | BrokenPipeError)
+        or (not state and any(words in str(error) for words in _GONE))
     )
 
 

@@ -19,7 +19,7 @@ from psycopg import AsyncConnection
 from psycopg.conninfo import conninfo_to_dict
 from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout, TooManyRequests
 
-from poolkit.errors import CallFailed, PoolTimedOut, Unreachable
+from poolkit.errors import CallFailed, CallTimedOut, PoolTimedOut, Unreachable
 from poolkit.pools import postgres_errors
 from poolkit.pools.base import PoolStatistics, Stamps
 from poolkit.pools.holds import Holds, timed_out
@@ -30,7 +30,7 @@ from poolkit.pools.postgres_session import (
     READ_ONLY,
     SPARE_CONNECTIONS,
 )
-from poolkit.pools.user_function import run_function
+from poolkit.pools.user_function import outcome_of, run_function
 from poolkit.workload import SqlWork
 
 CLOSE_TIMEOUT = 2.0  # s
@@ -50,7 +50,8 @@ class PsycopgPool:
         dsn: PostgreSQL connection URI; never logged.
         work: the statements to run on one connection, or the coroutine function that gets an
             `AsyncConnection`; the pool commits them on return, as its `connection()` does.
-        pool_size: both `min_size` and `max_size`, 1 or more: all are dialled at `open`.
+        pool_size: `max_size`, 1 or more.
+        min_size: connections dialled at `open` and kept; None: all of them.
         call_timeout: s, most that a call may hold its connection.
         pool_timeout: s, most that a call may wait for a connection; None: no limit.
         max_waiting: calls that may wait at once; a further one is turned away as a pool timeout;
@@ -70,6 +71,7 @@ class PsycopgPool:
         *,
         call_timeout: float = 30.0,
         pool_timeout: float | None = None,
+        min_size: int | None = None,
         max_waiting: int = 0,
         check: bool = False,
         max_lifetime: float = 3600.0,
@@ -82,6 +84,7 @@ class PsycopgPool:
         self._single = self._statements[0] if len(self._statements) == 1 else None
         self._checks = check
         self._pool_size = pool_size
+        self._min_size = pool_size if min_size is None else min_size
         self._call_timeout = call_timeout
         self._options: dict[str, Any] = {
             "timeout": NO_LIMIT if pool_timeout is None else pool_timeout,
@@ -101,14 +104,14 @@ class PsycopgPool:
         return self._pool_size
 
     async def open(self) -> None:
-        """Dial every connection; raises `Unreachable` with the server's reason."""
+        """Dial the connections that are kept; raises `Unreachable` with the server's reason."""
         try:
             # The pool itself dials again and again without a word, so a dial beforehand asks why.
             dial = await self._dial_options()
             self._pool = AsyncConnectionPool(
                 self._dsn,
                 kwargs=dial,
-                min_size=self._pool_size,
+                min_size=self._min_size,
                 max_size=self._pool_size,
                 open=False,
                 configure=self._dialled,
@@ -152,13 +155,13 @@ class PsycopgPool:
         async with asyncio.timeout(DIAL_TIMEOUT):
             while True:
                 statistics = pool.get_stats()
-                if statistics["pool_available"] >= self._pool_size:
+                if statistics["pool_available"] >= self._min_size:
                     return
                 if statistics.get("connections_errors", 0):
                     await self._has_other_pid(dial)
                     # That one found its place; those before it did not.
                     raise Unreachable(
-                        f"the database refused one of {self._pool_size} connections",
+                        f"the database refused one of {self._min_size} connections",
                         "lower max_size, or see the server's log",
                     )
                 await asyncio.sleep(_LOOK)
@@ -193,22 +196,24 @@ class PsycopgPool:
                     await run_function(work.function, connection, self._call_timeout)
                 stamps.served()
         except asyncio.CancelledError:
-            if connection is not None and self._holds.end(connection):
-                outcome = timed_out()
-                if outcome is not None:
-                    raise outcome from None
+            late = self._late(connection)
+            if late is not None:
+                raise late from None
             raise
-        except CallFailed:
-            if connection is not None and connection.closed:
+        except CallFailed as failure:
+            outcome = self._late(connection) or outcome_of(
+                failure, (psycopg.Error,), lambda error: self._translated(error, connection)
+            )
+            if outcome is failure and connection is not None and connection.closed:
                 self._disconnects += 1
-            raise
+            raise outcome from failure.__cause__
         except Exception as error:
-            raise self._translated(error, connection) from error
+            raise (self._late(connection) or self._translated(error, connection)) from error
         finally:
             if connection is not None:
                 holds.calls.pop(connection, None)
                 if holds.expired:
-                    holds.expired.discard(connection)
+                    self._late(connection)  # it swallowed its cancellation
 
     async def _do(self, connection: AsyncConnection[Any]) -> None:
         work = self._work
@@ -220,6 +225,12 @@ class PsycopgPool:
             cursor = await connection.execute(statement, values if names else None)
             if cursor.pgresult is not None and cursor.pgresult.nfields:
                 await cursor.fetchall()
+
+    def _late(self, connection: AsyncConnection[Any] | None) -> CallTimedOut | None:
+        """What a call whose time was over ends with; its cancellation is taken back."""
+        if connection is None or not self._holds.end(connection):
+            return None
+        return timed_out()
 
     def _translated(self, error: Exception, connection: AsyncConnection[Any] | None) -> CallFailed:
         if isinstance(error, PoolTimeout):

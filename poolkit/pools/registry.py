@@ -26,15 +26,23 @@ def _aiohttp(target: Target, pool_size: int, seed: int, settings: dict[str, Any]
     return AiohttpPool(http_work(target, seed), pool_size, **settings)
 
 
+def _within(settings: dict[str, Any], key: str, most: int) -> None:
+    """Hold a setting to what a pool of the size at hand can have; other sizes may have it all."""
+    if key in settings:
+        settings[key] = min(settings[key], most)
+
+
 def _asyncpg(target: Target, pool_size: int, seed: int, settings: dict[str, Any]) -> Pool:
     from poolkit.pools.asyncpg import AsyncpgPool
 
+    _within(settings, "min_size", pool_size)
     return AsyncpgPool(target.resolved_dsn(), sql_work(target, seed), pool_size, **settings)
 
 
 def _httpx(target: Target, pool_size: int, seed: int, settings: dict[str, Any]) -> Pool:
     from poolkit.pools.httpx import HttpxPool
 
+    _within(settings, "max_keepalive_connections", pool_size)
     return HttpxPool(http_work(target, seed), pool_size, **settings)
 
 
@@ -42,14 +50,14 @@ def _sqlalchemy(target: Target, pool_size: int, seed: int, settings: dict[str, A
     from poolkit.pools.sqlalchemy import SqlalchemyPool
 
     # Equal totals are compared, and a size of one has nothing to spare for an overflow.
-    if "max_overflow" in settings:
-        settings["max_overflow"] = min(settings["max_overflow"], pool_size - 1)
+    _within(settings, "max_overflow", pool_size - 1)
     return SqlalchemyPool(target.resolved_dsn(), sql_work(target, seed), pool_size, **settings)
 
 
 def _psycopg(target: Target, pool_size: int, seed: int, settings: dict[str, Any]) -> Pool:
     from poolkit.pools.psycopg import PsycopgPool
 
+    _within(settings, "min_size", pool_size)
     return PsycopgPool(target.resolved_dsn(), sql_work(target, seed), pool_size, **settings)
 
 
@@ -77,7 +85,8 @@ def check_driver(target: Target) -> None:
             f"driver {target.driver!r} is not one of {', '.join(sorted(DRIVERS))}",
             "choose one of these drivers in targets.toml",
         )
-    for library in DRIVERS[target.driver][0]:
+    libraries = (target.library,) if target.library else DRIVERS[target.driver][0]
+    for library in libraries:
         if importlib.util.find_spec(library) is None:
             raise MissingExtra(library, "drivers")
 

@@ -22,10 +22,10 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool, ConnectionPoolEntry
 
 from poolkit.errors import CallFailed, CallTimedOut, PoolTimedOut
 from poolkit.pools import postgres_errors
-from poolkit.pools.asyncpg import session_options
+from poolkit.pools.asyncpg import LIBRARY_ERRORS, session_options
 from poolkit.pools.base import PoolStatistics, Stamps
 from poolkit.pools.postgres_session import SPARE_CONNECTIONS
-from poolkit.pools.user_function import run_function
+from poolkit.pools.user_function import outcome_of, run_function
 from poolkit.workload import SqlWork
 
 CLOSE_TIMEOUT = 2.0  # s
@@ -207,8 +207,12 @@ class SqlalchemyPool:
                 stamps.served()
                 if not self._work.read_only:
                     await connection.commit()
-        except CallFailed:
-            raise
+        except CallFailed as failure:
+            raise outcome_of(
+                failure,
+                (DBAPIError, *LIBRARY_ERRORS),
+                lambda error: self._translated(error, connection),
+            ) from failure.__cause__
         except Exception as error:
             raise self._translated(error, connection) from error
 
@@ -236,7 +240,7 @@ class SqlalchemyPool:
             if error.connection_invalidated and type(outcome) is CallFailed:
                 return CallFailed("disconnected", type(cause).__name__)
             return outcome
-        if isinstance(error, OSError | asyncpg.PostgresError):
+        if isinstance(error, (*LIBRARY_ERRORS, OSError)):
             return postgres_errors.failure(error)
         return CallFailed(type(error).__name__)
 

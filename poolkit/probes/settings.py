@@ -71,7 +71,8 @@ def _http(target: Target, work: HttpWork, keep: float, size: int, call_timeout: 
         return AiohttpPool(work, size, call_timeout=call_timeout, keepalive_timeout=keep)
     from poolkit.pools.httpx import HttpxPool
 
-    return HttpxPool(work, size, call_timeout=call_timeout, keepalive_expiry=keep)
+    library = target.library or "httpx"
+    return HttpxPool(work, size, call_timeout=call_timeout, keepalive_expiry=keep, library=library)
 
 
 def _sql(target: Target, dsn: str, way: Way, keep: float, size: int, call_timeout: float) -> Pool:

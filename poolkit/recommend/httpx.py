@@ -29,8 +29,12 @@ def parameters(basis: Basis) -> tuple[Parameter, ...]:
     )
     pool = Limit(
         wait.seconds,
-        "behind the gate nobody waits here: it ends only when connections got lost; without a gate "
-        "httpx 0.28 starts it anew each time another caller is faster",
+        "behind the gate nobody waits here: it ends only when connections got lost"
+        + (
+            ""
+            if _is_fork(basis)
+            else "; without a gate httpx 0.28 starts it anew each time another caller is faster"
+        ),
         is_measured=False,
     )
     total = Limit(
@@ -62,16 +66,26 @@ def parameters(basis: Basis) -> tuple[Parameter, ...]:
         total.parameter("total"),
         *gate(
             basis,
-            "httpx 0.28 alone lets a caller that has just released overtake those that wait, and "
-            "wakes all of them for each connection; the gate serves them in turn (httpx2 does so "
-            "by itself)",
+            "httpx2 serves those that wait in turn by itself; the gate also keeps its books of "
+            "waiting requests short"
+            if _is_fork(basis)
+            else "httpx 0.28 alone lets a caller that has just released overtake those that wait, "
+            "and wakes all of them for each connection; the gate serves them in turn (httpx2 does "
+            "so by itself)",
         ),
     )
 
 
+def _is_fork(basis: Basis) -> bool:
+    return basis.target.library == "httpx2"
+
+
 def _kept(basis: Basis) -> Parameter:
     because = (
-        "the same as max_connections: httpx 0.28 counts busy connections as idle ones when it "
+        "the same as max_connections: a connection that is closed as soon as it idles is dialled "
+        "anew by the next call"
+        if _is_fork(basis)
+        else "the same as max_connections: httpx 0.28 counts busy connections as idle ones when it "
         "closes what it may not keep, so with fewer nearly every call dials"
     )
     trial = basis.trial

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from poolkit import units
+from poolkit.recommend.settings import library_of
 from poolkit.records import Parameter, Recommendation
 from poolkit.targets import Target
 
@@ -35,7 +36,7 @@ def sessions(
         members = [
             r
             for r in recommendations
-            if r.driver == driver and r.recommended_size is not None and r.parameters
+            if library_of(r) == driver and r.recommended_size is not None and r.parameters
         ]
         if len(members) < 2:
             continue
@@ -103,7 +104,7 @@ def _httpx(
 _DRIVERS: dict[
     str,
     Callable[[Sequence[Recommendation], dict[str, list[Recommendation]]], tuple[Parameter, ...]],
-] = {"aiohttp": _aiohttp, "httpx": _httpx}
+] = {"aiohttp": _aiohttp, "httpx": _httpx, "httpx2": _httpx}
 
 
 def _of_all(members: Sequence[Recommendation], name: str, why: str) -> Parameter:

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from poolkit import units
 from poolkit.pools.host_limits import limit_per_host
 from poolkit.recommend.rules import Basis, reason_of_size
-from poolkit.records import Parameter
+from poolkit.records import Parameter, Recommendation
 from poolkit.targets import Target
 
 _NAMES = {("httpx", "keepalive_timeout"): "keepalive_expiry"}
 _UNITS = {"statement_cache_size": "statements", "max_waiting": "callers"}
+_UP_TO_SIZE = ("min_size", "max_keepalive_connections")  # what the pool was held to at each size
 _AS_SET = "as targets.toml says; every trial ran with it"
 
 
@@ -27,6 +28,8 @@ def as_set(basis: Basis, chosen: Sequence[Parameter]) -> tuple[Parameter, ...]:
     for key, value in basis.target.library_settings().items():
         if key == "sweep":
             continue
+        if key in _UP_TO_SIZE:
+            value = min(value, basis.size)
         name = _NAMES.get((basis.target.driver, key), key)
         unit = rows[name].unit if name in rows else _UNITS.get(name, "")
         rows[name] = Parameter(name=name, value=value, unit=unit, because=_AS_SET, source="rule")
@@ -35,6 +38,12 @@ def as_set(basis: Basis, chosen: Sequence[Parameter]) -> tuple[Parameter, ...]:
     if basis.target.origins > 1:
         rows |= {row.name: row for row in _of_hosts(basis)}
     return tuple(rows.values())
+
+
+def library_of(recommendation: Recommendation) -> str:
+    """The package that a recommendation is for: its driver, or the fork of it that was measured."""
+    rows = {row.name: row.value for row in recommendation.parameters}
+    return str(rows.get("library", recommendation.driver))
 
 
 def _with_overflow(basis: Basis) -> tuple[Parameter, ...]:

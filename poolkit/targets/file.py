@@ -17,7 +17,7 @@ from poolkit.targets import headers as http_headers
 from poolkit.targets.drivers import Driver, Method
 from poolkit.targets.headers import VARIABLE
 from poolkit.targets.reading import read_toml
-from poolkit.targets.settings import Binds
+from poolkit.targets.settings import Binds, HttpxLibrary
 from poolkit.targets.target import Target, export_line
 from poolkit.targets.together import mistakes_together
 from poolkit.targets.words import key_path, nearest, rule, shown
@@ -28,6 +28,7 @@ _VALUES: dict[str, tuple[str, ...]] = {
     "driver": get_args(Driver),
     "method": get_args(Method),
     "sweep": get_args(Binds),
+    "library": get_args(HttpxLibrary),
     "url_order": ("turn", "random"),
 }
 # Their values are never quoted: a password may stand in them, rightly or by mistake.

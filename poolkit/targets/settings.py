@@ -15,8 +15,11 @@ from poolkit.targets.words import nearest
 # A new setting is a row here and a field below.
 SETTINGS: Mapping[str, Mapping[Driver, str]] = {
     "keepalive_timeout": {"aiohttp": "keepalive_timeout", "httpx": "keepalive_expiry"},
+    "library": {"httpx": "library"},
+    "max_keepalive_connections": {"httpx": "max_keepalive_connections"},
     "ttl_dns_cache": {"aiohttp": "ttl_dns_cache"},
     "sweep": {"aiohttp": "binds"},
+    "min_size": {"asyncpg": "min_size", "psycopg": "min_size"},
     "statement_cache_size": {"asyncpg": "statement_cache_size"},
     "reset": {"asyncpg": "reset"},
     "init": {"asyncpg": "init"},
@@ -31,6 +34,7 @@ SETTINGS: Mapping[str, Mapping[Driver, str]] = {
 }
 FUNCTIONS = ("init", "setup")  # settings that name a function of the user's
 Binds = Literal["limit", "limit_per_host"]
+HttpxLibrary = Literal["httpx", "httpx2"]
 
 
 class Settings(BaseModel):
@@ -38,10 +42,14 @@ class Settings(BaseModel):
 
     Args:
         keepalive_timeout: aiohttp, httpx: s that an idle connection is kept, more than 0.
+        library: httpx: which of the two packages with its interface; httpx2 is the maintained fork.
+        max_keepalive_connections: httpx: idle connections kept, 0 or more; at most each size.
         ttl_dns_cache: aiohttp: s that a looked-up address is kept, a whole number, 0 or more.
         sweep: aiohttp with several `urls`: whether the measured size is the session's `limit`, the
             hosts taking what they need of it, or is shared out evenly as `limit_per_host`. None:
             both limits are the size.
+        min_size: asyncpg, psycopg: connections dialled beforehand and kept, 0 or more; at most each
+            size. Others are dialled on demand.
         statement_cache_size: asyncpg: prepared statements kept on a connection, 0 or more.
         reset: asyncpg: whether connections are reset before they go back (a round trip).
         init, setup: asyncpg: "module:function", run on each new connection, and each time one is
@@ -59,8 +67,11 @@ class Settings(BaseModel):
     """
 
     keepalive_timeout: float | None = Field(None, gt=0)
+    library: HttpxLibrary | None = None
+    max_keepalive_connections: int | None = Field(None, ge=0)
     ttl_dns_cache: int | None = Field(None, ge=0)
     sweep: Binds | None = None
+    min_size: int | None = Field(None, ge=0)
     statement_cache_size: int | None = Field(None, ge=0)
     reset: bool | None = None
     init: str | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,9 +14,9 @@ from poolkit.load.arrivals import poisson
 from poolkit.load.brakes import Brakes
 from poolkit.load.generator import Generator, Plan
 from poolkit.load.timer import LoopTimer
-from poolkit.pools.base import Stamps
+from poolkit.pools.base import DialTimes, PoolStatistics, Stamps
 from poolkit.pools.memory import MemoryPool
-from poolkit.records import Trial
+from poolkit.records import DialParts, Trial
 from tests.virtual_clock import run_virtual
 
 
@@ -140,3 +141,22 @@ def test_trial_survives_json() -> None:
         MemoryPool(2, exponential(0.01)), Plan(seconds=2.0, warm_up=0.2, seed=1, callers=2)
     )
     assert Trial.model_validate_json(made.model_dump_json()) == made
+
+
+def test_the_parts_of_a_dial_are_means() -> None:
+    """Over all dials of the trial; None where nobody dialled or the library shows none."""
+
+    class Dialling(MemoryPool):
+        times: DialTimes | None = None
+
+        def statistics(self) -> PoolStatistics:
+            return replace(super().statistics(), dial_times=self.times)
+
+    def parts(times: DialTimes | None) -> DialParts | None:
+        pool = Dialling(1, iter(lambda: 0.01, None))
+        pool.times = times
+        return trial(pool, Plan(seconds=1.0, warm_up=0.0, seed=1, callers=1)).dial_parts
+
+    assert parts(None) is None
+    assert parts(DialTimes(0, 0.0, 0.0, 0.0)) is None
+    assert parts(DialTimes(4, 0.4, 0.2, 0.8)) == DialParts(dials=4, dns=0.1, tcp=0.05, tls=0.2)

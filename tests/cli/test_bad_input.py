@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from pathlib import Path
 
@@ -139,6 +140,42 @@ def test_since_and_out_must_be_two_folders(tmp_path: Path, targets: Path) -> Non
     code, _, stderr = run("review", "--targets", str(targets), "--out", where, "--since", where)
     assert code == 2
     assert "same folder" in stderr
+
+
+@pytest.mark.parametrize(
+    ("driver", "missing"),
+    [
+        ("aiohttp", "aiohttp"),
+        ("httpx", "httpx"),
+        ("httpx2", "httpx2"),
+        ("asyncpg", "asyncpg"),
+        ("sqlalchemy", "greenlet"),
+        ("psycopg", "psycopg_pool"),
+    ],
+)
+@pytest.mark.parametrize("command", ["size", "review"])
+def test_a_driver_that_is_not_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str, driver: str, missing: str
+) -> None:
+    """Exit 2 with the library and the extra that holds it, before anything is sent."""
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name, *a: None if name == missing else find(name, *a)
+    )
+    path = tmp_path / "targets.toml"
+    is_http = driver in ("aiohttp", "httpx", "httpx2")
+    place = 'url = "http://127.0.0.1:9/"' if is_http else (
+        'dsn = "postgresql://u:p@127.0.0.1:9/d"\nstatements = ["select 1"]'
+    )  # fmt: skip
+    named = 'driver = "httpx"\nlibrary = "httpx2"' if driver == "httpx2" else f'driver = "{driver}"'
+    path.write_text(f"[targets.t]\n{named}\n{place}\ntarget_rate = 5\n", encoding="utf-8")
+    name = [] if command == "review" else ["t"]
+    out = tmp_path / "out"
+    code, stdout, stderr = run(command, *name, "--targets", str(path), "--out", str(out))
+    assert (code, stdout) == (2, "")
+    assert f"{missing} is not installed" in stderr
+    assert "pip install 'poolkit[drivers]'" in stderr
+    assert not list(tmp_path.glob("out/*"))
 
 
 @pytest.mark.parametrize("mode", ["size", "sweep"])

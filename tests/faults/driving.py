@@ -44,6 +44,8 @@ HTTP_DRIVERS = ("aiohttp", "httpx", "httpx2")
 def target_of(driver: str, address: str, **more: Any) -> Target:
     """A target on a URL or a DSN; every statement takes 5 ms at the server."""
     keys: dict[str, Any] = {"name": "faulty", "driver": driver, "target_rate": RATE} | more
+    if driver == "httpx2":
+        keys |= {"driver": "httpx", "library": driver}
     if driver in HTTP_DRIVERS:
         return Target(url=address, **keys)
     keys.setdefault("statements", ("select pg_sleep(0.005)",))

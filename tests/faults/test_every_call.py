@@ -30,8 +30,9 @@ from tests.faults.proxy import FaultProxy, Mode
 
 pytestmark = pytest.mark.lab
 
-HTTP = sorted(set(DRIVERS) & set(HTTP_DRIVERS))
-DATABASE = sorted(set(DRIVERS) - set(HTTP_DRIVERS))
+HTTP = list(HTTP_DRIVERS)
+DATABASE = sorted(set(DRIVERS) - set(HTTP))
+EVERY = [*HTTP, *DATABASE]
 FAULT_AT = 0.3  # s
 SIDE_BY_SIDE = 4
 
@@ -65,7 +66,7 @@ def port_of(request: pytest.FixtureRequest, driver: str) -> int:
 
 
 CASES: list[Case] = [
-    *[(driver, "open", mode) for driver in DRIVERS for mode in ("silent", "reset")],
+    *[(driver, "open", mode) for driver in EVERY for mode in ("silent", "reset")],
     *[(driver, "open", mode) for driver in HTTP for mode in ("trickle", "truncate")],
     *[("aiohttp", "closed", mode) for mode in ("silent", "reset", "truncate")],
     *[("asyncpg", "closed", mode) for mode in ("silent", "reset")],
@@ -75,7 +76,7 @@ CASES: list[Case] = [
 @pytest.fixture(scope="module")
 def endings(request: pytest.FixtureRequest) -> Iterator[dict[Case, Future[Ending]]]:
     """Every case side by side: they mostly wait, each on a loop and a proxy of its own."""
-    addresses = {driver: (port_of(request, driver), address(request, driver)) for driver in DRIVERS}
+    addresses = {driver: (port_of(request, driver), address(request, driver)) for driver in EVERY}
 
     def run(case: Case) -> Ending:
         driver, loop, mode = case

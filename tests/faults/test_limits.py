@@ -46,7 +46,7 @@ def test_a_server_that_sheds_stops_the_sweep(tmp_path: Path, status: int) -> Non
         assert server.shed < 500
 
 
-@pytest.mark.parametrize("driver", ["aiohttp", "httpx"])
+@pytest.mark.parametrize("driver", ["aiohttp", "httpx", "httpx2"])
 def test_rejected_calls_have_their_outcome(driver: str) -> None:
     """Each of them, for every HTTP driver; without brakes the trial goes on beside them."""
     with SheddingServer(2, 0.02, 503) as server:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import Counter
 
 import pytest
 
-from poolkit.errors import Cancelled
+from poolkit.errors import CallFailed, Cancelled
 from poolkit.load.brakes import Brakes
 from poolkit.load.generator import Generator, Plan
 from poolkit.load.recorder import Columns
@@ -112,3 +113,63 @@ def test_cancel_waits_for_no_call(at: float) -> None:
         return loop.time() - at
 
     assert run_virtual(go()) < 0.1
+
+
+class Deaf:
+    """A pool whose calls take 0.1 s until 2.5 s, and then one of each caller ignores its end."""
+
+    pool_size = 2
+
+    def __init__(self, ending: BaseException | None) -> None:
+        self._ending = ending
+
+    async def open(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+    def statistics(self) -> PoolStatistics:
+        return PoolStatistics(2, 0, 0, 0, 0, 0)
+
+    async def call(self, stamps: Stamps) -> None:
+        stamps.acquired()
+        loop = asyncio.get_running_loop()
+        if loop.time() < 2.5:
+            await asyncio.sleep(0.1)
+            return
+        while loop.time() < 100.0:
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.sleep(100.0 - loop.time())
+        if self._ending is not None:
+            raise self._ending
+
+
+@pytest.mark.parametrize(
+    "ending",
+    [None, CallFailed("late"), asyncio.CancelledError()],
+    ids=["served", "failed", "cancelled"],
+)
+@pytest.mark.parametrize("loop", ["open", "closed"])
+def test_a_deaf_call_is_recorded_where_it_began_and_once(
+    loop: str, ending: BaseException | None
+) -> None:
+    """Not at the trial's beginning, and what becomes of it after the trial is nobody's matter."""
+    load = {"arrivals": [0.1, 2.6, 2.7]} if loop == "open" else {"callers": 2}
+    chunks: list[Columns] = []
+
+    async def go() -> tuple[int, int, float]:
+        plan = Plan(seconds=3.0, warm_up=1.0, seed=1, grace=0.5, **load)
+        timer = LoopTimer(asyncio.get_running_loop())
+        generator = Generator(Deaf(ending), plan, timer, on_chunk=chunks.append)
+        measurement = await generator.run()
+        calls = generator.calls
+        await asyncio.gather(
+            *(asyncio.all_tasks() - {asyncio.current_task()}), return_exceptions=True
+        )
+        kinds = sum(sum(segment.error_kinds.values()) for segment in measurement.segments)
+        return calls, generator.calls, kinds
+
+    at_the_end, later, kinds = run_virtual(go())
+    due = [float(at) for c in chunks for at, code in zip(c.due, c.outcome, strict=True) if code]
+    assert at_the_end == later
+    assert kinds == len(due) == 2
+    assert all(2.4 < at < 2.8 for at in due)

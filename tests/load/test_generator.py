@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import pytest
 
 from poolkit.errors import CallFailed, Cancelled
-from poolkit.load.arrivals import constant, poisson
+from poolkit.load.arrivals import constant, poisson, ramp, replay, steps
 from poolkit.load.brakes import Brakes
 from poolkit.load.generator import Generator, Plan
 from poolkit.load.measurement import Measurement
@@ -217,3 +217,34 @@ def test_integral_of_calls_in_the_system_is_exact() -> None:
     )
     times = column(chunks, "released") - column(chunks, "started")
     assert measurement.samples.area[-1] == pytest.approx(float(times.sum()), abs=1e-9)
+
+
+def recorded_arrivals() -> list[float]:
+    """Production's clock, with two calls at one moment and a lull."""
+    return [1_700_000_000.0 + at for at in (0.0, 0.5, 0.5, 0.9, 4.0, 4.1)]
+
+
+@pytest.mark.parametrize(
+    ("arrivals", "seconds"),
+    [
+        (lambda: ramp(0.0, 200.0, 10.0, seed=5), 10.0),
+        (lambda: ramp(200.0, 20.0, 10.0, seed=5), 10.0),
+        (lambda: steps([(50.0, 4.0), (0.0, 2.0), (150.0, 4.0)], seed=5), 10.0),
+        (lambda: replay(recorded_arrivals(), speed=2.0), 3.0),
+    ],
+    ids=["ramp up", "ramp down", "steps", "replay"],
+)
+def test_every_schedule_is_sent_as_it_stands(
+    arrivals: Callable[[], Iterable[float]], seconds: float
+) -> None:
+    """Each call is due when the schedule says and waits as the recursion says; none is left out."""
+    due = list(arrivals())
+    holds = np.random.default_rng(2).exponential(0.02, len(due)).tolist()
+    plan = Plan(seconds=seconds, warm_up=0.0, seed=5, arrivals=arrivals(), grace=60.0)
+    measurement, chunks, _ = run(MemoryPool(2, holds), plan)
+    assert measurement.arrival_rate is None
+    order = np.argsort(column(chunks, "due"), kind="stable")
+    assert column(chunks, "due")[order].tolist() == due
+    waits = column(chunks, "acquired") - column(chunks, "due")
+    assert sorted(waits) == pytest.approx(sorted(fifo_waits(due, holds, 2)), abs=1e-9)
+    assert not column(chunks, "outcome").any()

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from collections.abc import Callable, Iterable
 
 import pytest
 
 from poolkit.errors import BrakeStop
-from poolkit.load.arrivals import constant
+from poolkit.load.arrivals import constant, ramp, replay
 from poolkit.load.brakes import Brakes
 from poolkit.load.generator import Generator, Plan
 from poolkit.load.quota import Quota
@@ -104,3 +105,24 @@ def test_an_open_loop_is_looked_at_beforehand() -> None:
     plan = Plan(seconds=1.0, warm_up=0.0, seed=1, arrivals=constant(101.0, 1.0), arrival_rate=101.0)
     with pytest.raises(BrakeStop, match="max_rate is 100"):
         drive(plan, Brakes(max_rate=100.0))
+
+
+@pytest.mark.parametrize(
+    ("arrivals", "stops"),
+    [
+        (lambda: constant(99.0, 5.0), False),
+        (lambda: constant(150.0, 5.0), True),
+        (lambda: ramp(0.0, 190.0, 5.0, seed=1), False),  # 475 calls in 5 s: never 100 in advance
+        (lambda: replay([0.0] * 100), False),  # those of 1 s may come at once
+        (lambda: replay([0.0] * 101), True),
+    ],
+    ids=["below", "above", "ramp", "a burst", "one more"],
+)
+def test_a_schedule_without_a_stated_rate_is_held_to_the_cap(
+    arrivals: Callable[[], Iterable[float]], stops: bool
+) -> None:
+    """Not one call is sent above it, and the brake says that the schedule asked for too much."""
+    plan = Plan(seconds=5.0, warm_up=0.0, seed=1, arrivals=arrivals())
+    stopped, records, ok, seconds = drive(plan, Brakes(max_rate=100.0))
+    assert (stopped == "rate") is stops
+    assert records == ok <= 100 + 100 * seconds

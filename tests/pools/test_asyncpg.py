@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import math
 import statistics
 from collections.abc import Iterator
 from typing import Any
 
+import asyncpg
 import pytest
 
-from poolkit.errors import CallFailed, Unreachable
+from poolkit.errors import CallFailed, CallTimedOut, Unreachable
 from poolkit.lab.postgres import PostgresServer
+from poolkit.load.brakes import NO_CONNECTION
 from poolkit.pools.asyncpg import AsyncpgPool
 from poolkit.workload import SqlWork
 from tests.pools.test_contract import Call, opened, run, stamps
@@ -130,3 +134,58 @@ def test_the_statement_cache(postgres: PostgresServer, size: int | None, prepare
 
     run(go())
     assert seen == [prepared]
+
+
+def test_connections_that_the_pool_restores_are_nobodys_dials(
+    postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a failed dial asyncpg dials on in a task that inherits the caller's context.
+
+    A closed-loop caller uses its stamps for the next call as well, which is not to be told of it.
+    """
+    dial, refused = asyncpg.connect, iter([True])
+
+    async def refuses_once(*arguments: Any, **options: Any) -> Any:
+        if next(refused, False):
+            raise ConnectionRefusedError
+        await asyncio.sleep(0.02)
+        return await dial(*arguments, **options)
+
+    async def go() -> tuple[bool, float]:
+        async with opened(AsyncpgPool(postgres.dsn, SELECT, 1)) as pool:
+            assert isinstance(pool, AsyncpgPool)
+            monkeypatch.setattr(asyncpg, "connect", refuses_once)
+            pool._pool._holders[0].terminate()
+            pool._pool._maintenance_task.cancel()  # so that the call is the first to dial
+            pool._pool._maintenance_task = None
+            shared = stamps()
+            with pytest.raises(CallFailed, match="connection_refused"):
+                await pool.call(shared)
+            shared.clear()
+            async with asyncio.timeout(10.0):  # the pool's own task dials
+                while pool.statistics().connections_opened < 2:
+                    await asyncio.sleep(0.01)
+            return shared.has_acquired, shared.dialled_at
+
+    has_acquired, dialled_at = run(go())
+    assert not has_acquired
+    assert math.isnan(dialled_at)
+
+
+def test_a_dial_that_nobody_answers_is_no_connection(
+    postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server behind a black hole trips the brake on refused connections."""
+
+    async def silent(*_: Any, **__: Any) -> Any:
+        raise TimeoutError
+
+    async def go() -> CallFailed:
+        async with opened(AsyncpgPool(postgres.dsn, SELECT, 1, min_size=0)) as pool:
+            monkeypatch.setattr(asyncpg, "connect", silent)
+            with pytest.raises(CallTimedOut) as caught:
+                await pool.call(stamps())
+            return caught.value
+
+    assert run(go()).kind == "dial_timeout"
+    assert "dial_timeout" in NO_CONNECTION

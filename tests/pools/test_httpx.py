@@ -38,7 +38,7 @@ def get(url: str) -> HttpWork:
 
 
 def running(function: Callable[[Any], Coroutine[Any, Any, object]]) -> HttpWork:
-    return HttpWork("GET", "", function=function)
+    return HttpWork("GET", "http://127.0.0.1/", function=function)
 
 
 def stamps() -> CallStamps:

@@ -120,7 +120,7 @@ def test_the_users_function_is_read_only_too(pooler: PgBouncer, driver: Callable
             return await outcomes(pool, 1)
 
     (kind,) = run(go())
-    assert kind.startswith("work_")
+    assert kind.startswith("ReadOnlyS")
 
 
 def test_the_servers_budget_is_not_the_poolers(

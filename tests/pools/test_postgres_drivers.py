@@ -7,14 +7,18 @@ from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
-from poolkit.errors import CallFailed, Unreachable
+from poolkit.errors import CallFailed, ExitCode, Unreachable
 from poolkit.lab.postgres import PostgresServer
 from poolkit.pools.asyncpg import AsyncpgPool
 from poolkit.pools.base import Pool
 from poolkit.pools.psycopg import PsycopgPool
 from poolkit.pools.sqlalchemy import SqlalchemyPool
+from poolkit.preflight import check_first_call
+from poolkit.targets import Target
 from poolkit.targets.draws import Uniform
+from poolkit.targets.drivers import DATABASE_DRIVERS, Driver
 from poolkit.workload import SqlWork
 from tests.pools.test_contract import Call, opened, run, stamps
 
@@ -289,3 +293,38 @@ def test_every_connection_is_dialled_at_open(postgres: PostgresServer, driver: M
 
     seen = run(go())
     assert (seen.connections_opened, seen.idle, seen.in_use, seen.disconnects) == (5, 5, 0, 0)
+
+
+@pytest.mark.parametrize("make", [AsyncpgPool, PsycopgPool])
+def test_only_min_size_is_dialled_beforehand(postgres: PostgresServer, make: MakePool) -> None:
+    """The others are, when calls need them."""
+
+    async def go() -> tuple[int, int]:
+        work = SqlWork(["select pg_sleep(0.2)"])
+        async with opened(make(postgres.dsn, work, 3, min_size=1)) as pool:
+            before = pool.statistics().connections_opened
+            await asyncio.gather(*(pool.call(stamps()) for _ in range(3)))
+            return before, pool.statistics().connections_opened
+
+    before, after = run(go())
+    assert before == 1
+    assert 2 <= after <= 3
+
+
+@pytest.mark.parametrize("driver_name", DATABASE_DRIVERS)
+def test_a_statement_that_the_server_cannot_read_gets_no_load(
+    postgres: PostgresServer, driver_name: Driver
+) -> None:
+    """Asked before any load: exit 2, with what the server said and where to try it."""
+    target = Target(
+        name="t",
+        driver=driver_name,
+        dsn=SecretStr(postgres.dsn),
+        statements=("select 1", "selec 1"),
+        target_rate=1.0,
+    )
+    with pytest.raises(Unreachable) as refused:
+        run(check_first_call(target))
+    assert refused.value.exit_code is ExitCode.BAD_INPUT
+    assert 'syntax error at or near "selec"' in refused.value.cause
+    assert "psql" in refused.value.remedy

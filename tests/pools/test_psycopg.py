@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Iterator
 from typing import Any
 
+import psycopg
 import pytest
 
-from poolkit.errors import PoolTimedOut
+from poolkit.errors import CallFailed, PoolTimedOut
 from poolkit.lab.postgres import PostgresServer
 from poolkit.pools.base import PoolStatistics
 from poolkit.pools.psycopg import PsycopgPool
@@ -99,3 +101,33 @@ def test_options_of_the_dsn_are_kept(postgres: PostgresServer) -> None:
 
     run(go())
     assert seen == [("1234kB", "on")]
+
+
+@pytest.mark.parametrize("ending", [None, LookupError(), psycopg.OperationalError()])
+def test_a_call_that_outlived_its_time_leaves_no_cancellation_behind(
+    postgres: PostgresServer, ending: Exception | None
+) -> None:
+    """A function may swallow it and end in its own way; the caller goes on to the next call."""
+
+    async def deaf(_connection: Any) -> None:
+        loop = asyncio.get_running_loop()
+        until = loop.time() + 0.4
+        while loop.time() < until:
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.sleep(0.02)
+        if ending is not None:
+            raise ending
+
+    async def go() -> tuple[str, int, int]:
+        pool = PsycopgPool(postgres.dsn, SqlWork([], function=deaf), 1, call_timeout=0.1)
+        async with opened(pool):
+            outcome = "ok"
+            try:
+                await pool.call(stamps())
+            except CallFailed as failure:
+                outcome = failure.outcome
+            task = asyncio.current_task()
+            assert task is not None
+            return outcome, task.cancelling(), len(pool._holds.expired)
+
+    assert run(go()) == ("ok" if ending is None else "timeout", 0, 0)

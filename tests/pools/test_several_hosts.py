@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from typing import Literal
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any, Literal
 
 import pytest
 
@@ -12,7 +13,9 @@ from poolkit.errors import CallFailed
 from poolkit.lab.models import Workers
 from poolkit.lab.upstream import HttpUpstream
 from poolkit.pools.aiohttp import AiohttpPool
+from poolkit.pools.base import Pool
 from poolkit.pools.host_limits import limit_per_host
+from poolkit.pools.httpx import HttpxPool
 from poolkit.pools.registry import make_pool
 from poolkit.preflight import check_first_call
 from poolkit.targets import Target
@@ -118,17 +121,34 @@ def test_calls_are_shared_out(
 def test_every_host_must_answer_before_there_is_load(
     pair: tuple[HttpUpstream, HttpUpstream],
 ) -> None:
-    """One that is down is told by its address; no other host than those named is dialled."""
+    """One that is down is told by its address."""
     dead = "http://127.0.0.1:9/"
     target = Target(name="t", driver="aiohttp", urls=[pair[0].url, dead], target_rate=1.0)
     with pytest.raises(Exception, match=r"127\.0\.0\.1:9/ failed: connection refused"):
         run(check_first_call(target))
 
-    async def elsewhere(session: object) -> None:
-        await session.get(pair[0].url.replace("127.0.0.1", "localhost"))  # type: ignore[attr-defined]
+
+@pytest.mark.lab
+@pytest.mark.parametrize(
+    "make",
+    [
+        pytest.param(AiohttpPool, id="aiohttp"),
+        pytest.param(HttpxPool, id="httpx"),
+        pytest.param(partial(HttpxPool, infers_wait=True), id="inferring-httpx"),
+        pytest.param(partial(HttpxPool, library="httpx2"), id="httpx2"),
+    ],
+)
+def test_a_function_sends_nothing_to_another_host(
+    pair: tuple[HttpUpstream, HttpUpstream], make: Callable[..., Pool]
+) -> None:
+    """It holds the session, and the name that it calls is none of the target's."""
+    before = pair[0].stats()["served"]
+
+    async def elsewhere(session: Any) -> None:
+        await session.get(pair[0].url.replace("127.0.0.1", "localhost"))
 
     async def go() -> None:
-        pool = AiohttpPool(HttpWork("GET", pair[0].url, function=elsewhere), 1)
+        pool = make(HttpWork("GET", pair[0].url, function=elsewhere), 1)
         await pool.open()
         try:
             await pool.call(stamps())
@@ -137,3 +157,4 @@ def test_every_host_must_answer_before_there_is_load(
 
     with pytest.raises(CallFailed, match="host_not_allowed"):
         run(go())
+    assert pair[0].stats()["served"] == before

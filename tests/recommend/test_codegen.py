@@ -101,6 +101,7 @@ def test_any_target_names_give_code_that_compiles(names: list[str]) -> None:
 def variants() -> list[tuple[str, list[Recommendation], list[Target]]]:
     http, database = http_target(), database_target()
     httpx = http_target(name="orders-httpx", driver="httpx")
+    fork = http_target(name="orders-fork", driver="httpx", library="httpx2")
     awkward = [
         http_target(name="x" * 100, url="http://127.0.0.1:8080/" + "p" * 60),
         http_target(name="y" * 100, url="http://127.0.0.1:8080/a\"b'c?q=1"),
@@ -121,6 +122,8 @@ def variants() -> list[tuple[str, list[Recommendation], list[Target]]]:
         ("both", [recommended(http), recommended(database)], [http, database]),
         ("http alone", [recommended(http)], [http]),
         ("httpx alone", [recommended(httpx)], [httpx]),
+        ("httpx2 alone", [recommended(fork)], [fork]),
+        ("httpx and its fork", [recommended(httpx), recommended(fork)], [httpx, fork]),
         ("two that share the gate", [recommended(http), recommended(httpx)], [http, httpx]),
         ("database alone", [recommended(database)], [database]),
         ("no target known", [recommended(http), recommended(database)], []),
@@ -381,15 +384,17 @@ async def served(app: Any, path: str) -> tuple[int, bytes]:
     return sent[0]["status"], b"".join(message.get("body", b"") for message in sent[1:])
 
 
-def test_the_httpx_pool_runs(tmp_path: Path) -> None:
+@pytest.mark.parametrize("library", ["httpx", "httpx2"])
+def test_the_httpx_pool_runs(tmp_path: Path, library: str) -> None:
     """40 callers over a pool of 5: all are served over 5 connections, settings as given."""
 
     async def scenario() -> None:
         async with Upstream(hold=0.005) as upstream:
-            target = http_target(url=upstream.url, driver="httpx")
+            target = http_target(url=upstream.url, driver="httpx", library=library)
             module = imported(codegen.render([recommended(target, size=5)], [target]), tmp_path)
             async with module.lifespan(object()) as state:
                 pool = state["pools"].orders_api
+                assert type(pool.client).__module__.partition(".")[0] == library
 
                 async def call() -> str:
                     return str((await pool.request("GET", module.ORDERS_API_URL)).text)

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from poolkit.pools import registry
-from poolkit.recommend import parameters
+from poolkit.recommend import parameters, recommend
+from poolkit.recommend.session import sessions
 from poolkit.records import Parameter, Trial
 from tests.recommend.examples import http_target, sizing, times, trial, verifying_trial
 
@@ -26,6 +27,24 @@ def test_as_many_are_kept_as_are_opened() -> None:
     assert "(verified so: 2 dials in 4,000 calls)" in kept.because.replace("4000", "4,000")
     assert kept.source == "measured"
     assert rows(trial())["max_keepalive_connections"].source == "rule"
+
+
+def test_the_fork_is_told_as_what_it_is() -> None:
+    """Nothing is said of it that is only true of httpx 0.28, and it shares no client with that."""
+    target = http_target(driver="httpx", library="httpx2", max_keepalive_connections=20)
+    found = {row.name: row for row in parameters(target, sizing(), verifying_trial())}
+    assert found["library"].value == "httpx2"
+    assert not any("0.28" in row.because for row in found.values())
+    assert found["max_keepalive_connections"].value == 14  # of 20, as the pool has no more
+
+    names = ("a", "b", "c")
+    targets = [
+        http_target(name=n, driver="httpx", **({"library": "httpx2"} if n == "c" else {}))
+        for n in names
+    ]
+    sized = [recommend(t, sizing(), None, [verifying_trial()], "done", 1.0) for t in targets]
+    (shared,) = sessions(sized, targets)
+    assert (shared.driver, shared.targets) == ("httpx", ("a", "b"))
 
 
 def test_reasons_carry_the_measured_figure() -> None:

@@ -26,7 +26,11 @@ def load(folder: Path, driver: str, body: str, place: str | None = None) -> Targ
 TAKEN = [
     ("aiohttp", "keepalive_timeout = 4.5", {"keepalive_timeout": 4.5}),
     ("httpx", "keepalive_timeout = 4", {"keepalive_timeout": 4.0}),
+    ("httpx", 'library = "httpx2"', {"library": "httpx2"}),
+    ("httpx", "max_keepalive_connections = 0", {"max_keepalive_connections": 0}),
     ("aiohttp", "ttl_dns_cache = 0", {"ttl_dns_cache": 0}),
+    ("asyncpg", "min_size = 0", {"min_size": 0}),
+    ("psycopg", "min_size = 3", {"min_size": 3}),
     (
         "asyncpg",
         "statement_cache_size = 0\nreset = false",
@@ -62,18 +66,19 @@ REFUSED = [
     (
         "asyncpg",
         "max_overflow = 5",
-        "max_overflow: belongs to sqlalchemy; asyncpg takes statement_cache_size, reset, "
-        "init, setup",
+        "max_overflow: belongs to sqlalchemy; asyncpg takes min_size, statement_cache_size, "
+        "reset, init, setup",
     ),
     (
         "httpx",
         "ttl_dns_cache = 5",
-        "ttl_dns_cache: belongs to aiohttp; httpx takes keepalive_timeout",
+        "ttl_dns_cache: belongs to aiohttp; httpx takes keepalive_timeout, library, "
+        "max_keepalive_connections",
     ),
     (
         "psycopg",
         "pool_timeout = 5",
-        "pool_timeout: belongs to sqlalchemy; psycopg takes timeout, max_waiting; "
+        "pool_timeout: belongs to sqlalchemy; psycopg takes min_size, timeout, max_waiting; "
         "did you mean timeout?",
     ),
     (
@@ -82,6 +87,17 @@ REFUSED = [
         "timeout: belongs to psycopg; sqlalchemy takes max_overflow, "
         "pool_timeout, pool_pre_ping, pool_recycle, pool_use_lifo; did you mean pool_timeout?",
     ),
+    (
+        "aiohttp",
+        'library = "httpx2"',
+        "library: belongs to httpx; aiohttp takes keepalive_timeout, ttl_dns_cache, sweep",
+    ),
+    (
+        "httpx",
+        'library = "httpx3"',
+        'library: must be one of httpx, httpx2, got "httpx3"; did you mean httpx?',
+    ),
+    ("asyncpg", "min_size = -1", "min_size: must be 0 or more, got -1"),
     ("aiohttp", "keepalive_timeout = 0", "keepalive_timeout: must be more than 0, got 0"),
     (
         "aiohttp",
