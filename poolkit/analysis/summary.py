@@ -12,7 +12,7 @@ from poolkit.analysis.batch_means import rate_interval
 from poolkit.analysis.checks import Evidence, run_checks
 from poolkit.analysis.fairness import fairness_check, jains_index, longest_ratio
 from poolkit.analysis.mser import mser5
-from poolkit.histogram import Histogram
+from poolkit.histogram import Histogram, value_of
 from poolkit.load.measurement import Floats, Measurement, Segment
 from poolkit.pools.base import DialTimes
 from poolkit.records import BudgetPart, DialParts, Interval, Outcome, Purpose, TimeBudget, Trial
@@ -82,6 +82,7 @@ def summarise(
         calls=outcomes["ok"],
         concurrency=change.concurrency,
         littles_law=throughput * (mean_wait + mean_hold) if hold.count else None,
+        edges=_edges(response, change.concurrency, seconds),
         cpu_share=change.cpu_share,
         loop_lag_p90=float(np.quantile(lags, 0.9)) if lags.size else None,
         halves=_halves(completions, measurement.bin_seconds),
@@ -228,6 +229,20 @@ def _changes(measurement: Measurement, window: _Window) -> _Changes:
         opened=round(change(samples.opened)),
         disconnects=round(change(samples.disconnects)),
     )
+
+
+def _edges(response: Histogram, concurrency: float | None, seconds: float) -> float:
+    """Standard error of X (W + S) / L that a window of `seconds` s leaves where nothing is wrong.
+
+    The calls in the system at its begin are in L and not in the sum of times, those at its end in
+    the sum for longer than they are in L. Each of the L calls at an edge has a residual time r with
+    E[r^2] = E[R^3] / (3 E[R]) (renewal theory, Cox 1962), so the share is sqrt(2 E[r^2] / L) / T.
+    """
+    if not concurrency or response.total <= 0.0:
+        return 0.0
+    values = np.array([value_of(bucket) for bucket in np.flatnonzero(response.counts).tolist()])
+    cubes = float(response.counts[response.counts > 0] @ values**3)
+    return math.sqrt(2.0 * cubes / (3.0 * response.total) / concurrency) / seconds
 
 
 def _halves(completions: Floats, bin_seconds: float) -> tuple[float, float] | None:

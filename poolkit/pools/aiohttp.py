@@ -213,10 +213,15 @@ class AiohttpPool:
                 stamps.acquired()  # where it sent nothing
                 stamps.served()
                 return
-            async with self._session.request(work.method, self._url(), **self._options) as response:
+            # `read` gives the connection back; without `async with` a call pays two coroutines less.
+            response = await self._session.request(work.method, self._url(), **self._options)
+            try:
                 await response.read()
-                stamps.served()
-                status = response.status
+            except BaseException:
+                response.close()
+                raise
+            stamps.served()
+            status = response.status
         except CallFailed as failure:
             raise outcome_of(
                 failure, (aiohttp.ClientError,), lambda error: self._translated(error, call)
