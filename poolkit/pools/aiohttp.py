@@ -213,7 +213,7 @@ class AiohttpPool:
                 stamps.acquired()  # where it sent nothing
                 stamps.served()
                 return
-            # `read` gives the connection back; without `async with` a call pays two coroutines less.
+            # `read` gives the connection back; without `async with` there are two coroutines less.
             response = await self._session.request(work.method, self._url(), **self._options)
             try:
                 await response.read()

@@ -1,4 +1,4 @@
-"""Little's Law as a check: silent where only a window's edges speak, loud where stamps are wrong."""
+"""Little's Law as a check: silent about a window's edges, loud where stamps are wrong."""
 
 from __future__ import annotations
 
