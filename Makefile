@@ -9,6 +9,11 @@ RUN := $(VENV)/bin/python -m
 PIP := $(RUN) pip install --quiet --quiet --disable-pip-version-check
 RECORDING := data/recordings/lab-review
 
+# The kernels of notebooks/ run there: what the variable names is named from here.
+ifneq ($(wildcard $(filter-out lab recorded,$(POOLKIT_SOURCE))),)
+export POOLKIT_SOURCE := $(abspath $(POOLKIT_SOURCE))
+endif
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help demo test check notebooks bench bench-sizing lab service workbook app recordings clean

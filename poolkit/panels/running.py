@@ -70,6 +70,15 @@ class Run:
         """Whether it has ended, its child gone."""
         return self._over.is_set()
 
+    @property
+    def is_ending(self) -> bool:
+        """Whether its end was asked for or has been told, its child perhaps not yet gone."""
+        return self._is_cancelled or self._story.is_over
+
+    def is_of(self, source: Source) -> bool:
+        """Whether this source's target is measured."""
+        return self._source.identity == source.identity
+
     def start(self) -> None:
         """Begin; returns at once."""
         self._thread.start()

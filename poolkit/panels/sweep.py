@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -19,10 +18,12 @@ from poolkit.panels.look import alert, framed
 from poolkit.panels.painter import Painter
 from poolkit.panels.request import Request
 from poolkit.panels.running import Run
-from poolkit.panels.sources import Source, is_page, read_source
+from poolkit.panels.served import is_page, leave_out_the_rest
+from poolkit.panels.sources import Source, read_source
 from poolkit.panels.story import Story
 from poolkit.records import Recommendation, Sizing, Trial
 from poolkit.report.folder import Settings
+from poolkit.report.temporary import lasting_folder
 from poolkit.store import prepare_out, write_recommended
 from poolkit.targets import Target
 from poolkit.targets.together import DEFAULT_SIZES
@@ -32,6 +33,11 @@ RECORDED_LAB = (
     "A recording of the embedded lab. Start measures it now; the text of this page stays about the "
     "recording."
 )
+UNMEASURED = (
+    "Nothing is recorded of this target. Start measures it, and the panel shows what was found; the "
+    "tables that the text below speaks of are left out."
+)
+ENDING = 10.0  # s that a cancelled run may take: its child is ended long before
 POLL = 0.1  # s between two looks at a run that a cell waits for
 
 
@@ -58,7 +64,7 @@ class SweepPanel:
     Args:
         source: of the targets; what POOLKIT_SOURCE says where None.
         target: name of the target chosen first; the source's first where empty.
-        request: how it is measured unless the controls say otherwise; its target is ignored.
+        request: how it is measured unless the controls say otherwise; its target is `target`.
         name: what finds a running sweep again.
         out: folder for the trials; a temporary one for each measurement where None.
 
@@ -83,7 +89,7 @@ class SweepPanel:
                 f"no such target: {chosen or '(none)'}", f"there is {', '.join(names) or 'none'}"
             )
         self.name = name
-        self.request = request or Request(chosen)
+        self.request = replace(request or Request(), target=chosen)
         self.target = chosen
         self._out = None if out is None else Path(out)
         self._replayed: Story | None = None
@@ -93,11 +99,12 @@ class SweepPanel:
         self._followers: list[Callable[[Findings], object]] = []
         self._making = threading.Lock()
         self._painter: Painter[Story] = Painter(self._paint, self._note)
+        self._run: Run | None = None
         run = running.under_way(name)
-        self._run = None if run is None or run.is_over else run
-        if self._run is not None:
-            self.target = self._run.request.target
-            self._run.listen(self._painter.show)
+        is_shown = run is not None and not run.is_over and run.is_of(self.source)
+        if run is not None and is_shown and run.request.target in names:
+            self.target, self._run = run.request.target, run
+            run.listen(self._painter.show)
 
     def __repr__(self) -> str:
         return f"SweepPanel({self.name!r}): {stories.headline(self.story)}"
@@ -117,10 +124,27 @@ class SweepPanel:
         return self._run
 
     def open(self) -> SweepPanel:
-        """Start where a notebook is run; show the recording where it is served as a page."""
+        """Start where a notebook is run; show the recording where it is served as a page.
+
+        A sweep of the same target that is under way is shown instead of another one; of one that is
+        being cancelled the end is waited for. A page without a recording is left idle, and the
+        cells after it do nothing.
+
+        Raises:
+            BadInput: another target is being measured under this panel's name.
+        """
         if is_page() and self.source.is_live:
+            if self.source.recording(self.target) is None:
+                leave_out_the_rest()
             return self.replay()
-        return self.start()
+        run = self._run
+        if run is None or run.is_over:
+            return self.start()
+        if run.is_ending:
+            run.wait(ENDING)
+        elif run.request.target == self.request.target:
+            return self
+        return self.start(self.request)
 
     def start(self, request: Request | None = None) -> SweepPanel:
         """Measure, or replay where the source is a recording; returns at once.
@@ -128,7 +152,9 @@ class SweepPanel:
         Raises:
             BadInput: a sweep of this panel's name is under way, or the request is not right.
         """
-        asked = request or replace(self.request, target=self.target)
+        asked = self.request if request is None else request
+        if request is None or not request.target:
+            asked = replace(asked, target=self.target)
         if not self.source.is_live:
             self.target = asked.target
             return self.replay()
@@ -145,7 +171,7 @@ class SweepPanel:
         kept = self.source.recording(self.target)
         self._run = None
         if kept is None:
-            self._replayed = Story(target=self.target)
+            self._replayed = Story(target=self.target, note=UNMEASURED)
         else:
             self._replayed = Story(
                 self.target,
@@ -291,7 +317,7 @@ class SweepPanel:
             before = former.request
             if (before.target, before.sizes) == (asked.target, asked.sizes):
                 return former.out
-        return Path(tempfile.mkdtemp(prefix="poolkit-sweep-"))
+        return lasting_folder("poolkit-sweep-")
 
 
 def objective_of(settings: Settings) -> Objective:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from poolkit.panels import sweep_page
 from poolkit.panels.look import piece
 from poolkit.panels.request import Request
-from poolkit.panels.sources import Source
+from poolkit.panels.sources import FileSource, Source, read_source
 from poolkit.panels.sweep import Findings, SweepPanel
+from poolkit.targets import load_targets
 
 EVERY = 0.5  # s between two looks
 
@@ -18,6 +20,8 @@ EVERY = 0.5  # s between two looks
 async def measured(request: Request, source: Source | None = None) -> Findings:
     """Measure one target in a child process, or replay its recording, and wait for the end.
 
+    The target is the source's first where the request names none; of the sizes asked for none is
+    larger than what the target allows.
     While load is sent a line below the cell says how far it is; a replay shows nothing. The end of
     the cell's patience (an interrupt) cancels the load.
 
@@ -25,8 +29,10 @@ async def measured(request: Request, source: Source | None = None) -> Findings:
         BadInput: the source has no such target, or it is being measured already.
         PoolkitError: the measurement ended early; it says why and what to do.
     """
-    panel = SweepPanel(source, request.target, request=request, name=f"lesson {request.target}")
-    panel.open()
+    source = read_source() if source is None else source
+    target = request.target or next(iter(source.names), "")
+    request = replace(request, target=target, sizes=_allowed(request.sizes, source, target))
+    panel = SweepPanel(source, target, request=request, name=f"lesson {target}").open()
     if panel.run is None:
         return panel.result()
     tell = line()
@@ -40,6 +46,14 @@ async def measured(request: Request, source: Source | None = None) -> Findings:
         if not following.done():
             following.cancel()
             await asyncio.wait({following})
+
+
+def _allowed(sizes: tuple[int, ...], source: Source, target: str) -> tuple[int, ...]:
+    """Those of a lesson's sizes that the target may have; its largest in place of the rest."""
+    if not sizes or not isinstance(source, FileSource) or target not in source.names:
+        return sizes
+    most = load_targets(source.targets_file(target), (target,))[target].max_size
+    return tuple(sorted({min(size, most) for size in sizes}))
 
 
 def line() -> Callable[[str], None]:

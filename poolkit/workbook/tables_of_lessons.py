@@ -68,6 +68,9 @@ def of_one_connection(found: Sequence[Findings]) -> Table:
     rows = []
     for each in found:
         trials, asked = curve(each), each.objective.rate
+        if not trials or trials[0].pool_size != 1:
+            rows.append((each.sizing.target, *[NONE] * 7))
+            continue
         one, largest = trials[0].hold_time, trials[-1]
         p50, mean, loaded = one.p50 or 0.0, one.mean or 0.0, largest.hold_time.mean or 0.0
         rows.append(

@@ -42,7 +42,6 @@ def test_a_word_is_no_number() -> None:
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ({"target": ""}, "no target is chosen"),
         ({"budget": 0.5}, "budget must be from 1 to 3600 s, got 0.5"),
         ({"budget": 3601.0}, "from 1 to 3600"),
         ({"budget": float("nan")}, "from 1 to 3600"),

@@ -20,8 +20,9 @@ from poolkit.lab.upstream import http_upstream
 from poolkit.panels import FileSource, RecordedSource, Request, SweepPanel, read_source
 from poolkit.panels import running as register
 from poolkit.panels.mime import VIEW
-from poolkit.panels.sources import LabSource, is_page
-from poolkit.report.source import RECORDED, shared
+from poolkit.panels.served import is_page
+from poolkit.panels.sources import LabSource
+from poolkit.report.source import RECORDED, named, shared
 from poolkit.store import read_recommended
 
 END = 20.0  # s, far more than any of these measurements takes
@@ -147,6 +148,22 @@ def test_sources_by_path(targets: Path) -> None:
         source.targets_file("lab-http")
 
 
+def test_a_relative_path_is_found_from_the_notebooks_folder(
+    targets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A kernel runs in notebooks/: what the shell named is looked for where the shell was."""
+    monkeypatch.chdir(tmp_path)
+    said = {"POOLKIT_SOURCE": targets.name, "PWD": str(targets.parent)}
+    assert named(said) == targets
+    source = read_source(said)
+    assert source.targets_file("api") == targets
+    assert source.driver("api") == "aiohttp"
+    # Without a word of the shell: the checkout, where make is run.
+    assert named({"POOLKIT_SOURCE": RECORDED}) == shared(RECORDED)
+    with pytest.raises(BadInput, match="no folder of a review"):
+        named({"POOLKIT_SOURCE": "nowhere.toml"})
+
+
 def test_a_page_for_others_sends_nothing_when_opened(monkeypatch: pytest.MonkeyPatch) -> None:
     """Under Voila the recording is shown, and Start measures."""
     monkeypatch.setenv("SERVER_SOFTWARE", "voila/0.5.8")
@@ -155,6 +172,15 @@ def test_a_page_for_others_sends_nothing_when_opened(monkeypatch: pytest.MonkeyP
     assert panel.run is None
     assert "Start measures it now" in panel.html()
     assert panel.result().sizing.size is not None
+
+
+def test_a_page_without_a_recording_is_idle(targets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is sent for an own endpoint either; Start is there."""
+    monkeypatch.setenv("SERVER_SOFTWARE", "voila/0.5.8")
+    panel = SweepPanel(FileSource(targets)).open()
+    assert panel.run is None
+    assert panel.story.phase == "idle"
+    assert "Nothing measured yet" in panel.html()
 
 
 def test_an_unknown_target_is_refused() -> None:
@@ -237,6 +263,42 @@ def test_only_one_of_a_name_is_under_way(targets: Path) -> None:
     assert first.run is not None
     assert first.run.wait(END)
     assert SweepPanel(FileSource(targets)).run is None
+
+
+@pytest.mark.lab
+def test_a_cell_that_is_run_again_shows_the_run_that_it_began(targets: Path) -> None:
+    """Notebook 02's own lines once more: in mid-sweep, and right after an interrupt."""
+    asked = Request(budget=30)
+
+    def cell(target: str = "api") -> SweepPanel:
+        return SweepPanel(FileSource(targets), target, request=asked).open()
+
+    first = cell().run
+    assert first is not None
+    assert cell().run is first
+    with pytest.raises(BadInput, match="api is being measured already"):
+        cell("gone")
+    first.cancel()
+    again = cell()
+    assert again.run is not first
+    assert again.run is not None
+    assert first.is_over
+    again.cancel()
+
+
+@pytest.mark.lab
+def test_a_run_of_another_source_is_not_shown(targets: Path, tmp_path: Path) -> None:
+    """Two sources in one kernel: the panel offers its own targets, and does not start beside it."""
+    first = SweepPanel(FileSource(targets), request=Request(budget=30)).start()
+    own = tmp_path / "targets.toml"
+    own.write_text(targets.read_text().replace("targets.api", "targets.other"), encoding="utf-8")
+    second = SweepPanel(FileSource(own))
+    assert second.run is None
+    second._repr_mimebundle_()
+    assert second._view.target.value == "other"
+    with pytest.raises(BadInput, match="api is being measured already"):
+        second.open()
+    first.cancel()
 
 
 @pytest.mark.lab
