@@ -67,7 +67,7 @@ class WhatIfPanel:
         """
         self._answer(replace(self._asked.question, **changes))  # type: ignore[arg-type]
         if self._view is not None:
-            self._view.show(self._asked)
+            self._view.reset(self._asked)
         return self._asked.answer
 
     def follow(self, question: Question) -> None:
