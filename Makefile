@@ -60,7 +60,9 @@ recordings: $(VENV)/.with-demo ## Measure the lab anew and replace the committed
 	@rm -rf build/recording
 	@$(RUN) poolkit demo --out build/recording
 	@mkdir -p $(RECORDING) data/recordings/lab-earlier
-	@cp $(RECORDING)/recommended.json $(RECORDING)/manifest.json data/recordings/lab-earlier/
+	@rm -f data/recordings/lab-earlier/*
+	@cp $(RECORDING)/*.sizing.json $(RECORDING)/recommended.json $(RECORDING)/manifest.json \
+		data/recordings/lab-earlier/
 	@cp build/recording/*.trials.jsonl build/recording/*.sizing.json \
 		build/recording/recommended.json build/recording/manifest.json $(RECORDING)/
 	@$(RUN) poolkit.workbook.record

@@ -56,6 +56,15 @@ def test_the_two_latest_are_compared(root: Path) -> None:
     assert "4 changes larger than noise" in repr(panel)
 
 
+def test_hold_times_are_judged_where_their_curves_are_kept() -> None:
+    """The two reviews that come with the project: no difference is left unsaid."""
+    panel = ReviewPanel(shared(RECORDED).parent)
+    holds = [d for d in panel.result().differences if d.quantity.startswith("hold_time")]
+    assert len(holds) == 8
+    assert all(difference.is_larger_than_noise is not None for difference in holds)
+    assert "cannot be said" not in panel.html()
+
+
 def test_the_lists_choose(root: Path) -> None:
     """Another pick compares anew; the same on both sides is told as a mistake."""
     panel = ReviewPanel(root)
