@@ -6,27 +6,25 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from poolkit.analysis.objective import Objective
-from poolkit.errors import BadInput, PoolkitError
+from poolkit.errors import BadInput
 from poolkit.panels import running, sweep_page
 from poolkit.panels import story as stories
-from poolkit.panels.look import alert, framed
-from poolkit.panels.painter import Painter
+from poolkit.panels.findings import Findings, objective_of
+from poolkit.panels.look import failure, framed
+from poolkit.panels.painter import Painter, each_of
 from poolkit.panels.request import Request
 from poolkit.panels.running import Run
 from poolkit.panels.served import is_page, leave_out_the_rest
 from poolkit.panels.sources import Source, read_source
 from poolkit.panels.story import Story
-from poolkit.records import Recommendation, Sizing, Trial
-from poolkit.report.folder import Settings
 from poolkit.report.temporary import lasting_folder
 from poolkit.store import prepare_out, write_recommended
-from poolkit.targets import Target
-from poolkit.targets.together import DEFAULT_SIZES
 
 REPLAYED = "Replayed from a recorded review: nothing was measured now."
 RECORDED_LAB = (
@@ -34,22 +32,11 @@ RECORDED_LAB = (
     "recording."
 )
 UNMEASURED = (
-    "Nothing is recorded of this target. Start measures it, and the panel shows what was found; the "
-    "tables that the text below speaks of are left out."
+    "Nothing is recorded of this target. Start measures it, and the panel shows what was found; "
+    "the tables that the text below speaks of are left out."
 )
 ENDING = 10.0  # s that a cancelled run may take: its child is ended long before
 POLL = 0.1  # s between two looks at a run that a cell waits for
-
-
-@dataclass(frozen=True, slots=True)
-class Findings:
-    """What a finished sweep gives; `target` is None for a recording, whose endpoint is not kept."""
-
-    trials: tuple[Trial, ...]
-    sizing: Sizing
-    recommendation: Recommendation
-    objective: Objective
-    target: Target | None = None
 
 
 class SweepPanel:
@@ -59,7 +46,8 @@ class SweepPanel:
     runs in a child process, at most one for each `name` in a kernel: a panel that is made again
     while one is under way shows that one. Every method may be called from any thread.
 
-    State: the run that is shown (or a replayed recording), the last mistake, and the view.
+    State: the run that is shown (or a replayed recording), the last mistake, what could not be
+    drawn, and the view.
 
     Args:
         source: of the targets; what POOLKIT_SOURCE says where None.
@@ -94,11 +82,12 @@ class SweepPanel:
         self._out = None if out is None else Path(out)
         self._replayed: Story | None = None
         self._problem: Exception | None = None
+        self._undrawn: Exception | None = None
         self._view: Any = None
         self._told: Story | None = None
         self._followers: list[Callable[[Findings], object]] = []
         self._making = threading.Lock()
-        self._painter: Painter[Story] = Painter(self._paint, self._note)
+        self._painter: Painter[Story] = Painter(self._paint, self._note_undrawn)
         self._run: Run | None = None
         run = running.under_way(name)
         is_shown = run is not None and not run.is_over and run.is_of(self.source)
@@ -254,15 +243,14 @@ class SweepPanel:
         return framed(sweep_page.whole(self.story, self.problem_html()))
 
     def problem_html(self) -> str:
-        """The alert of the last click that failed; empty where none did."""
-        problem = self._problem
-        if problem is None:
-            return ""
-        if isinstance(problem, PoolkitError):
-            return alert(problem.cause, problem.remedy)
-        return alert(
-            f"poolkit itself failed: {type(problem).__name__}: {problem}",
-            "result() raises it again, with its traceback",
+        """Alerts of the last click that failed and of what could not be drawn, if any did."""
+        return "".join(
+            failure(problem, remedy)
+            for problem, remedy in (
+                (self._problem, "result() raises it again, with its traceback"),
+                (self._undrawn, "part of the page is not drawn; result() and export() have it all"),
+            )
+            if problem is not None
         )
 
     def guarded(self, action: Callable[[], object]) -> None:
@@ -297,15 +285,26 @@ class SweepPanel:
         return self._run is not None and not self._run.is_over
 
     def _paint(self, story: Story) -> None:
+        self._undrawn = None
+        steps: list[Callable[[], object]] = []
         if self._view is not None:
-            self._view.show(story)
+            steps.append(lambda: self._view.show(story))
         if story.phase == "done" and story is not self._told and story.recommendation is not None:
             self._told = story
-            for follower in self._followers:
-                follower(self.result())
+            steps += [partial(self._hand_on, follower) for follower in self._followers]
+        each_of(steps)
+
+    def _hand_on(self, follower: Callable[[Findings], object]) -> None:
+        follower(self.result())
 
     def _note(self, error: Exception) -> None:
         self._problem = error
+        if self._view is not None:
+            self._view.show_problem()
+
+    def _note_undrawn(self, error: Exception) -> None:
+        # Apart from `_problem`: what was measured stands, drawn or not.
+        self._undrawn = error
         if self._view is not None:
             self._view.show_problem()
 
@@ -318,15 +317,3 @@ class SweepPanel:
             if (before.target, before.sizes) == (asked.target, asked.sizes):
                 return former.out
         return lasting_folder("poolkit-sweep-")
-
-
-def objective_of(settings: Settings) -> Objective:
-    """What a recorded target was asked for."""
-    return Objective(
-        target_rate=settings.target_rate,
-        wait_p99=settings.wait_p99,
-        response_p99=settings.response_p99,
-        max_size=settings.max_size or DEFAULT_SIZES["max_size"],
-        replicas=settings.replicas,
-        workers=settings.workers,
-    )

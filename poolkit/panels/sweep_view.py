@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import ipywidgets as widgets
 
 from poolkit.panels import sweep_page
 from poolkit.panels.look import STYLE, piece
+from poolkit.panels.painter import each_of
 from poolkit.panels.request import Request, read_number, read_sizes
 from poolkit.panels.story import Story
 
@@ -114,8 +116,8 @@ class SweepView:
             self._show_problem(story)
             drawn = (story.trials, story.sizing, story.recommendation, is_busy)
             if drawn != self._drawn:
-                self._drawn = drawn
                 self._draw(story)
+                self._drawn = drawn  # last: what could not be drawn is tried again
 
     def show_problem(self) -> None:
         """Put the mistake of the last click on the page."""
@@ -127,12 +129,18 @@ class SweepView:
 
     def _draw(self, story: Story) -> None:
         run = self._panel.run
-        chart = sweep_page.chart(story)
-        self.chart.value = piece(chart)
-        results = sweep_page.results(story)
-        self.results.value = piece(results)
-        links = sweep_page.exports(story, None if run is None else run.target)
-        self.exports.value = piece(links)
+        target = None if run is None else run.target
+
+        def put(place: widgets.HTML, page: Callable[[], str]) -> None:
+            place.value = piece(page())
+
+        each_of(
+            (
+                lambda: put(self.chart, lambda: sweep_page.chart(story)),
+                lambda: put(self.results, lambda: sweep_page.results(story)),
+                lambda: put(self.exports, lambda: sweep_page.exports(story, target)),
+            )
+        )
 
     def _start(self) -> None:
         wait = read_number(self.wait.value, "wait target")

@@ -14,8 +14,8 @@ from poolkit.errors import BadInput, PoolkitError
 from poolkit.events import Event
 from poolkit.lab.models import Workers
 from poolkit.lab.upstream import HttpUpstream
+from poolkit.panels.findings import Findings
 from poolkit.panels.sources import RecordedSource, Source, read_source
-from poolkit.panels.sweep import Findings
 from poolkit.records import Trial
 from poolkit.report.source import shared
 from poolkit.report.temporary import lasting_folder

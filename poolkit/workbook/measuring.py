@@ -8,10 +8,11 @@ from dataclasses import replace
 from typing import Any
 
 from poolkit.panels import sweep_page
+from poolkit.panels.findings import Findings
 from poolkit.panels.look import piece
 from poolkit.panels.request import Request
 from poolkit.panels.sources import FileSource, Source, read_source
-from poolkit.panels.sweep import Findings, SweepPanel
+from poolkit.panels.sweep import SweepPanel
 from poolkit.targets import load_targets
 
 EVERY = 0.5  # s between two looks

@@ -9,8 +9,8 @@ from poolkit import charts
 from poolkit.charts.fairness import pair
 from poolkit.charts.response_time import known
 from poolkit.charts.time_budget import budgets, in_service
+from poolkit.panels.findings import Findings
 from poolkit.panels.look import framed
-from poolkit.panels.sweep import Findings
 from poolkit.records import Purpose, Trial
 from poolkit.report.expected import expected_waits
 from poolkit.report.page import Part

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from poolkit.analysis.checks import LITTLES_LAW_TOLERANCE
 from poolkit.histogram import share_above
-from poolkit.panels.sweep import Findings
+from poolkit.panels.findings import Findings
 from poolkit.records import Trial
 from poolkit.tables import Table
 from poolkit.units import NONE, milliseconds, number, rate, share

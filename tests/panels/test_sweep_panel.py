@@ -17,7 +17,7 @@ import pytest
 from poolkit.errors import BadInput, Cancelled, ExitCode, PoolkitError
 from poolkit.lab.models import Workers
 from poolkit.lab.upstream import http_upstream
-from poolkit.panels import FileSource, RecordedSource, Request, SweepPanel, read_source
+from poolkit.panels import FileSource, RecordedSource, Request, SweepPanel, read_source, sweep_page
 from poolkit.panels import running as register
 from poolkit.panels.mime import VIEW
 from poolkit.panels.served import is_page
@@ -196,6 +196,29 @@ def test_nothing_measured_yet_is_said(targets: Path) -> None:
     assert "Nothing measured yet" in panel.html()
     with pytest.raises(BadInput, match="no sweep has ended yet"):
         panel.result()
+
+
+def test_a_chart_that_fails_leaves_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tables, exports, followers and the result are there; the chart is tried again."""
+    panel = SweepPanel(RecordedSource(shared(RECORDED)), "lab-http", name="chart")
+    panel._repr_mimebundle_()
+    followed: list[object] = []
+    panel.when_done(followed.append)
+    view, draw = panel._view, sweep_page.chart
+    monkeypatch.setattr(sweep_page, "chart", lambda story: 1 / 0)
+    panel.start()
+    assert panel.wait_shown()
+    assert "ZeroDivisionError" in view.alert.value
+    assert "<table" in view.results.value
+    assert view.exports.value.count("download=") == 4
+    assert view.chart.value == ""
+    assert len(followed) == 1
+    assert panel.result().sizing.size is not None
+    monkeypatch.setattr(sweep_page, "chart", draw)
+    panel.guarded(lambda: None)
+    assert panel.wait_shown()
+    assert "<svg" in view.chart.value
+    assert view.alert.value == ""
 
 
 @pytest.mark.lab
