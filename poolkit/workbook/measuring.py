@@ -36,14 +36,16 @@ async def measured(request: Request, source: Source | None = None) -> Findings:
     panel = SweepPanel(source, target, request=request, name=f"lesson {target}").open()
     if panel.run is None:
         return panel.result()
-    tell = line()
+    say, tell = line(), line()
     following = asyncio.ensure_future(panel.finished())
     try:
         while not (await asyncio.wait({following}, timeout=EVERY))[0]:
-            tell(sweep_page.status(panel.story))
+            say(sweep_page.line(panel.story))
+            tell(sweep_page.bar(panel.story))
         return following.result()
     finally:
-        tell(sweep_page.status(panel.story))
+        say(sweep_page.line(panel.story))
+        tell(sweep_page.bar(panel.story))
         if not following.done():
             following.cancel()
             await asyncio.wait({following})
@@ -70,4 +72,13 @@ def line() -> Callable[[str], None]:
     show: Any = display
     page: Any = HTML
     shown = show(page(""), display_id=True)
-    return lambda html: shown.update(page(piece(html)))
+    last = ""
+
+    def put(html: str) -> None:
+        nonlocal last
+        # A line that is put again as it was is read out again.
+        if html != last:
+            last = html
+            shown.update(page(piece(html)))
+
+    return put

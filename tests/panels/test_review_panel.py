@@ -87,6 +87,23 @@ def test_two_reviews_are_needed(tmp_path: Path) -> None:
     assert VIEW in panel._repr_mimebundle_()
 
 
+def test_reviews_that_come_later_are_found(
+    root: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """A panel outlives the reviews that there were: it looks again when asked."""
+    growing = tmp_path_factory.mktemp("growing")
+    panel = ReviewPanel(growing)
+    panel._repr_mimebundle_()
+    view = panel._view
+    for name in ("q1", "2026"):
+        shutil.copytree(root / name, growing / name)
+    view.refresh.click()
+    assert panel.result().differences
+    assert [folder for _, folder in view.after.options] == [growing / "2026" / "q2", growing / "q1"]
+    assert (view.before.value, view.after.value) == (growing / "q1", growing / "2026" / "q2")
+    assert 'role="alert"' not in view.page.value
+
+
 def test_folders_elsewhere_can_be_named(root: Path) -> None:
     """And are offered beside those below the root."""
     panel = ReviewPanel(root, before=shared(RECORDED), after=root / "q1")

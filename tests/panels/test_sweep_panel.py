@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -17,11 +18,13 @@ import pytest
 from poolkit.errors import BadInput, Cancelled, ExitCode, PoolkitError
 from poolkit.lab.models import Workers
 from poolkit.lab.upstream import http_upstream
+from poolkit.measure import SIZE_BUDGET, SWEEP_BUDGET
 from poolkit.panels import FileSource, RecordedSource, Request, SweepPanel, read_source, sweep_page
 from poolkit.panels import running as register
 from poolkit.panels.mime import VIEW
 from poolkit.panels.served import is_page
 from poolkit.panels.sources import LabSource
+from poolkit.panels.story import Story
 from poolkit.report.source import RECORDED, named, shared
 from poolkit.store import read_recommended
 
@@ -351,6 +354,53 @@ def test_a_mistake_in_a_click_is_caught_shown_and_raised_again(targets: Path) ->
     assert "ZeroDivisionError" in panel.html()
     with pytest.raises(ZeroDivisionError):
         panel.result()
+
+
+def test_an_empty_budget_says_what_it_means(targets: Path) -> None:
+    """More with verification; and sizes beside it are refused, not left out in silence."""
+    panel = SweepPanel(FileSource(targets))
+    panel._repr_mimebundle_()
+    view = panel._view
+    assert view.budget.placeholder == f"{SWEEP_BUDGET:g}"
+    view.verify.value = True
+    assert view.budget.placeholder == f"{SIZE_BUDGET:g}"
+    view.sizes.value = "1, 2"
+    view.start.click()
+    assert panel.wait_shown()
+    assert "a verification chooses the sizes itself" in view.alert.value
+    assert panel.run is None
+
+
+def test_a_cancel_does_not_wait_for_an_upstream_that_starts(targets: Path) -> None:
+    """Starting the lab can take seconds; who clicks on Cancel need not sit through them."""
+    go_on = threading.Event()
+
+    class Slow(FileSource):
+        def targets_file(self, name: str) -> Path:
+            assert go_on.wait(END)
+            return super().targets_file(name)
+
+    panel = SweepPanel(Slow(targets)).start()
+    panel.cancel()
+    assert panel.run is not None
+    assert panel.run.wait(1.0)
+    with pytest.raises(Cancelled):
+        panel.result()
+    go_on.set()
+
+
+def test_what_is_read_out_keeps_still_while_load_runs(targets: Path) -> None:
+    """Seconds and rates change four times a second, outside of the line that is announced."""
+    panel = SweepPanel(FileSource(targets))
+    panel._repr_mimebundle_()
+    view, told = panel._view, list[str]()
+    view.status.observe(lambda change: told.append(change["new"]), names="value")
+    story = Story("api", "running", budget=20.0, doing="size 4")
+    for seconds in range(1, 6):
+        view.show(replace(story, seconds=float(seconds), throughput=100.0 * seconds))
+    assert len(told) == 1
+    assert "500 calls/s now" in view.progress.value
+    assert 'role="status"' not in view.progress.value
 
 
 @pytest.mark.lab
