@@ -27,7 +27,9 @@ OUTLINE = """() => ({
   headings: [...document.querySelectorAll('h1, h2, h3, h4, h5, h6')]
     .map(each => [Number(each.tagName[1]), each.textContent.trim()]),
   unscoped: [...document.querySelectorAll('th:not([scope])')].map(each => each.outerHTML),
-  uncaptioned: [...document.querySelectorAll('table')].filter(each => !each.caption).length,
+  unnamed: [...document.querySelectorAll('table')]
+    .filter(each => !each.caption && !each.ariaLabel)
+    .map(each => each.textContent.slice(0, 80)),
   language: document.documentElement.lang,
   title: document.title,
   wide: document.documentElement.scrollWidth,
@@ -94,8 +96,9 @@ def test_headings_are_in_order(outline: dict[str, Any]) -> None:
 
 
 def test_tables_can_be_read_aloud(outline: dict[str, Any]) -> None:
-    """Each header says whether it heads a row or a column."""
+    """Each header says whether it heads a row or a column, and each table has a name."""
     assert outline["unscoped"] == []
+    assert outline["unnamed"] == []
 
 
 def test_links_lead_somewhere_and_ids_are_single(outline: dict[str, Any]) -> None:
