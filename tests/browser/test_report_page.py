@@ -10,10 +10,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page
 
-from poolkit.report.execute import execute
-from poolkit.report.export import export
 from tests.browser.chromium import NEEDED
-from tests.report import synthetic_review
 
 pytestmark = [pytest.mark.browser, NEEDED]
 
@@ -36,13 +33,6 @@ OUTLINE = """() => ({
   ids: [...document.querySelectorAll('[id]')].map(each => each.id),
   targets: [...document.querySelectorAll('a[href^="#"]')].map(each => each.hash.slice(1)),
 })"""
-
-
-@pytest.fixture(scope="module")
-def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The report of a review of four targets and one that could not be reached."""
-    folder = synthetic_review.write(tmp_path_factory.mktemp("review"))
-    return export(execute(folder), folder / "report.html")
 
 
 @pytest.fixture(scope="module")

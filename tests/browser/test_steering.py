@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import statistics
+
 import psutil
 import pytest
 from playwright.sync_api import Page
@@ -16,6 +18,9 @@ MAKE = """\
 from poolkit.panels import LabSource, Request, SweepPanel
 panel = SweepPanel(LabSource(), "lab-http", request=Request("lab-http", sizes=(2, 4, 8), budget=60))
 panel"""
+# 0.2 s and 2 s are promised; the page, the browser and a busy machine need the rest.
+ANSWERED = 0.5  # s from 1+1 to 2, asked from the page while load runs
+ENDED = 2.5  # s from a click on Cancel to the end of the process
 SUBSHELLS = "@jupyterlab/apputils-extension/kernels-settings"
 
 
@@ -57,9 +62,9 @@ def test_start_moves_and_cancel_ends(
     before, first = page.progress(), page.chart()
     wait_until(lambda: page.progress() > before, "more progress")
     wait_until(lambda: page.chart() != first, "another chart")
-    assert min(page.answer_time() for _ in range(5)) < 0.5
+    assert statistics.median(page.answer_time() for _ in range(5)) < ANSWERED
     page.button("Cancel").click()
-    assert wait_until(lambda: not process.is_running(), "the end of the process", 10.0) < 4.0
+    assert wait_until(lambda: not process.is_running(), "the end of the process", 10.0) < ENDED
     wait_until(lambda: "cancelled" in page.status(), "the word cancelled")
     assert lab.measuring() == []
     assert page.errors() == []

@@ -56,7 +56,7 @@ def reviewed(tmp_path_factory: pytest.TempPathFactory) -> Reviewed:
     with http_upstream(Workers(4, 0.01, cv=0.3)) as api, postgres(accounts=100) as database:
         targets = folder / "targets.toml"
         targets.write_text(TARGETS.format(url=api.url), encoding="utf-8")
-        command = [sys.executable, "-m", "poolkit", "review", "--budget", "20"]
+        command = [sys.executable, "-m", "poolkit", "review", "--budget", "14"]
         done = subprocess.run(
             [*command, "--targets", str(targets), "--out", str(folder / "out")],
             env=os.environ | {"WHOLE_REVIEW_DSN": database.dsn},
