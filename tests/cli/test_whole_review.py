@@ -1,4 +1,4 @@
-"""A whole review of a real server: every file, no password anywhere, a report that opens offline."""
+"""A whole review of a real server: every file, no password anywhere, an offline report."""
 
 from __future__ import annotations
 
