@@ -12,6 +12,10 @@ SIDE_BY_SIDE := --numprocesses=2 --dist=loadfile --no-loadscope-reorder
 RECORDING := data/recordings/lab-review
 
 BENCHES = $(filter-out sizing,$(basename $(notdir $(shell grep -l __main__ tests/bench/*.py))))
+# The kernels of notebooks/ run there: what the variable names is named from here.
+ifneq ($(wildcard $(filter-out lab recorded,$(POOLKIT_SOURCE))),)
+export POOLKIT_SOURCE := $(abspath $(POOLKIT_SOURCE))
+endif
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -60,7 +64,9 @@ recordings: $(VENV)/.with-demo ## Measure the lab anew and replace the committed
 	@rm -rf build/recording
 	@$(RUN) poolkit demo --out build/recording
 	@mkdir -p $(RECORDING) data/recordings/lab-earlier
-	@cp $(RECORDING)/recommended.json $(RECORDING)/manifest.json data/recordings/lab-earlier/
+	@rm -f data/recordings/lab-earlier/*
+	@cp $(RECORDING)/*.sizing.json $(RECORDING)/recommended.json $(RECORDING)/manifest.json \
+		data/recordings/lab-earlier/
 	@cp build/recording/*.trials.jsonl build/recording/*.sizing.json \
 		build/recording/recommended.json build/recording/manifest.json $(RECORDING)/
 	@$(RUN) poolkit.workbook.record

@@ -5,13 +5,10 @@ What was measured is on disk before the report is made, so a report that fails l
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-from pydantic import ValidationError
 
 from poolkit import probes
 from poolkit.compare import Comparison, compare
@@ -20,8 +17,15 @@ from poolkit.manifest import host_facts, is_same_machine, read_manifest, write_m
 from poolkit.outcome import Outcome, exit_code_of, left_out, measure_target, trial_log
 from poolkit.pools.registry import check_driver
 from poolkit.preflight import check_caps, check_descriptors
-from poolkit.records import Recommendation, RecommendedFile, Sizing
-from poolkit.store import now, prepare_out, read_recommended, write_atomic, write_recommended
+from poolkit.records import Recommendation, RecommendedFile
+from poolkit.store import (
+    now,
+    prepare_out,
+    read_recommended,
+    read_sizings,
+    write_atomic,
+    write_recommended,
+)
 from poolkit.targets import Target, load_targets
 from poolkit.watcher import Watcher
 
@@ -85,8 +89,8 @@ def review(
             earlier,
             later,
             caution,
-            sizings_before=_sizings(since, earlier),
-            sizings_after=_sizings(out, later),
+            sizings_before=read_sizings(since, earlier),
+            sizings_after=read_sizings(out, later),
         )
         write_atomic(out / SINCE, comparison.model_dump_json(indent=2) + "\n")
     settings = {name: target.public_settings() for name, target in targets.items()}
@@ -175,16 +179,6 @@ def _earlier(since: Path, out: Path, only: Sequence[str]) -> RecommendedFile:
     earlier = read_recommended(since)
     kept = tuple(entry for entry in earlier.targets if not only or entry.target in only)
     return earlier.model_copy(update={"targets": kept})
-
-
-def _sizings(folder: Path, written: RecommendedFile) -> dict[str, Sizing]:
-    """The curves that a review was made from, by target; without those of another version."""
-    found = {}
-    for entry in written.targets:
-        with contextlib.suppress(OSError, ValidationError):
-            text = (folder / f"{entry.target}.sizing.json").read_bytes()
-            found[entry.target] = Sizing.model_validate_json(text)
-    return found
 
 
 def _caution(since: Path) -> str:

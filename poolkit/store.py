@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from poolkit import codegen
 from poolkit.errors import BadInput, BrakeStop
 from poolkit.recommend import documents
-from poolkit.records import Recommendation, RecommendedFile, Trial
+from poolkit.records import Recommendation, RecommendedFile, Sizing, Trial
 from poolkit.targets import Target
 
 RECOMMENDED = "recommended.json"
@@ -188,6 +188,16 @@ def read_recommended(path: Path) -> RecommendedFile:
         raise BadInput(
             f"{file} is not a poolkit.recommended/1 document", "make it again with: poolkit review"
         ) from error
+
+
+def read_sizings(folder: Path, written: RecommendedFile) -> dict[str, Sizing]:
+    """The curves that a review was made from, by target; without those of another version."""
+    found = {}
+    for entry in written.targets:
+        with contextlib.suppress(OSError, ValidationError):
+            text = (folder / f"{entry.target}.sizing.json").read_bytes()
+            found[entry.target] = Sizing.model_validate_json(text)
+    return found
 
 
 def _cut_torn_line(descriptor: int) -> None:

@@ -7,10 +7,11 @@ found = await panel.finished()          # in the next cell
 """
 
 from poolkit.analysis.what_if import Question
+from poolkit.panels.findings import Findings
 from poolkit.panels.request import Request
 from poolkit.panels.review import ReviewPanel
 from poolkit.panels.sources import FileSource, LabSource, RecordedSource, Source, read_source
-from poolkit.panels.sweep import Findings, SweepPanel
+from poolkit.panels.sweep import SweepPanel
 from poolkit.panels.what_if import WhatIfPanel
 
 __all__ = [

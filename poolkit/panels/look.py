@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 from html import escape
 
+from poolkit.errors import PoolkitError
+
 # The colours of charts follow JupyterLab's theme; elsewhere the light ones stand.
 STYLE = """<style>
 .pk-panel { color: var(--jp-content-font-color1, #222222); max-width: 60rem; line-height: 1.45;
@@ -61,6 +63,13 @@ def alert(cause: str, remedy: str = "") -> str:
         return ""
     words = f"<strong>{escape(cause)}</strong>"
     return f'<div role="alert">{words}{f"<br>{escape(remedy)}" if remedy else ""}</div>'
+
+
+def failure(problem: Exception, remedy: str) -> str:
+    """The alert of an exception; `remedy` is for those that bring none of their own."""
+    if isinstance(problem, PoolkitError):
+        return alert(problem.cause, problem.remedy)
+    return alert(f"poolkit itself failed: {type(problem).__name__}: {problem}", remedy)
 
 
 def picture(png: bytes, alt: str, width: int, height: int) -> str:

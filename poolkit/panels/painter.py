@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -67,4 +68,18 @@ class Painter(Generic[T]):
             try:
                 self._paint(thing)
             except Exception as error:
-                self._fail(error)
+                # A thread that died of telling would leave nobody to paint what comes next.
+                with contextlib.suppress(Exception):
+                    self._fail(error)
+
+
+def each_of(steps: Iterable[Callable[[], object]]) -> None:
+    """Take every step, whatever one of them raises; then raise the first of these exceptions."""
+    first: Exception | None = None
+    for step in steps:
+        try:
+            step()
+        except Exception as error:
+            first = first or error
+    if first is not None:
+        raise first

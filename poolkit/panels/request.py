@@ -14,15 +14,16 @@ class Request:
     """One measurement to make.
 
     Attributes:
-        target: name of the target.
-        sizes: pool sizes to measure; empty: chosen while measuring.
+        target: name of the target; empty: the one that the panel has.
+        sizes: pool sizes to measure; empty: chosen while measuring. None with `verify`, which
+            must choose them.
         budget: s of load, 1 to 3600; None: what the command uses (20, or 45 with `verify`).
         target_rate: calls/s to sustain, more than 0; None: what the target asks.
         wait_p99: s, longest good p99 wait for a connection; None: what the target asks.
         verify: whether the size found is tried under load.
     """
 
-    target: str
+    target: str = ""
     sizes: tuple[int, ...] = ()
     budget: float | None = None
     target_rate: float | None = None
@@ -30,8 +31,11 @@ class Request:
     verify: bool = False
 
     def __post_init__(self) -> None:
-        if not self.target:
-            raise BadInput("no target is chosen", "choose one of the list")
+        if self.verify and self.sizes:
+            raise BadInput(
+                "a verification chooses the sizes itself",
+                "leave the sizes empty, or measure them without verification",
+            )
         if self.budget is not None and not 1.0 <= self.budget <= 3600.0:
             raise BadInput(
                 f"the budget must be from 1 to 3600 s, got {self.budget:g}",

@@ -59,6 +59,14 @@ class ReviewPanel:
             self.guarded(self._compare)
         return self.result()
 
+    def refresh(self) -> None:
+        """Look for reviews again; two that were missing are taken as soon as they are there."""
+        with self._lock:
+            self.folders = review_page.review_folders(self.root)
+            if (self.before is None or self.after is None) and len(self.folders) > 1:
+                self.after, self.before = self.folders[:2]
+            self.guarded(self._compare)
+
     def result(self) -> Comparison:
         """The comparison; raises why there is none."""
         if self._problem is not None or self._comparison is None:

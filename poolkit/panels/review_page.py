@@ -9,7 +9,7 @@ from poolkit import charts, tables
 from poolkit.compare import Comparison, compare
 from poolkit.errors import PoolkitError
 from poolkit.manifest import is_same_machine, read_manifest
-from poolkit.store import RECOMMENDED, read_recommended
+from poolkit.store import RECOMMENDED, read_recommended, read_sizings
 from poolkit.units import listed, plural
 
 DEEPEST = 2  # folders below the root that are looked into
@@ -52,7 +52,14 @@ def changed(before: Path, after: Path) -> Comparison:
             caution = "they ran on different kinds of machines: differences may be the machine's"
     except PoolkitError:
         caution = "one of them has no manifest, so they may have run on different machines"
-    return compare(read_recommended(before), read_recommended(after), caution)
+    earlier, later = read_recommended(before), read_recommended(after)
+    return compare(
+        earlier,
+        later,
+        caution,
+        sizings_before=read_sizings(before, earlier),
+        sizings_after=read_sizings(after, later),
+    )
 
 
 def sentence(comparison: Comparison) -> str:

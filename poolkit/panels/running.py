@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,6 +24,7 @@ from poolkit.sweep import spent
 from poolkit.targets import Target, load_targets
 
 GRACE = 1.5  # s that a cancelled child has to put its trials away: nothing is left after 2 s
+LOOK = 0.05  # s between two looks whether the end was asked for, while an upstream starts
 
 
 class Run:
@@ -70,6 +73,15 @@ class Run:
         """Whether it has ended, its child gone."""
         return self._over.is_set()
 
+    @property
+    def is_ending(self) -> bool:
+        """Whether its end was asked for or has been told, its child perhaps not yet gone."""
+        return self._is_cancelled or self._story.is_over
+
+    def is_of(self, source: Source) -> bool:
+        """Whether this source's target is measured."""
+        return self._source.identity == source.identity
+
     def start(self) -> None:
         """Begin; returns at once."""
         self._thread.start()
@@ -110,7 +122,7 @@ class Run:
 
     def _measure(self) -> None:
         asked = self.request
-        file = self._source.targets_file(asked.target)
+        file = self._targets_file()
         target = load_targets(file, (asked.target,))[asked.target]
         changed = {"target_rate": asked.target_rate, "wait_p99": asked.wait_p99}
         self._target = target.model_copy(
@@ -121,7 +133,7 @@ class Run:
             asked.target,
             file,
             self.out,
-            sizes=() if asked.verify else asked.sizes,
+            sizes=asked.sizes,
             budget=asked.budget,
             rate=asked.target_rate,
             wait=asked.wait_p99,
@@ -140,6 +152,26 @@ class Run:
                 last = event
         if last is not None:
             self._take(last)
+
+    def _targets_file(self) -> Path:
+        """The target's file, its endpoint ready; Cancelled where the end is asked for before.
+
+        An upstream of the lab that starts then goes on starting, for whoever measures it next.
+        """
+        made: Future[Path] = Future()
+
+        def make() -> None:
+            try:
+                made.set_result(self._source.targets_file(self.request.target))
+            except Exception as error:
+                made.set_exception(error)
+
+        threading.Thread(target=make, name="poolkit-source", daemon=True).start()
+        while True:
+            with contextlib.suppress(TimeoutError):
+                return made.result(LOOK)
+            if self._is_cancelled:
+                raise Cancelled
 
     def _take(self, event: Event) -> None:
         resumed: list[Trial] = []

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import atexit
 import os
-import tempfile
 import threading
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from poolkit.errors import BadInput
 from poolkit.lab.catalogue import CATALOGUE
 from poolkit.lab.running import Lab
 from poolkit.report.folder import TargetReview, read_review
-from poolkit.report.source import RECORDED, VARIABLE, shared
+from poolkit.report.source import RECORDED, VARIABLE, named, shared
+from poolkit.report.temporary import lasting_folder
 from poolkit.targets.reading import read_toml
 
 
@@ -31,6 +31,15 @@ class Source(Protocol):
         """Whether its targets can be measured now."""
         ...
 
+    @property
+    def identity(self) -> str:
+        """What two objects have in common that stand for one source."""
+        ...
+
+    def driver(self, name: str) -> str:
+        """The client library of a target; empty where the target does not say."""
+        ...
+
     def targets_file(self, name: str) -> Path:
         """A targets.toml that holds the target, its endpoint ready; it may take seconds."""
         ...
@@ -44,6 +53,7 @@ class LabSource:
     """The embedded lab; an upstream starts when it is first measured and ends with this process."""
 
     is_live = True
+    identity = "lab"
 
     def __repr__(self) -> str:
         return "LabSource()"
@@ -53,6 +63,10 @@ class LabSource:
         """The lab's targets."""
         return tuple(CATALOGUE)
 
+    def driver(self, name: str) -> str:
+        """The client library that the lab drives it with."""
+        return CATALOGUE[name].driver
+
     def targets_file(self, name: str) -> Path:
         """Starts the target's upstream, unless it runs already."""
         with _starting:
@@ -60,7 +74,7 @@ class LabSource:
                 lab = Lab([name])
                 lab.__enter__()
                 atexit.register(lab.close)
-                folder = Path(tempfile.mkdtemp(prefix="poolkit-lab-"))
+                folder = lasting_folder("poolkit-lab-")
                 # The measuring process finds the throwaway password of the lab's database there.
                 os.environ.update(lab.environment())
                 _running[name] = lab.write_targets(folder / "targets.toml")
@@ -85,9 +99,10 @@ class FileSource:
     is_live = True
 
     def __init__(self, path: Path | str) -> None:
-        self._path = Path(path)
+        self._path = Path(path).absolute()
         tables = read_toml(self._path).get("targets", {})
-        self._names = tuple(tables) if isinstance(tables, dict) else ()
+        self._tables: dict[str, Any] = tables if isinstance(tables, dict) else {}
+        self.identity = str(self._path)
 
     def __repr__(self) -> str:
         return f"FileSource({self._path.name})"
@@ -95,7 +110,12 @@ class FileSource:
     @property
     def names(self) -> tuple[str, ...]:
         """The file's targets; whether they are right is seen when one is measured."""
-        return self._names
+        return tuple(self._tables)
+
+    def driver(self, name: str) -> str:
+        """What the file says; it is not checked yet."""
+        table = self._tables[name]
+        return str(table.get("driver", "")) if isinstance(table, dict) else ""
 
     def targets_file(self, name: str) -> Path:
         """The file itself."""
@@ -113,6 +133,7 @@ class RecordedSource:
 
     def __init__(self, folder: Path | str) -> None:
         self._review = read_review(Path(folder))
+        self.identity = str(Path(folder).absolute())
 
     def __repr__(self) -> str:
         return f"RecordedSource({', '.join(self.names)})"
@@ -121,6 +142,11 @@ class RecordedSource:
     def names(self) -> tuple[str, ...]:
         """The targets that were reviewed."""
         return tuple(target.name for target in self._review.targets)
+
+    def driver(self, name: str) -> str:
+        """The client library that was reviewed."""
+        kept = self.recording(name)
+        return "" if kept is None else kept.recommendation.driver
 
     def targets_file(self, name: str) -> Path:
         """There is nothing to measure."""
@@ -140,23 +166,9 @@ def read_source(environment: Mapping[str, str] | None = None) -> Source:
     Raises:
         BadInput: it is none of these, or the file cannot be read.
     """
-    said = (os.environ if environment is None else environment).get(VARIABLE, "") or "lab"
+    said = named(environment)
     if said == "lab":
         return LabSource()
     if said == "recorded":
         return RecordedSource(shared(RECORDED))
-    path = Path(said)
-    if path.is_dir():
-        return RecordedSource(path)
-    if path.is_file():
-        return FileSource(path)
-    raise BadInput(
-        f"{VARIABLE}={said} is no targets.toml and no folder of a review",
-        "set it to lab, recorded, or the path of a targets.toml",
-    )
-
-
-def is_page(environment: Mapping[str, str] | None = None) -> bool:
-    """Whether the notebook is served as a page (Voila), where opening it must send no load."""
-    environment = os.environ if environment is None else environment
-    return environment.get("SERVER_SOFTWARE", "").startswith("voila")
+    return RecordedSource(said) if said.is_dir() else FileSource(said)

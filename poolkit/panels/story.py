@@ -126,11 +126,8 @@ def headline(story: Story) -> str:
     match story.phase:
         case "idle":
             return "Nothing measured yet. Start sends load to the target."
-        case "starting" | "cancelling":
+        case "starting" | "cancelling" | "running":
             return f"{story.target}: {story.doing}"
-        case "running":
-            speed = "" if story.throughput is None else f" · {units.rate(story.throughput)} now"
-            return f"{story.target}: {story.doing}{speed}"
         case "cancelled":
             return f"{story.target}: cancelled; {trials} kept. Start goes on from there."
         case "failed":
@@ -142,9 +139,11 @@ def headline(story: Story) -> str:
 
 
 def time_left(story: Story) -> str:
-    """How far it is, as `12 s of load sent, at most 8 s to go`."""
+    """How far and how fast it is, as `12 s of load sent, at most 8 s to go · 590 calls/s now`."""
     if story.phase in ("running", "cancelling") and story.left is not None:
-        return f"{story.seconds:.0f} s of load sent, at most {story.left} s to go"
+        is_known = story.phase == "running" and story.throughput is not None
+        speed = f" · {units.rate(story.throughput)} now" if is_known else ""
+        return f"{story.seconds:.0f} s of load sent, at most {story.left} s to go{speed}"
     if story.trials and story.is_over:
         load = sum(trial.warm_up + trial.window for trial in story.trials)
         return f"{units.plural(len(story.trials), 'trial')}, {units.number(load)} s of load"

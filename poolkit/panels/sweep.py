@@ -3,47 +3,40 @@
 from __future__ import annotations
 
 import asyncio
-import tempfile
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from poolkit.analysis.objective import Objective
-from poolkit.errors import BadInput, PoolkitError
+from poolkit.errors import BadInput
 from poolkit.panels import running, sweep_page
 from poolkit.panels import story as stories
-from poolkit.panels.look import alert, framed
-from poolkit.panels.painter import Painter
+from poolkit.panels.findings import Findings, objective_of
+from poolkit.panels.look import failure, framed
+from poolkit.panels.painter import Painter, each_of
 from poolkit.panels.request import Request
 from poolkit.panels.running import Run
-from poolkit.panels.sources import Source, is_page, read_source
+from poolkit.panels.served import is_page, leave_out_the_rest
+from poolkit.panels.sources import Source, read_source
 from poolkit.panels.story import Story
-from poolkit.records import Recommendation, Sizing, Trial
-from poolkit.report.folder import Settings
+from poolkit.report.temporary import lasting_folder
 from poolkit.store import prepare_out, write_recommended
-from poolkit.targets import Target
-from poolkit.targets.together import DEFAULT_SIZES
 
 REPLAYED = "Replayed from a recorded review: nothing was measured now."
 RECORDED_LAB = (
     "A recording of the embedded lab. Start measures it now; the text of this page stays about the "
     "recording."
 )
+UNMEASURED = (
+    "Nothing is recorded of this target. Start measures it, and the panel shows what was found; "
+    "the tables that the text below speaks of are left out."
+)
+ENDING = 10.0  # s that a cancelled run may take: its child is ended long before
 POLL = 0.1  # s between two looks at a run that a cell waits for
-
-
-@dataclass(frozen=True, slots=True)
-class Findings:
-    """What a finished sweep gives; `target` is None for a recording, whose endpoint is not kept."""
-
-    trials: tuple[Trial, ...]
-    sizing: Sizing
-    recommendation: Recommendation
-    objective: Objective
-    target: Target | None = None
 
 
 class SweepPanel:
@@ -53,12 +46,13 @@ class SweepPanel:
     runs in a child process, at most one for each `name` in a kernel: a panel that is made again
     while one is under way shows that one. Every method may be called from any thread.
 
-    State: the run that is shown (or a replayed recording), the last mistake, and the view.
+    State: the run that is shown (or a replayed recording), the last mistake, what could not be
+    drawn, and the view.
 
     Args:
         source: of the targets; what POOLKIT_SOURCE says where None.
         target: name of the target chosen first; the source's first where empty.
-        request: how it is measured unless the controls say otherwise; its target is ignored.
+        request: how it is measured unless the controls say otherwise; its target is `target`.
         name: what finds a running sweep again.
         out: folder for the trials; a temporary one for each measurement where None.
 
@@ -83,21 +77,23 @@ class SweepPanel:
                 f"no such target: {chosen or '(none)'}", f"there is {', '.join(names) or 'none'}"
             )
         self.name = name
-        self.request = request or Request(chosen)
+        self.request = replace(request or Request(), target=chosen)
         self.target = chosen
         self._out = None if out is None else Path(out)
         self._replayed: Story | None = None
         self._problem: Exception | None = None
+        self._undrawn: Exception | None = None
         self._view: Any = None
         self._told: Story | None = None
         self._followers: list[Callable[[Findings], object]] = []
         self._making = threading.Lock()
-        self._painter: Painter[Story] = Painter(self._paint, self._note)
+        self._painter: Painter[Story] = Painter(self._paint, self._note_undrawn)
+        self._run: Run | None = None
         run = running.under_way(name)
-        self._run = None if run is None or run.is_over else run
-        if self._run is not None:
-            self.target = self._run.request.target
-            self._run.listen(self._painter.show)
+        is_shown = run is not None and not run.is_over and run.is_of(self.source)
+        if run is not None and is_shown and run.request.target in names:
+            self.target, self._run = run.request.target, run
+            run.listen(self._painter.show)
 
     def __repr__(self) -> str:
         return f"SweepPanel({self.name!r}): {stories.headline(self.story)}"
@@ -117,10 +113,27 @@ class SweepPanel:
         return self._run
 
     def open(self) -> SweepPanel:
-        """Start where a notebook is run; show the recording where it is served as a page."""
+        """Start where a notebook is run; show the recording where it is served as a page.
+
+        A sweep of the same target that is under way is shown instead of another one; of one that is
+        being cancelled the end is waited for. A page without a recording is left idle, and the
+        cells after it do nothing.
+
+        Raises:
+            BadInput: another target is being measured under this panel's name.
+        """
         if is_page() and self.source.is_live:
+            if self.source.recording(self.target) is None:
+                leave_out_the_rest()
             return self.replay()
-        return self.start()
+        run = self._run
+        if run is None or run.is_over:
+            return self.start()
+        if run.is_ending:
+            run.wait(ENDING)
+        elif run.request.target == self.request.target:
+            return self
+        return self.start(self.request)
 
     def start(self, request: Request | None = None) -> SweepPanel:
         """Measure, or replay where the source is a recording; returns at once.
@@ -128,7 +141,9 @@ class SweepPanel:
         Raises:
             BadInput: a sweep of this panel's name is under way, or the request is not right.
         """
-        asked = request or replace(self.request, target=self.target)
+        asked = self.request if request is None else request
+        if request is None or not request.target:
+            asked = replace(asked, target=self.target)
         if not self.source.is_live:
             self.target = asked.target
             return self.replay()
@@ -145,7 +160,7 @@ class SweepPanel:
         kept = self.source.recording(self.target)
         self._run = None
         if kept is None:
-            self._replayed = Story(target=self.target)
+            self._replayed = Story(target=self.target, note=UNMEASURED)
         else:
             self._replayed = Story(
                 self.target,
@@ -228,15 +243,14 @@ class SweepPanel:
         return framed(sweep_page.whole(self.story, self.problem_html()))
 
     def problem_html(self) -> str:
-        """The alert of the last click that failed; empty where none did."""
-        problem = self._problem
-        if problem is None:
-            return ""
-        if isinstance(problem, PoolkitError):
-            return alert(problem.cause, problem.remedy)
-        return alert(
-            f"poolkit itself failed: {type(problem).__name__}: {problem}",
-            "result() raises it again, with its traceback",
+        """Alerts of the last click that failed and of what could not be drawn, if any did."""
+        return "".join(
+            failure(problem, remedy)
+            for problem, remedy in (
+                (self._problem, "result() raises it again, with its traceback"),
+                (self._undrawn, "part of the page is not drawn; result() and export() have it all"),
+            )
+            if problem is not None
         )
 
     def guarded(self, action: Callable[[], object]) -> None:
@@ -271,15 +285,26 @@ class SweepPanel:
         return self._run is not None and not self._run.is_over
 
     def _paint(self, story: Story) -> None:
+        self._undrawn = None
+        steps: list[Callable[[], object]] = []
         if self._view is not None:
-            self._view.show(story)
+            steps.append(lambda: self._view.show(story))
         if story.phase == "done" and story is not self._told and story.recommendation is not None:
             self._told = story
-            for follower in self._followers:
-                follower(self.result())
+            steps += [partial(self._hand_on, follower) for follower in self._followers]
+        each_of(steps)
+
+    def _hand_on(self, follower: Callable[[Findings], object]) -> None:
+        follower(self.result())
 
     def _note(self, error: Exception) -> None:
         self._problem = error
+        if self._view is not None:
+            self._view.show_problem()
+
+    def _note_undrawn(self, error: Exception) -> None:
+        # Apart from `_problem`: what was measured stands, drawn or not.
+        self._undrawn = error
         if self._view is not None:
             self._view.show_problem()
 
@@ -291,16 +316,4 @@ class SweepPanel:
             before = former.request
             if (before.target, before.sizes) == (asked.target, asked.sizes):
                 return former.out
-        return Path(tempfile.mkdtemp(prefix="poolkit-sweep-"))
-
-
-def objective_of(settings: Settings) -> Objective:
-    """What a recorded target was asked for."""
-    return Objective(
-        target_rate=settings.target_rate,
-        wait_p99=settings.wait_p99,
-        response_p99=settings.response_p99,
-        max_size=settings.max_size or DEFAULT_SIZES["max_size"],
-        replicas=settings.replicas,
-        workers=settings.workers,
-    )
+        return lasting_folder("poolkit-sweep-")

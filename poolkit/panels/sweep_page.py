@@ -18,12 +18,17 @@ WIDTH, HEIGHT = 900, 560  # px of the chart while load runs
 
 def status(story: Story) -> str:
     """Where it stands: a line, a bar while load runs, and the time left."""
-    line = f'<p role="status">{escape(headline(story))}</p>'
+    return line(story) + bar(story)
+
+
+def line(story: Story) -> str:
+    """What happens, to be read out whenever it changes, and where figures come from."""
     note = f'<p class="pk-small">{escape(story.note)}</p>' if story.note else ""
-    return line + note + _bar(story)
+    return f'<p role="status">{escape(headline(story))}</p>{note}'
 
 
-def _bar(story: Story) -> str:
+def bar(story: Story) -> str:
+    """What changes all the while, and so must not be read out: how far, how fast."""
     if story.phase == "idle":
         return ""
     left = escape(time_left(story))

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import ipywidgets as widgets
 
+from poolkit.measure import SIZE_BUDGET, SWEEP_BUDGET
 from poolkit.panels import sweep_page
 from poolkit.panels.look import STYLE, piece
+from poolkit.panels.painter import each_of
 from poolkit.panels.request import Request, read_number, read_sizes
 from poolkit.panels.story import Story
 
@@ -41,7 +44,7 @@ def field(description: str, value: str, placeholder: str, tooltip: str) -> widge
 
 
 class SweepView:
-    """The controls and the four pieces of page of one panel; shown as often as one likes."""
+    """The controls and the pieces of page of one panel; shown as often as one likes."""
 
     def __init__(self, panel: SweepPanel) -> None:
         self._panel = panel
@@ -56,7 +59,7 @@ class SweepView:
         self.sizes = field(
             "Sizes", ", ".join(map(str, asked.sizes)), "chosen for you", "pool sizes to measure"
         )
-        self.budget = field("Budget (s)", _text(asked.budget), "20", "seconds of load, at most")
+        self.budget = field("Budget (s)", _text(asked.budget), "", "seconds of load, at most")
         self.rate = field(
             "Target rate (/s)", _text(asked.target_rate), "as the target asks", "calls per second"
         )
@@ -76,11 +79,13 @@ class SweepView:
         self.cancel = widgets.Button(
             description="Cancel", tooltip="End the measurement; finished trials are kept"
         )
-        self.status, self.alert, self.chart, self.results, self.exports = (
-            widgets.HTML(layout=widgets.Layout(width="auto", max_width="60rem")) for _ in range(5)
+        self.status, self.progress, self.alert, self.chart, self.results, self.exports = (
+            widgets.HTML(layout=widgets.Layout(width="auto", max_width="60rem")) for _ in range(6)
         )
         self._drawn: object = None
         self._showing = threading.Lock()
+        self.verify.observe(lambda _: self._say_budget(), names="value")
+        self._say_budget()
         self.start.on_click(lambda _: panel.guarded(self._start))
         self.cancel.on_click(lambda _: panel.guarded(panel.cancel))
         self.box = self._laid_out()
@@ -95,7 +100,7 @@ class SweepView:
         return widgets.VBox(
             [
                 widgets.HTML(STYLE, layout=widgets.Layout(display="none")),
-                *(fields, buttons, self.status, self.alert, self.chart),
+                *(fields, buttons, self.status, self.progress, self.alert, self.chart),
                 *(self.results, self.exports),
             ],
             layout=widgets.Layout(width="100%", overflow="hidden"),
@@ -110,12 +115,14 @@ class SweepView:
             _set(self.verify, "disabled", is_busy)
             _set(self.start, "disabled", is_busy)
             _set(self.cancel, "disabled", not is_busy)
-            _set(self.status, "value", piece(sweep_page.status(story)))
+            # Apart: what a screen reader is told changes with what happens, not with each second.
+            _set(self.status, "value", piece(sweep_page.line(story)))
+            _set(self.progress, "value", piece(sweep_page.bar(story)))
             self._show_problem(story)
             drawn = (story.trials, story.sizing, story.recommendation, is_busy)
             if drawn != self._drawn:
-                self._drawn = drawn
                 self._draw(story)
+                self._drawn = drawn  # last: what could not be drawn is tried again
 
     def show_problem(self) -> None:
         """Put the mistake of the last click on the page."""
@@ -127,12 +134,23 @@ class SweepView:
 
     def _draw(self, story: Story) -> None:
         run = self._panel.run
-        chart = sweep_page.chart(story)
-        self.chart.value = piece(chart)
-        results = sweep_page.results(story)
-        self.results.value = piece(results)
-        links = sweep_page.exports(story, None if run is None else run.target)
-        self.exports.value = piece(links)
+        target = None if run is None else run.target
+
+        def put(place: widgets.HTML, page: Callable[[], str]) -> None:
+            place.value = piece(page())
+
+        each_of(
+            (
+                lambda: put(self.chart, lambda: sweep_page.chart(story)),
+                lambda: put(self.results, lambda: sweep_page.results(story)),
+                lambda: put(self.exports, lambda: sweep_page.exports(story, target)),
+            )
+        )
+
+    def _say_budget(self) -> None:
+        """What an empty budget means."""
+        budget = SIZE_BUDGET if self.verify.value else SWEEP_BUDGET
+        _set(self.budget, "placeholder", _text(budget))
 
     def _start(self) -> None:
         wait = read_number(self.wait.value, "wait target")

@@ -9,9 +9,10 @@ from typing import Any
 from poolkit.analysis.what_if import Answer, Question
 from poolkit.errors import BadInput
 from poolkit.panels import what_if_page
+from poolkit.panels.findings import Findings
 from poolkit.panels.look import alert, framed
 from poolkit.panels.painter import Painter
-from poolkit.panels.sweep import Findings, SweepPanel
+from poolkit.panels.sweep import SweepPanel
 from poolkit.panels.what_if_page import Asked
 
 PER_SECOND = 10.0  # pictures, at most; each takes some 50 ms
@@ -67,7 +68,7 @@ class WhatIfPanel:
         """
         self._answer(replace(self._asked.question, **changes))  # type: ignore[arg-type]
         if self._view is not None:
-            self._view.show(self._asked)
+            self._view.reset(self._asked)
         return self._asked.answer
 
     def follow(self, question: Question) -> None:

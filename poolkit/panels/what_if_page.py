@@ -7,8 +7,8 @@ from html import escape
 
 from poolkit import charts
 from poolkit.analysis.what_if import Answer, Planner, Question, what_if
+from poolkit.panels.findings import Findings
 from poolkit.panels.look import picture
-from poolkit.panels.sweep import Findings
 from poolkit.records import Sweep
 from poolkit.tables import Table
 from poolkit.units import NONE, milliseconds, number, plural, rate, share

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import threading
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import ipywidgets as widgets
 
@@ -30,35 +33,28 @@ class WhatIfView:
 
     def __init__(self, panel: WhatIfPanel) -> None:
         self._panel = panel
+        self._question = panel.asked.question
         self._is_resetting = False
         self._showing = threading.Lock()
         self.rate = widgets.FloatSlider(
             description="Target rate (/s)", style=_STYLE, layout=_layout(), readout_format=".0f"
         )
         self.growth = widgets.FloatSlider(
-            description="Growth (×)", min=0.5, max=4.0, step=0.05, style=_STYLE, layout=_layout()
+            description="Growth (×)", step=0.05, style=_STYLE, layout=_layout()
         )
         self.hold = widgets.FloatSlider(
-            description="Hold time (×)", min=0.5, max=4.0, step=0.05, style=_STYLE, layout=_layout()
+            description="Hold time (×)", step=0.05, style=_STYLE, layout=_layout()
         )
         self.wait = widgets.FloatLogSlider(
             description="Wait p99 (ms)",
-            min=-1.0,
-            max=3.0,
             step=0.05,
             style=_STYLE,
             layout=_layout(),
             readout_format=".1f",
         )
-        self.replicas = widgets.IntSlider(
-            description="Replicas", min=1, max=32, style=_STYLE, layout=_layout()
-        )
-        self.lost = widgets.IntSlider(
-            description="Lost replicas", min=0, max=8, style=_STYLE, layout=_layout()
-        )
-        self.most = widgets.IntSlider(
-            description="Max connections", min=1, style=_STYLE, layout=_layout()
-        )
+        self.replicas = widgets.IntSlider(description="Replicas", style=_STYLE, layout=_layout())
+        self.lost = widgets.IntSlider(description="Lost replicas", style=_STYLE, layout=_layout())
+        self.most = widgets.IntSlider(description="Max connections", style=_STYLE, layout=_layout())
         self.sliders = (
             *(self.rate, self.growth, self.hold, self.wait),
             *(self.replicas, self.lost, self.most),
@@ -66,8 +62,16 @@ class WhatIfView:
         self.alert, self.words, self.chart = (
             widgets.HTML(layout=widgets.Layout(width="auto", max_width="60rem")) for _ in range(3)
         )
-        for slider in self.sliders:
-            slider.observe(self._moved, names="value")
+        for slider, ask in (
+            (self.rate, lambda q, value: replace(q, target_rate=value)),
+            (self.growth, lambda q, value: replace(q, growth=value)),
+            (self.hold, lambda q, value: replace(q, hold_factor=value)),
+            (self.wait, lambda q, value: replace(q, wait_p99=value / 1000)),
+            (self.replicas, lambda q, value: replace(q, replicas=value)),
+            (self.lost, lambda q, value: replace(q, lost_replicas=value)),
+            (self.most, lambda q, value: replace(q, max_connections=value)),
+        ):
+            slider.observe(functools.partial(self._moved, ask), names="value")
         self.box = widgets.VBox(
             [
                 widgets.HTML(STYLE, layout=widgets.Layout(display="none")),
@@ -83,38 +87,38 @@ class WhatIfView:
         self.reset(panel.asked)
 
     def reset(self, asked: Asked) -> None:
-        """Put the sliders where the findings and the question say."""
+        """Put the sliders where the findings and the question say, with room on either side."""
         objective, question = asked.findings.objective, asked.question
+        wait = question.wait_p99 or objective.wait_p99
+        lost = objective.lost if question.lost_replicas is None else question.lost_replicas
         self._is_resetting = True
         try:
-            plateau = asked.today.plateau or objective.target_rate
-            top = _round_up(2.0 * max(plateau, objective.target_rate))
-            self.rate.max, self.rate.step = top, top / 200
-            self.rate.min = top / 200
-            self.most.max = max(4 * objective.max_size, question.max_connections or 1)
-            self.rate.value = question.target_rate or objective.target_rate
-            self.growth.value = question.growth or objective.growth
-            self.hold.value = question.hold_factor
-            self.wait.value = 1000 * (question.wait_p99 or objective.wait_p99 or 0.01)
-            self.replicas.value = question.replicas or objective.replicas
-            lost = objective.lost if question.lost_replicas is None else question.lost_replicas
-            self.lost.value = lost
-            self.most.value = question.max_connections or objective.max_size
+            self._question = question
+            rate = question.target_rate or objective.target_rate
+            top = _round_up(2.0 * max(asked.today.plateau or 0.0, objective.target_rate, rate))
+            self.rate.step = top / 200
+            _set(self.rate, min(top / 200, rate), top, rate)
+            for slider, factor in (
+                (self.growth, question.growth or objective.growth),
+                (self.hold, question.hold_factor),
+            ):
+                _set(slider, min(0.5, factor), max(4.0, _round_up(factor)), factor)
+            # Where no wait is asked for there is none to move: a slider's place would ask for one.
+            self.wait.layout.display = "none" if wait is None else None
+            exponent = math.log10(1000 * (wait or 0.01))
+            _set(self.wait, min(-1.0, exponent - 1), max(3.0, exponent + 1), 10**exponent)
+            replicas = question.replicas or objective.replicas
+            _set(self.replicas, 1, max(32, 2 * replicas), replicas)
+            _set(self.lost, 0, max(8, 2 * lost), lost)
+            most = question.max_connections or objective.max_size
+            _set(self.most, 1, max(4 * objective.max_size, most), most)
         finally:
             self._is_resetting = False
         self.show(asked)
 
     def question(self) -> Question:
-        """What the sliders ask."""
-        return Question(
-            target_rate=self.rate.value,
-            growth=self.growth.value,
-            hold_factor=self.hold.value,
-            wait_p99=self.wait.value / 1000,
-            replicas=self.replicas.value,
-            lost_replicas=self.lost.value,
-            max_connections=self.most.value,
-        )
+        """What is asked: the panel's question, but for the sliders that were moved since."""
+        return self._question
 
     def show(self, asked: Asked) -> None:
         """Put an answer on the page; from any thread."""
@@ -128,9 +132,18 @@ class WhatIfView:
         with self._showing:
             self.alert.value = piece(self._panel.problem_html())
 
-    def _moved(self, _change: object) -> None:
+    def _moved(self, ask: Callable[[Question, Any], Question], change: Any) -> None:
         if not self._is_resetting:
-            self._panel.follow(self.question())
+            self._question = ask(self._question, change["new"])
+            self._panel.follow(self._question)
+
+
+def _set(slider: Any, low: float, high: float, value: float) -> None:
+    """Another range and value; never a lower end above the upper one on the way there."""
+    slider.min = min(slider.min, low)
+    slider.max = high
+    slider.min = low
+    slider.value = value
 
 
 def _round_up(value: float) -> float:

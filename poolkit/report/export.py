@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import shutil
 import subprocess
@@ -15,7 +16,8 @@ from poolkit.store import write_atomic
 
 TEMPLATES = Path(__file__).parent / "template"
 CONTENTS = "<!--contents-->"
-DECISION = "decision"  # cells with this tag open the report
+# Cells with the first of these tags open the report, those with the second follow.
+READ_FIRST = ("decision", "charts")
 HIDDEN = {"parameters", "injected-parameters"}  # they hold nothing that a reader of a report needs
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 _PDF_SECONDS = 30
@@ -52,6 +54,7 @@ def export(notebook: Path, out: Path) -> Path:
     style = (TEMPLATES / "poolkit" / "report.css").read_text(encoding="utf-8")
     resources = {"poolkit": {"title": _title(content.cells), "style": style}}
     body, _ = exporter.from_notebook_node(content, resources=resources)
+    body = _with_names(body)
     # Markdown's tables have headers at the top only, and do not say so.
     body = re.sub(r"<th(?![^>]*\bscope=)(?=[\s>])", '<th scope="col"', body)
     write_atomic(out, with_contents(_framed(body)))
@@ -59,13 +62,17 @@ def export(notebook: Path, out: Path) -> Path:
 
 
 def decision_first(cells: list[Any]) -> list[Any]:
-    """The cells in a reader's order: title, decision, then everything else as it stood."""
-    shown = [cell for cell in cells if not HIDDEN & set(cell.metadata.get("tags", ()))]
-    decided = [cell for cell in shown if DECISION in cell.metadata.get("tags", ())]
-    if not decided:
+    """A reader's order: title, decision, a chart a target, then everything else as it stood."""
+    shown = [cell for cell in cells if not HIDDEN & _tags(cell)]
+    first = [[cell for cell in shown if tag in _tags(cell)] for tag in READ_FIRST]
+    if not first[0]:
         return shown
-    rest = [cell for cell in shown if DECISION not in cell.metadata.get("tags", ())]
-    return [rest[0], *decided, *rest[1:]]
+    rest = [cell for cell in shown if not _tags(cell).intersection(READ_FIRST)]
+    return [rest[0], *itertools.chain(*first), *rest[1:]]
+
+
+def _tags(cell: Any) -> set[str]:
+    return set(cell.metadata.get("tags", ()))
 
 
 def _title(cells: list[Any]) -> str:
@@ -101,6 +108,20 @@ def with_contents(body: str) -> str:
     heading = "<strong>Contents</strong>"
     nav = f'<nav class="contents" aria-label="Contents">{heading}<ul>\n{items}</ul></nav>'
     return before + nav + after
+
+
+def _with_names(body: str) -> str:
+    """Markdown's tables have no caption: each is called as the heading above it."""
+    heading = ""
+
+    def named(found: re.Match[str]) -> str:
+        nonlocal heading
+        if found[1] is None:
+            return f'<table aria-label="{escape(heading, quote=True)}">'
+        heading = _plain(found[1])
+        return found[0]
+
+    return re.sub(r"<h[1-6][^>]*>(.*?)</h[1-6]>|<table>", named, body, flags=re.DOTALL)
 
 
 def _with_id(heading: re.Match[str]) -> str:

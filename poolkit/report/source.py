@@ -9,12 +9,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
 import poolkit
 from poolkit.errors import BadInput, ExitCode
+from poolkit.report.temporary import lasting_folder
 
 VARIABLE = "POOLKIT_SOURCE"
 RECORDED = "data/recordings/lab-review"
@@ -41,6 +42,32 @@ def shared(relative: str) -> Path:
     )
 
 
+def named(environment: Mapping[str, str] | None = None) -> Literal["lab", "recorded"] | Path:
+    """What POOLKIT_SOURCE says: `lab` (default), `recorded`, or the absolute path of what it names.
+
+    A notebook's kernel runs in the notebook's folder, so a relative path is looked for there, then
+    in the folder of the shell that started Jupyter, then in the checkout.
+
+    Raises:
+        BadInput: it is a path that leads nowhere.
+    """
+    environment = os.environ if environment is None else environment
+    said = environment.get(VARIABLE, "")
+    if said in ("", "lab"):
+        return "lab"
+    if said == "recorded":
+        return "recorded"
+    path = Path(said).expanduser()
+    checkout = Path(poolkit.__file__).resolve().parent.parent
+    for place in (Path.cwd(), Path(environment.get("PWD", ".")), checkout):
+        if (place / path).exists():
+            return (place / path).resolve()
+    raise BadInput(
+        f"{VARIABLE}={said} is no targets.toml and no folder of a review",
+        "set it to lab, recorded, or the path of a targets.toml",
+    )
+
+
 def review_folder(review_dir: str = "", environment: Mapping[str, str] | None = None) -> Path:
     """The folder of the review to show: `review_dir` if it is given, else what POOLKIT_SOURCE says.
 
@@ -49,28 +76,19 @@ def review_folder(review_dir: str = "", environment: Mapping[str, str] | None = 
     Raises:
         BadInput: there is no such folder or file, or the measurement could not begin.
     """
-    environment = os.environ if environment is None else environment
-    source = environment.get(VARIABLE, "") or "lab"
     if review_dir:
         return Path(review_dir)
+    source = named(environment)
     if source == "recorded":
         return shared(RECORDED)
     if source == "lab":
         return _measured(["demo"])
-    path = Path(source)
-    if path.is_dir():
-        return path
-    if path.is_file():
-        return _measured(["review", "--targets", str(path)])
-    raise BadInput(
-        f"{VARIABLE}={source} is no targets.toml and no folder of a review",
-        "set it to lab, recorded, or the path of a targets.toml",
-    )
+    return source if source.is_dir() else _measured(["review", "--targets", str(source)])
 
 
 def _measured(command: list[str]) -> Path:
     """Run a poolkit command that writes a review into a new temporary folder."""
-    out = Path(tempfile.mkdtemp(prefix="poolkit-review-"))
+    out = lasting_folder("poolkit-review-")
     done = subprocess.run(
         [sys.executable, "-m", "poolkit", *command, "--out", str(out)],
         stdin=subprocess.DEVNULL,

@@ -140,9 +140,12 @@ def locks(found: WatchedRuns) -> Table:
     return Table(f"{LOCKERS} tasks that begin together", columns, rows, frozenset({1, 2, 4}))
 
 
-def findings(source: str) -> Table:
-    """What `poolkit audit` finds in a source, line by line."""
+def findings(source: str) -> Table | Part:
+    """What `poolkit audit` finds in a source, line by line; a sentence where that is nothing."""
     found, _ = audit_source(source, "handler.py")
+    if not found:
+        said = f"poolkit audit: nothing found by its {plural(len(RULES), 'rule')}."
+        return Part(f"<p>{said}</p>", said)
     rows = tuple((one.rule, str(one.line), one.message, one.code) for one in found)
     columns = ("rule", "line", "what is wrong", "code")
     return Table(f"poolkit audit: {plural(len(rows), 'finding')}", columns, rows, frozenset({1}))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from poolkit.analysis.what_if import Answer, Planner, Question, grid, what_if
 from poolkit.charts import FleetBudget, FleetCase
 from poolkit.errors import BadInput
-from poolkit.panels.sweep import Findings
+from poolkit.panels.findings import Findings
 from poolkit.panels.what_if_page import planner_of
 from poolkit.tables import Table
 from poolkit.units import NONE, milliseconds, number, plural, rate, share

@@ -14,10 +14,11 @@ from poolkit.errors import BadInput, PoolkitError
 from poolkit.events import Event
 from poolkit.lab.models import Workers
 from poolkit.lab.upstream import HttpUpstream
+from poolkit.panels.findings import Findings
 from poolkit.panels.sources import RecordedSource, Source, read_source
-from poolkit.panels.sweep import Findings
 from poolkit.records import Trial
 from poolkit.report.source import shared
+from poolkit.report.temporary import lasting_folder
 from poolkit.runner import Child
 from poolkit.store import TrialLog
 from poolkit.targets import load_targets
@@ -117,7 +118,7 @@ async def measured_now(
     orders: Sequence[Serving], file: Path, out: Path | None = None
 ) -> tuple[Trial, ...]:
     """One trial for each order, measured in a child process of its own."""
-    folder = Path(tempfile.mkdtemp(prefix="poolkit-lesson-")) if out is None else out
+    folder = lasting_folder("poolkit-lesson-") if out is None else out
     target = load_targets(file, (orders[0].target,))[orders[0].target]
     child = Child(command(orders, file, folder), target=target.name, secrets=target.secrets)
     tell, seen = line(), list[Event]()

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from poolkit.panels import sweep_page
+from poolkit.panels.findings import Findings
 from poolkit.panels.look import piece
 from poolkit.panels.request import Request
-from poolkit.panels.sources import Source
-from poolkit.panels.sweep import Findings, SweepPanel
+from poolkit.panels.sources import FileSource, Source, read_source
+from poolkit.panels.sweep import SweepPanel
+from poolkit.targets import load_targets
 
 EVERY = 0.5  # s between two looks
 
@@ -18,6 +21,8 @@ EVERY = 0.5  # s between two looks
 async def measured(request: Request, source: Source | None = None) -> Findings:
     """Measure one target in a child process, or replay its recording, and wait for the end.
 
+    The target is the source's first where the request names none; of the sizes asked for none is
+    larger than what the target allows.
     While load is sent a line below the cell says how far it is; a replay shows nothing. The end of
     the cell's patience (an interrupt) cancels the load.
 
@@ -25,21 +30,33 @@ async def measured(request: Request, source: Source | None = None) -> Findings:
         BadInput: the source has no such target, or it is being measured already.
         PoolkitError: the measurement ended early; it says why and what to do.
     """
-    panel = SweepPanel(source, request.target, request=request, name=f"lesson {request.target}")
-    panel.open()
+    source = read_source() if source is None else source
+    target = request.target or next(iter(source.names), "")
+    request = replace(request, target=target, sizes=_allowed(request.sizes, source, target))
+    panel = SweepPanel(source, target, request=request, name=f"lesson {target}").open()
     if panel.run is None:
         return panel.result()
-    tell = line()
+    say, tell = line(), line()
     following = asyncio.ensure_future(panel.finished())
     try:
         while not (await asyncio.wait({following}, timeout=EVERY))[0]:
-            tell(sweep_page.status(panel.story))
+            say(sweep_page.line(panel.story))
+            tell(sweep_page.bar(panel.story))
         return following.result()
     finally:
-        tell(sweep_page.status(panel.story))
+        say(sweep_page.line(panel.story))
+        tell(sweep_page.bar(panel.story))
         if not following.done():
             following.cancel()
             await asyncio.wait({following})
+
+
+def _allowed(sizes: tuple[int, ...], source: Source, target: str) -> tuple[int, ...]:
+    """Those of a lesson's sizes that the target may have; its largest in place of the rest."""
+    if not sizes or not isinstance(source, FileSource) or target not in source.names:
+        return sizes
+    most = load_targets(source.targets_file(target), (target,))[target].max_size
+    return tuple(sorted({min(size, most) for size in sizes}))
 
 
 def line() -> Callable[[str], None]:
@@ -55,4 +72,13 @@ def line() -> Callable[[str], None]:
     show: Any = display
     page: Any = HTML
     shown = show(page(""), display_id=True)
-    return lambda html: shown.update(page(piece(html)))
+    last = ""
+
+    def put(html: str) -> None:
+        nonlocal last
+        # A line that is put again as it was is read out again.
+        if html != last:
+            last = html
+            shown.update(page(piece(html)))
+
+    return put

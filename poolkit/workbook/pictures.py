@@ -9,8 +9,8 @@ from poolkit import charts
 from poolkit.charts.fairness import pair
 from poolkit.charts.response_time import known
 from poolkit.charts.time_budget import budgets, in_service
+from poolkit.panels.findings import Findings
 from poolkit.panels.look import framed
-from poolkit.panels.sweep import Findings
 from poolkit.records import Purpose, Trial
 from poolkit.report.expected import expected_waits
 from poolkit.report.page import Part
@@ -39,7 +39,10 @@ def time_budget(found: Findings) -> Part:
 
 def holds(found: Findings) -> Part:
     """How long a call holds its connection, at one connection and under load."""
-    one, *others = curve(found)
+    usable = curve(found)
+    if not usable:
+        return _words("No trial passed its checks: see their table.")
+    one, *others = usable
     middle = [t for t in others if t.pool_size in _few([t.pool_size for t in others])]
     shown = [one, *sorted({t.pool_size: t for t in middle}.values(), key=lambda t: t.pool_size)]
     rows = [

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from poolkit.errors import BadInput, ExitCode, PoolkitError
 from poolkit.probes import Probe, read
-from poolkit.report.source import VARIABLE, shared
+from poolkit.report.source import named, shared
 from poolkit.targets.reading import read_toml
 from poolkit.workbook.kept import kept
 from poolkit.workbook.measuring import line
@@ -44,18 +44,19 @@ async def probed(
     folder = finished(said)
     if folder is not None:
         return recorded(folder, targets)
-    if said.get(VARIABLE, "") in ("", "lab"):
-        with kept() as servers:
-            return await probe_now(servers.targets, targets, cap, servers.environment)
-    return await probe_now(Path(said[VARIABLE]), targets, cap, said)
+    source = named(said)
+    if isinstance(source, Path):
+        return await probe_now(source, targets, cap, said)
+    with kept() as servers:
+        return await probe_now(servers.targets, targets, cap, servers.environment)
 
 
 def finished(environment: Mapping[str, str]) -> Path | None:
     """The folder of results that POOLKIT_SOURCE names; None: it is live."""
-    said = environment.get(VARIABLE, "") or "lab"
+    said = named(environment)
     if said == "recorded":
         return shared(RECORDED)
-    return Path(said) if said != "lab" and Path(said).is_dir() else None
+    return said if said != "lab" and said.is_dir() else None
 
 
 def recorded(folder: Path, targets: Sequence[str] = ()) -> tuple[Probe, ...]:

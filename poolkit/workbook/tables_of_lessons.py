@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from poolkit.analysis.checks import LITTLES_LAW_TOLERANCE
 from poolkit.histogram import share_above
-from poolkit.panels.sweep import Findings
+from poolkit.panels.findings import Findings
 from poolkit.records import Trial
 from poolkit.tables import Table
 from poolkit.units import NONE, milliseconds, number, rate, share
@@ -68,6 +68,9 @@ def of_one_connection(found: Sequence[Findings]) -> Table:
     rows = []
     for each in found:
         trials, asked = curve(each), each.objective.rate
+        if not trials or trials[0].pool_size != 1:
+            rows.append((each.sizing.target, *[NONE] * 7))
+            continue
         one, largest = trials[0].hold_time, trials[-1]
         p50, mean, loaded = one.p50 or 0.0, one.mean or 0.0, largest.hold_time.mean or 0.0
         rows.append(

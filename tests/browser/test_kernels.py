@@ -27,7 +27,7 @@ from poolkit.panels import FileSource, Request, SweepPanel
 panel = SweepPanel(FileSource({path!r}), request=Request("api", budget=60))
 panel._repr_mimebundle_()
 view = panel._view
-names = ("start", "cancel", "status", "alert", "sizes")
+names = ("start", "cancel", "status", "progress", "alert", "sizes")
 print(json.dumps({{name: getattr(view, name).model_id for name in names}}))
 """
 
@@ -76,7 +76,7 @@ def steer(page: Kernel, widgets: dict[str, str]) -> None:
     """Click Start, see it run, cancel it, then make a mistake and see it told."""
     page.set(widgets["sizes"], "")
     page.click(widgets["start"])
-    page.wait_shown(widgets["status"], lambda words: "<progress" in words and "value=" in words)
+    page.wait_shown(widgets["progress"], lambda words: "<progress" in words and "value=" in words)
     pid = int(page.run("print(panel.run.pid)"))
     assert psutil.pid_exists(pid)
     page.click(widgets["cancel"])

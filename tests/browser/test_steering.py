@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import statistics
+
 import psutil
 import pytest
 from playwright.sync_api import Page
@@ -16,6 +18,14 @@ MAKE = """\
 from poolkit.panels import LabSource, Request, SweepPanel
 panel = SweepPanel(LabSource(), "lab-http", request=Request("lab-http", sizes=(2, 4, 8), budget=60))
 panel"""
+OPENED = """\
+from poolkit.panels import Request, SweepPanel
+target, budget = "lab-http", 60
+panel = SweepPanel(target=target, request=Request(target, budget=budget)).open()
+panel"""
+# 0.2 s and 2 s are promised; the page, the browser and a busy machine need the rest.
+ANSWERED = 0.5  # s from 1+1 to 2, asked from the page while load runs
+ENDED = 2.5  # s from a click on Cancel to the end of the process
 SUBSHELLS = "@jupyterlab/apputils-extension/kernels-settings"
 
 
@@ -57,9 +67,9 @@ def test_start_moves_and_cancel_ends(
     before, first = page.progress(), page.chart()
     wait_until(lambda: page.progress() > before, "more progress")
     wait_until(lambda: page.chart() != first, "another chart")
-    assert min(page.answer_time() for _ in range(5)) < 0.5
+    assert statistics.median(page.answer_time() for _ in range(5)) < ANSWERED
     page.button("Cancel").click()
-    assert wait_until(lambda: not process.is_running(), "the end of the process", 10.0) < 4.0
+    assert wait_until(lambda: not process.is_running(), "the end of the process", 10.0) < ENDED
     wait_until(lambda: "cancelled" in page.status(), "the word cancelled")
     assert lab.measuring() == []
     assert page.errors() == []
@@ -67,20 +77,27 @@ def test_start_moves_and_cancel_ends(
     wait_until(page.button("Start").is_enabled, "another Start")
 
 
-def test_a_reload_finds_the_run_and_a_restart_ends_it(
-    steered: NotebookPage, lab: LabServer
-) -> None:
-    """After a reload the panel goes on showing the same run; with its kernel the child ends."""
-    process = start(steered, lab)
-    steered.save()
-    steered.reload()
-    wait_until(lambda: steered.progress() > 0, "the panel of the saved output, live again")
-    before = steered.progress()
-    wait_until(lambda: steered.progress() > before, "progress after the reload")
-    steered.run_all()  # makes the panel anew
-    wait_until(lambda: steered.progress() > before, "the running sweep in the new panel")
+def test_a_reload_finds_the_run_and_a_restart_ends_it(lab: LabServer, tab: Page) -> None:
+    """After a reload the panel goes on showing the same run; with its kernel the child ends.
+
+    The cell is that of 02_pool_sweep: run again, it shows the sweep that it began.
+    """
+    write_notebook(lab.folder / "opened.ipynb", OPENED)
+    page = NotebookPage(tab, lab, "opened.ipynb")
+    page.run_all()
+    page.wait_shown("Start")
+    wait_until(lambda: page.progress() > 0, "progress")
+    [process] = lab.measuring()
+    page.save()
+    page.reload()
+    wait_until(lambda: page.progress() > 0, "the panel of the saved output, live again")
+    before = page.progress()
+    wait_until(lambda: page.progress() > before, "progress after the reload")
+    page.run_all()  # makes the panel anew
+    wait_until(lambda: page.progress() > before, "the running sweep in the new panel")
+    assert page.errors() == []
     assert [p.pid for p in lab.measuring()] == [process.pid]
-    steered.restart_kernel()
+    page.restart_kernel()
     wait_until(lambda: not process.is_running(), "the end of the child", 15.0)
 
 

@@ -80,3 +80,21 @@ def test_a_picture_that_fails_does_not_end_the_painting() -> None:
     assert painter.wait_idle(10)
     assert painted == [25]
     assert [type(failure) for failure in failures] == [ZeroDivisionError]
+
+
+def test_a_failure_that_cannot_be_told_does_not_end_the_painting() -> None:
+    """Where `fail` itself raises, the next thing is painted all the same."""
+    painted: list[int] = []
+
+    def paint(thing: int) -> None:
+        painted.append(100 // thing)
+
+    def fail(error: Exception) -> None:
+        raise RuntimeError("nobody to tell") from error
+
+    painter: Painter[int] = Painter(paint, fail, 1000)
+    painter.show(0)
+    assert painter.wait_idle(10)
+    painter.show(4)
+    assert painter.wait_idle(10)
+    assert painted == [25]

@@ -42,13 +42,13 @@ def test_a_word_is_no_number() -> None:
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ({"target": ""}, "no target is chosen"),
         ({"budget": 0.5}, "budget must be from 1 to 3600 s, got 0.5"),
         ({"budget": 3601.0}, "from 1 to 3600"),
         ({"budget": float("nan")}, "from 1 to 3600"),
         ({"target_rate": 0.0}, "target rate must be more than 0"),
         ({"target_rate": float("inf")}, "target rate must be more than 0"),
         ({"wait_p99": -1.0}, "wait target must be more than 0"),
+        ({"verify": True, "sizes": (1, 2)}, "a verification chooses the sizes itself"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(given: dict[str, Any], words: str) -> None:

@@ -56,6 +56,15 @@ def test_the_two_latest_are_compared(root: Path) -> None:
     assert "4 changes larger than noise" in repr(panel)
 
 
+def test_hold_times_are_judged_where_their_curves_are_kept() -> None:
+    """The two reviews that come with the project: no difference is left unsaid."""
+    panel = ReviewPanel(shared(RECORDED).parent)
+    holds = [d for d in panel.result().differences if d.quantity.startswith("hold_time")]
+    assert len(holds) == 8
+    assert all(difference.is_larger_than_noise is not None for difference in holds)
+    assert "cannot be said" not in panel.html()
+
+
 def test_the_lists_choose(root: Path) -> None:
     """Another pick compares anew; the same on both sides is told as a mistake."""
     panel = ReviewPanel(root)
@@ -76,6 +85,23 @@ def test_two_reviews_are_needed(tmp_path: Path) -> None:
     assert "holds 0 reviews, two are needed" in panel.html()
     assert "poolkit review" in panel.html()
     assert VIEW in panel._repr_mimebundle_()
+
+
+def test_reviews_that_come_later_are_found(
+    root: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """A panel outlives the reviews that there were: it looks again when asked."""
+    growing = tmp_path_factory.mktemp("growing")
+    panel = ReviewPanel(growing)
+    panel._repr_mimebundle_()
+    view = panel._view
+    for name in ("q1", "2026"):
+        shutil.copytree(root / name, growing / name)
+    view.refresh.click()
+    assert panel.result().differences
+    assert [folder for _, folder in view.after.options] == [growing / "2026" / "q2", growing / "q1"]
+    assert (view.before.value, view.after.value) == (growing / "q1", growing / "2026" / "q2")
+    assert 'role="alert"' not in view.page.value
 
 
 def test_folders_elsewhere_can_be_named(root: Path) -> None:

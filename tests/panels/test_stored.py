@@ -9,6 +9,7 @@ import nbformat as untyped
 
 from poolkit.panels.mime import VIEW
 from poolkit.report.normal_form import executed, normal, problems
+from poolkit.report.source import shared
 
 nbformat: Any = untyped
 MAKE = """\
@@ -31,3 +32,18 @@ def test_a_panel_is_stored_without_its_widget(tmp_path: Path) -> None:
     for cell in content.cells:
         assert set(cell.outputs[0].data) == {"text/html", "text/plain"}
         assert "<svg" in cell.outputs[0].data["text/html"]
+
+
+def test_a_page_of_an_own_endpoint_ends_quietly(tmp_path: Path) -> None:
+    """The sweep notebook as Voila serves it: an idle panel, no load, and no cell that fails."""
+    file = tmp_path / "targets.toml"
+    file.write_text(
+        '[targets.orders]\ndriver = "aiohttp"\nurl = "http://127.0.0.1:1/"\ntarget_rate = 10\n',
+        encoding="utf-8",
+    )
+    page = {"SERVER_SOFTWARE": "voila/0.5", "POOLKIT_SOURCE": file.name, "PWD": str(tmp_path)}
+    content = executed(shared("notebooks/02_pool_sweep.ipynb"), page)
+    shown = [output for cell in content.cells for output in cell.get("outputs", ())]
+    [panel] = [output for output in shown if VIEW in output.get("data", {})]
+    assert shown == [panel]
+    assert "Nothing measured yet" in panel.data["text/html"]

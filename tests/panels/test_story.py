@@ -92,8 +92,11 @@ def test_resumed_trials_come_first() -> None:
 def test_time_left_is_told_while_load_runs() -> None:
     """Seconds sent and at most to come, never below zero."""
     story = told([recorded.started(), recorded.progress()])
-    assert time_left(story) == "12 s of load sent, at most 33 s to go"
+    left = "12 s of load sent, at most 33 s to go"
+    assert time_left(story).startswith(f"{left} · ")
+    assert time_left(cancelling(story)) == left
+    assert "now" not in headline(story)
     late = events.Progress(target="a", seconds=50, budget=45, pool_size=1, throughput=1, calls=1)
-    assert time_left(after(story, late)) == "50 s of load sent, at most 0 s to go"
+    assert time_left(after(story, late)).startswith("50 s of load sent, at most 0 s to go")
     assert after(story, late).progress == 1.0
     assert time_left(starting("orders-api")) == ""

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -17,11 +18,14 @@ import pytest
 from poolkit.errors import BadInput, Cancelled, ExitCode, PoolkitError
 from poolkit.lab.models import Workers
 from poolkit.lab.upstream import http_upstream
-from poolkit.panels import FileSource, RecordedSource, Request, SweepPanel, read_source
+from poolkit.measure import SIZE_BUDGET, SWEEP_BUDGET
+from poolkit.panels import FileSource, RecordedSource, Request, SweepPanel, read_source, sweep_page
 from poolkit.panels import running as register
 from poolkit.panels.mime import VIEW
-from poolkit.panels.sources import LabSource, is_page
-from poolkit.report.source import RECORDED, shared
+from poolkit.panels.served import is_page
+from poolkit.panels.sources import LabSource
+from poolkit.panels.story import Story
+from poolkit.report.source import RECORDED, named, shared
 from poolkit.store import read_recommended
 
 END = 20.0  # s, far more than any of these measurements takes
@@ -147,6 +151,22 @@ def test_sources_by_path(targets: Path) -> None:
         source.targets_file("lab-http")
 
 
+def test_a_relative_path_is_found_from_the_notebooks_folder(
+    targets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A kernel runs in notebooks/: what the shell named is looked for where the shell was."""
+    monkeypatch.chdir(tmp_path)
+    said = {"POOLKIT_SOURCE": targets.name, "PWD": str(targets.parent)}
+    assert named(said) == targets
+    source = read_source(said)
+    assert source.targets_file("api") == targets
+    assert source.driver("api") == "aiohttp"
+    # Without a word of the shell: the checkout, where make is run.
+    assert named({"POOLKIT_SOURCE": RECORDED}) == shared(RECORDED)
+    with pytest.raises(BadInput, match="no folder of a review"):
+        named({"POOLKIT_SOURCE": "nowhere.toml"})
+
+
 def test_a_page_for_others_sends_nothing_when_opened(monkeypatch: pytest.MonkeyPatch) -> None:
     """Under Voila the recording is shown, and Start measures."""
     monkeypatch.setenv("SERVER_SOFTWARE", "voila/0.5.8")
@@ -155,6 +175,15 @@ def test_a_page_for_others_sends_nothing_when_opened(monkeypatch: pytest.MonkeyP
     assert panel.run is None
     assert "Start measures it now" in panel.html()
     assert panel.result().sizing.size is not None
+
+
+def test_a_page_without_a_recording_is_idle(targets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is sent for an own endpoint either; Start is there."""
+    monkeypatch.setenv("SERVER_SOFTWARE", "voila/0.5.8")
+    panel = SweepPanel(FileSource(targets)).open()
+    assert panel.run is None
+    assert panel.story.phase == "idle"
+    assert "Nothing measured yet" in panel.html()
 
 
 def test_an_unknown_target_is_refused() -> None:
@@ -170,6 +199,29 @@ def test_nothing_measured_yet_is_said(targets: Path) -> None:
     assert "Nothing measured yet" in panel.html()
     with pytest.raises(BadInput, match="no sweep has ended yet"):
         panel.result()
+
+
+def test_a_chart_that_fails_leaves_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tables, exports, followers and the result are there; the chart is tried again."""
+    panel = SweepPanel(RecordedSource(shared(RECORDED)), "lab-http", name="chart")
+    panel._repr_mimebundle_()
+    followed: list[object] = []
+    panel.when_done(followed.append)
+    view, draw = panel._view, sweep_page.chart
+    monkeypatch.setattr(sweep_page, "chart", lambda story: 1 / 0)
+    panel.start()
+    assert panel.wait_shown()
+    assert "ZeroDivisionError" in view.alert.value
+    assert "<table" in view.results.value
+    assert view.exports.value.count("download=") == 4
+    assert view.chart.value == ""
+    assert len(followed) == 1
+    assert panel.result().sizing.size is not None
+    monkeypatch.setattr(sweep_page, "chart", draw)
+    panel.guarded(lambda: None)
+    assert panel.wait_shown()
+    assert "<svg" in view.chart.value
+    assert view.alert.value == ""
 
 
 @pytest.mark.lab
@@ -240,6 +292,42 @@ def test_only_one_of_a_name_is_under_way(targets: Path) -> None:
 
 
 @pytest.mark.lab
+def test_a_cell_that_is_run_again_shows_the_run_that_it_began(targets: Path) -> None:
+    """Notebook 02's own lines once more: in mid-sweep, and right after an interrupt."""
+    asked = Request(budget=30)
+
+    def cell(target: str = "api") -> SweepPanel:
+        return SweepPanel(FileSource(targets), target, request=asked).open()
+
+    first = cell().run
+    assert first is not None
+    assert cell().run is first
+    with pytest.raises(BadInput, match="api is being measured already"):
+        cell("gone")
+    first.cancel()
+    again = cell()
+    assert again.run is not first
+    assert again.run is not None
+    assert first.is_over
+    again.cancel()
+
+
+@pytest.mark.lab
+def test_a_run_of_another_source_is_not_shown(targets: Path, tmp_path: Path) -> None:
+    """Two sources in one kernel: the panel offers its own targets, and does not start beside it."""
+    first = SweepPanel(FileSource(targets), request=Request(budget=30)).start()
+    own = tmp_path / "targets.toml"
+    own.write_text(targets.read_text().replace("targets.api", "targets.other"), encoding="utf-8")
+    second = SweepPanel(FileSource(own))
+    assert second.run is None
+    second._repr_mimebundle_()
+    assert second._view.target.value == "other"
+    with pytest.raises(BadInput, match="api is being measured already"):
+        second.open()
+    first.cancel()
+
+
+@pytest.mark.lab
 def test_a_failure_is_on_the_page_and_in_the_result(targets: Path) -> None:
     """Cause and remedy in an alert; `result` raises the same, with the exit code."""
     panel = SweepPanel(FileSource(targets), "gone", request=Request("gone")).start()
@@ -266,6 +354,53 @@ def test_a_mistake_in_a_click_is_caught_shown_and_raised_again(targets: Path) ->
     assert "ZeroDivisionError" in panel.html()
     with pytest.raises(ZeroDivisionError):
         panel.result()
+
+
+def test_an_empty_budget_says_what_it_means(targets: Path) -> None:
+    """More with verification; and sizes beside it are refused, not left out in silence."""
+    panel = SweepPanel(FileSource(targets))
+    panel._repr_mimebundle_()
+    view = panel._view
+    assert view.budget.placeholder == f"{SWEEP_BUDGET:g}"
+    view.verify.value = True
+    assert view.budget.placeholder == f"{SIZE_BUDGET:g}"
+    view.sizes.value = "1, 2"
+    view.start.click()
+    assert panel.wait_shown()
+    assert "a verification chooses the sizes itself" in view.alert.value
+    assert panel.run is None
+
+
+def test_a_cancel_does_not_wait_for_an_upstream_that_starts(targets: Path) -> None:
+    """Starting the lab can take seconds; who clicks on Cancel need not sit through them."""
+    go_on = threading.Event()
+
+    class Slow(FileSource):
+        def targets_file(self, name: str) -> Path:
+            assert go_on.wait(END)
+            return super().targets_file(name)
+
+    panel = SweepPanel(Slow(targets)).start()
+    panel.cancel()
+    assert panel.run is not None
+    assert panel.run.wait(1.0)
+    with pytest.raises(Cancelled):
+        panel.result()
+    go_on.set()
+
+
+def test_what_is_read_out_keeps_still_while_load_runs(targets: Path) -> None:
+    """Seconds and rates change four times a second, outside of the line that is announced."""
+    panel = SweepPanel(FileSource(targets))
+    panel._repr_mimebundle_()
+    view, told = panel._view, list[str]()
+    view.status.observe(lambda change: told.append(change["new"]), names="value")
+    story = Story("api", "running", budget=20.0, doing="size 4")
+    for seconds in range(1, 6):
+        view.show(replace(story, seconds=float(seconds), throughput=100.0 * seconds))
+    assert len(told) == 1
+    assert "500 calls/s now" in view.progress.value
+    assert 'role="status"' not in view.progress.value
 
 
 @pytest.mark.lab

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
 from poolkit.errors import BadInput
-from poolkit.panels import RecordedSource, SweepPanel, WhatIfPanel
+from poolkit.panels import Question, RecordedSource, SweepPanel, WhatIfPanel
 from poolkit.panels.mime import VIEW
 from poolkit.report.source import RECORDED, shared
 
@@ -83,7 +86,7 @@ def test_a_slider_that_makes_no_sense_is_told_on_the_page(sweep: SweepPanel) -> 
     """And the next move that does takes the alert away."""
     panel = WhatIfPanel(sweep.result())
     panel._repr_mimebundle_()
-    panel.follow(panel._view.question().__class__(hold_factor=-1.0))
+    panel.follow(Question(hold_factor=-1.0))
     assert panel.wait_shown()
     assert 'role="alert"' in panel._view.alert.value
     with pytest.raises(BadInput):
@@ -92,6 +95,50 @@ def test_a_slider_that_makes_no_sense_is_told_on_the_page(sweep: SweepPanel) -> 
     assert panel.wait_shown()
     assert panel._view.alert.value == ""
     assert panel.result().question.growth == 1.5
+
+
+def with_objective(sweep: SweepPanel, **changes: Any) -> WhatIfPanel:
+    found = sweep.result()
+    panel = WhatIfPanel(replace(found, objective=replace(found.objective, **changes)))
+    panel._repr_mimebundle_()
+    return panel
+
+
+def test_a_slider_asks_what_it_says_and_nothing_else(sweep: SweepPanel) -> None:
+    """A target with a response time alone gets no wait limit by the move of another slider."""
+    panel = with_objective(sweep, wait_p99=None, response_p99=0.1)
+    assert panel._view.wait.layout.display == "none"
+    panel._view.growth.value = 1.1
+    panel._view.hold.value = 1.2
+    assert panel.wait_shown()
+    assert panel.asked.question == Question(growth=1.1, hold_factor=1.2)
+    panel.ask(workers=2, lost_replicas=0)
+    panel._view.growth.value = 1.2
+    assert panel.wait_shown()
+    assert panel.asked.question == Question(growth=1.2, hold_factor=1.2, workers=2, lost_replicas=0)
+
+
+def test_sliders_have_room_for_what_is_asked(sweep: SweepPanel) -> None:
+    """Nothing is cut to a slider's end: forty replicas stay forty."""
+    asked = {"replicas": 40, "lost_replicas": 10, "growth": 6.0, "wait_p99": 2.0, "max_size": 900}
+    view = with_objective(sweep, **asked)._view
+    assert (view.replicas.value, view.lost.value, view.growth.value) == (40, 10, 6.0)
+    assert (view.wait.value, view.most.value) == (pytest.approx(2000.0), 900)
+    slow = with_objective(sweep, target_rate=1.5)
+    assert slow._view.rate.value == 1.5
+
+
+def test_a_smaller_sweep_resets_the_sliders(sweep: SweepPanel) -> None:
+    """From thousands of calls/s to one: the upper end never falls below the lower one."""
+    panel = with_objective(sweep, target_rate=1_000_000.0)
+    trials = tuple(
+        trial.model_copy(update={"throughput": trial.throughput / 1000})
+        for trial in sweep.result().trials
+    )
+    found = replace(sweep.result(), trials=trials)
+    panel.take(replace(found, objective=replace(found.objective, target_rate=0.5)))
+    assert panel._view.rate.value == 0.5
+    assert panel._view.rate.max < 100
 
 
 def test_it_follows_the_panel_that_measures(sweep: SweepPanel) -> None:

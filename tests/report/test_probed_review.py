@@ -25,6 +25,12 @@ def folder(tmp_path: Path) -> Path:
     return Path(shutil.copytree(shared(RECORDED), tmp_path / "review"))
 
 
+@pytest.fixture(scope="module")
+def unprobed() -> dict[str, str]:
+    """The sections of the recorded review as it is."""
+    return sections(shared(RECORDED))
+
+
 def put_probe(folder: Path, **changes: object) -> None:
     probe = lifecycle.probes()[0].model_copy(update={"target": TARGET, **changes})
     (folder / f"{TARGET}.probe.json").write_text(probe.model_dump_json(), encoding="utf-8")
@@ -35,15 +41,15 @@ def sections(folder: Path) -> dict[str, str]:
     return {target.name: page.section(target, review).html for target in review.targets}
 
 
-def test_without_a_probe_nothing_is_shown(folder: Path) -> None:
+def test_without_a_probe_nothing_is_shown(folder: Path, unprobed: dict[str, str]) -> None:
     """A review of which nothing was probed reads as it always did."""
-    assert not any(HEADING in html for html in sections(folder).values())
+    assert not any(HEADING in html for html in unprobed.values())
     assert 'id="service"' not in page.decision(read_review(folder)).html
 
 
-def test_a_probe_is_shown_in_its_target_s_section(folder: Path) -> None:
+def test_a_probe_is_shown_in_its_target_s_section(folder: Path, unprobed: dict[str, str]) -> None:
     """Limits, parameters, proof, dead connections and costs, for that target and no other."""
-    before = sections(folder)
+    before = unprobed
     put_probe(folder)
     after = sections(folder)
     assert {name for name in after if after[name] != before[name]} == {TARGET}
@@ -59,7 +65,9 @@ def test_doubts_and_an_early_end_are_told(folder: Path) -> None:
     """What cut a probe short and what must be done stand beside its figures."""
     doubt = Doubt(seen="it closes <at> random", next="find out who closes")
     put_probe(folder, status="cancelled", doubts=(doubt,), proof=None, costs=None, stale=())
-    html = sections(folder)[TARGET]
+    review = read_review(folder)
+    (target,) = (target for target in review.targets if target.name == TARGET)
+    html = page.section(target, review).html
     assert "and cancelled before its end" in html
     assert "it closes &lt;at&gt; random. What to do: find out who closes." in html
 

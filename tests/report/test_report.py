@@ -115,11 +115,21 @@ def test_the_decision_comes_first(text: str, page: Page) -> None:
     assert table < text.index('<nav class="contents"') < text.index("<svg")
 
 
+def test_charts_come_before_what_they_rest_on(page: Page) -> None:
+    """Who forwards the report need not scroll past terms and checks to the curves."""
+    words = [heading.strip() for level, heading in page.headings if level == 2]
+    parts = ("The decision", "What was measured", "Terms", "What was asked")
+    later = ("Can the measurement be trusted?", "Method", "Provenance")
+    assert [word for word in words if word in parts + later] == [*parts, *later]
+
+
 def test_table_headers_are_scoped_and_tables_have_captions(page: Page) -> None:
     """Every header says whether it stands for a row or a column."""
     assert all(header.get("scope") in {"row", "col"} for header in page.of("th"))
     made = [table for table in page.of("table") if table.get("class") == "pk-table"]
     assert len(made) == len(page.of("caption")) > 20
+    others = [table.get("aria-label") for table in page.of("table") if table not in made]
+    assert others == ["Terms"]
 
 
 def test_code_is_folded(text: str) -> None:

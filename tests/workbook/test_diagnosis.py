@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from poolkit.audit import RULES
 from poolkit.errors import BadInput
 from poolkit.lab import leaky
 from poolkit.monitor import pool_locking_floor
@@ -79,7 +80,10 @@ def test_the_audit_of_one_s_own_code_is_counted_by_rule(tmp_path: Path) -> None:
     rows = {row[0]: row[3] for row in diagnosis.rules(str(tmp_path)).rows}
     assert rows["no-acquire-timeout"] == "own.py:5"
     assert rows["ssl-off"] == "–"
-    assert "no-acquire-timeout" in {row[0] for row in diagnosis.findings(source).rows}
+    assert "no-acquire-timeout" in repr(diagnosis.findings(source))
+    assert repr(diagnosis.findings("x = 1\n")) == (
+        f"poolkit audit: nothing found by its {len(RULES)} rules."
+    )
     with pytest.raises(BadInput, match="does not exist"):
         diagnosis.rules(str(tmp_path / "nowhere"))
 

@@ -1,0 +1,58 @@
+"""Lessons that name no target take the first that fits, and say so where none does."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from poolkit.errors import BadInput
+from poolkit.panels import FileSource, LabSource, RecordedSource, Request
+from poolkit.panels.sources import Source
+from poolkit.workbook import choosing, measured
+from poolkit.workbook.measuring import _allowed
+
+WEB = (
+    '[targets.web]\ndriver = "httpx"\nurl = "http://127.0.0.1:1/"\ntarget_rate = 10\nmax_size = 8\n'
+)
+DATABASE = '[targets.orders]\ndriver = "psycopg"\ndsn = "postgresql://127.0.0.1/o"\n'
+
+
+def own(folder: Path, text: str) -> FileSource:
+    file = folder / "targets.toml"
+    file.write_text(text, encoding="utf-8")
+    return FileSource(file)
+
+
+def test_the_first_of_each_kind(tmp_path: Path, source: RecordedSource) -> None:
+    """As many as the source has; the lab's are those that the prose speaks of."""
+    assert choosing.one_of_each(source) == ("lab-http", "lab-db")
+    assert choosing.one_of_each(LabSource()) == ("lab-http", "lab-db")
+    assert choosing.one_of_each(own(tmp_path, DATABASE + WEB)) == ("web", "orders")
+    assert choosing.one_of_each(own(tmp_path, DATABASE)) == ("orders",)
+
+
+def test_a_database_of_ones_own_or_the_labs(tmp_path: Path, source: RecordedSource) -> None:
+    """Named, else the first; where there is none the lab lends its own."""
+    mine: Source = own(tmp_path, WEB + DATABASE)
+    assert choosing.database("", mine) == ("orders", mine)
+    assert choosing.database("web", mine) == ("web", mine)
+    assert choosing.database("", source) == ("lab-db", source)
+    name, lent = choosing.database("", own(tmp_path, WEB))
+    assert name == "lab-db"
+    assert isinstance(lent, LabSource)
+
+
+def test_a_lessons_sizes_keep_to_what_the_target_allows(tmp_path: Path) -> None:
+    """Lessons name sizes for any target: the largest that is allowed stands for those beyond."""
+    mine = own(tmp_path, WEB)
+    assert _allowed((1, 4, 16), mine, "web") == (1, 4, 8)
+    assert _allowed((1, 4), mine, "web") == (1, 4)
+    assert _allowed((), mine, "web") == ()
+
+
+def test_no_target_at_all_is_told(tmp_path: Path) -> None:
+    """An empty file is no reason for a traceback of ours."""
+    with pytest.raises(BadInput, match=r"no such target: \(none\)"):
+        asyncio.run(measured(Request(), own(tmp_path, "")))
