@@ -17,6 +17,8 @@ NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 NAMES = sorted(path.stem for path in NOTEBOOKS.glob("*.ipynb"))
 SIDE_BY_SIDE = 2  # processes, each with some of the notebooks, one after the other
 LONGEST = 10.0  # s that a notebook takes on recordings, its kernel's start included
+# Beside other tests on two cores; `make bench ARGS=notebook_time` holds them to the figure itself.
+SHARED = 3.0
 
 
 @dataclass
@@ -75,4 +77,4 @@ def test_stored_outputs_are_those_of_the_recordings(ran: dict[str, Ran], name: s
     """
     assert ran[name].faults == ""
     assert ran[name].cells > 3
-    assert ran[name].seconds < LONGEST
+    assert ran[name].seconds < LONGEST * SHARED
