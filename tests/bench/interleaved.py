@@ -15,6 +15,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from poolkit.load.closed_loop import STAGGER
 from poolkit.load.generator import Generator, Plan
 from poolkit.load.recorder import OK, Columns
 from poolkit.load.timer import best_timer
@@ -57,18 +58,23 @@ def reached(holds: bool) -> str:
 
 
 async def bare_loop(call: Call, callers: int, seconds: float = SECONDS) -> float:
-    """Calls per CPU second of `callers` callers that measure nothing."""
+    """Calls per CPU second of `callers` callers that measure nothing.
+
+    They begin spread as the generator's do: callers in step share turns of the event loop, and a
+    service's callers are not in step.
+    """
     calls = 0
     end = time.perf_counter() + seconds
 
-    async def caller() -> None:
+    async def caller(after: float) -> None:
         nonlocal calls
+        await asyncio.sleep(after)
         while time.perf_counter() < end:
             await call()
             calls += 1
 
     cpu = time.process_time()
-    await asyncio.gather(*(caller() for _ in range(callers)))
+    await asyncio.gather(*(caller(STAGGER * index / callers) for index in range(callers)))
     return calls / (time.process_time() - cpu)
 
 
