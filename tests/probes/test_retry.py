@@ -76,7 +76,10 @@ def test_what_a_failure_left_behind(error: Exception, expected: str | None) -> N
     assert may_repeat(error, idempotent=True) is (expected is not None)
 
 
-@pytest.mark.parametrize("name", [*module._CLASSES, *dict.fromkeys(row[0] for row in module._WORDS)])
+NAMED = list(dict.fromkeys([*module._CLASSES, *(row[0] for row in module._WORDS)]))
+
+
+@pytest.mark.parametrize("name", NAMED)
 def test_the_classes_named_exist(name: str) -> None:
     """A library that moves one would silently end its repeats."""
     home, _, kind = name.rpartition(".")
