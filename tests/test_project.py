@@ -112,10 +112,8 @@ def test_ci_runs_what_people_run():
     script = ROOT / ".ci" / "run"
     assert os.access(script, os.X_OK)
     subprocess.run(["bash", "-n", script], check=True)
-    assert re.findall(r"^make (\w+)", script.read_text(encoding="utf-8"), re.MULTILINE) == [
-        "check",
-        "test",
-    ]
+    commands = re.findall(r"^(?:if ! )?make (\w+)", script.read_text("utf-8"), re.MULTILINE)
+    assert commands == ["check", "test"]
 
 
 def passages(source, length=PASSAGE):

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import isotonic_regression
 
 from poolkit.analysis.curve import is_clean
 from poolkit.analysis.queueing import P99, WaitPrediction
@@ -28,6 +29,10 @@ _WAITS = -np.log((_BEYOND[:-1] + _BEYOND[1:]) / 2.0)
 class HoldTimes:
     """The distributions of hold times that closed-loop trials saw, by calls on the upstream.
 
+    More calls on an upstream never make a call shorter, so at every time the share beyond it rises
+    with the calls: isotonic regression, weighted by the calls seen, takes out where a few long
+    calls among few say otherwise. With it more calls/s never mean fewer late responses.
+
     Attributes:
         sizes: calls on the upstream, ascending.
         above: one row a size: share of the holds beyond each bucket of `poolkit.histogram`.
@@ -38,15 +43,20 @@ class HoldTimes:
 
     @classmethod
     def of(cls, trials: Iterable[Trial]) -> HoldTimes:
-        """Those of the usable closed-loop trials, repeats added up."""
+        """Those of the usable closed-loop trials, repeats added up and made to rise with size."""
         counts: dict[int, Floats] = defaultdict(lambda: np.zeros(BUCKETS))
         for trial in trials:
             if is_clean(trial) and trial.hold_time.buckets:
                 buckets = trial.hold_time.buckets
                 counts[trial.pool_size * trial.pools][list(buckets)] += list(buckets.values())
         sizes = tuple(sorted(counts))
+        totals = np.array([counts[size].sum() for size in sizes])
         rows = [1.0 - np.cumsum(counts[size]) / counts[size].sum() for size in sizes]
-        return cls(sizes, np.maximum(np.array(rows), 0.0))
+        above = np.maximum(np.array(rows), 0.0)
+        if len(sizes) > 1:
+            for column in np.flatnonzero((np.diff(above, axis=0) < 0.0).any(axis=0)):
+                above[:, column] = isotonic_regression(above[:, column], weights=totals).x
+        return cls(sizes, above)
 
     def slowed(self, factor: float) -> HoldTimes:
         """The same with every hold `factor` times as long (more than 0)."""

@@ -67,9 +67,13 @@ def before_after(found: ServiceComparison, *, axes: Axes | None = None) -> Axes:
         span = max(high / low, 10.0)
         axes.set_xscale("log")
         # Room for a value beside each end.
-        axes.set_xlim(low / span**0.16, high * span**0.16)
+        left, right = low / span**0.16, high * span**0.16
+        axes.set_xlim(left, right)
         axes.minorticks_off()
-        axes.xaxis.set_major_locator(LogLocator(subs=(1.0,)))
+        # None so near an end that its label would reach beyond the figure.
+        edge = span**0.05
+        ticks = LogLocator(subs=(1.0,)).tick_values(left * edge, right / edge)
+        axes.set_xticks([tick for tick in ticks if left * edge <= tick <= right / edge])
         axes.xaxis.set_major_formatter(lambda value, _: number(value))
         axes.set_ylim(len(rows) - 0.4, -0.9)
         axes.set_yticks(range(len(rows)), labels=[name for name, *_ in rows])

@@ -37,11 +37,17 @@ HOSTS = ("one-gate", "one-limit", "limit-per-host")
 
 
 def offered_load(found: Findings) -> float:
-    """Connections that the target's traffic keeps busy on average, at the hold time under load."""
+    """Connections that the target's traffic keeps busy on average, at the hold time under load.
+
+    Where a sweep led to no size, at that of its smallest trial that was served.
+    """
     hold = found.recommendation.hold_time
     held = None if hold is None else hold.at_recommended or hold.at_one
     if held is None:
-        raise BadInput("no hold time was measured", "see why in the checks of the sweep")
+        served = [trial for trial in found.trials if trial.hold_time.mean]
+        if not served:
+            raise BadInput("no hold time was measured", "see why in the checks of the sweep")
+        held = min(served, key=lambda trial: trial.pool_size).hold_time.mean or 0.0
     return found.objective.rate * held
 
 

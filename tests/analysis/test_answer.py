@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from poolkit.analysis.answer import find
@@ -189,6 +189,12 @@ def _size(sweep: Sweep, objective: Objective) -> float:
 
 
 @settings(max_examples=60, deadline=None)
+@example(
+    workers_curve(24, 0.025),
+    1,
+    Objective(249.0, wait_p99=0.03125, response_p99=0.06574818543789251, max_size=24),
+    1.25,
+)
 @given(curves, st.integers(0, 5), objectives, st.floats(1, 1.4))
 def test_more_rate_never_asks_for_less(
     curve: Callable[[int], float], seed: int, asked: Objective, factor: float
