@@ -73,7 +73,7 @@ def results(story: Story) -> str:
     if found is not None and found.checks:
         folded.append(tables.checks(found))
     if story.trials and story.is_over:
-        folded.append(tables.trials(story.trials))
+        folded += [tables.cut_and_dials(story.trials), tables.trials(story.trials)]
     return shown + "".join(
         f"<details><summary>{escape(table.caption)}</summary>{table.html()}</details>"
         for table in folded

@@ -94,6 +94,7 @@ def _evidence(target: TargetReview) -> list[Table]:
         found += [
             tables.time_budget(target.trials),
             tables.trial_checks(target.trials),
+            tables.cut_and_dials(target.trials),
             tables.trials(target.trials),
         ]
     return [table for table in found if table.rows]

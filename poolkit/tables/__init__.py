@@ -12,7 +12,13 @@ from poolkit.tables.of_recommendation import (
     rules_of_thumb,
     signals,
 )
-from poolkit.tables.of_trials import predictions, time_budget, trial_checks, trials
+from poolkit.tables.of_trials import (
+    cut_and_dials,
+    predictions,
+    time_budget,
+    trial_checks,
+    trials,
+)
 from poolkit.tables.table import Table
 
 __all__ = [
@@ -21,6 +27,7 @@ __all__ = [
     "changed_since",
     "changes",
     "checks",
+    "cut_and_dials",
     "decision",
     "how_sure",
     "knees",

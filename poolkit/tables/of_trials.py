@@ -11,11 +11,11 @@ from poolkit.units import interval, listed, milliseconds, number, plural, share
 
 def trials(measured: Sequence[Trial]) -> Table:
     """Every trial in the order of sizes; open-loop ones name their rate."""
-    ordered = sorted(measured, key=lambda t: (t.loop, t.pool_size * t.pools, t.arrival_rate or 0.0))
+    ordered = _in_order(measured)
     rows = tuple(
         (
-            str(t.pool_size) if t.pools == 1 else f"{t.pools} × {t.pool_size}",
-            "closed" if t.arrival_rate is None else f"open, {number(t.arrival_rate)}/s",
+            _connections(t),
+            _loop(t),
             number(t.throughput),
             interval(t.throughput_interval95),
             milliseconds(t.hold_time.p50),
@@ -51,11 +51,11 @@ def _wait(trial: Trial) -> str:
 def time_budget(measured: Sequence[Trial]) -> Table:
     """Where the mean time of a call goes in each trial, in the order in which it goes there."""
     known = [t for t in measured if t.service_time.mean is not None]
-    ordered = sorted(known, key=lambda t: (t.loop, t.pool_size * t.pools, t.arrival_rate or 0.0))
+    ordered = _in_order(known)
     rows = tuple(
         (
-            str(t.pool_size) if t.pools == 1 else f"{t.pools} × {t.pool_size}",
-            "closed" if t.arrival_rate is None else f"open, {number(t.arrival_rate)}/s",
+            _connections(t),
+            _loop(t),
             *_parts(t),
             milliseconds(t.response_time.mean),
         )
@@ -72,6 +72,51 @@ def time_budget(measured: Sequence[Trial]) -> Table:
         "response, all together",
     )
     return Table("Where the time of a call goes (means)", columns, rows, frozenset(range(2, 8)))
+
+
+def cut_and_dials(measured: Sequence[Trial]) -> Table:
+    """What was left out of each trial's front, and how often its calls dialled."""
+    ordered = _in_order(measured)
+    has_parts = any(t.dial_parts is not None for t in ordered)
+    rows = tuple(
+        (
+            _connections(t),
+            _loop(t),
+            f"{t.warm_up:.2f} s",
+            f"{t.window:.2f} s",
+            str(t.connections_opened),
+            "–" if t.reuse_ratio is None else share(1.0 - t.reuse_ratio),
+            *(_dial_parts(t) if has_parts else ()),
+        )
+        for t in ordered
+    )
+    columns = ("connections", "loop", "cut off", "measured", "dials", "dials a call")
+    if has_parts:
+        columns += ("DNS", "TCP", "TLS")
+    caption = "What was cut off as warm-up (MSER-5), and dials"
+    return Table(caption, columns, rows, frozenset(range(2, len(columns))))
+
+
+def _dial_parts(trial: Trial) -> tuple[str, str, str]:
+    """Mean times of a dial's parts; aiohttp shows them."""
+    parts = trial.dial_parts
+    if parts is None:
+        return ("–", "–", "–")
+    return milliseconds(parts.dns), milliseconds(parts.tcp), milliseconds(parts.tls)
+
+
+def _in_order(measured: Sequence[Trial]) -> list[Trial]:
+    return sorted(measured, key=lambda t: (t.loop, t.pool_size * t.pools, t.arrival_rate or 0.0))
+
+
+def _connections(trial: Trial) -> str:
+    return str(trial.pool_size) if trial.pools == 1 else f"{trial.pools} × {trial.pool_size}"
+
+
+def _loop(trial: Trial) -> str:
+    if trial.arrival_rate is None:
+        return "closed"
+    return f"open, {number(trial.arrival_rate)}/s"
 
 
 def _parts(trial: Trial) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ To reach: from a slider to a new chart in 100 ms in the kernel.
 from __future__ import annotations
 
 import statistics
+import sys
 import time
 from collections.abc import Callable
 
@@ -28,7 +29,7 @@ def milliseconds(action: Callable[[int], object]) -> float:
     return statistics.median(seen)
 
 
-def main() -> None:
+def main() -> int:
     """Print a line each."""
     sizing, trials, recommendation = records(CASES["a soft knee"])
 
@@ -63,7 +64,8 @@ def main() -> None:
     ):
         verdict = "" if limit is None else f"  (limit {limit:g} ms)"
         print(f"{name:38s} {seen:6.0f} ms{verdict}")
+    return int(max(moved, rescaled, running) > LIMIT)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -15,14 +15,15 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from poolkit import units
 from poolkit.load.closed_loop import STAGGER
 from poolkit.load.generator import Generator, Plan
 from poolkit.load.recorder import OK, Columns
 from poolkit.load.timer import best_timer
 from poolkit.pools.base import Pool
 
-SECONDS = 1.5  # of a turn; starting and ending a trial weighs little against it
-REPEATS = 11
+SECONDS = 1.2  # of a turn; starting and ending a trial weighs little against it
+REPEATS = 15
 Call = Callable[[], Awaitable[object]]
 
 
@@ -31,6 +32,7 @@ class Overhead:
     """Instrumented over bare, calls per CPU second: one ratio a repeat, and what they were of."""
 
     name: str
+    callers: int
     goal: float
     ratios: tuple[float, ...]
     bare: tuple[float, ...]
@@ -44,8 +46,9 @@ class Overhead:
     def __str__(self) -> str:
         cost = 1e6 * (1.0 / self.ratio - 1.0) / statistics.median(self.bare)
         return (
-            f"instrumented / bare {self.name}: {self.ratio:.3f} in the median of "
-            f"{len(self.ratios)} (from {min(self.ratios):.3f} to {max(self.ratios):.3f}; bare "
+            f"instrumented / bare {self.name}, {units.plural(self.callers, 'connection')}: "
+            f"{self.ratio:.3f} in the median of {len(self.ratios)} (from {min(self.ratios):.3f} "
+            f"to {max(self.ratios):.3f}; bare "
             f"{statistics.median(self.bare):.0f} calls per CPU second, its turns "
             f"{self.noise:.1%} apart; measuring costs {cost:.1f} us a call): "
             f"{reached(self.ratio >= self.goal)} (>= {self.goal:.2f})"
@@ -115,4 +118,4 @@ async def compare(
         ratios.append(measured / rates[-1])
         apart.append(abs(after - before) / rates[-1])
         before = after
-    return Overhead(name, goal, tuple(ratios), tuple(rates), statistics.fmean(apart))
+    return Overhead(name, callers, goal, tuple(ratios), tuple(rates), statistics.fmean(apart))

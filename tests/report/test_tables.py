@@ -6,7 +6,7 @@ import pytest
 
 from poolkit import tables, units
 from poolkit.compare import compare
-from poolkit.records import RecommendedFile
+from poolkit.records import DialParts, RecommendedFile
 from poolkit.tables import Table
 from tests.report.cases import CASES, records
 
@@ -82,6 +82,7 @@ def test_every_table_can_be_made_of_every_case(name: str) -> None:
         tables.trials(trials),
         tables.trial_checks(trials),
         tables.time_budget(trials),
+        tables.cut_and_dials(trials),
         tables.predictions(sizing, recommendation.recommended_size),
     ]
     for table in made:
@@ -105,6 +106,24 @@ def test_predictions_show_the_sizes_around_the_recommended_one() -> None:
     sizing = sizing.model_copy(update={"predictions": tuple(far)})
     shown = [row[0] for row in tables.predictions(sizing, recommendation.recommended_size).rows]
     assert shown[-3:] == ["16", "17 (extrapolated)", "18 (extrapolated)"]
+
+
+def test_cuts_and_dials_are_shown() -> None:
+    """What MSER-5 cut off, and calls that dialled each time; the parts of a dial where seen."""
+    (first, *_) = records(CASES["a soft knee"])[1]
+    kept = first.model_copy(
+        update={"warm_up": 0.72, "window": 1.2, "connections_opened": 3, "reuse_ratio": 0.998}
+    )
+    parts = DialParts(dials=240, dns=0.0, tcp=0.0004, tls=0.002)
+    dialled = kept.model_copy(
+        update={"connections_opened": 240, "reuse_ratio": 0.0, "dial_parts": parts}
+    )
+    plain = tables.cut_and_dials([kept])
+    assert plain.rows[0][2:] == ("0.72 s", "1.20 s", "3", "0.2 %")
+    both = tables.cut_and_dials([kept, dialled])
+    assert both.columns[-3:] == ("DNS", "TCP", "TLS")
+    assert both.rows[0][4:] == ("3", "0.2 %", "–", "–", "–")
+    assert both.rows[1][4:] == ("240", "100 %", "0 ms", "0.40 ms", "2.0 ms")
 
 
 def test_a_trial_that_failed_a_check_is_marked_in_the_list_of_trials() -> None:
