@@ -23,7 +23,7 @@ LAYERS = [
     "analysis",
     "sweep", "verify",
     "recommend", "codegen",
-    "store", "manifest",
+    "store", "made_folder", "manifest",
     "preflight", "watchdog",
     "measure", "runner",
     "retry", "probes",

@@ -42,7 +42,18 @@ def address_of(module: Module, made: Made) -> Address:
     if found.startswith(_FILES):
         return Address("file", found)
     is_server = found.startswith("$") or "://" in found
-    return Address("server" if is_server else "unknown", found)
+    # What only begins alike may be two databases.
+    key = found if _is_whole(node) else ast.unparse(node)
+    return Address("server" if is_server else "unknown", key)
+
+
+def _is_whole(node: ast.expr) -> bool:
+    """Whether `_text` reads all of an expression, and not only its beginning."""
+    return not any(
+        isinstance(part, ast.JoinedStr | ast.BinOp)
+        or (isinstance(part, ast.Attribute) and part.attr == "format")
+        for part in ast.walk(node)
+    )
 
 
 def _text(module: Module, node: ast.expr, function: Function | None, steps: int) -> str | None:

@@ -1,4 +1,4 @@
-"""Code that makes an AsyncConnectionPool of psycopg_pool, all of its connections dialled."""
+"""Code that makes an AsyncConnectionPool of psycopg_pool, min_size connections dialled."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def render(name: str, recommendation: Recommendation, target: Target | None) -> 
         "        open=False,",
         "    )",
         "    try:",
-        *comment("All connections, or an exception: a wrong DSN shows at start-up.", 2),
+        *comment("min_size connections, or an exception: a wrong DSN shows at start-up.", 2),
         f"        await pool.open(wait=True, timeout={literal(dial.value)})",
         "        yield pool",
         "    finally:",

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from poolkit.analysis.objective import Objective
+from poolkit.analysis.objective import Objective, lost_with_zone
 from poolkit.records import Recommendation, Sizing, Trial
 from poolkit.report.folder import Settings
 from poolkit.targets import Target
-from poolkit.targets.together import DEFAULT_SIZES
+from poolkit.targets.together import DEFAULT_SIZES, locking_floor
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,16 @@ def objective_of(settings: Settings) -> Objective:
         target_rate=settings.target_rate,
         wait_p99=settings.wait_p99,
         response_p99=settings.response_p99,
+        growth=settings.growth,
+        headroom=settings.headroom,
         max_size=settings.max_size or DEFAULT_SIZES["max_size"],
+        max_connections=settings.max_connections,
+        reserved_connections=settings.reserved_connections,
+        used_connections=settings.used_connections,
         replicas=settings.replicas,
         workers=settings.workers,
+        lost_replicas=settings.lost_replicas
+        if settings.zones is None
+        else lost_with_zone(settings.replicas, settings.zones),
+        floor=locking_floor(settings.tasks, settings.connections_per_task),
     )

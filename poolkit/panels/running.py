@@ -168,9 +168,11 @@ class Run:
 
         threading.Thread(target=make, name="poolkit-source", daemon=True).start()
         while True:
+            if made.done():
+                return made.result()
             with contextlib.suppress(TimeoutError):
-                return made.result(LOOK)
-            if self._is_cancelled:
+                made.exception(LOOK)
+            if self._is_cancelled and not made.done():
                 raise Cancelled
 
     def _take(self, event: Event) -> None:

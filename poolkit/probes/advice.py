@@ -75,7 +75,8 @@ def parameters(
             rows.append(_MIN_SIZE)
     if driver == "psycopg" and oldest is not None:
         rows.append(_lifetime("max_lifetime", oldest))
-    if driver == "sqlalchemy" and (limit is not None or costs is not None):
+    # Costs alone say what a ping takes, not whether any connection needs one.
+    if driver == "sqlalchemy" and limit is not None:
         rows.append(_pre_ping(limit, age, costs, target_rate))
     return tuple(rows)
 

@@ -16,13 +16,16 @@ from poolkit.store import write_atomic
 from poolkit.targets import Target
 
 SUFFIX = ".probe.json"
+# What may quote a server or a library.
+PROSE = frozenset({"seen", "because", "next", "note", "skipped", "setting"})
 
 
 def write(folder: Path, probe: Probe, target: Target) -> Path:
     """Write the probe into the folder, which is made; BadInput where that cannot be."""
     path = folder / f"{probe.target}{SUFFIX}"
     redact = Redactor(target.secrets).text
-    # Value by value: a secret such as 2000 is also a piece of many a number.
+    # Only what is told in words: the rest is public or a closed set, and a secret such as `orders`,
+    # `idle` or 2000 is also a piece of many a name and number.
     public = _redacted(probe.model_dump(mode="json"), redact)
     text = json.dumps(public, indent=2, ensure_ascii=False) + "\n"
     try:
@@ -35,14 +38,17 @@ def write(folder: Path, probe: Probe, target: Target) -> Path:
     return path
 
 
-def _redacted(value: Any, redact: Callable[[str], str]) -> Any:
-    """The same tree of plain data, its texts redacted."""
+def _redacted(value: Any, redact: Callable[[str], str], *, is_prose: bool = False) -> Any:
+    """The same tree of plain data, redacted where it is prose."""
     if isinstance(value, str):
-        return redact(value)
+        return redact(value) if is_prose else value
     if isinstance(value, list):
-        return [_redacted(each, redact) for each in value]
+        return [_redacted(each, redact, is_prose=is_prose) for each in value]
     if isinstance(value, dict):
-        return {key: _redacted(each, redact) for key, each in value.items()}
+        return {
+            key: _redacted(each, redact, is_prose=is_prose or key in PROSE)
+            for key, each in value.items()
+        }
     return value
 
 

@@ -15,14 +15,22 @@ def with_measured(
     """The recommendation with the measured values in their places, or behind the others.
 
     What targets.toml sets stays, because every trial ran with it; its reason then tells the
-    measured value. Nothing changes where there are no parameters.
+    measured value. So does a switch that the load itself showed to be needed: a probe that saw no
+    end looked at idle connections only. Nothing changes where there are no parameters.
     """
     if not recommendation.parameters:
         return recommendation
     rows = {row.name: row for row in recommendation.parameters}
     kept = names_set(target)
     for row in measured:
-        if row.name not in kept:
+        own = rows.get(row.name)
+        was_needed = (
+            own is not None
+            and own.source == "measured"
+            and own.value is True
+            and row.value is False
+        )
+        if row.name not in kept and not was_needed:
             rows[row.name] = row
         elif row.value != rows[row.name].value:
             unit = f" {row.unit}" if row.unit else ""

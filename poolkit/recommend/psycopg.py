@@ -40,7 +40,7 @@ def parameters(basis: Basis) -> tuple[Parameter, ...]:
             name="max_idle",
             value=MAX_IDLE,
             unit="s",
-            because="library default; without effect while min_size equals max_size",
+            because="library default; acts on connections beyond min_size only",
             source="library",
         ),
         Parameter(

@@ -95,7 +95,7 @@ def _httpx(
             "max_connections",
             "httpx has no limit per host, so the sum; the gates hold each target to its own size",
         ),
-        _of_all(members, "max_keepalive_connections", "the same as max_connections"),
+        _kept_of_all(members),
         _extreme(members, "keepalive_expiry", min),
         *(_extreme(members, name, max) for name in ("connect", "read", "write", "pool")),
     )
@@ -113,6 +113,27 @@ def _of_all(members: Sequence[Recommendation], name: str, why: str) -> Parameter
         value=_sum(members),
         unit="connections",
         because=f"{why}: {_sizes(members)}",
+        source="rule",
+    )
+
+
+def _kept_of_all(members: Sequence[Recommendation]) -> Parameter:
+    """Idle connections to all hosts: the targets' own numbers added up."""
+    name = "max_keepalive_connections"
+    own = {
+        member.target: int(row.value or 0)
+        for member in members
+        for row in member.parameters
+        if row.name == name
+    }
+    if sum(own.values()) == _sum(members):
+        return _of_all(members, name, "the same as max_connections")
+    listed = " and ".join(f"{value} for {target}" for target, value in own.items())
+    return Parameter(
+        name=name,
+        value=sum(own.values()),
+        unit="connections",
+        because=f"as each target was measured, added up: {listed}",
         source="rule",
     )
 

@@ -33,6 +33,12 @@ class Settings(BaseModel):
     used_connections: int = 0
     replicas: int = 1
     workers: int = 1
+    lost_replicas: int | None = None
+    zones: int | None = None
+    growth: float = 1.0
+    headroom: float = 0.0
+    tasks: int = 1
+    connections_per_task: int = 1
     endpoint: str = ""
 
     @property
@@ -81,6 +87,7 @@ def read_review(path: Path) -> Review:
     manifest = read_manifest(path) if (path / MANIFEST).is_file() else None
     probes = read(path)
     public: dict[str, Any] = manifest.parameters.get("targets", {}) if manifest else {}
+    asked = [(r, _settings(r, public.get(r.target, {}))) for r in written.targets]
     return Review(
         created=written.created,
         manifest=manifest,
@@ -91,12 +98,22 @@ def read_review(path: Path) -> Review:
                 recommendation=r,
                 sizing=_optional(Sizing, path / f"{r.target}.sizing.json"),
                 trials=tuple(TrialLog(path / f"{r.target}.trials.jsonl").read()),
-                settings=_settings(r, public.get(r.target, {})),
-                probe=probes.get(r.target),
+                settings=settings,
+                probe=_own_probe(probes.get(r.target), r, settings),
             )
-            for r in written.targets
+            for r, settings in asked
         ),
     )
+
+
+def _own_probe(
+    probe: Probe | None, recommendation: Recommendation, settings: Settings
+) -> Probe | None:
+    """The probe, unless it looked at another endpoint under the same name."""
+    if probe is None or probe.driver != recommendation.driver:
+        return None
+    is_other = bool(settings.endpoint) and probe.endpoint != settings.endpoint
+    return None if is_other else probe
 
 
 def _optional(kind: type[R], file: Path) -> R | None:

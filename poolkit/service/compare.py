@@ -1,14 +1,14 @@
-"""Measures the demo service before and after other pool parameters, into a review's folder.
+"""Measures the demo service before and after other pool parameters.
 
     python -m poolkit.service.compare --out DIR
     python -m poolkit.service.compare --out DIR --reviewed DIR
     python -m poolkit.service.compare --out DIR --url http://127.0.0.1:8800 --pools DIR/pools.py
 
-The first starts the lab, reviews what the service asks of it into DIR, runs the service with pools
-that nobody measured and with those that the review recommends, and writes the report on both; it
-takes some minutes. The second takes the recommendations of such a review instead. The third takes a
-service that runs, and after it one with the pools.py of its review on the same upstreams. All write
-DIR/service.json, which the report of that folder shows.
+The first starts the lab, reviews what the service asks of it into DIR, which is made anew, runs the
+service with pools that nobody measured and with those that the review recommends, and writes the
+report on both; it takes some minutes. The second takes the recommendations of such a review
+instead. The third takes a service that runs, and after it one with the pools.py of its review on
+the same upstreams. All write DIR/service.json, which the report of that folder shows.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from pathlib import Path
 from poolkit.before_after import SERVICE, ServiceComparison, ServiceRun
 from poolkit.errors import BadInput, ExitCode, PoolkitError
 from poolkit.lab.running import Lab
+from poolkit.made_folder import make_anew
 from poolkit.review import review
 from poolkit.service.comparison import SECONDS, ServiceProcess, run_service
 from poolkit.service.lines import Lines
@@ -40,6 +41,7 @@ from poolkit.watcher import Watcher
 
 REPORT = "report.html"
 BEFORE, AFTER = "undersized", "recommended"
+MARK = ".poolkit-service-compare"  # a folder that holds it was made here
 
 
 class NothingComparedError(PoolkitError):
@@ -69,7 +71,7 @@ def compare_reviewed(
 ) -> ServiceComparison:
     """Review the service's targets on a lab, and compare on it what the service had and now gets.
 
-    `out` holds the review and its report afterwards, the comparison in it.
+    `out` is made anew; it holds the review and its report afterwards, the comparison in it.
 
     Args:
         budget: s of load for each target, as for `poolkit review`.
@@ -77,10 +79,12 @@ def compare_reviewed(
 
     Raises:
         BadInput: the review cannot be carried out; nothing was sent.
-        NothingComparedError: it ended without a size for each pool; what was measured is kept.
+        NothingComparedError: it ended without a size for each pool, or without a report; what was
+            measured is kept.
     """
-    prepare_out(out)
+    make_anew(out, MARK, "python -m poolkit.service.compare")
     made: list[ServiceComparison] = []
+    failures: list[Exception] = []
     with Lab(UPSTREAMS) as lab, tempfile.TemporaryDirectory(prefix="poolkit-compare-") as folder:
         os.environ.update(lab.environment())
 
@@ -89,19 +93,30 @@ def compare_reviewed(
             from poolkit.report.export import export
 
             # What the service makes of the recommendations belongs into the report on them.
-            made.append(_compare(lab, seconds, of))
+            try:
+                made.append(_compare(lab, seconds, of))
+            except Exception as failure:  # told below: the review goes on without a report
+                failures.append(failure)
+                raise
             write(made[0], of)
             return export(execute(of), of / REPORT)
 
         targets = Path(folder) / "targets.toml"
         targets.write_text(targets_toml(lab), encoding="utf-8")
         finished = review(targets, out, watcher, budget=budget, make_report=make_report)
+    if finished.exit_code == ExitCode.CANCELLED:
+        raise KeyboardInterrupt
+    if failures:
+        raise failures[0]
     if not made:
-        if finished.exit_code == ExitCode.CANCELLED:
-            raise KeyboardInterrupt
         raise NothingComparedError(
             "nothing was compared: the review did not end with a size for each pool",
             f"{out} keeps what was measured; try again with more --budget",
+        )
+    if finished.report is None:
+        raise NothingComparedError(
+            "the comparison was made, its report was not",
+            f"{out / SERVICE} keeps it; see above for what went wrong with the report",
         )
     return made[0]
 
@@ -154,7 +169,13 @@ def main(words: Sequence[str] | None = None) -> int:
         prog="python -m poolkit.service.compare",
         description="The demo service before and after other pool parameters, same load.",
     )
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="a review's folder")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="made anew; with --reviewed or --url a review's folder",
+    )
     parser.add_argument(
         "--reviewed", type=Path, metavar="DIR", help="an earlier review of the service's targets"
     )
