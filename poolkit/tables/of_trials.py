@@ -90,7 +90,14 @@ def cut_and_dials(measured: Sequence[Trial]) -> Table:
         )
         for t in ordered
     )
-    columns = ("connections", "loop", "cut off", "measured", "dials", "dials a call")
+    columns: tuple[str, ...] = (
+        "connections",
+        "loop",
+        "cut off",
+        "measured",
+        "dials",
+        "dials a call",
+    )
     if has_parts:
         columns += ("DNS", "TCP", "TLS")
     caption = "What was cut off as warm-up (MSER-5), and dials"

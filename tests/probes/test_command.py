@@ -346,3 +346,14 @@ def test_work_that_resists_its_end_is_left_behind() -> None:
     assert run_loop(work()) is ExitCode.DONE
     assert time.monotonic() - began < 30.0
     assert not left[0].done()
+
+
+@pytest.mark.parametrize("secret", ["api", "idle", "aiohttp", "127"])
+def test_a_secret_that_is_also_a_name_hides_no_probe(tmp_path: Path, secret: str) -> None:
+    """Names, kinds and addresses are public; only what is told in words is redacted."""
+    own = target(url=f"http://me:{secret}@127.0.0.1:9/")
+    write(tmp_path, example(), own)
+    found = find(tmp_path, own)
+    assert found is not None
+    assert (found.target, found.driver, found.endpoint) == ("api", own.driver, own.endpoint)
+    assert found.idle[0].kind == example().idle[0].kind

@@ -83,3 +83,18 @@ def test_a_target_without_a_size_gets_no_parameters() -> None:
     target = http_target()
     dead = unreachable(target, "refused", "start it")
     assert with_measured(dead, target, [measured("keepalive_timeout", 4.0)]) == dead
+
+
+def test_a_switch_that_the_load_showed_to_be_needed_is_not_taken_back() -> None:
+    """Disconnects under load ask for pre_ping; a probe that saw no end looked at idle ones only."""
+    target = database_target(driver="sqlalchemy")
+    before = recommended(target)
+    rows = tuple(
+        measured(row.name, True, "") if row.name == "pool_pre_ping" else row
+        for row in before.parameters
+    )
+    before = before.model_copy(update={"parameters": rows})
+    after = with_measured(before, target, [measured("pool_pre_ping", False, "")])
+    (row,) = [row for row in after.parameters if row.name == "pool_pre_ping"]
+    assert row.value is True
+    assert "poolkit probe finds False" in row.because

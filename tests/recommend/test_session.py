@@ -53,6 +53,15 @@ def test_httpx_has_one_limit_for_all() -> None:
     assert "no limit per host" in found["max_connections"].because
 
 
+def test_kept_connections_are_those_that_each_target_was_measured_with() -> None:
+    """What targets.toml sets for each is added up; every trial ran with it."""
+    keys = {"driver": "httpx", "max_keepalive_connections": 4}
+    found = rows(shared([t.model_copy(update=keys) for t in (ORDERS, STOCK)], [14, 9]))
+    assert found["max_connections"].value == 23
+    assert found["max_keepalive_connections"].value == 8
+    assert "4 for orders-api and 4 for stock" in found["max_keepalive_connections"].because
+
+
 def test_time_limits_are_those_of_the_most_patient_target() -> None:
     """A shared limit must not cut off what one of the targets needs; idle times are the least."""
     slow = recommended(STOCK, 9, hold_time=times(0.3, 0.9))

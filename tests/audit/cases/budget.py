@@ -27,3 +27,9 @@ async def one_of_both(dsn, is_large):
     else:
         pool = await asyncpg.create_pool(dsn, max_size=4, timeout=1)
     return pool
+
+# What only begins alike may be two databases, and the same text is one.
+m = asyncpg.create_pool(f"postgresql://{first}/orders", max_size=8)
+n = asyncpg.create_pool(f"postgresql://{second}/stock", max_size=8)
+o = asyncpg.create_pool(f"postgresql://{third}/bills", max_size=8)  # found
+p = asyncpg.create_pool(f"postgresql://{third}/bills", max_size=8)  # found
