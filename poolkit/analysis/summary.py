@@ -21,6 +21,9 @@ MSER_VALUES = 200  # the timeline is averaged to about this many values before t
 DISPERSION_HOLDS = 5.0  # length of a sub-window in mean hold times
 FEWEST_SUB_WINDOWS = 4
 BATCH_HOLDS = 2.0  # shortest batch in mean hold times
+# The same where a trial asks whether it may end: MSER-5 may yet cut a third of it off, and what is
+# left must still have its batches. A thread that is always busy is narrow from the first look on.
+EARLY_BATCH_HOLDS = 3.0
 
 
 class _Window(NamedTuple):

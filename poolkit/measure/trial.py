@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from poolkit import events, verify
 from poolkit.analysis.batch_means import rate_interval
 from poolkit.analysis.drift import drift_check
-from poolkit.analysis.summary import BATCH_HOLDS, summarise
+from poolkit.analysis.summary import EARLY_BATCH_HOLDS, summarise
 from poolkit.errors import BrakeStop, Cancelled, Unreachable
 from poolkit.load.brakes import MOST_CALLS, Brakes, held_limit
 from poolkit.load.generator import Generator, Plan
@@ -233,7 +233,7 @@ def _is_narrow(callers: int | None) -> Callable[[Recorder, float], bool]:
             return False
         # Little's Law gives the hold time; batches shorter than a few of it look too sure.
         hold = callers * (bins - first) * recorder.bin_seconds / served
-        interval = rate_interval(completions, recorder.bin_seconds, BATCH_HOLDS * hold)
+        interval = rate_interval(completions, recorder.bin_seconds, EARLY_BATCH_HOLDS * hold)
         if interval is None:
             return False
         middle = (interval[0] + interval[1]) / 2

@@ -14,7 +14,7 @@ import numpy as np
 
 from poolkit.analysis.batch_means import rate_interval
 from poolkit.analysis.simulate import Calls, Upstream
-from poolkit.analysis.summary import BATCH_HOLDS, summarise
+from poolkit.analysis.summary import EARLY_BATCH_HOLDS, summarise
 from poolkit.histogram import Histogram
 from poolkit.load.measurement import Measurement, Samples
 from poolkit.load.recorder import OK, Recorder
@@ -101,8 +101,7 @@ def _end(recorder: Recorder, warm_up: float, seconds: float) -> float:
         completions = recorder.completions[first:bins].astype(float)
         holds = sum(segment.hold.total for segment in recorder.segments)
         calls = sum(segment.hold.count for segment in recorder.segments)
-        # A tenth more than the summary's batches need, as it may cut more of the warm-up off.
-        batch = 1.1 * BATCH_HOLDS * holds / max(calls, 1)
+        batch = EARLY_BATCH_HOLDS * holds / max(calls, 1)
         interval = rate_interval(completions, recorder.bin_seconds, batch)
         if interval is not None:
             middle = (interval[0] + interval[1]) / 2
