@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 from poolkit.analysis.checks import Evidence, run_checks
-from poolkit.analysis.simulate import Workers
+from poolkit.analysis.simulate import CpuBound, Workers
+from poolkit.sweep import WINDOW_HOLDS
 from tests.analysis.synthetic import simulated_trial
 
 EVIDENCE = Evidence(
@@ -61,3 +62,19 @@ def test_long_windows_leave_the_edges_no_weight() -> None:
     seen = [next(c for c in trial.checks if c.name == "littles_law") for trial in (short, long)]
     assert all(check.passed for check in seen)
     assert not passes(replace(EVIDENCE, littles_law=16.0 * 1.08, edges=1e-3))
+
+
+@pytest.mark.parametrize("callers", [32, 64])
+def test_a_trial_that_ends_early_keeps_its_batches(callers: int) -> None:
+    """A busy thread is narrow at once; what MSER-5 then cuts must leave an interval."""
+    upstream = CpuBound(delay=0.021, cpu=0.0016, cv=0.4)
+    for seed in range(12):
+        trial = simulated_trial(
+            upstream,
+            callers,
+            warm_up=max(0.25, 3 * callers / 625),
+            seconds=(3 + WINDOW_HOLDS) * callers / 625,
+            seed=seed,
+            ends_early=True,
+        )
+        assert trial.throughput_interval95 is not None, seed

@@ -32,7 +32,13 @@ def unprobed() -> dict[str, str]:
 
 
 def put_probe(folder: Path, **changes: object) -> None:
-    probe = lifecycle.probes()[0].model_copy(update={"target": TARGET, **changes})
+    (target,) = (target for target in read_review(folder).targets if target.name == TARGET)
+    same = {
+        "target": TARGET,
+        "driver": target.recommendation.driver,
+        "endpoint": target.settings.endpoint,
+    }
+    probe = lifecycle.probes()[0].model_copy(update=same | changes)
     (folder / f"{TARGET}.probe.json").write_text(probe.model_dump_json(), encoding="utf-8")
 
 
@@ -87,3 +93,9 @@ def test_a_file_of_another_kind_is_named(folder: Path, name: str) -> None:
     (folder / name).write_text("{}", encoding="utf-8")
     with pytest.raises(BadInput, match=name.replace(".", r"\.")):
         read_review(folder)
+
+
+def test_a_probe_of_another_endpoint_is_not_shown(folder: Path, unprobed: dict[str, str]) -> None:
+    """The same name may stand for another server by now."""
+    put_probe(folder, endpoint="postgresql://elsewhere:5432/orders")
+    assert sections(folder) == unprobed
