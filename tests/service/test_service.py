@@ -133,7 +133,7 @@ def test_a_review_leads_to_a_comparison_in_its_report(
         if is_done:
             shutil.copyfile(REVIEWED, out / "recommended.json")
             options["make_report"](out)
-        return SimpleNamespace(exit_code=ExitCode.DONE)
+        return SimpleNamespace(exit_code=ExitCode.DONE, report=out / compare.REPORT)
 
     def run_with(pools: Path, label: str, seconds: float) -> ServiceRun:
         assert seconds == 3.0
