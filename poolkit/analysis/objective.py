@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from poolkit import units
-from poolkit.targets import Target
+from poolkit.targets.asked import Asked
 from poolkit.targets.together import locking_floor
 
 
@@ -73,7 +73,7 @@ class Objective:
             )
 
     @classmethod
-    def of_target(cls, target: Target) -> Objective:
+    def of_target(cls, target: Asked) -> Objective:
         """What targets.toml asks of this target."""
         return cls(
             target_rate=target.target_rate,

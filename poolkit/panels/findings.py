@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from poolkit.analysis.objective import Objective, lost_with_zone
+from poolkit.analysis.objective import Objective
 from poolkit.records import Recommendation, Sizing, Trial
 from poolkit.report.folder import Settings
 from poolkit.targets import Target
-from poolkit.targets.together import DEFAULT_SIZES, locking_floor
+from poolkit.targets.asked import Asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,20 +24,6 @@ class Findings:
 
 def objective_of(settings: Settings) -> Objective:
     """What a recorded target was asked for."""
-    return Objective(
-        target_rate=settings.target_rate,
-        wait_p99=settings.wait_p99,
-        response_p99=settings.response_p99,
-        growth=settings.growth,
-        headroom=settings.headroom,
-        max_size=settings.max_size or DEFAULT_SIZES["max_size"],
-        max_connections=settings.max_connections,
-        reserved_connections=settings.reserved_connections,
-        used_connections=settings.used_connections,
-        replicas=settings.replicas,
-        workers=settings.workers,
-        lost_replicas=settings.lost_replicas
-        if settings.zones is None
-        else lost_with_zone(settings.replicas, settings.zones),
-        floor=locking_floor(settings.tasks, settings.connections_per_task),
-    )
+    known = {key: getattr(settings, key, None) for key in Asked.model_fields}
+    asked = {key: value for key, value in known.items() if value is not None}
+    return Objective.of_target(Asked.model_validate(asked))
