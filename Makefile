@@ -52,7 +52,7 @@ lab: $(VENV)/.with-demo ## Run the embedded lab until Ctrl-C (ARGS="--targets-ou
 	@$(RUN) poolkit lab $(ARGS)
 
 service: $(VENV)/.with-all ## Run the demo service with its gauges until Ctrl-C (ARGS="--sizes undersized")
-	@$(RUN) poolkit.service $(ARGS)
+	@$(RUN) poolkit.lab.service $(ARGS)
 
 workbook: $(VENV)/.with-demo ## Open JupyterLab on the notebooks
 	@$(RUN) jupyter lab notebooks $(ARGS)

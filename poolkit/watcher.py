@@ -9,7 +9,7 @@ from poolkit.events import Event
 
 
 class Watcher(Protocol):
-    """Takes what a review says; `poolkit.progress.make_screen` gives one that prints it."""
+    """Takes what a review says; `poolkit.cli.progress.make_screen` gives one that prints it."""
 
     def measuring(self, name: str) -> AbstractContextManager[None]:
         """Around the measurement of target `name`."""

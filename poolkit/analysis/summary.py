@@ -12,9 +12,9 @@ from poolkit.analysis.batch_means import rate_interval
 from poolkit.analysis.checks import Evidence, run_checks
 from poolkit.analysis.fairness import fairness_check, jains_index, longest_ratio
 from poolkit.analysis.mser import mser5
+from poolkit.drivers.base import DialTimes
 from poolkit.histogram import Histogram, value_of
 from poolkit.load.measurement import Floats, Measurement, Segment
-from poolkit.pools.base import DialTimes
 from poolkit.records import BudgetPart, DialParts, Interval, Outcome, Purpose, TimeBudget, Trial
 
 MSER_VALUES = 200  # the timeline is averaged to about this many values before the cut is looked for

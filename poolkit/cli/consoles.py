@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rich.console import Console
 
-from poolkit.progress import make_screen
+from poolkit.cli.progress import make_screen
 from poolkit.watcher import Watcher
 
 

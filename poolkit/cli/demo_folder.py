@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from poolkit.made_folder import make_anew
+from poolkit.measure.store import make_anew
 
 TARGETS = "targets.toml"
 MARK = ".poolkit-demo"  # a folder that holds it was made by the demo

@@ -66,8 +66,8 @@ def sweep(
     from poolkit.cli import consoles, tables
     from poolkit.errors import ExitCode
     from poolkit.events import Event, Sized
+    from poolkit.measure.runner import Child, command, watch
     from poolkit.records import Sizing
-    from poolkit.runner import Child, command, watch
 
     console = consoles.results()
     screen = consoles.screen(console)
@@ -120,7 +120,7 @@ def size(
         _print_events("size", name, targets, out, None, budget, seed, rate, wait)
     target = _checked(name, targets, out, None, budget, seed, rate, wait)
     from poolkit.cli import consoles
-    from poolkit.outcome import measure_target
+    from poolkit.review.outcome import measure_target
 
     console = consoles.results()
     screen = consoles.screen(console)
@@ -173,7 +173,7 @@ def _checked(
     wait: float | None,
 ) -> Target:
     """The target, once nothing is left that would be refused; BadInput before anything is sent."""
-    from poolkit.review import check_before
+    from poolkit.review.run import check_before
     from poolkit.targets import load_targets
 
     target = asked(load_targets(targets, (name,))[name], rate, wait)
@@ -196,9 +196,9 @@ def _write(
     A finished result is not given up for an attempt that found none.
     """
     from poolkit.errors import BadInput
-    from poolkit.manifest import read_manifest, write_manifest
-    from poolkit.review import parameters_of
-    from poolkit.store import read_recommended, write_recommended
+    from poolkit.review.export import read_recommended, write_recommended
+    from poolkit.review.manifest import read_manifest, write_manifest
+    from poolkit.review.run import parameters_of
 
     entries: dict[str, Recommendation] = {}
     settings: dict[str, Any] = {}

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from poolkit.probes import Probe
     from poolkit.probes.idle import Tell
     from poolkit.probes.run import Part, ProbeRun
-    from poolkit.tables.table import Table
+    from poolkit.show.tables.table import Table
     from poolkit.targets import Target
 
 ProbeOut = Annotated[
@@ -122,7 +122,7 @@ def _run(run: ProbeRun) -> ExitCode:
     import asyncio
 
     from poolkit.cli.trouble import told_to_end
-    from poolkit.watchdog import Watchdog
+    from poolkit.measure.watchdog import Watchdog
 
     async def work(end: threading.Event) -> ExitCode:
         async def look() -> None:
@@ -190,7 +190,7 @@ def _checked_parts(only: list[str] | None) -> tuple[Part, ...]:
 def _recommended_size(out: Path | None, name: str) -> int | None:
     """The size that a review in the same folder recommends; None: there is none."""
     from poolkit.errors import BadInput
-    from poolkit.store import read_recommended
+    from poolkit.review.export import read_recommended
 
     if out is None:
         return None
@@ -206,7 +206,7 @@ def _progress(console: Console, name: str) -> Iterator[Tell]:
     """A bar with what is done and the time left; elsewhere than in a terminal a line a step."""
     from rich.progress import BarColumn, Progress, TextColumn
 
-    from poolkit.progress import times
+    from poolkit.cli.progress import times
 
     if not console.is_terminal:
         last = ""
@@ -247,9 +247,9 @@ def _progress(console: Console, name: str) -> Iterator[Tell]:
 def _print(console: Console, found: Probe, target: Target) -> None:
     from rich.text import Text
 
-    from poolkit.progress import printable
+    from poolkit.cli.progress import printable
     from poolkit.redact import Redactor
-    from poolkit.tables.of_probe import tables_of_probe
+    from poolkit.show.tables.of_probe import tables_of_probe
 
     redact = Redactor(target.secrets).text
     for table in tables_of_probe(found):
@@ -275,7 +275,7 @@ def _rich(table: Table, redact: Any) -> Any:
     from rich.table import Table as RichTable
     from rich.text import Text
 
-    from poolkit.progress import printable
+    from poolkit.cli.progress import printable
 
     shown = RichTable(
         title=redact(table.caption),

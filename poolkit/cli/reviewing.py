@@ -16,7 +16,7 @@ from poolkit.cli.trouble import told
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from poolkit.review import Review
+    from poolkit.review.run import Review
 
 _PDF = "report.pdf"
 
@@ -54,11 +54,11 @@ def review(
     down or did not answer; 4: a target rate is out of reach; 130: cancelled. Results are kept, and
     the same command resumes.
     """
-    from poolkit import review as reviews
     from poolkit.cli import consoles
+    from poolkit.review.run import review
 
     console = consoles.results()
-    finished = reviews.review(
+    finished = review(
         targets,
         out,
         consoles.screen(console),
@@ -85,11 +85,11 @@ def demo(
     Needs no endpoint of yours. Takes about three minutes, and leaves a folder with the same files
     as a review.
     """
-    from poolkit import review as reviews
     from poolkit.cli import consoles
     from poolkit.cli.demo_folder import make_ready
     from poolkit.errors import ExitCode
     from poolkit.lab.running import Lab
+    from poolkit.review.run import review
 
     checked_budget(budget)
     checked_seed(seed)
@@ -101,9 +101,7 @@ def demo(
             lab = stack.enter_context(Lab())
         targets.write_text(lab.targets_toml(), encoding="utf-8")
         stack.enter_context(_environment(lab.environment()))
-        finished = reviews.review(
-            targets, out, screen, budget=budget, seed=seed, make_report=_make_report
-        )
+        finished = review(targets, out, screen, budget=budget, seed=seed, make_report=_make_report)
     _print(console, finished)
     code = finished.exit_code
     # The lab is there to be looked at: a size in doubt is shown, and is no failure of the demo.

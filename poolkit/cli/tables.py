@@ -10,10 +10,11 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from poolkit import narration, units
-from poolkit.compare import Comparison, Difference
-from poolkit.progress import printable
+from poolkit import units
+from poolkit.cli.progress import printable
 from poolkit.records import Check, CurvePoint, Knee, Recommendation, Sizing
+from poolkit.review.compare import Comparison, Difference
+from poolkit.show import narration
 
 
 def recommended(recommendations: Sequence[Recommendation]) -> Table:

@@ -21,7 +21,7 @@ TRACEBACK = "POOLKIT_TRACEBACK"
 def told() -> Iterator[None]:
     """Around a command: every way to fail becomes a message and an exit code, never a traceback."""
     from poolkit.cli.consoles import errors
-    from poolkit.progress import print_failure
+    from poolkit.cli.progress import print_failure
 
     try:
         yield

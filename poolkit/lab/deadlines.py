@@ -13,7 +13,7 @@ from collections.abc import Callable
 from itertools import count
 from typing import Generic, Protocol, TypeVar
 
-from poolkit.timerfd import Timerfd
+from poolkit.load.timerfd import Timerfd
 
 Item = TypeVar("Item")
 

@@ -6,12 +6,12 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Iterator
 
+from poolkit.drivers.base import Pool
 from poolkit.errors import CallFailed
 from poolkit.load.endings import End, Tasks
 from poolkit.load.ledger import Ledger
 from poolkit.load.recorder import OK
 from poolkit.load.stamps import NEVER, CallStamps
-from poolkit.pools.base import Pool
 
 BACK_OFF = 0.05  # s that a caller rests after a failed call: a dead server is not hammered
 STAGGER = 0.05  # s over which the callers begin, within the warm-up

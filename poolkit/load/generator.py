@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
+from poolkit.drivers.base import Pool, has_exact_waits
 from poolkit.errors import BrakeStop, Cancelled
 from poolkit.load.brakes import Brakes, silence
 from poolkit.load.closed_loop import ClosedLoop
@@ -26,7 +27,6 @@ from poolkit.load.recorder import Columns, Recorder
 from poolkit.load.sampler import Sampler
 from poolkit.load.timer import Timer
 from poolkit.load.watch import BrakeWatch
-from poolkit.pools.base import Pool, has_exact_waits
 
 SAMPLE_SECONDS = 0.02
 PROGRESS_SECONDS = 0.25

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from poolkit import units
+from poolkit.drivers.base import Pool
 from poolkit.errors import BrakeStop
 from poolkit.load.endings import Tasks
-from poolkit.pools.base import Pool
 
 PATIENCE = 0.5  # s without the end of any call before anybody looks
 SETTLE = 0.02  # s that a connection may take to go back after its call has ended

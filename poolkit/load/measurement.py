@@ -14,8 +14,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from poolkit.drivers.base import DialTimes
 from poolkit.histogram import Histogram
-from poolkit.pools.base import DialTimes
 from poolkit.records import Outcome
 
 Floats = NDArray[np.float64]

@@ -6,13 +6,13 @@ import asyncio
 import itertools
 from collections.abc import Callable, Iterable, Iterator
 
+from poolkit.drivers.base import Pool
 from poolkit.errors import CallFailed
 from poolkit.load.endings import End, Tasks
 from poolkit.load.ledger import Ledger
 from poolkit.load.recorder import OK
 from poolkit.load.stamps import NEVER, CallStamps
 from poolkit.load.timer import Timer
-from poolkit.pools.base import Pool
 
 _BURST = 64  # arrivals started in one go before the loop may turn
 _NONE_LEFT = object()

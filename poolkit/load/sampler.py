@@ -6,9 +6,9 @@ import time
 
 import numpy as np
 
+from poolkit.drivers.base import Pool
 from poolkit.load.ledger import Books
 from poolkit.load.measurement import Samples
-from poolkit.pools.base import Pool
 
 
 class Sampler:

@@ -9,7 +9,7 @@ import asyncio
 import time
 from typing import Protocol
 
-from poolkit.timerfd import Timerfd
+from poolkit.load.timerfd import Timerfd
 
 
 class Timer(Protocol):

@@ -13,11 +13,11 @@ from poolkit.errors import ExitCode, PoolkitError
 from poolkit.measure.emit import Emit
 from poolkit.measure.hung import why_ended
 from poolkit.measure.loop import run_until_over
+from poolkit.measure.preflight import check_caps, check_descriptors
 from poolkit.measure.run import SEED, SIZE_BUDGET, SWEEP_BUDGET, Mode, Run
 from poolkit.measure.schedule import measure_arrivals
-from poolkit.preflight import check_caps, check_descriptors
+from poolkit.measure.store import prepare_out
 from poolkit.redact import Redactor
-from poolkit.store import prepare_out
 from poolkit.targets import Target
 
 __all__ = ["SEED", "SIZE_BUDGET", "SWEEP_BUDGET", "Emit", "Mode", "measure", "measure_arrivals"]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from poolkit.errors import BrakeStop, Cancelled, PoolkitError
+from poolkit.measure.watchdog import HUNG_SECONDS, Reason
 from poolkit.targets import Target
-from poolkit.watchdog import HUNG_SECONDS, Reason
 
 
 def why_ended(target: Target, reason: Reason) -> PoolkitError:

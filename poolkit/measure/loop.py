@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from poolkit.errors import ExitCode
-from poolkit.watchdog import Reason, Watchdog
+from poolkit.measure.watchdog import Reason, Watchdog
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 CLOSE_SECONDS = 1.0

@@ -7,21 +7,22 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
-from poolkit import events, sweep, verify
+from poolkit import events
 from poolkit.analysis.objective import Objective
 from poolkit.analysis.sizing import size
+from poolkit.drivers.registry import gate_size, make_pool, make_service_pool
 from poolkit.errors import BrakeStop, Cancelled, ExitCode
 from poolkit.load.arrivals import steps
 from poolkit.load.generator import Plan
+from poolkit.measure import sweep, verify
 from poolkit.measure.emit import Emit
+from poolkit.measure.preflight import check_first_call
+from poolkit.measure.store import TrialLog, write_atomic
 from poolkit.measure.trial import TrialOrder, TrialRunner
-from poolkit.pools.registry import gate_size, make_pool, make_service_pool
-from poolkit.preflight import check_first_call
+from poolkit.measure.watchdog import Reason
 from poolkit.recommend import recommend
 from poolkit.records import Sizing, Sweep, Trial
-from poolkit.store import TrialLog, write_atomic
 from poolkit.targets import Target
-from poolkit.watchdog import Reason
 
 Mode = Literal["sweep", "size"]
 

@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from poolkit.drivers.registry import gate_size, make_service_pool
 from poolkit.errors import BadInput, ExitCode
 from poolkit.load.generator import Plan
 from poolkit.measure.emit import Emit
 from poolkit.measure.hung import why_ended
 from poolkit.measure.loop import run_until_over
+from poolkit.measure.preflight import check_descriptors, check_first_call
 from poolkit.measure.run import SEED
+from poolkit.measure.store import TrialLog, prepare_out
 from poolkit.measure.trial import TrialOrder, TrialRunner
-from poolkit.pools.registry import gate_size, make_service_pool
-from poolkit.preflight import check_descriptors, check_first_call
+from poolkit.measure.watchdog import Reason
 from poolkit.records import Trial
-from poolkit.store import TrialLog, prepare_out
 from poolkit.targets import Target
-from poolkit.watchdog import Reason
 
 SPARE = 60.0  # s that opening the pool and ending slow calls may take beside the load
 

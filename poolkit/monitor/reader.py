@@ -10,11 +10,11 @@ import re
 import time
 from dataclasses import dataclass
 
-from poolkit import production
 from poolkit.errors import BadInput
 from poolkit.monitor import names
 from poolkit.monitor.buckets import quantile
 from poolkit.monitor.exposition import PoolFigures, Times, parse
+from poolkit.targets import production
 
 SECONDS = 10.0  # between two scrapes
 LONGEST = 3600.0

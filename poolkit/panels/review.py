@@ -7,10 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from poolkit.compare import Comparison
 from poolkit.errors import BadInput, PoolkitError
 from poolkit.panels import review_page
 from poolkit.panels.look import alert, framed
+from poolkit.review.compare import Comparison
 
 
 class ReviewPanel:

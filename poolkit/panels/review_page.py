@@ -5,11 +5,11 @@ from __future__ import annotations
 from html import escape
 from pathlib import Path
 
-from poolkit import charts, tables
-from poolkit.compare import Comparison, compare
 from poolkit.errors import PoolkitError
-from poolkit.manifest import is_same_machine, read_manifest
-from poolkit.store import RECOMMENDED, read_recommended, read_sizings
+from poolkit.review.compare import Comparison, compare
+from poolkit.review.export import RECOMMENDED, read_recommended, read_sizings
+from poolkit.review.manifest import is_same_machine, read_manifest
+from poolkit.show import charts, tables
 from poolkit.units import listed, plural
 
 DEEPEST = 2  # folders below the root that are looked into

@@ -9,18 +9,18 @@ from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
 
-from poolkit import runner
 from poolkit.errors import BadInput, Cancelled, ExitCode, PoolkitError
 from poolkit.events import Event, Started
-from poolkit.outcome import trial_log
+from poolkit.measure import runner
+from poolkit.measure.runner import Child
+from poolkit.measure.sweep import spent
 from poolkit.panels import story as stories
 from poolkit.panels.request import Request
 from poolkit.panels.sources import Source
 from poolkit.panels.story import Story
 from poolkit.recommend import recommend
 from poolkit.records import Trial
-from poolkit.runner import Child
-from poolkit.sweep import spent
+from poolkit.review.outcome import trial_log
 from poolkit.targets import Target, load_targets
 
 GRACE = 1.5  # s that a cancelled child has to put its trials away: nothing is left after 2 s

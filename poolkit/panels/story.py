@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from poolkit import events, narration, units
+from poolkit import events, units
 from poolkit.errors import Cancelled, ExitCode, PoolkitError
 from poolkit.events import Event
 from poolkit.records import Recommendation, Sizing, Trial
+from poolkit.show import narration
 
 Phase = Literal["idle", "starting", "running", "cancelling", "done", "cancelled", "failed"]
 OVER: frozenset[Phase] = frozenset({"idle", "done", "cancelled", "failed"})

@@ -13,6 +13,7 @@ from typing import Any
 
 from poolkit.analysis.objective import Objective
 from poolkit.errors import BadInput
+from poolkit.measure.store import prepare_out
 from poolkit.panels import running, sweep_page
 from poolkit.panels import story as stories
 from poolkit.panels.findings import Findings, objective_of
@@ -24,7 +25,7 @@ from poolkit.panels.served import is_page, leave_out_the_rest
 from poolkit.panels.sources import Source, read_source
 from poolkit.panels.story import Story
 from poolkit.report.temporary import lasting_folder
-from poolkit.store import prepare_out, write_recommended
+from poolkit.review.export import write_recommended
 
 REPLAYED = "Replayed from a recorded review: nothing was measured now."
 RECORDED_LAB = (

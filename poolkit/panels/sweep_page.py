@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from poolkit import charts, codegen, tables
+from poolkit.measure.store import now
 from poolkit.panels.look import alert, download, picture
 from poolkit.panels.story import Story, headline, time_left
-from poolkit.recommend import documents
 from poolkit.records import Recommendation
-from poolkit.store import now
+from poolkit.review import codegen, documents
+from poolkit.show import charts, tables
 from poolkit.targets import Target
 
 WIDTH, HEIGHT = 900, 560  # px of the chart while load runs

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from html import escape
 
-from poolkit import charts
 from poolkit.analysis.what_if import Answer, Planner, Question, what_if
 from poolkit.panels.findings import Findings
 from poolkit.panels.look import picture
 from poolkit.records import Sweep
-from poolkit.tables import Table
+from poolkit.show import charts
+from poolkit.show.tables import Table
 from poolkit.units import NONE, milliseconds, number, plural, rate, share
 
 CAPTION = "Predicted from the sweep"

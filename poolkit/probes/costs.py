@@ -14,10 +14,10 @@ import time
 from collections.abc import Sequence
 from statistics import median
 
+from poolkit.drivers.closing import close_pool
+from poolkit.drivers.postgres_errors import failure
 from poolkit.errors import BrakeStop, CallFailed, PoolkitError
 from poolkit.load.stamps import CallStamps
-from poolkit.pools.closing import close_pool
-from poolkit.pools.postgres_errors import failure
 from poolkit.probes.checkouts import BASE, Checkouts, Question, Variants
 from poolkit.probes.dials import dial_costs
 from poolkit.probes.idle import Tell, quiet

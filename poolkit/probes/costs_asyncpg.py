@@ -7,9 +7,9 @@ from typing import Any
 
 import asyncpg
 
-from poolkit.pools.asyncpg import session_options
+from poolkit.drivers.asyncpg import session_options
 from poolkit.probes.checkouts import BASE, Checkouts, Question
-from poolkit.workload import SqlWork
+from poolkit.targets.workload import SqlWork
 
 CLOSE_TIMEOUT = 2.0  # s
 

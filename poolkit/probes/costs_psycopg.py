@@ -9,10 +9,10 @@ from psycopg import AsyncConnection
 from psycopg.conninfo import conninfo_to_dict
 from psycopg_pool import AsyncConnectionPool
 
-from poolkit.pools.postgres_errors import DIAL_TIMEOUT
-from poolkit.pools.postgres_session import APPLICATION, BACKEND_PID, READ_ONLY
+from poolkit.drivers.postgres_errors import DIAL_TIMEOUT
+from poolkit.drivers.postgres_session import APPLICATION, BACKEND_PID, READ_ONLY
 from poolkit.probes.checkouts import BASE, Checkouts, Question
-from poolkit.workload import SqlWork
+from poolkit.targets.workload import SqlWork
 
 CLOSE_TIMEOUT = 2.0  # s
 

@@ -10,9 +10,9 @@ import asyncpg
 from sqlalchemy import event, text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from poolkit.pools.asyncpg import session_options
+from poolkit.drivers.asyncpg import session_options
 from poolkit.probes.checkouts import BASE, Checkouts, Question
-from poolkit.workload import SqlWork
+from poolkit.targets.workload import SqlWork
 
 
 class SqlalchemyVariants:

@@ -10,9 +10,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from poolkit.errors import BadInput
+from poolkit.measure.store import write_atomic
 from poolkit.probes.records import Probe
 from poolkit.redact import Redactor
-from poolkit.store import write_atomic
 from poolkit.targets import Target
 
 SUFFIX = ".probe.json"

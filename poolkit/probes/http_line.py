@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 import h11
 
 from poolkit.probes.line import NoLine, Use
-from poolkit.workload import HttpWork
+from poolkit.targets.workload import HttpWork
 
 DIAL_TIMEOUT = 5.0  # s
 _PIECE = 65536

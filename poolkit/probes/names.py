@@ -20,7 +20,7 @@ from poolkit.probes.relay import Relay, Upstream
 from poolkit.probes.settings import need, request, upstream
 from poolkit.records import Parameter
 from poolkit.targets import Target
-from poolkit.workload import HttpWork
+from poolkit.targets.workload import HttpWork
 
 if TYPE_CHECKING:
     from aiohttp.abc import AbstractResolver

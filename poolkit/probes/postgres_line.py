@@ -8,8 +8,8 @@ from typing import Any
 
 import asyncpg
 
-from poolkit.pools import postgres_errors
-from poolkit.pools.asyncpg import session_options
+from poolkit.drivers import postgres_errors
+from poolkit.drivers.asyncpg import session_options
 from poolkit.probes.line import NoLine, Use
 
 CLOSE_TIMEOUT = 0.5  # s

@@ -14,10 +14,10 @@ import time
 from collections.abc import Callable, Iterator
 
 from poolkit import units
+from poolkit.drivers.base import Pool
+from poolkit.drivers.closing import close_pool
 from poolkit.errors import CallFailed, Unreachable
 from poolkit.load.stamps import CallStamps
-from poolkit.pools.base import Pool
-from poolkit.pools.closing import close_pool
 from poolkit.probes.advice import recommended_way, too_long_way
 from poolkit.probes.idle import ANSWER, Tell, quiet
 from poolkit.probes.ladder import tolerance

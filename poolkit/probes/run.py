@@ -11,7 +11,7 @@ from collections.abc import Coroutine, Sequence
 from typing import Any, Literal, TypeVar, get_args
 
 from poolkit.errors import BadInput, BrakeStop, PoolkitError, Unreachable
-from poolkit.preflight import check_descriptors, check_first_call
+from poolkit.measure.preflight import check_descriptors, check_first_call
 from poolkit.probes import advice, names
 from poolkit.probes.costs import measure_costs
 from poolkit.probes.doubts import doubts

@@ -8,12 +8,12 @@ from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
 from poolkit import units
+from poolkit.drivers.base import Pool
 from poolkit.errors import MissingExtra
-from poolkit.pools.base import Pool
 from poolkit.probes.http_line import place, tls_context
 from poolkit.probes.relay import LOOPBACK, Upstream
 from poolkit.targets import Target
-from poolkit.workload import HttpWork, SqlWork, http_work, sql_work
+from poolkit.targets.workload import HttpWork, SqlWork, http_work, sql_work
 
 # The setting that ends an idle connection before the server does. psycopg_pool has none: it looks
 # at no age when it hands a connection out, so its own way is to ask each for a sign of life.
@@ -66,10 +66,10 @@ def make_way(
 
 def _http(target: Target, work: HttpWork, keep: float, size: int, call_timeout: float) -> Pool:
     if target.driver == "aiohttp":
-        from poolkit.pools.aiohttp import AiohttpPool
+        from poolkit.drivers.aiohttp import AiohttpPool
 
         return AiohttpPool(work, size, call_timeout=call_timeout, keepalive_timeout=keep)
-    from poolkit.pools.httpx import HttpxPool
+    from poolkit.drivers.httpx import HttpxPool
 
     library = target.library or "httpx"
     return HttpxPool(work, size, call_timeout=call_timeout, keepalive_expiry=keep, library=library)
@@ -78,7 +78,7 @@ def _http(target: Target, work: HttpWork, keep: float, size: int, call_timeout: 
 def _sql(target: Target, dsn: str, way: Way, keep: float, size: int, call_timeout: float) -> Pool:
     work = statements(target)
     if target.driver == "asyncpg":
-        from poolkit.pools.asyncpg import AsyncpgPool
+        from poolkit.drivers.asyncpg import AsyncpgPool
 
         # asyncpg 0.32 leaves connections up to min_size alone, however long they idle.
         return AsyncpgPool(
@@ -90,7 +90,7 @@ def _sql(target: Target, dsn: str, way: Way, keep: float, size: int, call_timeou
             min_size=None if way.keep is None else 0,
         )
     if target.driver == "sqlalchemy":
-        from poolkit.pools.sqlalchemy import SqlalchemyPool
+        from poolkit.drivers.sqlalchemy import SqlalchemyPool
 
         return SqlalchemyPool(
             dsn,
@@ -100,7 +100,7 @@ def _sql(target: Target, dsn: str, way: Way, keep: float, size: int, call_timeou
             pool_pre_ping=way.ping,
             pool_recycle=-1 if way.keep is None else way.keep,
         )
-    from poolkit.pools.psycopg import PsycopgPool
+    from poolkit.drivers.psycopg import PsycopgPool
 
     return PsycopgPool(
         dsn, work, size, call_timeout=call_timeout, check=way.ping, max_lifetime=keep

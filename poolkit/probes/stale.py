@@ -14,10 +14,10 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import get_args
 
+from poolkit.drivers.base import Pool
+from poolkit.drivers.closing import close_pool
 from poolkit.errors import CallFailed, Unreachable
 from poolkit.load.stamps import CallStamps
-from poolkit.pools.base import Pool
-from poolkit.pools.closing import close_pool
 from poolkit.probes.idle import ANSWER, Tell, quiet
 from poolkit.probes.records import CutKind, Setting, StaleCount
 from poolkit.probes.relay import Relay

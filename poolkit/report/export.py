@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from poolkit.errors import BadInput, MissingExtra
-from poolkit.store import write_atomic
+from poolkit.measure.store import write_atomic
 
 TEMPLATES = Path(__file__).parent / "template"
 CONTENTS = "<!--contents-->"

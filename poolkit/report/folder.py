@@ -7,13 +7,14 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from poolkit.before_after import SERVICE, ServiceComparison
-from poolkit.compare import Comparison
 from poolkit.errors import BadInput
-from poolkit.manifest import MANIFEST, Manifest, read_manifest
+from poolkit.measure.store import TrialLog
 from poolkit.probes import Probe, read
 from poolkit.records import Recommendation, Record, Sizing, Trial
-from poolkit.store import TrialLog, read_recommended
+from poolkit.review.compare import Comparison
+from poolkit.review.export import read_recommended
+from poolkit.review.manifest import MANIFEST, Manifest, read_manifest
+from poolkit.show.before_after import SERVICE, ServiceComparison
 
 SINCE = "since.json"
 R = TypeVar("R", bound=Record)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from html import escape
 
-from poolkit import charts
 from poolkit.probes import Probe
 from poolkit.records import Parameter
 from poolkit.report import pictures
-from poolkit.tables import Table
-from poolkit.tables.of_probe import costs, limits, parameters, proof, stale
+from poolkit.show import charts
+from poolkit.show.tables import Table
+from poolkit.show.tables.of_probe import costs, limits, parameters, proof, stale
 
 _TAKEN = "The parameters above hold what was found here."
 _INSTEAD = (

@@ -6,16 +6,16 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from html import escape
 
-from poolkit import charts, tables
-from poolkit.charts.words import finding
-from poolkit.compare import Comparison
 from poolkit.recommend.crowd import is_without_gate
 from poolkit.records import Recommendation, Trial
 from poolkit.report import pictures
 from poolkit.report.folder import Review, TargetReview
 from poolkit.report.section import section_html
 from poolkit.report.served import served_html, served_words
-from poolkit.tables import Table
+from poolkit.review.compare import Comparison
+from poolkit.show import charts, tables
+from poolkit.show.charts.words import finding
+from poolkit.show.tables import Table
 from poolkit.units import NONE, listed, milliseconds, number, plural, rate, share
 
 # JupyterLab's dark theme; the report's own template brings the rest.

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from html import escape
 
-from poolkit import charts
-from poolkit.charts.fairness import pair
-from poolkit.charts.response_time import known
-from poolkit.charts.time_budget import budgets, in_service
 from poolkit.report.expected import expected_waits
 from poolkit.report.folder import TargetReview
+from poolkit.show import charts
+from poolkit.show.charts.fairness import pair
+from poolkit.show.charts.response_time import known
+from poolkit.show.charts.time_budget import budgets, in_service
 
 _WAIT = "time between the start of a call and the moment it holds a connection"
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from html import escape
 
-from poolkit import tables
-from poolkit.compare import Comparison
 from poolkit.report import pictures
 from poolkit.report.folder import TargetReview
 from poolkit.report.idle import idle_html
-from poolkit.tables import Table
+from poolkit.review.compare import Comparison
+from poolkit.show import tables
+from poolkit.show.tables import Table
 from poolkit.units import rate
 
 

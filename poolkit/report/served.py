@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from html import escape
 
-from poolkit import charts
-from poolkit.before_after import ServiceComparison
 from poolkit.report import pictures
+from poolkit.show import charts
+from poolkit.show.before_after import ServiceComparison
 
 _CAPTION = "Measured on the running service, with the same arrivals; waits are means."
 

@@ -9,13 +9,13 @@ from typing import Any, NamedTuple, get_args
 
 from pydantic import ValidationError
 
-from poolkit import production
 from poolkit.errors import BadInput
-from poolkit.production import RateQuery
 from poolkit.targets import endpoint as endpoints
 from poolkit.targets import headers as http_headers
+from poolkit.targets import production
 from poolkit.targets.drivers import Driver, Method
 from poolkit.targets.headers import VARIABLE
+from poolkit.targets.production import RateQuery
 from poolkit.targets.reading import read_toml
 from poolkit.targets.settings import Binds, HttpxLibrary
 from poolkit.targets.target import Target, export_line

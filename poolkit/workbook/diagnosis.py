@@ -10,20 +10,20 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
-from poolkit import charts
 from poolkit.audit import RULES, audit, audit_source
-from poolkit.before_after import SERVICE, ServiceComparison
 from poolkit.errors import BadInput
 from poolkit.lab.postgres import PostgresServer
+from poolkit.lab.service.compare import compare_on_lab
 from poolkit.monitor import names
 from poolkit.panels.look import framed
 from poolkit.records import Record
 from poolkit.report.page import Part
 from poolkit.report.pictures import figure
 from poolkit.report.source import shared
-from poolkit.service.compare import compare_on_lab
-from poolkit.tables import Table
-from poolkit.tables.table import passed
+from poolkit.show import charts
+from poolkit.show.before_after import SERVICE, ServiceComparison
+from poolkit.show.tables import Table
+from poolkit.show.tables.table import passed
 from poolkit.units import NONE, listed, number, plural, share
 from poolkit.workbook.probing import RECORDED, finished
 from poolkit.workbook.watched import EVERY, LOCKERS, RATE, Watched, WatchedRuns, watched_runs

@@ -14,13 +14,13 @@ from poolkit.errors import BadInput, PoolkitError
 from poolkit.events import Event
 from poolkit.lab.models import Workers
 from poolkit.lab.upstream import HttpUpstream
+from poolkit.measure.runner import Child
+from poolkit.measure.store import TrialLog
 from poolkit.panels.findings import Findings
 from poolkit.panels.sources import RecordedSource, Source, read_source
 from poolkit.records import Trial
 from poolkit.report.source import shared
 from poolkit.report.temporary import lasting_folder
-from poolkit.runner import Child
-from poolkit.store import TrialLog
 from poolkit.targets import load_targets
 from poolkit.workbook.measuring import line
 from poolkit.workbook.serving import Serving, command

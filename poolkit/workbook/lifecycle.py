@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from poolkit import charts, units
+from poolkit import units
 from poolkit.panels.look import framed
 from poolkit.probes import Probe
 from poolkit.report.page import Part
 from poolkit.report.pictures import figure
-from poolkit.tables import Table
-from poolkit.tables.of_probe import limits as limits_of_one
-from poolkit.tables.of_probe import parameters as parameters_of_one
-from poolkit.tables.table import passed
+from poolkit.show import charts
+from poolkit.show.tables import Table
+from poolkit.show.tables.of_probe import limits as limits_of_one
+from poolkit.show.tables.of_probe import parameters as parameters_of_one
+from poolkit.show.tables.table import passed
 from poolkit.units import NONE, milliseconds, number
 
 Row = tuple[str, ...]

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from poolkit import charts
-from poolkit.charts.fairness import pair
-from poolkit.charts.response_time import known
-from poolkit.charts.time_budget import budgets, in_service
 from poolkit.panels.findings import Findings
 from poolkit.panels.look import framed
 from poolkit.records import Purpose, Trial
 from poolkit.report.expected import expected_waits
 from poolkit.report.page import Part
 from poolkit.report.pictures import figure
+from poolkit.show import charts
+from poolkit.show.charts.fairness import pair
+from poolkit.show.charts.response_time import known
+from poolkit.show.charts.time_budget import budgets, in_service
 from poolkit.units import milliseconds, number, plural
 from poolkit.workbook.fleet import AUTOSCALED, FleetPlan
 from poolkit.workbook.fleet import budget as fleet_budget

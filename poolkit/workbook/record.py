@@ -15,12 +15,12 @@ import tempfile
 from pathlib import Path
 
 from poolkit.lab.running import Lab
-from poolkit.manifest import write_manifest
 from poolkit.measure import SEED
 from poolkit.panels.request import Request
 from poolkit.panels.sources import RecordedSource
 from poolkit.report.source import RECORDED as REVIEW
 from poolkit.report.source import shared
+from poolkit.review.manifest import write_manifest
 from poolkit.workbook import lessons
 from poolkit.workbook.measuring import measured
 from poolkit.workbook.serving import Serving

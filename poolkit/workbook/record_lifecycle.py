@@ -14,13 +14,13 @@ import tempfile
 from pathlib import Path
 
 from poolkit.lab.postgres import PostgresServer
-from poolkit.manifest import write_manifest
+from poolkit.lab.service.compare import compare_reviewed
+from poolkit.lab.service.compare import write as write_comparison
+from poolkit.lab.service.lines import Lines
+from poolkit.measure.store import write_atomic
 from poolkit.report.source import RECORDED as REVIEW
 from poolkit.report.source import shared
-from poolkit.service.compare import compare_reviewed
-from poolkit.service.compare import write as write_comparison
-from poolkit.service.lines import Lines
-from poolkit.store import write_atomic
+from poolkit.review.manifest import write_manifest
 from poolkit.workbook.diagnosis import RUNS
 from poolkit.workbook.kept import kept
 from poolkit.workbook.probing import CAP, RECORDED, probe_now

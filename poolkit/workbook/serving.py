@@ -4,7 +4,7 @@
 
 ORDERS is a JSON list of `Serving`; events are printed as `poolkit sweep --events` does, and each
 trial is appended to OUT/LABEL.trials.jsonl. The notebooks read the events through
-`poolkit.runner.Child`, as they do for any measurement.
+`poolkit.measure.runner.Child`, as they do for any measurement.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from pathlib import Path
 from pydantic import Field, TypeAdapter
 
 from poolkit import events
+from poolkit.drivers.registry import gate_size, make_service_pool
 from poolkit.errors import BadInput, ExitCode, PoolkitError
 from poolkit.events import Event, to_line
 from poolkit.load.arrivals import steps
@@ -24,15 +25,14 @@ from poolkit.load.generator import Plan
 from poolkit.measure import SEED, Emit
 from poolkit.measure.hung import why_ended
 from poolkit.measure.loop import run_until_over
+from poolkit.measure.preflight import check_caps, check_descriptors, check_first_call
+from poolkit.measure.store import TrialLog, prepare_out
 from poolkit.measure.trial import TrialOrder, TrialRunner
-from poolkit.pools.registry import gate_size, make_service_pool
-from poolkit.preflight import check_caps, check_descriptors, check_first_call
+from poolkit.measure.watchdog import Reason
 from poolkit.records import Record
 from poolkit.redact import Redactor
-from poolkit.store import TrialLog, prepare_out
 from poolkit.targets import Target, load_targets
 from poolkit.targets.settings import SETTINGS
-from poolkit.watchdog import Reason
 
 WARM_UP = 0.5  # s
 SPARE = 30.0  # s that opening pools and ending slow calls may take beside the load

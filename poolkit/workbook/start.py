@@ -9,18 +9,18 @@ from pathlib import Path
 from poolkit import doctor
 from poolkit.lab.catalogue import CATALOGUE
 from poolkit.load import brakes
-from poolkit.manifest import HostFacts, read_manifest
 from poolkit.measure import SIZE_BUDGET, SWEEP_BUDGET
+from poolkit.measure.verify import OVERLOAD
 from poolkit.panels.review_page import review_folders
 from poolkit.panels.sources import LabSource, RecordedSource, Source
 from poolkit.records import Check
 from poolkit.report.source import RECORDED, shared
-from poolkit.tables import Table
-from poolkit.tables.table import passed
+from poolkit.review.manifest import HostFacts, read_manifest
+from poolkit.show.tables import Table
+from poolkit.show.tables.table import passed
 from poolkit.targets import load_targets
 from poolkit.targets.together import DEFAULT_SIZES
 from poolkit.units import NONE, milliseconds, rate
-from poolkit.verify import OVERLOAD
 
 
 def targets(source: Source) -> Table:

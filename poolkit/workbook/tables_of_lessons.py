@@ -8,7 +8,7 @@ from poolkit.analysis.checks import LITTLES_LAW_TOLERANCE
 from poolkit.histogram import share_above
 from poolkit.panels.findings import Findings
 from poolkit.records import Trial
-from poolkit.tables import Table
+from poolkit.show.tables import Table
 from poolkit.units import NONE, milliseconds, number, rate, share
 from poolkit.workbook.lessons import offered_load
 from poolkit.workbook.serving import Serving

@@ -8,7 +8,7 @@ import pytest
 
 from poolkit.analysis.checks import Evidence, run_checks
 from poolkit.analysis.simulate import CpuBound, Workers
-from poolkit.sweep import WINDOW_HOLDS
+from poolkit.measure.sweep import WINDOW_HOLDS
 from tests.analysis.synthetic import simulated_trial
 
 EVIDENCE = Evidence(

@@ -10,8 +10,8 @@ import sys
 import time
 from collections.abc import Callable
 
-from poolkit import charts
-from tests.report.cases import CASES, records
+from poolkit.show import charts
+from tests.show.cases import CASES, records
 
 WIDTH, HEIGHT = 900, 560  # px
 TIMES = 20

@@ -14,7 +14,7 @@ from poolkit.probes.line import Dial
 from poolkit.probes.pooler import find_pooler_limit
 from poolkit.probes.postgres_line import PostgresDialer
 from poolkit.probes.records import IdleLimit
-from poolkit.workload import HttpWork
+from poolkit.targets.workload import HttpWork
 from tests.pgbouncer import PgBouncer
 from tests.probes.servers import nginx, uvicorn
 

@@ -16,11 +16,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from poolkit import units
+from poolkit.drivers.base import Pool
 from poolkit.load.closed_loop import STAGGER
 from poolkit.load.generator import Generator, Plan
 from poolkit.load.recorder import OK, Columns
 from poolkit.load.timer import best_timer
-from poolkit.pools.base import Pool
 
 SECONDS = 1.2  # of a turn; starting and ending a trial weighs little against it
 REPEATS = 15

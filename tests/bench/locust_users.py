@@ -11,10 +11,10 @@ import sys
 import venv
 from pathlib import Path
 
+from poolkit.drivers.aiohttp import AiohttpPool
 from poolkit.lab.models import Workers
 from poolkit.lab.upstream import HttpUpstream
-from poolkit.pools.aiohttp import AiohttpPool
-from poolkit.workload import HttpWork
+from poolkit.targets.workload import HttpWork
 from tests.bench.interleaved import instrumented_loop, reached
 
 REPEATS = 5

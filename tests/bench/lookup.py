@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from poolkit.targets import Uniform
-from poolkit.workload import SqlWork
+from poolkit.targets.workload import SqlWork
 
 ACCOUNTS = 10_000
 CONNECTIONS = 8

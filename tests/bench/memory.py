@@ -7,10 +7,10 @@ import sys
 
 import psutil
 
+from poolkit.drivers.base import PoolStatistics, Stamps
 from poolkit.load.brakes import Brakes
 from poolkit.load.generator import Generator, Plan
 from poolkit.load.timer import best_timer
-from poolkit.pools.base import PoolStatistics, Stamps
 from tests.bench.interleaved import reached
 
 FEW, MANY = 100_000, 5_000_000

@@ -13,14 +13,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from poolkit.drivers.aiohttp import AiohttpPool
 from poolkit.lab.models import Workers
 from poolkit.lab.upstream import HttpUpstream
 from poolkit.load.arrivals import poisson_exact
 from poolkit.load.generator import Generator, Plan
 from poolkit.load.recorder import Columns
 from poolkit.load.timer import best_timer
-from poolkit.pools.aiohttp import AiohttpPool
-from poolkit.workload import HttpWork
+from poolkit.targets.workload import HttpWork
 from tests.bench.interleaved import SECONDS, bare_loop, reached
 from tests.bench.overhead import HTTP_CONNECTIONS, aiohttp_loop
 

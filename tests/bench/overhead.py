@@ -13,16 +13,16 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
+from poolkit.drivers.aiohttp import AiohttpPool
+from poolkit.drivers.asyncpg import AsyncpgPool
+from poolkit.drivers.base import Pool
+from poolkit.drivers.httpx import HttpxPool
+from poolkit.drivers.psycopg import PsycopgPool
+from poolkit.drivers.sqlalchemy import SqlalchemyPool
 from poolkit.lab.models import Workers
 from poolkit.lab.postgres import PostgresServer
 from poolkit.lab.upstream import HttpUpstream
-from poolkit.pools.aiohttp import AiohttpPool
-from poolkit.pools.asyncpg import AsyncpgPool
-from poolkit.pools.base import Pool
-from poolkit.pools.httpx import HttpxPool
-from poolkit.pools.psycopg import PsycopgPool
-from poolkit.pools.sqlalchemy import SqlalchemyPool
-from poolkit.workload import HttpWork
+from poolkit.targets.workload import HttpWork
 from tests.bench.interleaved import Call, compare
 from tests.bench.lookup import ACCOUNTS, CONNECTIONS, lookup
 

@@ -15,8 +15,8 @@ import subprocess
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from poolkit.drivers.asyncpg import AsyncpgPool
 from poolkit.lab.postgres import PostgresServer
-from poolkit.pools.asyncpg import AsyncpgPool
 from tests.bench.interleaved import instrumented_loop
 from tests.bench.lookup import CONNECTIONS, lookup
 

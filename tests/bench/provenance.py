@@ -8,7 +8,7 @@ import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
 
-from poolkit.manifest import host_facts
+from poolkit.review.manifest import host_facts
 
 ROOT = Path(__file__).resolve().parents[2]
 

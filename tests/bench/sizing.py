@@ -33,9 +33,9 @@ from typing import Any
 from poolkit.lab.models import Mixed, Workers
 from poolkit.lab.running import Lab
 from poolkit.lab.sizing_cases import SIZING_CASES
+from poolkit.measure.verify import failed_share
 from poolkit.records import Recommendation
 from poolkit.targets import Target, load_targets
-from poolkit.verify import failed_share
 from tests.bench.needed import Needed, Repeats, is_below, is_within, needed, next_repeat
 from tests.bench.provenance import caption, hash_of_code
 from tests.bench.trials import open_loop, run_command

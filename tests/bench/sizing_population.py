@@ -4,7 +4,7 @@
                                             [--families a,b] [--verbose]
 
 Upstreams of fourteen kinds are drawn at random (4 to 48 workers, cv 0 to 2, 40 to 92 % of the
-plateau, waits of 5 to 50 ms). Each is swept in a closed loop by the policy of `poolkit.sweep`,
+plateau, waits of 5 to 50 ms). Each is swept in a closed loop by the policy of `measure.sweep`,
 simulated call by call, with the share of the default budget that a sizing gives its sweep, and
 sized. Needed is the smallest pool that keeps P(wait > target) at 1 % in long open loops, simulated
 exactly; where they cannot tell two sizes apart it is an interval. Right is an answer of at least
@@ -24,8 +24,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from multiprocessing import get_context
 
-from poolkit import sweep
 from poolkit.analysis.objective import Objective
+from poolkit.measure import sweep
 from poolkit.records import Sweep, Trial
 from tests.analysis.synthetic import simulated_trial
 from tests.bench.population import (

@@ -2,7 +2,7 @@
 
     python tests/bench/sizing_simulated.py [--quick] [--seeds N] [--budget S]
 
-Each upstream is swept in a closed loop by the policy of `poolkit.sweep` (about 20 s of load, the
+Each upstream is swept in a closed loop by the policy of `measure.sweep` (about 20 s of load, the
 same estimates as a real sweep), sized, and held against the smallest pool whose calls wait too
 long in at most 1 % of the cases: an open loop of hundreds of thousands of calls, simulated
 exactly. In a row the answers of several sweeps (seeds) are counted.
@@ -21,10 +21,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from poolkit import sweep
 from poolkit.analysis.objective import Objective
 from poolkit.analysis.simulate import Contended, CpuBound, Upstream, Workers, open_loop
 from poolkit.analysis.sizing import size
+from poolkit.measure import sweep
 from poolkit.records import Sizing, Sweep, Trial
 from tests.analysis.synthetic import simulated_trial
 

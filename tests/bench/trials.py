@@ -11,10 +11,10 @@ from pathlib import Path
 
 from poolkit import events
 from poolkit.analysis.summary import summarise
+from poolkit.drivers.registry import make_service_pool
 from poolkit.load.arrivals import steps
 from poolkit.load.generator import Generator, Plan
 from poolkit.load.timer import best_timer
-from poolkit.pools.registry import make_service_pool
 from poolkit.records import Recommendation, Sizing, Trial
 from poolkit.targets import Target
 

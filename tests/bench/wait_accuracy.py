@@ -18,6 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from poolkit.analysis.simulate import queue
+from poolkit.drivers.aiohttp import AiohttpPool
+from poolkit.drivers.gate import GatedPool
 from poolkit.lab.durations import duration
 from poolkit.lab.models import Workers
 from poolkit.lab.upstream import HttpUpstream
@@ -25,9 +27,7 @@ from poolkit.load.arrivals import poisson_exact
 from poolkit.load.generator import Generator, Plan
 from poolkit.load.recorder import Columns
 from poolkit.load.timer import best_timer
-from poolkit.pools.aiohttp import AiohttpPool
-from poolkit.pools.gate import GatedPool
-from poolkit.workload import HttpWork
+from poolkit.targets.workload import HttpWork
 from tests.bench.interleaved import reached
 
 Floats = NDArray[np.float64]

@@ -10,7 +10,7 @@ import pytest
 
 from poolkit.cli.asking import asked
 from poolkit.errors import BadInput
-from poolkit.runner import command
+from poolkit.measure.runner import command
 from poolkit.targets import load_targets
 
 TARGETS = """

@@ -13,7 +13,7 @@ from poolkit.cli.application import app
 from poolkit.cli.demo_folder import MARK, make_ready
 from poolkit.errors import BadInput
 from poolkit.events import Done, Failed, from_line
-from poolkit.store import read_recommended, write_recommended
+from poolkit.review.export import read_recommended, write_recommended
 from tests.cli import recorded
 from tests.recommend import examples
 

@@ -16,7 +16,7 @@ import pytest
 
 from poolkit.lab.models import Workers
 from poolkit.lab.upstream import HttpUpstream, http_upstream
-from poolkit.store import TrialLog
+from poolkit.measure.store import TrialLog
 
 pytestmark = pytest.mark.lab
 

@@ -7,9 +7,10 @@ import io
 import pytest
 from rich.console import Console
 
-from poolkit import narration, progress
+from poolkit.cli import progress
 from poolkit.events import Event, TrialDone
 from poolkit.records import Signal
+from poolkit.show import narration
 from poolkit.watcher import Watcher
 from tests.cli import recorded
 from tests.recommend import examples

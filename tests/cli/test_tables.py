@@ -8,9 +8,9 @@ import pytest
 from rich.console import Console, RenderableType
 
 from poolkit.cli import tables
-from poolkit.compare import compare
 from poolkit.recommend import recommend, unreachable
 from poolkit.records import RecommendedFile, Signal
+from poolkit.review.compare import compare
 from poolkit.targets import Target
 from tests.cli import recorded
 from tests.recommend import examples

@@ -17,16 +17,16 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import SecretStr
 
+from poolkit.drivers.base import Pool, PoolStatistics, Stamps
+from poolkit.drivers.closing import close_pool
+from poolkit.drivers.registry import make_pool
 from poolkit.load.arrivals import constant
 from poolkit.load.brakes import Brakes
 from poolkit.load.generator import Generator, Plan
 from poolkit.load.recorder import Columns
 from poolkit.load.timer import best_timer
-from poolkit.pools.base import Pool, PoolStatistics, Stamps
-from poolkit.pools.closing import close_pool
-from poolkit.pools.registry import make_pool
+from poolkit.measure.store import TrialLog
 from poolkit.records import OUTCOMES, Trial
-from poolkit.store import TrialLog
 from poolkit.targets import Target
 
 RATE = 100.0  # calls/s of an open loop

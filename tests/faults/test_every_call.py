@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from poolkit.drivers.registry import DRIVERS
 from poolkit.lab.models import Workers
 from poolkit.lab.postgres import PostgresServer
 from poolkit.lab.upstream import HttpUpstream
 from poolkit.load.brakes import Brakes
-from poolkit.pools.registry import DRIVERS
 from tests.faults.driving import (
     ENDURING,
     GRACE,

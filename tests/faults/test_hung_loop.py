@@ -49,7 +49,7 @@ async def get(session):
 """
 HASTY = """
 import sys
-from poolkit import watchdog
+from poolkit.measure import watchdog
 watchdog.HUNG_SECONDS = 2.0
 sys.argv[0] = "poolkit"
 from poolkit.cli import main
@@ -58,7 +58,7 @@ main()
 
 IMPATIENT = """
 import sys
-from poolkit import preflight
+from poolkit.measure import preflight
 preflight.FIRST_CALL_TIMEOUT = 1.0
 sys.argv[0] = "poolkit"
 from poolkit.cli import main

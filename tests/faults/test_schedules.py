@@ -12,7 +12,7 @@ from poolkit.lab.models import Workers
 from poolkit.lab.upstream import HttpUpstream
 from poolkit.load.arrivals import ramp, replay
 from poolkit.measure import measure_arrivals
-from poolkit.store import TrialLog
+from poolkit.measure.store import TrialLog
 from poolkit.targets import Target
 
 pytestmark = pytest.mark.lab

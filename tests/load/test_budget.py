@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from poolkit.analysis.summary import summarise
+from poolkit.drivers.base import PoolStatistics, Stamps
 from poolkit.errors import CallFailed
 from poolkit.load.arrivals import poisson
 from poolkit.load.brakes import Brakes
 from poolkit.load.generator import Generator, Plan
 from poolkit.load.timer import LoopTimer
-from poolkit.pools.base import PoolStatistics, Stamps
 from poolkit.records import Trial
 from tests.virtual_clock import run_virtual
 

@@ -8,12 +8,12 @@ from collections import Counter
 
 import pytest
 
+from poolkit.drivers.base import PoolStatistics, Stamps
 from poolkit.errors import CallFailed, Cancelled
 from poolkit.load.brakes import Brakes
 from poolkit.load.generator import Generator, Plan
 from poolkit.load.recorder import Columns
 from poolkit.load.timer import LoopTimer
-from poolkit.pools.base import PoolStatistics, Stamps
 from poolkit.records import OUTCOMES
 from tests.virtual_clock import run_virtual
 

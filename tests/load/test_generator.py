@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable
 import numpy as np
 import pytest
 
+from poolkit.drivers.base import Pool, Stamps
+from poolkit.drivers.memory import MemoryPool
 from poolkit.errors import CallFailed, Cancelled
 from poolkit.load.arrivals import constant, poisson, ramp, replay, steps
 from poolkit.load.brakes import Brakes
@@ -16,8 +18,6 @@ from poolkit.load.generator import Generator, Plan
 from poolkit.load.measurement import Measurement
 from poolkit.load.recorder import Columns, Recorder
 from poolkit.load.timer import LoopTimer
-from poolkit.pools.base import Pool, Stamps
-from poolkit.pools.memory import MemoryPool
 from tests.virtual_clock import run_virtual
 
 

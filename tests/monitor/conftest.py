@@ -9,7 +9,7 @@ import pytest
 
 from poolkit.errors import BadInput
 from poolkit.lab.postgres import PostgresServer
-from poolkit.production import RateQuery, ask
+from poolkit.targets.production import RateQuery, ask
 from tests.monitor.beside import Bench
 from tests.monitor.exporting import ExportingService
 from tests.monitor.prometheus import Prometheus

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from poolkit import codegen
 from poolkit.lab.postgres import PostgresServer
 from poolkit.monitor import watch
+from poolkit.review import codegen
 from tests.monitor.beside import run, until
 from tests.monitor.subjects import half_server
 from tests.recommend.examples import database_target, http_target
-from tests.recommend.test_codegen import imported, recommended
+from tests.review.test_codegen import imported, recommended
 
 
 @pytest.mark.parametrize("driver", ["aiohttp", "httpx"])

@@ -13,12 +13,11 @@ from typing import Any
 
 import pytest
 
-from poolkit import production
 from poolkit.errors import BadInput, ExitCode
 from poolkit.monitor import names, reader
 from poolkit.monitor.exposition import PoolFigures, Times
-from poolkit.production import RateQuery, ask, read_rate_query
-from poolkit.targets import load_targets
+from poolkit.targets import load_targets, production
+from poolkit.targets.production import RateQuery, ask, read_rate_query
 from tests.monitor.exporting import HOLD, PERIOD, ExportingService
 from tests.monitor.prometheus import Prometheus
 

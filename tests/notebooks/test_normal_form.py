@@ -11,9 +11,9 @@ import nbformat as untyped
 import pytest
 from nbval.plugin import get_sanitize_patterns  # type: ignore[import-untyped]
 
-from poolkit import charts
+from poolkit.show import charts
 from poolkit.report.normal_form import executed, main, normal, problems
-from tests.report.cases import CASES, records
+from tests.show.cases import CASES, records
 
 nbformat: Any = untyped
 ROOT = Path(__file__).parents[2]

@@ -13,7 +13,7 @@ from poolkit.panels import ReviewPanel
 from poolkit.panels.mime import VIEW
 from poolkit.panels.review_page import review_folders
 from poolkit.report.source import RECORDED, shared
-from poolkit.store import read_recommended, write_recommended
+from poolkit.review.export import read_recommended, write_recommended
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ from poolkit.panels.served import is_page
 from poolkit.panels.sources import LabSource
 from poolkit.panels.story import Story
 from poolkit.report.source import RECORDED, named, shared
-from poolkit.store import read_recommended
+from poolkit.review.export import read_recommended
 
 END = 20.0  # s, far more than any of these measurements takes
 

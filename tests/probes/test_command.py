@@ -19,24 +19,24 @@ from typing import NamedTuple
 import pytest
 from rich.console import Console
 
-from poolkit import outcome, review
 from poolkit.cli.probing import run_loop
+from poolkit.cli.progress import PlainScreen
 from poolkit.errors import BadInput, ExitCode, Unreachable
 from poolkit.events import Done, Recommended, to_line
 from poolkit.lab.models import Workers
 from poolkit.lab.postgres import PostgresServer
 from poolkit.lab.upstream import HttpUpstream
-from poolkit.manifest import read_manifest
 from poolkit.probes import Probe, find, probe_idle, read, write
 from poolkit.probes.line import NoLine
 from poolkit.probes.names import probe_names
 from poolkit.probes.records import IdleLimit, StaleCount
 from poolkit.probes.run import ProbeRun
-from poolkit.progress import PlainScreen
 from poolkit.report import page
 from poolkit.report.folder import read_review
-from poolkit.store import read_recommended
-from poolkit.tables.of_probe import tables_of_probe
+from poolkit.review import outcome, run
+from poolkit.review.export import read_recommended
+from poolkit.review.manifest import read_manifest
+from poolkit.show.tables.of_probe import tables_of_probe
 from poolkit.targets import Target
 from tests.cli import recorded
 from tests.probes.servers import free_port
@@ -121,7 +121,7 @@ def test_a_review_takes_over_what_the_probe_measured(
     monkeypatch.setattr(outcome, "command", lambda *_a, **_k: words)
     console = Console(file=io.StringIO())
     screen = PlainScreen(console, console)
-    review.review(probed.folder / "targets.toml", probed.folder, screen)
+    run.review(probed.folder / "targets.toml", probed.folder, screen)
     entry = read_recommended(probed.folder).targets[0]
     row = next(row for row in entry.parameters if row.name == "keepalive_timeout")
     assert 0.4 < float(row.value or 0.0) < 1.5

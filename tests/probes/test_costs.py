@@ -8,7 +8,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from poolkit import charts
 from poolkit.lab.models import Workers
 from poolkit.lab.tls import TlsFront
 from poolkit.lab.upstream import HttpUpstream
@@ -18,9 +17,10 @@ from poolkit.probes.dials import dial_costs
 from poolkit.probes.http_line import HttpLine, dial_http
 from poolkit.probes.records import Cost, Costs, Probe, StaleCount
 from poolkit.probes.relay import Upstream
-from poolkit.tables.of_probe import costs as costs_table
-from poolkit.tables.of_probe import stale as stale_table
-from poolkit.workload import HttpWork
+from poolkit.show import charts
+from poolkit.show.tables.of_probe import costs as costs_table
+from poolkit.show.tables.of_probe import stale as stale_table
+from poolkit.targets.workload import HttpWork
 from tests.virtual_clock import run_virtual
 
 HOLD = 0.01  # s

@@ -14,7 +14,7 @@ from poolkit.probes.idle import IdleSearch
 from poolkit.probes.line import Line, NoLine, Use
 from poolkit.probes.records import AgeLimit, IdleLimit, UseLimit
 from poolkit.probes.uses import find_use_limit
-from poolkit.workload import HttpWork
+from poolkit.targets.workload import HttpWork
 from tests.probes.servers import Manner, ill_mannered
 from tests.virtual_clock import run_virtual
 

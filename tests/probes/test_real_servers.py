@@ -19,7 +19,7 @@ from poolkit.probes.pooler import find_pooler_limit
 from poolkit.probes.postgres_line import PostgresDialer
 from poolkit.probes.records import IdleLimit
 from poolkit.probes.uses import find_use_limit
-from poolkit.workload import HttpWork
+from poolkit.targets.workload import HttpWork
 from tests.pgbouncer import PgBouncer
 from tests.probes.servers import certificate, nginx, uvicorn
 

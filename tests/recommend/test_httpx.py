@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from poolkit.pools import registry
+from poolkit.drivers import registry
 from poolkit.recommend import parameters, recommend
 from poolkit.recommend.session import sessions
 from poolkit.records import Parameter, Trial

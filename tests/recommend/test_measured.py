@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from poolkit import codegen
 from poolkit.recommend import recommend, unreachable, with_measured
 from poolkit.records import Parameter, Recommendation
+from poolkit.review import codegen
 from poolkit.targets import Target
 from tests.recommend.examples import (
     database_target,

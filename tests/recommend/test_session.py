@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from poolkit import codegen
 from poolkit.recommend import unreachable
-from poolkit.recommend.documents import to_markdown
 from poolkit.recommend.session import Session, sessions
 from poolkit.records import Parameter
+from poolkit.review import codegen
+from poolkit.review.documents import to_markdown
 from poolkit.targets import Target
 from tests.recommend.examples import database_target, http_target, times
-from tests.recommend.test_codegen import Upstream, imported, recommended
+from tests.review.test_codegen import Upstream, imported, recommended
 
 ORDERS = http_target(url="http://127.0.0.1:8080/orders")
 STOCK = http_target(name="stock", url="http://127.0.0.1:8081/stock")

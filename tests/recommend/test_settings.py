@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from poolkit.codegen import asyncpg as asyncpg_code
-from poolkit.codegen import sqlalchemy as sqlalchemy_code
 from poolkit.recommend import parameters
 from poolkit.records import Parameter, Recommendation
+from poolkit.review.codegen import asyncpg as asyncpg_code
+from poolkit.review.codegen import sqlalchemy as sqlalchemy_code
 from poolkit.targets import Target
 from tests.recommend.examples import database_target, http_target, sizing, verifying_trial
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from poolkit import codegen
 from poolkit.recommend import parameters
 from poolkit.records import Parameter, Trial
+from poolkit.review import codegen
 from tests.recommend.examples import database_target, sizing, times, trial, verifying_trial
-from tests.recommend.test_codegen import imported, recommended
+from tests.review.test_codegen import imported, recommended
 
 DRIVERS = ("sqlalchemy", "psycopg")
 

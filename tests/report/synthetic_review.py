@@ -14,7 +14,6 @@ from pathlib import Path
 import numpy as np
 
 from poolkit.histogram import Histogram
-from poolkit.manifest import HostFacts, Manifest
 from poolkit.records import (
     Check,
     CurvePoint,
@@ -35,6 +34,7 @@ from poolkit.records import (
     Verdict,
     Verification,
 )
+from poolkit.review.manifest import HostFacts, Manifest
 
 Curve = Callable[[float], float]
 

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from poolkit.before_after import SERVICE
 from poolkit.errors import BadInput
 from poolkit.probes.records import Doubt
 from poolkit.report import page
 from poolkit.report.folder import read_review
 from poolkit.report.source import RECORDED, shared
-from tests.report import lifecycle
+from poolkit.show.before_after import SERVICE
+from tests.show import lifecycle
 
 TARGET = "lab-db"
 HEADING = ">Idle connections<"

@@ -15,7 +15,6 @@ from typing import Any
 import nbformat
 import pytest
 
-from poolkit.compare import compare
 from poolkit.errors import BadInput, MissingExtra, PoolkitError
 from poolkit.report import page as page_parts
 from poolkit.report.execute import execute
@@ -23,7 +22,8 @@ from poolkit.report.export import export, export_pdf
 from poolkit.report.folder import read_review
 from poolkit.report.normal_form import METADATA, problems
 from poolkit.report.source import review_folder, shared
-from poolkit.store import read_recommended
+from poolkit.review.compare import compare
+from poolkit.review.export import read_recommended
 
 LINKS = {"src", "href", "xlink:href", "data", "poster", "srcset", "action"}
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from poolkit.drivers.registry import make_pool
 from poolkit.load.generator import Plan
 from poolkit.measure.trial import TrialOrder, _most_connections
-from poolkit.pools.registry import make_pool
 from poolkit.targets import Target
 
 URLS = ("http://127.0.0.1:1/a", "http://127.0.0.1:1/b", "http://127.0.0.1:2/")

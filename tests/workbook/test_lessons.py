@@ -11,9 +11,9 @@ import pytest
 from poolkit.errors import BadInput, PoolkitError
 from poolkit.lab.models import Workers
 from poolkit.lab.upstream import http_upstream
-from poolkit.manifest import changed_files, read_manifest
 from poolkit.panels import FileSource, Findings, RecordedSource
 from poolkit.report.source import shared
+from poolkit.review.manifest import changed_files, read_manifest
 from poolkit.targets import Target
 from poolkit.workbook import lessons
 from poolkit.workbook import tables_of_lessons as lesson

@@ -1,0 +1,209 @@
+"""What a person sees while targets are measured: bars in a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Iterator
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
+from rich.spinner import Spinner
+from rich.text import Text
+
+from poolkit import events, units
+from poolkit.events import Event
+from poolkit.show import narration
+from poolkit.watcher import Watcher
+
+NAME_WIDTH = 24  # characters of a target's name beside its bar
+
+
+def make_screen(console: Console, errors: Console) -> Watcher:
+    """The screen for where `console` leads; `errors` is where failures are printed."""
+    return LiveScreen(console, errors) if console.is_terminal else PlainScreen(console, errors)
+
+
+class PlainScreen:
+    """One line an event, no colour and nothing that moves: for files, pipes and logs.
+
+    State: the name of the target under way, and whether its cancelling was told.
+    """
+
+    def __init__(self, console: Console, errors: Console) -> None:
+        self._console = console
+        self._errors = errors
+        self._is_cancelling = False
+
+    @contextlib.contextmanager
+    def measuring(self, name: str) -> Iterator[None]:
+        """Around the measurement of target `name`."""
+        self._is_cancelling = False
+        yield
+
+    def see(self, event: Event) -> None:
+        """Print the event, unless it only says how far the measurement is."""
+        if isinstance(event, events.Failed):
+            self.fail(f"{event.target}: {event.cause}", event.remedy)
+            return
+        text = narration.sentence(event)
+        if text is not None:
+            self.say(f"{_target_of(event)}: {text}")
+
+    def cancelling(self) -> None:
+        """Say once that the measurement is being ended."""
+        if not self._is_cancelling:
+            self._is_cancelling = True
+            self.say(_CANCELLING)
+
+    @contextlib.contextmanager
+    def doing(self, what: str) -> Iterator[None]:
+        """Around a longer step that sends no load."""
+        self.say(what)
+        yield
+
+    def say(self, text: str) -> None:
+        """Print one line, however long."""
+        _print(self._console, text)
+
+    def fail(self, cause: str, remedy: str = "") -> None:
+        """Print cause and remedy where errors go."""
+        print_failure(self._errors, cause, remedy)
+
+
+class LiveScreen:
+    """A bar for the target under way, what it does now below it, and a line for each finding.
+
+    State: the bar and the line below it while a target is measured; the lines that wait for its
+    end, because a line printed on another stream would tear the bar.
+    """
+
+    def __init__(self, console: Console, errors: Console) -> None:
+        self._console = console
+        self._errors = errors
+        self._bar: _TargetBar | None = None
+        self._finding: str | None = None
+        self._failures: list[tuple[str, str]] = []
+
+    @contextlib.contextmanager
+    def measuring(self, name: str) -> Iterator[None]:
+        """A bar while target `name` is measured, its finding or failure after it."""
+        self._bar = bar = _TargetBar(name)
+        self._finding, self._failures = None, []
+        try:
+            with Live(bar, console=self._console, transient=True, refresh_per_second=4):
+                yield
+        finally:
+            self._bar = None
+            if self._finding is not None:
+                text = Text.assemble((name, "bold"), f": {self._finding}")
+                self._console.print(text, highlight=False)
+            for cause, remedy in self._failures:
+                print_failure(self._errors, f"{name}: {cause}", remedy)
+
+    def see(self, event: Event) -> None:
+        """Move the bar, or keep the finding for the end."""
+        if isinstance(event, events.Failed):
+            self._failures.append((event.cause, event.remedy))
+        elif isinstance(event, events.Recommended):
+            self._finding = narration.finding(event.recommendation)
+        elif self._bar is not None:
+            if isinstance(event, events.Sized):
+                self._finding = narration.sized(event.sizing)
+            self._bar.see(event)
+
+    def cancelling(self) -> None:
+        """Say below the bar that the measurement is being ended."""
+        if self._bar is not None:
+            self._bar.now = _CANCELLING
+
+    @contextlib.contextmanager
+    def doing(self, what: str) -> Iterator[None]:
+        """A spinner around a longer step that sends no load."""
+        spinner = Spinner("line", Text(what))
+        with Live(spinner, console=self._console, transient=True, refresh_per_second=4):
+            yield
+
+    def say(self, text: str) -> None:
+        """Print one line."""
+        _print(self._console, text)
+
+    def fail(self, cause: str, remedy: str = "") -> None:
+        """Print cause and remedy where errors go."""
+        print_failure(self._errors, cause, remedy)
+
+
+class _TargetBar:
+    """The two lines of a target under way."""
+
+    def __init__(self, name: str) -> None:
+        self.now = "starting: one call to see whether it answers"
+        self._throughput: float | None = None
+        self._progress = Progress(
+            TextColumn("{task.description}", style="bold", markup=False),
+            BarColumn(bar_width=None),
+            TextColumn("{task.fields[time]}", markup=False),
+            expand=True,
+        )
+        shown = name if len(name) <= NAME_WIDTH else name[: NAME_WIDTH - 1] + "…"
+        self._task: TaskID = self._progress.add_task(shown, total=None, time="")
+
+    def __rich__(self) -> RenderableType:
+        line = Text(f"  {self.now}", overflow="ellipsis", no_wrap=True)
+        if self._throughput is None:
+            return Group(self._progress, line)
+        speed = Text(f"  {units.rate(self._throughput)}", style="cyan")
+        return Group(self._progress, line, speed)
+
+    def see(self, event: Event) -> None:
+        if isinstance(event, events.Started):
+            self._progress.update(self._task, total=event.budget)
+        elif isinstance(event, events.Progress):
+            self._throughput = event.throughput
+            self._progress.update(
+                self._task,
+                completed=min(event.seconds, event.budget),
+                total=event.budget,
+                time=times(event.seconds, event.budget),
+            )
+            return
+        text = narration.sentence(event)
+        if text is not None:
+            self.now = text
+
+
+def times(seconds: float, budget: float) -> str:
+    """Load sent so far and what may still come, as `12 s, at most 33 s to go`."""
+    left = max(0, math.ceil(budget - seconds))
+    return f"{seconds:.0f} s, at most {left} s to go"
+
+
+def print_failure(errors: Console, cause: str, remedy: str = "") -> None:
+    """Print what went wrong, and what to do about it on a line of its own."""
+    errors.print(Text(printable(cause), style="red"), soft_wrap=True, highlight=False)
+    if remedy:
+        _print(errors, f"  {remedy}")
+
+
+_CANCELLING = "cancelling: what is finished is kept; Ctrl-C again ends it at once"
+
+
+def _target_of(event: Event) -> str:
+    if isinstance(event, events.TrialDone):
+        return event.trial.target
+    if isinstance(event, events.Sized):
+        return event.sizing.target
+    if isinstance(event, events.Recommended):
+        return event.recommendation.target
+    return event.target
+
+
+def _print(console: Console, text: str) -> None:
+    # Soft wrap: a line of text stays one line in a pipe, and paths can be copied.
+    console.print(printable(text), soft_wrap=True, highlight=False, markup=False)
+
+
+def printable(text: str) -> str:
+    """The text without control characters: a server's words must not steer the terminal."""
+    return "".join(c if c.isprintable() or c == "\n" else "?" for c in text)

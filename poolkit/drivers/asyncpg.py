@@ -1,0 +1,287 @@
+"""asyncpg's Pool as a pool: the wait is seen through its public interface.
+
+A call holds its slot when the pool hands it a connection, or where it dials one or runs the user's
+`setup` before that: `connect` and `setup` run in the caller's task. Release is part of the hold: it
+waits for the reset query.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextvars import ContextVar
+from typing import Any
+
+import asyncpg
+
+from poolkit.drivers import postgres_errors
+from poolkit.drivers.base import PoolStatistics, Stamps
+from poolkit.drivers.postgres_errors import DIAL_TIMEOUT
+from poolkit.drivers.postgres_session import (
+    APPLICATION,
+    BACKEND_PID,
+    READ_ONLY,
+    SPARE_CONNECTIONS,
+)
+from poolkit.drivers.user_function import outcome_of, run_function
+from poolkit.errors import CallFailed, CallTimedOut, PoolTimedOut, Unreachable
+from poolkit.targets.workload import SqlWork, WorkFunction
+
+CLOSE_TIMEOUT = 1.0  # s; a silent server never ends the release of a connection
+
+LIBRARY_ERRORS: tuple[type[Exception], ...] = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+)
+_SERVER_ERRORS: tuple[type[Exception], ...] = (*LIBRARY_ERRORS, OSError)
+_OPEN_ERRORS: tuple[type[Exception], ...] = (*_SERVER_ERRORS, ValueError)
+
+# The pool prints a traceback for every connection that it cannot restore; the calls tell of it.
+logging.getLogger("asyncpg.pool").addHandler(logging.NullHandler())
+
+
+# The stamps of the call that acquires in this task. The pool restores connections in tasks of its
+# own, which inherit the context of the call that made them begin, and dial on when its stamps are
+# another call's. So it is None from where the call has its connection, or begins to dial one.
+_acquiring: ContextVar[Stamps | None] = ContextVar("poolkit_asyncpg_acquiring", default=None)
+
+
+def _take_stamps() -> Stamps | None:
+    """The stamps of the call that acquires in this task, handed out once."""
+    stamps = _acquiring.get()
+    _acquiring.set(None)
+    return stamps
+
+
+async def session_options(
+    dsn: str, *, read_only: bool, call_timeout: float
+) -> tuple[bool, dict[str, Any]]:
+    """Whether a pooler stands before the server, and the options to dial it with.
+
+    Behind a pooler statements are not prepared, and the caller must begin read-only transactions.
+    Costs one dial. Raises what asyncpg raises.
+    """
+    settings = {"application_name": APPLICATION}
+    options: dict[str, Any] = {
+        "timeout": DIAL_TIMEOUT,
+        "command_timeout": call_timeout,
+        "server_settings": settings,
+    }
+    connection = await asyncpg.connect(dsn, statement_cache_size=0, **options)
+    try:
+        pid = await connection.fetchval(BACKEND_PID, timeout=DIAL_TIMEOUT)
+        is_pooled = pid != connection.get_server_pid()
+    finally:
+        await connection.close(timeout=DIAL_TIMEOUT)
+    if is_pooled:
+        options["statement_cache_size"] = 0
+    elif read_only:
+        settings[READ_ONLY] = "on"
+    return is_pooled, options
+
+
+class AsyncpgPool:
+    """One asyncpg pool that does the same work in every call.
+
+    Args:
+        dsn: PostgreSQL connection URI; never logged.
+        work: the statements to run on one connection, or the coroutine function that gets it.
+        pool_size: `max_size`, 1 or more.
+        call_timeout: s, most that one statement, or the function, may take.
+        max_inactive_connection_lifetime: s after which an idle connection beyond `min_size` is
+            closed; 0: never.
+        min_size: connections dialled at `open` and kept, however idle; None: all of them.
+        statement_cache_size: prepared statements kept on each connection; None: asyncpg's own
+            default, and none behind a pooler.
+        reset: whether a connection is reset before it goes back, which is a round trip.
+        init, setup: the user's callbacks: run on each new connection, and each time one is handed
+            out (then part of the hold).
+    """
+
+    def __init__(
+        self,
+        dsn: str,
+        work: SqlWork,
+        pool_size: int,
+        *,
+        call_timeout: float = 30.0,
+        max_inactive_connection_lifetime: float = 300.0,
+        min_size: int | None = None,
+        statement_cache_size: int | None = None,
+        reset: bool = True,
+        init: WorkFunction | None = None,
+        setup: WorkFunction | None = None,
+    ) -> None:
+        self._dsn = dsn
+        self._work = work
+        self._statements = tuple((s.numbered, s.names) for s in work.statements)
+        self._single = self._statements[0] if len(self._statements) == 1 else None
+        self._statement_cache_size = statement_cache_size
+        self._init = init
+        self._setup = setup
+        self._options: dict[str, Any] = {}
+        if init is not None:
+            self._options["init"] = self._initialise
+        if setup is not None:
+            self._options["setup"] = self._set_up
+        if not reset:
+            self._options["reset"] = _no_reset
+        self._pool_size = pool_size
+        self._call_timeout = call_timeout
+        self._inactive = max_inactive_connection_lifetime
+        self._min_size = pool_size if min_size is None else min_size
+        self._pool: Any = None
+        self._is_pooled = False
+        self._opened = 0
+        self._disconnects = 0
+
+    @property
+    def pool_size(self) -> int:
+        """Most connections that the pool may hold."""
+        return self._pool_size
+
+    async def open(self) -> None:
+        """Dial every connection; raises `Unreachable` with the server's reason."""
+        try:
+            self._is_pooled, options = await session_options(
+                self._dsn, read_only=self._work.read_only, call_timeout=self._call_timeout
+            )
+            if self._statement_cache_size is not None:
+                options["statement_cache_size"] = self._statement_cache_size
+            self._pool = await asyncpg.create_pool(
+                self._dsn,
+                min_size=self._min_size,
+                max_size=self._pool_size,
+                max_inactive_connection_lifetime=self._inactive,
+                connect=self._dial,
+                **self._options,
+                **options,
+            )
+        except CallFailed as failure:
+            raise Unreachable(
+                f"the init function failed on a new connection ({failure.kind})",
+                "correct the function that init names; psql shows what its statements do",
+            ) from failure
+        except _OPEN_ERRORS as error:
+            raise postgres_errors.unreachable(error) from error
+
+    async def call(self, stamps: Stamps) -> None:
+        """Do the work on one connection and return it, reset included."""
+        work = self._work
+        # Once a call instead of once a moment, and no further coroutine on the way to the library:
+        # what a call pays here bends what is measured.
+        _acquiring.set(stamps)
+        try:
+            # The generator ends calls that hang.
+            async with self._pool.acquire() as connection:  # poolkit: ignore[no-acquire-timeout]
+                stamps.acquired()
+                _acquiring.set(None)
+                if self._is_pooled and work.read_only:
+                    # Its COMMIT is a round trip of the release that only a pooler makes needed.
+                    async with connection.transaction(readonly=True):
+                        await self._do(connection)
+                        stamps.served()
+                elif self._single is not None:
+                    text, names = self._single
+                    values = work.draw()
+                    await connection.fetch(text, *[values[name] for name in names])
+                    stamps.served()
+                else:
+                    await self._do(connection)
+                    stamps.served()
+        except CallFailed as failure:
+            raise outcome_of(
+                failure, LIBRARY_ERRORS, lambda error: self._translated(error, stamps)
+            ) from failure.__cause__
+        except Exception as error:
+            raise self._translated(error, stamps) from error
+
+    async def _do(self, connection: Any) -> None:
+        work = self._work
+        if work.function is not None:
+            await run_function(work.function, connection, self._call_timeout)
+            return
+        values = work.draw()
+        for number, (text, names) in enumerate(self._statements):
+            if number and work.pause:
+                await asyncio.sleep(work.pause)
+            await connection.fetch(text, *[values[name] for name in names])
+
+    async def _dial(self, *arguments: Any, **options: Any) -> Any:
+        stamps = _take_stamps()
+        if stamps is not None:
+            stamps.acquired()
+        try:
+            connection = await asyncpg.connect(*arguments, **options)
+        except TimeoutError as error:
+            if stamps is None:
+                raise
+            raise CallTimedOut("dial_timeout") from error
+        self._opened += 1
+        if stamps is not None:
+            stamps.dialled()
+        return connection
+
+    async def _initialise(self, connection: Any) -> None:
+        assert self._init is not None
+        await run_function(self._init, connection, self._call_timeout, name="init")
+
+    async def _set_up(self, connection: Any) -> None:
+        stamps = _take_stamps()
+        if stamps is not None:
+            stamps.acquired()
+        assert self._setup is not None
+        await run_function(self._setup, connection, self._call_timeout, name="setup")
+
+    def _translated(self, error: Exception, stamps: Stamps) -> CallFailed:
+        if isinstance(error, TimeoutError):
+            if not stamps.has_acquired:
+                return PoolTimedOut("pool_timeout")
+            return CallTimedOut("call_timeout")
+        if not isinstance(error, _SERVER_ERRORS):
+            return CallFailed(type(error).__name__)
+        outcome = postgres_errors.failure(error)
+        if outcome.kind == "disconnected":
+            self._disconnects += 1
+        return outcome
+
+    async def spare_connections(self) -> int | None:
+        """How many more connections the server has for this user, beyond those already in use.
+
+        None where a pooler stands in between: then its own limits count, which it does not tell.
+        """
+        if self._is_pooled:
+            return None
+        try:
+            return int(await self._pool.fetchval(SPARE_CONNECTIONS))
+        except _SERVER_ERRORS as error:
+            raise CallFailed(type(error).__name__) from error
+
+    def statistics(self) -> PoolStatistics:
+        """A frozen snapshot; the number of waiters has no public name in asyncpg."""
+        if self._pool is None:
+            return PoolStatistics(self._pool_size, 0, 0, 0, self._opened, self._disconnects)
+        idle = self._pool.get_idle_size()
+        return PoolStatistics(
+            pool_size=self._pool_size,
+            in_use=self._pool.get_size() - idle,
+            idle=idle,
+            waiting=sum(not waiter.done() for waiter in self._pool._queue._getters),
+            connections_opened=self._opened,
+            disconnects=self._disconnects,
+        )
+
+    async def close(self) -> None:
+        """Close every connection, those of calls still under way as well."""
+        if self._pool is None:
+            return
+        try:
+            async with asyncio.timeout(CLOSE_TIMEOUT):
+                await self._pool.close()
+        except _SERVER_ERRORS:
+            self._pool.terminate()
+
+
+async def _no_reset(_connection: Any) -> None:
+    """What stands in for asyncpg's reset where the user does without."""

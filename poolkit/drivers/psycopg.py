@@ -1,0 +1,308 @@
+"""psycopg_pool's AsyncConnectionPool as a pool: a call holds what the pool hands out to it.
+
+Only public interfaces are used. The pool dials in workers of its own, so a call never dials: where
+it has to wait for a new connection, the dial is part of its wait. Release is part of the hold: it
+commits or rolls back, which is a round trip.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+from contextvars import ContextVar
+from typing import Any
+
+import psycopg
+from psycopg import AsyncConnection
+from psycopg.conninfo import conninfo_to_dict
+from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout, TooManyRequests
+
+from poolkit.drivers import postgres_errors
+from poolkit.drivers.base import PoolStatistics, Stamps
+from poolkit.drivers.holds import Holds, timed_out
+from poolkit.drivers.postgres_errors import DIAL_TIMEOUT
+from poolkit.drivers.postgres_session import (
+    APPLICATION,
+    BACKEND_PID,
+    READ_ONLY,
+    SPARE_CONNECTIONS,
+)
+from poolkit.drivers.user_function import outcome_of, run_function
+from poolkit.errors import CallFailed, CallTimedOut, PoolTimedOut, Unreachable
+from poolkit.targets.workload import SqlWork
+
+CLOSE_TIMEOUT = 2.0  # s
+NO_LIMIT = 86_400.0  # s; the pool knows no wait without an end
+_LOOK = 0.002  # s between looks at how many connections are up
+
+# What its workers warn of is in the outcomes; without a handler Python would print it to stderr.
+logging.getLogger("psycopg").addHandler(logging.NullHandler())
+
+_stamps: ContextVar[Stamps | None] = ContextVar("poolkit_psycopg_stamps", default=None)
+
+
+class PsycopgPool:
+    """One AsyncConnectionPool that does the same work in every call.
+
+    Args:
+        dsn: PostgreSQL connection URI; never logged.
+        work: the statements to run on one connection, or the coroutine function that gets an
+            `AsyncConnection`; the pool commits them on return, as its `connection()` does.
+        pool_size: `max_size`, 1 or more.
+        min_size: connections dialled at `open` and kept; None: all of them.
+        call_timeout: s, most that a call may hold its connection.
+        pool_timeout: s, most that a call may wait for a connection; None: no limit.
+        max_waiting: calls that may wait at once; a further one is turned away as a pool timeout;
+            0: no limit.
+        check: whether each checkout first asks the server for a sign of life, and replaces a dead
+            connection.
+        max_lifetime: s after which a connection is replaced when it is returned.
+    """
+
+    wait_is_exact = True
+
+    def __init__(
+        self,
+        dsn: str,
+        work: SqlWork,
+        pool_size: int,
+        *,
+        call_timeout: float = 30.0,
+        pool_timeout: float | None = None,
+        min_size: int | None = None,
+        max_waiting: int = 0,
+        check: bool = False,
+        max_lifetime: float = 3600.0,
+    ) -> None:
+        self._dsn = dsn
+        self._work = work
+        self._statements = tuple(
+            (statement.named, statement.names) for statement in work.statements
+        )
+        self._single = self._statements[0] if len(self._statements) == 1 else None
+        self._checks = check
+        self._pool_size = pool_size
+        self._min_size = pool_size if min_size is None else min_size
+        self._call_timeout = call_timeout
+        self._options: dict[str, Any] = {
+            "timeout": NO_LIMIT if pool_timeout is None else pool_timeout,
+            "max_waiting": max_waiting,
+            "max_lifetime": max_lifetime,
+            "check": self._checked if check else None,
+        }
+        self._is_pooled = False
+        self._pool: AsyncConnectionPool[AsyncConnection[Any]] | None = None
+        self._holds: Holds[AsyncConnection[Any]] = Holds(call_timeout)
+        self._opened = 0
+        self._disconnects = 0
+
+    @property
+    def pool_size(self) -> int:
+        """Most connections that the pool may hold."""
+        return self._pool_size
+
+    async def open(self) -> None:
+        """Dial the connections that are kept; raises `Unreachable` with the server's reason."""
+        try:
+            # The pool itself dials again and again without a word, so a dial beforehand asks why.
+            dial = await self._dial_options()
+            self._pool = AsyncConnectionPool(
+                self._dsn,
+                kwargs=dial,
+                min_size=self._min_size,
+                max_size=self._pool_size,
+                open=False,
+                configure=self._dialled,
+                **self._options,
+            )
+            await self._pool.open()
+            await self._wait_full(self._pool, dial)
+            self._holds.start()
+        except BaseException as error:
+            await self.close()
+            if isinstance(error, psycopg.Error | OSError | ValueError):
+                raise postgres_errors.unreachable(error) from error
+            raise
+
+    async def _dial_options(self) -> dict[str, Any]:
+        """What to dial with; finds out whether a pooler stands before the server."""
+        options: dict[str, Any] = {
+            "connect_timeout": int(DIAL_TIMEOUT),
+            "application_name": APPLICATION,
+        }
+        self._is_pooled = await self._has_other_pid(options)
+        if self._is_pooled:
+            options["prepare_threshold"] = None
+        elif self._work.read_only:
+            given = conninfo_to_dict(self._dsn).get("options") or ""
+            options["options"] = f"{given} -c {READ_ONLY}=on".strip()
+        return options
+
+    async def _has_other_pid(self, options: dict[str, Any]) -> bool:
+        connection = await AsyncConnection.connect(self._dsn, autocommit=True, **options)
+        try:
+            async with asyncio.timeout(DIAL_TIMEOUT):
+                row = await (await connection.execute(BACKEND_PID)).fetchone()
+            return row is None or row[0] != connection.pgconn.backend_pid
+        finally:
+            await connection.close()
+
+    async def _wait_full(
+        self, pool: AsyncConnectionPool[AsyncConnection[Any]], dial: dict[str, Any]
+    ) -> None:
+        async with asyncio.timeout(DIAL_TIMEOUT):
+            while True:
+                statistics = pool.get_stats()
+                if statistics["pool_available"] >= self._min_size:
+                    return
+                if statistics.get("connections_errors", 0):
+                    await self._has_other_pid(dial)
+                    # That one found its place; those before it did not.
+                    raise Unreachable(
+                        f"the database refused one of {self._min_size} connections",
+                        "lower max_size, or see the server's log",
+                    )
+                await asyncio.sleep(_LOOK)
+
+    async def call(self, stamps: Stamps) -> None:
+        """Run the work on one connection and return it, end of the transaction included."""
+        if self._pool is None:
+            raise RuntimeError("the pool is not open")
+        connection: AsyncConnection[Any] | None = None
+        holds = self._holds
+        if self._checks:
+            _stamps.set(stamps)
+        try:
+            async with self._pool.connection() as connection:
+                stamps.acquired()
+                work = self._work
+                if self._single is not None:
+                    # Here rather than in functions of their own: each would cost every call, and
+                    # every await within it.
+                    holds.calls[connection] = (asyncio.current_task(), holds.deadline)
+                    statement, names = self._single
+                    values = work.draw()
+                    cursor = await connection.execute(statement, values if names else None)
+                    if cursor.pgresult is not None and cursor.pgresult.nfields:
+                        await cursor.fetchall()
+                elif work.function is None:
+                    self._holds.begin(connection)
+                    await self._do(connection)
+                else:
+                    # It has a limit of its own; what is left is for the release.
+                    self._holds.begin(connection, 2.0)
+                    await run_function(work.function, connection, self._call_timeout)
+                stamps.served()
+        except asyncio.CancelledError:
+            late = self._late(connection)
+            if late is not None:
+                raise late from None
+            raise
+        except CallFailed as failure:
+            outcome = self._late(connection) or outcome_of(
+                failure, (psycopg.Error,), lambda error: self._translated(error, connection)
+            )
+            if outcome is failure and connection is not None and connection.closed:
+                self._disconnects += 1
+            raise outcome from failure.__cause__
+        except Exception as error:
+            raise (self._late(connection) or self._translated(error, connection)) from error
+        finally:
+            if connection is not None:
+                holds.calls.pop(connection, None)
+                if holds.expired:
+                    self._late(connection)  # it swallowed its cancellation
+
+    async def _do(self, connection: AsyncConnection[Any]) -> None:
+        work = self._work
+        values = work.draw()
+        for number, (statement, names) in enumerate(self._statements):
+            if number and work.pause:
+                await asyncio.sleep(work.pause)
+            # psycopg reads a lone % as it stands only where it is given no parameters.
+            cursor = await connection.execute(statement, values if names else None)
+            if cursor.pgresult is not None and cursor.pgresult.nfields:
+                await cursor.fetchall()
+
+    def _late(self, connection: AsyncConnection[Any] | None) -> CallTimedOut | None:
+        """What a call whose time was over ends with; its cancellation is taken back."""
+        if connection is None or not self._holds.end(connection):
+            return None
+        return timed_out()
+
+    def _translated(self, error: Exception, connection: AsyncConnection[Any] | None) -> CallFailed:
+        if isinstance(error, PoolTimeout):
+            return PoolTimedOut("pool_timeout")
+        if isinstance(error, TooManyRequests):
+            return PoolTimedOut("too_many_waiting")
+        if isinstance(error, PoolClosed):
+            return CallFailed("pool_closed")
+        if not isinstance(error, psycopg.Error | OSError):
+            return CallFailed(type(error).__name__)
+        outcome = postgres_errors.failure(error)
+        # libpq has no SQLSTATE for a connection that broke off.
+        if type(outcome) is CallFailed and connection is not None and connection.closed:
+            outcome = CallFailed("disconnected", type(error).__name__)
+        if outcome.kind == "disconnected":
+            self._disconnects += 1
+        return outcome
+
+    async def _dialled(self, connection: AsyncConnection[Any]) -> None:
+        self._opened += 1
+        if self._is_pooled and self._work.read_only:
+            # Sends nothing: from now on its transactions begin with BEGIN READ ONLY.
+            await connection.set_read_only(True)
+
+    async def _checked(self, connection: AsyncConnection[Any]) -> None:
+        # The check is part of the hold; it runs in the caller's task.
+        stamps = _stamps.get()
+        if stamps is not None:
+            stamps.acquired()
+        try:
+            await AsyncConnectionPool.check_connection(connection)
+        except psycopg.Error:
+            self._disconnects += 1
+            raise
+
+    async def spare_connections(self) -> int | None:
+        """How many more connections the server has; None where a pooler stands in between."""
+        if self._pool is None or self._is_pooled:
+            return None
+        try:
+            async with self._pool.connection() as connection:
+                row = await (await connection.execute(SPARE_CONNECTIONS)).fetchone()
+        except (psycopg.Error, OSError) as error:
+            raise CallFailed(type(error).__name__) from error
+        return None if row is None else int(row[0])
+
+    def statistics(self) -> PoolStatistics:
+        """A frozen snapshot; idle and waiting come from the pool's own `get_stats`."""
+        seen = {} if self._pool is None else self._pool.get_stats()
+        return PoolStatistics(
+            pool_size=self._pool_size,
+            in_use=len(self._holds),
+            idle=seen.get("pool_available", 0),
+            waiting=seen.get("requests_waiting", 0),
+            connections_opened=self._opened,
+            disconnects=self._disconnects,
+        )
+
+    async def close(self) -> None:
+        """Close every connection, those of calls still under way as well."""
+        if self._pool is None:
+            return
+        pool, self._pool = self._pool, None
+        self._holds.stop()
+        await pool.close(timeout=CLOSE_TIMEOUT)
+        for connection in self._holds.connections:
+            _cut(connection)
+
+
+def _cut(connection: AsyncConnection[Any]) -> None:
+    """End the connection so that whoever waits on it is told, and closes it."""
+    if connection.closed:
+        return
+    with socket.socket(fileno=os.dup(connection.fileno())) as copy:
+        copy.shutdown(socket.SHUT_RDWR)

@@ -1,0 +1,312 @@
+"""SQLAlchemy's async engine on asyncpg as a pool: the wait is seen by a pool class of ours.
+
+Neither an event nor a public hook tells when a checkout begins to wait, so a subclass of the
+engine's own pool notes when `_do_get` returns a kept connection, or the dial of a new one begins.
+Both run in the caller's task (in a greenlet with its context). Release is part of the hold: it ends
+the transaction, which is a round trip.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextvars import ContextVar
+from typing import Any
+
+import asyncpg
+from sqlalchemy import event, text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as NoConnectionInTime
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import AsyncAdaptedQueuePool, ConnectionPoolEntry
+
+from poolkit.drivers import postgres_errors
+from poolkit.drivers.asyncpg import LIBRARY_ERRORS, session_options
+from poolkit.drivers.base import PoolStatistics, Stamps
+from poolkit.drivers.postgres_session import SPARE_CONNECTIONS
+from poolkit.drivers.user_function import outcome_of, run_function
+from poolkit.errors import CallFailed, CallTimedOut, PoolTimedOut
+from poolkit.targets.workload import SqlWork
+
+CLOSE_TIMEOUT = 2.0  # s
+
+# What the pool warns of is in the outcomes; without a handler Python would print it to stderr.
+logging.getLogger("sqlalchemy").addHandler(logging.NullHandler())
+
+
+# The stamps of the call that runs in this task.
+_stamps: ContextVar[Stamps | None] = ContextVar("poolkit_sqlalchemy_stamps", default=None)
+
+
+class _TimedPool(AsyncAdaptedQueuePool):
+    """The engine's default pool, which also tells when a call holds its connection."""
+
+    waiting = 0
+
+    def _do_get(self) -> ConnectionPoolEntry:
+        self.waiting += 1
+        try:
+            entry = super()._do_get()
+        finally:
+            self.waiting -= 1
+        stamps = _stamps.get()
+        if stamps is not None:
+            stamps.acquired()
+        return entry
+
+    def _create_connection(self) -> ConnectionPoolEntry:
+        # Called from `_do_get`: the slot is taken while the dial lasts.
+        stamps = _stamps.get()
+        if stamps is not None:
+            stamps.acquired()
+        self.waiting -= 1
+        try:
+            return super()._create_connection()
+        finally:
+            self.waiting += 1
+
+
+class SqlalchemyPool:
+    """One async engine on asyncpg that does the same work in every call.
+
+    Args:
+        dsn: PostgreSQL connection URI; never logged.
+        work: the statements to run on one connection, or the coroutine function that gets an
+            `AsyncConnection`. What it wrote is committed, unless the work is read-only.
+        pool_size: most connections in all, 1 or more; those that are kept are dialled at `open`.
+        call_timeout: s, most that one statement may take, or the whole of the user's function.
+        pool_timeout: s, most that a call may wait for a connection; None: no limit.
+        max_overflow: how many of `pool_size` are dialled on demand and closed on return unless
+            somebody waits; 0 to `pool_size` - 1. The engine's own `pool_size` is what is left.
+        pool_pre_ping: whether each checkout first asks the server for a sign of life.
+        pool_recycle: s after which a connection is replaced when it is handed out; -1: never.
+        pool_use_lifo: hand out the connection that was returned last instead of first.
+    """
+
+    wait_is_exact = True
+
+    def __init__(
+        self,
+        dsn: str,
+        work: SqlWork,
+        pool_size: int,
+        *,
+        call_timeout: float = 30.0,
+        pool_timeout: float | None = None,
+        max_overflow: int = 0,
+        pool_pre_ping: bool = False,
+        pool_recycle: float = -1,
+        pool_use_lifo: bool = False,
+    ) -> None:
+        if not 0 <= max_overflow < pool_size:
+            raise ValueError(
+                f"max_overflow must be 0 to pool_size - 1 ({pool_size - 1}), got {max_overflow}"
+            )
+        self._dsn = dsn.replace("postgresql+asyncpg://", "postgresql://", 1)
+        self._work = work
+        self._statements = tuple(
+            (text(statement.colon), statement.names) for statement in work.statements
+        )
+        self._single = self._statements[0] if len(self._statements) == 1 else None
+        self._pool_size = pool_size
+        self._max_overflow = max_overflow
+        self._call_timeout = call_timeout
+        self._options: dict[str, Any] = {
+            "pool_timeout": pool_timeout,
+            "pool_pre_ping": pool_pre_ping,
+            "pool_recycle": pool_recycle,
+            "pool_use_lifo": pool_use_lifo,
+        }
+        self._is_pooled = False
+        self._dial_options: dict[str, Any] = {}
+        self._engine: AsyncEngine | None = None
+        self._pool: _TimedPool | None = None
+        # Every connection that is up: at the end those still in use are cut off.
+        self._connections: set[Any] = set()
+        self._opened = 0
+        self._disconnects = 0
+
+    @property
+    def pool_size(self) -> int:
+        """Most connections that the pool may hold."""
+        return self._pool_size
+
+    async def open(self) -> None:
+        """Dial every connection that is kept; raises `Unreachable` with the server's reason."""
+        try:
+            self._is_pooled, self._dial_options = await session_options(
+                self._dsn, read_only=self._work.read_only, call_timeout=self._call_timeout
+            )
+            # asyncpg reads the DSN itself: nothing is lost in a conversion to SQLAlchemy's form,
+            # and the engine's own URL, which it prints in places, holds no password.
+            arguments: dict[str, Any] = {"async_creator_fn": self._dial}
+            options = dict(self._options)
+            if self._is_pooled:
+                arguments |= {
+                    "prepared_statement_cache_size": 0,
+                    # The unnamed statement, which leaves nothing behind on the server.
+                    "prepared_statement_name_func": lambda: "",
+                }
+                options["execution_options"] = {"postgresql_readonly": self._work.read_only}
+            self._engine = create_async_engine(
+                "postgresql+asyncpg://",
+                poolclass=_TimedPool,
+                pool_size=self._pool_size - self._max_overflow,
+                max_overflow=self._max_overflow,
+                hide_parameters=True,
+                connect_args=arguments,
+                **options,
+            )
+            pool = self._engine.sync_engine.pool
+            assert isinstance(pool, _TimedPool)
+            self._pool = pool
+            event.listen(pool, "connect", self._connected)
+            event.listen(pool, "close", self._closed)
+            event.listen(pool, "invalidate", self._invalidated)
+            await self._dial_all(self._engine)
+        except BaseException as error:
+            await self.close()
+            if isinstance(error, DBAPIError):
+                raise postgres_errors.unreachable(_of_driver(error)) from error
+            if isinstance(error, Exception):
+                raise postgres_errors.unreachable(error) from error
+            raise
+
+    async def _dial_all(self, engine: AsyncEngine) -> None:
+        kept = self._pool_size - self._max_overflow
+        connections = [engine.connect() for _ in range(kept)]
+        # SQLAlchemy looks at the server over its first connection, before it dials others.
+        await connections[0].start()
+        results = await asyncio.gather(
+            *(connection.start() for connection in connections[1:]), return_exceptions=True
+        )
+        failures = [result for result in results if isinstance(result, BaseException)]
+        for connection in connections:
+            if connection.sync_connection is not None:
+                await connection.close()
+        if failures:
+            raise failures[0]
+
+    async def call(self, stamps: Stamps) -> None:
+        """Run the work on one connection and return it, end of the transaction included."""
+        if self._engine is None:
+            raise RuntimeError("the pool is not open")
+        _stamps.set(stamps)
+        connection: AsyncConnection | None = None
+        try:
+            async with self._engine.connect() as connection:
+                if self._single is None:
+                    await self._do(connection)
+                else:
+                    # Here rather than in `_do`: a further coroutine would cost at every await.
+                    statement, names = self._single
+                    values = self._work.draw()
+                    result = await connection.execute(statement, values if names else None)
+                    if result.returns_rows:
+                        result.all()
+                stamps.served()
+                if not self._work.read_only:
+                    await connection.commit()
+        except CallFailed as failure:
+            raise outcome_of(
+                failure,
+                (DBAPIError, *LIBRARY_ERRORS),
+                lambda error: self._translated(error, connection),
+            ) from failure.__cause__
+        except Exception as error:
+            raise self._translated(error, connection) from error
+
+    async def _do(self, connection: AsyncConnection) -> None:
+        work = self._work
+        if work.function is not None:
+            await run_function(work.function, connection, self._call_timeout)
+            return
+        values = work.draw()
+        for number, (statement, names) in enumerate(self._statements):
+            if number and work.pause:
+                await asyncio.sleep(work.pause)
+            result = await connection.execute(statement, values if names else None)
+            if result.returns_rows:
+                result.all()
+
+    def _translated(self, error: Exception, connection: AsyncConnection | None) -> CallFailed:
+        if isinstance(error, NoConnectionInTime):
+            return PoolTimedOut("pool_timeout")
+        if isinstance(error, TimeoutError):
+            return CallTimedOut("dial_timeout" if connection is None else "call_timeout")
+        if isinstance(error, DBAPIError):
+            cause = _of_driver(error)
+            outcome = postgres_errors.failure(cause)
+            if error.connection_invalidated and type(outcome) is CallFailed:
+                return CallFailed("disconnected", type(cause).__name__)
+            return outcome
+        if isinstance(error, (*LIBRARY_ERRORS, OSError)):
+            return postgres_errors.failure(error)
+        return CallFailed(type(error).__name__)
+
+    async def _dial(self, **_options: Any) -> Any:
+        return await asyncpg.connect(self._dsn, **self._dial_options)
+
+    def _connected(self, connection: Any, _entry: ConnectionPoolEntry) -> None:
+        self._opened += 1
+        self._connections.add(connection)
+        stamps = _stamps.get()
+        if stamps is not None:
+            stamps.dialled()
+
+    def _closed(self, connection: Any, _entry: ConnectionPoolEntry) -> None:
+        self._connections.discard(connection)
+
+    def _invalidated(
+        self, _connection: Any, _entry: ConnectionPoolEntry, error: BaseException | None
+    ) -> None:
+        # A connection found dead, by a call or by the ping before it; a cancelled call gives up a
+        # connection that was well.
+        if isinstance(error, Exception):
+            self._disconnects += 1
+
+    async def spare_connections(self) -> int | None:
+        """How many more connections the server has; None where a pooler stands in between."""
+        if self._engine is None or self._is_pooled:
+            return None
+        try:
+            async with self._engine.connect() as connection:
+                return int(await connection.scalar(text(SPARE_CONNECTIONS)) or 0)
+        except (DBAPIError, OSError) as error:
+            raise CallFailed(type(error).__name__) from error
+
+    def statistics(self) -> PoolStatistics:
+        """A frozen snapshot, from the pool's own books."""
+        pool = self._pool
+        if pool is None:
+            return PoolStatistics(self._pool_size, 0, 0, 0, self._opened, self._disconnects)
+        return PoolStatistics(
+            pool_size=self._pool_size,
+            in_use=pool.checkedout(),
+            idle=pool.checkedin(),
+            waiting=pool.waiting,
+            connections_opened=self._opened,
+            disconnects=self._disconnects,
+        )
+
+    async def close(self) -> None:
+        """Close every connection, those of calls still under way as well."""
+        if self._engine is None:
+            return
+        engine, self._engine = self._engine, None
+        try:
+            async with asyncio.timeout(CLOSE_TIMEOUT):
+                await engine.dispose()
+        except TimeoutError:
+            pass  # a server that went silent: what is left is cut off below
+        for connection in tuple(self._connections):
+            connection.driver_connection.terminate()
+        self._connections.clear()
+
+
+def _of_driver(error: DBAPIError) -> BaseException:
+    """asyncpg's exception behind SQLAlchemy's, whose text also quotes the statement."""
+    translated = error.orig
+    if translated is None:
+        return error
+    return translated.__cause__ or translated

@@ -1,0 +1,137 @@
+"""Sends an open-loop load to a running service, and reads its gauges on both sides of it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
+from poolkit.analysis.summary import summarise
+from poolkit.drivers.aiohttp import AiohttpPool
+from poolkit.drivers.closing import close_pool
+from poolkit.errors import BadInput
+from poolkit.lab.child import Child
+from poolkit.lab.service.sizes import TARGET_RATE
+from poolkit.load.arrivals import poisson_exact
+from poolkit.load.brakes import Brakes
+from poolkit.load.generator import Generator, Plan
+from poolkit.load.timer import best_timer
+from poolkit.monitor import reader
+from poolkit.records import Trial
+from poolkit.show.before_after import PoolSeen, ServiceRun
+from poolkit.targets.endpoint import is_loopback, of_url
+from poolkit.targets.workload import HttpWork
+
+SECONDS = 6.0
+WARM_UP = 1.0
+# Connections of the load itself: far more than the service can serve, so that none waits here.
+CALLERS = 512
+SEED = 20_260_101
+
+
+def run_service(
+    base: str,
+    label: str,
+    *,
+    path: str = "/checkout",
+    rate: float = TARGET_RATE,
+    seconds: float = SECONDS,
+    seed: int = SEED,
+) -> ServiceRun:
+    """Send an open-loop load to a running service, and read its gauges on both sides of it.
+
+    Args:
+        base: the service's base URL; this machine.
+        label: what the run is called in tables.
+        rate, seconds, seed: Poisson arrivals at exactly this rate (calls/s), for so long (s).
+
+    Raises:
+        BadInput: it is not on this machine, or its /metrics cannot be read; nothing was sent.
+    """
+    if not all(is_loopback(host) for host in of_url(base).hosts):
+        raise BadInput(
+            f"{base} is not this machine",
+            "this load knows no brake for calls that fail: review a target with poolkit review",
+        )
+    first = reader.scrape(f"{base}/metrics")
+    trial = _loaded(_load(f"{base}{path}", rate, seconds, seed))
+    last = reader.scrape(f"{base}/metrics")
+    calls = sum(trial.outcomes.values())
+    return ServiceRun(
+        label=label,
+        path=path,
+        arrival_rate=rate,
+        seconds=trial.window,
+        throughput=trial.throughput,
+        response_p50=trial.response_time.p50,
+        response_p99=trial.response_time.p99,
+        calls=calls,
+        errors=calls - trial.outcomes.get("ok", 0),
+        pools=tuple(_pool(first, last, name) for name in sorted(last.pools)),
+    )
+
+
+class ServiceProcess:
+    """The demo service as a process of its own, in a `with`; `url` is its base URL.
+
+    Args:
+        arguments: of `python -m poolkit.lab.service`, such as `--pools`, FILE.
+    """
+
+    def __init__(self, *arguments: str) -> None:
+        self._child = Child("poolkit.lab.service", "--port", "0", *arguments)
+        self.url = ""
+
+    def __enter__(self) -> ServiceProcess:
+        try:
+            self.url = str(self._child.read()["url"])
+        except BaseException:
+            self._child.close()
+            raise
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._child.close()
+
+
+async def _load(url: str, rate: float, seconds: float, seed: int) -> Trial:
+    pool = AiohttpPool(HttpWork("GET", url), CALLERS)
+    timer = best_timer(asyncio.get_running_loop())
+    plan = Plan(
+        seconds=seconds,
+        warm_up=min(WARM_UP, seconds / 4),
+        seed=seed,
+        arrivals=poisson_exact(rate, seconds, seed),
+        arrival_rate=rate,
+    )
+    await pool.open()
+    try:
+        # An undersized service sheds calls, and is here to show how many.
+        measurement = await Generator(
+            pool, plan, timer, brakes=Brakes(max_failed_share=1.0, max_connections=CALLERS)
+        ).run()
+    finally:
+        timer.close()
+        await close_pool(pool)
+    return summarise(
+        measurement, target="service", driver="aiohttp", fingerprint="", purpose="verify"
+    )
+
+
+def _loaded(work: Coroutine[Any, Any, Trial]) -> Trial:
+    return asyncio.run(work)
+
+
+def _pool(first: reader.Scrape, last: reader.Scrape, name: str) -> PoolSeen:
+    seen = reader.between(first, last, name)
+    return PoolSeen(
+        pool=name,
+        driver=seen.driver,
+        pool_size=last.pools[name].values["poolkit_pool_size"],
+        arrival_rate=seen.arrival_rate,
+        hold_time=seen.hold_time,
+        wait_time=seen.wait_time,
+        wait_p99=seen.wait_p99,
+        turned_away=round(seen.timeouts),
+        dials=round(seen.dials),
+    )

@@ -1,0 +1,162 @@
+"""What is looked at before any load: does the first call work, is there room for the pool."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import resource
+import time
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+import psutil
+
+from poolkit.drivers.base import HasConnectionBudget, Pool
+from poolkit.drivers.closing import close_pool
+from poolkit.drivers.registry import make_pool
+from poolkit.errors import BadInput, CallFailed, Unreachable
+from poolkit.load.leaks import SETTLE, leak
+from poolkit.load.stamps import CallStamps
+from poolkit.measure.verify import OVERLOAD
+from poolkit.targets import Target
+
+T = TypeVar("T")
+
+FIRST_CALL_TIMEOUT = 10.0  # s
+SPARE_DESCRIPTORS = 32  # beside the pool: logs, timers, look-ups of names, the next pool's dials
+
+_READ_ONLY = (
+    "poolkit keeps transactions read-only; where the statement may really write to this database, "
+    "say read_only = false"
+)
+_REMEDIES = {
+    "connection_refused": "check host and port, and that the server runs",
+    "host_not_found": "check the host name for typing errors, and that this machine resolves it",
+    "dial_timeout": "check host and port, and that a firewall lets this machine through",
+    "call_timeout": "the endpoint took longer than 10 s; try a lighter one",
+    "tls_certificate": "the certificate is not valid for this host name or not trusted here",
+    "tls": "check that the port speaks TLS, or write http:// instead of https://",
+    "disconnected": "the server closed the connection: check that the port speaks HTTP",
+    "too_many_open_files": "raise the limit with: ulimit -n 4096",
+    "too_many_connections": "lower max_size, or free connections on the server",
+    "ReadOnlySqlTransaction": _READ_ONLY,
+    "ReadOnlySQLTransactionError": _READ_ONLY,
+}
+
+
+def check_descriptors(target: Target) -> None:
+    """Refuse a pool that this process has no file descriptors for."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = psutil.Process().num_fds() + target.max_size + SPARE_DESCRIPTORS
+    if soft != resource.RLIM_INFINITY and needed > soft:
+        raise BadInput(
+            f"max_size = {target.max_size} needs about {needed} open files, and this process may "
+            f"open {soft}",
+            f"run: ulimit -n {max(4096, 2 * needed)}, or lower max_size",
+        )
+
+
+def check_caps(target: Target) -> None:
+    """Refuse a target whose size could not be verified under its own cap on the rate."""
+    most, rate = target.max_rate, OVERLOAD * target.target_rate * target.growth
+    # The product of three decimals may lie a rounding error above the one that was meant.
+    if most is not None and rate > most * (1 + 1e-9):
+        times = f"{OVERLOAD:g} times target_rate" + (" with its growth" * (target.growth > 1))
+        raise BadInput(
+            f"max_rate = {most:g}, but a size is verified at up to {rate:g} calls/s ({times})",
+            f"set max_rate = {math.ceil(rate)} or more, or lower target_rate",
+        )
+
+
+async def check_first_call(target: Target) -> float:
+    """Send one call to each address and return how long (s) the slowest took.
+
+    A server that does not answer the first call properly gets no load at all: `Unreachable` with
+    the remedy.
+    """
+    if len(target.addresses) < 2:
+        return await _first_call(target)
+    one = {"urls": (), "sweep": None, "url_order": "turn"}
+    return max(
+        [await _first_call(target.model_copy(update={**one, "url": u})) for u in target.addresses]
+    )
+
+
+async def _first_call(target: Target) -> float:
+    pool = make_pool(target, 1, call_timeout=FIRST_CALL_TIMEOUT)
+    await pool.open()
+    try:
+        seconds = await _within(_timed_call(pool), FIRST_CALL_TIMEOUT + 1.0)
+        if target.work is not None:
+            await asyncio.sleep(SETTLE)
+            if kept := pool.statistics().in_use:
+                raise BadInput(*leak(target.work, kept))
+        if isinstance(pool, HasConnectionBudget):
+            spare = await _within(pool.spare_connections(), FIRST_CALL_TIMEOUT)
+            if spare is not None:
+                _check_budget(target, spare)
+    except CallFailed as failure:
+        raise Unreachable(*_explained(target, failure)) from failure
+    except TimeoutError as error:
+        raise Unreachable(
+            f"{target.endpoint} did not answer within {FIRST_CALL_TIMEOUT:g} s",
+            _REMEDIES["dial_timeout"]
+            if target.work is None
+            else f"{target.work} does not end, not even when it is cancelled: let CancelledError "
+            "through, and give what it waits for a time limit",
+        ) from error
+    finally:
+        await close_pool(pool)
+    return seconds
+
+
+async def _timed_call(pool: Pool) -> float:
+    began = time.perf_counter()
+    await pool.call(CallStamps(time.perf_counter, 0.0))
+    return time.perf_counter() - began
+
+
+async def _within(work: Coroutine[Any, Any, T], seconds: float) -> T:
+    """The result of the work, or `TimeoutError`; work that resists its cancellation is left."""
+    task = asyncio.ensure_future(work)
+    try:
+        await asyncio.wait({task}, timeout=seconds)
+    finally:
+        if not task.done():
+            task.cancel()
+    if not task.done():
+        raise TimeoutError
+    return task.result()
+
+
+def _check_budget(target: Target, spare: int) -> None:
+    """Refuse a sweep that would take the database's last connections; our own is not counted."""
+    if target.max_size > spare + 1:
+        raise BadInput(
+            f"max_size = {target.max_size}, but {target.endpoint} has {spare + 1} free connections "
+            "(max_connections less those reserved and in use)",
+            f"set max_size = {max(1, spare + 1)} or less for this target, or raise max_connections",
+        )
+
+
+def _explained(target: Target, failure: CallFailed) -> tuple[str, str]:
+    kind = failure.kind
+    if kind.startswith("http_"):
+        status = kind.removeprefix("http_")
+        if status.startswith("3"):
+            remedy = "redirects are not followed: point url at the address that answers 200"
+        elif status in ("401", "403"):
+            remedy = "the endpoint wants a login; choose one that answers this machine"
+        elif status in ("429", "503"):
+            remedy = "the server sheds load before any was sent; try when it is quiet"
+        else:
+            remedy = "open the address in a browser or with curl; load needs an endpoint that works"
+        return f"the first call to {target.endpoint} answered HTTP {status}", remedy
+    detail = f" ({failure.detail})" if failure.detail else ""
+    cause = f"the first call to {target.endpoint} failed: {kind.replace('_', ' ')}{detail}"
+    if target.work is not None and kind not in _REMEDIES:
+        return cause, f"{target.work} is what failed: call it by itself, and see where it does"
+    fallback = (
+        "check the target's url" if target.is_http else "try the statement in psql with this DSN"
+    )
+    return cause, _REMEDIES.get(kind, fallback)

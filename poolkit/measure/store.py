@@ -1,0 +1,193 @@
+"""What goes to disk: trials one line at a time, and everything else whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from poolkit.errors import BadInput, BrakeStop
+from poolkit.records import Trial
+
+_WRITTEN = re.compile(
+    r"[\w.-]+\.(trials\.jsonl|sizing\.json|probe\.json)"
+    r"|recommended\.(json|csv|md)|pools\.py|review\.ipynb|report\.(html|pdf)"
+    r"|manifest\.json|since\.json|service\.json|targets\.toml|\..+\.\d+\.tmp"
+)
+
+
+def now() -> str:
+    """The moment as the files carry it: ISO 8601, UTC, whole seconds."""
+    return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def prepare_out(path: Path) -> Path:
+    """Make sure that files can be written to the folder `path`, and return it.
+
+    Raises:
+        BadInput: it is a file, or cannot be created or written.
+    """
+    if path.exists() and not path.is_dir():
+        raise BadInput(f"--out {path} is a file", "name a folder that may be created")
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        probe = path / f".poolkit-{os.getpid()}.tmp"
+        probe.write_bytes(b"")
+        probe.unlink()
+    except OSError as error:
+        raise BadInput(
+            f"--out {path} cannot be written: {reason(error)}",
+            "choose a folder that you may write to",
+        ) from error
+    return path
+
+
+def write_atomic(path: Path, text: str) -> None:
+    """Replace the file in one step: whoever reads it sees the old text or the new one, never half.
+
+    Raises:
+        BrakeStop: the disk is full or the folder went away; the old file is untouched.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        raise _disk_stop(path, error) from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def make_anew(out: Path, mark: str, command: str) -> None:
+    """Empty `out` of what an earlier run of `command` wrote there; the file `mark` tells.
+
+    Raises:
+        BadInput: the folder holds something and has no mark, or it cannot be written.
+    """
+    if out.is_dir() and not (out / mark).is_file() and any(out.iterdir()):
+        raise BadInput(
+            f"--out {out} is not empty and was not made by {command}",
+            "name a folder that does not exist yet: nothing of yours is overwritten",
+        )
+    prepare_out(out)
+    for path in out.iterdir():
+        if _WRITTEN.fullmatch(path.name) and path.is_file() and not path.is_symlink():
+            path.unlink()
+    (out / mark).write_text(f"This folder is emptied by each {command}.\n", encoding="utf-8")
+
+
+class TrialLog:
+    """NAME.trials.jsonl: one finished trial a line, only ever appended to.
+
+    A line counts once its line end is on disk. What a killed process left after the last line end
+    is no trial: reading skips it, and the next append cuts it off.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __repr__(self) -> str:
+        return f"TrialLog({self._path.name})"
+
+    @property
+    def path(self) -> Path:
+        """The file; it exists from the first append on."""
+        return self._path
+
+    def append(self, trial: Trial) -> None:
+        """Put the trial on disk before returning.
+
+        Raises:
+            BrakeStop: the disk is full or the folder went away; earlier trials are kept.
+        """
+        line = trial.model_dump_json().encode() + b"\n"
+        try:
+            with self._path.open("a+b") as file:
+                _cut_torn_line(file.fileno())
+                file.write(line)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise _disk_stop(self._path, error) from error
+
+    def read(self) -> list[Trial]:
+        """Every whole trial in the order of writing; empty where there is no file.
+
+        Raises:
+            BadInput: a whole line is not a trial of this version, or the file cannot be read.
+        """
+        try:
+            content = self._path.read_bytes()
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise BadInput(
+                f"{self._path.name} cannot be read: {reason(error)}", self._remedy
+            ) from error
+        *lines, _torn = content.split(b"\n")
+        return [self._parsed(line, number) for number, line in enumerate(lines, start=1)]
+
+    def resume(self, fingerprint: str) -> list[Trial]:
+        """The trials to go on from, all measured with these settings of the target.
+
+        Raises:
+            BadInput: a trial was measured with other settings, so the two cannot share a curve.
+        """
+        trials = self.read()
+        if any(trial.fingerprint != fingerprint for trial in trials):
+            raise BadInput(
+                f"{self._path.name} was measured with other settings of this target", self._remedy
+            )
+        return trials
+
+    @property
+    def _remedy(self) -> str:
+        return f"choose another --out, or delete {self._path.name}"
+
+    def _parsed(self, line: bytes, number: int) -> Trial:
+        try:
+            return Trial.model_validate_json(line)
+        except ValidationError as error:
+            # The line itself is not shown: it may be anything.
+            first = error.errors(include_input=False, include_url=False)[0]
+            where = ".".join(str(part) for part in first["loc"])
+            what = f"{where}: {first['msg']}" if where else first["msg"]
+            raise BadInput(
+                f"{self._path.name} line {number} is not a trial: {what}", self._remedy
+            ) from error
+
+
+def _cut_torn_line(descriptor: int) -> None:
+    """Cut off what follows the last line end, so that a new line starts on its own."""
+    end = os.fstat(descriptor).st_size
+    position = end
+    while position > 0:
+        start = max(0, position - 65536)
+        found = os.pread(descriptor, position - start, start).rfind(b"\n")
+        if found >= 0:
+            position = start + found + 1
+            break
+        position = start
+    if position < end:
+        os.ftruncate(descriptor, position)
+
+
+def _disk_stop(path: Path, error: OSError) -> BrakeStop:
+    return BrakeStop(
+        "disk",
+        f"{path.name} could not be written: {reason(error)}",
+        "free some space; the same command resumes from the finished trials",
+    )
+
+
+def reason(error: OSError) -> str:
+    """What the system says of a failed read or write, without the path."""
+    return error.strerror or type(error).__name__

@@ -1,0 +1,137 @@
+"""The signs of a right size, looked for in the trials of one size in service."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from poolkit import units
+from poolkit.analysis.curve import Curve
+from poolkit.analysis.objective import Objective
+from poolkit.histogram import quantile
+from poolkit.measure.verify.evidence import (
+    LEAST_CALLS,
+    RESPONSE_ALLOWANCE,
+    answers_late,
+    carried,
+    failed_share,
+    latest,
+    of_size,
+    pooled_buckets,
+    pooled_share,
+)
+from poolkit.records import Signal, Sizing, Trial, Verification
+
+ENOUGH_REUSE = 0.9
+GRACEFUL = 0.85  # share of the expected throughput that is still no collapse
+
+
+def verification(
+    trials: Sequence[Trial], pool_size: int, objective: Objective, sizing: Sizing
+) -> Verification | None:
+    """The signs of a right size, from its trials; None before it ran at the target rate."""
+    at_target = of_size(trials, pool_size, "verify")
+    if not at_target:
+        return None
+    above = latest(trials, pool_size, "overload")
+    after = latest(trials, pool_size, "recovery")
+    signals = [_wait_near_zero(at_target, objective)]
+    if above is not None:
+        signals.append(_graceful(above, sizing))
+    if after is not None:
+        signals.append(_recovers(after, objective))
+    seen = [*at_target, *(trial for trial in (above, after) if trial is not None)]
+    signals += [_no_disconnects(seen), _reuse(at_target[-1])]
+    if objective.response_p99 is not None:
+        signals.append(_response_in_time(at_target, objective))
+    return Verification(
+        achieved_rate=at_target[-1].throughput,
+        wait_p99=_p99(at_target),
+        reuse_ratio=at_target[-1].reuse_ratio,
+        disconnects=sum(trial.disconnects for trial in seen),
+        signals=tuple(signals),
+    )
+
+
+def _p99(trials: Sequence[Trial]) -> float | None:
+    """The p99 (s) of the waits of several trials together; None where nobody got a connection."""
+    buckets = pooled_buckets(trials)
+    return quantile(buckets, 0.99) if buckets else None
+
+
+def _wait_near_zero(trials: Sequence[Trial], objective: Objective) -> Signal:
+    share = pooled_share(trials, objective.wait_p99)
+    wait = _p99(trials)
+    p99 = "unknown" if wait is None else f"{wait * 1e3:.1f} ms"
+    repeats = f" ({len(trials)} trials)" if len(trials) > 1 else ""
+    calls = sum(trial.wait_time.count for trial in trials)
+    if calls < LEAST_CALLS:
+        repeats += f"; {units.plural(calls, 'call')} only, so the p99 rests on a handful of waits"
+    return Signal(
+        name="wait_near_zero",
+        passed=all(carried(trial) for trial in trials) and share <= objective.allowance,
+        seen=f"{trials[-1].throughput:.0f} of {trials[-1].arrival_rate:.0f} calls/s, "
+        f"wait p99 {p99}, {_late(share, objective)}{repeats}",
+    )
+
+
+def _late(share: float, objective: Objective) -> str:
+    if objective.wait_p99 is None:
+        return f"{share:.2%} never got a connection"
+    return f"{share:.2%} waited longer than {objective.wait_p99 * 1e3:g} ms"
+
+
+def _graceful(trial: Trial, sizing: Sizing) -> Signal:
+    """Offered more than the target, the pool carries that or what the curve says it can."""
+    offered = trial.arrival_rate or 0.0
+    curve = Curve.fit(sizing.points)
+    connections = min(max(trial.pool_size * trial.pools, curve.smallest), curve.largest)
+    expected = min(offered, curve.throughput(connections))
+    # Calls still waiting at the end are the overload itself, not a failure.
+    calls = max(1, sum(trial.outcomes.values()))
+    failed = calls - trial.outcomes.get("ok", 0) - trial.outcomes.get("unfinished", 0)
+    return Signal(
+        name="graceful_plateau",
+        passed=trial.throughput >= GRACEFUL * expected and failed <= 0.01 * calls,
+        seen=f"offered {offered:.0f} calls/s, carried {trial.throughput:.0f} "
+        f"(the curve says {expected:.0f}), {failed / calls:.1%} failed",
+    )
+
+
+def _recovers(trial: Trial, objective: Objective) -> Signal:
+    """After an overload the queue drains, and at half the target rate nobody waits any more."""
+    share = failed_share(trial, objective.wait_p99)
+    return Signal(
+        name="recovers",
+        passed=share <= objective.allowance,
+        seen=f"a moment after the overload, at {trial.arrival_rate or 0.0:.0f} calls/s, "
+        f"{_late(share, objective)}",
+    )
+
+
+def _no_disconnects(trials: Sequence[Trial]) -> Signal:
+    seen = sum(trial.disconnects for trial in trials)
+    kinds = sum(trial.error_kinds.get("disconnected", 0) for trial in trials)
+    return Signal(
+        name="no_disconnects",
+        passed=seen == 0 and kinds == 0,
+        seen=f"{max(seen, kinds)} calls met a connection that the server had closed",
+    )
+
+
+def _reuse(trial: Trial) -> Signal:
+    ratio = trial.reuse_ratio
+    return Signal(
+        name="reuse_above_0.9",
+        passed=ratio is not None and ratio > ENOUGH_REUSE,
+        seen="no call" if ratio is None else f"{ratio:.1%} of the calls found a kept connection",
+    )
+
+
+def _response_in_time(trials: Sequence[Trial], objective: Objective) -> Signal:
+    assert objective.response_p99 is not None
+    share = answers_late(trials, objective)
+    return Signal(
+        name="response_in_time",
+        passed=share <= RESPONSE_ALLOWANCE,
+        seen=f"{share:.2%} took longer than {objective.response_p99 * 1e3:g} ms from due to done",
+    )

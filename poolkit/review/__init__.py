@@ -1,0 +1,1 @@
+"""A review: the targets measured, the recommendation, and its files."""

@@ -1,0 +1,141 @@
+"""manifest.json: with what, on which machine and how the files of a folder were made.
+
+It names no person, host or path, so a report can be handed on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import re
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Literal
+
+import psutil
+from pydantic import Field, ValidationError
+
+from poolkit.errors import BadInput
+from poolkit.measure.store import now, write_atomic
+from poolkit.records import Record
+
+MANIFEST = "manifest.json"
+# Firmware and kernel keep a little for themselves, not always the same.
+MEMORY_TOLERANCE = 0.05
+
+
+class HostFacts(Record):
+    """The machine that made the load; enough to tell two kinds of machine apart."""
+
+    cores: int  # that this process may use
+    cores_total: int
+    cpu: str
+    memory: int  # bytes
+    os: str
+    kernel: str
+
+
+class Manifest(Record):
+    """The whole of manifest.json."""
+
+    schema_: Literal["poolkit.manifest/1"] = Field("poolkit.manifest/1", alias="schema")
+    created: str
+    versions: dict[str, str]
+    host: HostFacts
+    parameters: dict[str, Any]
+    files: dict[str, str]  # name -> sha256
+
+
+def host_facts() -> HostFacts:
+    """What is known of this machine."""
+    total = os.cpu_count() or 1
+    return HostFacts(
+        cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else total,
+        cores_total=total,
+        cpu=_cpu_model(),
+        memory=psutil.virtual_memory().total,
+        os=_os_name(),
+        kernel=f"{platform.system()} {platform.release()}",
+    )
+
+
+def is_same_machine(a: HostFacts, b: HostFacts) -> bool:
+    """Whether figures of the two may be compared: same processor, cores and memory (within 5 %)."""
+    if (a.cores, a.cores_total, a.cpu) != (b.cores, b.cores_total, b.cpu):
+        return False
+    return abs(a.memory - b.memory) <= MEMORY_TOLERANCE * max(a.memory, b.memory)
+
+
+def versions() -> dict[str, str]:
+    """Versions of poolkit, Python and each library of poolkit's that is installed."""
+    found = {"poolkit": metadata.version("poolkit"), "python": platform.python_version()}
+    for requirement in sorted(metadata.requires("poolkit") or (), key=str.lower):
+        name = re.split(r"[^A-Za-z0-9._-]", requirement, maxsplit=1)[0]
+        # Tools that only test poolkit leave no trace in a result.
+        if re.search(r"extra\s*==\s*['\"](test|all)['\"]", requirement) or name == "poolkit":
+            continue
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def write_manifest(out: Path, parameters: dict[str, Any], created: str | None = None) -> Path:
+    """Write manifest.json over the files that `out` holds by now; write it last.
+
+    Args:
+        parameters: public settings of the targets, seed, budget, command; no path and no secret.
+        created: ISO 8601, UTC; now by default.
+    """
+    manifest = Manifest(
+        created=now() if created is None else created,
+        versions=versions(),
+        host=host_facts(),
+        parameters=parameters,
+        files={
+            path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+            for path in sorted(out.iterdir())
+            if path.is_file() and path.name != MANIFEST and not path.name.startswith(".")
+        },
+    )
+    write_atomic(out / MANIFEST, manifest.model_dump_json(indent=2) + "\n")
+    return out / MANIFEST
+
+
+def read_manifest(path: Path) -> Manifest:
+    """The manifest.json at `path`, a folder or the file itself; BadInput where there is none."""
+    file = path / MANIFEST if path.is_dir() else path
+    try:
+        return Manifest.model_validate_json(file.read_bytes())
+    except (OSError, ValidationError) as error:
+        raise BadInput(
+            f"{file} is not a poolkit.manifest/1 document", "name the folder of a finished review"
+        ) from error
+
+
+def changed_files(out: Path, manifest: Manifest) -> tuple[str, ...]:
+    """Files that the manifest lists and that are gone or no longer what they were."""
+    changed = []
+    for name, digest in manifest.files.items():
+        path = out / name
+        if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != digest:
+            changed.append(name)
+    return tuple(changed)
+
+
+def _cpu_model() -> str:
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        text = ""
+    match = re.search(r"^model name\s*:\s*(.+)$", text, re.MULTILINE)
+    return match.group(1).strip() if match else platform.processor() or platform.machine()
+
+
+def _os_name() -> str:
+    try:
+        return platform.freedesktop_os_release().get("PRETTY_NAME", platform.system())
+    except OSError:
+        return f"{platform.system()} {platform.release()}"

@@ -1,0 +1,204 @@
+"""From a targets file to a folder: every target measured, sized and verified, and one report.
+
+What was measured is on disk before the report is made, so a report that fails loses nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from poolkit import probes
+from poolkit.drivers.registry import check_driver
+from poolkit.errors import BadInput, ExitCode, MissingExtra, PoolkitError
+from poolkit.measure.preflight import check_caps, check_descriptors
+from poolkit.measure.store import now, prepare_out, write_atomic
+from poolkit.records import Recommendation, RecommendedFile
+from poolkit.review.compare import Comparison, compare
+from poolkit.review.export import read_recommended, read_sizings, write_recommended
+from poolkit.review.manifest import host_facts, is_same_machine, read_manifest, write_manifest
+from poolkit.review.outcome import Outcome, exit_code_of, left_out, measure_target, trial_log
+from poolkit.targets import Target, load_targets
+from poolkit.watcher import Watcher
+
+SINCE = "since.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """A finished review; `report` is None where none could be made."""
+
+    out: Path
+    outcomes: tuple[Outcome, ...]
+    exit_code: ExitCode
+    report: Path | None = None
+    comparison: Comparison | None = None
+
+    @property
+    def recommendations(self) -> tuple[Recommendation, ...]:
+        """One for each target, in the order of the file."""
+        return tuple(outcome.recommendation for outcome in self.outcomes)
+
+
+def review(
+    targets_file: Path,
+    out: Path,
+    watcher: Watcher,
+    *,
+    only: Sequence[str] = (),
+    since: Path | None = None,
+    budget: float | None = None,
+    seed: int | None = None,
+    make_report: Callable[[Path], Path] | None = None,
+) -> Review:
+    """Measure every target of the file, one after the other, and write the whole folder `out`.
+
+    What `poolkit probe` left there about a target stands in its parameters and in pools.py.
+
+    Args:
+        only: names to review; all when empty.
+        since: folder of an earlier review to compare with.
+        budget: s of load for each target; the default of `poolkit size` where None.
+        make_report: makes the report of a folder of results and returns its path.
+
+    Raises:
+        BadInput: the request cannot be carried out; nothing was sent.
+        BrakeStop: the results could not be written; the finished trials are kept.
+    """
+    targets = load_targets(targets_file, only)
+    earlier = None if since is None else _earlier(since, out, only)
+    check_before(targets, out)
+    caution = "" if since is None else _caution(since)
+    outcomes = _measure_all(targets, targets_file, out, watcher, budget, seed)
+    recommendations = tuple(outcome.recommendation for outcome in outcomes)
+    created = now()
+    write_recommended(out, recommendations, tuple(targets.values()), created=created)
+    comparison = None
+    if earlier is not None:
+        later = RecommendedFile(created=created, targets=recommendations)
+        assert since is not None
+        comparison = compare(
+            earlier,
+            later,
+            caution,
+            sizings_before=read_sizings(since, earlier),
+            sizings_after=read_sizings(out, later),
+        )
+        write_atomic(out / SINCE, comparison.model_dump_json(indent=2) + "\n")
+    settings = {name: target.public_settings() for name, target in targets.items()}
+    parameters = parameters_of("review", budget, seed, settings)
+    write_manifest(out, parameters, created)
+    code = exit_code_of(outcomes)
+    report = None
+    try:
+        if make_report is not None:
+            with watcher.doing("making the report"):
+                report = _report(out, make_report)
+            # Once more, now over the report too.
+            write_manifest(out, parameters, created)
+    except KeyboardInterrupt:
+        watcher.fail("cancelled before the report was ready", "the results are written")
+        report, code = None, ExitCode.CANCELLED
+    except MissingExtra as error:
+        watcher.say(f"no report was made: {error.cause}; {error.remedy}")
+    except PoolkitError as error:
+        watcher.fail(f"the report could not be made: {error.cause}", error.remedy)
+        code = ExitCode.STOPPED if code == ExitCode.DONE else code
+    return Review(out, outcomes, code, report, comparison)
+
+
+def check_before(targets: dict[str, Target], out: Path) -> None:
+    """Find everything that would stop a target's measurement before any of them is sent a call.
+
+    Raises:
+        BadInput: the folder, a library, a limit of this machine, trials of other settings, or a
+            file in the folder that is no probe.
+    """
+    prepare_out(out)
+    probes.read(out)
+    for target in targets.values():
+        check_driver(target)
+        check_caps(target)
+        check_descriptors(target)
+        trial_log(out, target).resume(target.fingerprint)
+
+
+def parameters_of(
+    command: str, budget: float | None, seed: int | None, settings: dict[str, Any]
+) -> dict[str, Any]:
+    """What manifest.json says of the request, the defaults that were used in place of None."""
+    from poolkit.measure import SEED, SIZE_BUDGET
+
+    return {
+        "command": command,
+        "budget": SIZE_BUDGET if budget is None else budget,
+        "seed": SEED if seed is None else seed,
+        "targets": settings,
+    }
+
+
+def _measure_all(
+    targets: dict[str, Target],
+    targets_file: Path,
+    out: Path,
+    watcher: Watcher,
+    budget: float | None,
+    seed: int | None,
+) -> tuple[Outcome, ...]:
+    outcomes: list[Outcome] = []
+    is_cancelled = False
+    for target in targets.values():
+        if not is_cancelled:
+            try:
+                outcome = measure_target(
+                    target, targets_file, out, watcher, budget=budget, seed=seed
+                )
+            except KeyboardInterrupt:  # between two children
+                outcome = left_out(target, out)
+        else:
+            outcome = left_out(target, out)
+        is_cancelled = outcome.exit_code == ExitCode.CANCELLED
+        outcomes.append(outcome)
+    return tuple(outcomes)
+
+
+def _earlier(since: Path, out: Path, only: Sequence[str]) -> RecommendedFile:
+    """The earlier review, as far as it is about the targets of this one."""
+    if since.resolve() == out.resolve():
+        raise BadInput(
+            "--since and --out are the same folder", "choose another --out, so that both are kept"
+        )
+    earlier = read_recommended(since)
+    kept = tuple(entry for entry in earlier.targets if not only or entry.target in only)
+    return earlier.model_copy(update={"targets": kept})
+
+
+def _caution(since: Path) -> str:
+    """Why the figures of the earlier review may not be comparable with those of this machine."""
+    try:
+        host = read_manifest(since).host
+    except PoolkitError:
+        return "the earlier review has no manifest, so it may have run on another machine"
+    if is_same_machine(host, host_facts()):
+        return ""
+    return "the earlier review ran on another kind of machine: differences may be the machine's"
+
+
+def _report(out: Path, make_report: Callable[[Path], Path]) -> Path:
+    """The report; a PoolkitError for whatever a notebook can raise, since the results stand."""
+    try:
+        return make_report(out)
+    except PoolkitError:
+        raise
+    except ImportError as error:
+        raise MissingExtra(error.name or "a library", "workbook") from error
+    except Exception as error:
+        lines = [line.strip() for line in str(error).splitlines() if line.strip(" -")]
+        # A failed notebook ends with what its cell raised.
+        said = f": {lines[-1]}" if lines else ""
+        raise PoolkitError(
+            f"{type(error).__name__}{said}",
+            "recommended.md holds the results; the same command makes the report again",
+        ) from error

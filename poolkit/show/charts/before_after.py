@@ -1,0 +1,108 @@
+"""A service's times before and after other pool parameters, under the same load."""
+
+from __future__ import annotations
+
+from matplotlib.axes import Axes
+from matplotlib.ticker import LogLocator
+
+from poolkit.show.before_after import ServiceComparison
+from poolkit.show.charts import style
+from poolkit.show.charts.frame import entitle, single_axes
+from poolkit.units import milliseconds, number, share
+
+_ROW = 0.5  # inches
+_LEAST = 1e-5  # s: a shorter time is drawn here, at the left edge
+
+
+def _rows(found: ServiceComparison) -> list[tuple[str, float, float]]:
+    """What callers felt, then each pool's wait; what one of the runs lacks is left out."""
+    before, after = found.before, found.after
+    later = {pool.pool: pool for pool in after.pools}
+    pairs = [
+        ("response, p50", before.response_p50, after.response_p50),
+        ("response, p99", before.response_p99, after.response_p99),
+    ]
+    pairs += [
+        (f"{pool.pool}: mean wait", pool.wait_time, later[pool.pool].wait_time)
+        for pool in before.pools
+        if pool.pool in later
+    ]
+    return [(name, was, now) for name, was, now in pairs if was is not None and now is not None]
+
+
+def before_after_finding(found: ServiceComparison) -> str:
+    """The finding as a sentence: p99 and errors."""
+    before, after = found.before, found.after
+    return (
+        f"At {number(before.arrival_rate)}/s the p99 response goes from "
+        f"{milliseconds(before.response_p99)} to {milliseconds(after.response_p99)}, errors from "
+        f"{share(before.error_share, 1)} to {share(after.error_share, 1)}"
+    )
+
+
+def before_after_alt(found: ServiceComparison) -> str:
+    """The chart in words, with its figures, for who cannot see it."""
+    first, second = found.before.label, found.after.label
+    rows = [
+        f"{name}: {milliseconds(was)} {first}, {milliseconds(now)} {second}."
+        for name, was, now in _rows(found)
+    ]
+    return " ".join([f"{before_after_finding(found)}.", *rows])
+
+
+def before_after(found: ServiceComparison, *, axes: Axes | None = None) -> Axes:
+    """Draw a line a time, from before to after, on a log axis; without `axes` a figure is made.
+
+    Raises:
+        ValueError: the runs have no time in common.
+    """
+    rows = _rows(found)
+    if not rows:
+        raise ValueError("the two runs must have a time in common")
+    given = axes
+    with style.house():
+        axes = single_axes(axes, 1.35 + _ROW * len(rows))
+        ends = [max(value, _LEAST) * 1000 for _, was, now in rows for value in (was, now)]
+        low, high = min(ends), max(ends)
+        span = max(high / low, 10.0)
+        axes.set_xscale("log")
+        # Room for a value beside each end.
+        left, right = low / span**0.16, high * span**0.16
+        axes.set_xlim(left, right)
+        axes.minorticks_off()
+        # None so near an end that its label would reach beyond the figure.
+        edge = span**0.05
+        ticks = LogLocator(subs=(1.0,)).tick_values(left * edge, right / edge)
+        axes.set_xticks([tick for tick in ticks if left * edge <= tick <= right / edge])
+        axes.xaxis.set_major_formatter(lambda value, _: number(value))
+        axes.set_ylim(len(rows) - 0.4, -0.9)
+        axes.set_yticks(range(len(rows)), labels=[name for name, *_ in rows])
+        axes.tick_params(axis="y", length=0)
+        axes.set_xlabel(
+            f"ms; triangle: {found.before.label}, circle: {found.after.label}", loc="left"
+        )
+        entitle(axes, before_after_finding(found), given)
+        for row, (_, was, now) in enumerate(rows):
+            _draw(axes, row, was, now)
+    return axes
+
+
+def _draw(axes: Axes, row: int, was: float, now: float) -> None:
+    left, right = (max(value, _LEAST) * 1000 for value in (was, now))
+    axes.plot([left, right], [row, row], color=style.FAINT, lw=1.6, zorder=2)
+    for value, drawn, other, colour, marker in (
+        (was, left, right, style.VERMILION, "^"),
+        (now, right, left, style.GREEN, "o"),
+    ):
+        axes.plot([drawn], [row], marker, color=colour, ms=7.5, zorder=4)
+        is_left = drawn < other or (drawn == other and marker == "o")
+        axes.annotate(
+            milliseconds(value),
+            (drawn, row),
+            (-9 if is_left else 9, 0),
+            textcoords="offset points",
+            va="center",
+            ha="right" if is_left else "left",
+            color=colour,
+            fontsize=style.LABEL_SIZE - 0.5,
+        )

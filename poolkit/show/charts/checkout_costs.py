@@ -1,0 +1,118 @@
+"""What a checkout and a dial cost, in time and in throughput."""
+
+from __future__ import annotations
+
+from matplotlib.axes import Axes
+
+from poolkit.probes.records import Cost, Costs
+from poolkit.show.charts import style
+from poolkit.show.charts.frame import entitle, single_axes
+from poolkit.units import milliseconds, number, share
+
+_ROW = 0.36  # inches
+_LEAST = 1e-6  # s: a smaller cost is drawn here, at the left edge
+_ROOM = 0.43  # of the width, for the words right of the bars
+_MARKS = {"checkout": (style.BLUE, "o", ""), "dial": (style.VERMILION, "s", "//")}
+
+
+def _rows(costs: Costs) -> list[Cost]:
+    """Checkouts first, in each the dearest first."""
+    return sorted(costs.costs, key=lambda cost: (cost.per != "checkout", -cost.seconds))
+
+
+def checkout_costs_finding(costs: Costs, name: str) -> str:
+    """The finding as a sentence: the dearest of each kind."""
+    dial = next((c for c in _rows(costs) if c.per == "dial"), None)
+    first = next((c for c in _rows(costs) if c.per == "checkout"), None)
+    if first is not None and dial is not None:
+        return (
+            f"{name}: {first.name} adds {milliseconds(first.seconds)} to each checkout, a dial "
+            f"{milliseconds(dial.seconds)} to each call that must dial"
+        )
+    if dial is not None:
+        return (
+            f"{name}: a dial costs {milliseconds(dial.seconds)}, a call on a kept connection "
+            f"{milliseconds(costs.hold_time)}"
+        )
+    return f"{name}: a call on a kept connection takes {milliseconds(costs.hold_time)}"
+
+
+def checkout_costs_alt(costs: Costs, name: str) -> str:
+    """The chart in words, with its figures, for who cannot see it."""
+    said = [
+        f"{checkout_costs_finding(costs, name)}. A call takes {milliseconds(costs.hold_time)}.",
+        *(f"{cost.name}, each {cost.per}: {_words(cost)}." for cost in _rows(costs)),
+    ]
+    return " ".join(said)
+
+
+def checkout_costs(costs: Costs, name: str, *, axes: Axes | None = None) -> Axes:
+    """Draw a bar a cost on a log axis, its interval on it; without `axes` a figure is made.
+
+    Raises:
+        ValueError: nothing was measured.
+    """
+    rows = _rows(costs)
+    if not rows:
+        raise ValueError("costs must hold 1 or more, got 0")
+    given = axes
+    with style.house():
+        axes = single_axes(axes, 1.15 + _ROW * (len(rows) + 1))
+        ends = [max(v, _LEAST) * 1000 for cost in rows for v in _span(cost)]
+        ends.append(costs.hold_time * 1000)
+        low, high = min(ends) / 2, max(ends) * 1.2
+        axes.set_xscale("log")
+        axes.set_xlim(low, high * (high / low) ** (_ROOM / (1 - _ROOM)))
+        axes.minorticks_off()
+        powers = [p for e in range(-4, 6) if low < (p := 10.0**e) < high]
+        axes.set_xticks(powers, labels=[number(p) for p in powers])
+        axes.set_ylim(len(rows) + 0.6, -0.6)
+        names = ["the call itself", *(f"{cost.name} ({cost.per})" for cost in rows)]
+        axes.set_yticks(range(len(names)), labels=names)
+        axes.tick_params(axis="y", length=0)
+        axes.set_xlabel("ms, median and 95 % interval", loc="left")
+        entitle(axes, checkout_costs_finding(costs, name), given)
+        call = costs.hold_time * 1000
+        axes.barh([0], [call - low], left=low, height=0.5, color=style.FAINT, alpha=0.5, zorder=2)
+        _name(axes, 0, call, milliseconds(costs.hold_time))
+        for row, cost in enumerate(rows, start=1):
+            _draw(axes, row, cost, low)
+    return axes
+
+
+def _span(cost: Cost) -> tuple[float, ...]:
+    return (cost.seconds, *(cost.interval95 or ()))
+
+
+def _draw(axes: Axes, row: int, cost: Cost, low: float) -> None:
+    colour, marker, hatch = _MARKS[cost.per]
+    middle = max(cost.seconds, _LEAST) * 1000
+    left, right = (max(v, _LEAST) * 1000 for v in cost.interval95 or (cost.seconds, cost.seconds))
+    axes.barh(
+        [row], [middle - low], left=low, height=0.5, color=colour, alpha=0.35, hatch=hatch, zorder=2
+    )
+    axes.plot([max(left, low), right], [row, row], color=colour, lw=2.0, zorder=3)
+    axes.plot([middle], [row], marker, color=colour, ms=6, zorder=4)
+    _name(axes, row, right, _words(cost))
+
+
+def _name(axes: Axes, row: int, right: float, words: str) -> None:
+    axes.annotate(
+        words,
+        (right, row),
+        (9, 0),
+        textcoords="offset points",
+        va="center",
+        color=style.INK,
+        fontsize=style.LABEL_SIZE - 0.5,
+    )
+
+
+def _words(cost: Cost) -> str:
+    said = milliseconds(cost.seconds)
+    if cost.lost_share is None:
+        return said
+    lost = share(max(0.0, cost.lost_share))
+    whose = "throughput" if cost.per == "checkout" else "a call that dials"
+    how = "" if cost.is_lost_measured else "computed "
+    return f"{said}, {how}{lost} of {whose}"

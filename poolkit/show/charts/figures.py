@@ -1,0 +1,131 @@
+"""Figures without pyplot, and their bytes: the same bytes for the same data."""
+
+from __future__ import annotations
+
+import functools
+import html
+import io
+import re
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
+from matplotlib.textpath import text_to_path
+
+from poolkit.show.charts import style
+
+Drawn = Figure | Axes
+_FONTS = "DejaVu Sans, Verdana, sans-serif"  # Verdana: its sister, on machines without it
+
+
+def new_figure(size: tuple[float, float] = style.FIGURE_SIZE) -> Figure:
+    """An empty figure of `size` (inches) that no global state knows of."""
+    figure = Figure(figsize=size, dpi=style.DPI)
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def png(figure: Figure, *, dpi: int = 2 * style.DPI) -> bytes:
+    """The figure as PNG on white paper; the same bytes each time."""
+    target = io.BytesIO()
+    with style.house():
+        figure.savefig(
+            target, format="png", dpi=dpi, facecolor="white", metadata={"Software": None}
+        )
+    return target.getvalue()
+
+
+def svg(figure: Figure) -> str:
+    """The figure as a stand-alone SVG file on white paper; the same text each time."""
+    return _svg(figure, "white")
+
+
+def inline_svg(drawn: Drawn, *, alt: str, label: str = "chart") -> str:
+    """A figure (or that of some axes) as an <svg> that scales, speaks and takes the page's theme.
+
+    The page may set the custom properties of `show.charts.style.THEME` (`--pk-ink` ...); where
+    it does not, the light colours stand. `label` keeps ids apart where a page holds several. Words
+    are text, which can be searched; each is as wide as it was placed, whatever font a machine has.
+    """
+    figure = drawn.get_figure(root=True)
+    assert figure is not None
+    text = _svg(figure, "none", fonttype="none")
+    body = text[text.index("<svg") :]
+    view_box = re.search(r'viewBox="[^"]+"', body)
+    drawing = body[body.index(">") + 1 : body.rindex("</svg>")]
+    drawing = re.sub(r"<metadata>.*?</metadata>", "", drawing, flags=re.DOTALL)
+    drawing = re.sub(r'<text style="([^"]*)"([^>]*)>([^<]*)</text>', _fitted, drawing)
+    drawing = _shorter(_with_own_ids(drawing, label))
+    for colour, name in style.THEME.items():
+        drawing = re.sub(rf"\b(fill|stroke): {colour}\b", rf"\1: var({name}, {colour})", drawing)
+    name = html.escape(alt, quote=True)
+    return (
+        f'<svg class="pk-chart" role="img" aria-label="{name}" width="100%" '
+        f'font-family="{_FONTS}" {view_box.group(0) if view_box else ""}>{drawing}</svg>'
+    )
+
+
+def _svg(figure: Figure, paper: str, fonttype: str = "path") -> str:
+    target = io.StringIO()
+    with style.house(), mpl.rc_context({"svg.fonttype": fonttype}):
+        figure.savefig(
+            target,
+            format="svg",
+            facecolor=paper,
+            metadata={"Date": None, "Creator": None, "Format": None, "Type": None},
+        )
+    return target.getvalue()
+
+
+def _fitted(found: re.Match[str]) -> str:
+    """A <text> with its width in the font that it was placed with, for machines without it."""
+    css, place, words = found.groups()
+    css = re.sub(r" ?font-family: [^;]*;", "", css)
+    place = re.sub(r' transform="rotate\(-0 [^)]*\)"', "", place)
+    size = re.search(r"font-size: ([\d.]+)px", css) or re.search(r"font: .*?([\d.]+)px", css)
+    if size is None or len(words) < 3:
+        return f'<text style="{css}"{place}>{words}</text>'
+    weight = "bold" if re.search(r"font-weight: (bold|700)|font: (bold|700)", css) else "normal"
+    wide = _width(html.unescape(words), float(size[1]), weight)
+    fit = f' textLength="{wide:.1f}" lengthAdjust="spacingAndGlyphs"'
+    return f'<text style="{css}"{place}{fit}>{words}</text>'
+
+
+@functools.cache
+def _width(words: str, size: float, weight: str) -> float:
+    """The width (pt) of words in the house's font at `size` (pt)."""
+    font = FontProperties(family=style.RC["font.sans-serif"], size=size, weight=weight)
+    width, _, _ = text_to_path.get_text_width_height_descent(words, font, ismath=False)
+    return float(width)
+
+
+def _with_own_ids(drawing: str, label: str) -> str:
+    """Short ids that no other chart of the page has; those that nothing refers to are dropped."""
+    prefix = re.sub(r"[^A-Za-z0-9_-]", "-", label)
+    used = dict.fromkeys(re.findall(r'(?:url\(#|href="#)([^)"]+)', drawing))
+    short = {name: f"{prefix}-{number:x}" for number, name in enumerate(used)}
+    drawing = re.sub(
+        r' id="([^"]+)"',
+        lambda found: f' id="{short[found[1]]}"' if found[1] in used else "",
+        drawing,
+    )
+    drawing = re.sub(r"url\(#([^)]+)\)", lambda found: f"url(#{short[found[1]]})", drawing)
+    return re.sub(
+        r'(?:xlink:)?href="#([^"]+)"', lambda found: f'href="#{short[found[1]]}"', drawing
+    )
+
+
+def _shorter(drawing: str) -> str:
+    """Without what a page does not need: comments, indentation, and places finer than 0.01 pt."""
+    drawing = re.sub(r"<!--.*?-->", "", drawing, flags=re.DOTALL)
+    # In tags alone: the words between them are what a reader sees.
+    drawing = re.sub(r"<[^>]+>", lambda tag: re.sub(r"\d+\.\d{3,}", _rounded, tag[0]), drawing)
+    drawing = re.sub(r" ?style=\"\"| stroke-width: 0$", "", drawing)
+    return re.sub(r"\s*\n\s*", "\n", drawing).strip()
+
+
+def _rounded(found: re.Match[str]) -> str:
+    text = f"{float(found[0]):.2f}".rstrip("0").rstrip(".")
+    return text if float(text) else f"{float(found[0]):.3g}"  # scales of glyphs are small

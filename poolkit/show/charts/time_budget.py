@@ -1,0 +1,208 @@
+"""Where the time of a call goes: lag, wait, dial, service and release, as bars over pool size."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from matplotlib.axes import Axes
+
+from poolkit.records import Recommendation, Trial
+from poolkit.show.charts import style
+from poolkit.show.charts.frame import entitle, single_axes
+from poolkit.units import milliseconds, number, plural, share, short_rate
+
+HEIGHT = 3.9  # inches
+PARTS = tuple(style.PARTS)
+_SEEN = 0.004  # share of the tallest bar below which a part cannot be seen
+_BESIDE = 0.58  # share of the height that bars below the legend may have
+
+Budget = Mapping[str, float]  # part of a call -> mean s
+
+
+def budgets(trials: Sequence[Trial]) -> dict[int, Budget]:
+    """The mean time of each part at each size of the curve, by connections in all; repeats pooled.
+
+    Trials of before the parts were recorded are left out.
+    """
+    found: dict[int, list[Budget]] = {}
+    for t in trials:
+        if t.is_of_curve and t.is_usable and t.service_time.mean is not None:
+            found.setdefault(t.pool_size * t.pools, []).append(budget(t))
+    return {
+        size: {part: sum(b[part] for b in found[size]) / len(found[size]) for part in PARTS}
+        for size in sorted(found)
+    }
+
+
+def budget(trial: Trial) -> Budget:
+    """The mean time of each part in one trial (s), of its successful calls."""
+    if trial.budget is not None:
+        return {part: getattr(trial.budget, part).mean for part in PARTS}
+    return {part: getattr(trial, _FIELDS[part]).mean or 0.0 for part in PARTS}
+
+
+_FIELDS = {
+    "lag": "lag",
+    "wait": "wait_time",
+    "dial": "dial_time",
+    "service": "service_time",
+    "release": "release_time",
+}
+
+
+def in_service(trials: Sequence[Trial], recommendation: Recommendation | None) -> Trial | None:
+    """The latest trial of the recommended size at the target rate; None where there is none."""
+    if recommendation is None:
+        return None
+    size, rate = recommendation.recommended_size, recommendation.target_rate
+    tried = [t for t in trials if t.purpose == "verify" and t.pool_size == size]
+    return min(reversed(tried), key=lambda t: abs((t.arrival_rate or 0.0) - rate), default=None)
+
+
+def _timed(trials: Sequence[Trial], recommendation: Recommendation | None) -> Trial | None:
+    """The trial in service, where the parts of its calls were recorded."""
+    serving = in_service(trials, recommendation)
+    return None if serving is None or serving.service_time.mean is None else serving
+
+
+def time_budget_finding(
+    trials: Sequence[Trial], recommendation: Recommendation | None = None
+) -> str:
+    """The finding as a sentence: what most of a call's time is, where it matters."""
+    serving = _timed(trials, recommendation)
+    if serving is not None:
+        seen = budget(serving)
+        return (
+            f"At {short_rate(serving.arrival_rate)} a call takes "
+            f"{milliseconds(sum(seen.values()))}: {_largest(seen)}"
+        )
+    closed = budgets(trials)
+    if not closed:
+        return "The parts of a call were not recorded"
+    size = max(closed)
+    total = milliseconds(sum(closed[size].values()))
+    return f"With {plural(size, 'connection')} a call takes {total}: {_largest(closed[size])}"
+
+
+def _largest(seen: Budget) -> str:
+    total = sum(seen.values())
+    first, second = sorted(seen, key=lambda part: -seen[part])[:2]
+    return (
+        f"{share(seen[first] / total)} {first}, {share(seen[second] / total)} {second}"
+        if total
+        else "nothing is known"
+    )
+
+
+def time_budget_alt(trials: Sequence[Trial], recommendation: Recommendation | None = None) -> str:
+    """The chart in words, with its figures, for who cannot see it."""
+    parts = [time_budget_finding(trials, recommendation) + "."]
+    closed = budgets(trials)
+    parts += [
+        f"With {plural(size, 'connection')}, all busy: {_spoken(closed[size])}."
+        for size in sorted({min(closed, default=0), max(closed, default=0)} & set(closed))
+    ]
+    serving = _timed(trials, recommendation)
+    if serving is not None:
+        size = serving.pool_size * serving.pools
+        at = short_rate(serving.arrival_rate)
+        parts.append(f"With {plural(size, 'connection')} at {at}: {_spoken(budget(serving))}.")
+    return " ".join(parts)
+
+
+def _spoken(seen: Budget) -> str:
+    return ", ".join(f"{part} {milliseconds(seen[part])}" for part in PARTS)
+
+
+def time_budget(
+    trials: Sequence[Trial],
+    recommendation: Recommendation | None = None,
+    *,
+    axes: Axes | None = None,
+) -> Axes:
+    """Draw a bar for each size with every connection busy, and one for the size in service.
+
+    Without `axes` a figure is made.
+    """
+    given = axes
+    closed = budgets(trials)
+    serving = _timed(trials, recommendation)
+    with style.house():
+        axes = single_axes(axes, HEIGHT)
+        bars = list(closed.values())
+        names = [str(size) for size in closed]
+        places = [float(i) for i in range(len(bars))]
+        if serving is not None:
+            bars.append(budget(serving))
+            size = serving.pool_size * serving.pools
+            names.append(f"{size}\nat {short_rate(serving.arrival_rate)}")
+            places.append(len(places) + 0.8)
+        top = max((sum(b.values()) for b in bars), default=0.001) * 1000
+        _stack(axes, places, bars)
+        for place, b in zip(places, bars, strict=True):
+            total = sum(b.values()) * 1000
+            axes.annotate(
+                number(total, 2),
+                (place, total),
+                (0, 3),
+                textcoords="offset points",
+                ha="center",
+                fontsize=style.LABEL_SIZE - 0.5,
+                color=style.INK,
+            )
+        axes.set_xticks(places, labels=names)
+        axes.set_xlim(-0.6, (places[-1] if places else 0.0) + 0.6)
+        # The legend stands over the left half; where bars are tall there, it gets room above them.
+        beside = max((sum(b.values()) for b in bars[: (len(bars) + 1) // 2]), default=0.0) * 1000
+        axes.set_ylim(0, max(top * 1.12, beside * 1.12 / _BESIDE))
+        axes.tick_params(axis="x", length=0)
+        axes.set_ylabel("mean time of a call (ms)")
+        below = "pool size (connections), as many callers as connections"
+        axes.set_xlabel(below + (", and in service at the right" if serving else ""), loc="left")
+        _legend(axes, bars, top)
+        entitle(axes, time_budget_finding(trials, recommendation), given, below=52)
+    return axes
+
+
+def _stack(axes: Axes, places: Sequence[float], bars: Sequence[Budget]) -> None:
+    heights = [0.0] * len(bars)
+    for part in PARTS:
+        colour, hatch = style.PARTS[part]
+        values = [b[part] * 1000 for b in bars]
+        axes.bar(
+            places,
+            values,
+            0.72,
+            bottom=heights,
+            color=colour,
+            hatch=hatch,
+            edgecolor=style.PAPER,
+            linewidth=0,
+            zorder=3,
+        )
+        heights = [low + value for low, value in zip(heights, values, strict=True)]
+
+
+def _legend(axes: Axes, bars: Sequence[Budget], top: float) -> None:
+    """The parts with the range of their times, in the order of the stack, also those too small."""
+    if not bars:
+        return
+    handles, words = [], []
+    for part, container in reversed(list(zip(PARTS, axes.containers, strict=True))):
+        times = [b[part] * 1000 for b in bars]
+        low, high = number(min(times), 2), number(max(times), 2)
+        said = f"{part} {low} ms" if low == high else f"{part} {low}–{high} ms"
+        if max(times) < _SEEN * top:
+            said += ", too little to see" if max(times) else ""
+        handles.append(container)
+        words.append(said)
+    axes.legend(
+        handles,
+        words,
+        loc="upper left",
+        frameon=False,
+        fontsize=style.LABEL_SIZE - 0.5,
+        handlelength=1.6,
+        handleheight=1.1,
+        borderaxespad=0.2,
+    )

@@ -1,0 +1,196 @@
+"""Tables: what they say, and that their HTML can be read by everyone."""
+
+from __future__ import annotations
+
+import pytest
+
+from poolkit import units
+from poolkit.records import DialParts, RecommendedFile
+from poolkit.review.compare import compare
+from poolkit.show import tables
+from poolkit.show.tables import Table
+from tests.show.cases import CASES, records
+
+
+def test_decision_table() -> None:
+    """One row a target, from the size to how sure it is."""
+    found = [records(CASES[name])[2] for name in ("a soft knee", "verification failed")]
+    assert tables.decision(found).markdown() == (
+        "**Connections that each pool should hold**\n\n"
+        "| target | size | set | rate asked | rate carried | p99 wait seen | bound by "
+        "| how sure |\n"
+        "| --- | ---: | --- | ---: | ---: | ---: | --- | --- |\n"
+        "| lab-cpu | 15 | limit=15 | 500 calls/s | 499 calls/s | 6.1 ms | the server "
+        "| ✓ verified: 4 of 4 signs seen, no doubts |\n"
+        "| a | 22 | limit=22 | 650 calls/s | 604 calls/s | 34 ms | the server "
+        "| ✗ 2 of 4 signs seen under load, no doubts |\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("a soft knee", "✓ verified: 4 of 4 signs seen, no doubts"),
+        ("predicted, not verified", "✗ predicted, not verified, no doubts"),
+        ("target above the plateau", "✗ no size recommended, no doubts"),
+        ("stopped after three sizes", "✗ no result: stopped"),
+    ],
+)
+def test_how_sure(name: str, words: str) -> None:
+    """How sure a result is begins with a mark and names what is missing."""
+    assert tables.how_sure(records(CASES[name])[2]) == words
+
+
+def test_html_has_a_caption_and_scoped_headers_and_escapes() -> None:
+    """A screen reader can tell what a cell belongs to, and no cell can break out of the table."""
+    table = Table(
+        "a & b", ("name", "n"), (("<x>", "1"), ("✗ bad", "2")), frozenset({1}), frozenset({0})
+    )
+    assert table.html() == (
+        '<div class="pk-scroll"><table class="pk-table"><caption>a &amp; b</caption>\n'
+        '<thead><tr><th scope="col">name</th><th scope="col" class="pk-number">n</th></tr></thead>'
+        "\n<tbody>\n"
+        '<tr class="pk-emphasis"><th scope="row">&lt;x&gt;</th><td class="pk-number">1</td></tr>\n'
+        '<tr><th scope="row"><span class="pk-bad">✗ bad</span></th>'
+        '<td class="pk-number">2</td></tr>\n'
+        "</tbody></table></div>"
+    )
+    assert table.records() == [{"name": "<x>", "n": "1"}, {"name": "✗ bad", "n": "2"}]
+
+
+def test_markdown_cells_cannot_break_a_row() -> None:
+    """A bar or a line end in a cell does not begin a new cell or row."""
+    assert Table("t", ("a",), (("x|y\nz",),)).markdown().splitlines()[-1] == "| x\\|y z |"
+
+
+def test_a_row_of_the_wrong_length_is_refused() -> None:
+    """A table never shows a value under another column's name."""
+    with pytest.raises(ValueError, match="a row must have 2 cells, got 1"):
+        Table("t", ("a", "b"), (("x",),))
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_every_table_can_be_made_of_every_case(name: str) -> None:
+    """No ending of a review leaves a table that cannot be drawn or shows a number that is none."""
+    sizing, trials, recommendation = records(CASES[name])
+    made = [
+        tables.decision([recommendation]),
+        tables.parameters(recommendation),
+        tables.checks(recommendation),
+        tables.knees(recommendation, sizing),
+        tables.rules_of_thumb(recommendation),
+        tables.signals(recommendation),
+        tables.trials(trials),
+        tables.trial_checks(trials),
+        tables.time_budget(trials),
+        tables.cut_and_dials(trials),
+        tables.predictions(sizing, recommendation.recommended_size),
+    ]
+    for table in made:
+        assert not {"nan", "inf", "None ms"} & set(table.markdown().split()), table.caption
+
+
+def test_the_parameter_that_carries_the_size_is_marked() -> None:
+    """Among the rows of the table the one to set first is the one that was measured."""
+    table = tables.parameters(records(CASES["a soft knee"])[2])
+    assert table.emphasis == {0}
+    assert table.rows[0][:3] == ("limit", "15", "connections")
+
+
+def test_predictions_show_the_sizes_around_the_recommended_one() -> None:
+    """The recommended size is marked, with three sizes on either side."""
+    sizing, _, recommendation = records(CASES["a soft knee"])
+    table = tables.predictions(sizing, recommendation.recommended_size)
+    assert [row[0] for row in table.rows] == ["12", "13", "14", "15", "16", "17", "18"]
+    assert table.emphasis == {3}
+    far = [p.model_copy(update={"is_extrapolated": p.pool_size > 16}) for p in sizing.predictions]
+    sizing = sizing.model_copy(update={"predictions": tuple(far)})
+    shown = [row[0] for row in tables.predictions(sizing, recommendation.recommended_size).rows]
+    assert shown[-3:] == ["16", "17 (extrapolated)", "18 (extrapolated)"]
+
+
+def test_cuts_and_dials_are_shown() -> None:
+    """What MSER-5 cut off, and calls that dialled each time; the parts of a dial where seen."""
+    (first, *_) = records(CASES["a soft knee"])[1]
+    kept = first.model_copy(
+        update={"warm_up": 0.72, "window": 1.2, "connections_opened": 3, "reuse_ratio": 0.998}
+    )
+    parts = DialParts(dials=240, dns=0.0, tcp=0.0004, tls=0.002)
+    dialled = kept.model_copy(
+        update={"connections_opened": 240, "reuse_ratio": 0.0, "dial_parts": parts}
+    )
+    plain = tables.cut_and_dials([kept])
+    assert plain.rows[0][2:] == ("0.72 s", "1.20 s", "3", "0.2 %")
+    both = tables.cut_and_dials([kept, dialled])
+    assert both.columns[-3:] == ("DNS", "TCP", "TLS")
+    assert both.rows[0][4:] == ("3", "0.2 %", "–", "–", "–")
+    assert both.rows[1][4:] == ("240", "100 %", "0 ms", "0.4 ms", "2 ms")
+
+
+def test_a_trial_that_failed_a_check_is_marked_in_the_list_of_trials() -> None:
+    """A reader sees which trials were left out, and why."""
+    _, trials, _ = records(CASES["a database, the largest size failed its checks"])
+    marks = {row[0]: row[-1] for row in tables.trials(trials).rows if row[1] == "closed"}
+    assert marks["12"] == "✗ failed client bound"
+    assert marks["8"] == "✓ yes"
+    counts = {row[0]: row[1] for row in tables.trial_checks(trials).rows}
+    assert counts["client bound"] == "✗ 0 of 2"
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (None, "–"),
+        (0, "0"),
+        (15, "15"),
+        (0.0164, "0.0164"),
+        (12.94, "12.9"),
+        (999.6, "1000"),
+        (12345.6, "12346"),
+        (1_234_567, "1\u202f234\u202f567"),
+        (-3.14159, "-3.14"),
+    ],
+)
+def test_numbers(value: float | None, words: str) -> None:
+    """Three figures, whole numbers in full, never an exponent."""
+    assert units.number(value) == words
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(None, "–"), (0.0, "0 ms"), (0.0061, "6.1 ms"), (1.5, "1500 ms"), (1e-6, "< 0.01 ms")],
+)
+def test_times(seconds: float | None, words: str) -> None:
+    """Milliseconds; what is tiny does not read as nothing."""
+    assert units.milliseconds(seconds) == words
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [(None, "–"), (0.0, "0 %"), (0.5, "50 %"), (0.9999, "> 99.9 %"), (0.0001, "< 0.1 %")],
+)
+def test_shares(value: float | None, words: str) -> None:
+    """A share that is not all never reads as 100 %, one that is not none never as 0 %."""
+    assert units.share(value) == words
+
+
+def test_inferred_waits_are_called_so() -> None:
+    """Where a client does not show when a call acquires, its waits are not shown as measured."""
+    _, measured, _ = records(CASES["a soft knee"])
+    inferred = [t.model_copy(update={"wait_is_exact": False}) for t in measured[:1]]
+    assert tables.trials(inferred).rows[0][6].endswith(" ms (inferred)")
+    assert tables.time_budget(inferred).rows[0][3].endswith(" ms (inferred)")
+    assert "inferred" not in tables.trials(measured).markdown()
+
+
+def test_the_decision_says_what_changed() -> None:
+    """With an earlier review the last column names what moved by more than noise."""
+    recommendation = records(CASES["a soft knee"])[2]
+    now = RecommendedFile(created="2026-04-02T00:00:00Z", targets=(recommendation,))
+    old = recommendation.model_copy(update={"recommended_size": 31})
+    then = RecommendedFile(created="2026-01-02T00:00:00Z", targets=(old,))
+    table = tables.decision([recommendation], compare(then, now))
+    assert table.columns[-1] == "changed since 2026-01-02"
+    assert table.rows[0][-1] == "size 31 → 15"
+    same = tables.decision([recommendation], compare(now, now))
+    assert same.rows[0][-1] == "nothing beyond noise"
