@@ -15,7 +15,7 @@ ROOT = Path(__file__).parent.parent
 # In order: each imports only what stands before it, and its own package.
 # fmt: off
 LAYERS = [
-    "errors", "records", "units", "histogram", "events", "watcher", "redact",
+    "errors", "records", "units", "histogram", "events", "redact",
     "targets",
     "drivers",
     "load",

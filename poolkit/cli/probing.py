@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from poolkit.cli.options import Name, TargetsFile
-from poolkit.cli.trouble import told
+from poolkit.cli.terminal import told
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -87,7 +87,7 @@ def probe(
     Exit code 1: the server closes at random, or a value could not be proven; 2: the target does not
     answer; 3: it went away; 130: cancelled, with what was found.
     """
-    from poolkit.cli import consoles
+    from poolkit.cli import terminal
     from poolkit.errors import ExitCode
     from poolkit.probes import write
     from poolkit.probes.run import CAP, ProbeRun
@@ -95,7 +95,7 @@ def probe(
 
     parts = _checked_parts(only)
     target = load_targets(targets, (name,))[name]
-    console = consoles.results()
+    console = terminal.results()
     with _progress(console, name) as tell:
         run = ProbeRun(
             target,
@@ -121,7 +121,7 @@ def _run(run: ProbeRun) -> ExitCode:
     """Probe until done, cancelled or late; Ctrl-C and SIGTERM end it tidily."""
     import asyncio
 
-    from poolkit.cli.trouble import told_to_end
+    from poolkit.cli.terminal import told_to_end
     from poolkit.measure.watchdog import Watchdog
 
     async def work(end: threading.Event) -> ExitCode:

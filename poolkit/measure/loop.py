@@ -9,8 +9,9 @@ import threading
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from poolkit.errors import ExitCode
-from poolkit.measure.watchdog import Reason, Watchdog
+from poolkit.errors import BrakeStop, Cancelled, ExitCode, PoolkitError
+from poolkit.measure.watchdog import HUNG_SECONDS, Reason, Watchdog
+from poolkit.targets import Target
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 CLOSE_SECONDS = 1.0
@@ -57,6 +58,22 @@ def run_until_over(
         loop.run_until_complete(loop.shutdown_asyncgens())
         _close(loop)
         asyncio.set_event_loop(None)
+
+
+def why_ended(target: Target, reason: Reason) -> PoolkitError:
+    """What is said of a process that was ended because its event loop stood still."""
+    if reason in ("signal", "parent"):
+        return Cancelled()
+    remedy = (
+        f"{target.work} blocks the event loop: await what it waits for, or move it to a thread "
+        "with asyncio.to_thread"
+        if target.work is not None
+        else "a look-up or a library blocked it; please report it where it happens again"
+    )
+    standing = "the event loop stood still"
+    if reason == "hung":
+        return BrakeStop("hung", f"{standing} for {HUNG_SECONDS:g} s", remedy)
+    return BrakeStop("deadline", f"{standing}, and the time was over", remedy)
 
 
 def without_leftovers(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

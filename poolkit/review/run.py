@@ -21,7 +21,7 @@ from poolkit.review.export import read_recommended, read_sizings, write_recommen
 from poolkit.review.manifest import host_facts, is_same_machine, read_manifest, write_manifest
 from poolkit.review.outcome import Outcome, exit_code_of, left_out, measure_target, trial_log
 from poolkit.targets import Target, load_targets
-from poolkit.watcher import Watcher
+from poolkit.events import Watcher
 
 SINCE = "since.json"
 

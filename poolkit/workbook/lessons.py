@@ -14,7 +14,7 @@ from poolkit.errors import BadInput, PoolkitError
 from poolkit.events import Event
 from poolkit.lab.models import Workers
 from poolkit.lab.upstream import HttpUpstream
-from poolkit.measure.runner import Child
+from poolkit.measure.child import Child
 from poolkit.measure.store import TrialLog
 from poolkit.panels.findings import Findings
 from poolkit.panels.sources import RecordedSource, Source, read_source

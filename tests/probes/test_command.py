@@ -118,7 +118,7 @@ def test_a_review_takes_over_what_the_probe_measured(
     lines = [Recommended(recommendation=found), Done(target="api", exit_code=0)]
     events.write_text("".join(map(to_line, lines)), encoding="utf-8")
     words = [sys.executable, "-c", "import sys; print(open(sys.argv[1]).read())", str(events)]
-    monkeypatch.setattr(outcome, "command", lambda *_a, **_k: words)
+    monkeypatch.setattr(outcome, "command", lambda _order: words)
     console = Console(file=io.StringIO())
     screen = PlainScreen(console, console)
     run.review(probed.folder / "targets.toml", probed.folder, screen)

@@ -36,7 +36,7 @@ from poolkit.lab.service.sizes import (
 from poolkit.measure.store import make_anew, prepare_out, write_atomic
 from poolkit.review.run import review
 from poolkit.show.before_after import SERVICE, ServiceComparison, ServiceRun
-from poolkit.watcher import Watcher
+from poolkit.events import Watcher
 
 REPORT = "report.html"
 BEFORE, AFTER = "undersized", "recommended"
