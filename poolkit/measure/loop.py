@@ -23,23 +23,25 @@ def run_until_over(
     cancel: Callable[[Reason | None], None],
     deadline: float,
     last_words: Callable[[Reason], object] | None = None,
+    new_loop: Callable[[], asyncio.AbstractEventLoop] | None = None,
 ) -> ExitCode:
-    """Run on uvloop where it is installed; signals, the parent's end and the deadline cancel.
+    """Run the work; signals, the parent's end and the deadline cancel it.
 
     Args:
         cancel: asks the work to end soon and tells why (None: a signal); called in the loop,
             harmless when repeated.
         deadline: s from now after which the process must be over, whatever the work does.
         last_words: told why, in another thread, before a process is ended whose loop stands still.
+        new_loop: makes the event loop; None: uvloop's where it is installed.
     """
-    loop = _new_loop()
+    loop = (new_loop or _fastest_loop)()
     watchdog = Watchdog(
         lambda reason: loop.call_soon_threadsafe(cancel, None if reason == "signal" else reason),
         deadline,
         ask=loop.call_soon_threadsafe,
         last_words=last_words,
     )
-    loop.set_exception_handler(without_leftovers)
+    loop.set_exception_handler(_without_leftovers)
     usual = {}
     try:
         asyncio.set_event_loop(loop)
@@ -54,7 +56,7 @@ def run_until_over(
         watchdog.finish()
         for number, handler in usual.items():
             signal.signal(number, handler)
-        loop.run_until_complete(end_tasks())
+        loop.run_until_complete(_end_tasks())
         loop.run_until_complete(loop.shutdown_asyncgens())
         _close(loop)
         asyncio.set_event_loop(None)
@@ -76,7 +78,7 @@ def why_ended(target: Target, reason: Reason) -> PoolkitError:
     return BrakeStop("deadline", f"{standing}, and the time was over", remedy)
 
 
-def without_leftovers(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+def _without_leftovers(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
     """Print what went wrong in the loop, but not the ends of tasks that nobody waits for.
 
     Those are the libraries' own, such as a release that was shielded from a cancelled call: the
@@ -95,7 +97,7 @@ def _close(loop: asyncio.AbstractEventLoop) -> None:
     closing.join(CLOSE_SECONDS)
 
 
-async def end_tasks() -> None:
+async def _end_tasks() -> None:
     """Cancel what libraries left behind, such as a release that a silent server never ended."""
     rest = asyncio.all_tasks() - {asyncio.current_task()}
     for task in rest:
@@ -108,7 +110,8 @@ async def end_tasks() -> None:
                 task.exception()
 
 
-def _new_loop() -> asyncio.AbstractEventLoop:
+def _fastest_loop() -> asyncio.AbstractEventLoop:
+    """A new loop of uvloop where it is installed, else of asyncio."""
     try:
         import uvloop
     except ImportError:

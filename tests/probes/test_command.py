@@ -19,13 +19,13 @@ from typing import NamedTuple
 import pytest
 from rich.console import Console
 
-from poolkit.cli.probing import run_loop
 from poolkit.cli.progress import PlainScreen
 from poolkit.errors import BadInput, ExitCode, Unreachable
 from poolkit.events import Done, Recommended, to_line
 from poolkit.lab.models import Workers
 from poolkit.lab.postgres import PostgresServer
 from poolkit.lab.upstream import HttpUpstream
+from poolkit.measure.loop import run_until_over
 from poolkit.probes import Probe, find, probe_idle, read, write
 from poolkit.probes.line import NoLine
 from poolkit.probes.names import probe_names
@@ -343,7 +343,8 @@ def test_work_that_resists_its_end_is_left_behind() -> None:
 
     left: list[asyncio.Future[None]] = []
     began = time.monotonic()
-    assert run_loop(work()) is ExitCode.DONE
+    code = run_until_over(work(), lambda _reason: None, 60.0, new_loop=asyncio.new_event_loop)
+    assert code is ExitCode.DONE
     assert time.monotonic() - began < 30.0
     assert not left[0].done()
 
