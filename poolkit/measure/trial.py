@@ -15,10 +15,9 @@ from poolkit.drivers.base import Pool
 from poolkit.drivers.closing import close_pool
 from poolkit.errors import BrakeStop, Cancelled, Unreachable
 from poolkit.events import Emit
-from poolkit.load.brakes import MOST_CALLS, Brakes, held_limit
+from poolkit.load.brakes import MOST_CALLS, Brakes, held_limit, out_of_calls
 from poolkit.load.generator import Generator, Plan
 from poolkit.load.measurement import Measurement, part
-from poolkit.load.quota import out_of_calls
 from poolkit.load.recorder import Recorder
 from poolkit.load.timer import best_timer
 from poolkit.measure import verify
