@@ -83,16 +83,11 @@ def raise_on_sigterm() -> None:
 @contextlib.contextmanager
 def told_to_end() -> Iterator[threading.Event]:
     """An event that Ctrl-C and SIGTERM set, so that neither interrupts what is under way."""
+    from poolkit.measure.loop import on_signals
+
     end = threading.Event()
-    before = {
-        number: signal.signal(number, lambda _number, _frame: end.set())
-        for number in (signal.SIGINT, signal.SIGTERM)
-    }
-    try:
+    with on_signals(end.set):
         yield end
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _place(error: BaseException) -> str:

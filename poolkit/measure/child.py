@@ -13,16 +13,15 @@ import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import IO, Literal
 
 from poolkit.errors import ExitCode
 from poolkit.events import Done, Event, Failed, Watcher, from_line
+from poolkit.measure.loop import on_signals
 from poolkit.redact import Redactor
 from poolkit.targets import Target
 
@@ -296,7 +295,7 @@ def watch(
     In the main thread, a Ctrl-C or SIGTERM meanwhile cancels the child instead of raising, and the
     next one kills it; no child is left behind.
     """
-    with _handing_on_signals(child), child:
+    with on_signals(child.cancel), child:
         for event in child.events(look):
             see(event)
     return child.exit_code or ExitCode.DONE
@@ -319,23 +318,6 @@ def measure_watched(
         child = Child(words, target=target.name, secrets=target.secrets)
         code = watch(child, both, lambda: watcher.cancelling() if child.is_cancelled else None)
     return ExitCode.CANCELLED if child.is_cancelled else code
-
-
-@contextlib.contextmanager
-def _handing_on_signals(child: Child) -> Iterator[None]:
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def hand_on(_number: int, _frame: FrameType | None) -> None:
-        child.cancel()
-
-    before = {number: signal.signal(number, hand_on) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _known(code: int) -> ExitCode:

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import signal
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
 from poolkit.errors import BrakeStop, Cancelled, ExitCode, PoolkitError
@@ -16,6 +16,20 @@ from poolkit.targets import Target
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 CLOSE_SECONDS = 1.0
 END_SECONDS = 0.3  # s for tasks that are left when the work is over
+
+
+@contextlib.contextmanager
+def on_signals(call: Callable[[], object]) -> Iterator[None]:
+    """Have Ctrl-C and SIGTERM call this instead, where the thread is the one that may take them."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    usual = {number: signal.signal(number, lambda *_: call()) for number in SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in usual.items():
+            signal.signal(number, handler)
 
 
 def run_until_over(
@@ -42,20 +56,16 @@ def run_until_over(
         last_words=last_words,
     )
     loop.set_exception_handler(_without_leftovers)
-    usual = {}
     try:
         asyncio.set_event_loop(loop)
-        for number in SIGNALS:
-            # Not the loop's own handlers, which a loop that stands still never runs. Only the main
-            # thread may take signals; tests run elsewhere too.
-            with contextlib.suppress(ValueError):
-                usual[number] = signal.signal(number, lambda *_: watchdog.call())
-        watchdog.start()
-        return loop.run_until_complete(work)
+        # Not the loop's own handlers, which a loop that stands still never runs.
+        with on_signals(watchdog.call):
+            watchdog.start()
+            try:
+                return loop.run_until_complete(work)
+            finally:
+                watchdog.finish()
     finally:
-        watchdog.finish()
-        for number, handler in usual.items():
-            signal.signal(number, handler)
         loop.run_until_complete(_end_tasks())
         loop.run_until_complete(loop.shutdown_asyncgens())
         _close(loop)
