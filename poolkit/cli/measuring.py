@@ -103,13 +103,11 @@ def size(
     from poolkit.review.outcome import measure_target
     from poolkit.review.run import check_before
 
-    target, _ = checked(order)
+    target, order = checked(order)
     check_before({name: target}, out)
     console = terminal.results()
     screen = terminal.screen(console)
-    outcome = measure_target(
-        target, targets, out, screen, budget=budget, seed=seed, rate=rate, wait=wait
-    )
+    outcome = measure_target(target, order, screen)
     recommendation = outcome.recommendation
     _write(order, recommendation, target)
     _print(console, recommendation)

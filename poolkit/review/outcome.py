@@ -25,28 +25,15 @@ class Outcome:
     exit_code: ExitCode
 
 
-def measure_target(
-    target: Target,
-    targets_file: Path,
-    out: Path,
-    watcher: Watcher,
-    *,
-    budget: float | None = None,
-    seed: int | None = None,
-    rate: float | None = None,
-    wait: float | None = None,
-) -> Outcome:
-    """Size one target in a child process; whatever happens to it ends in an outcome.
+def measure_target(target: Target, order: Order, watcher: Watcher) -> Outcome:
+    """Carry the order out in a child process; whatever happens to it ends in an outcome.
 
-    Parameters that a probe in `out` measured replace those that were chosen without.
+    Parameters that a probe in the order's folder measured replace those that were chosen without.
     """
-    order = Order(
-        "size", target.name, targets_file, out, budget=budget, seed=seed, rate=rate, wait=wait
-    )
     seen = _Seen()
     code = measure_watched(command(order), target, watcher, seen.take)
-    found = _recommendation(target, seen, code, trial_log(out, target))
-    return Outcome(_with_probe(found, target, out), code)
+    found = _recommendation(target, seen, code, trial_log(order.out, target))
+    return Outcome(_with_probe(found, target, order.out), code)
 
 
 def left_out(target: Target, out: Path) -> Outcome:

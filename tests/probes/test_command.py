@@ -21,7 +21,7 @@ from rich.console import Console
 
 from poolkit.cli.progress import PlainScreen
 from poolkit.errors import BadInput, ExitCode, Unreachable
-from poolkit.events import Done, Recommended, to_line
+from poolkit.events import Done, Failed, Recommended, Step, from_line, to_line
 from poolkit.lab.models import Workers
 from poolkit.lab.postgres import PostgresServer
 from poolkit.lab.upstream import HttpUpstream
@@ -164,6 +164,19 @@ def test_a_target_that_is_down(tmp_path: Path) -> None:
     assert "connection refused" in err
     assert "that the server runs" in err
     assert not (tmp_path / "out").exists()
+
+
+def test_a_probe_in_a_cell_tells_its_steps_as_events(tmp_path: Path) -> None:
+    """One JSON line each and nothing else; a failure is one of them."""
+    file = targets_file(tmp_path, f"http://127.0.0.1:{free_port()}/")
+    code, out, err = ran("api", "--targets", file, "--events")
+    step, failed, done = (from_line(line) for line in out.splitlines())
+    assert isinstance(step, Step)
+    assert (step.target, step.what) == ("api", "one call to see whether it answers")
+    assert isinstance(failed, Failed)
+    assert "connection refused" in failed.cause
+    assert done == Done(target="api", exit_code=2)
+    assert (code, err) == (2, "")
 
 
 def test_bad_input_is_named(tmp_path: Path) -> None:
