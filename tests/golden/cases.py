@@ -141,7 +141,14 @@ def audit(folder: Path) -> dict[str, str]:
     for case in sorted((ROOT / "tests" / "audit" / "cases").glob("*.py")):
         (folder / case.name).write_text(case.read_text(encoding="utf-8"), encoding="utf-8")
     (folder / "torn.py").write_text("def torn(:\n", encoding="utf-8")
-    options = ("--max-connections", "20", "--processes", "4", "--server-keepalive", "5")
+    options: tuple[str, ...] = (
+        "--max-connections",
+        "20",
+        "--processes",
+        "4",
+        "--server-keepalive",
+        "5",
+    )
     options += ("--db-idle", "60")
     (folder / "clean").mkdir()
     (folder / "clean" / "clean.py").write_text("import aiohttp\n", encoding="utf-8")

@@ -88,7 +88,14 @@ for words in json.load(sys.stdin):
         if child == 0:
             os.dup2(out.fileno(), 1)
             os.dup2(err.fileno(), 2)
-            run(words)
+            code = 0
+            try:
+                run(words)
+            except SystemExit as leaving:
+                code = leaving.code or 0
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(code)
         code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         texts = []
         for file in (out, err):
