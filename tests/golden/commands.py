@@ -193,7 +193,7 @@ def plain(text: str) -> str:
     """The text without ports, passwords, this day, and spaces at line ends."""
     today = datetime.now(UTC)
     text = re.sub(r"(127\.0\.0\.1|localhost):\d{4,5}", r"\1:PORT", text)
-    text = re.sub(r"postgresql://\w+:\w+@", "postgresql://USER:PASSWORD@", text)
+    text = re.sub(r"postgresql://\w+:[\w-]+@", "postgresql://USER:PASSWORD@", text)
     # Midnight may pass between a command and this.
     for day in (today, today - timedelta(days=1)):
         if today - day > timedelta(0) and today.hour > 0:
