@@ -13,17 +13,17 @@ from unittest import mock
 
 from rich.console import Console
 
-from poolkit import tables
 from poolkit.cli import tables as printed
 from poolkit.probes import Probe, advice
 from poolkit.recommend import parameters, recommend, with_measured
 from poolkit.records import Parameter, Recommendation, Sizing, Trial
 from poolkit.report.folder import Review, read_review
-from poolkit.store import write_recommended
-from poolkit.tables.of_probe import tables_of_probe
+from poolkit.review.export import write_recommended
+from poolkit.show import tables
+from poolkit.show.tables.of_probe import tables_of_probe
 from poolkit.targets import Target, load_targets
 from tests.recommend import examples
-from tests.report import cases
+from tests.show import cases
 
 CREATED = "2026-01-02T03:04:05Z"
 DRIVERS: Mapping[str, Target] = {
