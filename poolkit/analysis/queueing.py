@@ -71,7 +71,6 @@ class WaitPrediction:
     decay: float
     busy: float
     wait: float | None
-    wait_p99: float | None
     hold_time: float | None
     response_time: float | None
     # P(N >= k) for k = 0 .. pool_size: the shares of time with k calls or more in the system.
@@ -87,6 +86,17 @@ class WaitPrediction:
         if not self.is_stable:
             return 1.0
         return min(1.0, self.waiting * math.exp(-self.decay * wait))
+
+    def wait_exceeded_by(self, share: float) -> float | None:
+        """The wait (s) that this share (0 to 1) of the calls exceeds; None: not carried."""
+        if not self.is_stable:
+            return None
+        return math.log(self.waiting / share) / self.decay if self.waiting > share else 0.0
+
+    @property
+    def wait_p99(self) -> float | None:
+        """The p99 wait (s); None where the pool does not carry the rate."""
+        return self.wait_exceeded_by(P99)
 
 
 def erlang_c(servers: int, offered_load: float) -> float:
@@ -223,7 +233,6 @@ def _prediction(
         decay=decay,
         busy=busy,
         wait=mean_wait,
-        wait_p99=max(0.0, math.log(waiting / P99) / decay) if waiting > 0 else 0.0,
         hold_time=hold,
         response_time=mean_wait + hold,
         levels=tuple(levels.tolist()),
@@ -238,7 +247,6 @@ def _overloaded(pool_size: int, rate: float) -> WaitPrediction:
         decay=0.0,
         busy=float(pool_size),
         wait=None,
-        wait_p99=None,
         hold_time=pool_size / rate,
         response_time=None,
     )

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from poolkit import units
-from poolkit.analysis.answer import Found
 from poolkit.analysis.model import Model
-from poolkit.analysis.objective import Objective
 from poolkit.analysis.queueing import WaitPrediction
+from poolkit.analysis.smallest import Found
 from poolkit.records import LimitedBy
+from poolkit.targets.objective import Objective
 
 WORTH_SAYING = 0.1  # share of the size that a smaller pool must save to be worth a sentence
 SAME_RESPONSE = 0.02  # mean response times closer than this are the same to a caller
@@ -24,7 +24,7 @@ def limit(found: Found) -> LimitedBy:
         return "floor"
     if queue.objective.wait_p99 is None:
         return "response"
-    if needed > 1 and queue.meets_wait(found.cautious[needed - 2]):
+    if needed > 1 and queue.meets_wait(found.queue.cautious[needed - 2]):
         return "response"
     return "wait"
 

@@ -6,8 +6,8 @@ import math
 from collections.abc import Sequence
 
 from poolkit import units
-from poolkit.analysis.answer import Found
 from poolkit.analysis.gradient2 import TOLERANCE, settled_limit
+from poolkit.analysis.smallest import Found
 from poolkit.records import CurvePoint, RuleOfThumb, Trial
 
 # Where the rules ask for what poolkit cannot know; the names they are shown under say so.

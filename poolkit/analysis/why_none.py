@@ -1,17 +1,22 @@
-"""Why there is no size: what is in the way, and whether any pool could change it."""
+"""Why there is no size: what is in the way, and what would raise the rate within reach."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Iterator
 
 from poolkit import units
-from poolkit.analysis.answer import Found, find
 from poolkit.analysis.model import Fitted
-from poolkit.analysis.objective import Objective
+from poolkit.analysis.smallest import Found, find, reachable_rate
 from poolkit.records import LimitedBy, Verdict
+from poolkit.targets.objective import Objective
 
 # What is in the way, whether the rate is out of reach for good, and the reason in words.
 WhyNone = tuple[LimitedBy, bool, str]
+
+WORTH_SAYING = 1.05  # times the reachable rate; a remedy that brings less is not told
+SHORTER = 0.8  # the hold time of an upstream that was made faster, as a share of today's
+LONGER = 2.0  # times the wait that is good today
+WIDER = 2  # times the cap of today
 
 
 def why_none(found: Found, verdict: Verdict, upstream: Fitted) -> WhyNone:
@@ -54,10 +59,10 @@ def why_none(found: Found, verdict: Verdict, upstream: Fitted) -> WhyNone:
             f"cannot say, because {queue.curve.whole.measured} connections measured are less than "
             f"one for each of {queue.curve.pools} pools: measure larger sizes",
         )
-    if found.tried is not None and queue.smallest(found.cautious) is not None:
+    if found.tried is not None and queue.smallest(found.queue.cautious) is not None:
         return _clash(found, found.tried)
     if objective.response_p99 is not None and any(
-        queue.meets_wait(prediction) for prediction in found.cautious
+        queue.meets_wait(prediction) for prediction in found.queue.cautious
     ):
         return "response", True, _slow_by_itself(found)
     return _too_much(found, verdict, upstream)
@@ -94,7 +99,7 @@ def _would_do_without_cap(found: Found, upstream: Fitted) -> bool:
     if float(rates.max()) <= objective.rate_per_pool:
         return False
     cap = max(upstream.curve.largest, objective.cap)
-    wider = replace(objective, max_size=cap, max_connections=None, headroom=0.0)
+    wider = objective.but(max_size=cap, max_connections=None, headroom=0.0)
     return find(upstream, wider).size is not None
 
 
@@ -153,7 +158,7 @@ def _late_at(found: Found, size: int) -> tuple[str, LimitedBy]:
             f"nothing is known: {queue.curve.whole.measured} connections are the most that could "
             "be measured"
         ), "plateau"
-    met = found.cautious[size - 1]
+    met = found.queue.cautious[size - 1]
     if not met.is_stable:
         return f"{units.rate(objective.rate_per_pool)} are not carried any more", "plateau"
     if not queue.meets_wait(met):
@@ -209,3 +214,61 @@ def _slow_by_itself(found: Found) -> str:
         f"{units.plural(best.pool_size, 'connection')}, leaves {late} of the calls above it, since "
         "holding a connection takes too long by itself"
     )
+
+
+def what_raises(
+    upstream: Fitted, objective: Objective, verdict: Verdict, reachable: float | None
+) -> str:
+    """The remedies that help here, the best first; without one, what is left to do.
+
+    `reachable` is what is within reach today (calls/s). None of them is a guess: each is the same
+    search with one thing changed.
+    """
+    if verdict.name == "rate_limited":
+        return "a higher quota upstream; a larger pool only has more calls turned away"
+    if verdict.name == "refused":
+        return "a server that accepts more connections at a time; a larger pool only meets refusals"
+    found: list[tuple[float, str]] = []
+    for words, other_upstream, other in _changes(upstream, objective):
+        rate = reachable_rate(other_upstream, other)
+        if rate is not None and rate >= WORTH_SAYING * (reachable or 0.0):
+            found.append((rate, words))
+    if not found:
+        return "only a faster upstream, or more of it: neither a larger cap nor a longer wait helps"
+    found.sort(reverse=True)
+    return "; ".join(f"{words}: {units.rate(rate)}" for rate, words in found)
+
+
+def _changes(upstream: Fitted, objective: Objective) -> Iterator[tuple[str, Fitted, Objective]]:
+    """(in words, the upstream, the objective), each with one thing changed."""
+    shorter = units.share(1.0 - SHORTER)
+    yield f"calls that are {shorter} shorter", upstream.slowed(SHORTER), objective
+    if objective.wait_p99 is not None:
+        longer = LONGER * objective.wait_p99
+        yield (
+            f"a wait of {units.milliseconds(longer)}",
+            upstream,
+            objective.but(wait_p99=longer),
+        )
+    if objective.response_p99 is not None:
+        longer = LONGER * objective.response_p99
+        yield (
+            f"a response of {units.milliseconds(longer)}",
+            upstream,
+            objective.but(response_p99=longer),
+        )
+    if objective.headroom:
+        yield "no headroom", upstream, objective.but(headroom=0.0)
+    if objective.lost:
+        yield "no replica lost", upstream, objective.but(lost_replicas=0)
+    if objective.cap >= 1:
+        wider = WIDER * objective.cap
+        measured = upstream.curve.measured
+        beyond = (
+            f" (beyond the {measured} measured, if throughput stays)" if wider > measured else ""
+        )
+        yield (
+            f"{wider} connections in all{beyond}",
+            upstream,
+            objective.but(max_size=wider, max_connections=None),
+        )

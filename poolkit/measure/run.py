@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Literal
 
 from poolkit import events
-from poolkit.analysis.objective import Objective
 from poolkit.analysis.sizing import size
 from poolkit.drivers.registry import gate_size, make_pool, make_service_pool
 from poolkit.errors import BrakeStop, Cancelled, ExitCode
@@ -57,7 +56,7 @@ class Run:
         self._seed = seed
         self._out = out
         self._budget = budget or (SIZE_BUDGET if mode == "size" else SWEEP_BUDGET)
-        self._objective = Objective.of_target(target)
+        self._objective = target
         self._limits = sweep.SweepLimits(
             max_size=target.max_size,
             budget=self._budget * (SWEEP_SHARE if mode == "size" else 1.0),
