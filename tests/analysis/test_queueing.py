@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import ArrayLike, NDArray
 
-from poolkit.analysis import simulate
 from poolkit.analysis.queueing import Throughput, erlang_c, finite_source, wait, waits
-from poolkit.analysis.simulate import Contended, CpuBound, Upstream, Workers
+from tests.analysis import simulate
+from tests.analysis.simulate import Contended, CpuBound, Upstream, Workers
 
 
 class Law(Throughput):

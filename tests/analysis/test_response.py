@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from poolkit.analysis import response, simulate
+from poolkit.analysis import response
 from poolkit.analysis.model import model
-from poolkit.analysis.simulate import CpuBound, Upstream, Workers
 from poolkit.records import Sweep
 from poolkit.targets.objective import Objective
+from tests.analysis import simulate
+from tests.analysis.simulate import CpuBound, Upstream, Workers
 from tests.analysis.synthetic import simulated_trial
 
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from poolkit.analysis import simulate
-from poolkit.analysis.simulate import Contended, CpuBound, Upstream, Workers
 from poolkit.analysis.sizing import size
 from poolkit.records import Check, Sweep, Trial
 from poolkit.targets.objective import Objective
+from tests.analysis import simulate
+from tests.analysis.simulate import Contended, CpuBound, Upstream, Workers
 from tests.analysis.synthetic import (
     drawn_sweep,
     drawn_trial,

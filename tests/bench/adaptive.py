@@ -19,13 +19,13 @@ from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 
-from poolkit.analysis.simulate import Workers
 from poolkit.analysis.sizing import size
 from poolkit.lab.running import Lab
 from poolkit.lab.sizing_cases import SIZING_CASES
 from poolkit.measure import sweep
 from poolkit.records import Sizing, Sweep, Trial
 from poolkit.targets.objective import Objective
+from tests.analysis.simulate import Workers
 from tests.analysis.synthetic import simulated_trial
 from tests.bench.provenance import caption
 from tests.bench.sizing_simulated import Row, is_good, needed, rows

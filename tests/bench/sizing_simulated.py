@@ -21,11 +21,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from poolkit.analysis.simulate import Contended, CpuBound, Upstream, Workers, open_loop
 from poolkit.analysis.sizing import size
 from poolkit.measure import sweep
 from poolkit.records import Sizing, Sweep, Trial
 from poolkit.targets.objective import Objective
+from tests.analysis.simulate import Contended, CpuBound, Upstream, Workers, open_loop
 from tests.analysis.synthetic import simulated_trial
 
 ALLOWANCE = 0.01

@@ -10,10 +10,10 @@ import sys
 import time
 from collections.abc import Callable
 
-from poolkit.analysis.simulate import Workers
 from poolkit.analysis.what_if import Planner, Question, grid, what_if
 from poolkit.records import Sweep
 from poolkit.targets.objective import Objective
+from tests.analysis.simulate import Workers
 from tests.analysis.synthetic import simulated_trial
 
 SIZES = (1, 2, 4, 8, 12, 16, 20, 24, 32, 48, 64)

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from poolkit.analysis.simulate import Workers
 from poolkit.analysis.sizing import size
 from poolkit.histogram import Histogram
 from poolkit.measure.verify import chosen_size, failed_share, next_trial, verification
@@ -17,6 +16,7 @@ from poolkit.measure.verify.belief import belief
 from poolkit.measure.verify.evidence import Tally, latest, meets, tally
 from poolkit.records import Distribution, PredictedWait, Sizing, Trial
 from poolkit.targets.objective import Objective
+from tests.analysis.simulate import Workers
 from tests.analysis.synthetic import drawn_sweep, drawn_trial, workers_curve
 from tests.simulated_service import BUDGET, verified
 
