@@ -58,8 +58,6 @@ def summarise(
     mean_hold = holds.mean or 0.0
     interval = rate_interval(completions, measurement.bin_seconds, BATCH_HOLDS * mean_hold)
     change = _changes(measurement, window)
-    index = jains_index(waits.buckets)
-    ratio = longest_ratio(waits.buckets, waits.longest)
     crowded = (measurement.callers or 0) > measurement.pool_size * pools
     lags = measurement.samples.loop_lag[measurement.samples.at >= window.start]
     closed = measurement.loop == "closed"
@@ -79,9 +77,7 @@ def summarise(
         mean_lag=None if closed else lag.mean,
         lag_p99=lag.p99,
         # With a caller for each connection there is no queue to be fair.
-        fair=fairness_check(
-            index=index, ratio=ratio, longest=waits.longest, hold=mean_hold, crowded=crowded
-        )
+        fair=fairness_check(waits, hold=mean_hold, crowded=crowded)
         if crowded or not closed
         else None,
     )
@@ -122,8 +118,8 @@ def summarise(
         dispersion=_dispersion(completions, measurement.bin_seconds, mean_hold),
         cpu_share=change.cpu_share,
         loop_lag_p99=float(np.quantile(lags, 0.99)) if lags.size else None,
-        longest_wait_ratio=ratio,
-        fairness=index,
+        longest_wait_ratio=longest_ratio(waits),
+        fairness=jains_index(waits.buckets),
         checks=run_checks(evidence),
         stopped=measurement.stopped,
     )

@@ -156,12 +156,12 @@ def answer(planner: Planner, question: Question) -> Answer:
         )
     upstream = planner.upstream.slowed(factor)
     found = find(upstream, objective)
-    out_of_reach = False
     if found.size is not None:
         limited_by = reasons.limit(found)
         because = reasons.because(found, limited_by)
     else:
-        limited_by, out_of_reach, because = why_none(found, planner.verdict, upstream)
+        limited_by, because = why_none(found, planner.verdict, upstream)
+    out_of_reach = found.size is None and limited_by != "unknown"
     height = None if planner.plateau is None else planner.plateau.throughput / factor
     return Answer(
         question=question,

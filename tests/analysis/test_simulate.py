@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from poolkit.analysis.queueing import erlang_c
 from tests.analysis import simulate
+from tests.analysis.formulas import erlang_c
 from tests.analysis.simulate import Contended, CpuBound, Upstream, Workers
 
 
