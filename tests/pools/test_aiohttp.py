@@ -126,6 +126,7 @@ def test_a_function_asks_for_as_many_connections_as_it_likes() -> None:
     assert run(go()) == 0
 
 
+@pytest.mark.alone
 @pytest.mark.lab
 @pytest.mark.skipif(not can_make(), reason="openssl is not installed: apt-get install openssl")
 def test_a_dial_is_taken_apart() -> None:
