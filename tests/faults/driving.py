@@ -176,9 +176,9 @@ def nothing_ends() -> Callable[[Counted], bool]:
     return is_so
 
 
-def failed(pool: Counted) -> bool:
-    """A call has ended in an error since the fault."""
-    return pool.is_faulty and pool.kinds.total() > 0
+def fails_as(kind: str) -> Callable[[Counted], bool]:
+    """True once a call has failed so."""
+    return lambda pool: pool.kinds[kind] > 0
 
 
 def has_recovered(pool: Counted) -> bool:

@@ -16,22 +16,25 @@ from poolkit.load.brakes import Brakes
 from poolkit.pools.registry import DRIVERS
 from tests.faults.driving import (
     FIRST,
+    GRACE,
     HTTP_DRIVERS,
     LONGEST,
     Loop,
     drive,
-    failed,
+    fails_as,
     has_recovered,
     nothing_ends,
     target_of,
 )
 from tests.faults.proxy import FaultProxy, Mode
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.alone]
 
 HTTP = list(HTTP_DRIVERS)
 DATABASE = sorted(set(DRIVERS) - set(HTTP))
 EVERY = [*HTTP, *DATABASE]
+KINDS = {"truncate": "truncated_body", "reset": "disconnected"}
+TO_THE_END = 15.0  # s of grace: whatever was begun ends by itself
 
 Case = tuple[str, Loop, Mode]  # of a driver
 
@@ -79,19 +82,19 @@ def test_every_planned_call_has_a_record(request: pytest.FixtureRequest, case: C
     with FaultProxy(port) as proxy:
         target = target_of(driver, where.replace(f":{port}/", f":{proxy.port}/"))
         is_silent = mode in ("silent", "trickle")
-        until = nothing_ends() if is_silent else failed
-        ending = drive(target, loop, fault=lambda: proxy.turn(mode), until=until)
+        until = nothing_ends() if is_silent else fails_as(KINDS[mode])
+        grace = TO_THE_END if mode == "truncate" else GRACE
+        ending = drive(target, loop, fault=lambda: proxy.turn(mode), until=until, grace=grace)
     assert ending.outcomes["ok"] >= FIRST
     if is_silent:
         # Nobody waits for the call timeout (30 s): the grace ends, and what is left is cancelled.
         assert ending.outcomes["unfinished"] > 0
         assert ending.stopped == "silence"
-    elif mode == "truncate":
-        assert ending.pool.kinds["truncated_body"] > 0
-        # None of those that were begun: one that was due at the very end may not have been.
-        assert ending.pool.served + ending.pool.kinds.total() == ending.pool.begun
     else:
-        assert ending.pool.kinds["disconnected"] > 0
+        assert ending.pool.kinds[KINDS[mode]] > 0
+    if mode == "truncate":
+        # Of those that were begun; one that was due at the very end may not have been.
+        assert ending.pool.served + ending.pool.kinds.total() == ending.pool.begun
     assert ending.seconds < LONGEST
 
 
@@ -106,7 +109,8 @@ def test_a_pool_recovers_when_its_upstream_does(driver: str, loop: Loop) -> None
             server.kill()
             server.restart()
 
-        ending = drive(target_of(driver, server.url), loop, fault=again, until=has_recovered)
+        target = target_of(driver, server.url)
+        ending = drive(target, loop, fault=again, until=has_recovered, grace=TO_THE_END)
     assert ending.outcomes["error"] == ending.pool.kinds.total() > 0
     assert set(ending.pool.kinds) <= {"disconnected", "connection_refused"}
     assert ending.pool.recovered >= FIRST
