@@ -6,25 +6,62 @@ import functools
 import html
 import io
 import re
+from collections.abc import Sequence
+from typing import Literal
 
 import matplotlib as mpl
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
+from matplotlib.legend import Legend
+from matplotlib.lines import Line2D
 from matplotlib.textpath import text_to_path
 
 from poolkit.show.charts import style
 
 Drawn = Figure | Axes
+Layout = Literal["constrained"] | None
 _FONTS = "DejaVu Sans, Verdana, sans-serif"  # Verdana: its sister, on machines without it
 
+_TOO_FAINT = (style.FAINT, style.DARK[style.FAINT])  # to be read as text
 
-def new_figure(size: tuple[float, float] = style.FIGURE_SIZE) -> Figure:
+
+def new_figure(
+    size: tuple[float, float] = style.FIGURE_SIZE, layout: Layout = "constrained"
+) -> Figure:
     """An empty figure of `size` (inches) that no global state knows of."""
-    figure = Figure(figsize=size, dpi=style.DPI)
+    figure = Figure(figsize=size, dpi=style.DPI, layout=layout)
     FigureCanvasAgg(figure)
     return figure
+
+
+def legend_beside(
+    axes: Axes,
+    named: Sequence[tuple[Artist, str]],
+    ink: str = style.INK,
+) -> Legend:
+    """What each artist is, right of the axes, where nothing is drawn: it covers no line.
+
+    Words have the colour of the line that they name; those of an area are of `ink`.
+    """
+    legend = axes.legend(
+        [artist for artist, _ in named],
+        [words for _, words in named],
+        loc="upper left",
+        bbox_to_anchor=(1.0, 1.0),
+        frameon=False,
+        fontsize=style.LABEL_SIZE - 0.5,
+        handlelength=1.9,
+        handletextpad=0.6,
+        labelspacing=0.45,
+        borderaxespad=0.0,
+    )
+    for (artist, _), text in zip(named, legend.get_texts(), strict=True):
+        colour = artist.get_color() if isinstance(artist, Line2D) else ink
+        text.set_color(ink if colour in _TOO_FAINT else colour)
+    return legend
 
 
 def png(figure: Figure, *, dpi: int = 2 * style.DPI) -> bytes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import textwrap
 from collections.abc import Sequence
 
@@ -12,47 +11,6 @@ from matplotlib.figure import Figure
 from poolkit.show.charts import style
 from poolkit.show.charts.figures import new_figure
 from poolkit.show.charts.labels import renderer
-from poolkit.show.charts.scene import CurveAxes, Scene
-from poolkit.show.charts.words import finding, footnote
-from poolkit.units import number
-
-ROOM = 1.22  # of the highest thing drawn: room for the names of the regions
-_IN_SIGHT = 2.5  # a target above this many plateaus is named at the edge, not drawn to scale
-
-
-def draw_frame(axes: CurveAxes, scene: Scene, versions: str) -> None:
-    """Set limits and ticks, write title and footnote; the axes get what is left."""
-    upper, lower = axes
-    sizes = scene.sizes or [1, 2]
-    low, high = sizes[0], max(sizes[-1], scene.recommended or 1)
-    upper.set_xscale("log", base=2)
-    upper.set_xlim(low / 1.13, max(high, low * 1.5) * 1.13)
-    upper.set_ylim(0, _top(scene) * ROOM)
-    for each in axes:
-        each.tick_params(length=3.5)
-        each.patch.set_alpha(0.0)
-    upper.tick_params(labelbottom=False)
-    upper.yaxis.set_major_formatter(lambda value, _: number(value))
-    upper.set_ylabel("throughput (calls/s)")
-    lower.set_ylabel("time (ms)")
-    lower.set_xlabel("pool size (connections)", loc="left")
-    title = finding(scene.sizing, scene.recommendation, scene.trials, scene.pools)
-    note = footnote(scene.sizing, scene.trials, versions)
-    lay_out(axes.figure, axes, title, note)
-    size_ticks(axes.times, sizes)
-    upper.tick_params(which="minor", length=2)
-
-
-def _top(scene: Scene) -> float:
-    heights = [t.throughput for t in scene.curve]
-    if scene.sizing is not None:
-        heights += [p.interval95[1] for p in scene.sizing.points if p.interval95]
-    if scene.plateau is not None:
-        heights.append(scene.plateau.throughput)
-    top = max(heights, default=scene.target or 1.0)
-    if scene.target is not None and scene.target <= _IN_SIGHT * top:
-        top = max(top, scene.target)
-    return top or 1.0
 
 
 def lay_out(
@@ -114,24 +72,6 @@ def entitle(
         lay_out(figure, [axes], title, note, below=below)
     else:
         axes.set_title(title, loc="left", fontsize=style.TITLE_SIZE, fontweight="bold", wrap=True)
-
-
-def size_ticks(axes: Axes, sizes: Sequence[int], *, minor: bool = True) -> None:
-    """Name pool sizes on a log axis, powers of two first, as many as stand clear of each other."""
-    figure = axes.get_figure(root=True)
-    assert figure is not None
-    low, high = axes.get_xlim()
-    span = axes.get_window_extent(renderer(figure)).width / math.log(high / low)
-    powers = [s for s in sizes if s & (s - 1) == 0]
-    shown: list[int] = []
-    for size in [sizes[0], sizes[-1], *powers, *sizes]:
-        if all(abs(math.log(size / other)) * span >= 30 for other in shown):
-            shown.append(size)
-    shown.sort()
-    axes.set_xticks(shown, labels=[str(s) for s in shown], minor=False)
-    others = list(dict.fromkeys(sizes)) if minor else []
-    axes.set_xticks(others, labels=[""] * len(others), minor=True)
-    axes.tick_params(which="minor", length=2)
 
 
 def _room_for_numbers(figure: Figure, axes: Sequence[Axes]) -> float:
