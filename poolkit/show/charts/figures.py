@@ -7,7 +7,7 @@ import html
 import io
 import re
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import matplotlib as mpl
 from matplotlib.artist import Artist
@@ -18,8 +18,10 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
 from matplotlib.textpath import text_to_path
+from matplotlib.ticker import LogLocator
 
 from poolkit.show.charts import style
+from poolkit.units import number
 
 Drawn = Figure | Axes
 Layout = Literal["constrained"] | None
@@ -35,6 +37,47 @@ def new_figure(
     figure = Figure(figsize=size, dpi=style.DPI, layout=layout)
     FigureCanvasAgg(figure)
     return figure
+
+
+def single_axes(axes: Axes | None, height: float, title: str) -> Axes:
+    """The axes that a caller gave, or those of a new figure of `height` (inches), below a title."""
+    if axes is None:
+        axes = new_figure((style.FIGURE_SIZE[0], height)).subplots()
+        axes.patch.set_alpha(0.0)  # the page's own paper, light or dark
+    axes.set_title(title, loc="left", pad=9, wrap=True, **style.TITLE)
+    return axes
+
+
+def row_axes(
+    axes: Axes | None, names: Sequence[str], title: str, below: str, *, row: float = 0.4
+) -> Axes:
+    """As `single_axes`, a row of `row` inches for each name, from the top; `below` is the label."""
+    axes = single_axes(axes, 1.15 + row * len(names), title)
+    axes.set_yticks(range(len(names)), labels=names)
+    axes.set_ylim(len(names) - 0.4, -0.6)
+    axes.tick_params(axis="y", length=0, pad=7)
+    axes.set_xlabel(below, loc="left")
+    return axes
+
+
+def log_times(axes: Axes, ends: Sequence[float]) -> None:
+    """A log axis of times (ms) from the shortest to the longest of `ends`, with some air."""
+    low, high = min(ends), max(ends)
+    air = max(high / low, 10.0) ** 0.04
+    axes.set_xscale("log")
+    axes.set_xlim(low / air, high * air)
+    axes.minorticks_off()
+    is_short = high / low < 10**2.5
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if is_short else (1.0,)))
+    axes.xaxis.set_major_formatter(lambda value, _: number(value))
+
+
+def beside(
+    axes: Axes, words: str, at: tuple[float, float], colour: str = style.INK, **kw: Any
+) -> None:
+    """Write words right of a point of the data; the layout keeps room for them beyond the axes."""
+    place: Any = {"xytext": (9, 0), "va": "center", "fontsize": style.LABEL_SIZE - 0.5, **kw}
+    axes.annotate(words, at, textcoords="offset points", color=colour, zorder=6, **place)
 
 
 def legend_beside(
