@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from poolkit.analysis.what_if import Answer, Planner, Question, grid, what_if
 from poolkit.errors import BadInput
 from poolkit.panels.findings import Findings
-from poolkit.panels.what_if_page import planner_of
+from poolkit.panels.what_if import planner_of
 from poolkit.show.charts import FleetBudget, FleetCase
 from poolkit.show.tables import Table
 from poolkit.units import NONE, milliseconds, number, plural, rate, share

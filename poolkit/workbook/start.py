@@ -11,7 +11,7 @@ from poolkit.lab.catalogue import CATALOGUE
 from poolkit.load import brakes
 from poolkit.measure import SIZE_BUDGET, SWEEP_BUDGET
 from poolkit.measure.verify import OVERLOAD
-from poolkit.panels.review_page import review_folders
+from poolkit.panels.review import review_folders
 from poolkit.panels.sources import LabSource, RecordedSource, Source
 from poolkit.records import Check
 from poolkit.report.source import RECORDED, shared

@@ -21,9 +21,8 @@ from poolkit.lab.upstream import http_upstream
 from poolkit.measure import SIZE_BUDGET, SWEEP_BUDGET
 from poolkit.panels import FileSource, RecordedSource, Request, SweepPanel, read_source, sweep_page
 from poolkit.panels import running as register
-from poolkit.panels.mime import VIEW
-from poolkit.panels.served import is_page
-from poolkit.panels.sources import LabSource
+from poolkit.panels.look import VIEW
+from poolkit.panels.sources import LabSource, is_page
 from poolkit.panels.story import Story
 from poolkit.report.source import RECORDED, named, shared
 from poolkit.review.export import read_recommended

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from poolkit.show.charts import style
-from poolkit.show.charts.frame import entitle, single_axes
+from poolkit.show.charts.figures import legend_beside, single_axes
 from poolkit.units import number, plural
 
 HEIGHT = 3.4  # inches
@@ -64,57 +66,31 @@ def pool_timeline(
     """
     if not moments:
         raise ValueError("moments must be 1 or more, got 0")
-    given = axes
     times = [m.at for m in moments]
     with style.house():
-        axes = single_axes(axes, HEIGHT)
-        top = max([pool_size, *(m.waiting for m in moments)])
+        axes = single_axes(axes, HEIGHT, pool_timeline_finding(moments, pool_size))
         axes.set_xlim(0, times[-1] or 1.0)
-        axes.set_ylim(0, 1.45 * top)
-        ticks = [tick for tick in axes.get_yticks() if tick <= top and tick == int(tick)]
-        axes.set_yticks(ticks, labels=[number(tick) for tick in ticks])
+        axes.set_ylim(0, 1.05 * max([pool_size, *(m.waiting for m in moments)]))
+        axes.yaxis.set_major_locator(MaxNLocator(6, integer=True))
         axes.set_xlabel("time (s)", loc="left")
         axes.set_ylabel("connections, callers")
-        axes.fill_between(
-            times,
-            [m.lost for m in moments],
-            step="post",
-            facecolor=style.PURPLE,
-            edgecolor=style.INK,
-            alpha=0.45,
-            hatch="\\\\",
-            linewidth=0,
-            label="lost: dropped, never released",
-            zorder=2,
+        area: Any = {"facecolor": style.PURPLE, "edgecolor": style.INK, "hatch": "\\\\", "lw": 0}
+        lost = axes.fill_between(times, [m.lost for m in moments], step="post", alpha=0.45, **area)
+        size = axes.axhline(pool_size, color=style.INK, lw=1.1, ls=":", zorder=3)
+        in_use, waiting = (
+            axes.step(times, steps, where="post", color=colour, lw=1.7, ls=dash, zorder=4)[0]
+            for steps, colour, dash in (
+                ([m.in_use for m in moments], style.BLUE, "-"),
+                ([m.waiting for m in moments], style.VERMILION, (0, (4, 1.5))),
+            )
         )
-        axes.step(
-            times,
-            [m.in_use for m in moments],
-            where="post",
-            color=style.BLUE,
-            lw=1.6,
-            label="in use",
-            zorder=3,
+        legend_beside(
+            axes,
+            [
+                (waiting, "callers that wait"),
+                (size, f"pool size, {pool_size}"),
+                (in_use, "in use"),
+                (lost, "lost: dropped,\nnever released"),
+            ],
         )
-        axes.step(
-            times,
-            [m.waiting for m in moments],
-            where="post",
-            color=style.VERMILION,
-            lw=1.8,
-            ls=(0, (4, 1.5)),
-            label="callers that wait",
-            zorder=4,
-        )
-        axes.axhline(
-            pool_size, color=style.INK, lw=1.1, ls=":", label=f"pool size, {pool_size}", zorder=3
-        )
-        axes.legend(
-            loc="upper left",
-            ncols=2,
-            frameon=False,
-            fontsize=style.LABEL_SIZE - 0.5,
-            handlelength=2.4,
-        )
-        entitle(axes, pool_timeline_finding(moments, pool_size), given)
     return axes
