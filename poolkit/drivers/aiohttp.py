@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import random
+import time
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from itertools import cycle
@@ -18,13 +19,10 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 from yarl import URL
 
-from poolkit.drivers import dial_parts
 from poolkit.drivers.base import DialTimes, PoolStatistics, Stamps
-from poolkit.drivers.host_limits import limit_per_host
-from poolkit.drivers.user_function import outcome_of, run_function
-from poolkit.errors import CallFailed, CallRejected, CallTimedOut, PoolTimedOut
-from poolkit.targets.settings import Binds
-from poolkit.targets.workload import HttpWork
+from poolkit.drivers.calls import outcome_of, run_function
+from poolkit.drivers.http import HttpPool, failure_of_status, limit_per_host
+from poolkit.errors import CallFailed, CallTimedOut, PoolTimedOut
 
 if TYPE_CHECKING:
     from aiohttp.abc import ResolveResult
@@ -33,7 +31,9 @@ if TYPE_CHECKING:
     from aiohttp.connector import Connection
     from aiohttp.tracing import Trace
 
-REJECTED_STATUS = (429, 503)
+    from poolkit.targets.settings import Binds
+    from poolkit.targets.workload import HttpWork
+
 DNS_CACHE = 10  # s, aiohttp's own default
 
 
@@ -58,7 +58,33 @@ class _Call:
         return self.dials > 0 and self.dials == self.asked
 
 
+class _Dial:
+    """A dial under way: how long its look-up took (s), and when its TCP connection was up."""
+
+    __slots__ = ("began", "dns", "tcp_up")
+
+    def __init__(self) -> None:
+        self.began = time.perf_counter()
+        self.dns = 0.0
+        self.tcp_up = 0.0
+
+    def looked_up(self, since: float) -> None:
+        """The name has its addresses; asked for `since`."""
+        self.dns += time.perf_counter() - since
+
+    def is_up(self) -> None:
+        """A TCP connection stands; of several that were tried the last counts."""
+        self.tcp_up = time.perf_counter()
+
+    def times(self, *, has_tls: bool) -> DialTimes:
+        """The parts of the dial, which is over."""
+        ended = time.perf_counter()
+        tcp_up = self.tcp_up if has_tls and self.tcp_up else ended
+        return DialTimes(1, self.dns, max(0.0, tcp_up - self.began - self.dns), ended - tcp_up)
+
+
 _call: ContextVar[_Call | None] = ContextVar("poolkit_aiohttp_call", default=None)
+_dial: ContextVar[_Dial | None] = ContextVar("poolkit_aiohttp_dial", default=None)
 _connect = aiohttp.TCPConnector.connect
 
 
@@ -75,7 +101,7 @@ class _Connector(aiohttp.TCPConnector):
 
         def factory() -> ResponseHandler:
             # Asked for when the TCP connection is up and before TLS begins on it.
-            dial = dial_parts.current.get()
+            dial = _dial.get()
             if dial is not None:
                 dial.is_up()
             return make()
@@ -103,8 +129,8 @@ class _Connector(aiohttp.TCPConnector):
         if call is not None:
             call.stamps.acquired()
             call.dials = call.asked
-        dial = dial_parts.Dial()
-        dial_parts.current.set(dial)
+        dial = _Dial()
+        _dial.set(dial)
         protocol = await super()._create_connection(req, traces, timeout)
         self.dial_times += dial.times(has_tls=req.is_ssl())
         self.opened += 1
@@ -116,16 +142,16 @@ class _Connector(aiohttp.TCPConnector):
     async def _resolve_host(
         self, host: str, port: int, traces: Sequence[Trace] | None = None
     ) -> list[ResolveResult]:
-        began = dial_parts.now()
+        began = time.perf_counter()
         try:
             return await super()._resolve_host(host, port, traces)
         finally:
-            dial = dial_parts.current.get()
+            dial = _dial.get()
             if dial is not None:
                 dial.looked_up(began)
 
 
-class AiohttpPool:
+class AiohttpPool(HttpPool):
     """One aiohttp session that does the same work in every call.
 
     Args:
@@ -153,10 +179,7 @@ class AiohttpPool:
         ttl_dns_cache: int | None = DNS_CACHE,
         binds: Binds | None = None,
     ) -> None:
-        self._work = work
-        self._pool_size = pool_size
-        self._call_timeout = call_timeout
-        self._pool_timeout = pool_timeout
+        super().__init__(work, pool_size, call_timeout, pool_timeout)
         self._keepalive_timeout = keepalive_timeout
         self._ttl_dns_cache = ttl_dns_cache
         # One keyword less where there is no body.
@@ -170,12 +193,6 @@ class AiohttpPool:
         self._limit_per_host = limit_per_host(pool_size, len({url.origin() for url in urls}), binds)
         self._session: aiohttp.ClientSession | None = None
         self._connector: _Connector | None = None
-        self._disconnects = 0
-
-    @property
-    def pool_size(self) -> int:
-        """Most connections that the pool may hold."""
-        return self._pool_size
 
     async def open(self) -> None:
         """Make the session; aiohttp dials on demand."""
@@ -233,12 +250,16 @@ class AiohttpPool:
                 # aiohttp repeats an idempotent call once when the kept connection was dead.
                 self._disconnects += call.asked - 1
         if status >= 300:
-            raise _of_status(status)
+            raise failure_of_status(status)
 
     def _translated(self, error: Exception, call: _Call) -> CallFailed:
         # A function's raise_for_status(); an answer that is no HTTP has a cause and no status.
         if isinstance(error, aiohttp.ClientResponseError) and error.__cause__ is None:
-            return _of_status(error.status) if error.status >= 300 else CallFailed(*_kind(error))
+            return (
+                failure_of_status(error.status)
+                if error.status >= 300
+                else CallFailed(*_kind(error))
+            )
         if isinstance(error, TimeoutError):
             # Pool exhaustion and a dead host raise the same class; only the slot tells them apart.
             is_connect = isinstance(error, aiohttp.ConnectionTimeoutError)
@@ -249,8 +270,7 @@ class AiohttpPool:
             isinstance(error, aiohttp.ClientOSError)
             and error.errno in (errno.ECONNRESET, errno.EPIPE)
         ):
-            self._disconnects += 1
-            return CallFailed("disconnected")
+            return self._disconnected()
         return CallFailed(*_kind(error))
 
     def statistics(self) -> PoolStatistics:
@@ -286,11 +306,6 @@ def _in_turn(urls: list[URL], seed: int | None) -> Callable[[], URL]:
         return cycle(urls).__next__
     choice = random.Random(seed).choice
     return lambda: choice(urls)
-
-
-def _of_status(status: int) -> CallFailed:
-    kind = f"http_{status}"
-    return CallRejected(kind) if status in REJECTED_STATUS else CallFailed(kind)
 
 
 def _kind(error: Exception) -> tuple[str, str]:

@@ -8,24 +8,19 @@ waits for the reset query.
 from __future__ import annotations
 
 import asyncio
-import logging
 from contextvars import ContextVar
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
-from poolkit.drivers import postgres_errors
-from poolkit.drivers.base import PoolStatistics, Stamps
-from poolkit.drivers.postgres_errors import DIAL_TIMEOUT
-from poolkit.drivers.postgres_session import (
-    APPLICATION,
-    BACKEND_PID,
-    READ_ONLY,
-    SPARE_CONNECTIONS,
-)
-from poolkit.drivers.user_function import outcome_of, run_function
+from poolkit.drivers import postgres
+from poolkit.drivers.base import Stamps
+from poolkit.drivers.calls import outcome_of, run_function
+from poolkit.drivers.postgres import APPLICATION, BACKEND_PID, DIAL_TIMEOUT, READ_ONLY
 from poolkit.errors import CallFailed, CallTimedOut, PoolTimedOut, Unreachable
-from poolkit.targets.workload import SqlWork, WorkFunction
+
+if TYPE_CHECKING:
+    from poolkit.targets.workload import SqlWork, WorkFunction
 
 CLOSE_TIMEOUT = 1.0  # s; a silent server never ends the release of a connection
 
@@ -36,10 +31,6 @@ LIBRARY_ERRORS: tuple[type[Exception], ...] = (
 )
 _SERVER_ERRORS: tuple[type[Exception], ...] = (*LIBRARY_ERRORS, OSError)
 _OPEN_ERRORS: tuple[type[Exception], ...] = (*_SERVER_ERRORS, ValueError)
-
-# The pool prints a traceback for every connection that it cannot restore; the calls tell of it.
-logging.getLogger("asyncpg.pool").addHandler(logging.NullHandler())
-
 
 # The stamps of the call that acquires in this task. The pool restores connections in tasks of its
 # own, which inherit the context of the call that made them begin, and dial on when its stamps are
@@ -81,7 +72,7 @@ async def session_options(
     return is_pooled, options
 
 
-class AsyncpgPool:
+class AsyncpgPool(postgres.PostgresPool):
     """One asyncpg pool that does the same work in every call.
 
     Args:
@@ -99,6 +90,11 @@ class AsyncpgPool:
             out (then part of the hold).
     """
 
+    # The pool prints a traceback for every connection that it cannot restore.
+    logger = "asyncpg.pool"
+    spelling = "numbered"
+    errors = LIBRARY_ERRORS
+
     def __init__(
         self,
         dsn: str,
@@ -113,50 +109,30 @@ class AsyncpgPool:
         init: WorkFunction | None = None,
         setup: WorkFunction | None = None,
     ) -> None:
-        self._dsn = dsn
-        self._work = work
-        self._statements = tuple((s.numbered, s.names) for s in work.statements)
-        self._single = self._statements[0] if len(self._statements) == 1 else None
-        self._statement_cache_size = statement_cache_size
+        super().__init__(dsn, work, pool_size, call_timeout)
         self._init = init
         self._setup = setup
-        self._options: dict[str, Any] = {}
+        self.options = {
+            "min_size": pool_size if min_size is None else min_size,
+            "max_inactive_connection_lifetime": max_inactive_connection_lifetime,
+        }
+        if statement_cache_size is not None:
+            self.options["statement_cache_size"] = statement_cache_size
         if init is not None:
-            self._options["init"] = self._initialise
+            self.options["init"] = self._initialise
         if setup is not None:
-            self._options["setup"] = self._set_up
+            self.options["setup"] = self._set_up
         if not reset:
-            self._options["reset"] = _no_reset
-        self._pool_size = pool_size
-        self._call_timeout = call_timeout
-        self._inactive = max_inactive_connection_lifetime
-        self._min_size = pool_size if min_size is None else min_size
-        self._pool: Any = None
-        self._is_pooled = False
-        self._opened = 0
-        self._disconnects = 0
-
-    @property
-    def pool_size(self) -> int:
-        """Most connections that the pool may hold."""
-        return self._pool_size
+            self.options["reset"] = _no_reset
 
     async def open(self) -> None:
         """Dial every connection; raises `Unreachable` with the server's reason."""
         try:
-            self._is_pooled, options = await session_options(
+            self._is_pooled, session = await session_options(
                 self._dsn, read_only=self._work.read_only, call_timeout=self._call_timeout
             )
-            if self._statement_cache_size is not None:
-                options["statement_cache_size"] = self._statement_cache_size
             self._pool = await asyncpg.create_pool(
-                self._dsn,
-                min_size=self._min_size,
-                max_size=self._pool_size,
-                max_inactive_connection_lifetime=self._inactive,
-                connect=self._dial,
-                **self._options,
-                **options,
+                self._dsn, max_size=self._pool_size, connect=self._dial, **session | self.options
             )
         except CallFailed as failure:
             raise Unreachable(
@@ -164,7 +140,7 @@ class AsyncpgPool:
                 "correct the function that init names; psql shows what its statements do",
             ) from failure
         except _OPEN_ERRORS as error:
-            raise postgres_errors.unreachable(error) from error
+            raise postgres.unreachable(error) from error
 
     async def call(self, stamps: Stamps) -> None:
         """Do the work on one connection and return it, reset included."""
@@ -197,16 +173,13 @@ class AsyncpgPool:
         except Exception as error:
             raise self._translated(error, stamps) from error
 
-    async def _do(self, connection: Any) -> None:
-        work = self._work
-        if work.function is not None:
-            await run_function(work.function, connection, self._call_timeout)
-            return
-        values = work.draw()
-        for number, (text, names) in enumerate(self._statements):
-            if number and work.pause:
-                await asyncio.sleep(work.pause)
-            await connection.fetch(text, *[values[name] for name in names])
+    async def _run(
+        self, connection: Any, statement: Any, names: tuple[str, ...], values: Any
+    ) -> None:
+        await connection.fetch(statement, *[values[name] for name in names])
+
+    async def _ask(self, statement: str) -> Any:
+        return await self._pool.fetchval(statement)
 
     async def _dial(self, *arguments: Any, **options: Any) -> Any:
         stamps = _take_stamps()
@@ -241,36 +214,16 @@ class AsyncpgPool:
             return CallTimedOut("call_timeout")
         if not isinstance(error, _SERVER_ERRORS):
             return CallFailed(type(error).__name__)
-        outcome = postgres_errors.failure(error)
+        outcome = postgres.failure(error)
         if outcome.kind == "disconnected":
             self._disconnects += 1
         return outcome
 
-    async def spare_connections(self) -> int | None:
-        """How many more connections the server has for this user, beyond those already in use.
-
-        None where a pooler stands in between: then its own limits count, which it does not tell.
-        """
-        if self._is_pooled:
-            return None
-        try:
-            return int(await self._pool.fetchval(SPARE_CONNECTIONS))
-        except _SERVER_ERRORS as error:
-            raise CallFailed(type(error).__name__) from error
-
-    def statistics(self) -> PoolStatistics:
-        """A frozen snapshot; the number of waiters has no public name in asyncpg."""
-        if self._pool is None:
-            return PoolStatistics(self._pool_size, 0, 0, 0, self._opened, self._disconnects)
+    def _figures(self) -> tuple[int, int, int]:
         idle = self._pool.get_idle_size()
-        return PoolStatistics(
-            pool_size=self._pool_size,
-            in_use=self._pool.get_size() - idle,
-            idle=idle,
-            waiting=sum(not waiter.done() for waiter in self._pool._queue._getters),
-            connections_opened=self._opened,
-            disconnects=self._disconnects,
-        )
+        # The number of waiters has no public name in asyncpg.
+        waiting = sum(not waiter.done() for waiter in self._pool._queue._getters)
+        return self._pool.get_size() - idle, idle, waiting
 
     async def close(self) -> None:
         """Close every connection, those of calls still under way as well."""

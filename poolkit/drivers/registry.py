@@ -7,8 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from poolkit.drivers.base import Pool
-from poolkit.drivers.fleet import FleetPool
-from poolkit.drivers.gate import GatedPool
+from poolkit.drivers.fleet import FleetPool, GatedPool
 from poolkit.errors import BadInput, MissingExtra
 from poolkit.targets import Target
 from poolkit.targets.settings import FUNCTIONS, SETTINGS

@@ -9,30 +9,24 @@ the transaction, which is a round trip.
 from __future__ import annotations
 
 import asyncio
-import logging
 from contextvars import ContextVar
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import asyncpg
 from sqlalchemy import event, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as NoConnectionInTime
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool, ConnectionPoolEntry
 
-from poolkit.drivers import postgres_errors
-from poolkit.drivers.asyncpg import LIBRARY_ERRORS, session_options
-from poolkit.drivers.base import PoolStatistics, Stamps
-from poolkit.drivers.postgres_session import SPARE_CONNECTIONS
-from poolkit.drivers.user_function import outcome_of, run_function
+from poolkit.drivers import postgres
+from poolkit.drivers.base import Stamps
+from poolkit.drivers.calls import outcome_of
 from poolkit.errors import CallFailed, CallTimedOut, PoolTimedOut
-from poolkit.targets.workload import SqlWork
+
+if TYPE_CHECKING:
+    from poolkit.targets.workload import SqlWork
 
 CLOSE_TIMEOUT = 2.0  # s
-
-# What the pool warns of is in the outcomes; without a handler Python would print it to stderr.
-logging.getLogger("sqlalchemy").addHandler(logging.NullHandler())
-
 
 # The stamps of the call that runs in this task.
 _stamps: ContextVar[Stamps | None] = ContextVar("poolkit_sqlalchemy_stamps", default=None)
@@ -66,7 +60,7 @@ class _TimedPool(AsyncAdaptedQueuePool):
             self.waiting += 1
 
 
-class SqlalchemyPool:
+class SqlalchemyPool(postgres.PostgresPool):
     """One async engine on asyncpg that does the same work in every call.
 
     Args:
@@ -83,7 +77,8 @@ class SqlalchemyPool:
         pool_use_lifo: hand out the connection that was returned last instead of first.
     """
 
-    wait_is_exact = True
+    logger = "sqlalchemy"
+    spelling = "colon"
 
     def __init__(
         self,
@@ -102,63 +97,56 @@ class SqlalchemyPool:
             raise ValueError(
                 f"max_overflow must be 0 to pool_size - 1 ({pool_size - 1}), got {max_overflow}"
             )
-        self._dsn = dsn.replace("postgresql+asyncpg://", "postgresql://", 1)
-        self._work = work
-        self._statements = tuple(
-            (text(statement.colon), statement.names) for statement in work.statements
-        )
-        self._single = self._statements[0] if len(self._statements) == 1 else None
-        self._pool_size = pool_size
-        self._max_overflow = max_overflow
-        self._call_timeout = call_timeout
-        self._options: dict[str, Any] = {
+        # Not above: a service's engine is watched whether or not it runs on asyncpg.
+        import asyncpg
+
+        from poolkit.drivers.asyncpg import LIBRARY_ERRORS, session_options
+
+        self._connect = asyncpg.connect
+        self._session_options = session_options
+        self.errors = (DBAPIError, *LIBRARY_ERRORS)
+        dsn = dsn.replace("postgresql+asyncpg://", "postgresql://", 1)
+        super().__init__(dsn, work, pool_size, call_timeout)
+        self._kept = pool_size - max_overflow
+        self.options = {
+            "max_overflow": max_overflow,
             "pool_timeout": pool_timeout,
             "pool_pre_ping": pool_pre_ping,
             "pool_recycle": pool_recycle,
             "pool_use_lifo": pool_use_lifo,
         }
-        self._is_pooled = False
-        self._dial_options: dict[str, Any] = {}
+        # Arguments of SQLAlchemy's own connections, and asyncpg's to dial with.
+        self.connect_args: dict[str, Any] = {"async_creator_fn": self._dial}
+        self._session: dict[str, Any] = {}
+        self.commits = not work.read_only
         self._engine: AsyncEngine | None = None
-        self._pool: _TimedPool | None = None
         # Every connection that is up: at the end those still in use are cut off.
         self._connections: set[Any] = set()
-        self._opened = 0
-        self._disconnects = 0
-
-    @property
-    def pool_size(self) -> int:
-        """Most connections that the pool may hold."""
-        return self._pool_size
 
     async def open(self) -> None:
         """Dial every connection that is kept; raises `Unreachable` with the server's reason."""
         try:
-            self._is_pooled, self._dial_options = await session_options(
+            self._is_pooled, self._session = await self._session_options(
                 self._dsn, read_only=self._work.read_only, call_timeout=self._call_timeout
             )
-            # asyncpg reads the DSN itself: nothing is lost in a conversion to SQLAlchemy's form,
-            # and the engine's own URL, which it prints in places, holds no password.
-            arguments: dict[str, Any] = {"async_creator_fn": self._dial}
-            options = dict(self._options)
             if self._is_pooled:
-                arguments |= {
+                self.connect_args |= {
                     "prepared_statement_cache_size": 0,
                     # The unnamed statement, which leaves nothing behind on the server.
                     "prepared_statement_name_func": lambda: "",
                 }
-                options["execution_options"] = {"postgresql_readonly": self._work.read_only}
+                self.options["execution_options"] = {"postgresql_readonly": self._work.read_only}
+            # asyncpg reads the DSN itself: nothing is lost in a conversion to SQLAlchemy's form,
+            # and the engine's own URL, which it prints in places, holds no password.
             self._engine = create_async_engine(
                 "postgresql+asyncpg://",
                 poolclass=_TimedPool,
-                pool_size=self._pool_size - self._max_overflow,
-                max_overflow=self._max_overflow,
+                pool_size=self._kept,
                 hide_parameters=True,
-                connect_args=arguments,
-                **options,
+                connect_args=self.connect_args,
+                **self.options,
             )
             pool = self._engine.sync_engine.pool
-            assert isinstance(pool, _TimedPool)
             self._pool = pool
             event.listen(pool, "connect", self._connected)
             event.listen(pool, "close", self._closed)
@@ -167,14 +155,13 @@ class SqlalchemyPool:
         except BaseException as error:
             await self.close()
             if isinstance(error, DBAPIError):
-                raise postgres_errors.unreachable(_of_driver(error)) from error
+                raise postgres.unreachable(_of_driver(error)) from error
             if isinstance(error, Exception):
-                raise postgres_errors.unreachable(error) from error
+                raise postgres.unreachable(error) from error
             raise
 
     async def _dial_all(self, engine: AsyncEngine) -> None:
-        kept = self._pool_size - self._max_overflow
-        connections = [engine.connect() for _ in range(kept)]
+        connections = [engine.connect() for _ in range(self._kept)]
         # SQLAlchemy looks at the server over its first connection, before it dials others.
         await connections[0].start()
         results = await asyncio.gather(
@@ -205,29 +192,29 @@ class SqlalchemyPool:
                     if result.returns_rows:
                         result.all()
                 stamps.served()
-                if not self._work.read_only:
+                if self.commits:
                     await connection.commit()
         except CallFailed as failure:
             raise outcome_of(
-                failure,
-                (DBAPIError, *LIBRARY_ERRORS),
-                lambda error: self._translated(error, connection),
+                failure, self.errors, lambda error: self._translated(error, connection)
             ) from failure.__cause__
         except Exception as error:
             raise self._translated(error, connection) from error
 
-    async def _do(self, connection: AsyncConnection) -> None:
-        work = self._work
-        if work.function is not None:
-            await run_function(work.function, connection, self._call_timeout)
-            return
-        values = work.draw()
-        for number, (statement, names) in enumerate(self._statements):
-            if number and work.pause:
-                await asyncio.sleep(work.pause)
-            result = await connection.execute(statement, values if names else None)
-            if result.returns_rows:
-                result.all()
+    def _prepared(self, statement: str) -> Any:
+        return text(statement)
+
+    async def _run(
+        self, connection: Any, statement: Any, names: tuple[str, ...], values: Any
+    ) -> None:
+        result = await connection.execute(statement, values if names else None)
+        if result.returns_rows:
+            result.all()
+
+    async def _ask(self, statement: str) -> Any:
+        assert self._engine is not None
+        async with self._engine.connect() as connection:
+            return await connection.scalar(text(statement))
 
     def _translated(self, error: Exception, connection: AsyncConnection | None) -> CallFailed:
         if isinstance(error, NoConnectionInTime):
@@ -236,16 +223,16 @@ class SqlalchemyPool:
             return CallTimedOut("dial_timeout" if connection is None else "call_timeout")
         if isinstance(error, DBAPIError):
             cause = _of_driver(error)
-            outcome = postgres_errors.failure(cause)
+            outcome = postgres.failure(cause)
             if error.connection_invalidated and type(outcome) is CallFailed:
                 return CallFailed("disconnected", type(cause).__name__)
             return outcome
-        if isinstance(error, (*LIBRARY_ERRORS, OSError)):
-            return postgres_errors.failure(error)
+        if isinstance(error, (*self.errors, OSError)):
+            return postgres.failure(error)
         return CallFailed(type(error).__name__)
 
     async def _dial(self, **_options: Any) -> Any:
-        return await asyncpg.connect(self._dsn, **self._dial_options)
+        return await self._connect(self._dsn, **self._session)
 
     def _connected(self, connection: Any, _entry: ConnectionPoolEntry) -> None:
         self._opened += 1
@@ -265,35 +252,14 @@ class SqlalchemyPool:
         if isinstance(error, Exception):
             self._disconnects += 1
 
-    async def spare_connections(self) -> int | None:
-        """How many more connections the server has; None where a pooler stands in between."""
-        if self._engine is None or self._is_pooled:
-            return None
-        try:
-            async with self._engine.connect() as connection:
-                return int(await connection.scalar(text(SPARE_CONNECTIONS)) or 0)
-        except (DBAPIError, OSError) as error:
-            raise CallFailed(type(error).__name__) from error
-
-    def statistics(self) -> PoolStatistics:
-        """A frozen snapshot, from the pool's own books."""
-        pool = self._pool
-        if pool is None:
-            return PoolStatistics(self._pool_size, 0, 0, 0, self._opened, self._disconnects)
-        return PoolStatistics(
-            pool_size=self._pool_size,
-            in_use=pool.checkedout(),
-            idle=pool.checkedin(),
-            waiting=pool.waiting,
-            connections_opened=self._opened,
-            disconnects=self._disconnects,
-        )
+    def _figures(self) -> tuple[int, int, int]:
+        return self._pool.checkedout(), self._pool.checkedin(), self._pool.waiting
 
     async def close(self) -> None:
         """Close every connection, those of calls still under way as well."""
         if self._engine is None:
             return
-        engine, self._engine = self._engine, None
+        engine, self._engine, self._pool = self._engine, None, None
         try:
             async with asyncio.timeout(CLOSE_TIMEOUT):
                 await engine.dispose()

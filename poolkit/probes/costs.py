@@ -14,8 +14,8 @@ import time
 from collections.abc import Sequence
 from statistics import median
 
-from poolkit.drivers.closing import close_pool
-from poolkit.drivers.postgres_errors import failure
+from poolkit.drivers.base import close_pool
+from poolkit.drivers.postgres import failure
 from poolkit.errors import BrakeStop, CallFailed, PoolkitError
 from poolkit.load.stamps import CallStamps
 from poolkit.probes.checkouts import BASE, Checkouts, Question, Variants

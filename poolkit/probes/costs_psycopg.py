@@ -9,8 +9,7 @@ from psycopg import AsyncConnection
 from psycopg.conninfo import conninfo_to_dict
 from psycopg_pool import AsyncConnectionPool
 
-from poolkit.drivers.postgres_errors import DIAL_TIMEOUT
-from poolkit.drivers.postgres_session import APPLICATION, BACKEND_PID, READ_ONLY
+from poolkit.drivers.postgres import APPLICATION, BACKEND_PID, DIAL_TIMEOUT, READ_ONLY
 from poolkit.probes.checkouts import BASE, Checkouts, Question
 from poolkit.targets.workload import SqlWork
 

@@ -14,8 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 
 from poolkit import units
-from poolkit.drivers.base import Pool
-from poolkit.drivers.closing import close_pool
+from poolkit.drivers.base import Pool, close_pool
 from poolkit.errors import CallFailed, Unreachable
 from poolkit.load.stamps import CallStamps
 from poolkit.probes.advice import recommended_way, too_long_way

@@ -14,8 +14,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import get_args
 
-from poolkit.drivers.base import Pool
-from poolkit.drivers.closing import close_pool
+from poolkit.drivers.base import Pool, close_pool
 from poolkit.errors import CallFailed, Unreachable
 from poolkit.load.stamps import CallStamps
 from poolkit.probes.idle import ANSWER, Tell, quiet

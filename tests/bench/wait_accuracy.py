@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from poolkit.analysis.simulate import queue
 from poolkit.drivers.aiohttp import AiohttpPool
-from poolkit.drivers.gate import GatedPool
+from poolkit.drivers.fleet import GatedPool
 from poolkit.lab.durations import duration
 from poolkit.lab.models import Workers
 from poolkit.lab.upstream import HttpUpstream

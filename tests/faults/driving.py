@@ -17,8 +17,7 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import SecretStr
 
-from poolkit.drivers.base import Pool, PoolStatistics, Stamps
-from poolkit.drivers.closing import close_pool
+from poolkit.drivers.base import Pool, PoolStatistics, Stamps, close_pool
 from poolkit.drivers.registry import make_pool
 from poolkit.load.arrivals import constant
 from poolkit.load.brakes import Brakes

@@ -1,17 +1,44 @@
-"""What the exceptions of PostgreSQL's client libraries mean, for every adapter that uses one.
+"""What the adapters of PostgreSQL's client libraries share, and what their exceptions mean.
 
-They are told apart by SQLSTATE, which asyncpg and psycopg both carry as `sqlstate`; libpq keeps
-none of a login that failed, so there the server's own (English) words stand in.
+Exceptions are told apart by SQLSTATE, which asyncpg and psycopg both carry as `sqlstate`; libpq
+keeps none of a login that failed, so there the server's own (English) words stand in.
 """
 
 from __future__ import annotations
 
+import asyncio
 import errno
+import functools
+import logging
 import socket
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from poolkit.drivers.base import PoolStatistics
+from poolkit.drivers.calls import run_function
 from poolkit.errors import CallFailed, CallRejected, Unreachable
 
+if TYPE_CHECKING:
+    from poolkit.targets.workload import SqlWork
+
 DIAL_TIMEOUT = 10.0  # s
+
+# In force for the session: every transaction refuses to write, also one that begins by itself.
+READ_ONLY = "default_transaction_read_only"
+APPLICATION = "poolkit"
+
+SPARE_CONNECTIONS = """
+select current_setting('max_connections')::int
+     - current_setting('superuser_reserved_connections')::int
+     - coalesce(current_setting('reserved_connections', true)::int, 0)
+     - (select count(*) from pg_stat_activity where backend_type = 'client backend')
+"""
+
+# The process that serves the session. A pooler such as PgBouncer tells another number at login than
+# this query does. Behind one, READ_ONLY must not be set for the session: PgBouncer refuses it as a
+# startup parameter or, told to ignore it, drops it in silence, and a SET would reach other clients
+# of the pooler; so each transaction is begun read-only instead. Prepared statements do not last
+# beyond a transaction either (PgBouncer 1.21 can keep them, but does not say so).
+BACKEND_PID = "select pg_backend_pid()"
 
 _TOO_MANY_CONNECTIONS = "53300"
 # Admin shutdown, crash shutdown, idle session: the server ended the session.
@@ -142,3 +169,109 @@ def _is_refused(error: BaseException) -> bool:
         or "Connect call failed" in text
         or "Connection refused" in text
     )
+
+
+class PostgresPool:
+    """The part of a pool that does not depend on the library, whose `call` is the subclass's.
+
+    A subclass names its library's logger, how it spells parameters in a statement, and what the
+    library raises and nobody else does. `options` are arguments of the library's own pool; they may
+    be added to before `open`.
+
+    Args:
+        dsn: PostgreSQL connection URI; never logged.
+        work: the statements to run on one connection, or the coroutine function that gets it.
+        pool_size: most connections that the pool may hold, 1 or more.
+        call_timeout: s, most that the function may take.
+    """
+
+    wait_is_exact = True
+    logger: ClassVar[str]
+    spelling: ClassVar[Literal["numbered", "named", "colon"]]
+    errors: tuple[type[Exception], ...]
+
+    def __init__(self, dsn: str, work: SqlWork, pool_size: int, call_timeout: float) -> None:
+        _silence(self.logger)
+        self._dsn = dsn
+        self._work = work
+        self._statements: tuple[tuple[Any, tuple[str, ...]], ...] = tuple(
+            (self._prepared(getattr(statement, self.spelling)), statement.names)
+            for statement in work.statements
+        )
+        # What almost every target has: its call runs it without a further coroutine.
+        self._single = self._statements[0] if len(self._statements) == 1 else None
+        self._pool_size = pool_size
+        self._call_timeout = call_timeout
+        self.options: dict[str, Any] = {}
+        # The library's pool while it is open, and whether a pooler stands before the server.
+        self._pool: Any = None
+        self._is_pooled = False
+        self._opened = 0
+        self._disconnects = 0
+
+    @property
+    def pool_size(self) -> int:
+        """Most connections that the pool may hold."""
+        return self._pool_size
+
+    def statistics(self) -> PoolStatistics:
+        """A frozen snapshot, from the library's own books."""
+        in_use, idle, waiting = (0, 0, 0) if self._pool is None else self._figures()
+        return PoolStatistics(
+            pool_size=self._pool_size,
+            in_use=in_use,
+            idle=idle,
+            waiting=waiting,
+            connections_opened=self._opened,
+            disconnects=self._disconnects,
+        )
+
+    async def spare_connections(self) -> int | None:
+        """How many more connections the server has for this user, beyond those already in use.
+
+        None where a pooler stands in between: then its own limits count, which it does not tell.
+        """
+        if self._pool is None or self._is_pooled:
+            return None
+        try:
+            return int(await self._ask(SPARE_CONNECTIONS))
+        except Exception as error:
+            if not isinstance(error, (*self.errors, OSError)):
+                raise
+            raise CallFailed(type(error).__name__) from error
+
+    async def _do(self, connection: Any) -> None:
+        """The work of a call that is not a single statement."""
+        work = self._work
+        if work.function is not None:
+            await run_function(work.function, connection, self._call_timeout)
+            return
+        values = work.draw()
+        for number, (statement, names) in enumerate(self._statements):
+            if number and work.pause:
+                await asyncio.sleep(work.pause)
+            await self._run(connection, statement, names, values)
+
+    def _prepared(self, statement: str) -> Any:
+        """The statement as the library takes it."""
+        return statement
+
+    async def _run(
+        self, connection: Any, statement: Any, names: tuple[str, ...], values: Any
+    ) -> None:
+        """One statement and all its rows."""
+        raise NotImplementedError
+
+    async def _ask(self, statement: str) -> Any:
+        """The first value of a statement's answer."""
+        raise NotImplementedError
+
+    def _figures(self) -> tuple[int, int, int]:
+        """Connections in use and idle, and calls that wait."""
+        raise NotImplementedError
+
+
+@functools.cache
+def _silence(logger: str) -> None:
+    # What libraries warn of is in the outcomes; without a handler Python prints it to stderr.
+    logging.getLogger(logger).addHandler(logging.NullHandler())
