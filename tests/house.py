@@ -51,17 +51,17 @@ ONLY = {
     "audit": {"errors"},
     "retry": set(),
     "targets.production": {"errors"},
-    "monitor": {"errors", "targets.production"},
+    "monitor": {"errors", "targets.production", "drivers"},
 }
 
 # Library -> the modules (or packages) that may import it.
 HOMES = {
-    "aiohttp": ["drivers.aiohttp", "lab", "probes", "monitor.on_aiohttp"],
-    "asyncpg": ["drivers.asyncpg", "drivers.sqlalchemy", "lab", "probes", "monitor.on_asyncpg"],
+    "aiohttp": ["drivers.aiohttp", "lab", "probes"],
+    "asyncpg": ["drivers.asyncpg", "drivers.sqlalchemy", "lab", "probes"],
     "httpx": ["drivers.httpx", "lab"],
-    "sqlalchemy": ["drivers.sqlalchemy", "lab", "probes", "monitor.on_sqlalchemy", "lab.service"],
+    "sqlalchemy": ["drivers.sqlalchemy", "lab", "probes", "lab.service"],
     "psycopg": ["drivers.psycopg", "lab", "probes"],
-    "psycopg_pool": ["drivers.psycopg", "lab", "probes", "monitor.on_psycopg"],
+    "psycopg_pool": ["drivers.psycopg", "lab", "probes"],
     "h11": ["probes"],
     "stamina": ["retry"],
     "httptools": ["lab"],

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import random
+import sys
 import time
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
@@ -21,10 +22,13 @@ from yarl import URL
 
 from poolkit.drivers.base import DialTimes, PoolStatistics, Stamps
 from poolkit.drivers.calls import outcome_of, run_function
+from poolkit.drivers.hooks import Hook, PoolState, Tap, told_ask, told_dial
 from poolkit.drivers.http import HttpPool, failure_of_status, limit_per_host
 from poolkit.errors import CallFailed, CallTimedOut, PoolTimedOut
 
 if TYPE_CHECKING:
+    from types import FrameType
+
     from aiohttp.abc import ResolveResult
     from aiohttp.client_proto import ResponseHandler
     from aiohttp.client_reqrep import ClientRequest
@@ -35,6 +39,7 @@ if TYPE_CHECKING:
     from poolkit.targets.workload import HttpWork
 
 DNS_CACHE = 10  # s, aiohttp's own default
+_MOST_HOSTS = 1000  # of those that a hook remembers; a crawler meets more
 
 
 class _Call:
@@ -327,3 +332,114 @@ def _kind(error: Exception) -> tuple[str, str]:
     if isinstance(error, aiohttp.ClientPayloadError):
         return "truncated_body", ""
     return type(error).__name__, ""
+
+
+# A service's own session, listened to at `connect` and where connections return.
+
+
+def hook_of(pool: Any) -> AiohttpHook | None:
+    """The hook of a session or connector; None for another object of aiohttp's."""
+    connector = pool.connector if isinstance(pool, aiohttp.ClientSession) else pool
+    return AiohttpHook(connector) if isinstance(connector, aiohttp.BaseConnector) else None
+
+
+class AiohttpHook(Hook):
+    """One connector; sessions that share it are one pool."""
+
+    driver = "aiohttp"
+
+    def __init__(self, connector: Any) -> None:
+        super().__init__(connector)
+        self._hosts: set[Any] = set()  # seen so far, as far as they matter
+
+    def attach(self, tap: Tap) -> None:
+        """From now on tell `tap` of every call."""
+        connector = self._place
+        self._replace(
+            connector,
+            _poolkit_tap=tap,
+            connect=told_ask(tap, connector.connect, TimeoutError, lambda one: id(one.protocol)),
+            _create_connection=told_dial(tap, connector._create_connection),
+            _release=_told_release(tap, connector._release),
+        )
+
+    def state(self) -> PoolState:
+        """The connector's own figures; the size is that of the hosts it has spoken to so far."""
+        connector = self._place
+        # The loop's thread may change these meanwhile; a copy is made at once.
+        kept = list(connector._conns.values())
+        return PoolState(
+            self._size(),
+            len(connector._acquired),
+            sum(len(idle) for idle in kept),
+            connector.closed,
+        )
+
+    def _size(self) -> int | None:
+        """`limit`, or `limit_per_host` for each host where that is less."""
+        connector = self._place
+        limit: int | None = connector.limit or None
+        each: int = connector.limit_per_host
+        if not each:
+            return limit
+        for key in (*list(connector._acquired_per_host), *list(connector._conns)):
+            if len(self._hosts) < _MOST_HOSTS:
+                self._hosts.add(key)
+        size = each * max(1, len(self._hosts))
+        return size if limit is None else min(limit, size)
+
+    def forgotten(self) -> set[int]:
+        """Keys of connections that are handed out and that nothing in the program refers to.
+
+        aiohttp keeps a response alive until its body has come, so the garbage collector never
+        tells; the count of references does.
+        """
+        return {
+            id(protocol)
+            for protocol in list(self._place._acquired)
+            for told in _told_at_end(protocol)
+            if sys.getrefcount(told.__self__) <= _OF_THE_LIBRARY
+        }
+
+    def unclear(self) -> set[int]:
+        """Keys of connections without a response that can be found, such as those of WebSockets."""
+        return {
+            id(protocol) for protocol in list(self._place._acquired) if not _told_at_end(protocol)
+        }
+
+
+def _told_at_end(protocol: Any) -> list[Any]:
+    """Methods of responses that aiohttp calls when a body has come; empty: none is on its way."""
+    body = getattr(protocol, "_payload", None)
+    return [
+        told
+        for told in getattr(body, "_eof_callbacks", ())
+        if isinstance(getattr(told, "__self__", None), aiohttp.ClientResponse)
+    ]
+
+
+class _Referred:
+    def told(self) -> None:
+        """Stands for a method of a response."""
+
+
+def _references_of_one() -> int:
+    """What `sys.getrefcount` says, counted as in `forgotten`, where one bound method refers."""
+    methods: list[Any] = [_Referred().told]
+    return next(sys.getrefcount(told.__self__) for told in methods)
+
+
+_OF_THE_LIBRARY = _references_of_one()
+
+
+def _told_release(tap: Tap, release: Any) -> Any:
+    def _release(key: Any, protocol: Any, *, should_close: bool = False) -> None:
+        # What is collected releases itself, or its response does through it.
+        frame: FrameType | None = sys._getframe(1)
+        if frame is not None and frame.f_code.co_name == "release":
+            frame = frame.f_back
+        is_collected = frame is not None and frame.f_code.co_name == "__del__"
+        release(key, protocol, should_close=should_close)
+        tap.back(id(protocol), is_collected=is_collected)
+
+    return _release

@@ -17,12 +17,14 @@ import errno
 import importlib
 import socket
 import ssl
-from collections.abc import Awaitable, Callable, Iterator
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from poolkit.drivers.base import PoolStatistics, Stamps
 from poolkit.drivers.calls import Holds, outcome_of, run_function, timed_out
+from poolkit.drivers.hooks import Hook, PoolState, Tap, tell_failure, told_dial
 from poolkit.drivers.http import HttpPool, failure_of_status
 from poolkit.errors import CallFailed, CallTimedOut, PoolTimedOut
 
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 
 DIAL_TIMEOUT = 5.0  # s
 KEEPALIVE = 5.0  # s, httpx's own default
+_NEEDED = ("handle_async_request", "create_connection", "connections", "_max_connections")
 _CORES = {"httpx": "httpcore", "httpx2": "httpcore2"}
 
 
@@ -410,3 +413,128 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
         rest += [other for other in (one.__cause__, one.__context__) if other is not None]
         if isinstance(one, BaseExceptionGroup):
             rest += one.exceptions
+
+
+# A service's own client, listened to at the pool (httpcore's) below it; httpx2 and httpcore2 alike.
+# A request begins to hold where it enters a connection. httpcore may hand one connection to several
+# requests: all but the first are sent back and wait on.
+
+
+def hook_of(pool: Any) -> HttpxHook | None:
+    """The hook of an AsyncClient, its transport or httpcore's own pool; None for anything else."""
+    for step in ("_transport", "_pool"):
+        pool = getattr(pool, step, pool)
+    return HttpxHook(pool) if all(hasattr(pool, name) for name in _NEEDED) else None
+
+
+class HttpxHook(Hook):
+    """One httpcore pool; a response that is collected tells of it itself.
+
+    State: the call of every request on its way.
+    """
+
+    driver = "httpx"
+
+    def __init__(self, pool: Any) -> None:
+        super().__init__(pool)
+        self._tap: Tap | None = None
+        self._calls: dict[int, Any] = {}
+
+    def attach(self, tap: Tap) -> None:
+        """From now on tell `tap` of every call."""
+        pool = self._place
+        self._tap = tap
+        for connection in pool.connections:
+            self._listen(connection)
+        create, handle = pool.create_connection, pool.handle_async_request
+        errors = sys.modules[type(pool).__module__.partition(".")[0]]
+
+        def create_connection(origin: Any) -> Any:
+            return self._listen(create(origin))
+
+        async def handle_async_request(request: Any) -> Any:
+            call = tap.ask(sys._getframe(1))
+            self._calls[id(request)] = call
+            try:
+                response = await handle(request)
+            except BaseException as error:
+                tell_failure(tap, call, error, errors.PoolTimeout)
+                raise
+            finally:
+                del self._calls[id(request)]
+            response.stream = _ToldStream(response.stream, tap)
+            tap.got(call, id(response.stream))
+            return response
+
+        self._replace(
+            pool,
+            _poolkit_tap=tap,
+            create_connection=create_connection,
+            handle_async_request=handle_async_request,
+        )
+
+    def detach(self) -> None:
+        """Leave the pool as it was."""
+        super().detach()
+        for connection in self._place.connections:
+            for name in ("handle_async_request", "_connect"):
+                vars(connection).pop(name, None)
+        self._tap = None
+
+    def state(self) -> PoolState:
+        """The pool's own figures; a closed pool is an empty one, httpcore tells no more."""
+        connections = self._place.connections
+        idle = sum(connection.is_idle() for connection in connections)
+        size = self._place._max_connections
+        return PoolState(
+            None if size >= sys.maxsize else size, len(connections) - idle, idle, False
+        )
+
+    def _listen(self, connection: Any) -> Any:
+        tap = self._tap
+        assert tap is not None
+        handle = connection.handle_async_request
+
+        async def handle_async_request(request: Any) -> Any:
+            call = self._calls.get(id(request))
+            if call is not None:
+                tap.takes_slot(call)
+            try:
+                return await handle(request)
+            except Exception as error:
+                if call is not None and type(error).__name__ == "ConnectionNotAvailable":
+                    tap.waits_again(call)
+                raise
+
+        # Not replaced through `_replace`, which would keep every connection that ever was.
+        connection._connect = told_dial(tap, connection._connect)  # TLS included
+        connection.handle_async_request = handle_async_request
+        return connection
+
+
+class _ToldStream:
+    """A response's body, whose end gives the connection back."""
+
+    __slots__ = ("__weakref__", "_is_over", "_stream", "_tap")
+
+    def __init__(self, stream: Any, tap: Tap) -> None:
+        self._stream = stream
+        self._tap = tap
+        self._is_over = False
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        iterator: AsyncIterator[bytes] = self._stream.__aiter__()
+        return iterator
+
+    async def aclose(self) -> None:
+        try:
+            await self._stream.aclose()
+        finally:
+            if not self._is_over:
+                self._is_over = True
+                self._tap.back(id(self))
+
+    def __del__(self) -> None:
+        if not self._is_over:
+            # httpcore knows nothing of it: the connection stays taken for good.
+            self._tap.lose(id(self))

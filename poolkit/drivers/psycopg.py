@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import weakref
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout, TooManyRe
 from poolkit.drivers import postgres
 from poolkit.drivers.base import Stamps
 from poolkit.drivers.calls import Holds, outcome_of, timed_out
+from poolkit.drivers.hooks import Hook, PoolState, Tap, told_ask, told_dial
 from poolkit.drivers.postgres import APPLICATION, BACKEND_PID, DIAL_TIMEOUT, READ_ONLY
 from poolkit.errors import CallFailed, CallTimedOut, PoolTimedOut, Unreachable
 
@@ -264,3 +266,76 @@ def _cut(connection: AsyncConnection[Any]) -> None:
         return
     with socket.socket(fileno=os.dup(connection.fileno())) as copy:
         copy.shutdown(socket.SHUT_RDWR)
+
+
+# A service's own pool, listened to at `getconn` and `putconn`.
+
+
+def hook_of(pool: Any) -> PsycopgHook | None:
+    """The hook of an async pool; None for another object of psycopg_pool's."""
+    return PsycopgHook(pool) if isinstance(pool, AsyncConnectionPool) else None
+
+
+class PsycopgHook(Hook):
+    """One AsyncConnectionPool."""
+
+    driver = "psycopg"
+
+    def __init__(self, pool: Any) -> None:
+        super().__init__(pool)
+        # The pool forgets what it hands out, so this tells whether the program did too.
+        self._out: dict[int, weakref.ref[Any]] = {}
+
+    def attach(self, tap: Tap) -> None:
+        """From now on tell `tap` of every call."""
+        pool = self._place
+
+        def taken(connection: Any) -> int:
+            self._out[id(connection)] = weakref.ref(connection)
+            return id(connection)
+
+        self._replace(
+            pool,
+            _poolkit_tap=tap,
+            getconn=told_ask(tap, pool.getconn, (PoolTimeout, TooManyRequests), taken),
+            putconn=_told_putconn(tap, pool.putconn, self._out),
+            _connect=told_dial(tap, pool._connect),
+        )
+        if getattr(pool, "_check", None) is not None:
+            self._replace(pool, _check_connection=_told_check(tap, pool._check_connection))
+
+    def state(self) -> PoolState:
+        """The pool's own figures, from `get_stats`."""
+        pool = self._place
+        figures = pool.get_stats()
+        size, idle = figures.get("pool_size", 0), figures.get("pool_available", 0)
+        if pool.closed:
+            size = idle = 0
+        return PoolState(pool.max_size, size - idle, idle, pool.closed)
+
+    def forgotten(self) -> set[int]:
+        """Keys of connections that were collected while they were handed out."""
+        return {key for key, connection in list(self._out.items()) if connection() is None}
+
+
+def _told_check(tap: Tap, check: Any) -> Any:
+    async def _check_connection(connection: Any) -> None:
+        tap.has_slot()
+        try:
+            await check(connection)
+        except BaseException:
+            tap.has_no_slot()
+            raise
+
+    return _check_connection
+
+
+def _told_putconn(tap: Tap, putconn: Any, out: dict[int, weakref.ref[Any]]) -> Any:
+    async def _putconn(connection: Any) -> None:
+        try:
+            await putconn(connection)
+        finally:
+            out.pop(id(connection), None)
+            tap.back(id(connection))
+
+    return _putconn

@@ -9,21 +9,26 @@ the transaction, which is a round trip.
 from __future__ import annotations
 
 import asyncio
+import sys
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
+from greenlet import getcurrent  # type: ignore[import-untyped, unused-ignore]
 from sqlalchemy import event, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as NoConnectionInTime
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
-from sqlalchemy.pool import AsyncAdaptedQueuePool, ConnectionPoolEntry
+from sqlalchemy.pool import AsyncAdaptedQueuePool, ConnectionPoolEntry, QueuePool
 
 from poolkit.drivers import postgres
 from poolkit.drivers.base import Stamps
 from poolkit.drivers.calls import outcome_of
+from poolkit.drivers.hooks import Hook, PoolState, Tap, tell_failure
 from poolkit.errors import CallFailed, CallTimedOut, PoolTimedOut
 
 if TYPE_CHECKING:
+    from types import FrameType
+
     from poolkit.targets.workload import SqlWork
 
 CLOSE_TIMEOUT = 2.0  # s
@@ -276,3 +281,117 @@ def _of_driver(error: DBAPIError) -> BaseException:
     if translated is None:
         return error
     return translated.__cause__ or translated
+
+
+# A service's own engine, listened to through methods of its pool. They run in a greenlet of their
+# own; the task that asks stands in the greenlet's parent.
+
+
+def hook_of(engine: Any) -> SqlalchemyHook | None:
+    """The hook of an engine with a pool that keeps connections; None for anything else."""
+    if isinstance(engine, AsyncEngine) and isinstance(engine.pool, QueuePool):
+        return SqlalchemyHook(engine)
+    return None
+
+
+class SqlalchemyHook(Hook):
+    """One engine; `dispose` gives it a new pool, which is then listened to as well."""
+
+    driver = "sqlalchemy"
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        super().__init__(engine.sync_engine)
+        self._tap: Tap | None = None
+        self._pool: Any = None  # the one that is listened to
+
+    def attach(self, tap: Tap) -> None:
+        """From now on tell `tap` of every call."""
+        self._tap = tap
+        # An event would do, but from the first listener on every statement looks for more.
+        dispose = self._place.dispose
+
+        def follow(*arguments: Any, **options: Any) -> None:
+            dispose(*arguments, **options)
+            # The old pool is listened to as well, until what is out of it has come back.
+            self._listen()
+
+        self._replace(self._place, _poolkit_tap=tap, dispose=follow)
+        self._listen()
+
+    def detach(self) -> None:
+        """Leave the engine as it was."""
+        self._tap = None
+        super().detach()
+
+    def state(self) -> PoolState:
+        """The pool's own figures; an engine never closes, it makes a new pool."""
+        pool = self._place.pool
+        overflow = pool._max_overflow
+        size = None if overflow < 0 else pool.size() + overflow
+        return PoolState(size, pool.checkedout(), pool.checkedin())
+
+    def _listen(self) -> None:
+        tap = self._tap
+        if tap is None or self._pool is self._place.pool:
+            return
+        self._pool = pool = self._place.pool
+        self._replace(
+            pool,
+            _do_get=_told_get(tap, pool._do_get),
+            _create_connection=_told_dial(tap, pool._create_connection),
+            _do_return_conn=_told_put(tap, pool._do_return_conn),
+        )
+
+
+def _caller() -> FrameType | None:
+    """The frame that waits for the greenlet, or that of a caller without one."""
+    parent = getcurrent().parent
+    frame: FrameType | None = None if parent is None else parent.gr_frame
+    return sys._getframe(2) if frame is None else frame
+
+
+def _told_get(tap: Tap, get: Any) -> Any:
+    inside: set[int] = set()  # ids of tasks; a pool serves one loop, and its tasks outlive this
+
+    def _do_get() -> Any:
+        task = id(asyncio.current_task())
+        if task in inside:
+            # The pool asks itself again where another task was quicker.
+            return get()
+        call = tap.ask(_caller())
+        inside.add(task)
+        try:
+            entry = get()
+        except BaseException as error:
+            tell_failure(tap, call, error, NoConnectionInTime)
+            raise
+        finally:
+            inside.discard(task)
+        tap.got(call, id(entry))
+        return entry
+
+    return _do_get
+
+
+def _told_dial(tap: Tap, create: Any) -> Any:
+    def _create_connection() -> Any:
+        began = tap.dial_begins()
+        entry = create()
+        tap.dial_ends(began)
+        return entry
+
+    return _create_connection
+
+
+def _told_put(tap: Tap, put: Any) -> Any:
+    def _do_return_conn(entry: Any) -> None:
+        # The connection of one that was collected is detached by its finalizer.
+        frame: FrameType | None = sys._getframe(1)
+        is_collected = False
+        if frame is not None and frame.f_code.co_name == "detach":
+            frame = frame.f_back
+            is_collected = frame is not None and frame.f_code.co_name == "_finalize_fairy"
+        put(entry)
+        tap.back(id(entry), is_collected=is_collected)
+
+    return _do_return_conn

@@ -10,21 +10,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, cast
 
+from poolkit.drivers.hooks import Hook
 from poolkit.monitor import gate as gates
 from poolkit.monitor.call_site import Sites
-from poolkit.monitor.tap import Hook, Tap
+from poolkit.monitor.tap import Tap
 
-# Package of the pool's class -> the module beside this one that listens to it, and the packages
+# Package of the pool's class -> the module of poolkit.drivers that listens to it, and the packages
 # whose frames are not the program's own.
 _DRIVERS: dict[str, tuple[str, tuple[str, ...]]] = {
-    "asyncpg": ("on_asyncpg", ("asyncpg",)),
-    "sqlalchemy": ("on_sqlalchemy", ("sqlalchemy", "asyncpg", "greenlet")),
-    "aiohttp": ("on_aiohttp", ("aiohttp",)),
-    "httpx": ("on_httpx", ("httpx", "httpcore")),
-    "httpcore": ("on_httpx", ("httpx", "httpcore")),
-    "httpx2": ("on_httpx", ("httpx2", "httpcore2")),
-    "httpcore2": ("on_httpx", ("httpx2", "httpcore2")),
-    "psycopg_pool": ("on_psycopg", ("psycopg_pool", "psycopg")),
+    "asyncpg": ("asyncpg", ("asyncpg",)),
+    "sqlalchemy": ("sqlalchemy", ("sqlalchemy", "asyncpg", "greenlet")),
+    "aiohttp": ("aiohttp", ("aiohttp",)),
+    "httpx": ("httpx", ("httpx", "httpcore")),
+    "httpcore": ("httpx", ("httpx", "httpcore")),
+    "httpx2": ("httpx", ("httpx2", "httpcore2")),
+    "httpcore2": ("httpx", ("httpx2", "httpcore2")),
+    "psycopg_pool": ("psycopg", ("psycopg_pool", "psycopg")),
 }
 SUPPORTED = (
     "asyncpg.Pool, SQLAlchemy's AsyncEngine (on its default pool), aiohttp.ClientSession or "
@@ -122,7 +123,7 @@ def _direct(pool: Any) -> _Found | None:
         known = _DRIVERS.get(kind.__module__.partition(".")[0])
         if known is not None:
             name, packages = known
-            module = cast(_Module, importlib.import_module(f"poolkit.monitor.{name}"))
+            module = cast(_Module, importlib.import_module(f"poolkit.drivers.{name}"))
             hook = module.hook_of(pool)
             return None if hook is None else _Found(hook, packages)
     return None
