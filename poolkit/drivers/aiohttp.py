@@ -24,6 +24,7 @@ from poolkit.drivers.base import DialTimes, PoolStatistics, Stamps
 from poolkit.drivers.calls import outcome_of, run_function
 from poolkit.drivers.hooks import Hook, PoolState, Tap, told_ask, told_dial
 from poolkit.drivers.http import HttpPool, failure_of_status, limit_per_host
+from poolkit.drivers.variants import NEVER
 from poolkit.errors import CallFailed, CallTimedOut, PoolTimedOut
 
 if TYPE_CHECKING:
@@ -332,6 +333,15 @@ def _kind(error: Exception) -> tuple[str, str]:
     if isinstance(error, aiohttp.ClientPayloadError):
         return "truncated_body", ""
     return type(error).__name__, ""
+
+
+# What a probe tries.
+
+
+def keeping(keep: float | None, *, ping: bool) -> dict[str, Any]:
+    """Arguments of the adapter by which idle connections are kept `keep` s; None: for ever."""
+    del ping
+    return {"keepalive_timeout": NEVER if keep is None else keep}
 
 
 # A service's own session, listened to at `connect` and where connections return.

@@ -19,6 +19,7 @@ from poolkit.drivers.base import Stamps
 from poolkit.drivers.calls import outcome_of, run_function
 from poolkit.drivers.hooks import Hook, PoolState, Tap, told_ask, told_dial
 from poolkit.drivers.postgres import APPLICATION, BACKEND_PID, DIAL_TIMEOUT, READ_ONLY
+from poolkit.drivers.variants import BASE, NEVER, Question
 from poolkit.errors import CallFailed, CallTimedOut, PoolTimedOut, Unreachable
 
 if TYPE_CHECKING:
@@ -130,11 +131,12 @@ class AsyncpgPool(postgres.PostgresPool):
     async def open(self) -> None:
         """Dial every connection; raises `Unreachable` with the server's reason."""
         try:
-            self._is_pooled, session = await session_options(
-                self._dsn, read_only=self._work.read_only, call_timeout=self._call_timeout
-            )
+            await self.look()
             self._pool = await asyncpg.create_pool(
-                self._dsn, max_size=self._pool_size, connect=self._dial, **session | self.options
+                self._dsn,
+                max_size=self._pool_size,
+                connect=self._dial,
+                **self.session | self.options,
             )
         except CallFailed as failure:
             raise Unreachable(
@@ -155,7 +157,7 @@ class AsyncpgPool(postgres.PostgresPool):
             async with self._pool.acquire() as connection:  # poolkit: ignore[no-acquire-timeout]
                 stamps.acquired()
                 _acquiring.set(None)
-                if self._is_pooled and work.read_only:
+                if self.is_pooled and work.read_only:
                     # Its COMMIT is a round trip of the release that only a pooler makes needed.
                     async with connection.transaction(readonly=True):
                         await self._do(connection)
@@ -174,6 +176,11 @@ class AsyncpgPool(postgres.PostgresPool):
             ) from failure.__cause__
         except Exception as error:
             raise self._translated(error, stamps) from error
+
+    async def _look(self) -> tuple[bool, dict[str, Any]]:
+        return await session_options(
+            self._dsn, read_only=self._work.read_only, call_timeout=self._call_timeout
+        )
 
     async def _run(
         self, connection: Any, statement: Any, names: tuple[str, ...], values: Any
@@ -240,6 +247,44 @@ class AsyncpgPool(postgres.PostgresPool):
 
 async def _no_reset(_connection: Any) -> None:
     """What stands in for asyncpg's reset where the user does without."""
+
+
+# What a probe compares and tries.
+
+QUESTIONS = (
+    Question("reset on release", BASE, "no reset", note="one round trip: reset="),
+    Question("setup callback", "setup", BASE, note="one that asks the server once"),
+    Question(
+        "no prepared-statement cache",
+        "no cache",
+        BASE,
+        note="one more round trip",
+        is_of_prepared=True,
+    ),
+)
+SKIPPED = {"pre_ping": "asyncpg has none; a setup callback that asks costs the same"}
+
+
+def vary(pool: AsyncpgPool, variant: str) -> None:
+    """Make a pool that has looked one of the variants that `QUESTIONS` name."""
+    options: dict[str, dict[str, Any]] = {
+        "no reset": {"reset": _no_reset},
+        "setup": {"setup": _ask_once},
+        "no cache": {"statement_cache_size": 0},
+    }
+    pool.options |= options.get(variant, {})
+
+
+async def _ask_once(connection: Any) -> None:
+    await connection.fetchval("select 1")
+
+
+def keeping(keep: float | None, *, ping: bool) -> dict[str, Any]:
+    """Arguments of the adapter by which connections are kept `keep` s at most; None: for ever."""
+    del ping
+    # asyncpg 0.32 leaves connections up to min_size alone, however long they idle.
+    seconds, size = (NEVER, None) if keep is None else (keep, 0)
+    return {"max_inactive_connection_lifetime": seconds, "min_size": size}
 
 
 # A service's own pool, listened to where it hands out, takes back and dials.

@@ -26,6 +26,7 @@ from poolkit.drivers.base import PoolStatistics, Stamps
 from poolkit.drivers.calls import Holds, outcome_of, run_function, timed_out
 from poolkit.drivers.hooks import Hook, PoolState, Tap, tell_failure, told_dial
 from poolkit.drivers.http import HttpPool, failure_of_status
+from poolkit.drivers.variants import NEVER
 from poolkit.errors import CallFailed, CallTimedOut, PoolTimedOut
 
 if TYPE_CHECKING:
@@ -413,6 +414,15 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
         rest += [other for other in (one.__cause__, one.__context__) if other is not None]
         if isinstance(one, BaseExceptionGroup):
             rest += one.exceptions
+
+
+# What a probe tries.
+
+
+def keeping(keep: float | None, *, ping: bool) -> dict[str, Any]:
+    """Arguments of the adapter by which idle connections are kept `keep` s; None: for ever."""
+    del ping
+    return {"keepalive_expiry": NEVER if keep is None else keep}
 
 
 # A service's own client, listened to at the pool (httpcore's) below it; httpx2 and httpcore2 alike.

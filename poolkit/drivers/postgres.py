@@ -175,8 +175,10 @@ class PostgresPool:
     """The part of a pool that does not depend on the library, whose `call` is the subclass's.
 
     A subclass names its library's logger, how it spells parameters in a statement, and what the
-    library raises and nobody else does. `options` are arguments of the library's own pool; they may
-    be added to before `open`.
+    library raises and nobody else does.
+
+    State: `options`, arguments of the library's own pool, and `session`, those to dial with, which
+    `look` finds; both may be changed before `open`.
 
     Args:
         dsn: PostgreSQL connection URI; never logged.
@@ -203,9 +205,9 @@ class PostgresPool:
         self._pool_size = pool_size
         self._call_timeout = call_timeout
         self.options: dict[str, Any] = {}
-        # The library's pool while it is open, and whether a pooler stands before the server.
-        self._pool: Any = None
-        self._is_pooled = False
+        self.session: dict[str, Any] = {}
+        self.is_pooled = False  # whether a pooler stands before the server
+        self._pool: Any = None  # the library's, while it is open
         self._opened = 0
         self._disconnects = 0
 
@@ -213,6 +215,14 @@ class PostgresPool:
     def pool_size(self) -> int:
         """Most connections that the pool may hold."""
         return self._pool_size
+
+    async def look(self) -> None:
+        """Find out what to dial with, unless that is known; costs one dial.
+
+        Raises what the library raises.
+        """
+        if not self.session:
+            self.is_pooled, self.session = await self._look()
 
     def statistics(self) -> PoolStatistics:
         """A frozen snapshot, from the library's own books."""
@@ -231,7 +241,7 @@ class PostgresPool:
 
         None where a pooler stands in between: then its own limits count, which it does not tell.
         """
-        if self._pool is None or self._is_pooled:
+        if self._pool is None or self.is_pooled:
             return None
         try:
             return int(await self._ask(SPARE_CONNECTIONS))
@@ -251,6 +261,10 @@ class PostgresPool:
             if number and work.pause:
                 await asyncio.sleep(work.pause)
             await self._run(connection, statement, names, values)
+
+    async def _look(self) -> tuple[bool, dict[str, Any]]:
+        """Whether a pooler stands before the server, and the arguments to dial with."""
+        raise NotImplementedError
 
     def _prepared(self, statement: str) -> Any:
         """The statement as the library takes it."""

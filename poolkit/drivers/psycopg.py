@@ -24,6 +24,7 @@ from poolkit.drivers.base import Stamps
 from poolkit.drivers.calls import Holds, outcome_of, timed_out
 from poolkit.drivers.hooks import Hook, PoolState, Tap, told_ask, told_dial
 from poolkit.drivers.postgres import APPLICATION, BACKEND_PID, DIAL_TIMEOUT, READ_ONLY
+from poolkit.drivers.variants import BASE, NEVER, Question
 from poolkit.errors import CallFailed, CallTimedOut, PoolTimedOut, Unreachable
 
 if TYPE_CHECKING:
@@ -86,17 +87,17 @@ class PsycopgPool(postgres.PostgresPool):
         """Dial the connections that are kept; raises `Unreachable` with the server's reason."""
         try:
             # The pool itself dials again and again without a word, so a dial beforehand asks why.
-            dial = await self._dial_options()
+            await self.look()
             self._pool = AsyncConnectionPool(
                 self._dsn,
-                kwargs=dial,
+                kwargs=self.session,
                 max_size=self._pool_size,
                 open=False,
                 configure=self._dialled,
                 **self.options,
             )
             await self._pool.open()
-            await self._wait_full(self._pool, dial)
+            await self._wait_full(self._pool)
             self._holds.start()
         except BaseException as error:
             await self.close()
@@ -104,22 +105,21 @@ class PsycopgPool(postgres.PostgresPool):
                 raise postgres.unreachable(error) from error
             raise
 
-    async def _dial_options(self) -> dict[str, Any]:
-        """What to dial with; finds out whether a pooler stands before the server."""
+    async def _look(self) -> tuple[bool, dict[str, Any]]:
         options: dict[str, Any] = {
             "connect_timeout": int(DIAL_TIMEOUT),
             "application_name": APPLICATION,
         }
-        self._is_pooled = await self._has_other_pid(options)
-        if self._is_pooled:
+        is_pooled = await self._has_other_pid(options)
+        if is_pooled:
             options["prepare_threshold"] = None
         elif self._work.read_only:
             given = conninfo_to_dict(self._dsn).get("options") or ""
             options["options"] = f"{given} -c {READ_ONLY}=on".strip()
-        return options
+        return is_pooled, options
 
     async def _has_other_pid(self, options: dict[str, Any]) -> bool:
-        connection = await AsyncConnection.connect(self._dsn, autocommit=True, **options)
+        connection = await AsyncConnection.connect(self._dsn, **options | {"autocommit": True})
         try:
             async with asyncio.timeout(DIAL_TIMEOUT):
                 row = await (await connection.execute(BACKEND_PID)).fetchone()
@@ -127,9 +127,7 @@ class PsycopgPool(postgres.PostgresPool):
         finally:
             await connection.close()
 
-    async def _wait_full(
-        self, pool: AsyncConnectionPool[AsyncConnection[Any]], dial: dict[str, Any]
-    ) -> None:
+    async def _wait_full(self, pool: AsyncConnectionPool[AsyncConnection[Any]]) -> None:
         async with asyncio.timeout(DIAL_TIMEOUT):
             size = self.options["min_size"]
             while True:
@@ -137,7 +135,7 @@ class PsycopgPool(postgres.PostgresPool):
                 if statistics["pool_available"] >= size:
                     return
                 if statistics.get("connections_errors", 0):
-                    await self._has_other_pid(dial)
+                    await self._has_other_pid(self.session)
                     # That one found its place; those before it did not.
                     raise Unreachable(
                         f"the database refused one of {self.options['min_size']} connections",
@@ -229,7 +227,7 @@ class PsycopgPool(postgres.PostgresPool):
 
     async def _dialled(self, connection: AsyncConnection[Any]) -> None:
         self._opened += 1
-        if self._is_pooled and self._work.read_only:
+        if self.is_pooled and self._work.read_only:
             # Sends nothing: from now on its transactions begin with BEGIN READ ONLY.
             await connection.set_read_only(True)
 
@@ -266,6 +264,43 @@ def _cut(connection: AsyncConnection[Any]) -> None:
         return
     with socket.socket(fileno=os.dup(connection.fileno())) as copy:
         copy.shutdown(socket.SHUT_RDWR)
+
+
+# What a probe compares and tries.
+
+QUESTIONS = (
+    Question("check", "check", BASE, note="the pool's own sign of life, one round trip"),
+    Question("transaction", BASE, "autocommit", note="BEGIN and COMMIT together"),
+    Question("reset callback", "reset", BASE, note="one that asks once and rolls back"),
+    Question(
+        "no prepared statements", "unprepared", BASE, note="prepare_threshold", is_of_prepared=True
+    ),
+)
+SKIPPED: dict[str, str] = {}
+
+
+def vary(pool: PsycopgPool, variant: str) -> None:
+    """Make a pool that has looked one of the variants that `QUESTIONS` name."""
+    options: dict[str, dict[str, Any]] = {
+        "check": {"check": AsyncConnectionPool.check_connection},
+        "reset": {"reset": _ask_once},
+    }
+    session: dict[str, dict[str, Any]] = {
+        "autocommit": {"autocommit": True},
+        "unprepared": {"prepare_threshold": None},
+    }
+    pool.options |= options.get(variant, {})
+    pool.session |= session.get(variant, {})
+
+
+async def _ask_once(connection: AsyncConnection[Any]) -> None:
+    await connection.execute("select 1")
+    await connection.rollback()
+
+
+def keeping(keep: float | None, *, ping: bool) -> dict[str, Any]:
+    """Arguments of the adapter: the pool looks at no age when it hands out, but asks if told to."""
+    return {"check": ping, "max_lifetime": NEVER if keep is None else keep}
 
 
 # A service's own pool, listened to at `getconn` and `putconn`.

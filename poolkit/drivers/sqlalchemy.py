@@ -24,6 +24,7 @@ from poolkit.drivers import postgres
 from poolkit.drivers.base import Stamps
 from poolkit.drivers.calls import outcome_of
 from poolkit.drivers.hooks import Hook, PoolState, Tap, tell_failure
+from poolkit.drivers.variants import BASE, Question
 from poolkit.errors import CallFailed, CallTimedOut, PoolTimedOut
 
 if TYPE_CHECKING:
@@ -120,9 +121,8 @@ class SqlalchemyPool(postgres.PostgresPool):
             "pool_recycle": pool_recycle,
             "pool_use_lifo": pool_use_lifo,
         }
-        # Arguments of SQLAlchemy's own connections, and asyncpg's to dial with.
+        # Of SQLAlchemy's own connections; `session` is asyncpg's.
         self.connect_args: dict[str, Any] = {"async_creator_fn": self._dial}
-        self._session: dict[str, Any] = {}
         self.commits = not work.read_only
         self._engine: AsyncEngine | None = None
         # Every connection that is up: at the end those still in use are cut off.
@@ -131,10 +131,8 @@ class SqlalchemyPool(postgres.PostgresPool):
     async def open(self) -> None:
         """Dial every connection that is kept; raises `Unreachable` with the server's reason."""
         try:
-            self._is_pooled, self._session = await self._session_options(
-                self._dsn, read_only=self._work.read_only, call_timeout=self._call_timeout
-            )
-            if self._is_pooled:
+            await self.look()
+            if self.is_pooled:
                 self.connect_args |= {
                     "prepared_statement_cache_size": 0,
                     # The unnamed statement, which leaves nothing behind on the server.
@@ -206,6 +204,11 @@ class SqlalchemyPool(postgres.PostgresPool):
         except Exception as error:
             raise self._translated(error, connection) from error
 
+    async def _look(self) -> tuple[bool, dict[str, Any]]:
+        return await self._session_options(
+            self._dsn, read_only=self._work.read_only, call_timeout=self._call_timeout
+        )
+
     def _prepared(self, statement: str) -> Any:
         return text(statement)
 
@@ -237,7 +240,7 @@ class SqlalchemyPool(postgres.PostgresPool):
         return CallFailed(type(error).__name__)
 
     async def _dial(self, **_options: Any) -> Any:
-        return await self._connect(self._dsn, **self._session)
+        return await self._connect(self._dsn, **self.session)
 
     def _connected(self, connection: Any, _entry: ConnectionPoolEntry) -> None:
         self._opened += 1
@@ -281,6 +284,56 @@ def _of_driver(error: DBAPIError) -> BaseException:
     if translated is None:
         return error
     return translated.__cause__ or translated
+
+
+# What a probe compares and tries.
+
+QUESTIONS = (
+    Question("pool_pre_ping", "ping", BASE, note="BEGIN, the ping, ROLLBACK"),
+    Question(
+        "rollback on checkin",
+        BASE,
+        "autocommit",
+        part="release",
+        note="AUTOCOMMIT for reads saves it",
+    ),
+    Question("transaction", BASE, "autocommit", note="BEGIN and ROLLBACK together"),
+    Question("checkout callback", "callback", BASE, note="one that asks the server once"),
+    Question(
+        "no prepared-statement cache",
+        "no cache",
+        BASE,
+        note="one more round trip",
+        is_of_prepared=True,
+    ),
+)
+SKIPPED: dict[str, str] = {}
+
+
+def vary(pool: SqlalchemyPool, variant: str) -> None:
+    """Make a pool that has looked one of the variants that `QUESTIONS` name."""
+    pool.commits = False  # what a variant wrote is rolled back
+    options: dict[str, dict[str, Any]] = {
+        "ping": {"pool_pre_ping": True},
+        "autocommit": {"isolation_level": "AUTOCOMMIT"},
+        "callback": {"pool_events": [(_ask_once, "checkout")]},
+    }
+    pool.options |= options.get(variant, {})
+    if variant == "no cache":
+        pool.connect_args["prepared_statement_cache_size"] = 0
+
+
+def _ask_once(connection: Any, _entry: Any, _proxy: Any) -> None:
+    cursor = connection.cursor()
+    try:
+        cursor.execute("select 1")
+    finally:
+        cursor.close()
+
+
+def keeping(keep: float | None, *, ping: bool) -> dict[str, Any]:
+    """Arguments of the adapter by which connections live `keep` s at most (None: for ever)."""
+    return {"pool_pre_ping": ping, "pool_recycle": -1 if keep is None else keep}
 
 
 # A service's own engine, listened to through methods of its pool. They run in a greenlet of their

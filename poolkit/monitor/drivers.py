@@ -11,26 +11,20 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol, cast
 
 from poolkit.drivers.hooks import Hook
+from poolkit.drivers.table import DATABASE_DRIVERS, DRIVERS, HTTP_DRIVERS
 from poolkit.monitor import gate as gates
 from poolkit.monitor.call_site import Sites
 from poolkit.monitor.tap import Tap
 
-# Package of the pool's class -> the module of poolkit.drivers that listens to it, and the packages
-# whose frames are not the program's own.
-_DRIVERS: dict[str, tuple[str, tuple[str, ...]]] = {
-    "asyncpg": ("asyncpg", ("asyncpg",)),
-    "sqlalchemy": ("sqlalchemy", ("sqlalchemy", "asyncpg", "greenlet")),
-    "aiohttp": ("aiohttp", ("aiohttp",)),
-    "httpx": ("httpx", ("httpx", "httpcore")),
-    "httpcore": ("httpx", ("httpx", "httpcore")),
-    "httpx2": ("httpx", ("httpx2", "httpcore2")),
-    "httpcore2": ("httpx", ("httpx2", "httpcore2")),
-    "psycopg_pool": ("psycopg", ("psycopg_pool", "psycopg")),
+# Package of a pool's class -> its driver, and the packages whose frames are not the program's own.
+_DRIVERS = {
+    package: (driver, packages)
+    for driver, row in DRIVERS.items()
+    for package, packages in row.watched.items()
 }
 SUPPORTED = (
-    "asyncpg.Pool, SQLAlchemy's AsyncEngine (on its default pool), aiohttp.ClientSession or "
-    "TCPConnector, httpx.AsyncClient, psycopg_pool.AsyncConnectionPool, and the pools of a "
-    "pools.py that poolkit wrote"
+    ", ".join(DRIVERS[name].watched_names for name in DATABASE_DRIVERS + HTTP_DRIVERS)
+    + ", and the pools of a pools.py that poolkit wrote"
 )
 # Where a pool of pools.py keeps the library's own.
 _WRAPPED = ("pool", "session", "client")
