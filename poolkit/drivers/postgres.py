@@ -1,6 +1,6 @@
 """What the adapters of PostgreSQL's client libraries share, and what their exceptions mean.
 
-Exceptions are told apart by SQLSTATE, which asyncpg and psycopg both carry as `sqlstate`; libpq
+Exceptions are told apart by SQLSTATE, which the libraries carry as `sqlstate`; libpq
 keeps none of a login that failed, so there the server's own (English) words stand in.
 """
 

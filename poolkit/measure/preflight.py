@@ -14,8 +14,8 @@ import psutil
 from poolkit.drivers.base import HasConnectionBudget, Pool, close_pool
 from poolkit.drivers.registry import make_pool
 from poolkit.errors import BadInput, CallFailed, Unreachable
-from poolkit.load.leaks import SETTLE, leak
 from poolkit.load.stamps import CallStamps
+from poolkit.load.watch import SETTLE, leak
 from poolkit.measure.verify import OVERLOAD
 from poolkit.targets import Target
 
