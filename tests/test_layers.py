@@ -38,6 +38,8 @@ def test_a_module_imports_only_what_stands_before_it(module):
         ("drivers.aiohttp", "import aiohttp", False),
         ("drivers.asyncpg", "import aiohttp", True),
         ("targets.target", "from poolkit.drivers import base", True),
+        ("targets.target", "from poolkit.drivers.table import DRIVERS", False),
+        ("drivers.table", "from poolkit.drivers import base", True),
         ("drivers.aiohttp_extra", "import aiohttp", True),  # a name that only begins alike
         ("lab.upstream", "import aiohttp\nfrom poolkit.errors import BadInput", False),
         ("lab.upstream", "from poolkit.targets import Target", True),

@@ -10,6 +10,8 @@ from __future__ import annotations
 import asyncio
 import errno
 import random
+import sys
+import time
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from itertools import cycle
@@ -18,23 +20,27 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 from yarl import URL
 
-from poolkit.drivers import dial_parts
 from poolkit.drivers.base import DialTimes, PoolStatistics, Stamps
-from poolkit.drivers.host_limits import limit_per_host
-from poolkit.drivers.user_function import outcome_of, run_function
-from poolkit.errors import CallFailed, CallRejected, CallTimedOut, PoolTimedOut
-from poolkit.targets.settings import Binds
-from poolkit.targets.workload import HttpWork
+from poolkit.drivers.calls import outcome_of, run_function
+from poolkit.drivers.hooks import Hook, PoolState, Tap, told_ask, told_dial
+from poolkit.drivers.http import HttpPool, failure_of_status, limit_per_host
+from poolkit.drivers.variants import NEVER
+from poolkit.errors import CallFailed, CallTimedOut, PoolTimedOut
 
 if TYPE_CHECKING:
+    from types import FrameType
+
     from aiohttp.abc import ResolveResult
     from aiohttp.client_proto import ResponseHandler
     from aiohttp.client_reqrep import ClientRequest
     from aiohttp.connector import Connection
     from aiohttp.tracing import Trace
 
-REJECTED_STATUS = (429, 503)
+    from poolkit.targets.settings import Binds
+    from poolkit.targets.workload import HttpWork
+
 DNS_CACHE = 10  # s, aiohttp's own default
+_MOST_HOSTS = 1000  # of those that a hook remembers; a crawler meets more
 
 
 class _Call:
@@ -58,7 +64,33 @@ class _Call:
         return self.dials > 0 and self.dials == self.asked
 
 
+class _Dial:
+    """A dial under way: how long its look-up took (s), and when its TCP connection was up."""
+
+    __slots__ = ("began", "dns", "tcp_up")
+
+    def __init__(self) -> None:
+        self.began = time.perf_counter()
+        self.dns = 0.0
+        self.tcp_up = 0.0
+
+    def looked_up(self, since: float) -> None:
+        """The name has its addresses; asked for `since`."""
+        self.dns += time.perf_counter() - since
+
+    def is_up(self) -> None:
+        """A TCP connection stands; of several that were tried the last counts."""
+        self.tcp_up = time.perf_counter()
+
+    def times(self, *, has_tls: bool) -> DialTimes:
+        """The parts of the dial, which is over."""
+        ended = time.perf_counter()
+        tcp_up = self.tcp_up if has_tls and self.tcp_up else ended
+        return DialTimes(1, self.dns, max(0.0, tcp_up - self.began - self.dns), ended - tcp_up)
+
+
 _call: ContextVar[_Call | None] = ContextVar("poolkit_aiohttp_call", default=None)
+_dial: ContextVar[_Dial | None] = ContextVar("poolkit_aiohttp_dial", default=None)
 _connect = aiohttp.TCPConnector.connect
 
 
@@ -75,7 +107,7 @@ class _Connector(aiohttp.TCPConnector):
 
         def factory() -> ResponseHandler:
             # Asked for when the TCP connection is up and before TLS begins on it.
-            dial = dial_parts.current.get()
+            dial = _dial.get()
             if dial is not None:
                 dial.is_up()
             return make()
@@ -103,8 +135,8 @@ class _Connector(aiohttp.TCPConnector):
         if call is not None:
             call.stamps.acquired()
             call.dials = call.asked
-        dial = dial_parts.Dial()
-        dial_parts.current.set(dial)
+        dial = _Dial()
+        _dial.set(dial)
         protocol = await super()._create_connection(req, traces, timeout)
         self.dial_times += dial.times(has_tls=req.is_ssl())
         self.opened += 1
@@ -116,16 +148,16 @@ class _Connector(aiohttp.TCPConnector):
     async def _resolve_host(
         self, host: str, port: int, traces: Sequence[Trace] | None = None
     ) -> list[ResolveResult]:
-        began = dial_parts.now()
+        began = time.perf_counter()
         try:
             return await super()._resolve_host(host, port, traces)
         finally:
-            dial = dial_parts.current.get()
+            dial = _dial.get()
             if dial is not None:
                 dial.looked_up(began)
 
 
-class AiohttpPool:
+class AiohttpPool(HttpPool):
     """One aiohttp session that does the same work in every call.
 
     Args:
@@ -153,10 +185,7 @@ class AiohttpPool:
         ttl_dns_cache: int | None = DNS_CACHE,
         binds: Binds | None = None,
     ) -> None:
-        self._work = work
-        self._pool_size = pool_size
-        self._call_timeout = call_timeout
-        self._pool_timeout = pool_timeout
+        super().__init__(work, pool_size, call_timeout, pool_timeout)
         self._keepalive_timeout = keepalive_timeout
         self._ttl_dns_cache = ttl_dns_cache
         # One keyword less where there is no body.
@@ -170,12 +199,6 @@ class AiohttpPool:
         self._limit_per_host = limit_per_host(pool_size, len({url.origin() for url in urls}), binds)
         self._session: aiohttp.ClientSession | None = None
         self._connector: _Connector | None = None
-        self._disconnects = 0
-
-    @property
-    def pool_size(self) -> int:
-        """Most connections that the pool may hold."""
-        return self._pool_size
 
     async def open(self) -> None:
         """Make the session; aiohttp dials on demand."""
@@ -233,12 +256,16 @@ class AiohttpPool:
                 # aiohttp repeats an idempotent call once when the kept connection was dead.
                 self._disconnects += call.asked - 1
         if status >= 300:
-            raise _of_status(status)
+            raise failure_of_status(status)
 
     def _translated(self, error: Exception, call: _Call) -> CallFailed:
         # A function's raise_for_status(); an answer that is no HTTP has a cause and no status.
         if isinstance(error, aiohttp.ClientResponseError) and error.__cause__ is None:
-            return _of_status(error.status) if error.status >= 300 else CallFailed(*_kind(error))
+            return (
+                failure_of_status(error.status)
+                if error.status >= 300
+                else CallFailed(*_kind(error))
+            )
         if isinstance(error, TimeoutError):
             # Pool exhaustion and a dead host raise the same class; only the slot tells them apart.
             is_connect = isinstance(error, aiohttp.ConnectionTimeoutError)
@@ -249,8 +276,7 @@ class AiohttpPool:
             isinstance(error, aiohttp.ClientOSError)
             and error.errno in (errno.ECONNRESET, errno.EPIPE)
         ):
-            self._disconnects += 1
-            return CallFailed("disconnected")
+            return self._disconnected()
         return CallFailed(*_kind(error))
 
     def statistics(self) -> PoolStatistics:
@@ -288,11 +314,6 @@ def _in_turn(urls: list[URL], seed: int | None) -> Callable[[], URL]:
     return lambda: choice(urls)
 
 
-def _of_status(status: int) -> CallFailed:
-    kind = f"http_{status}"
-    return CallRejected(kind) if status in REJECTED_STATUS else CallFailed(kind)
-
-
 def _kind(error: Exception) -> tuple[str, str]:
     """A short stable word and a detail for an error of aiohttp, most specific first."""
     if isinstance(error, aiohttp.ClientConnectorDNSError):
@@ -312,3 +333,123 @@ def _kind(error: Exception) -> tuple[str, str]:
     if isinstance(error, aiohttp.ClientPayloadError):
         return "truncated_body", ""
     return type(error).__name__, ""
+
+
+# What a probe tries.
+
+
+def keeping(keep: float | None, *, ping: bool) -> dict[str, Any]:
+    """Arguments of the adapter by which idle connections are kept `keep` s; None: for ever."""
+    del ping
+    return {"keepalive_timeout": NEVER if keep is None else keep}
+
+
+# A service's own session, listened to at `connect` and where connections return.
+
+
+def hook_of(pool: Any) -> AiohttpHook | None:
+    """The hook of a session or connector; None for another object of aiohttp's."""
+    connector = pool.connector if isinstance(pool, aiohttp.ClientSession) else pool
+    return AiohttpHook(connector) if isinstance(connector, aiohttp.BaseConnector) else None
+
+
+class AiohttpHook(Hook):
+    """One connector; sessions that share it are one pool."""
+
+    driver = "aiohttp"
+
+    def __init__(self, connector: Any) -> None:
+        super().__init__(connector)
+        self._hosts: set[Any] = set()  # seen so far, as far as they matter
+
+    def attach(self, tap: Tap) -> None:
+        """From now on tell `tap` of every call."""
+        connector = self._place
+        self._replace(
+            connector,
+            _poolkit_tap=tap,
+            connect=told_ask(tap, connector.connect, TimeoutError, lambda one: id(one.protocol)),
+            _create_connection=told_dial(tap, connector._create_connection),
+            _release=_told_release(tap, connector._release),
+        )
+
+    def state(self) -> PoolState:
+        """The connector's own figures; the size is that of the hosts it has spoken to so far."""
+        connector = self._place
+        # The loop's thread may change these meanwhile; a copy is made at once.
+        kept = list(connector._conns.values())
+        return PoolState(
+            self._size(),
+            len(connector._acquired),
+            sum(len(idle) for idle in kept),
+            connector.closed,
+        )
+
+    def _size(self) -> int | None:
+        """`limit`, or `limit_per_host` for each host where that is less."""
+        connector = self._place
+        limit: int | None = connector.limit or None
+        each: int = connector.limit_per_host
+        if not each:
+            return limit
+        for key in (*list(connector._acquired_per_host), *list(connector._conns)):
+            if len(self._hosts) < _MOST_HOSTS:
+                self._hosts.add(key)
+        size = each * max(1, len(self._hosts))
+        return size if limit is None else min(limit, size)
+
+    def forgotten(self) -> set[int]:
+        """Keys of connections that are handed out and that nothing in the program refers to.
+
+        aiohttp keeps a response alive until its body has come, so the garbage collector never
+        tells; the count of references does.
+        """
+        return {
+            id(protocol)
+            for protocol in list(self._place._acquired)
+            for told in _told_at_end(protocol)
+            if sys.getrefcount(told.__self__) <= _OF_THE_LIBRARY
+        }
+
+    def unclear(self) -> set[int]:
+        """Keys of connections without a response that can be found, such as those of WebSockets."""
+        return {
+            id(protocol) for protocol in list(self._place._acquired) if not _told_at_end(protocol)
+        }
+
+
+def _told_at_end(protocol: Any) -> list[Any]:
+    """Methods of responses that aiohttp calls when a body has come; empty: none is on its way."""
+    body = getattr(protocol, "_payload", None)
+    return [
+        told
+        for told in getattr(body, "_eof_callbacks", ())
+        if isinstance(getattr(told, "__self__", None), aiohttp.ClientResponse)
+    ]
+
+
+class _Referred:
+    def told(self) -> None:
+        """Stands for a method of a response."""
+
+
+def _references_of_one() -> int:
+    """What `sys.getrefcount` says, counted as in `forgotten`, where one bound method refers."""
+    methods: list[Any] = [_Referred().told]
+    return next(sys.getrefcount(told.__self__) for told in methods)
+
+
+_OF_THE_LIBRARY = _references_of_one()
+
+
+def _told_release(tap: Tap, release: Any) -> Any:
+    def _release(key: Any, protocol: Any, *, should_close: bool = False) -> None:
+        # What is collected releases itself, or its response does through it.
+        frame: FrameType | None = sys._getframe(1)
+        if frame is not None and frame.f_code.co_name == "release":
+            frame = frame.f_back
+        is_collected = frame is not None and frame.f_code.co_name == "__del__"
+        release(key, protocol, should_close=should_close)
+        tap.back(id(protocol), is_collected=is_collected)
+
+    return _release

@@ -8,24 +8,22 @@ waits for the reset query.
 from __future__ import annotations
 
 import asyncio
-import logging
+import sys
 from contextvars import ContextVar
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
-from poolkit.drivers import postgres_errors
-from poolkit.drivers.base import PoolStatistics, Stamps
-from poolkit.drivers.postgres_errors import DIAL_TIMEOUT
-from poolkit.drivers.postgres_session import (
-    APPLICATION,
-    BACKEND_PID,
-    READ_ONLY,
-    SPARE_CONNECTIONS,
-)
-from poolkit.drivers.user_function import outcome_of, run_function
+from poolkit.drivers import postgres
+from poolkit.drivers.base import Stamps
+from poolkit.drivers.calls import outcome_of, run_function
+from poolkit.drivers.hooks import Hook, PoolState, Tap, told_ask, told_dial
+from poolkit.drivers.postgres import APPLICATION, BACKEND_PID, DIAL_TIMEOUT, READ_ONLY
+from poolkit.drivers.variants import BASE, NEVER, Question
 from poolkit.errors import CallFailed, CallTimedOut, PoolTimedOut, Unreachable
-from poolkit.targets.workload import SqlWork, WorkFunction
+
+if TYPE_CHECKING:
+    from poolkit.targets.workload import SqlWork, WorkFunction
 
 CLOSE_TIMEOUT = 1.0  # s; a silent server never ends the release of a connection
 
@@ -36,10 +34,6 @@ LIBRARY_ERRORS: tuple[type[Exception], ...] = (
 )
 _SERVER_ERRORS: tuple[type[Exception], ...] = (*LIBRARY_ERRORS, OSError)
 _OPEN_ERRORS: tuple[type[Exception], ...] = (*_SERVER_ERRORS, ValueError)
-
-# The pool prints a traceback for every connection that it cannot restore; the calls tell of it.
-logging.getLogger("asyncpg.pool").addHandler(logging.NullHandler())
-
 
 # The stamps of the call that acquires in this task. The pool restores connections in tasks of its
 # own, which inherit the context of the call that made them begin, and dial on when its stamps are
@@ -81,7 +75,7 @@ async def session_options(
     return is_pooled, options
 
 
-class AsyncpgPool:
+class AsyncpgPool(postgres.PostgresPool):
     """One asyncpg pool that does the same work in every call.
 
     Args:
@@ -99,6 +93,11 @@ class AsyncpgPool:
             out (then part of the hold).
     """
 
+    # The pool prints a traceback for every connection that it cannot restore.
+    logger = "asyncpg.pool"
+    spelling = "numbered"
+    errors = LIBRARY_ERRORS
+
     def __init__(
         self,
         dsn: str,
@@ -113,50 +112,31 @@ class AsyncpgPool:
         init: WorkFunction | None = None,
         setup: WorkFunction | None = None,
     ) -> None:
-        self._dsn = dsn
-        self._work = work
-        self._statements = tuple((s.numbered, s.names) for s in work.statements)
-        self._single = self._statements[0] if len(self._statements) == 1 else None
-        self._statement_cache_size = statement_cache_size
+        super().__init__(dsn, work, pool_size, call_timeout)
         self._init = init
         self._setup = setup
-        self._options: dict[str, Any] = {}
+        self.options = {
+            "min_size": pool_size if min_size is None else min_size,
+            "max_inactive_connection_lifetime": max_inactive_connection_lifetime,
+        }
+        if statement_cache_size is not None:
+            self.options["statement_cache_size"] = statement_cache_size
         if init is not None:
-            self._options["init"] = self._initialise
+            self.options["init"] = self._initialise
         if setup is not None:
-            self._options["setup"] = self._set_up
+            self.options["setup"] = self._set_up
         if not reset:
-            self._options["reset"] = _no_reset
-        self._pool_size = pool_size
-        self._call_timeout = call_timeout
-        self._inactive = max_inactive_connection_lifetime
-        self._min_size = pool_size if min_size is None else min_size
-        self._pool: Any = None
-        self._is_pooled = False
-        self._opened = 0
-        self._disconnects = 0
-
-    @property
-    def pool_size(self) -> int:
-        """Most connections that the pool may hold."""
-        return self._pool_size
+            self.options["reset"] = _no_reset
 
     async def open(self) -> None:
         """Dial every connection; raises `Unreachable` with the server's reason."""
         try:
-            self._is_pooled, options = await session_options(
-                self._dsn, read_only=self._work.read_only, call_timeout=self._call_timeout
-            )
-            if self._statement_cache_size is not None:
-                options["statement_cache_size"] = self._statement_cache_size
+            await self.look()
             self._pool = await asyncpg.create_pool(
                 self._dsn,
-                min_size=self._min_size,
                 max_size=self._pool_size,
-                max_inactive_connection_lifetime=self._inactive,
                 connect=self._dial,
-                **self._options,
-                **options,
+                **self.session | self.options,
             )
         except CallFailed as failure:
             raise Unreachable(
@@ -164,7 +144,7 @@ class AsyncpgPool:
                 "correct the function that init names; psql shows what its statements do",
             ) from failure
         except _OPEN_ERRORS as error:
-            raise postgres_errors.unreachable(error) from error
+            raise postgres.unreachable(error) from error
 
     async def call(self, stamps: Stamps) -> None:
         """Do the work on one connection and return it, reset included."""
@@ -177,7 +157,7 @@ class AsyncpgPool:
             async with self._pool.acquire() as connection:  # poolkit: ignore[no-acquire-timeout]
                 stamps.acquired()
                 _acquiring.set(None)
-                if self._is_pooled and work.read_only:
+                if self.is_pooled and work.read_only:
                     # Its COMMIT is a round trip of the release that only a pooler makes needed.
                     async with connection.transaction(readonly=True):
                         await self._do(connection)
@@ -197,16 +177,18 @@ class AsyncpgPool:
         except Exception as error:
             raise self._translated(error, stamps) from error
 
-    async def _do(self, connection: Any) -> None:
-        work = self._work
-        if work.function is not None:
-            await run_function(work.function, connection, self._call_timeout)
-            return
-        values = work.draw()
-        for number, (text, names) in enumerate(self._statements):
-            if number and work.pause:
-                await asyncio.sleep(work.pause)
-            await connection.fetch(text, *[values[name] for name in names])
+    async def _look(self) -> tuple[bool, dict[str, Any]]:
+        return await session_options(
+            self._dsn, read_only=self._work.read_only, call_timeout=self._call_timeout
+        )
+
+    async def _run(
+        self, connection: Any, statement: Any, names: tuple[str, ...], values: Any
+    ) -> None:
+        await connection.fetch(statement, *[values[name] for name in names])
+
+    async def _ask(self, statement: str) -> Any:
+        return await self._pool.fetchval(statement)
 
     async def _dial(self, *arguments: Any, **options: Any) -> Any:
         stamps = _take_stamps()
@@ -241,36 +223,16 @@ class AsyncpgPool:
             return CallTimedOut("call_timeout")
         if not isinstance(error, _SERVER_ERRORS):
             return CallFailed(type(error).__name__)
-        outcome = postgres_errors.failure(error)
+        outcome = postgres.failure(error)
         if outcome.kind == "disconnected":
             self._disconnects += 1
         return outcome
 
-    async def spare_connections(self) -> int | None:
-        """How many more connections the server has for this user, beyond those already in use.
-
-        None where a pooler stands in between: then its own limits count, which it does not tell.
-        """
-        if self._is_pooled:
-            return None
-        try:
-            return int(await self._pool.fetchval(SPARE_CONNECTIONS))
-        except _SERVER_ERRORS as error:
-            raise CallFailed(type(error).__name__) from error
-
-    def statistics(self) -> PoolStatistics:
-        """A frozen snapshot; the number of waiters has no public name in asyncpg."""
-        if self._pool is None:
-            return PoolStatistics(self._pool_size, 0, 0, 0, self._opened, self._disconnects)
+    def _figures(self) -> tuple[int, int, int]:
         idle = self._pool.get_idle_size()
-        return PoolStatistics(
-            pool_size=self._pool_size,
-            in_use=self._pool.get_size() - idle,
-            idle=idle,
-            waiting=sum(not waiter.done() for waiter in self._pool._queue._getters),
-            connections_opened=self._opened,
-            disconnects=self._disconnects,
-        )
+        # The number of waiters has no public name in asyncpg.
+        waiting = sum(not waiter.done() for waiter in self._pool._queue._getters)
+        return self._pool.get_size() - idle, idle, waiting
 
     async def close(self) -> None:
         """Close every connection, those of calls still under way as well."""
@@ -285,3 +247,165 @@ class AsyncpgPool:
 
 async def _no_reset(_connection: Any) -> None:
     """What stands in for asyncpg's reset where the user does without."""
+
+
+# What a probe compares and tries.
+
+QUESTIONS = (
+    Question("reset on release", BASE, "no reset", note="one round trip: reset="),
+    Question("setup callback", "setup", BASE, note="one that asks the server once"),
+    Question(
+        "no prepared-statement cache",
+        "no cache",
+        BASE,
+        note="one more round trip",
+        is_of_prepared=True,
+    ),
+)
+SKIPPED = {"pre_ping": "asyncpg has none; a setup callback that asks costs the same"}
+
+
+def vary(pool: AsyncpgPool, variant: str) -> None:
+    """Make a pool that has looked one of the variants that `QUESTIONS` name."""
+    options: dict[str, dict[str, Any]] = {
+        "no reset": {"reset": _no_reset},
+        "setup": {"setup": _ask_once},
+        "no cache": {"statement_cache_size": 0},
+    }
+    pool.options |= options.get(variant, {})
+
+
+async def _ask_once(connection: Any) -> None:
+    await connection.fetchval("select 1")
+
+
+def keeping(keep: float | None, *, ping: bool) -> dict[str, Any]:
+    """Arguments of the adapter by which connections are kept `keep` s at most; None: for ever."""
+    del ping
+    # asyncpg 0.32 leaves connections up to min_size alone, however long they idle.
+    seconds, size = (NEVER, None) if keep is None else (keep, 0)
+    return {"max_inactive_connection_lifetime": seconds, "min_size": size}
+
+
+# A service's own pool, listened to where it hands out, takes back and dials.
+
+
+def hook_of(pool: Any) -> AsyncpgHook | None:
+    """The hook of a pool; None for another object of asyncpg's."""
+    return AsyncpgHook(pool) if isinstance(pool, asyncpg.Pool) else None
+
+
+class AsyncpgHook(Hook):
+    """One asyncpg pool.
+
+    It has no room for attributes of its own and no public way to learn of waits, so while it is
+    listened to it is of a class made for it: a subclass whose methods tell of each call. A test
+    holds every name that this relies on against the installed asyncpg.
+    """
+
+    driver = "asyncpg"
+
+    def __init__(self, pool: Any) -> None:
+        super().__init__(pool)
+        self._class: Any = None  # the pool's own, while it is listened to
+
+    @property
+    def place(self) -> Any:
+        """The object that carries the tap while it listens."""
+        return type(self._place)
+
+    def attach(self, tap: Tap) -> None:
+        """From now on tell `tap` of every call."""
+        self._class = kind = type(self._place)
+        for holder in self._place._holders:
+            if holder._setup is not None:
+                holder._setup = _Setup(tap, holder._setup)
+        self._place.__class__ = type(
+            kind.__name__,
+            (kind,),
+            {
+                "__slots__": (),
+                "__module__": kind.__module__,
+                "_poolkit_tap": tap,
+                "_acquire": told_ask(tap, kind._acquire, TimeoutError),
+                "release": _told_release(tap, kind.release),
+                "_get_new_connection": told_dial(tap, kind._get_new_connection),
+            },
+        )
+
+    def detach(self) -> None:
+        """Leave the pool as it was."""
+        if self._class is not None:
+            self._place.__class__ = self._class
+            self._class = None
+        for holder in self._place._holders:
+            if isinstance(holder._setup, _Setup):
+                holder._setup = holder._setup.setup
+
+    def state(self) -> PoolState:
+        """The pool's own figures."""
+        pool = self._place
+        size, idle = pool.get_size(), pool.get_idle_size()
+        tap = getattr(type(pool), "_poolkit_tap", None)
+        # They hold a slot; those whose connection is being set up still count as idle there.
+        taken = 0 if tap is None else len(tap.dialling)
+        set_up = sum(h._proxy is not None and h._in_use is None for h in pool._holders)
+        return PoolState(
+            pool.get_max_size(), size - idle + taken, max(0, idle - set_up), pool._closed
+        )
+
+    def forgotten(self) -> set[int]:
+        """Keys of connections that are handed out and that nothing in the program refers to.
+
+        The pool itself keeps what it hands out, so the garbage collector never tells; the count of
+        references does.
+        """
+        keys = set()
+        for holder in self._place._holders:
+            proxy = holder._proxy
+            # One that is being released has no connection below it.
+            if (
+                proxy is not None
+                and proxy._con is not None
+                and sys.getrefcount(proxy) <= _OF_THE_LIBRARY
+            ):
+                keys.add(id(proxy))
+        return keys
+
+
+def _references_of_two() -> int:
+    """What `sys.getrefcount` says, counted as in `forgotten`, where two attributes refer."""
+    both: list[Any] = [object()]
+    both.append(both[0])
+    for proxy in both:
+        if proxy is not None:
+            return sys.getrefcount(proxy)
+    return 0
+
+
+# A connection that is handed out is known to its holder and to the connection below it.
+_OF_THE_LIBRARY = _references_of_two()
+
+
+class _Setup:
+    """The `setup` of a pool: while it runs, its call has a connection already."""
+
+    __slots__ = ("_tap", "setup")
+
+    def __init__(self, tap: Tap, setup: Any) -> None:
+        self._tap = tap
+        self.setup = setup
+
+    async def __call__(self, connection: Any) -> None:
+        self._tap.has_slot()
+        await self.setup(connection)
+
+
+def _told_release(tap: Tap, release: Any) -> Any:
+    async def _release(pool: Any, connection: Any, *, timeout: float | None = None) -> Any:
+        try:
+            return await release(pool, connection, timeout=timeout)
+        finally:
+            tap.back(id(connection))
+
+    return _release

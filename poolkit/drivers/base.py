@@ -6,8 +6,11 @@ contract test; nothing else imports the library.
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
+
+CLOSE_SECONDS = 2.0
 
 
 class Stamps(Protocol):
@@ -117,3 +120,15 @@ class Pool(Protocol):
     async def close(self) -> None:
         """Close every connection; calls still under way are ended."""
         ...
+
+
+async def close_pool(pool: Pool, seconds: float = CLOSE_SECONDS) -> None:
+    """Close the pool; what a silent server keeps open after `seconds` ends with the event loop."""
+    task = asyncio.ensure_future(pool.close())
+    try:
+        await asyncio.wait({task}, timeout=seconds)
+    finally:
+        if not task.done():
+            task.cancel()
+    if task.done():
+        task.result()

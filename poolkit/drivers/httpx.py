@@ -3,6 +3,11 @@
 The dial of a new connection belongs to the hold, since its place in the pool is taken meanwhile.
 httpx has no time limit for a whole call (its `read` starts anew with every piece), so one is put
 around it.
+
+httpx's pool (httpcore's, httpcore2's) tells nobody how long a request waited. Exact: this pool's
+own objects are wrapped where the pool hands a request to a connection; the library's classes stay
+as they are, and a call pays about a microsecond. Inferred: the first trace event of the request,
+which comes a few turns of the event loop after the wait is over.
 """
 
 from __future__ import annotations
@@ -12,26 +17,186 @@ import errno
 import importlib
 import socket
 import ssl
-from collections.abc import Iterator
-from typing import Any
-
-import anyio
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any
 
 from poolkit.drivers.base import PoolStatistics, Stamps
-from poolkit.drivers.holds import Holds, timed_out
-from poolkit.drivers.httpx_moments import Books, Call, can_watch, current, tracer, watch
-from poolkit.drivers.user_function import outcome_of, run_function
-from poolkit.errors import CallFailed, CallRejected, CallTimedOut, PoolTimedOut
-from poolkit.targets.settings import HttpxLibrary
-from poolkit.targets.workload import HttpWork
+from poolkit.drivers.calls import Holds, outcome_of, run_function, timed_out
+from poolkit.drivers.hooks import Hook, PoolState, Tap, tell_failure, told_dial
+from poolkit.drivers.http import HttpPool, failure_of_status
+from poolkit.drivers.variants import NEVER
+from poolkit.errors import CallFailed, CallTimedOut, PoolTimedOut
 
-REJECTED_STATUS = (429, 503)
+if TYPE_CHECKING:
+    from poolkit.targets.settings import HttpxLibrary
+    from poolkit.targets.workload import HttpWork
+
 DIAL_TIMEOUT = 5.0  # s
 KEEPALIVE = 5.0  # s, httpx's own default
+_NEEDED = ("handle_async_request", "create_connection", "connections", "_max_connections")
 _CORES = {"httpx": "httpcore", "httpx2": "httpcore2"}
 
 
-class HttpxPool:
+class _Books:
+    """What is counted over all calls; `waiting` and `holding` only where waits are inferred."""
+
+    __slots__ = ("holding", "opened", "waiting")
+
+    def __init__(self) -> None:
+        self.opened = 0
+        self.waiting = 0
+        self.holding = 0
+
+    def leave(self, call: _Call) -> None:
+        """The call is over, whether it ever held a connection or not."""
+        if call.has_slot:
+            self.holding -= 1
+        else:
+            self.waiting -= 1
+
+
+class _Call:
+    """What is learnt of one call, carried to the connection by the task's context."""
+
+    __slots__ = ("has_slot", "is_dialling", "stamps")
+
+    def __init__(self, stamps: Stamps) -> None:
+        self.stamps = stamps
+        self.has_slot = False
+        self.is_dialling = False
+
+    def take_slot(self) -> None:
+        """The call holds a connection from here on; the first time counts."""
+        if not self.has_slot:
+            self.has_slot = True
+            self.stamps.acquired()
+
+    def dialled(self) -> None:
+        """The connection that the call dialled is up."""
+        self.is_dialling = False
+        self.stamps.dialled()
+
+
+_current: ContextVar[_Call | None] = ContextVar("poolkit_httpx_call", default=None)
+
+
+class _Entrance:
+    """Stands before one connection and stamps the request that gets it.
+
+    httpcore 1.0 hands a connection that was just released to every request in its queue, and to
+    newcomers; the first to enter has it, the others are sent back to wait. So only a request that
+    enters a free connection alone is stamped at once. (One that gets in because the request before
+    it was cancelled within those turns is stamped when its answer begins.)
+
+    State: how many requests are inside, from their entry to the head of their answer.
+    """
+
+    __slots__ = ("_handle", "_inside", "_is_idle", "_is_new")
+
+    def __init__(self, connection: Any) -> None:
+        self._handle: Callable[[Any], Awaitable[Any]] = connection.handle_async_request
+        self._is_idle: Callable[[], bool] = connection.is_idle
+        self._is_new = True
+        self._inside = 0
+
+    async def __call__(self, request: Any) -> Any:
+        call = _current.get()
+        if call is None:
+            return await self._handle(request)
+        is_sure = not self._inside and (self._is_new or self._is_idle())
+        if is_sure:
+            call.take_slot()
+        self._is_new = False
+        self._inside += 1
+        try:
+            response = await self._handle(request)
+        finally:
+            self._inside -= 1
+        if not is_sure:
+            call.take_slot()
+        return response
+
+
+def _can_watch(pool: Any, origin: Any) -> bool:
+    """Whether a pool has everything that `_watch` and exact statistics rely on.
+
+    Args:
+        pool: the pool inside a transport, None where there is none.
+        origin: any origin; a connection to it is made on trial and never dialled.
+    """
+    books = ("create_connection", "_connections", "_requests")
+    if pool is None or not all(hasattr(pool, name) for name in books):
+        return False
+    connection = pool.create_connection(origin)
+    return all(hasattr(connection, name) for name in ("handle_async_request", "_connect"))
+
+
+def _watch(pool: Any, books: _Books, hosts: frozenset[bytes]) -> None:
+    """Stamp the calls of this one pool from now on, count its dials, and dial `hosts` only."""
+    create: Callable[[Any], Any] = pool.create_connection
+
+    def create_connection(origin: Any) -> Any:
+        connection = create(origin)
+        connect: Callable[[Any], Awaitable[Any]] = connection._connect
+
+        async def dial(request: Any) -> Any:
+            _check_host(request.url.host, hosts)
+            call = _current.get()
+            if call is not None:
+                call.is_dialling = True
+            stream = await connect(request)  # TLS included
+            books.opened += 1
+            if call is not None:
+                call.dialled()
+            return stream
+
+        connection._connect = dial
+        connection.handle_async_request = _Entrance(connection)
+        return connection
+
+    pool.create_connection = create_connection
+
+
+def _check_host(host: bytes, hosts: frozenset[bytes]) -> None:
+    """The user's function holds the client: it may not carry load to a host that is not meant."""
+    if host not in hosts:
+        raise CallFailed("host_not_allowed")
+
+
+def _tracer(books: _Books, hosts: frozenset[bytes]) -> Callable[[Any], Awaitable[None]]:
+    """A hook for a client's requests that stamps their calls at the first trace event.
+
+    Requests to another host than `hosts` go nowhere.
+    """
+
+    async def on_request(request: Any) -> None:
+        _check_host(request.url.raw_host, hosts)
+        call = _current.get()
+        is_tls = request.url.scheme == "https"
+        is_up = "connection.start_tls.complete" if is_tls else "connection.connect_tcp.complete"
+
+        async def trace(event: str, _info: Any) -> None:
+            if event == is_up:
+                books.opened += 1
+            if call is None:
+                return
+            if not call.has_slot:
+                books.waiting -= 1
+                books.holding += 1
+                call.take_slot()
+            if event == "connection.connect_tcp.started":
+                call.is_dialling = True
+            elif event == is_up:
+                call.dialled()
+
+        request.extensions["trace"] = trace
+
+    return on_request
+
+
+class HttpxPool(HttpPool):
     """One httpx client that does the same work in every call.
 
     Args:
@@ -63,30 +228,27 @@ class HttpxPool:
         library: HttpxLibrary = "httpx",
         infers_wait: bool = False,
     ) -> None:
-        self._work = work
+        super().__init__(work, pool_size, call_timeout, pool_timeout)
         self._headers = dict(work.headers) or None
-        self._pool_size = pool_size
-        self._call_timeout = call_timeout
-        self._pool_timeout = pool_timeout
         self._keepalive_expiry = keepalive_expiry
         self._max_keepalive = max_keepalive_connections
         self._core = _CORES[library]
         self._infers_wait = infers_wait
         # Any: the two packages have the same names, and either may be missing.
         self._httpx: Any = importlib.import_module(library)
+        anyio = importlib.import_module("anyio")
+        self._broken = (
+            *(self._httpx.ReadError, self._httpx.WriteError, self._httpx.CloseError),
+            # httpcore 1.0 lets these through when TLS breaks off while a request is written.
+            *(anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError),
+        )
         # Parsed once: each call would spend 10 us on it.
         self._url = self._httpx.URL(work.url)
         self._hosts = frozenset(self._httpx.URL(url).raw_host for url in work.urls)
-        self._holds: Holds[Call] = Holds(call_timeout)
+        self._holds: Holds[_Call] = Holds(call_timeout)
         self._client: Any = None
         self._pool: Any = None
-        self._books = Books()
-        self._disconnects = 0
-
-    @property
-    def pool_size(self) -> int:
-        """Most connections that the pool may hold."""
-        return self._pool_size
+        self._books = _Books()
 
     async def open(self) -> None:
         """Make the client; httpx dials on demand."""
@@ -101,13 +263,13 @@ class HttpxPool:
         transport = httpx.AsyncHTTPTransport(limits=limits)
         pool = getattr(transport, "_pool", None)
         origin = importlib.import_module(self._core).Origin(b"http", b"localhost", 80)
-        self.wait_is_exact = not self._infers_wait and can_watch(pool, origin)
+        self.wait_is_exact = not self._infers_wait and _can_watch(pool, origin)
         hooks = {}
         if self.wait_is_exact:
             self._pool = pool
-            watch(pool, self._books, self._hosts)
+            _watch(pool, self._books, self._hosts)
         else:
-            hooks["request"] = [tracer(self._books, self._hosts)]
+            hooks["request"] = [_tracer(self._books, self._hosts)]
         self._client = httpx.AsyncClient(
             transport=transport,
             timeout=httpx.Timeout(
@@ -127,8 +289,8 @@ class HttpxPool:
         work, client = self._work, self._client
         if client is None:
             raise RuntimeError("the pool is not open")
-        call = Call(stamps)
-        current.set(call)
+        call = _Call(stamps)
+        _current.set(call)
         if not self.wait_is_exact:
             self._books.waiting += 1
         try:
@@ -165,12 +327,12 @@ class HttpxPool:
         # httpx gives the connection back at the body's last byte, so the release takes no time.
         stamps.served()
         if status >= 300:
-            raise _of_status(status)
+            raise failure_of_status(status)
 
-    def _translated(self, error: Exception, call: Call) -> CallFailed:
+    def _translated(self, error: Exception, call: _Call) -> CallFailed:
         httpx = self._httpx
         if isinstance(error, httpx.HTTPStatusError):  # a function's raise_for_status()
-            return _of_status(error.response.status_code)
+            return failure_of_status(error.response.status_code)
         if isinstance(error, httpx.PoolTimeout):
             return PoolTimedOut("pool_timeout")
         if isinstance(error, httpx.TimeoutException | TimeoutError):
@@ -185,24 +347,11 @@ class HttpxPool:
                 return CallFailed("truncated_body")
             if "disconnected" in words or "closed connection" in words:
                 return self._disconnected()
-        if isinstance(
-            error,
-            httpx.ReadError
-            | httpx.WriteError
-            | httpx.CloseError
-            # httpcore 1.0 lets these through when TLS breaks off while a request is written.
-            | anyio.EndOfStream
-            | anyio.BrokenResourceError
-            | anyio.ClosedResourceError,
-        ):
+        if isinstance(error, self._broken):
             return self._disconnected()
         if isinstance(error, httpx.ConnectError | OSError):
             return CallFailed(*_kind_of_dial_failure(error))
         return CallFailed(type(error).__name__)
-
-    def _disconnected(self) -> CallFailed:
-        self._disconnects += 1
-        return CallFailed("disconnected")
 
     def statistics(self) -> PoolStatistics:
         """A frozen snapshot from the pool's own books; from ours where waits are inferred."""
@@ -230,11 +379,6 @@ class HttpxPool:
             await self._client.aclose()
             # Transports close in the next turns of the loop, before the next trial begins.
             await asyncio.sleep(0)
-
-
-def _of_status(status: int) -> CallFailed:
-    kind = f"http_{status}"
-    return CallRejected(kind) if status in REJECTED_STATUS else CallFailed(kind)
 
 
 def _kind_of_dial_failure(error: Exception) -> tuple[str, str]:
@@ -270,3 +414,137 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
         rest += [other for other in (one.__cause__, one.__context__) if other is not None]
         if isinstance(one, BaseExceptionGroup):
             rest += one.exceptions
+
+
+# What a probe tries.
+
+
+def keeping(keep: float | None, *, ping: bool) -> dict[str, Any]:
+    """Arguments of the adapter by which idle connections are kept `keep` s; None: for ever."""
+    del ping
+    return {"keepalive_expiry": NEVER if keep is None else keep}
+
+
+# A service's own client, listened to at the pool (httpcore's) below it; httpx2 and httpcore2 alike.
+# A request begins to hold where it enters a connection. httpcore may hand one connection to several
+# requests: all but the first are sent back and wait on.
+
+
+def hook_of(pool: Any) -> HttpxHook | None:
+    """The hook of an AsyncClient, its transport or httpcore's own pool; None for anything else."""
+    for step in ("_transport", "_pool"):
+        pool = getattr(pool, step, pool)
+    return HttpxHook(pool) if all(hasattr(pool, name) for name in _NEEDED) else None
+
+
+class HttpxHook(Hook):
+    """One httpcore pool; a response that is collected tells of it itself.
+
+    State: the call of every request on its way.
+    """
+
+    driver = "httpx"
+
+    def __init__(self, pool: Any) -> None:
+        super().__init__(pool)
+        self._tap: Tap | None = None
+        self._calls: dict[int, Any] = {}
+
+    def attach(self, tap: Tap) -> None:
+        """From now on tell `tap` of every call."""
+        pool = self._place
+        self._tap = tap
+        for connection in pool.connections:
+            self._listen(connection)
+        create, handle = pool.create_connection, pool.handle_async_request
+        errors = sys.modules[type(pool).__module__.partition(".")[0]]
+
+        def create_connection(origin: Any) -> Any:
+            return self._listen(create(origin))
+
+        async def handle_async_request(request: Any) -> Any:
+            call = tap.ask(sys._getframe(1))
+            self._calls[id(request)] = call
+            try:
+                response = await handle(request)
+            except BaseException as error:
+                tell_failure(tap, call, error, errors.PoolTimeout)
+                raise
+            finally:
+                del self._calls[id(request)]
+            response.stream = _ToldStream(response.stream, tap)
+            tap.got(call, id(response.stream))
+            return response
+
+        self._replace(
+            pool,
+            _poolkit_tap=tap,
+            create_connection=create_connection,
+            handle_async_request=handle_async_request,
+        )
+
+    def detach(self) -> None:
+        """Leave the pool as it was."""
+        super().detach()
+        for connection in self._place.connections:
+            for name in ("handle_async_request", "_connect"):
+                vars(connection).pop(name, None)
+        self._tap = None
+
+    def state(self) -> PoolState:
+        """The pool's own figures; a closed pool is an empty one, httpcore tells no more."""
+        connections = self._place.connections
+        idle = sum(connection.is_idle() for connection in connections)
+        size = self._place._max_connections
+        return PoolState(
+            None if size >= sys.maxsize else size, len(connections) - idle, idle, False
+        )
+
+    def _listen(self, connection: Any) -> Any:
+        tap = self._tap
+        assert tap is not None
+        handle = connection.handle_async_request
+
+        async def handle_async_request(request: Any) -> Any:
+            call = self._calls.get(id(request))
+            if call is not None:
+                tap.takes_slot(call)
+            try:
+                return await handle(request)
+            except Exception as error:
+                if call is not None and type(error).__name__ == "ConnectionNotAvailable":
+                    tap.waits_again(call)
+                raise
+
+        # Not replaced through `_replace`, which would keep every connection that ever was.
+        connection._connect = told_dial(tap, connection._connect)  # TLS included
+        connection.handle_async_request = handle_async_request
+        return connection
+
+
+class _ToldStream:
+    """A response's body, whose end gives the connection back."""
+
+    __slots__ = ("__weakref__", "_is_over", "_stream", "_tap")
+
+    def __init__(self, stream: Any, tap: Tap) -> None:
+        self._stream = stream
+        self._tap = tap
+        self._is_over = False
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        iterator: AsyncIterator[bytes] = self._stream.__aiter__()
+        return iterator
+
+    async def aclose(self) -> None:
+        try:
+            await self._stream.aclose()
+        finally:
+            if not self._is_over:
+                self._is_over = True
+                self._tap.back(id(self))
+
+    def __del__(self) -> None:
+        if not self._is_over:
+            # httpcore knows nothing of it: the connection stays taken for good.
+            self._tap.lose(id(self))

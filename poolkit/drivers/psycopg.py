@@ -8,42 +8,36 @@ commits or rolls back, which is a round trip.
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import socket
+import weakref
 from contextvars import ContextVar
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 from psycopg import AsyncConnection
 from psycopg.conninfo import conninfo_to_dict
 from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout, TooManyRequests
 
-from poolkit.drivers import postgres_errors
-from poolkit.drivers.base import PoolStatistics, Stamps
-from poolkit.drivers.holds import Holds, timed_out
-from poolkit.drivers.postgres_errors import DIAL_TIMEOUT
-from poolkit.drivers.postgres_session import (
-    APPLICATION,
-    BACKEND_PID,
-    READ_ONLY,
-    SPARE_CONNECTIONS,
-)
-from poolkit.drivers.user_function import outcome_of, run_function
+from poolkit.drivers import postgres
+from poolkit.drivers.base import Stamps
+from poolkit.drivers.calls import Holds, outcome_of, timed_out
+from poolkit.drivers.hooks import Hook, PoolState, Tap, told_ask, told_dial
+from poolkit.drivers.postgres import APPLICATION, BACKEND_PID, DIAL_TIMEOUT, READ_ONLY
+from poolkit.drivers.variants import BASE, NEVER, Question
 from poolkit.errors import CallFailed, CallTimedOut, PoolTimedOut, Unreachable
-from poolkit.targets.workload import SqlWork
+
+if TYPE_CHECKING:
+    from poolkit.targets.workload import SqlWork
 
 CLOSE_TIMEOUT = 2.0  # s
 NO_LIMIT = 86_400.0  # s; the pool knows no wait without an end
 _LOOK = 0.002  # s between looks at how many connections are up
 
-# What its workers warn of is in the outcomes; without a handler Python would print it to stderr.
-logging.getLogger("psycopg").addHandler(logging.NullHandler())
-
 _stamps: ContextVar[Stamps | None] = ContextVar("poolkit_psycopg_stamps", default=None)
 
 
-class PsycopgPool:
+class PsycopgPool(postgres.PostgresPool):
     """One AsyncConnectionPool that does the same work in every call.
 
     Args:
@@ -61,7 +55,9 @@ class PsycopgPool:
         max_lifetime: s after which a connection is replaced when it is returned.
     """
 
-    wait_is_exact = True
+    logger = "psycopg"
+    spelling = "named"
+    errors = (psycopg.Error,)
 
     def __init__(
         self,
@@ -76,72 +72,54 @@ class PsycopgPool:
         check: bool = False,
         max_lifetime: float = 3600.0,
     ) -> None:
-        self._dsn = dsn
-        self._work = work
-        self._statements = tuple(
-            (statement.named, statement.names) for statement in work.statements
-        )
-        self._single = self._statements[0] if len(self._statements) == 1 else None
+        super().__init__(dsn, work, pool_size, call_timeout)
         self._checks = check
-        self._pool_size = pool_size
-        self._min_size = pool_size if min_size is None else min_size
-        self._call_timeout = call_timeout
-        self._options: dict[str, Any] = {
+        self.options = {
+            "min_size": pool_size if min_size is None else min_size,
             "timeout": NO_LIMIT if pool_timeout is None else pool_timeout,
             "max_waiting": max_waiting,
             "max_lifetime": max_lifetime,
             "check": self._checked if check else None,
         }
-        self._is_pooled = False
-        self._pool: AsyncConnectionPool[AsyncConnection[Any]] | None = None
         self._holds: Holds[AsyncConnection[Any]] = Holds(call_timeout)
-        self._opened = 0
-        self._disconnects = 0
-
-    @property
-    def pool_size(self) -> int:
-        """Most connections that the pool may hold."""
-        return self._pool_size
 
     async def open(self) -> None:
         """Dial the connections that are kept; raises `Unreachable` with the server's reason."""
         try:
             # The pool itself dials again and again without a word, so a dial beforehand asks why.
-            dial = await self._dial_options()
+            await self.look()
             self._pool = AsyncConnectionPool(
                 self._dsn,
-                kwargs=dial,
-                min_size=self._min_size,
+                kwargs=self.session,
                 max_size=self._pool_size,
                 open=False,
                 configure=self._dialled,
-                **self._options,
+                **self.options,
             )
             await self._pool.open()
-            await self._wait_full(self._pool, dial)
+            await self._wait_full(self._pool)
             self._holds.start()
         except BaseException as error:
             await self.close()
             if isinstance(error, psycopg.Error | OSError | ValueError):
-                raise postgres_errors.unreachable(error) from error
+                raise postgres.unreachable(error) from error
             raise
 
-    async def _dial_options(self) -> dict[str, Any]:
-        """What to dial with; finds out whether a pooler stands before the server."""
+    async def _look(self) -> tuple[bool, dict[str, Any]]:
         options: dict[str, Any] = {
             "connect_timeout": int(DIAL_TIMEOUT),
             "application_name": APPLICATION,
         }
-        self._is_pooled = await self._has_other_pid(options)
-        if self._is_pooled:
+        is_pooled = await self._has_other_pid(options)
+        if is_pooled:
             options["prepare_threshold"] = None
         elif self._work.read_only:
             given = conninfo_to_dict(self._dsn).get("options") or ""
             options["options"] = f"{given} -c {READ_ONLY}=on".strip()
-        return options
+        return is_pooled, options
 
     async def _has_other_pid(self, options: dict[str, Any]) -> bool:
-        connection = await AsyncConnection.connect(self._dsn, autocommit=True, **options)
+        connection = await AsyncConnection.connect(self._dsn, **options | {"autocommit": True})
         try:
             async with asyncio.timeout(DIAL_TIMEOUT):
                 row = await (await connection.execute(BACKEND_PID)).fetchone()
@@ -149,19 +127,18 @@ class PsycopgPool:
         finally:
             await connection.close()
 
-    async def _wait_full(
-        self, pool: AsyncConnectionPool[AsyncConnection[Any]], dial: dict[str, Any]
-    ) -> None:
+    async def _wait_full(self, pool: AsyncConnectionPool[AsyncConnection[Any]]) -> None:
         async with asyncio.timeout(DIAL_TIMEOUT):
+            size = self.options["min_size"]
             while True:
                 statistics = pool.get_stats()
-                if statistics["pool_available"] >= self._min_size:
+                if statistics["pool_available"] >= size:
                     return
                 if statistics.get("connections_errors", 0):
-                    await self._has_other_pid(dial)
+                    await self._has_other_pid(self.session)
                     # That one found its place; those before it did not.
                     raise Unreachable(
-                        f"the database refused one of {self._min_size} connections",
+                        f"the database refused one of {self.options['min_size']} connections",
                         "lower max_size, or see the server's log",
                     )
                 await asyncio.sleep(_LOOK)
@@ -187,13 +164,10 @@ class PsycopgPool:
                     cursor = await connection.execute(statement, values if names else None)
                     if cursor.pgresult is not None and cursor.pgresult.nfields:
                         await cursor.fetchall()
-                elif work.function is None:
-                    self._holds.begin(connection)
-                    await self._do(connection)
                 else:
-                    # It has a limit of its own; what is left is for the release.
-                    self._holds.begin(connection, 2.0)
-                    await run_function(work.function, connection, self._call_timeout)
+                    # A function has a limit of its own; what is left is for the release.
+                    holds.begin(connection, 1.0 if work.function is None else 2.0)
+                    await self._do(connection)
                 stamps.served()
         except asyncio.CancelledError:
             late = self._late(connection)
@@ -202,7 +176,7 @@ class PsycopgPool:
             raise
         except CallFailed as failure:
             outcome = self._late(connection) or outcome_of(
-                failure, (psycopg.Error,), lambda error: self._translated(error, connection)
+                failure, self.errors, lambda error: self._translated(error, connection)
             )
             if outcome is failure and connection is not None and connection.closed:
                 self._disconnects += 1
@@ -215,16 +189,18 @@ class PsycopgPool:
                 if holds.expired:
                     self._late(connection)  # it swallowed its cancellation
 
-    async def _do(self, connection: AsyncConnection[Any]) -> None:
-        work = self._work
-        values = work.draw()
-        for number, (statement, names) in enumerate(self._statements):
-            if number and work.pause:
-                await asyncio.sleep(work.pause)
-            # psycopg reads a lone % as it stands only where it is given no parameters.
-            cursor = await connection.execute(statement, values if names else None)
-            if cursor.pgresult is not None and cursor.pgresult.nfields:
-                await cursor.fetchall()
+    async def _run(
+        self, connection: Any, statement: Any, names: tuple[str, ...], values: Any
+    ) -> None:
+        # psycopg reads a lone % as it stands only where it is given no parameters.
+        cursor = await connection.execute(statement, values if names else None)
+        if cursor.pgresult is not None and cursor.pgresult.nfields:
+            await cursor.fetchall()
+
+    async def _ask(self, statement: str) -> Any:
+        async with self._pool.connection() as connection:
+            (value,) = await (await connection.execute(statement)).fetchone()
+        return value
 
     def _late(self, connection: AsyncConnection[Any] | None) -> CallTimedOut | None:
         """What a call whose time was over ends with; its cancellation is taken back."""
@@ -241,7 +217,7 @@ class PsycopgPool:
             return CallFailed("pool_closed")
         if not isinstance(error, psycopg.Error | OSError):
             return CallFailed(type(error).__name__)
-        outcome = postgres_errors.failure(error)
+        outcome = postgres.failure(error)
         # libpq has no SQLSTATE for a connection that broke off.
         if type(outcome) is CallFailed and connection is not None and connection.closed:
             outcome = CallFailed("disconnected", type(error).__name__)
@@ -251,7 +227,7 @@ class PsycopgPool:
 
     async def _dialled(self, connection: AsyncConnection[Any]) -> None:
         self._opened += 1
-        if self._is_pooled and self._work.read_only:
+        if self.is_pooled and self._work.read_only:
             # Sends nothing: from now on its transactions begin with BEGIN READ ONLY.
             await connection.set_read_only(True)
 
@@ -266,28 +242,10 @@ class PsycopgPool:
             self._disconnects += 1
             raise
 
-    async def spare_connections(self) -> int | None:
-        """How many more connections the server has; None where a pooler stands in between."""
-        if self._pool is None or self._is_pooled:
-            return None
-        try:
-            async with self._pool.connection() as connection:
-                row = await (await connection.execute(SPARE_CONNECTIONS)).fetchone()
-        except (psycopg.Error, OSError) as error:
-            raise CallFailed(type(error).__name__) from error
-        return None if row is None else int(row[0])
-
-    def statistics(self) -> PoolStatistics:
-        """A frozen snapshot; idle and waiting come from the pool's own `get_stats`."""
-        seen = {} if self._pool is None else self._pool.get_stats()
-        return PoolStatistics(
-            pool_size=self._pool_size,
-            in_use=len(self._holds),
-            idle=seen.get("pool_available", 0),
-            waiting=seen.get("requests_waiting", 0),
-            connections_opened=self._opened,
-            disconnects=self._disconnects,
-        )
+    def _figures(self) -> tuple[int, int, int]:
+        figures = self._pool.get_stats()
+        waiting = figures.get("requests_waiting", 0)
+        return len(self._holds), figures.get("pool_available", 0), waiting
 
     async def close(self) -> None:
         """Close every connection, those of calls still under way as well."""
@@ -306,3 +264,113 @@ def _cut(connection: AsyncConnection[Any]) -> None:
         return
     with socket.socket(fileno=os.dup(connection.fileno())) as copy:
         copy.shutdown(socket.SHUT_RDWR)
+
+
+# What a probe compares and tries.
+
+QUESTIONS = (
+    Question("check", "check", BASE, note="the pool's own sign of life, one round trip"),
+    Question("transaction", BASE, "autocommit", note="BEGIN and COMMIT together"),
+    Question("reset callback", "reset", BASE, note="one that asks once and rolls back"),
+    Question(
+        "no prepared statements", "unprepared", BASE, note="prepare_threshold", is_of_prepared=True
+    ),
+)
+SKIPPED: dict[str, str] = {}
+
+
+def vary(pool: PsycopgPool, variant: str) -> None:
+    """Make a pool that has looked one of the variants that `QUESTIONS` name."""
+    options: dict[str, dict[str, Any]] = {
+        "check": {"check": AsyncConnectionPool.check_connection},
+        "reset": {"reset": _ask_once},
+    }
+    session: dict[str, dict[str, Any]] = {
+        "autocommit": {"autocommit": True},
+        "unprepared": {"prepare_threshold": None},
+    }
+    pool.options |= options.get(variant, {})
+    pool.session |= session.get(variant, {})
+
+
+async def _ask_once(connection: AsyncConnection[Any]) -> None:
+    await connection.execute("select 1")
+    await connection.rollback()
+
+
+def keeping(keep: float | None, *, ping: bool) -> dict[str, Any]:
+    """Arguments of the adapter: the pool looks at no age when it hands out, but asks if told to."""
+    return {"check": ping, "max_lifetime": NEVER if keep is None else keep}
+
+
+# A service's own pool, listened to at `getconn` and `putconn`.
+
+
+def hook_of(pool: Any) -> PsycopgHook | None:
+    """The hook of an async pool; None for another object of psycopg_pool's."""
+    return PsycopgHook(pool) if isinstance(pool, AsyncConnectionPool) else None
+
+
+class PsycopgHook(Hook):
+    """One AsyncConnectionPool."""
+
+    driver = "psycopg"
+
+    def __init__(self, pool: Any) -> None:
+        super().__init__(pool)
+        # The pool forgets what it hands out, so this tells whether the program did too.
+        self._out: dict[int, weakref.ref[Any]] = {}
+
+    def attach(self, tap: Tap) -> None:
+        """From now on tell `tap` of every call."""
+        pool = self._place
+
+        def taken(connection: Any) -> int:
+            self._out[id(connection)] = weakref.ref(connection)
+            return id(connection)
+
+        self._replace(
+            pool,
+            _poolkit_tap=tap,
+            getconn=told_ask(tap, pool.getconn, (PoolTimeout, TooManyRequests), taken),
+            putconn=_told_putconn(tap, pool.putconn, self._out),
+            _connect=told_dial(tap, pool._connect),
+        )
+        if getattr(pool, "_check", None) is not None:
+            self._replace(pool, _check_connection=_told_check(tap, pool._check_connection))
+
+    def state(self) -> PoolState:
+        """The pool's own figures, from `get_stats`."""
+        pool = self._place
+        figures = pool.get_stats()
+        size, idle = figures.get("pool_size", 0), figures.get("pool_available", 0)
+        if pool.closed:
+            size = idle = 0
+        return PoolState(pool.max_size, size - idle, idle, pool.closed)
+
+    def forgotten(self) -> set[int]:
+        """Keys of connections that were collected while they were handed out."""
+        return {key for key, connection in list(self._out.items()) if connection() is None}
+
+
+def _told_check(tap: Tap, check: Any) -> Any:
+    async def _check_connection(connection: Any) -> None:
+        tap.has_slot()
+        try:
+            await check(connection)
+        except BaseException:
+            tap.has_no_slot()
+            raise
+
+    return _check_connection
+
+
+def _told_putconn(tap: Tap, putconn: Any, out: dict[int, weakref.ref[Any]]) -> Any:
+    async def _putconn(connection: Any) -> None:
+        try:
+            await putconn(connection)
+        finally:
+            out.pop(id(connection), None)
+            tap.back(id(connection))
+
+    return _putconn

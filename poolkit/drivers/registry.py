@@ -1,76 +1,33 @@
-"""From a target to its pool: the table of drivers."""
+"""From a target to its pool."""
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
-from collections.abc import Callable
 from typing import Any
 
 from poolkit.drivers.base import Pool
-from poolkit.drivers.fleet import FleetPool
-from poolkit.drivers.gate import GatedPool
+from poolkit.drivers.fleet import FleetPool, GatedPool
+from poolkit.drivers.table import DRIVERS
 from poolkit.errors import BadInput, MissingExtra
 from poolkit.targets import Target
-from poolkit.targets.settings import FUNCTIONS, SETTINGS
+from poolkit.targets.settings import FUNCTIONS
 from poolkit.targets.workload import http_work, load_function, sql_work
 
-# Their own queues let a caller that has just released overtake those that wait (starvation).
-GATED_DRIVERS = frozenset({"aiohttp", "httpx"})
-
 CALL_TIMEOUT = 30.0  # s, longest that one call may take while measuring
+# What a pool of one size can have of these is its size less this; other sizes may have it all. (A
+# pool of one connection has nothing to spare for an overflow: equal totals are compared.)
+_WITHIN_SIZE = {"min_size": 0, "max_keepalive_connections": 0, "max_overflow": 1}
 
 
-def _aiohttp(target: Target, pool_size: int, seed: int, settings: dict[str, Any]) -> Pool:
-    from poolkit.drivers.aiohttp import AiohttpPool
-
-    return AiohttpPool(http_work(target, seed), pool_size, **settings)
-
-
-def _within(settings: dict[str, Any], key: str, most: int) -> None:
-    """Hold a setting to what a pool of the size at hand can have; other sizes may have it all."""
-    if key in settings:
-        settings[key] = min(settings[key], most)
+def driver_module(driver: str) -> Any:
+    """The driver's own file, which loads its library."""
+    return importlib.import_module(f"poolkit.drivers.{driver}")
 
 
-def _asyncpg(target: Target, pool_size: int, seed: int, settings: dict[str, Any]) -> Pool:
-    from poolkit.drivers.asyncpg import AsyncpgPool
-
-    _within(settings, "min_size", pool_size)
-    return AsyncpgPool(target.resolved_dsn(), sql_work(target, seed), pool_size, **settings)
-
-
-def _httpx(target: Target, pool_size: int, seed: int, settings: dict[str, Any]) -> Pool:
-    from poolkit.drivers.httpx import HttpxPool
-
-    _within(settings, "max_keepalive_connections", pool_size)
-    return HttpxPool(http_work(target, seed), pool_size, **settings)
-
-
-def _sqlalchemy(target: Target, pool_size: int, seed: int, settings: dict[str, Any]) -> Pool:
-    from poolkit.drivers.sqlalchemy import SqlalchemyPool
-
-    # Equal totals are compared, and a size of one has nothing to spare for an overflow.
-    _within(settings, "max_overflow", pool_size - 1)
-    return SqlalchemyPool(target.resolved_dsn(), sql_work(target, seed), pool_size, **settings)
-
-
-def _psycopg(target: Target, pool_size: int, seed: int, settings: dict[str, Any]) -> Pool:
-    from poolkit.drivers.psycopg import PsycopgPool
-
-    _within(settings, "min_size", pool_size)
-    return PsycopgPool(target.resolved_dsn(), sql_work(target, seed), pool_size, **settings)
-
-
-# driver -> the libraries that it needs, and the maker of its pool. A driver's adapter is
-# poolkit.drivers.<driver>, imported when it is first asked for.
-_Maker = Callable[[Target, int, int, dict[str, Any]], Pool]
-DRIVERS: dict[str, tuple[tuple[str, ...], _Maker]] = {
-    "aiohttp": (("aiohttp",), _aiohttp),
-    "asyncpg": (("asyncpg",), _asyncpg),
-    "psycopg": (("psycopg", "psycopg_pool"), _psycopg),
-    "sqlalchemy": (("sqlalchemy", "greenlet", "asyncpg"), _sqlalchemy),
-    "httpx": (("httpx",), _httpx),
-}
+def adapter_of(driver: str) -> Any:
+    """The driver's pool: a class that takes the work (databases: the DSN, the work) and a size."""
+    return getattr(driver_module(driver), DRIVERS[driver].adapter)
 
 
 def check_driver(target: Target) -> None:
@@ -85,7 +42,7 @@ def check_driver(target: Target) -> None:
             f"driver {target.driver!r} is not one of {', '.join(sorted(DRIVERS))}",
             "choose one of these drivers in targets.toml",
         )
-    libraries = (target.library,) if target.library else DRIVERS[target.driver][0]
+    libraries = (target.library,) if target.library else DRIVERS[target.driver].libraries
     for library in libraries:
         if importlib.util.find_spec(library) is None:
             raise MissingExtra(library, "drivers")
@@ -103,23 +60,30 @@ def make_pool(
         BadInput: poolkit does not drive this library, or the target's work cannot be loaded.
     """
     check_driver(target)
-    _, maker = DRIVERS[target.driver]
-    return maker(target, pool_size, seed, {"call_timeout": call_timeout, **_settings(target)})
+    arguments = {"call_timeout": call_timeout, **_settings(target, pool_size)}
+    adapter = adapter_of(target.driver)
+    if target.is_http:
+        pool: Pool = adapter(http_work(target, seed), pool_size, **arguments)
+    else:
+        pool = adapter(target.resolved_dsn(), sql_work(target, seed), pool_size, **arguments)
+    return pool
 
 
-def _settings(target: Target) -> dict[str, Any]:
+def _settings(target: Target, pool_size: int) -> dict[str, Any]:
     """What targets.toml sets of the client library, as arguments of its adapter."""
     arguments = {}
     for key, value in target.library_settings().items():
         if key in FUNCTIONS:
             value = load_function(value, f"targets.{target.name}.{key}")
-        arguments[SETTINGS[key][target.driver]] = value
+        if key in _WITHIN_SIZE:
+            value = min(value, pool_size - _WITHIN_SIZE[key])
+        arguments[DRIVERS[target.driver].settings[key]] = value
     return arguments
 
 
 def gate_size(target: Target, pool_size: int) -> int | None:
     """How many calls the gate in front of the target's pool lets through; None: no gate."""
-    gated = target.driver in GATED_DRIVERS if target.gate is None else target.gate
+    gated = DRIVERS[target.driver].is_gated if target.gate is None else target.gate
     return pool_size if gated else None
 
 

@@ -9,30 +9,30 @@ the transaction, which is a round trip.
 from __future__ import annotations
 
 import asyncio
-import logging
+import sys
 from contextvars import ContextVar
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import asyncpg
+from greenlet import getcurrent  # type: ignore[import-untyped, unused-ignore]
 from sqlalchemy import event, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as NoConnectionInTime
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
-from sqlalchemy.pool import AsyncAdaptedQueuePool, ConnectionPoolEntry
+from sqlalchemy.pool import AsyncAdaptedQueuePool, ConnectionPoolEntry, QueuePool
 
-from poolkit.drivers import postgres_errors
-from poolkit.drivers.asyncpg import LIBRARY_ERRORS, session_options
-from poolkit.drivers.base import PoolStatistics, Stamps
-from poolkit.drivers.postgres_session import SPARE_CONNECTIONS
-from poolkit.drivers.user_function import outcome_of, run_function
+from poolkit.drivers import postgres
+from poolkit.drivers.base import Stamps
+from poolkit.drivers.calls import outcome_of
+from poolkit.drivers.hooks import Hook, PoolState, Tap, tell_failure
+from poolkit.drivers.variants import BASE, Question
 from poolkit.errors import CallFailed, CallTimedOut, PoolTimedOut
-from poolkit.targets.workload import SqlWork
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from poolkit.targets.workload import SqlWork
 
 CLOSE_TIMEOUT = 2.0  # s
-
-# What the pool warns of is in the outcomes; without a handler Python would print it to stderr.
-logging.getLogger("sqlalchemy").addHandler(logging.NullHandler())
-
 
 # The stamps of the call that runs in this task.
 _stamps: ContextVar[Stamps | None] = ContextVar("poolkit_sqlalchemy_stamps", default=None)
@@ -66,7 +66,7 @@ class _TimedPool(AsyncAdaptedQueuePool):
             self.waiting += 1
 
 
-class SqlalchemyPool:
+class SqlalchemyPool(postgres.PostgresPool):
     """One async engine on asyncpg that does the same work in every call.
 
     Args:
@@ -83,7 +83,8 @@ class SqlalchemyPool:
         pool_use_lifo: hand out the connection that was returned last instead of first.
     """
 
-    wait_is_exact = True
+    logger = "sqlalchemy"
+    spelling = "colon"
 
     def __init__(
         self,
@@ -102,63 +103,53 @@ class SqlalchemyPool:
             raise ValueError(
                 f"max_overflow must be 0 to pool_size - 1 ({pool_size - 1}), got {max_overflow}"
             )
-        self._dsn = dsn.replace("postgresql+asyncpg://", "postgresql://", 1)
-        self._work = work
-        self._statements = tuple(
-            (text(statement.colon), statement.names) for statement in work.statements
-        )
-        self._single = self._statements[0] if len(self._statements) == 1 else None
-        self._pool_size = pool_size
-        self._max_overflow = max_overflow
-        self._call_timeout = call_timeout
-        self._options: dict[str, Any] = {
+        # Not above: a service's engine is watched whether or not it runs on asyncpg.
+        import asyncpg
+
+        from poolkit.drivers.asyncpg import LIBRARY_ERRORS, session_options
+
+        self._connect = asyncpg.connect
+        self._session_options = session_options
+        self.errors = (DBAPIError, *LIBRARY_ERRORS)
+        dsn = dsn.replace("postgresql+asyncpg://", "postgresql://", 1)
+        super().__init__(dsn, work, pool_size, call_timeout)
+        self._kept = pool_size - max_overflow
+        self.options = {
+            "max_overflow": max_overflow,
             "pool_timeout": pool_timeout,
             "pool_pre_ping": pool_pre_ping,
             "pool_recycle": pool_recycle,
             "pool_use_lifo": pool_use_lifo,
         }
-        self._is_pooled = False
-        self._dial_options: dict[str, Any] = {}
+        # Of SQLAlchemy's own connections; `session` is asyncpg's.
+        self.connect_args: dict[str, Any] = {"async_creator_fn": self._dial}
+        self.commits = not work.read_only
         self._engine: AsyncEngine | None = None
-        self._pool: _TimedPool | None = None
         # Every connection that is up: at the end those still in use are cut off.
         self._connections: set[Any] = set()
-        self._opened = 0
-        self._disconnects = 0
-
-    @property
-    def pool_size(self) -> int:
-        """Most connections that the pool may hold."""
-        return self._pool_size
 
     async def open(self) -> None:
         """Dial every connection that is kept; raises `Unreachable` with the server's reason."""
         try:
-            self._is_pooled, self._dial_options = await session_options(
-                self._dsn, read_only=self._work.read_only, call_timeout=self._call_timeout
-            )
-            # asyncpg reads the DSN itself: nothing is lost in a conversion to SQLAlchemy's form,
-            # and the engine's own URL, which it prints in places, holds no password.
-            arguments: dict[str, Any] = {"async_creator_fn": self._dial}
-            options = dict(self._options)
-            if self._is_pooled:
-                arguments |= {
+            await self.look()
+            if self.is_pooled:
+                self.connect_args |= {
                     "prepared_statement_cache_size": 0,
                     # The unnamed statement, which leaves nothing behind on the server.
                     "prepared_statement_name_func": lambda: "",
                 }
-                options["execution_options"] = {"postgresql_readonly": self._work.read_only}
+                self.options["execution_options"] = {"postgresql_readonly": self._work.read_only}
+            # asyncpg reads the DSN itself: nothing is lost in a conversion to SQLAlchemy's form,
+            # and the engine's own URL, which it prints in places, holds no password.
             self._engine = create_async_engine(
                 "postgresql+asyncpg://",
                 poolclass=_TimedPool,
-                pool_size=self._pool_size - self._max_overflow,
-                max_overflow=self._max_overflow,
+                pool_size=self._kept,
                 hide_parameters=True,
-                connect_args=arguments,
-                **options,
+                connect_args=self.connect_args,
+                **self.options,
             )
             pool = self._engine.sync_engine.pool
-            assert isinstance(pool, _TimedPool)
             self._pool = pool
             event.listen(pool, "connect", self._connected)
             event.listen(pool, "close", self._closed)
@@ -167,14 +158,13 @@ class SqlalchemyPool:
         except BaseException as error:
             await self.close()
             if isinstance(error, DBAPIError):
-                raise postgres_errors.unreachable(_of_driver(error)) from error
+                raise postgres.unreachable(_of_driver(error)) from error
             if isinstance(error, Exception):
-                raise postgres_errors.unreachable(error) from error
+                raise postgres.unreachable(error) from error
             raise
 
     async def _dial_all(self, engine: AsyncEngine) -> None:
-        kept = self._pool_size - self._max_overflow
-        connections = [engine.connect() for _ in range(kept)]
+        connections = [engine.connect() for _ in range(self._kept)]
         # SQLAlchemy looks at the server over its first connection, before it dials others.
         await connections[0].start()
         results = await asyncio.gather(
@@ -205,29 +195,34 @@ class SqlalchemyPool:
                     if result.returns_rows:
                         result.all()
                 stamps.served()
-                if not self._work.read_only:
+                if self.commits:
                     await connection.commit()
         except CallFailed as failure:
             raise outcome_of(
-                failure,
-                (DBAPIError, *LIBRARY_ERRORS),
-                lambda error: self._translated(error, connection),
+                failure, self.errors, lambda error: self._translated(error, connection)
             ) from failure.__cause__
         except Exception as error:
             raise self._translated(error, connection) from error
 
-    async def _do(self, connection: AsyncConnection) -> None:
-        work = self._work
-        if work.function is not None:
-            await run_function(work.function, connection, self._call_timeout)
-            return
-        values = work.draw()
-        for number, (statement, names) in enumerate(self._statements):
-            if number and work.pause:
-                await asyncio.sleep(work.pause)
-            result = await connection.execute(statement, values if names else None)
-            if result.returns_rows:
-                result.all()
+    async def _look(self) -> tuple[bool, dict[str, Any]]:
+        return await self._session_options(
+            self._dsn, read_only=self._work.read_only, call_timeout=self._call_timeout
+        )
+
+    def _prepared(self, statement: str) -> Any:
+        return text(statement)
+
+    async def _run(
+        self, connection: Any, statement: Any, names: tuple[str, ...], values: Any
+    ) -> None:
+        result = await connection.execute(statement, values if names else None)
+        if result.returns_rows:
+            result.all()
+
+    async def _ask(self, statement: str) -> Any:
+        assert self._engine is not None
+        async with self._engine.connect() as connection:
+            return await connection.scalar(text(statement))
 
     def _translated(self, error: Exception, connection: AsyncConnection | None) -> CallFailed:
         if isinstance(error, NoConnectionInTime):
@@ -236,16 +231,16 @@ class SqlalchemyPool:
             return CallTimedOut("dial_timeout" if connection is None else "call_timeout")
         if isinstance(error, DBAPIError):
             cause = _of_driver(error)
-            outcome = postgres_errors.failure(cause)
+            outcome = postgres.failure(cause)
             if error.connection_invalidated and type(outcome) is CallFailed:
                 return CallFailed("disconnected", type(cause).__name__)
             return outcome
-        if isinstance(error, (*LIBRARY_ERRORS, OSError)):
-            return postgres_errors.failure(error)
+        if isinstance(error, (*self.errors, OSError)):
+            return postgres.failure(error)
         return CallFailed(type(error).__name__)
 
     async def _dial(self, **_options: Any) -> Any:
-        return await asyncpg.connect(self._dsn, **self._dial_options)
+        return await self._connect(self._dsn, **self.session)
 
     def _connected(self, connection: Any, _entry: ConnectionPoolEntry) -> None:
         self._opened += 1
@@ -265,35 +260,14 @@ class SqlalchemyPool:
         if isinstance(error, Exception):
             self._disconnects += 1
 
-    async def spare_connections(self) -> int | None:
-        """How many more connections the server has; None where a pooler stands in between."""
-        if self._engine is None or self._is_pooled:
-            return None
-        try:
-            async with self._engine.connect() as connection:
-                return int(await connection.scalar(text(SPARE_CONNECTIONS)) or 0)
-        except (DBAPIError, OSError) as error:
-            raise CallFailed(type(error).__name__) from error
-
-    def statistics(self) -> PoolStatistics:
-        """A frozen snapshot, from the pool's own books."""
-        pool = self._pool
-        if pool is None:
-            return PoolStatistics(self._pool_size, 0, 0, 0, self._opened, self._disconnects)
-        return PoolStatistics(
-            pool_size=self._pool_size,
-            in_use=pool.checkedout(),
-            idle=pool.checkedin(),
-            waiting=pool.waiting,
-            connections_opened=self._opened,
-            disconnects=self._disconnects,
-        )
+    def _figures(self) -> tuple[int, int, int]:
+        return self._pool.checkedout(), self._pool.checkedin(), self._pool.waiting
 
     async def close(self) -> None:
         """Close every connection, those of calls still under way as well."""
         if self._engine is None:
             return
-        engine, self._engine = self._engine, None
+        engine, self._engine, self._pool = self._engine, None, None
         try:
             async with asyncio.timeout(CLOSE_TIMEOUT):
                 await engine.dispose()
@@ -310,3 +284,167 @@ def _of_driver(error: DBAPIError) -> BaseException:
     if translated is None:
         return error
     return translated.__cause__ or translated
+
+
+# What a probe compares and tries.
+
+QUESTIONS = (
+    Question("pool_pre_ping", "ping", BASE, note="BEGIN, the ping, ROLLBACK"),
+    Question(
+        "rollback on checkin",
+        BASE,
+        "autocommit",
+        part="release",
+        note="AUTOCOMMIT for reads saves it",
+    ),
+    Question("transaction", BASE, "autocommit", note="BEGIN and ROLLBACK together"),
+    Question("checkout callback", "callback", BASE, note="one that asks the server once"),
+    Question(
+        "no prepared-statement cache",
+        "no cache",
+        BASE,
+        note="one more round trip",
+        is_of_prepared=True,
+    ),
+)
+SKIPPED: dict[str, str] = {}
+
+
+def vary(pool: SqlalchemyPool, variant: str) -> None:
+    """Make a pool that has looked one of the variants that `QUESTIONS` name."""
+    pool.commits = False  # what a variant wrote is rolled back
+    options: dict[str, dict[str, Any]] = {
+        "ping": {"pool_pre_ping": True},
+        "autocommit": {"isolation_level": "AUTOCOMMIT"},
+        "callback": {"pool_events": [(_ask_once, "checkout")]},
+    }
+    pool.options |= options.get(variant, {})
+    if variant == "no cache":
+        pool.connect_args["prepared_statement_cache_size"] = 0
+
+
+def _ask_once(connection: Any, _entry: Any, _proxy: Any) -> None:
+    cursor = connection.cursor()
+    try:
+        cursor.execute("select 1")
+    finally:
+        cursor.close()
+
+
+def keeping(keep: float | None, *, ping: bool) -> dict[str, Any]:
+    """Arguments of the adapter by which connections live `keep` s at most (None: for ever)."""
+    return {"pool_pre_ping": ping, "pool_recycle": -1 if keep is None else keep}
+
+
+# A service's own engine, listened to through methods of its pool. They run in a greenlet of their
+# own; the task that asks stands in the greenlet's parent.
+
+
+def hook_of(engine: Any) -> SqlalchemyHook | None:
+    """The hook of an engine with a pool that keeps connections; None for anything else."""
+    if isinstance(engine, AsyncEngine) and isinstance(engine.pool, QueuePool):
+        return SqlalchemyHook(engine)
+    return None
+
+
+class SqlalchemyHook(Hook):
+    """One engine; `dispose` gives it a new pool, which is then listened to as well."""
+
+    driver = "sqlalchemy"
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        super().__init__(engine.sync_engine)
+        self._tap: Tap | None = None
+        self._pool: Any = None  # the one that is listened to
+
+    def attach(self, tap: Tap) -> None:
+        """From now on tell `tap` of every call."""
+        self._tap = tap
+        # An event would do, but from the first listener on every statement looks for more.
+        dispose = self._place.dispose
+
+        def follow(*arguments: Any, **options: Any) -> None:
+            dispose(*arguments, **options)
+            # The old pool is listened to as well, until what is out of it has come back.
+            self._listen()
+
+        self._replace(self._place, _poolkit_tap=tap, dispose=follow)
+        self._listen()
+
+    def detach(self) -> None:
+        """Leave the engine as it was."""
+        self._tap = None
+        super().detach()
+
+    def state(self) -> PoolState:
+        """The pool's own figures; an engine never closes, it makes a new pool."""
+        pool = self._place.pool
+        overflow = pool._max_overflow
+        size = None if overflow < 0 else pool.size() + overflow
+        return PoolState(size, pool.checkedout(), pool.checkedin())
+
+    def _listen(self) -> None:
+        tap = self._tap
+        if tap is None or self._pool is self._place.pool:
+            return
+        self._pool = pool = self._place.pool
+        self._replace(
+            pool,
+            _do_get=_told_get(tap, pool._do_get),
+            _create_connection=_told_dial(tap, pool._create_connection),
+            _do_return_conn=_told_put(tap, pool._do_return_conn),
+        )
+
+
+def _caller() -> FrameType | None:
+    """The frame that waits for the greenlet, or that of a caller without one."""
+    parent = getcurrent().parent
+    frame: FrameType | None = None if parent is None else parent.gr_frame
+    return sys._getframe(2) if frame is None else frame
+
+
+def _told_get(tap: Tap, get: Any) -> Any:
+    inside: set[int] = set()  # ids of tasks; a pool serves one loop, and its tasks outlive this
+
+    def _do_get() -> Any:
+        task = id(asyncio.current_task())
+        if task in inside:
+            # The pool asks itself again where another task was quicker.
+            return get()
+        call = tap.ask(_caller())
+        inside.add(task)
+        try:
+            entry = get()
+        except BaseException as error:
+            tell_failure(tap, call, error, NoConnectionInTime)
+            raise
+        finally:
+            inside.discard(task)
+        tap.got(call, id(entry))
+        return entry
+
+    return _do_get
+
+
+def _told_dial(tap: Tap, create: Any) -> Any:
+    def _create_connection() -> Any:
+        began = tap.dial_begins()
+        entry = create()
+        tap.dial_ends(began)
+        return entry
+
+    return _create_connection
+
+
+def _told_put(tap: Tap, put: Any) -> Any:
+    def _do_return_conn(entry: Any) -> None:
+        # The connection of one that was collected is detached by its finalizer.
+        frame: FrameType | None = sys._getframe(1)
+        is_collected = False
+        if frame is not None and frame.f_code.co_name == "detach":
+            frame = frame.f_back
+            is_collected = frame is not None and frame.f_code.co_name == "_finalize_fairy"
+        put(entry)
+        tap.back(id(entry), is_collected=is_collected)
+
+    return _do_return_conn

@@ -11,8 +11,7 @@ from typing import Any, TypeVar
 
 import psutil
 
-from poolkit.drivers.base import HasConnectionBudget, Pool
-from poolkit.drivers.closing import close_pool
+from poolkit.drivers.base import HasConnectionBudget, Pool, close_pool
 from poolkit.drivers.registry import make_pool
 from poolkit.errors import BadInput, CallFailed, Unreachable
 from poolkit.load.stamps import CallStamps

@@ -11,8 +11,7 @@ from poolkit import events
 from poolkit.analysis.drift import drift_check
 from poolkit.analysis.steady import rate_interval
 from poolkit.analysis.summary import EARLY_BATCH_HOLDS, summarise
-from poolkit.drivers.base import Pool
-from poolkit.drivers.closing import close_pool
+from poolkit.drivers.base import Pool, close_pool
 from poolkit.errors import BrakeStop, Cancelled, Unreachable
 from poolkit.events import Emit
 from poolkit.load.brakes import MOST_CALLS, Brakes, held_limit, out_of_calls

@@ -14,7 +14,10 @@ from types import CodeType, FrameType
 
 _STANDARD_LIBRARY = os.path.join(sysconfig.get_path("stdlib"), "")
 _PACKAGES = re.compile(r"[/\\](?:site|dist)-packages[/\\]")
-_OWN_FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "")
+_MONITOR = os.path.dirname(os.path.abspath(__file__))
+_OWN_FOLDERS = tuple(
+    os.path.join(os.path.dirname(_MONITOR), folder, "") for folder in ("monitor", "drivers")
+)
 _NOTEBOOK = re.compile(r"[/\\]ipykernel_\d+[/\\]|^<ipython-input")
 _DEEPEST = 60  # frames; a walk further up meets only the event loop
 
@@ -58,7 +61,7 @@ class Sites:
 
     Args:
         library: folders or files whose frames are not the program's own; the standard library and
-            poolkit's monitor are not either.
+            poolkit's monitor and hooks are not either.
     """
 
     def __init__(self, library: Iterable[str]) -> None:
@@ -113,7 +116,7 @@ class Sites:
     def _belongs_to_library(self, name: str) -> bool:
         if name.startswith("<frozen"):
             return True
-        if name.startswith((*self._library, _OWN_FOLDER)):
+        if name.startswith((*self._library, *_OWN_FOLDERS)):
             return True
         return name.startswith(_STANDARD_LIBRARY) and _PACKAGES.search(name) is None
 

@@ -10,26 +10,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, cast
 
+from poolkit.drivers.hooks import Hook
+from poolkit.drivers.table import DATABASE_DRIVERS, DRIVERS, HTTP_DRIVERS
 from poolkit.monitor import gate as gates
 from poolkit.monitor.call_site import Sites
-from poolkit.monitor.tap import Hook, Tap
+from poolkit.monitor.tap import Tap
 
-# Package of the pool's class -> the module beside this one that listens to it, and the packages
-# whose frames are not the program's own.
-_DRIVERS: dict[str, tuple[str, tuple[str, ...]]] = {
-    "asyncpg": ("on_asyncpg", ("asyncpg",)),
-    "sqlalchemy": ("on_sqlalchemy", ("sqlalchemy", "asyncpg", "greenlet")),
-    "aiohttp": ("on_aiohttp", ("aiohttp",)),
-    "httpx": ("on_httpx", ("httpx", "httpcore")),
-    "httpcore": ("on_httpx", ("httpx", "httpcore")),
-    "httpx2": ("on_httpx", ("httpx2", "httpcore2")),
-    "httpcore2": ("on_httpx", ("httpx2", "httpcore2")),
-    "psycopg_pool": ("on_psycopg", ("psycopg_pool", "psycopg")),
+# Package of a pool's class -> its driver, and the packages whose frames are not the program's own.
+_DRIVERS = {
+    package: (driver, packages)
+    for driver, row in DRIVERS.items()
+    for package, packages in row.watched.items()
 }
 SUPPORTED = (
-    "asyncpg.Pool, SQLAlchemy's AsyncEngine (on its default pool), aiohttp.ClientSession or "
-    "TCPConnector, httpx.AsyncClient, psycopg_pool.AsyncConnectionPool, and the pools of a "
-    "pools.py that poolkit wrote"
+    ", ".join(DRIVERS[name].watched_names for name in DATABASE_DRIVERS + HTTP_DRIVERS)
+    + ", and the pools of a pools.py that poolkit wrote"
 )
 # Where a pool of pools.py keeps the library's own.
 _WRAPPED = ("pool", "session", "client")
@@ -122,7 +117,7 @@ def _direct(pool: Any) -> _Found | None:
         known = _DRIVERS.get(kind.__module__.partition(".")[0])
         if known is not None:
             name, packages = known
-            module = cast(_Module, importlib.import_module(f"poolkit.monitor.{name}"))
+            module = cast(_Module, importlib.import_module(f"poolkit.drivers.{name}"))
             hook = module.hook_of(pool)
             return None if hook is None else _Found(hook, packages)
     return None

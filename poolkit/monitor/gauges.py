@@ -20,6 +20,7 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import REGISTRY, Collector, CollectorRegistry
 
+from poolkit.drivers.table import HTTP_DRIVERS
 from poolkit.monitor import drivers, names
 from poolkit.monitor.buckets import Buckets
 from poolkit.monitor.tap import Tap
@@ -140,7 +141,7 @@ class _Exposition(Collector):
         if not self._opentelemetry:
             return
         together: dict[str, Metric] = {}
-        databases = [r for r in readings if r.labels["driver"] not in names.HTTP_DRIVERS]
+        databases = [r for r in readings if r.labels["driver"] not in HTTP_DRIVERS]
         for metric in names.METRICS:
             if metric.otel:
                 more = dict(metric.otel_labels)
@@ -149,7 +150,7 @@ class _Exposition(Collector):
                 )
                 together[metric.otel_name] = family
         yield from together.values()
-        yield _http_family([r for r in readings if r.labels["driver"] in names.HTTP_DRIVERS])
+        yield _http_family([r for r in readings if r.labels["driver"] in HTTP_DRIVERS])
 
 
 _log = logging.getLogger("poolkit.monitor")

@@ -143,5 +143,4 @@ METRICS = (
 # The one figure that the conventions know of an HTTP client's pool.
 HTTP_OPEN = "http_client_open_connections"
 HTTP_STATE = "http_connection_state"
-HTTP_DRIVERS = ("aiohttp", "httpx")
 POOL_NAME = "db_client_connection_pool_name"

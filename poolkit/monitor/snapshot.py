@@ -9,8 +9,9 @@ from datetime import UTC, datetime
 from time import perf_counter
 from typing import Literal
 
+from poolkit.drivers.hooks import PoolState
 from poolkit.monitor.call import Call
-from poolkit.monitor.tap import PoolState, Tap
+from poolkit.monitor.tap import Tap
 
 # held: as it should be; overdue: longer than the limit; left: the task that took it has ended, and
 # nobody can tell whether another one has it now; forgotten: nothing in the program refers to the

@@ -10,11 +10,11 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
-from dataclasses import dataclass
 from time import perf_counter, time
 from types import FrameType
-from typing import Any, Protocol
+from typing import Any
 
+from poolkit.drivers.hooks import Hook
 from poolkit.monitor.asker import frames_waiting, outermost, owner_of
 from poolkit.monitor.buckets import Buckets
 from poolkit.monitor.call import Call
@@ -22,47 +22,6 @@ from poolkit.monitor.call_site import Site, Sites
 
 _FOLDED = 500  # calls that are counted at once
 _REMEMBERED = 100  # connections that the garbage collector gave back
-
-
-@dataclass(frozen=True, slots=True)
-class PoolState:
-    """What a library says of its own pool; `pool_size` None: it has no limit."""
-
-    pool_size: int | None
-    in_use: int
-    idle: int
-    is_closed: bool = False
-
-
-class Hook(Protocol):
-    """How one driver's pool is listened to."""
-
-    driver: str
-
-    @property
-    def place(self) -> Any:
-        """The object that carries the tap while it listens."""
-        ...
-
-    def attach(self, tap: Tap) -> None:
-        """From now on tell `tap` of every call."""
-        ...
-
-    def detach(self) -> None:
-        """Leave the pool as it was."""
-        ...
-
-    def state(self) -> PoolState:
-        """The pool's own figures; never raises, closed or not."""
-        ...
-
-    def forgotten(self) -> set[int]:
-        """Keys of connections that are handed out and that nothing in the program refers to."""
-        ...
-
-    def unclear(self) -> set[int]:
-        """Keys of connections of which nobody can tell whether the program still refers to them."""
-        ...
 
 
 class Tap:

@@ -77,8 +77,8 @@ def watch(
     """Watch a live pool from now on; a pool that is watched already keeps its watch.
 
     Args:
-        pool: an asyncpg pool, SQLAlchemy async engine, aiohttp session, httpx client or async
-            psycopg pool, or a pool of a pools.py; in use or not.
+        pool: a pool, engine, session or client of a supported driver, or a pool of a pools.py; in
+            use or not.
         name: what reports call it; the driver's name by default.
         held_longer_than: s from which a connection that is out is reported, more than 0.
         library: files or folders of the program that only pass calls on: the call site is whoever

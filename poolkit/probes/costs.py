@@ -11,14 +11,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from statistics import median
 
-from poolkit.drivers.closing import close_pool
-from poolkit.drivers.postgres_errors import failure
+from poolkit.drivers.base import Pool, close_pool
+from poolkit.drivers.postgres import failure
+from poolkit.drivers.registry import adapter_of, driver_module
+from poolkit.drivers.table import DRIVERS
+from poolkit.drivers.variants import BASE, Question, Variants
 from poolkit.errors import BrakeStop, CallFailed, PoolkitError
 from poolkit.load.stamps import CallStamps
-from poolkit.probes.checkouts import BASE, Checkouts, Question, Variants
 from poolkit.probes.dials import dial_costs
 from poolkit.probes.idle import Tell, quiet
 from poolkit.probes.line import Dial, NoLine
@@ -37,6 +39,7 @@ _ROUND_CALLS = 20
 _LONGEST_ROUND = 1.0  # s
 _ROUND_SECONDS = 25.0  # s for all rounds, at most
 _CALL_TIMEOUT = 10.0  # s
+CLOCK = time.perf_counter
 
 
 async def measure_costs(target: Target, dial: Dial, size: int, tell: Tell = quiet) -> Costs:
@@ -44,6 +47,7 @@ async def measure_costs(target: Target, dial: Dial, size: int, tell: Tell = quie
 
     Raises:
         NoLine: the target takes no connection.
+        Unreachable: a pool could not be opened.
         MissingExtra: the driver is not installed.
         BrakeStop: a call failed.
     """
@@ -97,27 +101,18 @@ async def _measured(target: Target, dial: Dial, size: int, tell: Tell) -> Costs:
 
 
 async def _variants(target: Target) -> Variants:
+    for library in DRIVERS[target.driver].libraries:
+        need(library)
+    driver, adapter = driver_module(target.driver), adapter_of(target.driver)
     dsn, work = target.resolved_dsn(), statements(target)
-    if target.driver == "psycopg":
-        need("psycopg_pool")
-        from poolkit.probes.costs_psycopg import PsycopgVariants
-
-        psycopg = PsycopgVariants(dsn, work, _CALL_TIMEOUT)
-        await psycopg.look()
-        return psycopg
-    need("asyncpg")
-    if target.driver == "sqlalchemy":
-        need("sqlalchemy")
-        from poolkit.probes.costs_sqlalchemy import SqlalchemyVariants
-
-        sqlalchemy = SqlalchemyVariants(dsn, work, _CALL_TIMEOUT)
-        await sqlalchemy.look()
-        return sqlalchemy
-    from poolkit.probes.costs_asyncpg import AsyncpgVariants
-
-    asyncpg = AsyncpgVariants(dsn, work, _CALL_TIMEOUT)
-    await asyncpg.look()
-    return asyncpg
+    variants = Variants(
+        lambda size: adapter(dsn, work, size, call_timeout=_CALL_TIMEOUT),
+        driver.vary,
+        driver.QUESTIONS,
+        driver.SKIPPED,
+    )
+    await variants.look()
+    return variants
 
 
 async def _http_hold(target: Target) -> float:
@@ -146,17 +141,17 @@ async def _compare(variants: Variants) -> tuple[float, list[Cost]]:
     """The hold time of the base and the cost of each question, one connection a variant."""
     times: dict[str, list[tuple[float, float]]] = {}
     async with contextlib.AsyncExitStack() as stack:
-        pools: dict[str, Checkouts] = {}
+        pools: dict[str, Pool] = {}
         for name in _names(variants.questions):
             pools[name] = await variants.open(name, 1)
             stack.push_async_callback(pools[name].close)
             for _ in range(_WARM_UP):
-                await pools[name].once()
+                await _once(pools[name])
         order = list(pools)
         until = time.perf_counter() + TURN_SECONDS
         for turn in range(TURNS):
             for name in order[turn % len(order) :] + order[: turn % len(order)]:
-                times.setdefault(name, []).append(await pools[name].once())
+                times.setdefault(name, []).append(await _once(pools[name]))
             if time.perf_counter() > until:
                 break
     hold = median(whole for whole, _ in times[BASE])
@@ -219,7 +214,18 @@ async def _lost(
     return median(rates[BASE]), lost
 
 
-async def carried(variants: Variants, name: str, size: int, rate: float) -> float:
+async def _once(pool: Pool, clock: Callable[[], float] = CLOCK) -> tuple[float, float]:
+    """s of a checkout, the target's work and the giving back, and of the giving back alone."""
+    stamps = CallStamps(clock, 0.0)
+    began = clock()
+    await pool.call(stamps)
+    ended = clock()
+    return ended - began, ended - stamps.served_at
+
+
+async def carried(
+    variants: Variants, name: str, size: int, rate: float, clock: Callable[[], float] = CLOCK
+) -> float:
     """calls/s that `size` connections can carry: size / mean time of a call (Little's Law).
 
     Args:
@@ -235,7 +241,8 @@ async def carried(variants: Variants, name: str, size: int, rate: float) -> floa
     try:
         # Each connection once before the clock runs, at the same pace.
         for number in range(size):
-            await asyncio.gather(pool.once(), asyncio.sleep(1.0 / rate if number < size - 1 else 0))
+            pause = 1.0 / rate if number < size - 1 else 0.0
+            await asyncio.gather(_once(pool, clock), asyncio.sleep(pause))
         began = loop.time()
         until = began + max(ROUND, min(_LONGEST_ROUND, _ROUND_CALLS / rate))
 
@@ -244,7 +251,7 @@ async def carried(variants: Variants, name: str, size: int, rate: float) -> floa
             while (due := began + sent / rate) < until and loop.time() < until:
                 sent += 1
                 await asyncio.sleep(max(0.0, due - loop.time()))
-                whole, _ = await pool.once()
+                whole, _ = await _once(pool, clock)
                 busy += whole
                 done += 1
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from poolkit import units
+from poolkit.drivers.table import DRIVERS
 from poolkit.probes.advice import is_keepable
 from poolkit.probes.records import AgeLimit, Doubt, IdleLimit, Proof, UseLimit
 
 # Drivers whose pool replaces a connection at an age, used or not.
-LIFETIMES = ("psycopg", "sqlalchemy")
+LIFETIMES = [driver for driver, row in DRIVERS.items() if row.has_lifetime]
 
 
 def doubts(

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from poolkit import units
+from poolkit.drivers.table import DRIVERS
 from poolkit.probes.dials import is_address, look_up
 from poolkit.probes.idle import ANSWER, Tell, quiet
 from poolkit.probes.medians import median_interval
@@ -60,7 +61,7 @@ async def probe_names(target: Target, tell: Tell = quiet) -> NameFinding | str:
             f"({units.milliseconds(lookup)}); a kept connection follows no record"
         ),
     )
-    if target.driver != "aiohttp":
+    if not DRIVERS[target.driver].keeps_addresses:
         return finding
     tell("changing a record", 1.0, 5.0)
     return await _change(target, where, finding)

@@ -8,7 +8,7 @@ from typing import Any
 
 import asyncpg
 
-from poolkit.drivers import postgres_errors
+from poolkit.drivers import postgres
 from poolkit.drivers.asyncpg import session_options
 from poolkit.probes.line import NoLine, Use
 
@@ -81,7 +81,7 @@ class PostgresDialer:
                 self._dsn, read_only=True, call_timeout=DIAL_TIMEOUT
             )
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
-            raise NoLine(postgres_errors.unreachable(error).cause) from None
+            raise NoLine(postgres.unreachable(error).cause) from None
         self._options = options | {"statement_cache_size": 0}
 
     async def __call__(self) -> PostgresLine:
@@ -91,5 +91,5 @@ class PostgresDialer:
         try:
             connection = await asyncpg.connect(self._dsn, **self._options)
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
-            raise NoLine(postgres_errors.unreachable(error).cause) from None
+            raise NoLine(postgres.unreachable(error).cause) from None
         return PostgresLine(connection, in_transaction=self._in_transaction)

@@ -14,8 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 
 from poolkit import units
-from poolkit.drivers.base import Pool
-from poolkit.drivers.closing import close_pool
+from poolkit.drivers.base import Pool, close_pool
 from poolkit.errors import CallFailed, Unreachable
 from poolkit.load.stamps import CallStamps
 from poolkit.probes.advice import recommended_way, too_long_way
@@ -23,7 +22,7 @@ from poolkit.probes.idle import ANSWER, Tell, quiet
 from poolkit.probes.ladder import tolerance
 from poolkit.probes.records import IdleLimit, Proof, ProofRun
 from poolkit.probes.relay import Relay
-from poolkit.probes.settings import Way, make_way, upstream
+from poolkit.probes.settings import Way, looks_at_age, make_way, upstream
 from poolkit.targets import Target
 
 LANES = 4  # pools of one connection for each of the two settings
@@ -184,7 +183,7 @@ async def _lane(
 
 def _proof(driver: str, good: ProofRun, bad: ProofRun, delay: float, seconds: float) -> Proof:
     # A ping that finds a dead connection is what a ping is for.
-    is_clean = good.failed == 0 and (good.disconnects == 0 or driver == "psycopg")
+    is_clean = good.failed == 0 and (good.disconnects == 0 or not looks_at_age(driver))
     holds = is_clean and good.reuse_ratio > REUSE
     return Proof(
         recommended=good,

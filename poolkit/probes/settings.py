@@ -9,24 +9,20 @@ from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
 from poolkit import units
 from poolkit.drivers.base import Pool
+from poolkit.drivers.registry import adapter_of, driver_module
+from poolkit.drivers.table import DRIVERS
 from poolkit.errors import MissingExtra
 from poolkit.probes.http_line import place, tls_context
 from poolkit.probes.relay import LOOPBACK, Upstream
 from poolkit.targets import Target
 from poolkit.targets.workload import HttpWork, SqlWork, http_work, sql_work
 
-# The setting that ends an idle connection before the server does. psycopg_pool has none: it looks
-# at no age when it hands a connection out, so its own way is to ask each for a sign of life.
-KEEP = {
-    "aiohttp": "keepalive_timeout",
-    "httpx": "keepalive_expiry",
-    "asyncpg": "max_inactive_connection_lifetime",
-    "sqlalchemy": "pool_recycle",
-    "psycopg": "check",
-}
-DEFAULT_KEEP = {"aiohttp": 15.0, "httpx": 5.0, "asyncpg": 300.0, "sqlalchemy": 300.0}
-# Drivers that can ask a connection for a sign of life before they hand it out.
-PINGS = {"sqlalchemy": "pool_pre_ping", "psycopg": "check"}
+# Drivers that can ask a connection for a sign of life before they hand it out, and the setting.
+PINGS = {driver: row.ping for driver, row in DRIVERS.items() if row.ping is not None}
+# The setting that keeps a pool from meeting the server's close: where there is none that ends an
+# idle connection first, the pool has to ask each.
+KEEP = {driver: row.keep or PINGS[driver] for driver, row in DRIVERS.items()}
+DEFAULT_KEEP = {d: row.default_keep for d, row in DRIVERS.items() if row.default_keep is not None}
 _POSTGRES_PORT = 5432
 _VERIFYING = ("verify-ca", "verify-full")
 
@@ -40,13 +36,15 @@ class Way:
 
     def words(self, driver: str) -> str:
         """The setting as the driver's own parameter."""
-        if driver == "psycopg" or (self.ping and self.keep is None):
+        if not looks_at_age(driver) or (self.ping and self.keep is None):
             return f"{PINGS[driver]} {'on' if self.ping else 'off'}"
         value = "off" if self.keep is None else f"{units.number(self.keep)} s"
         return f"{KEEP[driver]} = {value}"
 
 
-NEVER = 1e6  # s; for drivers that must be told a number
+def looks_at_age(driver: str) -> bool:
+    """Whether the driver's pool looks at how old a connection is when it hands it out."""
+    return driver in DEFAULT_KEEP
 
 
 def make_way(
@@ -57,54 +55,17 @@ def make_way(
     Raises:
         MissingExtra: the driver is not installed.
     """
-    keep = NEVER if way.keep is None else way.keep
+    arguments = driver_module(target.driver).keeping(way.keep, ping=way.ping)
+    arguments |= {"call_timeout": call_timeout}
+    if target.library is not None:
+        arguments["library"] = target.library
+    adapter = adapter_of(target.driver)
     if target.is_http:
-        return _http(target, request(target, port, host), keep, size, call_timeout)
-    dsn = target.resolved_dsn() if port is None else _moved(target.resolved_dsn(), port)
-    return _sql(target, dsn, way, keep, size, call_timeout)
-
-
-def _http(target: Target, work: HttpWork, keep: float, size: int, call_timeout: float) -> Pool:
-    if target.driver == "aiohttp":
-        from poolkit.drivers.aiohttp import AiohttpPool
-
-        return AiohttpPool(work, size, call_timeout=call_timeout, keepalive_timeout=keep)
-    from poolkit.drivers.httpx import HttpxPool
-
-    library = target.library or "httpx"
-    return HttpxPool(work, size, call_timeout=call_timeout, keepalive_expiry=keep, library=library)
-
-
-def _sql(target: Target, dsn: str, way: Way, keep: float, size: int, call_timeout: float) -> Pool:
-    work = statements(target)
-    if target.driver == "asyncpg":
-        from poolkit.drivers.asyncpg import AsyncpgPool
-
-        # asyncpg 0.32 leaves connections up to min_size alone, however long they idle.
-        return AsyncpgPool(
-            dsn,
-            work,
-            size,
-            call_timeout=call_timeout,
-            max_inactive_connection_lifetime=keep,
-            min_size=None if way.keep is None else 0,
-        )
-    if target.driver == "sqlalchemy":
-        from poolkit.drivers.sqlalchemy import SqlalchemyPool
-
-        return SqlalchemyPool(
-            dsn,
-            work,
-            size,
-            call_timeout=call_timeout,
-            pool_pre_ping=way.ping,
-            pool_recycle=-1 if way.keep is None else way.keep,
-        )
-    from poolkit.drivers.psycopg import PsycopgPool
-
-    return PsycopgPool(
-        dsn, work, size, call_timeout=call_timeout, check=way.ping, max_lifetime=keep
-    )
+        pool: Pool = adapter(request(target, port, host), size, **arguments)
+    else:
+        dsn = target.resolved_dsn() if port is None else _moved(target.resolved_dsn(), port)
+        pool = adapter(dsn, statements(target), size, **arguments)
+    return pool
 
 
 def request(target: Target, port: int | None = None, host: str = "") -> HttpWork:

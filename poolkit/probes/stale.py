@@ -14,14 +14,13 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import get_args
 
-from poolkit.drivers.base import Pool
-from poolkit.drivers.closing import close_pool
+from poolkit.drivers.base import Pool, close_pool
 from poolkit.errors import CallFailed, Unreachable
 from poolkit.load.stamps import CallStamps
 from poolkit.probes.idle import ANSWER, Tell, quiet
 from poolkit.probes.records import CutKind, Setting, StaleCount
 from poolkit.probes.relay import Relay
-from poolkit.probes.settings import PINGS, Way, make_way, upstream
+from poolkit.probes.settings import PINGS, Way, looks_at_age, make_way, upstream
 from poolkit.targets import Target
 
 CONNECTIONS = 4
@@ -42,7 +41,7 @@ def settings(driver: str) -> dict[Setting, Way]:
     ways: dict[Setting, Way] = {"none": Way()}
     if driver in PINGS:
         ways["pre_ping"] = Way(ping=True)
-    if driver != "psycopg":  # which looks at no age when it hands a connection out
+    if looks_at_age(driver):
         ways["recycle"] = Way(keep=RECYCLE)
     if importlib.util.find_spec("stamina") is not None:
         ways["retry"] = Way()

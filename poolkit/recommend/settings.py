@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from poolkit import units
-from poolkit.drivers.host_limits import limit_per_host
+from poolkit.drivers.http import limit_per_host
 from poolkit.recommend.rules import Basis, reason_of_size
 from poolkit.records import Parameter, Recommendation
 from poolkit.targets import Target

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from typing import Literal
 
-Driver = Literal["aiohttp", "httpx", "asyncpg", "sqlalchemy", "psycopg"]
+from poolkit.drivers.table import DATABASE_DRIVERS, HTTP_DRIVERS, SUPPORTED_DRIVERS, Driver
+
+__all__ = [
+    "DATABASE_DRIVERS",
+    "HTTP_DRIVERS",
+    "READING_METHODS",
+    "SUPPORTED_DRIVERS",
+    "Driver",
+    "Method",
+]
+
 Method = Literal["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"]
-HTTP_DRIVERS: tuple[Driver, ...] = ("aiohttp", "httpx")
-DATABASE_DRIVERS: tuple[Driver, ...] = ("asyncpg", "sqlalchemy", "psycopg")
-SUPPORTED_DRIVERS: tuple[Driver, ...] = HTTP_DRIVERS + DATABASE_DRIVERS
 # They read only and take no body; naming another method is what allows writes.
 READING_METHODS: tuple[Method, ...] = ("GET", "HEAD", "OPTIONS")

@@ -7,31 +7,10 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field, field_validator
 
-from poolkit.targets.drivers import Driver
+from poolkit.drivers.table import DRIVERS
 from poolkit.targets.function_name import check_function_name
 from poolkit.targets.words import nearest
 
-# Key -> the drivers that know it, each with the name of the argument that its adapter has for it.
-# A new setting is a row here and a field below.
-SETTINGS: Mapping[str, Mapping[Driver, str]] = {
-    "keepalive_timeout": {"aiohttp": "keepalive_timeout", "httpx": "keepalive_expiry"},
-    "library": {"httpx": "library"},
-    "max_keepalive_connections": {"httpx": "max_keepalive_connections"},
-    "ttl_dns_cache": {"aiohttp": "ttl_dns_cache"},
-    "sweep": {"aiohttp": "binds"},
-    "min_size": {"asyncpg": "min_size", "psycopg": "min_size"},
-    "statement_cache_size": {"asyncpg": "statement_cache_size"},
-    "reset": {"asyncpg": "reset"},
-    "init": {"asyncpg": "init"},
-    "setup": {"asyncpg": "setup"},
-    "max_overflow": {"sqlalchemy": "max_overflow"},
-    "pool_timeout": {"sqlalchemy": "pool_timeout"},
-    "pool_pre_ping": {"sqlalchemy": "pool_pre_ping"},
-    "pool_recycle": {"sqlalchemy": "pool_recycle"},
-    "pool_use_lifo": {"sqlalchemy": "pool_use_lifo"},
-    "timeout": {"psycopg": "pool_timeout"},
-    "max_waiting": {"psycopg": "max_waiting"},
-}
 FUNCTIONS = ("init", "setup")  # settings that name a function of the user's
 Binds = Literal["limit", "limit_per_host"]
 HttpxLibrary = Literal["httpx", "httpx2"]
@@ -95,6 +74,15 @@ class Settings(BaseModel):
         """The settings of the client library that are given, as written."""
         given = {key: getattr(self, key) for key in SETTINGS}
         return {key: value for key, value in given.items() if value is not None}
+
+
+# Key -> the drivers that know it, each with the name of the argument that its adapter has for it.
+# A new setting is a field above and a row in the table of drivers.
+SETTINGS: Mapping[str, Mapping[str, str]] = {
+    key: {name: row.settings[key] for name, row in DRIVERS.items() if key in row.settings}
+    for key in Settings.model_fields
+    if any(key in row.settings for row in DRIVERS.values())
+}
 
 
 def settings_of(driver: str) -> tuple[str, ...]:

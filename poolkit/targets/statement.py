@@ -59,7 +59,7 @@ class Statement:
 
     @property
     def named(self) -> str:
-        """With `%(name)s` as psycopg wants, which reads a lone % only where nothing is bound."""
+        """With `%(name)s`, as a library wants that reads a lone % only where nothing is bound."""
         if not self.names:
             return self.text
         pieces = [piece.replace("%", "%%") for piece in self._pieces]

@@ -10,13 +10,13 @@ import pytest
 
 from poolkit.analysis.summary import summarise
 from poolkit.drivers.base import DialTimes, PoolStatistics, Stamps
-from poolkit.drivers.memory import MemoryPool
 from poolkit.errors import CallFailed
 from poolkit.load.arrivals import poisson
 from poolkit.load.brakes import Brakes
 from poolkit.load.generator import Generator, Plan
 from poolkit.load.timer import LoopTimer
 from poolkit.records import DialParts, Trial
+from tests.memory_pool import MemoryPool
 from tests.virtual_clock import run_virtual
 
 

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from poolkit.drivers.aiohttp import AiohttpPool
-from poolkit.drivers.gate import GatedPool
+from poolkit.drivers.fleet import GatedPool
 from poolkit.lab.durations import duration
 from poolkit.lab.models import Workers
 from poolkit.lab.upstream import HttpUpstream

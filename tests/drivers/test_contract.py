@@ -13,10 +13,8 @@ import pytest
 from poolkit.drivers.aiohttp import AiohttpPool
 from poolkit.drivers.asyncpg import AsyncpgPool
 from poolkit.drivers.base import Pool, PoolStatistics
-from poolkit.drivers.fleet import FleetPool
-from poolkit.drivers.gate import GatedPool
+from poolkit.drivers.fleet import FleetPool, GatedPool
 from poolkit.drivers.httpx import HttpxPool
-from poolkit.drivers.memory import MemoryPool
 from poolkit.drivers.psycopg import PsycopgPool
 from poolkit.drivers.sqlalchemy import SqlalchemyPool
 from poolkit.errors import CallFailed, CallRejected, CallTimedOut, Unreachable
@@ -25,6 +23,7 @@ from poolkit.lab.postgres import PostgresServer
 from poolkit.lab.upstream import HttpUpstream
 from poolkit.load.stamps import CallStamps
 from poolkit.targets.workload import HttpWork, SqlWork
+from tests.memory_pool import MemoryPool
 
 T = TypeVar("T")
 HOLD = 0.05  # s that every call of the contract holds its connection, at least

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from poolkit.drivers.holds import Holds, timed_out
+from poolkit.drivers.calls import Holds, timed_out
 from poolkit.errors import CallTimedOut
 
 

@@ -16,7 +16,7 @@ from typing import Any, Literal
 import pytest
 
 from poolkit.drivers.base import Pool
-from poolkit.drivers.gate import GatedPool
+from poolkit.drivers.fleet import GatedPool
 from poolkit.drivers.httpx import HttpxPool
 from poolkit.errors import CallFailed, CallRejected, CallTimedOut, PoolTimedOut
 from poolkit.lab.models import Workers

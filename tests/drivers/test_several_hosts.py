@@ -11,7 +11,7 @@ import pytest
 
 from poolkit.drivers.aiohttp import AiohttpPool
 from poolkit.drivers.base import Pool
-from poolkit.drivers.host_limits import limit_per_host
+from poolkit.drivers.http import limit_per_host
 from poolkit.drivers.httpx import HttpxPool
 from poolkit.drivers.registry import make_pool
 from poolkit.errors import CallFailed

@@ -15,8 +15,7 @@ from typing import Any, Literal
 
 from pydantic import SecretStr
 
-from poolkit.drivers.base import Pool, PoolStatistics, Stamps
-from poolkit.drivers.closing import close_pool
+from poolkit.drivers.base import Pool, PoolStatistics, Stamps, close_pool
 from poolkit.drivers.registry import make_pool
 from poolkit.errors import CallFailed
 from poolkit.load.arrivals import constant

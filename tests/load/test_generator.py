@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from poolkit.drivers.base import Pool, Stamps
-from poolkit.drivers.memory import MemoryPool
 from poolkit.errors import CallFailed, Cancelled
 from poolkit.load.arrivals import constant, poisson, ramp, replay, steps
 from poolkit.load.brakes import Brakes
@@ -18,6 +17,7 @@ from poolkit.load.generator import Generator, Plan
 from poolkit.load.measurement import Measurement
 from poolkit.load.recorder import Columns, Recorder
 from poolkit.load.timer import LoopTimer
+from tests.memory_pool import MemoryPool
 from tests.virtual_clock import run_virtual
 
 

@@ -192,6 +192,18 @@ def test_the_monitor_is_light() -> None:
         assert not loaded & {"numpy", "pydantic", "asyncpg", "aiohttp", "httpx", "sqlalchemy"}
 
 
+@pytest.mark.parametrize("driver", ["aiohttp", "asyncpg", "httpx", "psycopg", "sqlalchemy"])
+def test_a_hook_loads_its_own_library_only(driver: str) -> None:
+    """A service that is watched gets neither another driver's library nor the load generator."""
+    code = f"import sys, poolkit.monitor, poolkit.drivers.{driver}; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = done.stdout.split()
+    libraries = {"aiohttp", "asyncpg", "httpx", "psycopg", "sqlalchemy"} - {driver}
+    assert not {name.partition(".")[0] for name in loaded} & {*libraries, "numpy", "pydantic"}
+    own = {name.split(".")[1] for name in loaded if name.startswith("poolkit.")}
+    assert own == {"errors", "drivers", "monitor"}
+
+
 @given(st.lists(st.floats(0, 20), min_size=1))
 def test_buckets_count_what_lies_below_their_bounds(values: list[float]) -> None:
     """The count at each bound is the number of values up to it, as Prometheus defines it."""

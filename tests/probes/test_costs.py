@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import ssl
 from collections.abc import Iterator
 
 import pytest
 
+from poolkit.drivers.base import Pool, Stamps
+from poolkit.drivers.variants import Variants
 from poolkit.lab.models import Workers
 from poolkit.lab.tls import TlsFront
 from poolkit.lab.upstream import HttpUpstream
-from poolkit.probes.checkouts import Checkouts, Question
 from poolkit.probes.costs import ROUND, carried
 from poolkit.probes.dials import dial_costs
 from poolkit.probes.http_line import HttpLine, dial_http
@@ -21,41 +23,48 @@ from poolkit.show import charts
 from poolkit.show.tables.of_probe import costs as costs_table
 from poolkit.show.tables.of_probe import stale as stale_table
 from poolkit.targets.workload import HttpWork
+from tests.memory_pool import MemoryPool
 from tests.virtual_clock import run_virtual
 
 HOLD = 0.01  # s
 
 
-class Counted:
+class Counted(MemoryPool):
     """A pool whose calls take 10 ms of virtual time; the call numbered `fails` fails."""
 
-    questions: tuple[Question, ...] = ()
-
     def __init__(self, fails: int | None = None) -> None:
-        self.skipped: dict[str, str] = {}
+        super().__init__(1000, itertools.repeat(HOLD))
         self.fails = fails
         self.calls = 0
         self.running = self.most = 0
         self.is_closed = False
 
-    async def open(self, variant: str, size: int) -> Checkouts:
-        del variant, size
-        return self
-
-    async def once(self) -> tuple[float, float]:
+    async def call(self, stamps: Stamps) -> None:
         self.calls += 1
         if self.calls == self.fails:
             raise ConnectionResetError
         self.running += 1
         self.most = max(self.most, self.running)
         try:
-            await asyncio.sleep(HOLD)
+            await super().call(stamps)
         finally:
             self.running -= 1
-        return HOLD, 0.0
 
     async def close(self) -> None:
         self.is_closed = True
+
+
+async def carry(pool: Counted, size: int, rate: float) -> float:
+    """What `carried` finds on the loop's own, virtual clock."""
+
+    class Only(Variants):
+        def __init__(self) -> None:
+            """Nothing to compare."""
+
+        async def open(self, variant: str, size: int) -> Pool:
+            return pool
+
+    return await carried(Only(), "base", size, rate, asyncio.get_running_loop().time)
 
 
 @pytest.mark.parametrize(
@@ -69,7 +78,7 @@ class Counted:
 def test_no_more_is_sent_than_the_target_rate(rate: float, size: int, calls: float) -> None:
     """Beside one call a connection to begin with; what they could carry is told all the same."""
     pool = Counted()
-    found = run_virtual(carried(pool, "base", size, rate))
+    found = run_virtual(carry(pool, size, rate))
     assert found == pytest.approx(size / HOLD)
     assert pool.calls - size == pytest.approx(calls, abs=size + 1)
     assert pool.most <= size
@@ -80,7 +89,7 @@ def test_the_first_failure_ends_it_for_all_callers() -> None:
     """Nothing more is sent to a server that fails."""
     pool = Counted(fails=9)
     with pytest.raises(ConnectionResetError):
-        run_virtual(carried(pool, "base", 4, 1e6))
+        run_virtual(carry(pool, 4, 1e6))
     assert pool.calls <= 9 + 4
     assert pool.running == 0
     assert pool.is_closed

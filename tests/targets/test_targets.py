@@ -1,6 +1,7 @@
 """targets.toml: right files are read, wrong ones are told every mistake, and no secret gets out."""
 
 import contextlib
+import inspect
 import json
 import re
 from pathlib import Path
@@ -13,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from poolkit.drivers import registry
+from poolkit.drivers import registry, table
 from poolkit.errors import BadInput, ExitCode
 from poolkit.redact import Redactor
 from poolkit.targets import SUPPORTED_DRIVERS, Target, load_targets
@@ -664,8 +665,14 @@ def suppress_rules():
 
 
 def test_every_supported_driver_has_an_adapter():
-    """What targets.toml accepts can be driven, and nothing else."""
-    assert set(SUPPORTED_DRIVERS) == set(registry.DRIVERS)
+    """What targets.toml accepts can be driven, probed and listened to, and nothing else."""
+    assert tuple(table.DRIVERS) == SUPPORTED_DRIVERS
+    for driver in SUPPORTED_DRIVERS:
+        module = registry.driver_module(driver)
+        arguments = set(inspect.signature(registry.adapter_of(driver)).parameters)
+        assert set(table.DRIVERS[driver].settings.values()) <= arguments
+        assert set(module.keeping(1.0, ping=False)) <= arguments
+        assert module.hook_of(object()) is None
 
 
 def test_names_of_variables():

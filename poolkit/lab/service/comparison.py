@@ -8,7 +8,7 @@ from typing import Any
 
 from poolkit.analysis.summary import summarise
 from poolkit.drivers.aiohttp import AiohttpPool
-from poolkit.drivers.closing import close_pool
+from poolkit.drivers.base import close_pool
 from poolkit.errors import BadInput
 from poolkit.lab.child import Child
 from poolkit.lab.service.sizes import TARGET_RATE

@@ -1,17 +1,16 @@
-"""Which calls hold a connection, and an end for those that hold theirs for too long.
-
-One timer looks after all calls of a pool, where `asyncio.timeout` in each costs 7 us a call: 5 % of
-a quick statement.
-"""
+"""What bounds a call: a time limit on holding its connection, and on the user's own functions."""
 
 from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Hashable
-from typing import Generic, TypeVar
+from collections.abc import Callable, Hashable
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from poolkit.errors import CallTimedOut
+from poolkit.errors import CallFailed, CallTimedOut
+
+if TYPE_CHECKING:
+    from poolkit.targets.workload import WorkFunction
 
 C = TypeVar("C", bound=Hashable)
 LOOKS = 10  # a limit
@@ -20,6 +19,9 @@ LONGEST_STEP = 0.25  # s between looks, so a call ends at most twice this too la
 
 class Holds(Generic[C]):
     """The connections in use, each with the task that uses it and when that has to end.
+
+    One timer looks after all calls of a pool, where `asyncio.timeout` in each costs 7 us a call:
+    5 % of a quick statement.
 
     Args:
         limit: s that a call may hold its connection, more than 0.
@@ -87,3 +89,43 @@ def timed_out() -> CallTimedOut | None:
     if task is not None and task.uncancel() > 0:
         return None
     return CallTimedOut("call_timeout")
+
+
+async def run_function(
+    function: WorkFunction, handle: Any, call_timeout: float, name: str = "work"
+) -> None:
+    """Await `function(handle)` for at most `call_timeout` s; `name` is what targets.toml calls it.
+
+    Whatever it raises is the outcome of this call and not the end of the run: named after the
+    exception's class, without its text, which may hold anything.
+    """
+    try:
+        async with asyncio.timeout(call_timeout) as limit:
+            await function(handle)
+    except CallFailed:
+        raise
+    except Exception as error:
+        if limit.expired():
+            raise CallTimedOut(f"{name}_timeout") from error
+        raise CallFailed(f"{name}_{type(error).__name__}") from error
+
+
+def outcome_of(
+    failure: CallFailed,
+    library: tuple[type[Exception], ...],
+    translated: Callable[[Exception], CallFailed],
+) -> CallFailed:
+    """What a call ended with: the library's own error where the user's function let one through.
+
+    A refused dial or a lost connection is the same outcome then as without a function, so that the
+    brakes see it.
+
+    Args:
+        library: what the client library raises and nobody else does.
+        translated: the adapter's translation of those.
+    """
+    cause = failure.__cause__
+    # One that ran out of time may end by any error; that it did is what counts.
+    if type(failure) is CallFailed and isinstance(cause, library):
+        return translated(cause)
+    return failure

@@ -1,0 +1,62 @@
+"""What the adapters of HTTP's client libraries share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from poolkit.errors import CallFailed, CallRejected
+
+if TYPE_CHECKING:
+    from poolkit.targets.settings import Binds
+    from poolkit.targets.workload import HttpWork
+
+REJECTED_STATUS = (429, 503)
+
+
+class HttpPool:
+    """The part of a pool that does not depend on the library.
+
+    Args:
+        work: the request, or the user's function, which gets the library's client.
+        pool_size: most connections that the pool may hold, 1 or more.
+        call_timeout: s, most that one call may take, waiting included.
+        pool_timeout: s, most that a call may wait for a connection; None: no limit of its own.
+    """
+
+    def __init__(
+        self, work: HttpWork, pool_size: int, call_timeout: float, pool_timeout: float | None
+    ) -> None:
+        self._work = work
+        self._pool_size = pool_size
+        self._call_timeout = call_timeout
+        self._pool_timeout = pool_timeout
+        self._disconnects = 0
+
+    @property
+    def pool_size(self) -> int:
+        """Most connections that the pool may hold."""
+        return self._pool_size
+
+    def _disconnected(self) -> CallFailed:
+        self._disconnects += 1
+        return CallFailed("disconnected")
+
+
+def failure_of_status(status: int) -> CallFailed:
+    """The outcome of an answer with a status of 300 or more."""
+    kind = f"http_{status}"
+    return CallRejected(kind) if status in REJECTED_STATUS else CallFailed(kind)
+
+
+def limit_per_host(pool_size: int, hosts: int, binds: Binds | None) -> int:
+    """aiohttp's `limit_per_host` beside a `limit` of `pool_size` (1 or more); 0: none.
+
+    Args:
+        hosts: how many hosts (host, port and scheme) share the session, 1 or more.
+        binds: the limit that calls are to meet. "limit": none per host. "limit_per_host": an even
+            share, rounded down and at least 1, so that `limit` still bounds their sum. None: both
+            are the same.
+    """
+    if binds is None:
+        return pool_size
+    return 0 if binds == "limit" else max(1, pool_size // hosts)

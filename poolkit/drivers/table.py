@@ -1,0 +1,132 @@
+"""The table of drivers: one row each, and whatever the rest of poolkit asks about one by name.
+
+It loads no library and nothing else of poolkit's, so that everybody may read it. A driver's own
+code is `poolkit.drivers.NAME`, loaded when it is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+Driver = Literal["aiohttp", "httpx", "asyncpg", "sqlalchemy", "psycopg"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One driver.
+
+    Args:
+        kind: what its pool connects to.
+        adapter: the name of the pool in the driver's file.
+        libraries: what has to be installed to drive it.
+        settings: key of targets.toml -> argument of the adapter.
+        keep: the library's setting that ends an idle connection before the server does; None where
+            the pool looks at no age when it hands a connection out.
+        default_keep: s, its usual value.
+        ping: the setting by which a connection is asked for a sign of life before it is handed out.
+        has_lifetime: whether the pool replaces a connection at an age, used or not.
+        keeps_addresses: whether it remembers what a name was looked up as.
+        is_gated: whether a gate stands before its pool unless targets.toml says otherwise: its own
+            queue lets a caller that has just released overtake those that wait (starvation).
+        watched: package of the class of a pool that can be listened to -> the packages whose
+            frames are then not the program's own.
+        watched_names: what such a pool is called.
+    """
+
+    kind: Literal["http", "postgres"]
+    adapter: str
+    libraries: tuple[str, ...]
+    settings: Mapping[str, str]
+    keep: str | None = None
+    default_keep: float | None = None
+    ping: str | None = None
+    has_lifetime: bool = False
+    keeps_addresses: bool = False
+    is_gated: bool = False
+    watched: Mapping[str, tuple[str, ...]]
+    watched_names: str
+
+
+DRIVERS: dict[str, Row] = {
+    "aiohttp": Row(
+        kind="http",
+        adapter="AiohttpPool",
+        libraries=("aiohttp",),
+        settings={
+            "keepalive_timeout": "keepalive_timeout",
+            "ttl_dns_cache": "ttl_dns_cache",
+            "sweep": "binds",
+        },
+        keep="keepalive_timeout",
+        default_keep=15.0,
+        keeps_addresses=True,
+        is_gated=True,
+        watched={"aiohttp": ("aiohttp",)},
+        watched_names="aiohttp.ClientSession or TCPConnector",
+    ),
+    "httpx": Row(
+        kind="http",
+        adapter="HttpxPool",
+        libraries=("httpx",),
+        settings={
+            "keepalive_timeout": "keepalive_expiry",
+            "library": "library",
+            "max_keepalive_connections": "max_keepalive_connections",
+        },
+        keep="keepalive_expiry",
+        default_keep=5.0,
+        is_gated=True,
+        watched={
+            "httpx": ("httpx", "httpcore"),
+            "httpcore": ("httpx", "httpcore"),
+            "httpx2": ("httpx2", "httpcore2"),
+            "httpcore2": ("httpx2", "httpcore2"),
+        },
+        watched_names="httpx.AsyncClient",
+    ),
+    "asyncpg": Row(
+        kind="postgres",
+        adapter="AsyncpgPool",
+        libraries=("asyncpg",),
+        settings={
+            name: name for name in ("min_size", "statement_cache_size", "reset", "init", "setup")
+        },
+        keep="max_inactive_connection_lifetime",
+        default_keep=300.0,
+        watched={"asyncpg": ("asyncpg",)},
+        watched_names="asyncpg.Pool",
+    ),
+    "sqlalchemy": Row(
+        kind="postgres",
+        adapter="SqlalchemyPool",
+        libraries=("sqlalchemy", "greenlet", "asyncpg"),
+        settings={
+            name: name
+            for name in (
+                *("max_overflow", "pool_timeout", "pool_pre_ping", "pool_recycle"),
+                "pool_use_lifo",
+            )
+        },
+        keep="pool_recycle",
+        default_keep=300.0,
+        ping="pool_pre_ping",
+        has_lifetime=True,
+        watched={"sqlalchemy": ("sqlalchemy", "asyncpg", "greenlet")},
+        watched_names="SQLAlchemy's AsyncEngine (on its default pool)",
+    ),
+    "psycopg": Row(
+        kind="postgres",
+        adapter="PsycopgPool",
+        libraries=("psycopg", "psycopg_pool"),
+        settings={"min_size": "min_size", "timeout": "pool_timeout", "max_waiting": "max_waiting"},
+        ping="check",
+        has_lifetime=True,
+        watched={"psycopg_pool": ("psycopg_pool", "psycopg")},
+        watched_names="psycopg_pool.AsyncConnectionPool",
+    ),
+}
+SUPPORTED_DRIVERS: tuple[Driver, ...] = get_args(Driver)
+HTTP_DRIVERS = tuple(name for name in SUPPORTED_DRIVERS if DRIVERS[name].kind == "http")
+DATABASE_DRIVERS = tuple(name for name in SUPPORTED_DRIVERS if DRIVERS[name].kind == "postgres")
