@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from poolkit.recommend import recommend, unreachable, with_measured
 from poolkit.records import Parameter, Recommendation
 from poolkit.review import codegen
-from poolkit.review.codegen.names import LONGEST, identifiers
+from poolkit.review.codegen import LONGEST, identifiers
 from poolkit.targets import Target
 from tests.recommend.examples import (
     database_target,
