@@ -9,24 +9,13 @@ from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
 from poolkit import units
 from poolkit.drivers.base import Pool
+from poolkit.drivers.parameters import KEEPS, PINGS
 from poolkit.errors import MissingExtra
 from poolkit.probes.http_line import place, tls_context
 from poolkit.probes.relay import LOOPBACK, Upstream
 from poolkit.targets import Target
 from poolkit.targets.workload import HttpWork, SqlWork, http_work, sql_work
 
-# The setting that ends an idle connection before the server does. psycopg_pool has none: it looks
-# at no age when it hands a connection out, so its own way is to ask each for a sign of life.
-KEEP = {
-    "aiohttp": "keepalive_timeout",
-    "httpx": "keepalive_expiry",
-    "asyncpg": "max_inactive_connection_lifetime",
-    "sqlalchemy": "pool_recycle",
-    "psycopg": "check",
-}
-DEFAULT_KEEP = {"aiohttp": 15.0, "httpx": 5.0, "asyncpg": 300.0, "sqlalchemy": 300.0}
-# Drivers that can ask a connection for a sign of life before they hand it out.
-PINGS = {"sqlalchemy": "pool_pre_ping", "psycopg": "check"}
 _POSTGRES_PORT = 5432
 _VERIFYING = ("verify-ca", "verify-full")
 
@@ -43,7 +32,7 @@ class Way:
         if driver == "psycopg" or (self.ping and self.keep is None):
             return f"{PINGS[driver]} {'on' if self.ping else 'off'}"
         value = "off" if self.keep is None else f"{units.number(self.keep)} s"
-        return f"{KEEP[driver]} = {value}"
+        return f"{KEEPS[driver].name} = {value}"
 
 
 NEVER = 1e6  # s; for drivers that must be told a number

@@ -16,12 +16,13 @@ from typing import get_args
 
 from poolkit.drivers.base import Pool
 from poolkit.drivers.closing import close_pool
+from poolkit.drivers.parameters import PINGS
 from poolkit.errors import CallFailed, Unreachable
 from poolkit.load.stamps import CallStamps
 from poolkit.probes.idle import ANSWER, Tell, quiet
 from poolkit.probes.records import CutKind, Setting, StaleCount
 from poolkit.probes.relay import Relay
-from poolkit.probes.settings import PINGS, Way, make_way, upstream
+from poolkit.probes.settings import Way, make_way, upstream
 from poolkit.targets import Target
 
 CONNECTIONS = 4

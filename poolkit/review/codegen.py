@@ -11,8 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from poolkit import units
-from poolkit.recommend.session import sessions
-from poolkit.recommend.settings import library_of
+from poolkit.recommend.session import library_of, sessions
 from poolkit.records import Parameter, Recommendation
 from poolkit.review.templating import environment
 from poolkit.targets import DATABASE_DRIVERS, Target
