@@ -1,0 +1,334 @@
+"""Runs a measurement in a child process and hands on the events that it prints.
+
+The command line, the notebooks and the panels all measure through this, so that no measurement
+shares an interpreter with what draws it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Literal
+
+from poolkit.errors import ExitCode
+from poolkit.events import Done, Event, Failed, Watcher, from_line
+from poolkit.measure.loop import on_signals
+from poolkit.redact import Redactor
+from poolkit.targets import Target
+
+LOOK_AROUND = 0.25  # s between two looks at a child that says nothing
+GRACE = 10.0  # s that a cancelled child has to put its results away
+TAIL = 4000  # bytes of the child's stderr that may explain its end
+RESUMES = "the same command resumes from the finished trials"
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """The measurement of target `name`, as the command line takes it.
+
+    Attributes:
+        mode: `sweep` ends with the sizing, `size` goes on to verification and recommendation.
+        sizes: pool sizes to measure; empty: chosen while measuring.
+        budget: s of load in all; None: the mode's own.
+        rate, wait: calls/s and s, in place of what the file asks of the target.
+    """
+
+    mode: Literal["sweep", "size"]
+    name: str
+    targets: Path
+    out: Path
+    sizes: tuple[int, ...] = ()
+    budget: float | None = None
+    seed: int | None = None
+    rate: float | None = None
+    wait: float | None = None
+
+    def asked_of(self, target: Target) -> Target:
+        """The target with this rate and wait in place of its own, where they are given."""
+        changed: dict[str, float | None] = {}
+        if self.rate is not None:
+            changed |= {"target_rate": self.rate, "rate_from": None}
+        if self.wait is not None:
+            changed["wait_p99"] = self.wait
+        return target.model_copy(update=changed) if changed else target
+
+
+def python(module: str, *words: str) -> list[str]:
+    """The command line of a child process that runs `module`."""
+    # -P: a file of the working directory must not stand in for a library.
+    return [sys.executable, "-P", "-m", module, *words]
+
+
+def command(order: Order) -> list[str]:
+    """The command line of the process that carries out the order and prints events."""
+    words = [order.mode, order.name, "--targets", str(order.targets), "--out", str(order.out)]
+    words.append("--events")
+    if order.sizes:
+        words += ["--sizes", ",".join(map(str, order.sizes))]
+    for option in ("budget", "seed", "rate", "wait"):
+        value = getattr(order, option)
+        if value is not None:
+            words += [f"--{option}", repr(value)]
+    return python("poolkit", *words)
+
+
+class Child:
+    """A measuring process: `events()` yields what it says until it has ended.
+
+    It is in a session of its own, so a Ctrl-C in the terminal reaches only the process that started
+    it, and that one decides. `cancel` may be called from any thread and from a signal handler;
+    `events` is read by one thread, the caller's own. However the process ends, the events end with
+    what became of it: a `Failed` is added where it did not say so itself.
+
+    State: the process, when it was cancelled, and whether it said its last word.
+
+    Args:
+        target: name of the target, for events that are added here.
+        secrets: texts that must not be shown should they stand in the child's last words.
+        env: environment of the process; this one's own where None.
+        grace: s from `cancel` until the process is ended by force.
+    """
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        *,
+        target: str,
+        secrets: Sequence[str] = (),
+        env: Mapping[str, str] | None = None,
+        grace: float = GRACE,
+    ) -> None:
+        self._target = target
+        self._redactor = Redactor(secrets)
+        self._grace = grace
+        self._cancelled_at: float | None = None
+        self._done: Done | None = None
+        self._failed: Failed | None = None
+        # A file, not a pipe: nobody reads it while the child runs, and a full pipe would block it.
+        self._stderr: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long
+        try:
+            self._process = subprocess.Popen(
+                list(command),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=self._stderr,
+                env=None if env is None else dict(env),
+                start_new_session=True,
+                bufsize=0,
+            )
+        except BaseException:
+            self._stderr.close()
+            raise
+
+    def __repr__(self) -> str:
+        return f"Child({self._target!r}, pid={self.pid}, returncode={self._process.returncode})"
+
+    def __enter__(self) -> Child:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def pid(self) -> int:
+        """Process id of the child."""
+        return self._process.pid
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the process has not ended yet."""
+        return self._process.poll() is None
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether `cancel` was called."""
+        return self._cancelled_at is not None
+
+    @property
+    def exit_code(self) -> ExitCode | None:
+        """What became of the measurement; None while its events have not all been read."""
+        if self._failed is not None:
+            return _known(self._failed.exit_code)
+        return None if self._done is None else _known(self._done.exit_code)
+
+    def events(self, look: Callable[[], None] | None = None) -> Iterator[Event]:
+        """Every event up to the end of the process.
+
+        Args:
+            look: called several times a second, whether the child says something or not.
+        """
+        for line in self._lines():
+            if look is not None:
+                look()
+            event = None if line is None else from_line(line)
+            if event is None:
+                continue
+            if isinstance(event, Done):
+                self._done = event
+            elif isinstance(event, Failed):
+                self._failed = event
+            yield event
+        self._wait()
+        if self._done is None and self._failed is None:
+            self._failed = self._explained()
+            yield self._failed
+
+    def cancel(self) -> None:
+        """Ask the child to end and keep what it has; the second call ends it at once."""
+        # No lock: a signal handler may interrupt this very function. The worst that two callers
+        # can do to each other is to send one signal too many.
+        if self._cancelled_at is None:
+            self._cancelled_at = time.monotonic()
+            self._signal(signal.SIGTERM)
+        else:
+            self._signal(signal.SIGKILL)
+
+    def close(self) -> None:
+        """End the process if it still runs, politely first, and free what is held for it."""
+        if self.is_running and not self.is_cancelled:
+            self.cancel()
+        # Before waiting: a child that fills a pipe which nobody reads would never end.
+        if self._process.stdout is not None:
+            self._process.stdout.close()
+        self._wait()
+        self._stderr.close()
+
+    # -- the pipe -----------------------------------------------------------------------------
+
+    def _lines(self) -> Iterator[str | None]:
+        """Lines of the child's stdout; None when none came for a moment."""
+        assert self._process.stdout is not None
+        descriptor = self._process.stdout.fileno()
+        rest = b""
+        while True:
+            self._end_if_overdue()
+            if not select.select([descriptor], [], [], LOOK_AROUND)[0]:
+                # A process that the child started may hold the pipe open after it.
+                if not self.is_running:
+                    return
+                yield None
+                continue
+            piece = os.read(descriptor, 1 << 16)
+            if not piece:
+                return
+            *whole, rest = (rest + piece).split(b"\n")
+            yield None
+            for line in whole:
+                yield line.decode(errors="replace")
+
+    def _end_if_overdue(self) -> None:
+        if self._cancelled_at is not None and time.monotonic() > self._cancelled_at + self._grace:
+            self._signal(signal.SIGKILL)
+
+    def _wait(self) -> None:
+        """Wait for the end of the process; one that closed its output has a grace to go."""
+        left = self._grace
+        if self._cancelled_at is not None:
+            left = max(0.0, self._cancelled_at + self._grace - time.monotonic())
+        try:
+            self._process.wait(left)
+        except subprocess.TimeoutExpired:
+            self._signal(signal.SIGKILL)
+            self._process.wait()
+
+    def _signal(self, number: signal.Signals) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            self._process.send_signal(number)
+
+    # -- last words ---------------------------------------------------------------------------
+
+    def _explained(self) -> Failed:
+        """What to say of a process that ended without saying it."""
+        code = self._process.returncode
+        if self.is_cancelled:
+            return self._failure("cancelled", RESUMES, ExitCode.CANCELLED)
+        said = self._last_words()
+        if code == ExitCode.BAD_INPUT:
+            return self._failure(said or "the request was refused", "", ExitCode.BAD_INPUT)
+        if code < 0:
+            how = f"was killed by {_signal_name(-code)}"
+        elif code == 0:
+            how = "ended without a result"
+        else:
+            how = f"ended with exit code {code}"
+        cause = f"the measuring process {how}" + (f": {said}" if said else "")
+        remedy = RESUMES
+        if code == -signal.SIGKILL:
+            remedy = f"see whether this machine ran out of memory; {RESUMES}"
+        return self._failure(cause, remedy, ExitCode.STOPPED)
+
+    def _failure(self, cause: str, remedy: str, code: ExitCode) -> Failed:
+        return Failed(target=self._target, cause=cause, remedy=remedy, exit_code=code)
+
+    def _last_words(self) -> str:
+        size = self._stderr.seek(0, os.SEEK_END)
+        self._stderr.seek(max(0, size - TAIL))
+        text = self._stderr.read().decode(errors="replace")
+        return self._redactor.text(last_words(text))
+
+
+def last_words(text: str) -> str:
+    """What the end of a program's stderr says, in one line; of a traceback only what was raised."""
+    lines = [line.rstrip() for line in text.splitlines() if line.strip()]
+    starts = [i for i, line in enumerate(lines) if line.startswith("Traceback (")]
+    if starts:
+        lines = [line for line in lines[starts[-1] + 1 :] if not line[0].isspace()]
+    return " ".join(line.strip() for line in lines[-3:])[-600:]
+
+
+def watch(
+    child: Child,
+    see: Callable[[Event], None],
+    look: Callable[[], None] | None = None,
+) -> ExitCode:
+    """Show every event of the child to `see`, and say what became of it.
+
+    In the main thread, a Ctrl-C or SIGTERM meanwhile cancels the child instead of raising, and the
+    next one kills it; no child is left behind.
+    """
+    with on_signals(child.cancel), child:
+        for event in child.events(look):
+            see(event)
+    return child.exit_code or ExitCode.DONE
+
+
+def measure_watched(
+    words: Sequence[str], target: Target, watcher: Watcher, see: Callable[[Event], None]
+) -> ExitCode:
+    """Run a child that measures the target, and say what became of it; Ctrl-C cancels it.
+
+    Args:
+        see: takes every event before the watcher does.
+    """
+
+    def both(event: Event) -> None:
+        see(event)
+        watcher.see(event)
+
+    with watcher.measuring(target.name):
+        child = Child(words, target=target.name, secrets=target.secrets)
+        code = watch(child, both, lambda: watcher.cancelling() if child.is_cancelled else None)
+    return ExitCode.CANCELLED if child.is_cancelled else code
+
+
+def _known(code: int) -> ExitCode:
+    try:
+        return ExitCode(code)
+    except ValueError:
+        return ExitCode.STOPPED
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
