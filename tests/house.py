@@ -78,6 +78,7 @@ HOMES = {
     "nbconvert": ["report"],
     "nbformat": ["report"],
     "nbclient": ["report"],
+    "jinja2": ["review", "report"],
     "typer": ["cli"],
     "rich": ["cli"],
     "prometheus_client": ["monitor.gauges", "monitor.exposition", "lab.service", "workbook"],

@@ -22,10 +22,6 @@ class Row:
         adapter: the name of the pool in the driver's file.
         libraries: what has to be installed to drive it.
         settings: key of targets.toml -> argument of the adapter.
-        keep: the library's setting that ends an idle connection before the server does; None where
-            the pool looks at no age when it hands a connection out.
-        default_keep: s, its usual value.
-        ping: the setting by which a connection is asked for a sign of life before it is handed out.
         has_lifetime: whether the pool replaces a connection at an age, used or not.
         keeps_addresses: whether it remembers what a name was looked up as.
         is_gated: whether a gate stands before its pool unless targets.toml says otherwise: its own
@@ -39,9 +35,6 @@ class Row:
     adapter: str
     libraries: tuple[str, ...]
     settings: Mapping[str, str]
-    keep: str | None = None
-    default_keep: float | None = None
-    ping: str | None = None
     has_lifetime: bool = False
     keeps_addresses: bool = False
     is_gated: bool = False
@@ -59,8 +52,6 @@ DRIVERS: dict[str, Row] = {
             "ttl_dns_cache": "ttl_dns_cache",
             "sweep": "binds",
         },
-        keep="keepalive_timeout",
-        default_keep=15.0,
         keeps_addresses=True,
         is_gated=True,
         watched={"aiohttp": ("aiohttp",)},
@@ -75,8 +66,6 @@ DRIVERS: dict[str, Row] = {
             "library": "library",
             "max_keepalive_connections": "max_keepalive_connections",
         },
-        keep="keepalive_expiry",
-        default_keep=5.0,
         is_gated=True,
         watched={
             "httpx": ("httpx", "httpcore"),
@@ -93,8 +82,6 @@ DRIVERS: dict[str, Row] = {
         settings={
             name: name for name in ("min_size", "statement_cache_size", "reset", "init", "setup")
         },
-        keep="max_inactive_connection_lifetime",
-        default_keep=300.0,
         watched={"asyncpg": ("asyncpg",)},
         watched_names="asyncpg.Pool",
     ),
@@ -109,9 +96,6 @@ DRIVERS: dict[str, Row] = {
                 "pool_use_lifo",
             )
         },
-        keep="pool_recycle",
-        default_keep=300.0,
-        ping="pool_pre_ping",
         has_lifetime=True,
         watched={"sqlalchemy": ("sqlalchemy", "asyncpg", "greenlet")},
         watched_names="SQLAlchemy's AsyncEngine (on its default pool)",
@@ -121,7 +105,6 @@ DRIVERS: dict[str, Row] = {
         adapter="PsycopgPool",
         libraries=("psycopg", "psycopg_pool"),
         settings={"min_size": "min_size", "timeout": "pool_timeout", "max_waiting": "max_waiting"},
-        ping="check",
         has_lifetime=True,
         watched={"psycopg_pool": ("psycopg_pool", "psycopg")},
         watched_names="psycopg_pool.AsyncConnectionPool",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from poolkit import units
+from poolkit.drivers.parameters.keep import is_keepable
 from poolkit.drivers.table import DRIVERS
-from poolkit.probes.advice import is_keepable
 from poolkit.probes.records import AgeLimit, Doubt, IdleLimit, Proof, UseLimit
 
 # Drivers whose pool replaces a connection at an age, used or not.

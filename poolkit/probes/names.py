@@ -19,7 +19,6 @@ from poolkit.probes.medians import median_interval
 from poolkit.probes.records import NameFinding
 from poolkit.probes.relay import Relay, Upstream
 from poolkit.probes.settings import need, request, upstream
-from poolkit.records import Parameter
 from poolkit.targets import Target
 from poolkit.targets.workload import HttpWork
 
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
 
 OLD, NEW = "127.0.0.1", "127.0.0.2"  # both this machine; the name below exists nowhere
 NAME = "changed-record.test"
-TTL_DNS_CACHE = 10  # s, aiohttp's default
 TTL_TRIED = 1  # s; the rule does not depend on it, and 10 s would only take longer
 KEPT_CALLS = 10
 _EVERY = 0.1  # s between two dials
@@ -65,25 +63,6 @@ async def probe_names(target: Target, tell: Tell = quiet) -> NameFinding | str:
         return finding
     tell("changing a record", 1.0, 5.0)
     return await _change(target, where, finding)
-
-
-def parameters(finding: NameFinding) -> tuple[Parameter, ...]:
-    """`ttl_dns_cache` with its reason; nothing for drivers that keep no answer."""
-    if finding.ttl is None:
-        return ()
-    return (
-        Parameter(
-            name="ttl_dns_cache",
-            value=TTL_DNS_CACHE,
-            unit="s",
-            because=(
-                f"{finding.seen}; a look-up takes {units.milliseconds(finding.lookup)} here, so "
-                f"{TTL_DNS_CACHE} s costs next to nothing and bounds how long a retired address is "
-                "dialled"
-            ),
-            source="measured",
-        ),
-    )
 
 
 async def _change(target: Target, where: Upstream, finding: NameFinding) -> NameFinding | str:

@@ -15,9 +15,9 @@ from collections.abc import Callable, Iterator
 
 from poolkit import units
 from poolkit.drivers.base import Pool, close_pool
+from poolkit.drivers.parameters.keep import below, is_keepable
 from poolkit.errors import CallFailed, Unreachable
 from poolkit.load.stamps import CallStamps
-from poolkit.probes.advice import recommended_way, too_long_way
 from poolkit.probes.idle import ANSWER, Tell, quiet
 from poolkit.probes.ladder import tolerance
 from poolkit.probes.records import IdleLimit, Proof, ProofRun
@@ -28,6 +28,9 @@ from poolkit.targets import Target
 LANES = 4  # pools of one connection for each of the two settings
 CALLS = 25  # before the pause, and as many after it
 REUSE = 0.9
+# Times the server's timeout: what the proof holds against the recommended value. pool_recycle
+# counts from the dial, so it has to be longer than the whole run.
+TOO_LONG = 10.0
 _PAUSE = 0.01  # s between two calls, at least
 _SLACK = 20.0  # s for calls and dials beside the pause
 _OPEN = 10.0  # s
@@ -46,6 +49,22 @@ def pauses(limit: IdleLimit, lanes: int, delay: float) -> tuple[float, ...]:
         return (after,) * lanes
     # From `timeout - delay` to `timeout + delay`: the request leaves before the FIN has come.
     return tuple(limit.timeout if lane % 2 == 0 else after for lane in range(lanes))
+
+
+def recommended_way(driver: str, limit: IdleLimit) -> Way | None:
+    """What keeps a pool from meeting the server's close; None: nothing has to, or can."""
+    if limit.earliest is None:
+        return None
+    if driver == "psycopg":
+        return Way(keep=None, ping=True)
+    return Way(keep=below(limit.earliest)) if is_keepable(limit.earliest) else None
+
+
+def too_long_way(driver: str, limit: IdleLimit) -> Way | None:
+    """A setting that outlives the server's patience, to show what then happens."""
+    if limit.bounds is None:
+        return None
+    return Way() if driver == "psycopg" else Way(keep=TOO_LONG * limit.bounds[1])
 
 
 class _Path:

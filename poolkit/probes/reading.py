@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from statistics import median
 
 from poolkit import units
-from poolkit.probes.ladder import OVER, SHORTEST, SLACK, telling, tolerance
+from poolkit.drivers.parameters.keep import SHORTEST
+from poolkit.probes.ladder import OVER, SLACK, telling, tolerance
 from poolkit.probes.records import (
     AgeLimit,
     IdleKind,

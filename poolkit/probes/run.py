@@ -10,9 +10,10 @@ import time
 from collections.abc import Coroutine, Sequence
 from typing import Any, Literal, TypeVar, get_args
 
+from poolkit.drivers.parameters import probed
 from poolkit.errors import BadInput, BrakeStop, PoolkitError, Unreachable
 from poolkit.measure.preflight import check_descriptors, check_first_call
-from poolkit.probes import advice, names
+from poolkit.probes import names
 from poolkit.probes.costs import measure_costs
 from poolkit.probes.doubts import doubts
 from poolkit.probes.idle import ANSWER, IdleSearch, Tell, quiet
@@ -227,15 +228,9 @@ class ProbeRun:
 
     def _conclude(self) -> None:
         probe = self.probe
-        limit = next((one for one in probe.idle if one.session == "idle"), None)
-        rows = advice.parameters(
-            probe.driver, limit, probe.age, probe.costs, probe.proof, self._target.target_rate
-        )
-        if probe.names is not None:
-            rows += names.parameters(probe.names)
         found = doubts(probe.driver, probe.idle, probe.uses, probe.age, probe.proof)
         self._found(
-            parameters=rows,
+            parameters=probed(probe.driver, probe.findings(self._target.target_rate)),
             doubts=(*probe.doubts, *found),
             seconds=time.monotonic() - self._began,
         )

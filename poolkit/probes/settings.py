@@ -9,20 +9,14 @@ from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
 from poolkit import units
 from poolkit.drivers.base import Pool
+from poolkit.drivers.parameters import KEEPS, PINGS
 from poolkit.drivers.registry import adapter_of, driver_module
-from poolkit.drivers.table import DRIVERS
 from poolkit.errors import MissingExtra
 from poolkit.probes.http_line import place, tls_context
 from poolkit.probes.relay import LOOPBACK, Upstream
 from poolkit.targets import Target
 from poolkit.targets.workload import HttpWork, SqlWork, http_work, sql_work
 
-# Drivers that can ask a connection for a sign of life before they hand it out, and the setting.
-PINGS = {driver: row.ping for driver, row in DRIVERS.items() if row.ping is not None}
-# The setting that keeps a pool from meeting the server's close: where there is none that ends an
-# idle connection first, the pool has to ask each.
-KEEP = {driver: row.keep or PINGS[driver] for driver, row in DRIVERS.items()}
-DEFAULT_KEEP = {d: row.default_keep for d, row in DRIVERS.items() if row.default_keep is not None}
 _POSTGRES_PORT = 5432
 _VERIFYING = ("verify-ca", "verify-full")
 
@@ -39,12 +33,12 @@ class Way:
         if not looks_at_age(driver) or (self.ping and self.keep is None):
             return f"{PINGS[driver]} {'on' if self.ping else 'off'}"
         value = "off" if self.keep is None else f"{units.number(self.keep)} s"
-        return f"{KEEP[driver]} = {value}"
+        return f"{KEEPS[driver].name} = {value}"
 
 
 def looks_at_age(driver: str) -> bool:
     """Whether the driver's pool looks at how old a connection is when it hands it out."""
-    return driver in DEFAULT_KEEP
+    return driver in KEEPS
 
 
 def make_way(

@@ -15,12 +15,13 @@ from collections.abc import Awaitable, Callable
 from typing import get_args
 
 from poolkit.drivers.base import Pool, close_pool
+from poolkit.drivers.parameters import PINGS
 from poolkit.errors import CallFailed, Unreachable
 from poolkit.load.stamps import CallStamps
 from poolkit.probes.idle import ANSWER, Tell, quiet
 from poolkit.probes.records import CutKind, Setting, StaleCount
 from poolkit.probes.relay import Relay
-from poolkit.probes.settings import PINGS, Way, looks_at_age, make_way, upstream
+from poolkit.probes.settings import Way, looks_at_age, make_way, upstream
 from poolkit.targets import Target
 
 CONNECTIONS = 4

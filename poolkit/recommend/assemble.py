@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 
 from poolkit.analysis.rules_of_thumb import beside
-from poolkit.recommend import aiohttp, asyncpg, httpx, psycopg, sqlalchemy
-from poolkit.recommend.checks import finished, headroom_left, of_result, over_trials
-from poolkit.recommend.crowd import effect_of_gate
-from poolkit.recommend.rules import Basis, Verified
-from poolkit.recommend.settings import as_set
+from poolkit.drivers import parameters as of_driver
+from poolkit.drivers.parameters.basis import Basis, Verified
+from poolkit.drivers.parameters.findings import Findings
+from poolkit.recommend.checks import (
+    effect_of_gate,
+    finished,
+    headroom_left,
+    of_result,
+    over_trials,
+)
 from poolkit.records import (
     HoldTimes,
     Parameter,
@@ -22,15 +27,6 @@ from poolkit.records import (
 )
 from poolkit.targets import Target
 
-# A new driver is one file beside this one and a row here.
-_PARAMETERS: Mapping[str, Callable[[Basis], tuple[Parameter, ...]]] = {
-    "aiohttp": aiohttp.parameters,
-    "asyncpg": asyncpg.parameters,
-    "httpx": httpx.parameters,
-    "psycopg": psycopg.parameters,
-    "sqlalchemy": sqlalchemy.parameters,
-}
-
 
 def parameters(
     target: Target,
@@ -40,6 +36,7 @@ def parameters(
     size: int | None = None,
     crowd: str | None = None,
     verified: Verified | None = None,
+    probe: Findings | None = None,
 ) -> tuple[Parameter, ...]:
     """The parameters of the target's library, each with its reason; none where there is no size.
 
@@ -48,12 +45,36 @@ def parameters(
         size: connections of one pool, where verification moved it away from `sizing.size`.
         crowd: what the gate was seen to do with more callers than connections.
         verified: what verification saw at this size; None: it did not run, or not to its end.
+        probe: what `poolkit probe` found of the target; None: nothing.
     """
     size = sizing.size if size is None else size
     if size is None:
         return ()
     basis = Basis(target, sizing, size, trial, crowd, verified)
-    return as_set(basis, _PARAMETERS[target.driver](basis))
+    return of_driver.parameters(basis, probe)
+
+
+def parameters_of_trials(
+    target: Target,
+    sizing: Sizing,
+    size: int | None,
+    verification: Verification | None,
+    trials: Sequence[Trial],
+    probe: Findings | None = None,
+) -> tuple[Parameter, ...]:
+    """The parameters at a size, from all trials of the target and from a probe of it."""
+    if size is None:
+        return ()
+    seen = tuple(verifying(trials, size))
+    return parameters(
+        target,
+        sizing,
+        nearest_trial(trials, size),
+        size=size,
+        crowd=effect_of_gate(trials, size),
+        verified=None if verification is None else Verified(verification, seen),
+        probe=probe,
+    )
 
 
 def recommend(
@@ -67,6 +88,7 @@ def recommend(
     size: int | None = None,
     because: str = "",
     remedy: str = "",
+    probe: Findings | None = None,
 ) -> Recommendation:
     """What poolkit says of a target that was measured.
 
@@ -75,6 +97,7 @@ def recommend(
         seconds: s of load that were spent.
         size: connections of one pool, where verification moved it away from `sizing.size`.
         because, remedy: what ended a `stopped` measurement, and what to do.
+        probe: what `poolkit probe` found of the target; None: nothing.
     """
     checks = over_trials(trials)
     if status != "done":
@@ -99,10 +122,6 @@ def recommend(
         )
     size = sizing.size if size is None else size
     trial = None if size is None else nearest_trial(trials, size)
-    crowd = None if size is None else effect_of_gate(trials, size)
-    verified = None
-    if verification is not None and size is not None:
-        verified = Verified(verification, tuple(verifying(trials, size)))
     return Recommendation(
         target=target.name,
         driver=target.driver,
@@ -121,7 +140,7 @@ def recommend(
         hold_time=HoldTimes(
             at_one=sizing.hold_at_one, at_recommended=_hold_at(sizing, size, trial)
         ),
-        parameters=parameters(target, sizing, trial, size=size, crowd=crowd, verified=verified),
+        parameters=parameters_of_trials(target, sizing, size, verification, trials, probe),
         rules_of_thumb=_rules_beside(sizing, size),
         verification=verification,
         checks=of_result(target, sizing, size, verification) + checks,

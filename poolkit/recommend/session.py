@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from poolkit import units
-from poolkit.recommend.settings import library_of
 from poolkit.records import Parameter, Recommendation
 from poolkit.targets import Target
 
@@ -50,6 +49,12 @@ def sessions(
             )
         )
     return tuple(found)
+
+
+def library_of(recommendation: Recommendation) -> str:
+    """The package that a recommendation is for: its driver, or the fork of it that was measured."""
+    rows = {row.name: row.value for row in recommendation.parameters}
+    return str(rows.get("library", recommendation.driver))
 
 
 def _by_host(

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from html import escape
 
-from poolkit.recommend.crowd import is_without_gate
+from poolkit.recommend.checks import is_without_gate
 from poolkit.records import Recommendation, Trial
 from poolkit.report import pictures
 from poolkit.report.folder import Review, TargetReview

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 
 from poolkit import units
 from poolkit.recommend.session import sessions
-from poolkit.records import Check, Parameter, Recommendation, RecommendedFile
+from poolkit.records import Recommendation, RecommendedFile
+from poolkit.review.templating import environment
 from poolkit.targets import Target
 
 CSV_COLUMNS = (
@@ -49,33 +50,14 @@ def to_markdown(
 
     `targets` tell which of them lie on one host, where several may share a session.
     """
-    lines = [
-        "# Recommended connection pools",
-        "",
-        f"Measured {created[:10]} with poolkit. Sizes are of one pool. The time limits follow "
-        "from the calls that were measured: other, slower calls through the same pool need longer "
-        "ones.",
-        "",
-        "| target | driver | size | rate asked | rate carried | p99 wait | verified |",
-        "|---|---|---:|---:|---:|---:|---|",
-        *(_overview(r) for r in recommendations),
-    ]
-    for r in recommendations:
-        lines += ["", f"## {_cell(r.target)}", "", _summary(r)]
-        if r.parameters:
-            lines += ["", *_table(r.parameters)]
-        doubts = [check for check in r.checks if not check.passed]
-        if doubts:
-            lines += ["", "To be doubted:", "", *(_doubt(check) for check in doubts)]
-    for session in sessions(recommendations, targets):
-        lines += ["", f"## One {session.driver} pool for several targets", ""]
-        lines += [_cell(session.because), "", *_table(session.parameters)]
-    return "\n".join(lines) + "\n"
-
-
-def _table(parameters: Sequence[Parameter]) -> list[str]:
-    head = ["| parameter | value | unit | source | because |", "|---|---:|---|---|---|"]
-    return [*head, *(_parameter(p) for p in parameters)]
+    template = environment().get_template("recommended.md.j2")
+    return template.render(
+        day=created[:10],
+        recommendations=recommendations,
+        verdict=_verdict,
+        summary=_summary,
+        sessions=sessions(recommendations, targets),
+    )
 
 
 def _size_cells(r: Recommendation) -> tuple[object, ...]:
@@ -86,16 +68,6 @@ def _size_cells(r: Recommendation) -> tuple[object, ...]:
         because = doubts[0].seen if doubts else "not verified"
     source = "" if r.recommended_size is None else "measured"
     return ("recommended_size", r.recommended_size, "connections", source, because)
-
-
-def _overview(r: Recommendation) -> str:
-    seen = r.verification
-    size = units.NONE if r.recommended_size is None else str(r.recommended_size)
-    return (
-        f"| {_cell(r.target)} | {r.driver} | {size} | {units.rate(r.target_rate)} | "
-        f"{units.rate(seen.achieved_rate) if seen else units.NONE} | "
-        f"{units.milliseconds(seen.wait_p99) if seen else units.NONE} | {_verdict(r)} |"
-    )
 
 
 def _verdict(r: Recommendation) -> str:
@@ -127,19 +99,3 @@ def _summary(r: Recommendation) -> str:
     if r.trials:
         text += f" {units.plural(r.trials, 'trial')}, {units.number(r.seconds)} s of load."
     return text
-
-
-def _parameter(p: Parameter) -> str:
-    value = f"{p.value:g}" if isinstance(p.value, float) else p.value
-    return f"| `{p.name}` | {value} | {p.unit} | {p.source} | {_cell(p.because)} |"
-
-
-def _doubt(check: Check) -> str:
-    return (
-        f"- **{check.name}**: {_cell(check.seen)} ({_cell(check.why)}). Next: {_cell(check.next)}."
-    )
-
-
-def _cell(text: str) -> str:
-    """A text that cannot break a table's row: no line end, no bare bar."""
-    return " ".join(text.split()).replace("|", "\\|")

@@ -12,7 +12,7 @@ from poolkit.measure.child import RESUMES, Order, command, measure_watched
 from poolkit.measure.store import TrialLog
 from poolkit.measure.sweep import spent
 from poolkit.probes import find
-from poolkit.recommend import failed, recommend, unreachable, with_measured
+from poolkit.recommend import failed, parameters_of_trials, recommend, unreachable
 from poolkit.records import Recommendation, Sizing, Trial
 from poolkit.targets import Target
 
@@ -28,12 +28,12 @@ class Outcome:
 def measure_target(target: Target, order: Order, watcher: Watcher) -> Outcome:
     """Carry the order out in a child process; whatever happens to it ends in an outcome.
 
-    Parameters that a probe in the order's folder measured replace those that were chosen without.
+    Its parameters rest on a probe in the order's folder as well, where there is one.
     """
     seen = _Seen()
     code = measure_watched(command(order), target, watcher, seen.take)
     found = _recommendation(target, seen, code, trial_log(order.out, target))
-    return Outcome(_with_probe(found, target, order.out), code)
+    return Outcome(_with_probe(found, target, seen.sizing, order.out), code)
 
 
 def left_out(target: Target, out: Path) -> Outcome:
@@ -57,12 +57,28 @@ def _recommendation(target: Target, seen: _Seen, code: ExitCode, log: TrialLog) 
     return failed(target, cause, remedy, trials, spent(trials))
 
 
-def _with_probe(recommendation: Recommendation, target: Target, out: Path) -> Recommendation:
-    """With what `poolkit probe` measured of the target, where it left that in the same folder."""
+def _with_probe(
+    recommendation: Recommendation, target: Target, sizing: Sizing | None, out: Path
+) -> Recommendation:
+    """With what `poolkit probe` measured of the target, where it left that in the same folder.
+
+    The child knows of no probe, so the parameters are decided anew from the trials that it wrote.
+    """
     probe = find(out, target)
-    return (
-        recommendation if probe is None else with_measured(recommendation, target, probe.parameters)
+    if probe is None or sizing is None or not recommendation.parameters:
+        return recommendation
+    # As the child had them: a trial that a brake ended is measured again when it is resumed.
+    trials = _trials(trial_log(out, target))
+    trials = [trial for trial in trials[:-1] if trial.stopped is None] + trials[-1:]
+    chosen = parameters_of_trials(
+        target,
+        sizing,
+        recommendation.recommended_size,
+        recommendation.verification,
+        trials,
+        probe.findings(target.target_rate),
     )
+    return recommendation.model_copy(update={"parameters": chosen})
 
 
 def _stopped(

@@ -5,6 +5,7 @@ What a command line can show is not in here.
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,8 +15,10 @@ from unittest import mock
 from rich.console import Console
 
 from poolkit.cli import tables as printed
-from poolkit.probes import Probe, advice
-from poolkit.recommend import parameters, recommend, with_measured
+from poolkit.drivers.parameters import probed
+from poolkit.drivers.parameters.findings import Findings
+from poolkit.probes import Probe
+from poolkit.recommend import parameters, recommend
 from poolkit.records import Parameter, Recommendation, Sizing, Trial
 from poolkit.report.folder import Review, read_review
 from poolkit.review.export import write_recommended
@@ -77,9 +80,13 @@ def fingerprints(targets_file: Path, variables: Mapping[str, str]) -> dict[str, 
 
 def measured_rows(driver: str, probe_json: str, rate: float) -> tuple[Parameter, ...]:
     """The parameters that follow for `driver` from what a probe found."""
-    probe = Probe.model_validate_json(probe_json)
-    idle = next((limit for limit in probe.idle if limit.session == "idle"), None)
-    return advice.parameters(driver, idle, probe.age, probe.costs, probe.proof, rate)
+    return probed(driver, _findings(probe_json, rate))
+
+
+def _findings(probe_json: str, rate: float) -> Findings:
+    """What a probe found of connections: every driver gets the findings of one of them."""
+    found = Probe.model_validate_json(probe_json).findings(rate)
+    return dataclasses.replace(found, names=None)
 
 
 def bases() -> dict[str, Trial | None]:
@@ -108,24 +115,20 @@ def line(row: Parameter) -> str:
 
 def with_probe(target: Target, probe_json: str) -> tuple[Parameter, ...]:
     """The parameters of a verified target that was probed."""
-    found = _recommended(target)
-    rows = measured_rows(target.driver, probe_json, target.target_rate)
-    return with_measured(found, target, rows).parameters
+    return _recommended(target, _findings(probe_json, target.target_rate)).parameters
 
 
-def _recommended(target: Target) -> Recommendation:
+def _recommended(target: Target, probe: Findings | None = None) -> Recommendation:
     trials = (examples.trial(), examples.verifying_trial())
     sizing = examples.sizing(target=target.name)
-    return recommend(target, sizing, examples.verification(), trials, "done", 30.0)
+    return recommend(target, sizing, examples.verification(), trials, "done", 30.0, probe=probe)
 
 
 def write_target(out: Path, name: str, target: Target, *, is_probed: bool, probe_json: str) -> None:
     """The files of a review of this target alone; of a probed one with what the probe found."""
     target = target.model_copy(update={"name": name})
-    found = _recommended(target)
-    if is_probed:
-        rows = measured_rows(target.driver, probe_json, target.target_rate)
-        found = with_measured(found, target, rows)
+    probe = _findings(probe_json, target.target_rate) if is_probed else None
+    found = _recommended(target, probe)
     write_recommended(out, (found,), (target,), created=CREATED)
 
 

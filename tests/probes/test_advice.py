@@ -6,9 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from poolkit.probes import advice
+from poolkit.drivers.parameters import probed
+from poolkit.drivers.parameters.findings import Findings
+from poolkit.drivers.parameters.keep import below
 from poolkit.probes.doubts import doubts
 from poolkit.probes.medians import median_interval
+from poolkit.probes.proof import recommended_way
 from poolkit.probes.records import AgeLimit, Cost, Costs, IdleLimit, UseLimit
 
 CLOSED = IdleLimit(kind="closed", timeout=5.0, bounds=(4.99, 5.01), cap=75.0, seen="closed at 5 s")
@@ -20,7 +23,7 @@ SILENT = IdleLimit(kind="silent", timeout=60.0, bounds=(57.0, 63.0), cap=75.0, s
 @given(st.floats(0.2, 3600.0))
 def test_the_value_is_clear_of_the_timeout_and_not_needlessly_small(seconds: float) -> None:
     """Between half of the timeout, less rounding, and 5 % below it."""
-    assert 0.45 * seconds <= advice.below(seconds) < 0.96 * seconds
+    assert 0.45 * seconds <= below(seconds) < 0.96 * seconds
 
 
 @pytest.mark.parametrize(
@@ -29,7 +32,7 @@ def test_the_value_is_clear_of_the_timeout_and_not_needlessly_small(seconds: flo
 )
 def test_the_values_of_well_known_servers(seconds: float, value: float) -> None:
     """uvicorn's 5 s, nginx's 75 s and others."""
-    assert advice.below(seconds) == value
+    assert below(seconds) == value
 
 
 @pytest.mark.parametrize(
@@ -53,7 +56,7 @@ def test_every_driver_has_its_parameter(
     driver: str, limit: IdleLimit, expected: dict[str, object]
 ) -> None:
     """By its own name, with the finding in the reason."""
-    rows = advice.parameters(driver, limit, None, None, None, 100.0)
+    rows = probed(driver, Findings(idle=limit, target_rate=100.0))
     assert {row.name: row.value for row in rows} == expected
     assert limit.seen in rows[0].because
 
@@ -61,7 +64,7 @@ def test_every_driver_has_its_parameter(
 def test_nothing_is_recommended_where_nothing_is_kept() -> None:
     """A server that closes after each answer has no timeout to stay below; that is a doubt."""
     limit = IdleLimit(kind="not_kept", timeout=0.0, bounds=(0.0, 0.0), cap=75.0, seen="not kept")
-    assert advice.parameters("aiohttp", limit, None, None, None, 100.0) == ()
+    assert probed("aiohttp", Findings(idle=limit, target_rate=100.0)) == ()
     assert [doubt.seen for doubt in doubts("aiohttp", [limit], None, None, None)] == ["not kept"]
 
 
@@ -86,13 +89,13 @@ def test_an_age_limit_comes_first(
     driver: str, limit: IdleLimit, expected: dict[str, object]
 ) -> None:
     """No value lets a connection grow as old as that, and none claims to keep clear of nothing."""
-    rows = advice.parameters(driver, limit, AGED, None, None, 100.0)
+    rows = probed(driver, Findings(idle=limit, age=AGED, target_rate=100.0))
     assert {row.name: row.value for row in rows} == expected
 
 
 def test_pings_that_cost_less_leave_the_age_in_force() -> None:
     """pool_recycle stays below it where a silence is left to pings."""
-    rows = advice.parameters("sqlalchemy", CLOSED, AGED, costs(0.001, 0.02, 10), None, 10.0)
+    rows = probed("sqlalchemy", Findings(CLOSED, AGED, costs(0.001, 0.02, 10), target_rate=10.0))
     values = {row.name: row.value for row in rows}
     assert values == {"pool_recycle": 54.0, "pool_pre_ping": True}
 
@@ -108,10 +111,10 @@ def test_no_value_is_recommended_that_keeps_nothing() -> None:
     """Below 0.1 s: silence about the value, and a doubt instead."""
     brief = IdleLimit(kind="closed", timeout=0.15, bounds=(0.14, 0.16), cap=75.0, seen="0.15 s")
     for driver in ("aiohttp", "httpx", "sqlalchemy"):
-        rows = advice.parameters(driver, brief, None, None, None, 100.0)
+        rows = probed(driver, Findings(idle=brief, target_rate=100.0))
         values = {row.name: row.value for row in rows}
         assert values == ({"pool_pre_ping": True} if driver == "sqlalchemy" else {})
-        assert advice.recommended_way(driver, brief) is None
+        assert recommended_way(driver, brief) is None
     assert [doubt.seen for doubt in doubts("aiohttp", [brief], None, None, None)] == ["0.15 s"]
 
 
@@ -137,7 +140,7 @@ def costs(ping: float, dial: float, size: int) -> Costs:
 )
 def test_ping_or_recycle_follows_from_the_figures(rate: float, size: int, pings: bool) -> None:
     """Whichever keeps fewer connections busy."""
-    rows = advice.parameters("sqlalchemy", CLOSED, None, costs(0.001, 0.02, size), None, rate)
+    rows = probed("sqlalchemy", Findings(CLOSED, None, costs(0.001, 0.02, size), target_rate=rate))
     values = {row.name: row.value for row in rows}
     assert values["pool_pre_ping"] is pings
     assert values["pool_recycle"] == (300.0 if pings else 4.0)
@@ -145,7 +148,7 @@ def test_ping_or_recycle_follows_from_the_figures(rate: float, size: int, pings:
 
 def test_a_silent_drop_is_not_left_to_pings() -> None:
     """A ping over a dropped connection waits as long as the call would."""
-    rows = advice.parameters("sqlalchemy", SILENT, None, costs(0.0, 1.0, 10), None, 1.0)
+    rows = probed("sqlalchemy", Findings(SILENT, None, costs(0.0, 1.0, 10), target_rate=1.0))
     assert {row.name: row.value for row in rows}["pool_pre_ping"] is False
 
 

@@ -21,7 +21,7 @@ from rich.console import Console
 
 from poolkit.cli.progress import PlainScreen
 from poolkit.errors import BadInput, ExitCode, Unreachable
-from poolkit.events import Done, Failed, Recommended, Step, from_line, to_line
+from poolkit.events import Done, Failed, Recommended, Sized, Step, from_line, to_line
 from poolkit.lab.models import Workers
 from poolkit.lab.postgres import PostgresServer
 from poolkit.lab.upstream import HttpUpstream
@@ -40,6 +40,7 @@ from poolkit.show.tables.of_probe import tables_of_probe
 from poolkit.targets import Target
 from tests.cli import recorded
 from tests.probes.servers import free_port
+from tests.recommend import examples
 from tests.virtual_clock import VirtualLoop, run_virtual
 
 ROOT = Path(__file__).parents[2]
@@ -115,7 +116,11 @@ def test_a_review_takes_over_what_the_probe_measured(
     """recommended.json and pools.py hold the measured value, the manifest lists the probe."""
     events = tmp_path / "events"
     found = recorded.recommendation().model_copy(update={"target": "api"})
-    lines = [Recommended(recommendation=found), Done(target="api", exit_code=0)]
+    lines = [
+        Sized(sizing=examples.sizing(target="api")),
+        Recommended(recommendation=found),
+        Done(target="api", exit_code=0),
+    ]
     events.write_text("".join(map(to_line, lines)), encoding="utf-8")
     words = [sys.executable, "-c", "import sys; print(open(sys.argv[1]).read())", str(events)]
     monkeypatch.setattr(outcome, "command", lambda _order: words)

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from poolkit.drivers.parameters.limits import round_up
 from poolkit.recommend import parameters
-from poolkit.recommend.rules import round_up
 from poolkit.records import Parameter, Trial
 from poolkit.targets import Target
 from tests.recommend.examples import (

@@ -16,10 +16,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from poolkit.recommend import recommend, unreachable, with_measured
-from poolkit.records import Parameter, Recommendation
+from poolkit.drivers.parameters.findings import Findings, IdleLimit
+from poolkit.recommend import recommend, unreachable
+from poolkit.records import Recommendation
 from poolkit.review import codegen
-from poolkit.review.codegen.names import LONGEST, identifiers
+from poolkit.review.codegen import LONGEST, identifiers
 from poolkit.targets import Target
 from tests.recommend.examples import (
     database_target,
@@ -34,9 +35,11 @@ from tests.recommend.examples import (
 TARGET_NAMES = st.from_regex(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}", fullmatch=True)
 
 
-def recommended(target: Target, size: int = 14, **changes: Any) -> Recommendation:
+def recommended(
+    target: Target, size: int = 14, *, probe: Findings | None = None, **changes: Any
+) -> Recommendation:
     trial = verifying_trial(pool_size=size, **changes)
-    return recommend(target, sizing(size=size), verification(), [trial], "done", 30.0)
+    return recommend(target, sizing(size=size), verification(), [trial], "done", 30.0, probe=probe)
 
 
 def imported(source: str, folder: Path) -> ModuleType:
@@ -156,10 +159,11 @@ def variants() -> list[tuple[str, list[Recommendation], list[Target]]]:
         (
             "a probed database",
             [
-                with_measured(
-                    recommended(sql["psycopg"]),
+                recommended(
                     sql["psycopg"],
-                    [Parameter(name="check", value=True, unit="", because="x", source="measured")],
+                    probe=Findings(
+                        IdleLimit(kind="closed", timeout=5.0, bounds=(4.9, 5.1), cap=75.0, seen="x")
+                    ),
                 )
             ],
             [sql["psycopg"]],

@@ -3,24 +3,42 @@
 from __future__ import annotations
 
 from poolkit import units
-from poolkit.recommend import http, rules
-from poolkit.recommend.gate import gate
-from poolkit.recommend.rules import Basis, Limit
+from poolkit.drivers.parameters.basis import Basis
+from poolkit.drivers.parameters.findings import Findings
+from poolkit.drivers.parameters.keep import Keep
+from poolkit.drivers.parameters.limits import (
+    Limit,
+    gate,
+    kept_alive,
+    limited_dial,
+    limited_hold,
+    limited_read,
+    limited_wait,
+    of_size,
+    round_up,
+)
+from poolkit.drivers.parameters.settings import as_set
 from poolkit.records import Parameter
 
 # httpx 0.28: Limits(keepalive_expiry=5.0)
-KEEPALIVE = 5.0  # s
+KEEP = Keep("httpx", "keepalive_expiry", 5.0)
 
 
-def parameters(basis: Basis) -> tuple[Parameter, ...]:
+def probed(found: Findings) -> tuple[Parameter, ...]:
+    """How long idle connections are kept."""
+    keep = KEEP.probed(found)
+    return () if keep is None else (keep,)
+
+
+def parameters(basis: Basis, found: Findings) -> tuple[Parameter, ...]:
     """Every parameter, in the order in which the client is written."""
-    wait = rules.limited_wait(basis)
-    hold = rules.limited_hold(basis)
-    dial = rules.limited_dial(basis)
+    wait = limited_wait(basis)
+    hold = limited_hold(basis)
+    dial = limited_dial(basis)
     connect = Limit(
         dial.seconds, f"{dial.because}; TCP and TLS get this long each", dial.is_measured
     )
-    read = http.limited_read(basis)
+    read = limited_read(basis)
     write = Limit(
         hold.seconds,
         f"the same as read ({hold.seconds:g} s): a server that takes no byte of the request is as "
@@ -38,25 +56,19 @@ def parameters(basis: Basis) -> tuple[Parameter, ...]:
         is_measured=False,
     )
     total = Limit(
-        rules.round_up(2 * connect.seconds + write.seconds + read.seconds),
+        round_up(2 * connect.seconds + write.seconds + read.seconds),
         "httpx has no limit for a whole call, and read starts anew with every piece of a body that "
         f"trickles: 2 times {connect.seconds:g} s to connect, {write.seconds:g} s to write, "
         f"{read.seconds:g} s for the answer",
         is_measured=hold.is_measured,
     )
-    return (
-        Parameter(
-            name="max_connections",
-            value=basis.size,
-            unit="connections",
-            because=rules.reason_of_size(basis),
-            source="measured",
-        ),
+    rows = (
+        of_size(basis, "max_connections"),
         _kept(basis),
-        http.kept_alive(
+        KEEP.probed(found)
+        or kept_alive(
             basis,
-            "keepalive_expiry",
-            KEEPALIVE,
+            KEEP,
             "nginx keeps 75 s by default, but uvicorn also 5 s, which needs less here",
         ),
         connect.parameter("connect"),
@@ -74,6 +86,7 @@ def parameters(basis: Basis) -> tuple[Parameter, ...]:
             "so by itself)",
         ),
     )
+    return as_set(basis, rows, probed(found))
 
 
 def _is_fork(basis: Basis) -> bool:

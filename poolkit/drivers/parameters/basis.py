@@ -1,9 +1,4 @@
-"""The rules that every driver's parameters share, and the measured figures that feed them.
-
-All limits follow one thought: a time limit is there to end a fault, not to shape traffic. So each
-is an order of magnitude above what was measured or asked for, and has a floor that outlasts a short
-pause.
-"""
+"""What the parameters of a target rest on, and what was measured there, in words."""
 
 from __future__ import annotations
 
@@ -11,34 +6,11 @@ import math
 from dataclasses import dataclass
 
 from poolkit import units
-from poolkit.records import Parameter, Sizing, Trial, Verification
+from poolkit.records import Sizing, Trial, Verification
 from poolkit.targets import Target
 
-PATIENCE = 10  # times what is normal; beyond it something is broken
-FLOOR = 1.0  # s; garbage collection, a checkpoint or a fail-over pauses a server for less
-# A lost SYN is sent again after 1 s and 3 s (RFC 6298: 1 s, doubled): 5 s outlasts two losses.
-DIAL_TIMEOUT = 5.0  # s
 # p99 over mean of an exponential time, for where only a mean is known: -ln(0.01).
 EXPONENTIAL_P99 = math.log(100)
-
-
-@dataclass(frozen=True, slots=True)
-class Limit:
-    """A time limit (s), its reason, and whether a measured figure decided it."""
-
-    seconds: float
-    because: str
-    is_measured: bool
-
-    def parameter(self, name: str) -> Parameter:
-        """The row of the recommended table that carries this limit."""
-        return Parameter(
-            name=name,
-            value=self.seconds,
-            unit="s",
-            because=self.because,
-            source="measured" if self.is_measured else "rule",
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,73 +50,13 @@ class Basis:
         return self.trial is not None and self.trial.loop == "open"
 
 
-def round_up(seconds: float) -> float:
-    """Two significant figures, upwards: a limit never ends below what it was computed from."""
-    if seconds <= 0:
-        return 0.0
-    exponent = math.floor(math.log10(seconds)) - 1
-    # The slack keeps 1.2 at 1.2 although 1.2 / 0.1 is 11.999... or 12.000...1.
-    steps = math.ceil(round(seconds / 10**exponent, 9))
-    return float(round(steps * 10**exponent, 12))
-
-
-def limited_wait(basis: Basis) -> Limit:
-    """How long a caller may wait for a connection before it is told no.
-
-    10 times the wait target, at least 1 s; no longer than 10 times the response target, where one
-    is set, which also stands in where no wait is asked.
-    """
-    target = basis.target
-    limits: list[tuple[float, str]] = []
-    if target.wait_p99 is not None:
-        asked = PATIENCE * target.wait_p99
-        reason = f"{PATIENCE} times the p99 wait allowed ({units.milliseconds(target.wait_p99)})"
-        if asked < FLOOR:
-            reason += f", at least {FLOOR:g} s"
-        limits.append((max(asked, FLOOR), reason))
-    if target.response_p99 is not None:
-        allowed = units.milliseconds(target.response_p99)
-        reason = f"{PATIENCE} times the p99 response allowed ({allowed})"
-        limits.append((PATIENCE * target.response_p99, reason))
-    seconds, reason = min(limits, key=lambda limit: limit[0])
-    seen = ""
-    longest = _longest_wait(basis)
-    if longest is not None:
-        seen = f"; the longest wait seen at the target rate was {units.milliseconds(longest)}"
-    because = f"{reason}: whoever waits longer meets a fault, not a queue{seen}"
-    return Limit(round_up(seconds), because, is_measured=False)
-
-
-def _longest_wait(basis: Basis) -> float | None:
+def longest_wait(basis: Basis) -> float | None:
     """Of all trials at the target rate (s); None: there was none, or nobody got a connection."""
     trials = basis.verified.trials if basis.verified is not None else ()
     if not trials and basis.is_verified and basis.trial is not None:
         trials = (basis.trial,)
     known = [trial.wait_time.longest for trial in trials if trial.wait_time.longest is not None]
     return max(known, default=None)
-
-
-def limited_hold(basis: Basis) -> Limit:
-    """How long a call may hold its connection: 10 times the p99 that was measured, at least 1 s."""
-    p99, words = _hold_p99(basis)
-    if p99 is None:
-        return Limit(30.0, "no hold time was measured: 30 s until one is known", is_measured=False)
-    asked = PATIENCE * p99
-    floor = f", at least {FLOOR:g} s" if asked < FLOOR else ""
-    because = f"{words} was {units.milliseconds(p99)}; {PATIENCE} times that{floor}"
-    return Limit(round_up(max(asked, FLOOR)), because, is_measured=True)
-
-
-def limited_dial(basis: Basis) -> Limit:
-    """How long a new connection may take: a rule, since faults and not dials decide it."""
-    because = (
-        f"a lost first packet is sent again after 1 s and 3 s, so a server that has not "
-        f"accepted within {DIAL_TIMEOUT:g} s is down"
-    )
-    longest = None if basis.trial is None else basis.trial.dial_time.longest
-    if longest:
-        because += f"; the longest dial seen took {units.milliseconds(longest)}"
-    return Limit(DIAL_TIMEOUT, because, is_measured=False)
 
 
 def turn(basis: Basis) -> str:
@@ -209,7 +121,7 @@ def _seen_at_target(seen: Verified, allowed: float | None) -> str:
     return said
 
 
-def _hold_p99(basis: Basis) -> tuple[float | None, str]:
+def hold_p99(basis: Basis) -> tuple[float | None, str]:
     """The p99 of the hold time (s) nearest to the recommended operation, and where it was seen."""
     trial = basis.trial
     if trial is not None and trial.hold_time.p99 is not None:

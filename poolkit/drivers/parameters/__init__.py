@@ -1,0 +1,57 @@
+"""The parameters of each client library, with their reasons; no library is needed for them.
+
+    parameters(basis)           from a size and the trials that it rests on
+    parameters(basis, found)    and from what a probe found, which goes before what nobody measured
+    probed(driver, found)       what the probe's findings decide by themselves
+
+A driver's parameters are those of the module of its name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from poolkit.drivers.parameters import aiohttp, asyncpg, httpx, psycopg, sqlalchemy
+from poolkit.drivers.parameters.basis import Basis
+from poolkit.drivers.parameters.findings import Findings
+from poolkit.drivers.parameters.keep import Keep
+from poolkit.records import Parameter
+
+
+class Library(Protocol):
+    """A module of this folder: the parameters of one driver."""
+
+    def parameters(self, basis: Basis, found: Findings) -> tuple[Parameter, ...]:
+        """Every parameter, in the order in which the pool is written."""
+        ...
+
+    def probed(self, found: Findings) -> tuple[Parameter, ...]:
+        """The parameters that a probe's findings decide."""
+        ...
+
+
+_LIBRARIES: Mapping[str, Library] = {
+    "aiohttp": aiohttp,
+    "asyncpg": asyncpg,
+    "httpx": httpx,
+    "psycopg": psycopg,
+    "sqlalchemy": sqlalchemy,
+}
+# The setting that ends an idle connection before the server does. psycopg_pool has none: it looks
+# at no age when it hands a connection out, so its own way is to ask each for a sign of life.
+KEEPS: Mapping[str, Keep] = {
+    keep.driver: keep for keep in (aiohttp.KEEP, asyncpg.KEEP, httpx.KEEP, sqlalchemy.KEEP)
+}
+# Drivers that can ask a connection for a sign of life before they hand it out.
+PINGS: Mapping[str, str] = {"sqlalchemy": sqlalchemy.PING, "psycopg": psycopg.PING}
+
+
+def parameters(basis: Basis, found: Findings | None = None) -> tuple[Parameter, ...]:
+    """Every parameter of the target's library, each with its reason."""
+    return _LIBRARIES[basis.target.driver].parameters(basis, found or Findings())
+
+
+def probed(driver: str, found: Findings) -> tuple[Parameter, ...]:
+    """The parameters of a driver that a probe's findings decide by themselves."""
+    return _LIBRARIES[driver].probed(found)
