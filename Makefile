@@ -19,7 +19,7 @@ endif
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check notebooks bench bench-sizing lab service workbook app recordings clean
+.PHONY: help demo test check notebooks bench bench-sizing house lab service workbook app recordings clean
 
 help: ## List these targets
 	@echo 'make TARGET [ARGS="..."] [PYTHON=python3.13]'
@@ -47,6 +47,9 @@ bench: $(VENV)/.with-all ## Print the figures that the project is held to (an ho
 
 bench-sizing: $(VENV)/.with-all ## Recommended against needed on twelve upstreams (40 minutes; ARGS="--quick")
 	@$(RUN) tests.bench.sizing $(ARGS)
+
+house: $(VENV)/.with-all ## Print the structure: folders, lines, importers, circles, drivers
+	@$(RUN) tests.house
 
 lab: $(VENV)/.with-demo ## Run the embedded lab until Ctrl-C (ARGS="--targets-out FILE")
 	@$(RUN) poolkit lab $(ARGS)

@@ -75,8 +75,8 @@ def make(*arguments):
 
 
 COMMANDS = [
-    "demo", "test", "check", "notebooks", "bench", "bench-sizing", "lab", "service", "workbook",
-    "app", "recordings", "clean",
+    "demo", "test", "check", "notebooks", "bench", "bench-sizing", "house", "lab", "service",
+    "workbook", "app", "recordings", "clean",
 ]  # fmt: skip
 
 

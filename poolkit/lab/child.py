@@ -1,8 +1,9 @@
-"""Starting the lab's processes and ending them, from the side of the process that wants them."""
+"""Starting the lab's processes and ending them, and how such a process knows its parent is gone."""
 
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import json
 import os
 import select
@@ -11,9 +12,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from typing import IO, Any
+from abc import ABC, abstractmethod
+from types import TracebackType
+from typing import IO, Any, Self
 
-from poolkit.errors import PoolkitError
+from poolkit.errors import MissingExtra, PoolkitError
 
 READY_TIMEOUT = 30.0  # s
 STOP_TIMEOUT = 10.0  # s, then SIGKILL
@@ -105,3 +108,78 @@ class Child:
         """Stop the child and free what its output was kept in."""
         self.stop()
         self._stderr.close()
+
+
+class LabServer(ABC):
+    """Part of the lab, a context manager; `start` before the `with` lets several begin at once."""
+
+    @abstractmethod
+    def start(self) -> None:
+        """Start without waiting; harmless when it was started before."""
+
+    @abstractmethod
+    def wait_ready(self) -> None:
+        """Wait until it can be used."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Stop it; harmless when it is closed."""
+
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+            self.wait_ready()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+class ProcessServer(LabServer):
+    """A part of the lab that is one child process; `_command` names it when it is started."""
+
+    def __init__(self) -> None:
+        self._child: Child | None = None
+
+    @abstractmethod
+    def _command(self) -> tuple[str, ...]:
+        """The module and its arguments; MissingExtra where a library of it is not installed."""
+
+    def start(self) -> None:
+        """Start the process without waiting for it."""
+        if self._child is None:
+            self._child = Child(*self._command())
+
+    def close(self) -> None:
+        """Stop the process."""
+        if self._child is not None:
+            self._child.close()
+            self._child = None
+
+    def _running(self) -> Child:
+        if self._child is None:
+            raise RuntimeError("the server is not running: use it in a `with`")
+        return self._child
+
+
+def require(module: str, package: str) -> None:
+    """Raise MissingExtra where `module`, which the lab's extra brings as `package`, is missing."""
+    if importlib.util.find_spec(module) is None:
+        raise MissingExtra(package, "lab")
+
+
+def is_orphan(parent: int | None) -> bool:
+    """Whether the process that started this one is gone, by SIGKILL too.
+
+    An orphan is handed to another parent at once. `parent` comes from the command line, not from a
+    first look at `os.getppid`: the parent may have died before that look.
+    """
+    return parent is not None and os.getppid() != parent

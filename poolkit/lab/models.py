@@ -43,8 +43,30 @@ class Model(Protocol):
         ...
 
 
+class _Queue:
+    """The truth of `workers` servers behind one queue, whatever their service times vary by."""
+
+    __slots__ = ()
+    workers: int
+    service_time: float
+
+    @property
+    def places(self) -> int | None:
+        """One call a worker."""
+        return self.workers
+
+    @property
+    def plateau(self) -> float:
+        """Calls/s with every worker busy: workers / service_time."""
+        return self.workers / self.service_time
+
+    def throughput(self, callers: int) -> float:
+        """min(n, workers) / service_time: exact, as n callers keep n workers busy."""
+        return min(callers, self.workers) / self.service_time
+
+
 @dataclass(frozen=True, slots=True)
-class Workers:
+class Workers(_Queue):
     """`workers` servers behind one first-come-first-served queue.
 
     `service_time` is the mean in s, `cv` its coefficient of variation (0: constant, else
@@ -61,20 +83,6 @@ class Workers:
         _at_least("workers", self.workers, 1)
         _above_zero("service_time", self.service_time)
         _at_least("cv", self.cv, 0)
-
-    @property
-    def places(self) -> int | None:
-        """One call a worker."""
-        return self.workers
-
-    @property
-    def plateau(self) -> float:
-        """Calls/s with every worker busy: workers / service_time."""
-        return self.workers / self.service_time
-
-    def throughput(self, callers: int) -> float:
-        """min(n, workers) / service_time: exact, as n callers keep n workers busy."""
-        return min(callers, self.workers) / self.service_time
 
     def start(self) -> Service:
         """Idle workers."""
@@ -97,7 +105,7 @@ class _WorkersQueue:
 
 
 @dataclass(frozen=True, slots=True)
-class Mixed:
+class Mixed(_Queue):
     """`workers` servers behind one queue for two kinds of calls: fast ones and some slow ones.
 
     `fast` and `slow` are mean service times in s, each varying by `cv`; `slow_share` (0 to 1) of
@@ -121,23 +129,9 @@ class Mixed:
             raise BadInput(f"slow_share must be between 0 and 1, got {self.slow_share}")
 
     @property
-    def places(self) -> int | None:
-        """One call a worker."""
-        return self.workers
-
-    @property
-    def service_time(self) -> float:
+    def service_time(self) -> float:  # type: ignore[override]
         """Mean over both kinds (s)."""
         return (1 - self.slow_share) * self.fast + self.slow_share * self.slow
-
-    @property
-    def plateau(self) -> float:
-        """Calls/s with every worker busy: workers / service_time."""
-        return self.workers / self.service_time
-
-    def throughput(self, callers: int) -> float:
-        """min(n, workers) / service_time, as for workers of one kind."""
-        return min(callers, self.workers) / self.service_time
 
     def start(self) -> Service:
         """Idle workers."""

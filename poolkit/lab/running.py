@@ -9,8 +9,8 @@ from pathlib import Path
 
 from poolkit.errors import BadInput
 from poolkit.lab.catalogue import CATALOGUE
+from poolkit.lab.child import LabServer
 from poolkit.lab.postgres import PostgresServer
-from poolkit.lab.server import LabServer
 from poolkit.lab.sizing_cases import SIZING_CASES
 from poolkit.lab.target import DSN_VARIABLE, LabTarget
 from poolkit.lab.upstream import HttpUpstream

@@ -23,8 +23,8 @@ from typing import Any, cast
 import httptools
 
 from poolkit.lab import models
+from poolkit.lab.child import is_orphan
 from poolkit.lab.deadlines import Deadlines
-from poolkit.lab.orphan import is_orphan
 
 _STATS = b"/-/stats"
 _LOOK_FOR_PARENT = 0.25  # s

@@ -19,8 +19,8 @@ from types import FrameType
 from typing import NoReturn
 
 from poolkit.errors import PoolkitError
+from poolkit.lab.child import is_orphan
 from poolkit.lab.cluster import Cluster
-from poolkit.lab.orphan import is_orphan
 from poolkit.lab.postgres_files import find_programs, new_folder, run_as
 from poolkit.lab.tables import ACCOUNTS, MAX_CONNECTIONS
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Literal
 
 from poolkit.lab.models import AnyModel
 
@@ -19,12 +18,12 @@ class LabTarget:
     """
 
     name: str
-    driver: Literal["aiohttp", "asyncpg"]
+    driver: str
     sentence: str
     truth: str
     target_rate: float  # calls/s
-    wait_p99: float  # s
     max_size: int
+    wait_p99: float = 0.010  # s
     model: AnyModel | None = None
     statements: tuple[str, ...] = ()
     read_only: bool = True

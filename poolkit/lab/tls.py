@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import shutil
+import importlib.util
 import ssl
-import subprocess
 import tempfile
 import threading
 from collections.abc import Sequence
@@ -15,7 +14,6 @@ from pathlib import Path
 from poolkit.errors import MissingExtra
 
 _READY = 10.0  # s
-_OPENSSL = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2"
 
 
 class TlsFront:
@@ -24,7 +22,7 @@ class TlsFront:
     Args:
         names: host names that the certificate is for; 127.0.0.1 is always one of them.
 
-    Raises `MissingExtra` where the openssl program, which makes the certificate, is not installed.
+    Raises `MissingExtra` where trustme, which makes the certificate, is not installed.
     """
 
     def __init__(self, port: int, names: Sequence[str] = ("localhost",)) -> None:
@@ -38,12 +36,12 @@ class TlsFront:
 
     def __enter__(self) -> TlsFront:
         if not can_make():
-            raise MissingExtra("openssl", "lab")
+            raise MissingExtra("trustme", "lab")
         with contextlib.ExitStack() as stack:
             stack.callback(self._loop.close)
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="poolkit-tls-")))
             self.certificate = folder / "certificate.pem"
-            context = _context(self.certificate, folder / "key.pem", self._names)
+            context = _context(self.certificate, self._names)
             thread = threading.Thread(target=self._loop.run_forever, daemon=True)
             thread.start()
             stack.callback(thread.join, _READY)
@@ -97,15 +95,15 @@ async def _carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
 
 def can_make() -> bool:
     """Whether a certificate can be made on this machine."""
-    return shutil.which("openssl") is not None
+    return importlib.util.find_spec("trustme") is not None
 
 
-def _context(certificate: Path, key: Path, names: Sequence[str]) -> ssl.SSLContext:
-    subject = ",".join(["IP:127.0.0.1", *(f"DNS:{name}" for name in names)])
-    words = ["-subj", "/CN=localhost", "-addext", f"subjectAltName={subject}"]
-    files = ["-out", str(certificate), "-keyout", str(key)]
-    command = ["openssl", *_OPENSSL.split(), *words, *files]
-    subprocess.run(command, check=True, capture_output=True, timeout=_READY)
+def _context(authority: Path, names: Sequence[str]) -> ssl.SSLContext:
+    """A server's context for these names; the file `authority` is what its clients must trust."""
+    import trustme
+
+    maker = trustme.CA()
+    maker.cert_pem.write_to_path(authority)
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(certificate, key)
+    maker.issue_cert("127.0.0.1", *names).configure_cert(context)
     return context

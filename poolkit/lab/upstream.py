@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from http.client import HTTPConnection
 from typing import Any
 
-from poolkit.errors import MissingExtra
 from poolkit.lab import models
-from poolkit.lab.child import Child
-from poolkit.lab.server import LabServer
+from poolkit.lab.child import ProcessServer, require
 
 
-class HttpUpstream(LabServer):
+class HttpUpstream(ProcessServer):
     """An HTTP server in a process of its own that behaves as `model` says.
 
     Args:
@@ -34,23 +31,19 @@ class HttpUpstream(LabServer):
         status: int = 200,
         port: int = 0,
     ) -> None:
+        super().__init__()
         self.truth = model
         self.port = port
         self._keepalive = keepalive
         self._status = status
-        self._child: Child | None = None
 
-    def start(self) -> None:
-        """Start the process without waiting for it."""
-        if self._child is not None:
-            return
-        if importlib.util.find_spec("httptools") is None:
-            raise MissingExtra("httptools", "lab")
+    def _command(self) -> tuple[str, ...]:
+        require("httptools", "httptools")
         arguments = ["--model", json.dumps(models.to_dict(self.truth))]
         arguments += ["--port", str(self.port), "--status", str(self._status)]
         if self._keepalive is not None:
             arguments += ["--keepalive", str(self._keepalive)]
-        self._child = Child("poolkit.lab.serve_http", *arguments)
+        return ("poolkit.lab.serve_http", *arguments)
 
     def wait_ready(self) -> None:
         """Wait until the server listens; from then on `url` is known."""
@@ -86,17 +79,6 @@ class HttpUpstream(LabServer):
         self.close()
         self.start()
         self.wait_ready()
-
-    def close(self) -> None:
-        """Stop the server."""
-        if self._child is not None:
-            self._child.close()
-            self._child = None
-
-    def _running(self) -> Child:
-        if self._child is None:
-            raise RuntimeError("the upstream is not running: use it in a `with`")
-        return self._child
 
 
 def http_upstream(

@@ -2,7 +2,7 @@
 
     python -m poolkit.workbook.record_lifecycle
 
-It needs the openssl program, for the lab's TLS, and about five minutes.
+It takes about five minutes.
 """
 
 from __future__ import annotations

@@ -127,7 +127,7 @@ def test_a_function_asks_for_as_many_connections_as_it_likes() -> None:
 
 
 @pytest.mark.lab
-@pytest.mark.skipif(not can_make(), reason="openssl is not installed: apt-get install openssl")
+@pytest.mark.skipif(not can_make(), reason="trustme is not installed: pip install 'poolkit[lab]'")
 def test_a_dial_is_taken_apart() -> None:
     """Look-up, TCP and TLS of a new connection, each where it belongs; a kept one adds nothing."""
     slow = 0.05  # s of a look-up

@@ -13,7 +13,9 @@ from poolkit.lab.upstream import HttpUpstream
 
 pytestmark = [
     pytest.mark.lab,
-    pytest.mark.skipif(not can_make(), reason="openssl is not installed: apt-get install openssl"),
+    pytest.mark.skipif(
+        not can_make(), reason="trustme is not installed: pip install 'poolkit[lab]'"
+    ),
 ]
 
 ASK = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"

@@ -18,7 +18,7 @@ from pathlib import Path
 import uvicorn
 
 from poolkit.errors import BadInput, PoolkitError
-from poolkit.lab.orphan import is_orphan
+from poolkit.lab.child import is_orphan
 from poolkit.lab.running import Lab
 from poolkit.lab.service.app import create_app
 from poolkit.lab.service.sizes import (

@@ -5,14 +5,15 @@ from __future__ import annotations
 import difflib
 import importlib.util
 import sys
+import tomllib
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
 from poolkit.errors import BadInput
 from poolkit.lab.catalogue import CATALOGUE
 from poolkit.lab.running import Lab
-from poolkit.lab.target import DSN_VARIABLE
 from poolkit.recommend import recommend
 from poolkit.records import Recommendation, Sizing, Verdict
 from poolkit.review import codegen
@@ -28,53 +29,30 @@ UNDERSIZED: Mapping[str, int] = {"orders-db": 1, "orders-history": 1, "quotes-ap
 # database read on a busy machine) and 25 ms. A review of the targets measures its own: --pools.
 RECOMMENDED: Mapping[str, int] = {"orders-db": 5, "orders-history": 5, "quotes-api": 6}
 
-
-def targets_of(lab: Lab) -> tuple[Target, ...]:
-    """What the service asks of its upstreams, as targets to review.
-
-    Each call of the busiest address reads once from each.
-    """
-    statements = CATALOGUE["lab-db"].statements
-    return (
-        Target(
-            name="orders-db",
-            driver="asyncpg",
-            dsn_env=DSN_VARIABLE,
-            statements=statements,
-            target_rate=TARGET_RATE,
-            max_size=16,
-        ),
-        Target(
-            name="orders-history",
-            driver="sqlalchemy",
-            dsn_env=DSN_VARIABLE,
-            statements=statements,
-            target_rate=TARGET_RATE,
-            max_size=16,
-        ),
-        Target(
-            name="quotes-api",
-            driver="aiohttp",
-            url=lab.url("lab-http"),
-            target_rate=TARGET_RATE,
-            max_size=16,
-        ),
+_READ, _HTTP = CATALOGUE["lab-db"], CATALOGUE["lab-http"]
+_TARGETS = tuple(
+    replace(upstream, name=name, driver=driver, target_rate=TARGET_RATE, max_size=16)
+    for name, driver, upstream in (
+        ("orders-db", "asyncpg", _READ),
+        ("orders-history", "sqlalchemy", _READ),
+        ("quotes-api", "aiohttp", _HTTP),
     )
+)
 
 
 def targets_toml(lab: Lab) -> str:
-    """The same as text of a targets.toml, for `poolkit review`."""
-    statement = CATALOGUE["lab-db"].statements[0]
-    tables = []
-    for target in targets_of(lab):
-        lines = [f"[targets.{target.name}]", f'driver = "{target.driver}"']
-        if target.is_http:
-            lines.append(f'url = "{lab.url("lab-http")}"')
-        else:
-            lines += [f'dsn_env = "{DSN_VARIABLE}"', f'statements = ["{statement}"]']
-        lines += [f"target_rate = {target.target_rate:g}", f"max_size = {target.max_size}"]
-        tables.append("\n".join(lines))
-    return "\n\n".join(tables) + "\n"
+    """What the service asks of its upstreams, as a targets.toml to review.
+
+    Each call of the busiest address reads once from each.
+    """
+    url = lab.url("lab-http")
+    return "\n".join(target.toml(url if target.model is not None else None) for target in _TARGETS)
+
+
+def targets_of(lab: Lab) -> tuple[Target, ...]:
+    """The same as targets."""
+    tables = tomllib.loads(targets_toml(lab))["targets"]
+    return tuple(Target(name=name, **table) for name, table in tables.items())
 
 
 def pools_source(targets: tuple[Target, ...], sizes: Mapping[str, int]) -> str:
