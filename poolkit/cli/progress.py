@@ -14,7 +14,7 @@ from rich.text import Text
 
 from poolkit import events, units
 from poolkit.events import Event
-from poolkit.show import narration
+from poolkit.show import narration, words
 from poolkit.watcher import Watcher
 
 NAME_WIDTH = 24  # characters of a target's name beside its bar
@@ -107,7 +107,7 @@ class LiveScreen:
         if isinstance(event, events.Failed):
             self._failures.append((event.cause, event.remedy))
         elif isinstance(event, events.Recommended):
-            self._finding = narration.finding(event.recommendation)
+            self._finding = words.outcome(event.recommendation)
         elif self._bar is not None:
             if isinstance(event, events.Sized):
                 self._finding = narration.sized(event.sizing)
@@ -206,4 +206,5 @@ def _print(console: Console, text: str) -> None:
 
 def printable(text: str) -> str:
     """The text without control characters: a server's words must not steer the terminal."""
-    return "".join(c if c.isprintable() or c == "\n" else "?" for c in text)
+    # The narrow space is that of large numbers.
+    return "".join(c if c.isprintable() or c in "\n\u202f" else "?" for c in text)

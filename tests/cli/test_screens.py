@@ -10,7 +10,7 @@ from rich.console import Console
 from poolkit.cli import progress
 from poolkit.events import Event, TrialDone
 from poolkit.records import Signal
-from poolkit.show import narration
+from poolkit.show import narration, words
 from poolkit.watcher import Watcher
 from tests.cli import recorded
 from tests.recommend import examples
@@ -163,5 +163,5 @@ def test_findings() -> None:
             }
         ),
     }
-    for words, recommendation in table.items():
-        assert narration.finding(recommendation).startswith(words)
+    for start, recommendation in table.items():
+        assert words.outcome(recommendation).startswith(start)

@@ -13,7 +13,8 @@ from poolkit.show.charts import style
 from poolkit.show.charts.figures import new_figure
 from poolkit.show.charts.labels import renderer
 from poolkit.show.charts.scene import CurveAxes, Scene
-from poolkit.show.charts.words import finding, footnote
+from poolkit.show.charts.words import footnote
+from poolkit.show.words import finding
 from poolkit.units import number
 
 ROOM = 1.22  # of the highest thing drawn: room for the names of the regions

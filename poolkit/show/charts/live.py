@@ -20,7 +20,7 @@ from poolkit.show.charts.live_stage import LEFT, RIGHT, Stage
 from poolkit.show.charts.scene import Scene
 from poolkit.show.charts.throughput import height_at
 from poolkit.show.charts.times import predicted_series
-from poolkit.show.charts.words import finding
+from poolkit.show.words import finding
 
 _KEPT = 12  # backgrounds: a few scales of a few targets in two themes
 _CHARACTER = 10.4  # px that a character of the title needs on average

@@ -19,7 +19,8 @@ from poolkit.records import (
     Sizing,
     Trial,
 )
-from poolkit.show.charts.words import alt_text, knee, pools_left
+from poolkit.show.charts.words import alt_text, knee
+from poolkit.show.words import pools_left
 
 
 class CurveAxes(NamedTuple):

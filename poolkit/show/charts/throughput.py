@@ -16,7 +16,7 @@ from poolkit.show.charts.frame import ROOM, draw_frame
 from poolkit.show.charts.labels import Placer
 from poolkit.show.charts.scene import CurveAxes, Scene, means
 from poolkit.show.charts.times import draw_times
-from poolkit.show.charts.words import verified_phrase
+from poolkit.show.words import verified_phrase
 from poolkit.units import interval, number, short_rate
 
 OVERSIZED_FROM = 1.5  # times the recommended size: half as many again do nothing for any caller
