@@ -100,12 +100,14 @@ def scope(review: Review) -> Table:
         Number("rate to sustain", lambda t: rate(t.settings.target_rate)),
         Number("longest p99 wait", lambda t: milliseconds(t.settings.wait_p99)),
         Number("pools", lambda t: str(t.settings.pools)),
-        Number(
-            "most connections",
-            lambda t: NONE if t.settings.max_size is None else str(t.settings.max_size),
-        ),
+        Number("most connections", _most_connections),
     )
     return Table.of("Settings of each target", columns, review.targets)
+
+
+def _most_connections(target: TargetReview) -> str:
+    settings = target.settings
+    return str(settings.max_size) if "max_size" in settings.model_fields_set else NONE
 
 
 def prediction(review: Review) -> Table:

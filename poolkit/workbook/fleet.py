@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from poolkit.analysis.what_if import Answer, Planner, Question, grid, what_if
 from poolkit.errors import BadInput
@@ -92,13 +92,13 @@ def question(fleet: Fleet) -> Question:
 def cases(found: FleetPlan) -> Table:
     """One row a case: what one pool would need in it, and whether the server has the room."""
     asked, fleet = question(found.fleet), found.fleet
-    more = replace(asked, replicas=AUTOSCALED * fleet.replicas)
-    alone = replace(asked, replicas=1, workers=1)
+    more = asked | {"replicas": AUTOSCALED * fleet.replicas}
+    alone = asked | {"replicas": 1, "workers": 1}
     rows = [
         ("one pool for all of it", alone),
-        ("today's fleet, none lost", replace(asked, lost_replicas=0)),
+        ("today's fleet, none lost", asked | {"lost_replicas": 0}),
         ("today's fleet", asked),
-        (f"{GROWTH:g} × the rate", replace(asked, growth=GROWTH)),
+        (f"{GROWTH:g} × the rate", asked | {"growth": GROWTH}),
         (f"{AUTOSCALED} × the replicas", more),
     ]
     columns = (
@@ -193,9 +193,9 @@ class Pooler:
 
 def pooler(found: FleetPlan) -> Pooler | None:
     """What PgBouncer must be set to, for the fleet scaled out; None: no size carries the rate."""
-    alone = replace(question(found.fleet), replicas=1, workers=1, lost_replicas=0, growth=GROWTH)
-    one = what_if(found.planner, replace(alone, growth=None))
-    grown = what_if(found.planner, alone)
+    alone = question(found.fleet) | {"replicas": 1, "workers": 1, "lost_replicas": 0}
+    one = what_if(found.planner, alone)
+    grown = what_if(found.planner, alone | {"growth": GROWTH})
     if one.size is None or one.hold_time is None:
         return None
     clients = AUTOSCALED * found.fleet.replicas * found.fleet.workers * (found.size or one.size)
