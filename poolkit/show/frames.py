@@ -92,7 +92,7 @@ def recommendations(found: Iterable[Recommendation]) -> pd.DataFrame:
                 "plateau": None if r.plateau is None else r.plateau.throughput,
                 "achieved_rate": None if seen is None else seen.achieved_rate,
                 "achieved_wait_p99": None if seen is None else seen.wait_p99,
-                "is_verified": seen is not None and all(s.passed for s in seen.signals),
+                "is_verified": r.is_verified,
             }
         )
     return _frame(rows)
