@@ -81,7 +81,7 @@ recordings: $(VENV)/.with-demo ## Measure the lab anew and replace the committed
 		build/recording/recommended.json build/recording/manifest.json $(RECORDING)/
 	@$(RUN) poolkit.workbook.record
 	@$(RUN) poolkit.workbook.record_lifecycle
-	@$(RUN) poolkit.report.normal_form
+	@$(RUN) tests.notebooks.normal_form
 
 clean: ## Remove the environment, caches and the demo's output; never data/
 	@rm -rf $(VENV) build dist poolkit-demo .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -143,7 +143,12 @@ class Trial(Record):
     @property
     def is_usable(self) -> bool:
         """Whether the trial may be fitted: it ran to its end and no check failed."""
-        return self.stopped is None and all(check.passed for check in self.checks)
+        return self.stopped is None and not self.failed_checks
+
+    @property
+    def failed_checks(self) -> tuple[Check, ...]:
+        """Those of the checks that it did not pass."""
+        return tuple(check for check in self.checks if not check.passed)
 
     @property
     def is_of_curve(self) -> bool:
@@ -303,6 +308,22 @@ class Recommendation(Record):
     checks: tuple[Check, ...] = ()
     trials: int = 0
     seconds: float = 0.0
+
+    @property
+    def failed_checks(self) -> tuple[Check, ...]:
+        """The doubts about it."""
+        return tuple(check for check in self.checks if not check.passed)
+
+    @property
+    def missing_signals(self) -> tuple[Signal, ...]:
+        """Signs of a right size that were looked for under load and not seen."""
+        signals = () if self.verification is None else self.verification.signals
+        return tuple(signal for signal in signals if not signal.passed)
+
+    @property
+    def is_verified(self) -> bool:
+        """Whether the recommended size showed every sign of a right one under load."""
+        return self.verification is not None and not self.missing_signals
 
 
 class RecommendedFile(Record):

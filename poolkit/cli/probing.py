@@ -6,7 +6,7 @@ import contextlib
 import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from poolkit.probes import Probe
     from poolkit.probes.idle import Tell
     from poolkit.probes.run import Part, ProbeRun
-    from poolkit.show.tables.table import Table
     from poolkit.targets import Target
 
 ProbeOut = Annotated[
@@ -244,7 +243,7 @@ def _print(console: Console, found: Probe, target: Target) -> None:
     redact = Redactor(target.secrets).text
     for table in tables_of_probe(found):
         console.print()
-        console.print(_rich(table, redact))
+        console.print(table.rich(lambda text: printable(redact(text))))
     skipped = dict(found.skipped)
     if found.costs is not None:
         skipped |= found.costs.skipped
@@ -258,33 +257,3 @@ def _print(console: Console, found: Probe, target: Target) -> None:
     for doubt in found.doubts:
         console.print(Text(printable(redact(doubt.seen)), style="bold"), highlight=False)
         console.print(Text(f"  next: {printable(redact(doubt.next))}"), highlight=False)
-
-
-def _rich(table: Table, redact: Any) -> Any:
-    from rich import box
-    from rich.table import Table as RichTable
-    from rich.text import Text
-
-    from poolkit.cli.progress import printable
-
-    shown = RichTable(
-        title=redact(table.caption),
-        title_justify="left",
-        title_style="bold",
-        box=box.SIMPLE_HEAD,
-        pad_edge=False,
-        show_edge=False,
-        padding=(0, 1, 0, 0),
-    )
-    last = len(table.columns) - 1
-    for index, column in enumerate(table.columns):
-        is_prose = column in ("seen", "because", "note") and index == last
-        shown.add_column(
-            column,
-            justify="right" if index in table.numeric else "left",
-            ratio=1 if is_prose else None,
-        )
-    for index, row in enumerate(table.rows):
-        style = "bold" if index in table.emphasis else ""
-        shown.add_row(*(Text(printable(redact(cell))) for cell in row), style=style)
-    return shown

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from poolkit import events, units
 from poolkit.events import Event, Watcher
-from poolkit.show import narration
+from poolkit.show import narration, words
 
 NAME_WIDTH = 24  # characters of a target's name beside its bar
 
@@ -24,15 +24,30 @@ def make_screen(console: Console, errors: Console) -> Watcher:
     return LiveScreen(console, errors) if console.is_terminal else PlainScreen(console, errors)
 
 
-class PlainScreen:
+class _Screen:
+    """Where lines and failures are printed."""
+
+    def __init__(self, console: Console, errors: Console) -> None:
+        self._console = console
+        self._errors = errors
+
+    def say(self, text: str) -> None:
+        """Print one line, however long."""
+        _print(self._console, text)
+
+    def fail(self, cause: str, remedy: str = "") -> None:
+        """Print cause and remedy where errors go."""
+        print_failure(self._errors, cause, remedy)
+
+
+class PlainScreen(_Screen):
     """One line an event, no colour and nothing that moves: for files, pipes and logs.
 
     State: the name of the target under way, and whether its cancelling was told.
     """
 
     def __init__(self, console: Console, errors: Console) -> None:
-        self._console = console
-        self._errors = errors
+        super().__init__(console, errors)
         self._is_cancelling = False
 
     @contextlib.contextmanager
@@ -62,16 +77,8 @@ class PlainScreen:
         self.say(what)
         yield
 
-    def say(self, text: str) -> None:
-        """Print one line, however long."""
-        _print(self._console, text)
 
-    def fail(self, cause: str, remedy: str = "") -> None:
-        """Print cause and remedy where errors go."""
-        print_failure(self._errors, cause, remedy)
-
-
-class LiveScreen:
+class LiveScreen(_Screen):
     """A bar for the target under way, what it does now below it, and a line for each finding.
 
     State: the bar and the line below it while a target is measured; the lines that wait for its
@@ -79,8 +86,7 @@ class LiveScreen:
     """
 
     def __init__(self, console: Console, errors: Console) -> None:
-        self._console = console
-        self._errors = errors
+        super().__init__(console, errors)
         self._bar: _TargetBar | None = None
         self._finding: str | None = None
         self._failures: list[tuple[str, str]] = []
@@ -106,7 +112,7 @@ class LiveScreen:
         if isinstance(event, events.Failed):
             self._failures.append((event.cause, event.remedy))
         elif isinstance(event, events.Recommended):
-            self._finding = narration.finding(event.recommendation)
+            self._finding = words.outcome(event.recommendation)
         elif self._bar is not None:
             if isinstance(event, events.Sized):
                 self._finding = narration.sized(event.sizing)
@@ -123,14 +129,6 @@ class LiveScreen:
         spinner = Spinner("line", Text(what))
         with Live(spinner, console=self._console, transient=True, refresh_per_second=4):
             yield
-
-    def say(self, text: str) -> None:
-        """Print one line."""
-        _print(self._console, text)
-
-    def fail(self, cause: str, remedy: str = "") -> None:
-        """Print cause and remedy where errors go."""
-        print_failure(self._errors, cause, remedy)
 
 
 class _TargetBar:
@@ -205,4 +203,5 @@ def _print(console: Console, text: str) -> None:
 
 def printable(text: str) -> str:
     """The text without control characters: a server's words must not steer the terminal."""
-    return "".join(c if c.isprintable() or c == "\n" else "?" for c in text)
+    # The narrow space is that of large numbers.
+    return "".join(c if c.isprintable() or c in "\n\u202f" else "?" for c in text)

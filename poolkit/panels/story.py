@@ -11,7 +11,7 @@ from poolkit import events, units
 from poolkit.errors import Cancelled, ExitCode, PoolkitError
 from poolkit.events import Event
 from poolkit.records import Recommendation, Sizing, Trial
-from poolkit.show import narration
+from poolkit.show import narration, words
 
 Phase = Literal["idle", "starting", "running", "cancelling", "done", "cancelled", "failed"]
 OVER: frozenset[Phase] = frozenset({"idle", "done", "cancelled", "failed"})
@@ -137,7 +137,7 @@ def headline(story: Story) -> str:
             return f"{story.target}: ended early; {trials} kept."
         case "done":
             found = story.recommendation
-            said = narration.finding(found) if found is not None else story.doing
+            said = words.outcome(found) if found is not None else story.doing
             return f"{story.target}: {said}"
 
 

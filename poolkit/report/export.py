@@ -14,7 +14,7 @@ from typing import Any
 from poolkit.errors import BadInput, MissingExtra
 from poolkit.measure.store import write_atomic
 
-TEMPLATES = Path(__file__).parent / "template"
+TEMPLATES = Path(__file__).parent / "templates"
 CONTENTS = "<!--contents-->"
 # Cells with the first of these tags open the report, those with the second follow.
 READ_FIRST = ("decision", "charts")

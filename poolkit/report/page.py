@@ -1,21 +1,23 @@
-"""The parts of the report, as objects that a notebook shows and the export keeps."""
+"""The parts of the report, as objects that a notebook shows and the export keeps.
+
+Their HTML is in `templates/`.
+"""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
-from html import escape
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from poolkit.recommend.checks import is_without_gate
 from poolkit.records import Recommendation, Trial
 from poolkit.report import pictures
 from poolkit.report.folder import Review, TargetReview
-from poolkit.report.section import section_html
-from poolkit.report.served import served_html, served_words
 from poolkit.review.compare import Comparison
-from poolkit.show import charts, tables
-from poolkit.show.charts.words import finding
-from poolkit.show.tables import Table
+from poolkit.show import charts, tables, words
+from poolkit.show.tables import Column, Columns, Number, Table, of_probe
 from poolkit.units import NONE, listed, milliseconds, number, plural, rate, share
 
 # JupyterLab's dark theme; the report's own template brings the rest.
@@ -42,46 +44,31 @@ class Part:
     def _repr_html_(self) -> str:
         return self.html
 
+    __html__ = _repr_html_
+
 
 def decision(review: Review) -> Part:
     """The table of sizes, the finding for each target in a sentence, and what changed."""
-    found = [r.recommendation for r in review.targets]
-    table = tables.decision(found, review.comparison)
-    items = "".join(
-        f'<li><a href="#{escape(anchor(t))}">{escape(t.name)}</a>: {escape(title(t))}.</li>'
-        for t in review.targets
-    )
+    table = tables.decision([t.recommendation for t in review.targets], review.comparison)
     said = [_measured_sentence(review), *_inferred(review.targets)]
-    html = f"{_THEME}{_paragraphs(said)}{table.html()}<ul>{items}</ul>"
-    words = "\n".join([*said, "", table.markdown()])
-    if review.comparison is not None:
-        changed = since(review.comparison)
-        html += changed.html
-        words += f"\n{changed.words}"
+    changed = None if review.comparison is None else since(review.comparison)
+    html = _html("decision", review=review, said=said, table=table, changed=changed or "")
+    lines = [*said, "", table.markdown()]
+    if changed is not None:
+        lines.append(changed.words)
     if review.service is not None:
-        html += served_html(review.service)
-        words += f"\n{served_words(review.service)}"
-    return Part(html, words)
+        finding = charts.before_after_finding(review.service)
+        lines.append(f"{finding}.\n\n{review.service.table().markdown()}")
+    return Part(html, "\n".join(lines))
 
 
 def since(comparison: Comparison) -> Part:
     """What changed since an earlier review: a chart against the noise, the figures folded."""
     table = tables.changes(comparison)
-    said = charts.changes_finding(comparison) + "."
+    finding = charts.changes_finding(comparison) + "."
     caution = [f"Caution: {comparison.caution}."] if comparison.caution else []
-    html = _paragraphs(caution)
-    if not charts.changes_shown(comparison):
-        html += _paragraphs([said])
-    else:
-        axes = charts.changes(comparison)
-        caption = "Grey: then, with its interval; coloured: now. Diamonds moved by more than noise."
-        html += pictures.figure(axes, charts.changes_alt(comparison), "since", caption)
-    html += f"<details><summary>{escape(table.caption)}</summary>\n{table.html()}</details>"
-    return Part(html, "\n".join([said, *caution, "", table.markdown()]))
-
-
-def _paragraphs(sentences: Iterable[str]) -> str:
-    return "".join(f"<p>{escape(sentence)}</p>" for sentence in sentences)
+    html = _html("since", comparison=comparison, finding=finding, caution=caution, table=table)
+    return Part(html, "\n".join([finding, *caution, "", table.markdown()]))
 
 
 def _inferred(targets: Sequence[TargetReview]) -> list[str]:
@@ -95,7 +82,7 @@ def _inferred(targets: Sequence[TargetReview]) -> list[str]:
 def _measured_sentence(review: Review) -> str:
     found = [t.recommendation for t in review.targets]
     sized = [r for r in found if r.recommended_size is not None]
-    sure = [r for r in sized if tables.how_sure(r).startswith("✓")]
+    sure = [r for r in sized if words.how_sure(r).startswith("✓")]
     trials, seconds = sum(r.trials for r in found), sum(r.seconds for r in found)
     return (
         f"Measured on {review.created[:10]}: {plural(len(found), 'target')}, "
@@ -107,87 +94,78 @@ def _measured_sentence(review: Review) -> str:
 
 def scope(review: Review) -> Table:
     """What was asked of each target."""
-    rows = tuple(
-        (
-            t.name,
-            t.recommendation.driver,
-            rate(t.settings.target_rate),
-            milliseconds(t.settings.wait_p99),
-            str(t.settings.pools),
-            str(t.settings.max_size) if "max_size" in t.settings.model_fields_set else NONE,
-        )
-        for t in review.targets
+    columns: Columns[TargetReview] = (
+        Column("target", lambda t: t.name),
+        Column("client library", lambda t: t.recommendation.driver),
+        Number("rate to sustain", lambda t: rate(t.settings.target_rate)),
+        Number("longest p99 wait", lambda t: milliseconds(t.settings.wait_p99)),
+        Number("pools", lambda t: str(t.settings.pools)),
+        Number("most connections", _most_connections),
     )
-    columns = (
-        "target",
-        "client library",
-        "rate to sustain",
-        "longest p99 wait",
-        "pools",
-        "most connections",
-    )
-    return Table("Settings of each target", columns, rows, frozenset({2, 3, 4, 5}))
+    return Table.of("Settings of each target", columns, review.targets)
+
+
+def _most_connections(target: TargetReview) -> str:
+    settings = target.settings
+    return str(settings.max_size) if "max_size" in settings.model_fields_set else NONE
 
 
 def prediction(review: Review) -> Table:
     """What rules of thumb would set, before anything is measured under load."""
-    names = list(
-        dict.fromkeys(rule.name for t in review.targets for rule in t.recommendation.rules_of_thumb)
+    sizes = {
+        (t.name, rule.name): str(rule.size)
+        for t in review.targets
+        for rule in t.recommendation.rules_of_thumb
+    }
+    names = list(dict.fromkeys(name for _, name in sizes))
+    rows = tuple(
+        (t.name, *(sizes.get((t.name, name), NONE) for name in names)) for t in review.targets
     )
-    rows = []
-    for t in review.targets:
-        sizes = {rule.name: str(rule.size) for rule in t.recommendation.rules_of_thumb}
-        rows.append((t.name, *(sizes.get(name, NONE) for name in names)))
-    columns = ("target", *(tables.rule_name(name) for name in names))
-    numeric = frozenset(range(1, len(columns)))
-    return Table("Connections by rules of thumb", columns, tuple(rows), numeric)
+    columns = ("target", *(words.rule_of_thumb(name) for name in names))
+    return Table("Connections by rules of thumb", columns, rows, frozenset(range(1, len(columns))))
 
 
 def checks(review: Review) -> Table:
     """The checks on each target, and what did not pass."""
-    rows = []
-    for t in review.targets:
-        found = t.recommendation.checks
-        failed = [c for c in found if not c.passed]
-        unfit = _unusable(t.trials)
-        rows.append(
-            (
-                t.name,
-                f"{'✗' if failed else '✓'} {len(found) - len(failed)} of {len(found)}",
-                f"{len(t.trials) - len(unfit)} of {len(t.trials)}",
-                "; ".join([c.seen for c in failed] + _unfit(unfit)) or NONE,
-            )
-        )
-    columns = ("target", "checks passed", "trials fit for use", "what did not pass")
-    return Table("Checks on each target", columns, tuple(rows), frozenset({2}))
 
+    def outcome(target: TargetReview) -> str:
+        found, failed = target.recommendation.checks, target.recommendation.failed_checks
+        return f"{'✗' if failed else '✓'} {len(found) - len(failed)} of {len(found)}"
 
-def _unusable(trials: Sequence[Trial]) -> list[Trial]:
-    """Trials that are a doubt; one that left the gate out to show what happens is none."""
-    return [t for t in trials if not t.is_usable and not is_without_gate(t)]
+    def fit(target: TargetReview) -> str:
+        return f"{len(target.trials) - len(_unfit(target))} of {len(target.trials)}"
 
+    def missed(target: TargetReview) -> str:
+        seen = [check.seen for check in target.recommendation.failed_checks]
+        return "; ".join(seen + words.left_out(_unfit(target))) or NONE
 
-def _unfit(trials: Sequence[Trial]) -> list[str]:
-    """Why trials were left out, counted by reason."""
-    stopped = sum(trial.stopped is not None for trial in trials)
-    reasons = Counter(
-        check.name.replace("_", " ")
-        for trial in trials
-        if not trial.stopped
-        for check in trial.checks
-        if not check.passed
+    columns: Columns[TargetReview] = (
+        Column("target", lambda t: t.name),
+        Column("checks passed", outcome),
+        Number("trials fit for use", fit),
+        Column("what did not pass", missed),
     )
-    said = [f"{plural(stopped, 'trial')} stopped early"] if stopped else []
-    return said + [
-        f"{plural(count, 'trial')} left out by the check '{name}'"
-        for name, count in reasons.items()
-    ]
+    return Table.of("Checks on each target", columns, review.targets)
+
+
+def _unfit(target: TargetReview) -> list[Trial]:
+    """Trials that are a doubt; one that left the gate out to show what happens is none."""
+    return [t for t in target.trials if not t.is_usable and not is_without_gate(t)]
 
 
 def section(target: TargetReview, review: Review) -> Part:
-    """One target: chart, reason, parameters, verification, and the rest folded."""
-    versions = versions_line(target, review)
-    html = section_html(target, anchor(target), title(target), versions, review.comparison)
+    """One target: claim, chart, parameters, verification, and the rest folded.
+
+    A target without a result gets a section that says why.
+    """
+    html = _html(
+        "section",
+        target=target,
+        anchor=anchor(target),
+        title=title(target),
+        versions=versions_line(target, review),
+        comparison=review.comparison,
+    )
     return Part(html, f"{target.name}: {title(target)}")
 
 
@@ -196,40 +174,57 @@ def sections(review: Review) -> Iterable[Part]:
     return (section(target, review) for target in review.targets)
 
 
+def _evidence(target: TargetReview) -> list[Table]:
+    r, sizing, trials = target.recommendation, target.sizing, target.trials
+    found = [] if sizing is None else [tables.predictions(sizing, r.recommended_size)]
+    if r.knees:
+        found.append(tables.knees(r, sizing))
+    found.append(tables.rules_of_thumb(r))
+    if r.recommended_size is not None:
+        found.append(tables.checks(r))
+    found += [
+        tables.time_budget(trials),
+        tables.trial_checks(trials),
+        tables.cut_and_dials(trials),
+        tables.trials(trials),
+    ]
+    return [table for table in found if table.rows]
+
+
+def _is_taken(target: TargetReview) -> bool:
+    """Whether the parameters of the target are those that its probe found."""
+    values = {row.name: row.value for row in target.recommendation.parameters}
+    found = () if target.probe is None else target.probe.parameters
+    return all(values.get(row.name) == row.value for row in found)
+
+
 def weakest(review: Review) -> Part:
     """The result to trust least, and why."""
     worst = max(review.targets, key=_doubt)
-    words = f"{worst.name}: {tables.how_sure(worst.recommendation).lstrip('✓✗ ')}."
-    failed = [check for check in worst.recommendation.checks if not check.passed]
-    items = [f"{check.seen}: {check.why}. What to do: {check.next}." for check in failed]
-    if worst.recommendation.verification is not None:
-        signals = worst.recommendation.verification.signals
-        items += [
-            f"{s.name.replace('_', ' ')} was not seen: {s.seen}." for s in signals if not s.passed
-        ]
-    items += [f"{reason}." for reason in _unfit(_unusable(worst.trials))]
+    r = worst.recommendation
+    said = f"{worst.name}: {words.how_sure(r).lstrip('✓✗ ')}."
+    items = [words.doubt(check) for check in r.failed_checks]
+    items += [f"{s.name.replace('_', ' ')} was not seen: {s.seen}." for s in r.missing_signals]
+    items += [f"{reason}." for reason in words.left_out(_unfit(worst))]
     if worst.trials:
-        spread = _spread(worst.recommendation)
+        spread = _spread(r)
         items.append(
             "No plateau was reached within the sizes measured."
             if spread is None
             else f"The interval of its plateau spans {share(spread, 1)} of it."
         )
-    html = f"<p>{escape(words)}</p>"
-    html += f"<ul>{''.join(f'<li>{escape(i)}</li>' for i in items)}</ul>" if items else ""
-    return Part(html, "\n".join([words, *items]))
+    return Part(_html("sentence", said=said, items=items), "\n".join([said, *items]))
 
 
 def _doubt(target: TargetReview) -> tuple[float, ...]:
     """The larger, the less a result is to be trusted; what comes first weighs most."""
     r = target.recommendation
-    signals = r.verification.signals if r.verification else ()
     spread = _spread(r)
     return (
         (r.status != "done") + (r.recommended_size is None),
-        sum(not s.passed for s in signals) if signals else 1,
-        sum(not c.passed for c in r.checks),
-        len(_unusable(target.trials)),
+        len(r.missing_signals) if r.verification and r.verification.signals else 1,
+        len(r.failed_checks),
+        len(_unfit(target)),
         1.0 if spread is None else spread,
     )
 
@@ -254,16 +249,15 @@ def provenance(review: Review) -> Table:
             ("machine", f"{host.cpu}, {host.cores} of {plural(host.cores_total, 'core')}"),
             ("memory", f"{number(host.memory / 2**30)} GiB"),
             ("system", f"{host.os}, {host.kernel}"),
+            ("versions", ", ".join(f"{name} {of}" for name, of in review.versions.items())),
         ]
-        named = [f"{name} {version}" for name, version in review.versions.items()]
-        rows.append(("versions", ", ".join(named)))
     return Table("With what, and on what kind of machine", ("what", "which"), tuple(rows))
 
 
 def title(target: TargetReview) -> str:
     """The finding for a target: the title of its section and of its chart."""
     pools = target.settings.pools
-    return finding(target.sizing, target.recommendation, target.trials, pools)
+    return words.finding(target.sizing, target.recommendation, target.trials, pools)
 
 
 def anchor(target: TargetReview) -> str:
@@ -280,13 +274,35 @@ def versions_line(target: TargetReview, review: Review) -> str:
 
 def summary(review: Review) -> Part:
     """The review in a sentence, and what to do with it next."""
-    sized = [
-        f"{t.name} {t.recommendation.recommended_size}"
-        for t in review.targets
-        if t.recommendation.recommended_size is not None
-    ]
-    open_ = [t.name for t in review.targets if t.recommendation.recommended_size is None]
-    words = f"Sizes to set: {listed(sized)}." if sized else "No size is recommended."
+    found = [t.recommendation for t in review.targets]
+    sized = [f"{r.target} {r.recommended_size}" for r in found if r.recommended_size is not None]
+    open_ = [r.target for r in found if r.recommended_size is None]
+    said = f"Sizes to set: {listed(sized)}." if sized else "No size is recommended."
     if open_:
-        words += f" Still open: {listed(open_)}."
-    return Part(f"<p>{escape(words)}</p>", words)
+        said += f" Still open: {listed(open_)}."
+    return Part(_html("sentence", said=said, items=()), said)
+
+
+_TEMPLATES = Environment(
+    loader=FileSystemLoader(Path(__file__).parent / "templates"),
+    autoescape=True,
+    trim_blocks=True,
+    lstrip_blocks=True,
+    undefined=StrictUndefined,
+)
+_TEMPLATES.globals.update(
+    charts=charts,
+    tables=tables,
+    of_probe=of_probe,
+    words=words,
+    pictures=pictures,
+    theme=_THEME,
+    title=title,
+    anchor=anchor,
+    evidence=_evidence,
+    is_taken=_is_taken,
+)
+
+
+def _html(name: str, **context: Any) -> str:
+    return _TEMPLATES.get_template(f"{name}.html.j2").render(context)

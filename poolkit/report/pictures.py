@@ -1,18 +1,45 @@
-"""The charts of one target as figures of the page, each with its words."""
+"""Charts as figures of the page, each with its caption and its words for who cannot see it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from html import escape
 
+from poolkit.probes import Probe
 from poolkit.report.expected import expected_waits
 from poolkit.report.folder import TargetReview
+from poolkit.review.compare import Comparison
 from poolkit.show import charts
+from poolkit.show.before_after import ServiceComparison
 from poolkit.show.charts.fairness import pair
 from poolkit.show.charts.response_time import known
 from poolkit.show.charts.time_budget import budgets, in_service
 
 _WAIT = "time between the start of a call and the moment it holds a connection"
+_RESPONSE = (
+    "Past the point where the upstream saturates, more connections only move the queue from the "
+    "pool into the server: less wait, longer hold, the same response."
+)
+_BUDGET = (
+    "Lag: the generator's own lateness; wait: for a connection; dial: a new connection; release: "
+    "reset and rollback."
+)
+_FLEET = (
+    "Each pool may open as many connections as it may hold. One replica more: while a new version "
+    "is rolled out, the old one is still there."
+)
+_GATE = (
+    "A gate is a semaphore of the pool's size in front of it: first come, first served. The bar "
+    "holds 95 % of the waits, the mark at its left end is their median."
+)
+_PROOF = (
+    "Low traffic with pauses as long as the timeout, both values side by side. Dead: the server "
+    "had closed the connection when it was used."
+)
+_STALE = "A relay on this machine cut the connections; the target itself was not restarted."
+_COSTS = "Medians of paired differences; TLS, TCP and the look-up are parts of the dial."
+_SERVICE = "Measured on the running service, with the same arrivals; waits are means."
+_CHANGES = "Grey: then, with its interval; coloured: now. Diamonds moved by more than noise."
 
 
 def curve(target: TargetReview, anchor: str, versions: str) -> str:
@@ -32,46 +59,53 @@ def more(target: TargetReview, anchor: str) -> Iterator[str]:
     serving = in_service(trials, r)
     if serving is not None and serving.wait_time.count:
         expected = expected_waits(trials, serving, limit)
-        axes = charts.wait_distribution(serving, expected, limit)
         words = f"Wait: {_WAIT}. The curve ends at the longest wait that was seen."
         if not serving.wait_is_exact:
             words += (
                 " This client does not show that moment: the waits are inferred from the first "
                 "sign of the request after it, and are 0.3 to 3 ms too long."
             )
-        yield figure(axes, charts.wait_alt(serving, expected, limit), f"{anchor}-w", words)
+        drawn = charts.wait_distribution(serving, expected, limit)
+        yield figure(drawn, charts.wait_alt(serving, expected, limit), f"{anchor}-w", words)
     if sizing is not None and r.recommended_size is not None and len(known(sizing)) > 1:
-        axes = charts.response_time(sizing, trials, r, response_p99=target.settings.response_p99)
-        alt = charts.response_alt(sizing, trials, r)
-        words = (
-            "Past the point where the upstream saturates, more connections only move the queue "
-            "from the pool into the server: less wait, longer hold, the same response."
-        )
-        yield figure(axes, alt, f"{anchor}-r", words)
+        drawn = charts.response_time(sizing, trials, r, response_p99=target.settings.response_p99)
+        yield figure(drawn, charts.response_alt(sizing, trials, r), f"{anchor}-r", _RESPONSE)
     if budgets(trials):
-        axes = charts.time_budget(trials, r)
-        alt = charts.time_budget_alt(trials, r)
-        words = (
-            "Lag: the generator's own lateness; wait: for a connection; dial: a new connection; "
-            "release: reset and rollback."
-        )
-        yield figure(axes, alt, f"{anchor}-b", words)
+        drawn = charts.time_budget(trials, r)
+        yield figure(drawn, charts.time_budget_alt(trials, r), f"{anchor}-b", _BUDGET)
     fleet = _fleet(target)
     if fleet is not None:
-        words = (
-            "Each pool may open as many connections as it may hold. One replica more: while a new "
-            "version is rolled out, the old one is still there."
-        )
-        axes = charts.fleet_budget(fleet)
-        yield figure(axes, charts.fleet_alt(fleet), f"{anchor}-c", words)
+        yield figure(charts.fleet_budget(fleet), charts.fleet_alt(fleet), f"{anchor}-c", _FLEET)
     crowded = pair(trials)
     if crowded is not None:
-        axes = charts.fairness(*crowded)
-        words = (
-            "A gate is a semaphore of the pool's size in front of it: first come, first served. "
-            "The bar holds 95 % of the waits, the mark at its left end is their median."
-        )
-        yield figure(axes, charts.fairness_alt(*crowded), f"{anchor}-f", words)
+        drawn = charts.fairness(*crowded)
+        yield figure(drawn, charts.fairness_alt(*crowded), f"{anchor}-f", _GATE)
+
+
+def of_probe(probe: Probe, anchor: str) -> Iterator[str]:
+    """The proof of the recommended value, dead connections, and costs; as far as they were seen."""
+    name = probe.target
+    if probe.proof is not None:
+        proven = [(name, probe.proof)]
+        drawn = charts.idle_proof(proven)
+        yield figure(drawn, charts.idle_proof_alt(proven), f"{anchor}-i", _PROOF)
+    if probe.stale:
+        drawn = charts.stale_calls(probe.stale, name)
+        yield figure(drawn, charts.stale_calls_alt(probe.stale, name), f"{anchor}-s", _STALE)
+    if probe.costs is not None and probe.costs.costs:
+        drawn = charts.checkout_costs(probe.costs, name)
+        yield figure(drawn, charts.checkout_costs_alt(probe.costs, name), f"{anchor}-k", _COSTS)
+
+
+def service(found: ServiceComparison) -> str:
+    """What callers felt and pools did, before and after."""
+    alt = charts.before_after_alt(found)
+    return figure(charts.before_after(found), alt, "service", _SERVICE)
+
+
+def changes(comparison: Comparison) -> str:
+    """What changed since an earlier review, against the noise."""
+    return figure(charts.changes(comparison), charts.changes_alt(comparison), "since", _CHANGES)
 
 
 def _fleet(target: TargetReview) -> charts.FleetBudget | None:

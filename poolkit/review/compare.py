@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
-from typing import Literal
+from collections.abc import Callable, Iterator, Mapping
+from typing import Literal, NamedTuple
 
 from pydantic import Field
 
@@ -13,6 +13,7 @@ from poolkit.records import Interval, Recommendation, RecommendedFile, Record, S
 # A recommended size is found to within one connection of the smallest that passes.
 SIZE_RESOLUTION = 1
 NO_INTERVAL = "no interval is known"
+Unit = Literal["connections", "calls/s", "s", ""]
 
 
 class Difference(Record):
@@ -24,7 +25,7 @@ class Difference(Record):
 
     target: str
     quantity: str
-    unit: Literal["connections", "calls/s", "s", ""]
+    unit: Unit
     before: float | str | None
     after: float | str | None
     before_interval: Interval | None = None
@@ -57,22 +58,15 @@ def compare(
     """
     earlier = {r.target: r for r in before.targets}
     later = {r.target: r for r in after.targets}
+    sizings = (sizings_before or {}, sizings_after or {})
     differences: list[Difference] = []
     for name in dict.fromkeys((*later, *earlier)):
         old, new = earlier.get(name), later.get(name)
         if old is None or new is None:
-            differences.append(
-                _exact(
-                    name,
-                    "target",
-                    "",
-                    None if old is None else "there",
-                    None if new is None else "there",
-                )
-            )
+            there = [None if entry is None else "there" for entry in (old, new)]
+            differences.append(_exact(name, "target", "", *there))
         else:
-            sizings = ((sizings_before or {}).get(name), (sizings_after or {}).get(name))
-            differences += _of_target(old, new, *sizings)
+            differences += _of_target(old, new, *(known.get(name) for known in sizings))
     return Comparison(
         before=before.created, after=after.created, caution=caution, differences=tuple(differences)
     )
@@ -86,76 +80,19 @@ def are_apart(a: Interval, b: Interval) -> bool:
 def _of_target(
     old: Recommendation, new: Recommendation, old_sizing: Sizing | None, new_sizing: Sizing | None
 ) -> Iterator[Difference]:
-    name = new.target
-    if old.status != new.status:
-        yield _exact(name, "status", "", old.status, new.status)
     # What was asked of the pool is a setting: any change is a real one, and explains others.
-    if old.target_rate != new.target_rate:
-        yield _exact(name, "target_rate", "calls/s", old.target_rate, new.target_rate)
-    if old.wait_p99 != new.wait_p99:
-        yield _exact(name, "wait_p99", "s", old.wait_p99, new.wait_p99)
-    if old.recommended_size is not None or new.recommended_size is not None:
-        yield _measured(
-            name,
-            "recommended_size",
-            "connections",
-            old.recommended_size,
-            new.recommended_size,
-            _around(old.recommended_size),
-            _around(new.recommended_size),
-        )
-    then, then_interval = _plateau(old)
-    now, now_interval = _plateau(new)
-    if then is not None or now is not None:
-        yield _measured(name, "plateau", "calls/s", then, now, then_interval, now_interval)
-    then, then_interval = _knee(old)
-    now, now_interval = _knee(new)
-    if then is not None or now is not None:
-        yield _measured(name, "knee", "connections", then, now, then_interval, now_interval)
-    for quantity in ("at_one", "at_recommended"):
-        then, then_interval = _hold(old, quantity, old_sizing)
-        now, now_interval = _hold(new, quantity, new_sizing)
-        if then is not None or now is not None:
-            yield _measured(
-                name, f"hold_time.{quantity}", "s", then, now, then_interval, now_interval
-            )
-
-
-def _measured(
-    target: str,
-    quantity: str,
-    unit: Literal["connections", "calls/s", "s"],
-    before: float | None,
-    after: float | None,
-    before_interval: Interval | None,
-    after_interval: Interval | None,
-) -> Difference:
-    larger, note = None, ""
-    if before is None or after is None:
-        note = "measured on one side only"
-    elif before_interval is None or after_interval is None:
-        note = NO_INTERVAL
-    else:
-        larger = are_apart(before_interval, after_interval)
-    return Difference(
-        target=target,
-        quantity=quantity,
-        unit=unit,
-        before=before,
-        after=after,
-        before_interval=before_interval,
-        after_interval=after_interval,
-        is_larger_than_noise=larger,
-        note=note,
-    )
+    for quantity, unit in _SETTINGS.items():
+        was, is_now = getattr(old, quantity), getattr(new, quantity)
+        if was != is_now:
+            yield _exact(new.target, quantity, unit, was, is_now)
+    for quantity, (unit, read) in _MEASURED.items():
+        before, after = read(old, old_sizing), read(new, new_sizing)
+        if before.value is not None or after.value is not None:
+            yield _measured(new.target, quantity, unit, before, after)
 
 
 def _exact(
-    target: str,
-    quantity: str,
-    unit: Literal["connections", "calls/s", "s", ""],
-    before: float | str | None,
-    after: float | str | None,
+    target: str, quantity: str, unit: Unit, before: float | str | None, after: float | str | None
 ) -> Difference:
     return Difference(
         target=target,
@@ -167,41 +104,90 @@ def _exact(
     )
 
 
-def _around(size: int | None) -> Interval | None:
-    return None if size is None else (size - SIZE_RESOLUTION, size + SIZE_RESOLUTION)
+class _Figure(NamedTuple):
+    """A measured value and its 95 % interval, as far as they are known."""
+
+    value: float | None = None
+    interval: Interval | None = None
 
 
-def _plateau(recommendation: Recommendation) -> tuple[float | None, Interval | None]:
+def _measured(
+    target: str, quantity: str, unit: Unit, before: _Figure, after: _Figure
+) -> Difference:
+    larger, note = None, ""
+    if before.value is None or after.value is None:
+        note = "measured on one side only"
+    elif before.interval is None or after.interval is None:
+        note = NO_INTERVAL
+    else:
+        larger = are_apart(before.interval, after.interval)
+    return Difference(
+        target=target,
+        quantity=quantity,
+        unit=unit,
+        before=before.value,
+        after=after.value,
+        before_interval=before.interval,
+        after_interval=after.interval,
+        is_larger_than_noise=larger,
+        note=note,
+    )
+
+
+def _size(recommendation: Recommendation, _: Sizing | None) -> _Figure:
+    size = recommendation.recommended_size
+    if size is None:
+        return _Figure()
+    return _Figure(size, (size - SIZE_RESOLUTION, size + SIZE_RESOLUTION))
+
+
+def _plateau(recommendation: Recommendation, _: Sizing | None) -> _Figure:
     plateau = recommendation.plateau
-    return (None, None) if plateau is None else (plateau.throughput, plateau.interval95)
+    return _Figure() if plateau is None else _Figure(plateau.throughput, plateau.interval95)
 
 
-def _knee(recommendation: Recommendation) -> tuple[float | None, Interval | None]:
+def _knee(recommendation: Recommendation, _: Sizing | None) -> _Figure:
     """The Little's Law knee, the one drawn on every chart."""
     for knee in recommendation.knees:
         if knee.rule == "littles_law":
-            return knee.size, knee.interval95
-    return None, None
+            return _Figure(knee.size, knee.interval95)
+    return _Figure()
 
 
-def _hold(
-    recommendation: Recommendation, quantity: str, sizing: Sizing | None
-) -> tuple[float | None, Interval | None]:
+def _hold_at_one(recommendation: Recommendation, sizing: Sizing | None) -> _Figure:
+    times = recommendation.hold_time
+    return _Figure() if times is None else _hold(times.at_one, 1, sizing)
+
+
+def _hold_at_size(recommendation: Recommendation, sizing: Sizing | None) -> _Figure:
+    times = recommendation.hold_time
+    if times is None:
+        return _Figure()
+    return _hold(times.at_recommended, recommendation.recommended_size, sizing)
+
+
+def _hold(value: float | None, size: int | None, sizing: Sizing | None) -> _Figure:
     """A hold time with its interval: as wide, for its size, as that of the throughput there.
 
     In a closed loop every connection is busy, so hold = connections / throughput, and the interval
     of the one is that of the other. Between the sizes measured the nearest on a log scale counts.
     """
-    if recommendation.hold_time is None:
-        return None, None
-    value: float | None = getattr(recommendation.hold_time, quantity)
-    size = 1 if quantity == "at_one" else recommendation.recommended_size
     points = [] if sizing is None else [p for p in sizing.points if p.interval95 is not None]
     if value is None or size is None or not points:
-        return value, None
+        return _Figure(value)
     near = min(points, key=lambda p: abs(math.log(p.pool_size / size)))
     assert near.interval95 is not None
     low, high = near.interval95
     if low <= 0:
-        return value, None
-    return value, (value * near.throughput / high, value * near.throughput / low)
+        return _Figure(value)
+    return _Figure(value, (value * near.throughput / high, value * near.throughput / low))
+
+
+_SETTINGS: dict[str, Unit] = {"status": "", "target_rate": "calls/s", "wait_p99": "s"}
+_MEASURED: dict[str, tuple[Unit, Callable[[Recommendation, Sizing | None], _Figure]]] = {
+    "recommended_size": ("connections", _size),
+    "plateau": ("calls/s", _plateau),
+    "knee": ("connections", _knee),
+    "hold_time.at_one": ("s", _hold_at_one),
+    "hold_time.at_recommended": ("s", _hold_at_size),
+}

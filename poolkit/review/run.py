@@ -5,6 +5,7 @@ What was measured is on disk before the report is made, so a report that fails l
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,7 @@ from poolkit.events import Watcher
 from poolkit.measure.child import Order
 from poolkit.measure.preflight import check_caps, check_descriptors
 from poolkit.measure.store import now, prepare_out, write_atomic
-from poolkit.records import Recommendation, RecommendedFile
+from poolkit.records import Recommendation, RecommendedFile, Sizing
 from poolkit.review.compare import Comparison, compare
 from poolkit.review.export import read_recommended, read_sizings, write_recommended
 from poolkit.review.manifest import host_facts, is_same_machine, read_manifest, write_manifest
@@ -69,23 +70,16 @@ def review(
         BrakeStop: the results could not be written; the finished trials are kept.
     """
     targets = load_targets(targets_file, only)
-    earlier = None if since is None else _earlier(since, out, only)
+    earlier = None if since is None else _Earlier.read(since, out, only)
     check_before(targets, out)
-    caution = "" if since is None else _caution(since)
     outcomes = _measure_all(targets, targets_file, out, watcher, budget, seed)
     recommendations = tuple(outcome.recommendation for outcome in outcomes)
     created = now()
     write_recommended(out, recommendations, tuple(targets.values()), created=created)
     comparison = None
     if earlier is not None:
-        later = RecommendedFile(created=created, targets=recommendations)
-        assert since is not None
-        comparison = compare(
-            earlier,
-            later,
-            caution,
-            sizings_before=read_sizings(since, earlier),
-            sizings_after=read_sizings(out, later),
+        comparison = earlier.compared(
+            RecommendedFile(created=created, targets=recommendations), out
         )
         write_atomic(out / SINCE, comparison.model_dump_json(indent=2) + "\n")
     settings = {name: target.public_settings() for name, target in targets.items()}
@@ -149,34 +143,47 @@ def _measure_all(
     seed: int | None,
 ) -> tuple[Outcome, ...]:
     outcomes: list[Outcome] = []
-    is_cancelled = False
     for target in targets.values():
-        if not is_cancelled:
-            try:
-                order = Order("size", target.name, targets_file, out, budget=budget, seed=seed)
+        outcome = None
+        if not outcomes or outcomes[-1].exit_code != ExitCode.CANCELLED:
+            order = Order("size", target.name, targets_file, out, budget=budget, seed=seed)
+            with contextlib.suppress(KeyboardInterrupt):  # between two children
                 outcome = measure_target(target, order, watcher)
-            except KeyboardInterrupt:  # between two children
-                outcome = left_out(target, out)
-        else:
-            outcome = left_out(target, out)
-        is_cancelled = outcome.exit_code == ExitCode.CANCELLED
-        outcomes.append(outcome)
+        outcomes.append(outcome or left_out(target, out))
     return tuple(outcomes)
 
 
-def _earlier(since: Path, out: Path, only: Sequence[str]) -> RecommendedFile:
-    """The earlier review, as far as it is about the targets of this one."""
-    if since.resolve() == out.resolve():
-        raise BadInput(
-            "--since and --out are the same folder", "choose another --out, so that both are kept"
+@dataclass(frozen=True, slots=True)
+class _Earlier:
+    """An earlier review, as far as it is about the targets of this one."""
+
+    written: RecommendedFile
+    sizings: dict[str, Sizing]
+    caution: str  # why its figures may not be comparable with those of this machine
+
+    @classmethod
+    def read(cls, since: Path, out: Path, only: Sequence[str]) -> _Earlier:
+        if since.resolve() == out.resolve():
+            raise BadInput(
+                "--since and --out are the same folder",
+                "choose another --out, so that both are kept",
+            )
+        written = read_recommended(since)
+        kept = tuple(entry for entry in written.targets if not only or entry.target in only)
+        written = written.model_copy(update={"targets": kept})
+        return cls(written, read_sizings(since, written), _caution(since))
+
+    def compared(self, later: RecommendedFile, out: Path) -> Comparison:
+        return compare(
+            self.written,
+            later,
+            self.caution,
+            sizings_before=self.sizings,
+            sizings_after=read_sizings(out, later),
         )
-    earlier = read_recommended(since)
-    kept = tuple(entry for entry in earlier.targets if not only or entry.target in only)
-    return earlier.model_copy(update={"targets": kept})
 
 
 def _caution(since: Path) -> str:
-    """Why the figures of the earlier review may not be comparable with those of this machine."""
     try:
         host = read_manifest(since).host
     except PoolkitError:

@@ -3,15 +3,9 @@
 from __future__ import annotations
 
 from poolkit import units
-from poolkit.events import (
-    Event,
-    Recommended,
-    Sized,
-    Started,
-    TrialDone,
-    TrialStarted,
-)
-from poolkit.records import Recommendation, Sizing, Trial
+from poolkit.events import Event, Recommended, Sized, Started, TrialDone, TrialStarted
+from poolkit.records import Sizing, Trial
+from poolkit.show import words
 
 _PURPOSES = {
     "ramp": "ramp",
@@ -27,16 +21,17 @@ _PURPOSES = {
 
 def sentence(event: Event) -> str | None:
     """One line on the event, without the target's name; None where there is nothing to say."""
-    if isinstance(event, Started):
-        return begun(event)
-    if isinstance(event, TrialStarted):
-        return doing(event)
-    if isinstance(event, TrialDone):
-        return measured(event.trial)
-    if isinstance(event, Sized):
-        return sized(event.sizing)
-    if isinstance(event, Recommended):
-        return finding(event.recommendation)
+    match event:
+        case Started():
+            return begun(event)
+        case TrialStarted():
+            return doing(event)
+        case TrialDone(trial=trial):
+            return measured(trial)
+        case Sized(sizing=sizing):
+            return sized(sizing)
+        case Recommended(recommendation=recommendation):
+            return words.outcome(recommendation)
     return None
 
 
@@ -69,7 +64,7 @@ def measured(trial: Trial) -> str:
     )
     if trial.stopped is not None:
         return f"{text}; stopped by the {trial.stopped} brake"
-    doubts = [f"{check.name} ({check.seen})" for check in trial.checks if not check.passed]
+    doubts = [f"{check.name} ({check.seen})" for check in trial.failed_checks]
     return f"{text}; not fitted: {', '.join(doubts)}" if doubts else text
 
 
@@ -78,30 +73,3 @@ def sized(sizing: Sizing) -> str:
     if sizing.size is None:
         return f"no size yet: {sizing.because}"
     return f"{units.plural(sizing.size, 'connection')} predicted: {sizing.because}"
-
-
-def finding(recommendation: Recommendation) -> str:
-    """The result of a target in one line."""
-    r = recommendation
-    if r.recommended_size is None:
-        reasons = [check.seen for check in r.checks if not check.passed]
-        return "no size can be recommended" + (f": {reasons[0]}" if reasons else "")
-    text = units.plural(r.recommended_size, "connection")
-    seen = r.verification
-    if seen is None:
-        text += f" for {units.short_rate(r.target_rate)}, not verified"
-    elif is_verified(r):
-        text += f" carried {units.short_rate(seen.achieved_rate)}"
-        text += f", p99 wait {units.milliseconds(seen.wait_p99)}"
-    else:
-        missing = [signal.seen for signal in seen.signals if not signal.passed]
-        text += f" for {units.short_rate(r.target_rate)}, in doubt: {'; '.join(missing)}"
-    if r.plateau is not None:
-        text += f"; plateau {units.short_rate(r.plateau.throughput)}"
-    return text
-
-
-def is_verified(recommendation: Recommendation) -> bool:
-    """Whether the recommended size showed every sign of a right one under load."""
-    seen = recommendation.verification
-    return seen is not None and all(signal.passed for signal in seen.signals)

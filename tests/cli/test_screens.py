@@ -10,7 +10,7 @@ from rich.console import Console
 from poolkit.cli import progress
 from poolkit.events import Event, TrialDone, Watcher
 from poolkit.records import Signal
-from poolkit.show import narration
+from poolkit.show import narration, words
 from tests.cli import recorded
 from tests.recommend import examples
 
@@ -162,5 +162,5 @@ def test_findings() -> None:
             }
         ),
     }
-    for words, recommendation in table.items():
-        assert narration.finding(recommendation).startswith(words)
+    for start, recommendation in table.items():
+        assert words.outcome(recommendation).startswith(start)

@@ -106,10 +106,10 @@ def test_what_changed_since() -> None:
         RecommendedFile(created="2026-04-01T00:00:00Z", targets=(new,)),
     )
     rows = [" ".join(line.split()) for line in shown(tables.since(comparison)).splitlines()]
-    assert rows[0] == "Changes since the review of 2026-01-01"
-    assert "orders-api target_rate 500/s 600/s yes" in rows
-    assert "orders-api recommended_size 14 20 yes" in rows
-    assert "orders-api plateau 785/s 785/s no" in rows
+    assert rows[0] == "What changed since the review of 2026-01-01"
+    assert "orders-api rate asked 500 calls/s 600 calls/s yes" in rows
+    assert "orders-api size 14 20 yes" in rows
+    assert "orders-api plateau 785 calls/s 785 calls/s no change" in rows
 
 
 def test_checks_of_this_machine() -> None:

@@ -12,7 +12,7 @@ import pytest
 from nbval.plugin import get_sanitize_patterns  # type: ignore[import-untyped]
 
 from poolkit.show import charts
-from poolkit.report.normal_form import executed, main, normal, problems
+from tests.notebooks.normal_form import executed, main, normal, problems
 from tests.show.cases import CASES, records
 
 nbformat: Any = untyped
@@ -24,7 +24,7 @@ NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 def test_committed_notebooks_are_in_normal_form(path: Path) -> None:
     """Executed in order, stable ids, at most 30 cells of 10 lines, no host, path or time.
 
-    `python -m poolkit.report.normal_form` writes them so.
+    `python -m tests.notebooks.normal_form` writes them so.
     """
     assert problems(nbformat.read(path, 4)) == []
 

@@ -8,8 +8,8 @@ from typing import Any
 import nbformat as untyped
 
 from poolkit.panels.look import VIEW
-from poolkit.report.normal_form import executed, normal, problems
 from poolkit.report.source import shared
+from tests.notebooks.normal_form import executed, normal, problems
 
 nbformat: Any = untyped
 MAKE = """\

@@ -20,10 +20,10 @@ from poolkit.report import page as page_parts
 from poolkit.report.execute import execute
 from poolkit.report.export import export, export_pdf
 from poolkit.report.folder import read_review
-from poolkit.report.normal_form import METADATA, problems
 from poolkit.report.source import review_folder, shared
 from poolkit.review.compare import compare
 from poolkit.review.export import read_recommended
+from tests.notebooks.normal_form import METADATA, problems
 
 LINKS = {"src", "href", "xlink:href", "data", "poster", "srcset", "action"}
 

@@ -7,7 +7,7 @@ import pytest
 from poolkit import units
 from poolkit.records import DialParts, RecommendedFile
 from poolkit.review.compare import compare
-from poolkit.show import tables
+from poolkit.show import tables, words
 from poolkit.show.tables import Table
 from tests.show.cases import CASES, records
 
@@ -28,7 +28,7 @@ def test_decision_table() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "words"),
+    ("name", "said"),
     [
         ("a soft knee", "✓ verified: 4 of 4 signs seen, no doubts"),
         ("predicted, not verified", "✗ predicted, not verified, no doubts"),
@@ -36,9 +36,9 @@ def test_decision_table() -> None:
         ("stopped after three sizes", "✗ no result: stopped"),
     ],
 )
-def test_how_sure(name: str, words: str) -> None:
+def test_how_sure(name: str, said: str) -> None:
     """How sure a result is begins with a mark and names what is missing."""
-    assert tables.how_sure(records(CASES[name])[2]) == words
+    assert words.how_sure(records(CASES[name])[2]) == said
 
 
 def test_html_has_a_caption_and_scoped_headers_and_escapes() -> None:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 
 from poolkit.events import Event, Failed, Recommended
-from poolkit.show import narration
+from poolkit.show import words
 
 
 class Lines:
@@ -25,7 +25,7 @@ class Lines:
             self.fail(f"{event.target}: {event.cause}", event.remedy)
         elif isinstance(event, Recommended):
             found = event.recommendation
-            self.say(f"{found.target}: {narration.finding(found)}")
+            self.say(f"{found.target}: {words.outcome(found)}")
 
     def cancelling(self) -> None:
         """Nothing: the command's end tells it."""

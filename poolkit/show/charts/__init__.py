@@ -45,7 +45,8 @@ from poolkit.show.charts.stale_calls import stale_calls, stale_calls_alt, stale_
 from poolkit.show.charts.throughput import OVERSIZED_FROM, throughput_curve
 from poolkit.show.charts.time_budget import time_budget, time_budget_alt, time_budget_finding
 from poolkit.show.charts.wait_distribution import wait_alt, wait_distribution, wait_finding
-from poolkit.show.charts.words import alt_text, finding, footnote
+from poolkit.show.charts.words import alt_text, footnote
+from poolkit.show.words import finding
 
 __all__ = [
     "OVERSIZED_FROM",

@@ -9,9 +9,10 @@ from matplotlib.axes import Axes
 
 from poolkit.records import Interval
 from poolkit.review.compare import Comparison, Difference
+from poolkit.show import words
 from poolkit.show.charts import style
 from poolkit.show.charts.figures import beside, row_axes
-from poolkit.units import milliseconds, number, plural, rate
+from poolkit.units import plural
 
 QUANTITIES = {
     "recommended_size": "size",
@@ -56,19 +57,11 @@ def changes_alt(comparison: Comparison) -> str:
     """The chart in words, with its figures, for who cannot see it."""
     parts = [changes_finding(comparison) + "."]
     parts += [
-        f"{d.target}, {QUANTITIES[d.quantity]}: {_value(d, d.before)} then, "
-        f"{_value(d, d.after)} now, {_judged(d)}."
+        f"{d.target}, {QUANTITIES[d.quantity]}: {words.then(d)} then, "
+        f"{words.now(d)} now, {_judged(d)}."
         for d in changes_shown(comparison)
     ]
     return " ".join(parts)
-
-
-def _value(difference: Difference, value: float | str | None) -> str:
-    if not isinstance(value, int | float):
-        return str(value)
-    if difference.unit == "s":
-        return milliseconds(value)
-    return rate(value) if difference.unit == "calls/s" else number(value)
 
 
 def _judged(difference: Difference) -> str:
@@ -110,14 +103,14 @@ def _row(axes: Axes, row: int, difference: Difference, right: float) -> None:
     axes.plot(_now(difference), [row - 0.12] * 2, color=colour, lw=2.2, zorder=3)
     middle = _ratio(difference, difference.after)
     axes.plot([min(middle, _FURTHEST)], [row - 0.12], marker, color=colour, ms=6, zorder=4)
-    words = _value(difference, difference.after)
+    figures = words.now(difference)
     if difference.before != difference.after:
-        before = _value(difference, difference.before).removesuffix(f" {words.partition(' ')[2]}")
-        words = f"{before} → {words}"
+        then = words.then(difference).removesuffix(f" {figures.partition(' ')[2]}")
+        figures = f"{then} → {figures}"
     weight = "bold" if moved else "normal"
     colour = colour if moved else style.INK
     beside(
-        axes, f"{words}, {_judged(difference)}", (right, row), colour, xytext=(4, 0),
+        axes, f"{figures}, {_judged(difference)}", (right, row), colour, xytext=(4, 0),
         fontweight=weight,
     )  # fmt: skip
 

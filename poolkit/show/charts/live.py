@@ -19,7 +19,7 @@ from PIL import Image
 from poolkit.show.charts import style
 from poolkit.show.charts.scene import Scene
 from poolkit.show.charts.throughput import Picture, new_curve_axes
-from poolkit.show.charts.words import finding
+from poolkit.show.words import finding
 
 _SMALLEST = (400, 300)  # px
 _CHARACTER = 10.4  # px that a character of the title needs on average

@@ -21,7 +21,8 @@ from poolkit.records import (
     Sizing,
     Trial,
 )
-from poolkit.show.charts.words import alt_text, knee, pools_left
+from poolkit.show.charts.words import alt_text, knee
+from poolkit.show.words import pools_left
 
 Points = Sequence[tuple[float, float]]  # connections, and a height
 

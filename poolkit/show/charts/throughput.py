@@ -21,7 +21,8 @@ from poolkit.records import Recommendation, Sizing, Trial
 from poolkit.show.charts import style
 from poolkit.show.charts.figures import Layout, legend_beside, new_figure
 from poolkit.show.charts.scene import CurveAxes, Points, Scene
-from poolkit.show.charts.words import finding, footnote, verified_phrase
+from poolkit.show.charts.words import footnote
+from poolkit.show.words import finding, verified_phrase
 from poolkit.units import interval, milliseconds, number, short_rate
 
 OVERSIZED_FROM = 1.5  # times the recommended size: half as many again do nothing for any caller

@@ -11,7 +11,7 @@ from poolkit.histogram import share_above
 from poolkit.records import Trial
 from poolkit.show.charts import style
 from poolkit.show.charts.figures import legend_beside, single_axes
-from poolkit.show.charts.words import pool_phrase
+from poolkit.show.words import pool_phrase
 from poolkit.units import milliseconds, number, plural, share, short_rate
 
 HEIGHT = 3.9  # inches

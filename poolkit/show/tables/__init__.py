@@ -1,14 +1,15 @@
-"""Records as tables: rows of plain text that become HTML, Markdown or a data frame."""
+"""Records as tables: rows of plain text, written as HTML, as Markdown or for a terminal."""
 
-from poolkit.show.tables.of_comparison import changed_since, changes
+from poolkit.show.tables.of_comparison import changes
 from poolkit.show.tables.of_recommendation import (
-    bound_by,
     checks,
+    checks_in_short,
+    curve,
     decision,
-    how_sure,
+    decision_in_short,
     knees,
     parameters,
-    rule_name,
+    parameters_in_short,
     rules_of_thumb,
     signals,
 )
@@ -19,21 +20,25 @@ from poolkit.show.tables.of_trials import (
     trial_checks,
     trials,
 )
-from poolkit.show.tables.table import Table
+from poolkit.show.tables.table import Column, Columns, Number, Table, passed
 
 __all__ = [
+    "Column",
+    "Columns",
+    "Number",
     "Table",
-    "bound_by",
-    "changed_since",
     "changes",
     "checks",
+    "checks_in_short",
+    "curve",
     "cut_and_dials",
     "decision",
-    "how_sure",
+    "decision_in_short",
     "knees",
     "parameters",
+    "parameters_in_short",
+    "passed",
     "predictions",
-    "rule_name",
     "rules_of_thumb",
     "signals",
     "time_budget",

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from poolkit import units
 from poolkit.probes.records import Cost, Costs, Probe, Proof, ProofRun, StaleCount
-from poolkit.show.tables.table import Table
+from poolkit.records import Parameter
+from poolkit.show import words
+from poolkit.show.tables.table import Column, Columns, Number, Table
 
 _SESSIONS = {
     "idle": "idle connection",
@@ -51,12 +53,19 @@ def proof(found: Proof | None) -> Table | None:
     """The recommended value beside one that is too long, in the same traffic."""
     if found is None:
         return None
-    return Table(
+    columns: Columns[ProofRun] = (
+        Column("setting", lambda run: run.setting),
+        Number("calls", lambda run: str(run.calls)),
+        Number("failed", lambda run: str(run.failed)),
+        Number("dead met", lambda run: str(run.disconnects)),
+        Number("dials", lambda run: str(run.dials)),
+        Number("reuse", lambda run: units.share(run.reuse_ratio)),
+    )
+    return Table.of(
         "Low traffic with pauses at the timeout: the recommended value and one too long",
-        ("setting", "calls", "failed", "dead met", "dials", "reuse"),
-        (_run(found.recommended), _run(found.too_long)),
-        numeric=frozenset({1, 2, 3, 4, 5}),
-        emphasis=frozenset({0}),
+        columns,
+        (found.recommended, found.too_long),
+        lambda run: run is found.recommended,
     )
 
 
@@ -64,84 +73,68 @@ def costs(found: Costs | None) -> Table | None:
     """What each checkout and each dial costs."""
     if found is None:
         return None
-    size = units.plural(found.pool_size, "connection")
-    return Table(
-        f"Costs beside a call of {units.milliseconds(found.hold_time)}, throughput at {size}",
-        ("what", "each", "costs", "95 % interval", "throughput lost", "note"),
-        tuple(_cost(cost) for cost in found.costs),
-        numeric=frozenset({2, 3, 4}),
+    columns: Columns[Cost] = (
+        Column("what", lambda cost: cost.name),
+        Column("each", lambda cost: cost.per),
+        Number("costs", lambda cost: units.milliseconds(cost.seconds)),
+        Number("95 % interval", _interval),
+        Number("throughput lost", _lost),
+        Column("note", lambda cost: cost.note),
     )
+    size = units.plural(found.pool_size, "connection")
+    caption = f"Costs beside a call of {units.milliseconds(found.hold_time)}, throughput at {size}"
+    return Table.of(caption, columns, found.costs)
 
 
 def stale(probe: Probe) -> Table | None:
     """What each setting lets through to the caller after every connection was cut."""
     if not probe.stale:
         return None
-    return Table(
-        "After every connection was cut: what reaches the caller",
-        ("cut", "setting", "calls", "failed", "dead met", "repeated"),
-        tuple(_stale(count) for count in probe.stale),
-        numeric=frozenset({2, 3, 4, 5}),
+    columns: Columns[StaleCount] = (
+        Column("cut", lambda count: _CUTS[count.cut]),
+        Column("setting", lambda count: RECYCLED if count.setting == "recycle" else count.setting),
+        Number("calls", lambda count: str(count.calls)),
+        Number("failed", lambda count: str(count.failed)),
+        Number("dead met", lambda count: str(count.disconnects)),
+        Number("repeated", lambda count: str(count.retries)),
     )
+    caption = "After every connection was cut: what reaches the caller"
+    return Table.of(caption, columns, probe.stale)
 
 
 def parameters(probe: Probe) -> Table | None:
     """The driver's parameters that follow, each with its reason."""
     if not probe.parameters:
         return None
-    rows = tuple(
-        (p.name, f"{p.value:g} {p.unit}" if _is_number(p.value) else str(p.value), p.because)
-        for p in probe.parameters
+    columns: Columns[Parameter] = (
+        Column("parameter", lambda p: p.name),
+        Number("value", _value),
+        Column("because", lambda p: p.because),
     )
-    return Table(
-        f"{probe.target}: parameters for {probe.driver}",
-        ("parameter", "value", "because"),
-        rows,
-        numeric=frozenset({1}),
-    )
+    caption = f"{probe.target}: parameters for {probe.driver}"
+    return Table.of(caption, columns, probe.parameters)
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def _value(parameter: Parameter) -> str:
+    is_number = isinstance(parameter.value, int | float) and not isinstance(parameter.value, bool)
+    return f"{words.value(parameter)} {parameter.unit}" if is_number else words.value(parameter)
 
 
 def _seconds(value: float | None, longer_than: float) -> str:
     return f"> {longer_than:.1f} s" if value is None else f"{units.number(value)} s"
 
 
-def _run(run: ProofRun) -> tuple[str, ...]:
-    return (
-        run.setting,
-        str(run.calls),
-        str(run.failed),
-        str(run.disconnects),
-        str(run.dials),
-        units.share(run.reuse_ratio),
-    )
+def _interval(cost: Cost) -> str:
+    if cost.interval95 is None:
+        return units.NONE
+    low, high = cost.interval95
+    return units.interval((low * 1000, high * 1000), 2)
 
 
-def _cost(cost: Cost) -> tuple[str, ...]:
-    interval = cost.interval95
-    shown = (
-        units.NONE
-        if interval is None
-        else units.interval((interval[0] * 1000, interval[1] * 1000), 2)
-    )
-    lost = cost.lost_share
-    share = units.NONE if lost is None else units.share(max(0.0, lost))
-    if cost.per == "dial" and lost is not None:
+def _lost(cost: Cost) -> str:
+    if cost.lost_share is None:
+        return units.NONE
+    share = units.share(max(0.0, cost.lost_share))
+    if cost.per == "dial":
         share = f"{share} of calls that dial"
-    if lost is not None and not cost.is_lost_measured:
-        share += " (computed)"
-    return cost.name, cost.per, units.milliseconds(cost.seconds), shown, share, cost.note
-
-
-def _stale(count: StaleCount) -> tuple[str, ...]:
-    return (
-        _CUTS[count.cut],
-        RECYCLED if count.setting == "recycle" else count.setting,
-        str(count.calls),
-        str(count.failed),
-        str(count.disconnects),
-        str(count.retries),
-    )
+    return share if cost.is_lost_measured else f"{share} (computed)"

@@ -3,33 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-from poolkit.records import Check, Parameter, Recommendation, Sizing, VerdictName
+from poolkit.records import (
+    Check,
+    CurvePoint,
+    Knee,
+    Parameter,
+    Recommendation,
+    RuleOfThumb,
+    Signal,
+    Sizing,
+)
 from poolkit.review.compare import Comparison
-from poolkit.show.tables.of_comparison import changed_since
-from poolkit.show.tables.table import Table, passed
-from poolkit.units import NONE, interval, milliseconds, number, plural, rate
-
-RULES = {
-    "littles_law": "Little's Law: plateau × hold time at one connection",
-    "plateau95": "smallest size within 5 % of the plateau",
-    "usl_peak": "peak of the Universal Scalability Law",
-}
-THUMB = {
-    "littles_law_x1.3": "p50 at one connection × rate × 1.3",
-    "concurrent_x1.5": "requests in flight ÷ queries each × 1.5",
-    "cores*2+spindles": "cores × 2 + spindles",
-    "small/medium/high table": "table of small, medium, high traffic",
-}
-BOUND_BY: dict[VerdictName, str] = {
-    "server_bound": "the server",
-    "client_bound": "the client",
-    "pool_bound": "the pool",
-    "rate_limited": "a rate limit",
-    "refused": "refused calls",
-    "stopped": "a brake",
-}
-SOURCES = {"measured": "measured here", "library": "library default", "rule": "rule"}
+from poolkit.show import words
+from poolkit.show.tables.table import Column, Columns, Number, Table, passed
+from poolkit.units import NONE, interval, milliseconds, number, rate, short_rate
 
 
 def decision(
@@ -39,157 +28,175 @@ def decision(
 
     The last only with a `comparison` with an earlier review.
     """
-    rows: list[tuple[str, ...]] = []
-    for r in recommendations:
-        seen = r.verification
-        rows.append(
-            (
-                r.target,
-                NONE if r.recommended_size is None else str(r.recommended_size),
-                _settings(r),
-                rate(r.target_rate),
-                rate(seen.achieved_rate) if seen else NONE,
-                milliseconds(seen.wait_p99) if seen else NONE,
-                bound_by(r.verdict) if r.status == "done" else r.status,
-                how_sure(r),
-            )
-        )
-    columns = [
-        "target",
-        "size",
-        "set",
-        "rate asked",
-        "rate carried",
-        "p99 wait seen",
-        "bound by",
-        "how sure",
+    columns: list[Column[Recommendation]] = [
+        Column("target", lambda r: r.target),
+        Number("size", words.size),
+        Column("set", _settings),
+        Number("rate asked", lambda r: rate(r.target_rate)),
+        Number("rate carried", _rate_carried),
+        Number("p99 wait seen", _wait_seen),
+        Column("bound by", words.bound_by),
+        Column("how sure", words.how_sure),
     ]
     if comparison is not None:
-        columns.append(f"changed since {comparison.before[:10]}")
-        rows = [(*row, changed_since(comparison, row[0])) for row in rows]
-    caption = "Connections that each pool should hold"
-    return Table(caption, tuple(columns), tuple(rows), frozenset({1, 3, 4, 5}))
+        changed = f"changed since {comparison.before[:10]}"
+        columns.append(Column(changed, lambda r: words.changed_since(comparison, r.target)))
+    return Table.of("Connections that each pool should hold", columns, recommendations)
+
+
+def decision_in_short(recommendations: Sequence[Recommendation]) -> Table:
+    """The decision in 80 columns: size, verdict, plateau, what was carried, wait and knee."""
+    columns: Columns[Recommendation] = (
+        Column("target", lambda r: r.target),
+        Number("size", words.size),
+        Column("verdict", words.verdict),
+        Number("plateau", _plateau),
+        Number("carried", _carried),
+        Number("p99 wait", _wait_seen),
+        Number("knee (95 %)", lambda r: words.knee_in_short(r.knees)),
+    )
+    table = Table.of("Recommended connections in each pool", columns, recommendations)
+    return replace(table, whole=frozenset({1}))
+
+
+def _carried(recommendation: Recommendation) -> str:
+    seen = recommendation.verification
+    if seen is None:
+        return NONE
+    doubt = "" if recommendation.is_verified else ", in doubt"
+    return f"{short_rate(seen.achieved_rate)}{doubt}"
+
+
+def _wait_seen(recommendation: Recommendation) -> str:
+    seen = recommendation.verification
+    return NONE if seen is None else milliseconds(seen.wait_p99)
+
+
+def _rate_carried(recommendation: Recommendation) -> str:
+    seen = recommendation.verification
+    return NONE if seen is None else rate(seen.achieved_rate)
+
+
+def _plateau(recommendation: Recommendation) -> str:
+    seen = recommendation.plateau
+    return NONE if seen is None else short_rate(seen.throughput)
 
 
 def _settings(recommendation: Recommendation) -> str:
     """The parameters that carry the size, as the client library names them."""
     carried = [
-        f"{p.name}={_value(p)}"
+        f"{p.name}={words.value(p)}"
         for p in recommendation.parameters
         if p.unit == "connections" and p.source == "measured"
     ]
     return ", ".join(carried) or NONE
 
 
-def how_sure(recommendation: Recommendation) -> str:
-    """Verified or not, and how many of the checks passed, in a few words that begin with a mark."""
-    r = recommendation
-    failed = [check for check in r.checks if not check.passed]
-    doubts = plural(len(failed), "doubt") if failed else "no doubts"
-    if r.status != "done":
-        return f"✗ no result: {r.status}"
-    if r.recommended_size is None:
-        return f"✗ no size recommended, {doubts}"
-    if r.verification is None:
-        return f"✗ predicted, not verified, {doubts}"
-    signals = r.verification.signals
-    good = sum(signal.passed for signal in signals)
-    if good < len(signals):
-        return f"✗ {good} of {plural(len(signals), 'sign')} seen under load, {doubts}"
-    return f"✓ verified: {good} of {plural(len(signals), 'sign')} seen, {doubts}"
-
-
-def bound_by(verdict: VerdictName | None) -> str:
-    """What bounds the throughput, in the reader's words."""
-    return NONE if verdict is None else BOUND_BY[verdict]
-
-
 def parameters(recommendation: Recommendation) -> Table:
     """The parameters to set, each with its unit, its reason and where it comes from."""
-    rows = tuple(
-        (p.name, _value(p), p.unit, p.because, SOURCES[p.source]) for p in recommendation.parameters
+    columns: Columns[Parameter] = (
+        Column("parameter", lambda p: p.name),
+        Number("value", words.value),
+        Column("unit", lambda p: p.unit),
+        Column("because", lambda p: p.because),
+        Column("source", lambda p: words.SOURCES[p.source]),
     )
-    caption = f"Parameters for {recommendation.driver}, each pool"
-    columns = ("parameter", "value", "unit", "because", "source")
     size = recommendation.recommended_size
-    sized = frozenset(
-        i
-        for i, p in enumerate(recommendation.parameters)
-        if p.source == "measured" and p.unit == "connections" and p.value == size
+    return Table.of(
+        f"Parameters for {recommendation.driver}, each pool",
+        columns,
+        recommendation.parameters,
+        lambda p: p.source == "measured" and p.unit == "connections" and p.value == size,
     )
-    return Table(caption, columns, rows, frozenset({1}), sized)
+
+
+def parameters_in_short(recommendation: Recommendation) -> Table:
+    """The same in 80 columns: names and values whole, the source in the reason."""
+    columns: Columns[Parameter] = (
+        Column("parameter", lambda p: p.name),
+        Number("value", lambda p: f"{words.value(p)} {p.unit if p.unit == 's' else ''}".strip()),
+        Column("because", lambda p: f"{p.because} ({p.source})"),
+    )
+    caption = f"{recommendation.target}: parameters for {recommendation.driver}, each pool"
+    table = Table.of(caption, columns, recommendation.parameters)
+    return replace(table, whole=frozenset({0, 1}))
 
 
 def checks(recommendation: Recommendation) -> Table:
     """Every doubt that was put to the test: what was seen, why it matters, what to do."""
-    return _checks(f"Checks on {recommendation.target}", recommendation.checks)
-
-
-def _checks(caption: str, found: Sequence[Check]) -> Table:
-    ordered = sorted(found, key=lambda check: check.passed)  # failed ones first
-    rows = tuple(
-        (_words(c.name), passed(c.passed), c.seen, c.why, NONE if c.passed else c.next)
-        for c in ordered
+    columns: Columns[Check] = (
+        Column("check", lambda c: words.readable(c.name)),
+        Column("outcome", lambda c: passed(c.passed)),
+        Column("seen", lambda c: c.seen),
+        Column("why it matters", lambda c: c.why),
+        Column("what to do", lambda c: NONE if c.passed else c.next),
     )
-    return Table(caption, ("check", "outcome", "seen", "why it matters", "what to do"), rows)
+    failed_first = sorted(recommendation.checks, key=lambda check: check.passed)
+    return Table.of(f"Checks on {recommendation.target}", columns, failed_first)
+
+
+def checks_in_short(found: Sequence[Check]) -> Table:
+    """What was looked at, and below it what to do where it is not well."""
+    columns: Columns[Check] = (
+        Column("", lambda c: "ok" if c.passed else "no"),
+        Column("check", lambda c: c.name),
+        Column("seen", lambda c: c.seen if c.passed else _doubt_in_lines(c)),
+    )
+    return replace(Table.of("", columns, found), whole=frozenset({0, 1}))
+
+
+def _doubt_in_lines(check: Check) -> str:
+    return f"{check.seen}\n{check.why}\nnext: {check.next}"
+
+
+def curve(sizing: Sizing) -> Table:
+    """What a sweep saw at each pool size."""
+    columns: Columns[CurvePoint] = (
+        Number("connections", lambda p: str(p.pool_size)),
+        Number("calls/s", lambda p: number(p.throughput)),
+        Number("95 % interval", lambda p: interval(p.interval95)),
+        Number("mean hold", lambda p: milliseconds(p.hold_time)),
+        Number("repeats", lambda p: str(p.repeats)),
+    )
+    return Table.of(f"{sizing.target}: throughput over pool size", columns, sizing.points)
 
 
 def knees(recommendation: Recommendation, sizing: Sizing | None = None) -> Table:
     """Where the curve bends, by each named rule, with 95 % intervals."""
-    found = sizing.knees if sizing is not None else recommendation.knees
-    rows = tuple(
-        (
-            RULES.get(k.rule, k.rule),
-            "none seen" if k.size is None else number(k.size),
-            interval(k.interval95),
-            k.note or NONE,
-        )
-        for k in found
+    columns: Columns[Knee] = (
+        Column("rule", lambda k: words.KNEE_RULES.get(k.rule, k.rule)),
+        Number("connections", lambda k: "none seen" if k.size is None else number(k.size)),
+        Number("95 % interval", lambda k: interval(k.interval95)),
+        Column("note", lambda k: k.note or NONE),
     )
-    columns = ("rule", "connections", "95 % interval", "note")
-    return Table("Knees of the throughput curve", columns, rows, frozenset({1, 2}))
+    found = sizing.knees if sizing is not None else recommendation.knees
+    return Table.of("Knees of the throughput curve", columns, found)
 
 
 def rules_of_thumb(recommendation: Recommendation) -> Table:
     """What sizing rules without a measurement would have said, and where they fail here."""
     size = recommendation.recommended_size
-    rows = tuple(
-        (
-            rule_name(r.name),
-            str(r.size),
-            NONE if size is None else f"{r.size - size:+d}".replace("+0", "0").replace("-", "−"),
-            r.fails or NONE,
-        )
-        for r in recommendation.rules_of_thumb
+
+    def against(rule: RuleOfThumb) -> str:
+        if size is None:
+            return NONE
+        return f"{rule.size - size:+d}".replace("+0", "0").replace("-", "−")
+
+    columns: Columns[RuleOfThumb] = (
+        Column("rule of thumb", lambda r: words.rule_of_thumb(r.name)),
+        Number("connections", lambda r: str(r.size)),
+        Number("against the measured size", against),
+        Column("where it fails here", lambda r: r.fails or NONE),
     )
-    columns = ("rule of thumb", "connections", "against the measured size", "where it fails here")
-    return Table("Rules of thumb, for reference", columns, rows, frozenset({1, 2}))
-
-
-def rule_name(name: str) -> str:
-    """A rule of thumb as a formula that people know."""
-    return THUMB.get(name, _words(name))
+    return Table.of("Rules of thumb, for reference", columns, recommendation.rules_of_thumb)
 
 
 def signals(recommendation: Recommendation) -> Table:
     """The signs of a right size, looked for under open-loop load."""
-    seen = recommendation.verification
-    rows = (
-        ()
-        if seen is None
-        else tuple((_words(s.name), passed(s.passed), s.seen) for s in seen.signals)
+    columns: Columns[Signal] = (
+        Column("sign", lambda s: words.readable(s.name)),
+        Column("outcome", lambda s: passed(s.passed)),
+        Column("seen", lambda s: s.seen),
     )
-    return Table("Verification under load", ("sign", "outcome", "seen"), rows)
-
-
-def _value(parameter: Parameter) -> str:
-    value = parameter.value
-    if value is None:
-        return "None"
-    if isinstance(value, bool | str):
-        return str(value)
-    return f"{value:g}"
-
-
-def _words(name: str | None) -> str:
-    return NONE if name is None else name.replace("littles_law", "Little's Law").replace("_", " ")
+    seen = recommendation.verification
+    return Table.of("Verification under load", columns, () if seen is None else seen.signals)

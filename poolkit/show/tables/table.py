@@ -1,9 +1,20 @@
-"""A table as text: a caption, column names and rows; it computes nothing."""
+"""One table for every reader: built once, of plain text; written as HTML, as Markdown, with rich.
+
+The writers choose no words. A cell that begins with ✓ or ✗ is a mark, which they may colour.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from rich.table import Table as RichTable
+
+T = TypeVar("T")
+PASSED, FAILED = "✓ passed", "✗ failed"
 
 # In a notebook, whose own style sets every cell to the right; a page brings its own.
 _STYLE = """<style>
@@ -14,12 +25,39 @@ _STYLE = """<style>
 </style>"""
 
 
+def passed(value: bool) -> str:
+    """A verdict that does without colour."""
+    return PASSED if value else FAILED
+
+
+@dataclass(frozen=True)
+class Column(Generic[T]):
+    """A column of a table about records of one kind: its name, and the cell of a record in it."""
+
+    name: str
+    cell: Callable[[T], str]
+    is_number: bool = False  # set to the right
+
+
+class Number(Column[T]):
+    """A column of figures."""
+
+    def __init__(self, name: str, cell: Callable[[T], str]) -> None:
+        super().__init__(name, cell, is_number=True)
+
+
+Columns = tuple[Column[T], ...]
+
+
 @dataclass(frozen=True)
 class Table:
     """Rows of plain text under named columns; the first cell of a row names the row.
 
-    `numeric` holds the positions of columns that are set to the right; `emphasis` holds the
-    positions of the rows that the reader should see first.
+    Attributes:
+        numeric: positions of the columns that are set to the right.
+        emphasis: positions of the rows that the reader should see first.
+        whole: positions of the columns that a narrow terminal does not break, so that their cells
+            can be copied.
     """
 
     caption: str
@@ -27,6 +65,7 @@ class Table:
     rows: tuple[tuple[str, ...], ...]
     numeric: frozenset[int] = frozenset()
     emphasis: frozenset[int] = frozenset()
+    whole: frozenset[int] = frozenset()
 
     def __post_init__(self) -> None:
         for row in self.rows:
@@ -34,6 +73,24 @@ class Table:
                 raise ValueError(
                     f"a row must have {len(self.columns)} cells, got {len(row)}: {row}"
                 )
+
+    @classmethod
+    def of(
+        cls,
+        caption: str,
+        columns: Sequence[Column[T]],
+        records: Iterable[T],
+        first: Callable[[T], bool] = lambda _: False,
+    ) -> Table:
+        """One row a record; `first` says which of them the reader should see first."""
+        records = tuple(records)
+        return cls(
+            caption,
+            tuple(column.name for column in columns),
+            tuple(tuple(column.cell(record) for column in columns) for record in records),
+            frozenset(i for i, column in enumerate(columns) if column.is_number),
+            frozenset(i for i, record in enumerate(records) if first(record)),
+        )
 
     def records(self) -> list[dict[str, str]]:
         """One dictionary a row, ready for `pandas.DataFrame`."""
@@ -52,6 +109,12 @@ class Table:
             f"<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody></table></div>"
         )
 
+    __html__ = html  # a template takes it as it is
+
+    def folded(self) -> str:
+        """The HTML behind its caption, to be opened by who wants to see it."""
+        return f"<details><summary>{escape(self.caption)}</summary>\n{self.html()}</details>"
+
     def markdown(self) -> str:
         """A pipe table with its caption above; bars and line ends in a cell are defused."""
         marks = ["---:" if i in self.numeric else "---" for i in range(len(self.columns))]
@@ -59,6 +122,37 @@ class Table:
         return f"**{_cell(self.caption)}**\n\n" + "".join(
             "| " + " | ".join(_cell(cell) for cell in line) + " |\n" for line in lines
         )
+
+    def rich(self, clean: Callable[[str], str] = str) -> RichTable:
+        """For a terminal: no lines but the one below the head, words broken rather than cut.
+
+        Args:
+            clean: what every text goes through, so that no cell steers the terminal.
+        """
+        from rich import box
+        from rich.table import Table as RichTable
+        from rich.text import Text
+
+        shown = RichTable(
+            title=Text(clean(self.caption)) if self.caption else None,
+            title_justify="left",
+            title_style="bold",
+            box=box.SIMPLE_HEAD,
+            pad_edge=False,
+            show_edge=False,
+            padding=(0, 1, 0, 0),
+        )
+        for index, name in enumerate(self.columns):
+            shown.add_column(
+                name,
+                justify="right" if index in self.numeric else "left",
+                no_wrap=index in self.whole,
+                overflow="fold",
+            )
+        for index, row in enumerate(self.rows):
+            cells = (Text(clean(cell), "bold red" if cell.startswith("✗") else "") for cell in row)
+            shown.add_row(*cells, style="bold" if index in self.emphasis else "")
+        return shown
 
     def _repr_html_(self) -> str:
         return _STYLE + self.html()
@@ -76,14 +170,6 @@ class Table:
 
     def _class(self, column: int) -> str:
         return ' class="pk-number"' if column in self.numeric else ""
-
-
-PASSED, FAILED = "✓ passed", "✗ failed"
-
-
-def passed(value: bool) -> str:
-    """A verdict that does without colour."""
-    return PASSED if value else FAILED
 
 
 def _marked(cell: str) -> str:

@@ -1,7 +1,7 @@
 """Brings the committed notebooks into their normal form, the same on every machine.
 
-    python -m poolkit.report.normal_form            # all of notebooks/
-    python -m poolkit.report.normal_form FILE ...
+    python -m tests.notebooks.normal_form            # all of notebooks/
+    python -m tests.notebooks.normal_form FILE ...
 
 A notebook in normal form was executed on `recorded`; its cells have stable ids and are numbered in
 order, only tags are left of their metadata, and no host name, path or moment of the run remains.
@@ -18,8 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from poolkit.errors import MissingExtra, PoolkitError
-from poolkit.report.execute import CELL_TIMEOUT, QUIET
-from poolkit.report.kernel import own_kernel
+from poolkit.report.execute import CELL_TIMEOUT, QUIET, own_kernel
 from poolkit.report.source import VARIABLE, shared
 
 MOST_CELLS = 30

@@ -1,0 +1,350 @@
+"""What poolkit says of a target, worded once: its size, verdict, reasons, doubts and changes.
+
+Tables, charts, panels, the report and the commands read it here and choose no words of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from poolkit.records import (
+    Check,
+    Interval,
+    Knee,
+    Parameter,
+    Recommendation,
+    Sizing,
+    Trial,
+    VerdictName,
+)
+from poolkit.review.compare import Comparison, Difference
+from poolkit.units import NONE, interval, listed, milliseconds, number, plural, rate, short_rate
+
+KNEE_RULES = {
+    "littles_law": "Little's Law: plateau × hold time at one connection",
+    "plateau95": "smallest size within 5 % of the plateau",
+    "usl_peak": "peak of the Universal Scalability Law",
+}
+RULES_OF_THUMB = {
+    "littles_law_x1.3": "p50 at one connection × rate × 1.3",
+    "concurrent_x1.5": "requests in flight ÷ queries each × 1.5",
+    "cores*2+spindles": "cores × 2 + spindles",
+    "small/medium/high table": "table of small, medium, high traffic",
+}
+BOUND_BY: dict[VerdictName, str] = {
+    "server_bound": "the server",
+    "client_bound": "the client",
+    "pool_bound": "the pool",
+    "rate_limited": "a rate limit",
+    "refused": "refused calls",
+    "stopped": "a brake",
+}
+SOURCES = {"measured": "measured here", "library": "library default", "rule": "rule"}
+# Quantities that two reviews are compared by.
+QUANTITIES = {
+    "target_rate": "rate asked",
+    "wait_p99": "longest p99 wait",
+    "recommended_size": "size",
+    "knee": "Little's Law knee",
+    "hold_time.at_one": "hold time at one connection",
+    "hold_time.at_recommended": "hold time at the size",
+}
+
+
+def readable(name: str) -> str:
+    """The name of a check, sign or rule as people write it."""
+    return name.replace("littles_law", "Little's Law").replace("_", " ")
+
+
+def sentence(words: str) -> str:
+    """Begun with a capital and ended with a full stop."""
+    words = words.strip()
+    ended = words if words.endswith((".", "!", "?")) else f"{words}."
+    return ended[:1].upper() + ended[1:]
+
+
+# -- a recommendation -----------------------------------------------------------------------------
+
+
+def size(recommendation: Recommendation) -> str:
+    """The recommended size; a dash where there is none."""
+    found = recommendation.recommended_size
+    return NONE if found is None else str(found)
+
+
+def value(parameter: Parameter) -> str:
+    """A parameter's value as it is typed."""
+    given = parameter.value
+    is_number = isinstance(given, int | float) and not isinstance(given, bool)
+    return f"{given:g}" if is_number else str(given)
+
+
+def bound_by(recommendation: Recommendation) -> str:
+    """What bounds the throughput, or how the measurement ended without a result."""
+    if recommendation.status != "done":
+        return recommendation.status
+    return NONE if recommendation.verdict is None else BOUND_BY[recommendation.verdict]
+
+
+def verdict(recommendation: Recommendation) -> str:
+    """The verdict in a word or two, or how the measurement ended without one."""
+    if recommendation.status != "done":
+        return recommendation.status
+    return readable(recommendation.verdict or NONE)
+
+
+def rule_of_thumb(name: str) -> str:
+    """A rule of thumb as a formula that people know."""
+    return RULES_OF_THUMB.get(name, readable(name))
+
+
+def how_sure(recommendation: Recommendation) -> str:
+    """Verified or not, and how many of the checks passed, in a few words that begin with a mark."""
+    r = recommendation
+    doubts = plural(len(r.failed_checks), "doubt") if r.failed_checks else "no doubts"
+    if r.status != "done":
+        return f"✗ no result: {r.status}"
+    if r.recommended_size is None:
+        return f"✗ no size recommended, {doubts}"
+    if r.verification is None:
+        return f"✗ predicted, not verified, {doubts}"
+    signs = plural(len(r.verification.signals), "sign")
+    good = len(r.verification.signals) - len(r.missing_signals)
+    if not r.is_verified:
+        return f"✗ {good} of {signs} seen under load, {doubts}"
+    return f"✓ verified: {good} of {signs} seen, {doubts}"
+
+
+def verified_phrase(recommendation: Recommendation) -> str:
+    """`verified: 499/s, wait p99 6.1 ms`, or that it was not."""
+    seen = recommendation.verification
+    if seen is None:
+        return "not verified"
+    word = "verified" if recommendation.is_verified else "not confirmed"
+    return f"{word}: {short_rate(seen.achieved_rate)}, wait p99 {milliseconds(seen.wait_p99)}"
+
+
+def outcome(recommendation: Recommendation) -> str:
+    """The result of a target in one line: what was seen of its size."""
+    r = recommendation
+    if r.recommended_size is None:
+        why = f": {r.failed_checks[0].seen}" if r.failed_checks else ""
+        return f"no size can be recommended{why}"
+    text, seen = plural(r.recommended_size, "connection"), r.verification
+    if seen is None:
+        text += f" for {short_rate(r.target_rate)}, not verified"
+    elif r.is_verified:
+        text += f" carried {short_rate(seen.achieved_rate)}"
+        text += f", p99 wait {milliseconds(seen.wait_p99)}"
+    else:
+        missing = "; ".join(signal.seen for signal in r.missing_signals)
+        text += f" for {short_rate(r.target_rate)}, in doubt: {missing}"
+    if r.plateau is not None:
+        text += f"; plateau {short_rate(r.plateau.throughput)}"
+    return text
+
+
+def reasons(sizing: Sizing | None) -> list[str]:
+    """Why this size and no other, in sentences."""
+    if sizing is None:
+        return []
+    said = [f"Bound by {BOUND_BY[sizing.verdict.name]}: {sizing.verdict.evidence}", sizing.because]
+    if sizing.out_of_reach and sizing.reachable_rate is not None:
+        said.append(f"Within reach: {rate(sizing.reachable_rate)} still meets what is asked.")
+    if sizing.raised_by:
+        said.append(f"What would raise that rate: {sizing.raised_by}")
+    said.append(sizing.only_moves_queue or "")
+    return [sentence(words) for words in said if words]
+
+
+def knee_in_short(knees: Sequence[Knee]) -> str:
+    """The first knee (the one drawn on the charts) with its interval."""
+    if not knees:
+        return NONE
+    if knees[0].size is None:
+        return "none seen"
+    return f"{number(knees[0].size, 2)} ({interval(knees[0].interval95, 2)})"
+
+
+def left_out(trials: Sequence[Trial]) -> list[str]:
+    """Why trials were left out, counted by reason."""
+    stopped = sum(trial.stopped is not None for trial in trials)
+    said = [f"{plural(stopped, 'trial')} stopped early"] if stopped else []
+    names = [c.name for trial in trials if not trial.stopped for c in trial.failed_checks]
+    return said + [
+        f"{plural(names.count(name), 'trial')} left out by the check '{name.replace('_', ' ')}'"
+        for name in dict.fromkeys(names)
+    ]
+
+
+def doubt(check: Check) -> str:
+    """A failed check with its reason and remedy, in one line."""
+    return f"{check.seen}: {check.why}. What to do: {check.next}."
+
+
+# -- the finding: the title of a chart and of a target's section ----------------------------------
+
+
+def finding(
+    sizing: Sizing | None,
+    recommendation: Recommendation | None,
+    trials: Sequence[Trial] = (),
+    pools: int | None = None,
+) -> str:
+    """The finding as one sentence: the title of the chart and of the target's section.
+
+    `pools` is how many pools the fleet has; by default as many as the size was tried with.
+    """
+    if recommendation is None:
+        return _measured(trials)
+    at = rate(recommendation.target_rate)
+    size = recommendation.recommended_size
+    if size is None:
+        return _nothing_recommended(sizing, recommendation)
+    left = pools_left(sizing, trials, recommendation)
+    pools = pools or left
+    phrase = pool_phrase(size, pools)
+    verb = "carries" if size == 1 and pools == 1 else "carry"
+    wait = _wait_clause(recommendation)
+    if recommendation.verification is None:
+        return f"{phrase} should carry {at}{wait}: predicted, not verified"
+    if not recommendation.is_verified:
+        missing = [signal.name.replace("_", " ") for signal in recommendation.missing_signals]
+        return f"{phrase} did not pass verification at {at}: {listed(missing)} not seen"
+    lost = "" if left >= pools else f", even when only {left} of the {pools} are left"
+    return f"{phrase} {verb} {at}{wait}{lost}"
+
+
+def pools_left(
+    sizing: Sizing | None, trials: Sequence[Trial], recommendation: Recommendation | None
+) -> int:
+    """How many pools carry the target rate: fewer than the fleet has when a replica is lost."""
+    tried = [t.pools for t in trials if t.loop == "open"]
+    if tried:
+        return max(tried)
+    if sizing is None or recommendation is None:
+        return 1
+    return max(1, round(recommendation.target_rate / sizing.rate_per_pool))
+
+
+def pool_phrase(size: int, pools: int = 1) -> str:
+    """`15 connections`, or `4 pools of 5 connections`."""
+    connections = plural(size, "connection")
+    return connections if pools == 1 else f"{pools} pools of {connections}"
+
+
+def _wait_clause(recommendation: Recommendation) -> str:
+    limit = recommendation.wait_p99
+    if limit is None:
+        return _asked(recommendation)
+    seen = recommendation.verification
+    if seen is not None and seen.wait_p99 is not None and seen.wait_p99 > limit:
+        return f", p99 wait {milliseconds(seen.wait_p99)} instead of {milliseconds(limit)}"
+    return _asked(recommendation)
+
+
+def _asked(recommendation: Recommendation) -> str:
+    """` with p99 wait under 10 ms and p99 response under 50 ms`, as far as they are asked."""
+    limits = (("wait", recommendation.wait_p99), ("response", recommendation.response_p99))
+    said = [
+        f"p99 {name} under {milliseconds(limit)}" for name, limit in limits if limit is not None
+    ]
+    return f" with {listed(said)}" if said else ""
+
+
+def _nothing_recommended(sizing: Sizing | None, recommendation: Recommendation) -> str:
+    at = rate(recommendation.target_rate)
+    if recommendation.status == "unreachable":
+        return "The target could not be reached: nothing was measured"
+    if recommendation.status == "stopped":
+        return f"Stopped early after {plural(recommendation.trials, 'trial')}: no size recommended"
+    if recommendation.status == "failed":
+        return "The measurement failed: no size recommended"
+    if sizing is None or not sizing.out_of_reach:
+        return f"No size can be recommended for {at}"
+    return _out_of_reach(sizing, recommendation)
+
+
+def _out_of_reach(sizing: Sizing, recommendation: Recommendation) -> str:
+    """What bounds a rate that no size carries as is asked; the full reason is in `because`."""
+    at, asked = rate(recommendation.target_rate), _asked(recommendation)
+    if sizing.verdict.name in ("rate_limited", "refused"):
+        limit = "limits the rate" if sizing.verdict.name == "rate_limited" else "refuses more"
+        return f"No pool size carries {at}: the server {limit}"
+    if sizing.limited_by == "response":
+        limit = milliseconds(recommendation.response_p99)
+        without = "calls take longer even without a wait"
+        return f"No pool size keeps p99 response under {limit} at {at}: {without}"
+    if sizing.limited_by == "cap":
+        return f"{at}{asked} need more connections than are allowed"
+    plateau = recommendation.plateau or sizing.plateau
+    if plateau is None:
+        return f"No pool size carries {at}{asked}"
+    top = rate(plateau.throughput)
+    if plateau.throughput <= recommendation.target_rate:
+        return f"No pool size carries {at}: throughput levels off at {top}"
+    return f"No pool size carries {at}{asked}: that is too near the plateau, {top}"
+
+
+def _measured(trials: Sequence[Trial]) -> str:
+    closed = [t for t in trials if t.is_of_curve]
+    if not closed:
+        return "Nothing measured yet"
+    best = max(closed, key=lambda t: t.throughput)
+    sizes = len({t.pool_size for t in closed})
+    return f"{plural(sizes, 'size')} measured: at most {rate(best.throughput)}"
+
+
+# -- what changed between two reviews -------------------------------------------------------------
+
+
+def quantity(difference: Difference) -> str:
+    """What was compared."""
+    return QUANTITIES.get(difference.quantity, difference.quantity.replace("_", " "))
+
+
+def then(difference: Difference) -> str:
+    """The earlier figure with its unit."""
+    return _figure(difference, difference.before)
+
+
+def now(difference: Difference) -> str:
+    """The later figure with its unit."""
+    return _figure(difference, difference.after)
+
+
+def _figure(difference: Difference, value: float | str | None) -> str:
+    if value is None or isinstance(value, str):
+        return value or NONE
+    if difference.unit == "s":
+        return milliseconds(value)
+    return rate(value) if difference.unit == "calls/s" else number(value)
+
+
+def interval_of(difference: Difference, values: Interval | None) -> str:
+    """An interval of a figure, in ms where the figure is a time."""
+    if values is None or difference.unit != "s":
+        return interval(values)
+    return f"{interval((values[0] * 1000, values[1] * 1000))} ms"
+
+
+def is_larger_than_noise(difference: Difference) -> str:
+    """Whether the difference is more than the noise of both figures."""
+    if difference.before == difference.after:
+        return "no change"
+    if difference.is_larger_than_noise is None:
+        return f"cannot be said: {difference.note}"
+    return "yes" if difference.is_larger_than_noise else "no"
+
+
+def changed_since(comparison: Comparison, target: str) -> str:
+    """What changed for one target by more than noise, and from what to what."""
+    of_target = [d for d in comparison.differences if d.target == target]
+    moved = [
+        f"{quantity(d)} {then(d)} → {now(d)}"
+        for d in of_target
+        if d.is_larger_than_noise and d.before != d.after
+    ]
+    if not of_target:
+        return NONE
+    return "; ".join(moved) or "nothing beyond noise"
