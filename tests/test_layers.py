@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from tests.house import HOMES, LAYERS, ROOT, breaches, imports, modules
+from tests.house import HOMES, LAYERS, ROOT, breaches, circle, graph, imports, modules
 
 # In order: each imports only what stands before it, and its own package.
 HEAVY = ["numpy", "scipy", "pandas", "matplotlib", "ipywidgets", "pydantic", "typer", "rich"]
@@ -49,6 +49,15 @@ def test_a_module_imports_only_what_stands_before_it(module):
 def test_the_rules_find_what_they_should(module, source, broken):
     """The reader of imports by example."""
     assert bool(list(breaches(module, source))) is broken
+
+
+def test_no_two_modules_import_each_other():
+    """Neither directly nor in a circle, wherever in a file the import stands."""
+    assert circle(graph()) == []
+    assert circle({"a": {"b"}, "b": {"c"}, "c": {"a"}}) in (
+        ["a", "b", "c", "a"],
+        ["a", "c", "b", "a"],
+    )
 
 
 def fresh(code):
