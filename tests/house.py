@@ -69,7 +69,7 @@ HOMES = {
     "trustme": ["lab"],
     "matplotlib": ["show.charts"],
     "ipywidgets": ["panels"],
-    "pandas": ["show.tables", "report"],
+    "pandas": ["show.frames"],
     "IPython": ["show.tables", "report", "panels", "workbook"],
     "papermill": ["report"],
     "nbconvert": ["report"],

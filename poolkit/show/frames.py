@@ -1,0 +1,155 @@
+"""Records as pandas data frames, one row each, for a notebook's own filters and plots.
+
+Times are seconds and rates calls per second, as in the records: UNITS names the unit of each
+column, and `frame.attrs["units"]` holds those of a frame. What a record does not have is NaN.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from poolkit.errors import MissingExtra
+from poolkit.records import Check, Parameter, Recommendation, Trial
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# Parts of a call's time -> the statistics of it that a frame of trials has.
+TIMES = {
+    "response": ("mean", "p50", "p99"),
+    "wait": ("mean", "p50", "p99", "longest"),
+    "hold": ("mean", "p50", "p99"),
+    "dial": ("mean",),
+    "service": ("mean",),
+    "release": ("mean",),
+}
+UNITS = {
+    "pool_size": "connections",
+    "pools": "pools",
+    "gate": "calls",
+    "callers": "callers",
+    "arrival_rate": "calls/s",
+    "throughput": "calls/s",
+    "throughput_low": "calls/s",
+    "throughput_high": "calls/s",
+    **{f"{part}_{name}": "s" for part, names in TIMES.items() for name in names},
+    "lag_p99": "s",
+    "concurrency": "calls",
+    "warm_up": "s",
+    "window": "s",
+    "connections_opened": "dials",
+    "disconnects": "calls",
+}
+
+
+def trials(measured: Iterable[Trial]) -> pd.DataFrame:
+    """One row a trial, in the order given.
+
+    `throughput_low` and `throughput_high` are the ends of the 95 % interval; `utilisation`,
+    `reuse_ratio`, `cpu_share` and `fairness` are shares (0 to 1); `is_usable`: no check failed and
+    no brake stopped it; `is_of_curve`: a closed loop over sizes, not a size in service.
+    """
+    return _frame([_trial(trial) for trial in measured])
+
+
+def checks(found: Iterable[Trial | Recommendation]) -> pd.DataFrame:
+    """One row a check of trials or recommendations: of what, its name, outcome and words."""
+    rows = [_check(record, check) for record in found for check in record.checks]
+    return _frame(rows, ("target", "pool_size", *Check.model_fields))
+
+
+def parameters(found: Iterable[Recommendation]) -> pd.DataFrame:
+    """One row a recommended parameter of the client library, with its unit and reason."""
+    rows = [
+        {"target": r.target, "driver": r.driver, **parameter.model_dump()}
+        for r in found
+        for parameter in r.parameters
+    ]
+    return _frame(rows, ("target", "driver", *Parameter.model_fields))
+
+
+def recommendations(found: Iterable[Recommendation]) -> pd.DataFrame:
+    """One row a target: the size, what was asked, what bounds it and what it was seen to carry."""
+    rows = []
+    for r in found:
+        seen = r.verification
+        rows.append(
+            {
+                **r.model_dump(
+                    include={
+                        "target",
+                        "driver",
+                        "status",
+                        "verdict",
+                        "target_rate",
+                        "wait_p99",
+                        "recommended_size",
+                        "trials",
+                        "seconds",
+                    }
+                ),
+                "plateau": None if r.plateau is None else r.plateau.throughput,
+                "achieved_rate": None if seen is None else seen.achieved_rate,
+                "achieved_wait_p99": None if seen is None else seen.wait_p99,
+                "is_verified": seen is not None and all(s.passed for s in seen.signals),
+            }
+        )
+    return _frame(rows)
+
+
+def _trial(trial: Trial) -> dict[str, Any]:
+    low, high = trial.throughput_interval95 or (None, None)
+    times = {
+        f"{part}_{name}": getattr(getattr(trial, f"{part}_time"), name)
+        for part, names in TIMES.items()
+        for name in names
+    }
+    return {
+        "target": trial.target,
+        "purpose": trial.purpose,
+        "loop": trial.loop,
+        "pool_size": trial.pool_size,
+        "pools": trial.pools,
+        "gate": trial.gate,
+        "callers": trial.callers,
+        "arrival_rate": trial.arrival_rate,
+        "throughput": trial.throughput,
+        "throughput_low": low,
+        "throughput_high": high,
+        **times,
+        "lag_p99": trial.lag.p99,
+        "concurrency": trial.concurrency,
+        "utilisation": trial.utilisation,
+        "warm_up": trial.warm_up,
+        "window": trial.window,
+        "calls": sum(trial.outcomes.values()),
+        "errors": sum(n for outcome, n in trial.outcomes.items() if outcome != "ok"),
+        "connections_opened": trial.connections_opened,
+        "disconnects": trial.disconnects,
+        "reuse_ratio": trial.reuse_ratio,
+        "cpu_share": trial.cpu_share,
+        "fairness": trial.fairness,
+        "wait_is_exact": trial.wait_is_exact,
+        "stopped": trial.stopped,
+        "is_of_curve": trial.is_of_curve,
+        "is_usable": trial.is_usable,
+    }
+
+
+def _check(record: Trial | Recommendation, check: Check) -> dict[str, Any]:
+    size = record.pool_size if isinstance(record, Trial) else record.recommended_size
+    return {"target": record.target, "pool_size": size, **check.model_dump()}
+
+
+def _frame(rows: list[dict[str, Any]], columns: Sequence[str] | None = None) -> pd.DataFrame:
+    try:
+        import pandas as pd
+    except ImportError as error:
+        raise MissingExtra("pandas", "workbook") from error
+    frame = pd.DataFrame(rows, columns=columns)
+    for name in frame.columns.intersection(UNITS):
+        # A column of None alone would else be one of objects.
+        frame[name] = pd.to_numeric(frame[name])
+    frame.attrs["units"] = {name: UNITS[name] for name in frame.columns if name in UNITS}
+    return frame
