@@ -11,8 +11,8 @@ import nbformat as untyped
 import pytest
 from nbval.plugin import get_sanitize_patterns  # type: ignore[import-untyped]
 
-from poolkit.show import charts
 from poolkit.report.normal_form import executed, main, normal, problems
+from poolkit.show import charts
 from tests.show.cases import CASES, records
 
 nbformat: Any = untyped
