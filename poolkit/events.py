@@ -6,7 +6,9 @@ is `{"event": NAME, ...}`; readers skip events that they do not know.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Annotated, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
@@ -52,6 +54,15 @@ class Progress(_Event):
     calls: int  # finished in this trial
 
 
+class Step(_Event):
+    """A probe has come to another of its parts."""
+
+    event: Literal["step"] = "step"
+    target: str
+    what: str
+    limit: float  # s that it may take; 0: not known
+
+
 class TrialDone(_Event):
     """A trial ended and is on disk."""
 
@@ -92,9 +103,44 @@ class Done(_Event):
 
 
 Event = Annotated[
-    Started | TrialStarted | Progress | TrialDone | Sized | Recommended | Failed | Done,
+    Started | TrialStarted | Progress | Step | TrialDone | Sized | Recommended | Failed | Done,
     Field(discriminator="event"),
 ]
+
+Emit = Callable[[Event], None]
+"""Where the events of a measurement go."""
+
+
+class Watcher(Protocol):
+    """Whoever looks on while targets are measured: a terminal, a log, a notebook.
+
+    `poolkit.cli.progress.make_screen` gives one that prints.
+    """
+
+    def measuring(self, name: str) -> AbstractContextManager[None]:
+        """Around the measurement of target `name`."""
+        ...
+
+    def see(self, event: Event) -> None:
+        """Take an event of the target that is measured."""
+        ...
+
+    def cancelling(self) -> None:
+        """Told, maybe often, that the measurement is being ended."""
+        ...
+
+    def doing(self, what: str) -> AbstractContextManager[None]:
+        """Around a longer step that sends no load, such as making the report."""
+        ...
+
+    def say(self, text: str) -> None:
+        """Take one line."""
+        ...
+
+    def fail(self, cause: str, remedy: str = "") -> None:
+        """Take what went wrong and what to do about it."""
+        ...
+
 
 _adapter: TypeAdapter[Event] = TypeAdapter(Event)
 

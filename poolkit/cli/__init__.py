@@ -14,7 +14,7 @@ from typing import NoReturn
 def main() -> None:
     """Run the `poolkit` command with the arguments of this process, and exit with its code."""
     from poolkit.cli.application import app
-    from poolkit.cli.trouble import raise_on_sigterm
+    from poolkit.cli.terminal import raise_on_sigterm
 
     for stream in (sys.stdout, sys.stderr):
         # A terminal that cannot show a dash must not end a review.

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from poolkit import __version__
-from poolkit.cli import auditing, lab, machine, measuring, probing, reviewing
+from poolkit.cli import auditing, lab, measuring, probing, reviewing
 
 app = typer.Typer(
     name="poolkit",
@@ -86,7 +86,7 @@ _COMMANDS: tuple[tuple[Callable[..., None], tuple[str, ...]], ...] = (
         ),
     ),
     (lab.lab, ("poolkit lab", "poolkit lab --targets-out lab.toml")),
-    (machine.doctor, ("poolkit doctor",)),
+    (auditing.doctor, ("poolkit doctor",)),
 )
 
 

@@ -1,4 +1,4 @@
-"""`poolkit audit`: anti-patterns in Python source."""
+"""`poolkit audit` and `poolkit doctor`: what is looked for without sending anything."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from poolkit.cli.trouble import told
+from poolkit.cli.terminal import told
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -83,7 +83,7 @@ def audit(
     from poolkit.audit import Settings
     from poolkit.audit import audit as scan
     from poolkit.audit.output import as_json, as_sarif
-    from poolkit.cli import consoles
+    from poolkit.cli import terminal
     from poolkit.errors import ExitCode
 
     settings = Settings(
@@ -94,10 +94,26 @@ def audit(
     )
     found = scan(paths, settings)
     if form is Format.TEXT:
-        _print(consoles.results(), found)
+        _print(terminal.results(), found)
     else:
         typer.echo(as_json(found) if form is Format.JSON else as_sarif(found, __version__))
     raise typer.Exit(int(ExitCode.FINDINGS if found.findings else ExitCode.DONE))
+
+
+@told()
+def doctor() -> None:
+    """Look at this machine for what would spoil a measurement, and say what to do about it.
+
+    Sends nothing. Exit code 1: something is not well.
+    """
+    from poolkit.cli import tables, terminal
+    from poolkit.doctor import examine
+    from poolkit.errors import ExitCode
+
+    found = examine()
+    terminal.results().print(tables.checks(found))
+    is_well = all(check.passed for check in found)
+    raise typer.Exit(int(ExitCode.DONE if is_well else ExitCode.FINDINGS))
 
 
 def _print(console: Console, audit: Audit) -> None:

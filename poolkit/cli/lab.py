@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from poolkit.cli.trouble import told, told_to_end
+from poolkit.cli.terminal import told, told_to_end
 
 LOOK_AROUND = 0.2  # s
 
@@ -33,13 +33,13 @@ def lab(
 
     The line that sets the database's DSN holds a throwaway password, which ends with the lab.
     """
-    from poolkit.cli import consoles
+    from poolkit.cli import terminal
     from poolkit.lab.running import ALL, Lab
 
     if targets_out is not None:
         _refuse_other_file(targets_out)
-    console = consoles.results()
-    screen = consoles.screen(console)
+    console = terminal.results()
+    screen = terminal.screen(console)
     try:
         with Lab(list(ALL) if every else None) as running, told_to_end() as end:
             screen.say(running.targets_toml())

@@ -1,14 +1,19 @@
-"""The options that several commands share."""
+"""The options that several commands share, and what they ask for."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from poolkit.errors import BadInput
+from poolkit.targets import Target, load_targets
+
+if TYPE_CHECKING:
+    from poolkit.measure.child import Order
 
 Name = Annotated[str, typer.Argument(help="Name of the target in FILE.", show_default=False)]
 TargetsFile = Annotated[
@@ -47,6 +52,59 @@ Seed = Annotated[
         show_default=False,
     ),
 ]
+Rate = Annotated[
+    float | None,
+    typer.Option(
+        "--rate",
+        metavar="CALLS",
+        help="Calls per second to sustain, instead of the target_rate in FILE.",
+        show_default=False,
+    ),
+]
+Wait = Annotated[
+    float | None,
+    typer.Option(
+        "--wait",
+        metavar="SECONDS",
+        help="Longest good p99 wait for a connection, instead of the wait_p99 in FILE.",
+        show_default=False,
+    ),
+]
+Sizes = Annotated[
+    str | None,
+    typer.Option(
+        "--sizes",
+        metavar="1,2,4",
+        help="Pool sizes to measure, instead of choosing them.",
+        show_default=False,
+    ),
+]
+Events = Annotated[
+    bool, typer.Option("--events", help="Print one JSON line an event, nothing else.")
+]
+HiddenEvents = Annotated[bool, typer.Option("--events", hidden=True)]
+
+
+def checked(order: Order, sizes: str | None = None) -> tuple[Target, Order]:
+    """The order's target, asked what the order asks, and the order with these sizes.
+
+    Raises:
+        BadInput: there is no such target, or an option holds what cannot be meant.
+    """
+    target = load_targets(order.targets, (order.name,))[order.name]
+    for option, key, value in (
+        ("--rate", "target_rate", order.rate),
+        ("--wait", "wait_p99", order.wait),
+    ):
+        if value is not None and not (math.isfinite(value) and value > 0):
+            raise BadInput(
+                f"{option} must be more than 0, got {value:g}",
+                f"leave it out for the {key} of the file",
+            )
+    chosen = checked_sizes(sizes, target.max_size)
+    checked_budget(order.budget)
+    checked_seed(order.seed)
+    return order.asked_of(target), replace(order, sizes=chosen)
 
 
 def checked_budget(budget: float | None) -> float | None:

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import math
-import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
-from poolkit.cli.options import Name, TargetsFile
-from poolkit.cli.trouble import told
+from poolkit.cli.options import HiddenEvents, Name, TargetsFile
+from poolkit.cli.terminal import told
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
-
     from rich.console import Console
 
     from poolkit.errors import ExitCode
@@ -59,8 +56,6 @@ InTransaction = Annotated[
     typer.Option("--in-transaction", help="Probe sessions that idle in a transaction as well."),
 ]
 
-_LOOK = 0.05  # s between two looks for a Ctrl-C
-
 
 @told()
 def probe(
@@ -70,6 +65,7 @@ def probe(
     cap: Cap = None,
     only: Only = None,
     in_transaction: InTransaction = False,
+    events: HiddenEvents = False,
 ) -> None:
     """Find out what ends a target's connections, what they cost, and the settings that follow.
 
@@ -87,17 +83,20 @@ def probe(
     Exit code 1: the server closes at random, or a value could not be proven; 2: the target does not
     answer; 3: it went away; 130: cancelled, with what was found.
     """
-    from poolkit.cli import consoles
-    from poolkit.errors import ExitCode
+    from poolkit.cli import terminal
+    from poolkit.events import Step
+    from poolkit.measure.reporter import Reporter
     from poolkit.probes import write
     from poolkit.probes.run import CAP, ProbeRun
     from poolkit.targets import load_targets
 
-    parts = _checked_parts(only)
-    target = load_targets(targets, (name,))[name]
-    console = consoles.results()
-    with _progress(console, name) as tell:
-        run = ProbeRun(
+    reporter = Reporter(name)
+
+    def run(tell: Tell) -> tuple[ProbeRun, Target]:
+        parts = _checked_parts(only)
+        target = load_targets(targets, (name,))[name]
+        reporter.about(target)
+        made = ProbeRun(
             target,
             cap=CAP if cap is None else cap,
             only=parts,
@@ -105,61 +104,56 @@ def probe(
             in_transaction=in_transaction,
             tell=tell,
         )
-        code = _run(run)
-    found = run.probe
-    _print(console, found, target)
-    if out is not None:
-        console.print(
-            f"written: {write(out, found, target)}", soft_wrap=True, highlight=False, markup=False
+        _carry_out(made)
+        return made, target
+
+    def work() -> ExitCode:
+        made, target = run(
+            _once_a_step(lambda what, of: reporter.emit(Step(target=name, what=what, limit=of)))
         )
-    if found.status == "cancelled":
-        code = ExitCode.CANCELLED
-    raise typer.Exit(int(code))
+        if out is not None:
+            write(out, made.probe, target)
+        return _code(made.probe)
+
+    if events:
+        raise typer.Exit(int(reporter.run(work)))
+    console = terminal.results()
+    with _progress(console, name) as tell:
+        made, target = run(tell)
+    _print(console, made.probe, target)
+    if out is not None:
+        path = write(out, made.probe, target)
+        console.print(f"written: {path}", soft_wrap=True, highlight=False, markup=False)
+    raise typer.Exit(int(_code(made.probe)))
 
 
-def _run(run: ProbeRun) -> ExitCode:
-    """Probe until done, cancelled or late; Ctrl-C and SIGTERM end it tidily."""
+def _carry_out(run: ProbeRun) -> None:
+    """Probe until done, cancelled or late; what was found is kept in `run`."""
     import asyncio
 
-    from poolkit.cli.trouble import told_to_end
-    from poolkit.measure.watchdog import Watchdog
+    from poolkit.errors import ExitCode
+    from poolkit.measure.loop import run_until_over
 
-    async def work(end: threading.Event) -> ExitCode:
-        async def look() -> None:
-            while not end.is_set():  # noqa: ASYNC110 - a signal handler sets it, on any thread
-                await asyncio.sleep(_LOOK)
-            run.stop()
+    async def work() -> ExitCode:
+        await run.run_to_deadline()
+        return ExitCode.DONE
 
-        looking = asyncio.create_task(look())
-        try:
-            return _code(await run.run_to_deadline())
-        finally:
-            looking.cancel()
-
-    # An event instead of an exception: an interrupt in the middle would lose what was found.
-    with told_to_end() as end:
-        watchdog = Watchdog(lambda _reason: end.set(), run.deadline)
-        watchdog.start()
-        try:
-            return run_loop(work(end))
-        finally:
-            watchdog.finish()
+    # asyncio's own loop: the one that the probes' figures were checked on.
+    loop = asyncio.new_event_loop
+    run_until_over(work(), lambda _reason: run.stop(), run.deadline, new_loop=loop)
 
 
-def run_loop(work: Coroutine[object, object, ExitCode]) -> ExitCode:
-    """As `asyncio.run`, but nobody waits for tasks that resist their cancellation."""
-    import asyncio
+def _once_a_step(say: Callable[[str, float], None]) -> Tell:
+    """Say what is done and how long (s) it may take, when that is something else than before."""
+    last = ""
 
-    from poolkit.measure.loop import end_tasks, without_leftovers
+    def tell(what: str, _seconds: float, of: float) -> None:
+        nonlocal last
+        if what != last:
+            last = what
+            say(what, of)
 
-    loop = asyncio.new_event_loop()
-    loop.set_exception_handler(without_leftovers)
-    try:
-        return loop.run_until_complete(work)
-    finally:
-        loop.run_until_complete(end_tasks())
-        loop.run_until_complete(loop.shutdown_asyncgens())
-        loop.close()
+    return tell
 
 
 def _code(found: Probe) -> ExitCode:
@@ -209,16 +203,12 @@ def _progress(console: Console, name: str) -> Iterator[Tell]:
     from poolkit.cli.progress import times
 
     if not console.is_terminal:
-        last = ""
 
-        def say(what: str, _seconds: float, of: float) -> None:
-            nonlocal last
-            if what != last:
-                last = what
-                most = f" (at most {math.ceil(of)} s)" if of else ""
-                console.print(f"{name}: {what}{most}", soft_wrap=True, markup=False)
+        def say(what: str, of: float) -> None:
+            most = f" (at most {math.ceil(of)} s)" if of else ""
+            console.print(f"{name}: {what}{most}", soft_wrap=True, markup=False)
 
-        yield say
+        yield _once_a_step(say)
         return
     bar = Progress(
         TextColumn("{task.description}", style="bold", markup=False),

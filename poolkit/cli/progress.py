@@ -13,9 +13,8 @@ from rich.spinner import Spinner
 from rich.text import Text
 
 from poolkit import events, units
-from poolkit.events import Event
+from poolkit.events import Event, Watcher
 from poolkit.show import narration
-from poolkit.watcher import Watcher
 
 NAME_WIDTH = 24  # characters of a target's name beside its bar
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from poolkit.cli.options import Budget, Out, Seed, TargetsFile, checked_budget, checked_seed
-from poolkit.cli.trouble import told
+from poolkit.cli.terminal import told
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from poolkit.review.run import Review
 
 _PDF = "report.pdf"
+MARK = ".poolkit-demo"  # a folder that holds it was made by the demo
 
 
 @told()
@@ -54,14 +55,14 @@ def review(
     down or did not answer; 4: a target rate is out of reach; 130: cancelled. Results are kept, and
     the same command resumes.
     """
-    from poolkit.cli import consoles
+    from poolkit.cli import terminal
     from poolkit.review.run import review
 
-    console = consoles.results()
+    console = terminal.results()
     finished = review(
         targets,
         out,
-        consoles.screen(console),
+        terminal.screen(console),
         only=tuple(only or ()),
         since=since,
         budget=checked_budget(budget),
@@ -85,17 +86,18 @@ def demo(
     Needs no endpoint of yours. Takes about three minutes, and leaves a folder with the same files
     as a review.
     """
-    from poolkit.cli import consoles
-    from poolkit.cli.demo_folder import make_ready
+    from poolkit.cli import terminal
     from poolkit.errors import ExitCode
     from poolkit.lab.running import Lab
+    from poolkit.measure.store import make_anew
     from poolkit.review.run import review
 
     checked_budget(budget)
     checked_seed(seed)
-    targets = make_ready(out)
-    console = consoles.results()
-    screen = consoles.screen(console)
+    make_anew(out, MARK, "poolkit demo")
+    targets = out / "targets.toml"
+    console = terminal.results()
+    screen = terminal.screen(console)
     with contextlib.ExitStack() as stack:
         with screen.doing("starting the lab: three HTTP servers and a PostgreSQL"):
             lab = stack.enter_context(Lab())

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from itertools import count
 from typing import Generic, Protocol, TypeVar
 
-from poolkit.load.timerfd import Timerfd
+from poolkit.load.timer import Timerfd
 
 Item = TypeVar("Item")
 

@@ -15,18 +15,12 @@ from typing import Literal
 
 from poolkit.drivers.base import Pool, has_exact_waits
 from poolkit.errors import BrakeStop, Cancelled
-from poolkit.load.brakes import Brakes, silence
-from poolkit.load.closed_loop import ClosedLoop
-from poolkit.load.endings import End, Tasks
-from poolkit.load.leaks import PATIENCE, SETTLE, LeakWatch
-from poolkit.load.ledger import Ledger
+from poolkit.load.brakes import Brakes, quota_of, silence
+from poolkit.load.calls import ClosedLoop, End, OpenLoop, Tasks
 from poolkit.load.measurement import Measurement
-from poolkit.load.open_loop import OpenLoop
-from poolkit.load.quota import quota_of
-from poolkit.load.recorder import Columns, Recorder
-from poolkit.load.sampler import Sampler
+from poolkit.load.recorder import Columns, Ledger, Recorder
 from poolkit.load.timer import Timer
-from poolkit.load.watch import BrakeWatch
+from poolkit.load.watch import PATIENCE, SETTLE, BrakeWatch, LeakWatch, Sampler
 
 SAMPLE_SECONDS = 0.02
 PROGRESS_SECONDS = 0.25
@@ -105,12 +99,11 @@ class Generator:
             plan.seconds, segment, segment / max(1, round(segment / 0.005)), on_chunk
         )
         self._watch = BrakeWatch(brakes, self._recorder)
-        self._ledger = Ledger(timer.now, self._recorder, self._watch)
-        self._books = self._ledger.books
-        self._sampler = Sampler(pool, self._books)
+        self._ledger = Ledger(timer.now, self._recorder, self._watch.failed)
+        self._sampler = Sampler(pool, self._ledger)
         self._quota = quota_of(timer.now, brakes, plan.callers, plan.arrival_rate)
         self._tasks = Tasks(self._fail)
-        self._leaks = LeakWatch(pool, self._tasks, brakes.work)
+        self._leaks = LeakWatch(pool, self._tasks.holding, brakes.work)
         self._end = End()
         self._stopped: BrakeStop | None = None
         self._fault: BaseException | None = None
@@ -135,16 +128,15 @@ class Generator:
         plan, end, tasks, ledger = self._plan, self._end, self._tasks, self._ledger
         ledger.origin = self._timer.now()
         self._tick()
-        parts = (self._pool, ledger, end, self._quota.permits(), self._spend)
+        parts = (self._pool, ledger, end, tasks, self._quota.permits(), self._spend)
         open_loop: OpenLoop | None = None
         dispatcher: asyncio.Task[None] | None = None
         try:
             if plan.callers is not None:
-                ClosedLoop(*parts).start(plan.callers, plan.warm_up, tasks)
+                ClosedLoop(*parts).start(plan.callers, plan.warm_up)
             else:
-                arrivals = plan.arrivals or ()
-                open_loop = OpenLoop(*parts, arrivals=arrivals, seconds=plan.seconds)
-                dispatcher = asyncio.create_task(self._guarded(open_loop.run(self._timer, tasks)))
+                open_loop = OpenLoop(*parts, iter(plan.arrivals or ()), plan.seconds)
+                dispatcher = asyncio.create_task(self._guarded(open_loop.run(self._timer)))
             await end.wait()
             if dispatcher is not None:
                 dispatcher.cancel()
@@ -202,7 +194,7 @@ class Generator:
         if self._cancelled:
             return
         if self._tasks and self._recorder.finished == finished:
-            stop = silence(self._plan.grace, self._books.in_system)
+            stop = silence(self._plan.grace, self._ledger.in_system)
             self._stopped = self._leaks.found() or stop
             return
         # A short trial of slow calls learns most of them only now.
@@ -254,7 +246,9 @@ class Generator:
         """Whether the trial may go on."""
         stop = self._leaks.check(at, self._recorder.finished) if closely else None
         try:
-            self._watch.check(at, self._books.in_system, self._sampler.connections, closely=closely)
+            self._watch.check(
+                at, self._ledger.in_system, self._sampler.connections, closely=closely
+            )
         except BrakeStop as brake:
             stop = self._leaks.found() or brake
         self._stopped = self._stopped or stop

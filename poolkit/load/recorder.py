@@ -9,9 +9,10 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from poolkit.errors import CallFailed
 from poolkit.histogram import add_rows
 from poolkit.load.measurement import Segment
-from poolkit.load.stamps import CallStamps
+from poolkit.load.stamps import NEVER, CallStamps
 from poolkit.records import OUTCOMES, Outcome
 
 OK, ERROR, POOL_TIMEOUT, TIMEOUT, REJECTED, UNFINISHED = range(len(OUTCOMES))
@@ -221,3 +222,52 @@ def _fold_successes(segment: Segment, chunk: Columns) -> NDArray[np.float64]:
         (segment.hold, segment.response, segment.dial, segment.service, segment.release), times[2:]
     )
     return times[:2]
+
+
+class Ledger:
+    """One record for every call, and the calls in the system: started and not released.
+
+    State: their number, and `balance`, the sum of all releases minus that of all starts. Together
+    they give the integral of the number up to t, exactly: in_system * t + balance.
+
+    Args:
+        now: the clock (s); `origin` is the trial's beginning on it, set when it begins.
+        on_failure: told the kind of each call that ended without success.
+    """
+
+    __slots__ = ("_on_failure", "balance", "in_system", "now", "origin", "recorder")
+
+    def __init__(
+        self, now: Callable[[], float], recorder: Recorder, on_failure: Callable[[str], None]
+    ) -> None:
+        self.now = now
+        self.origin = 0.0
+        self.in_system = 0
+        self.balance = 0.0
+        self.recorder = recorder
+        self._on_failure = on_failure
+
+    @property
+    def at(self) -> float:
+        """Seconds since the trial began."""
+        return self.now() - self.origin
+
+    def stamps(self) -> CallStamps:
+        """Those of a call that is about to begin."""
+        return CallStamps(self.now, self.origin)
+
+    def detach(self) -> None:
+        """The trial is over: calls that resisted their end have a record, and get no other."""
+        self.recorder = Recorder(1.0, 1.0, 1.0)
+
+    def failed(
+        self, due: float, started: float, stamps: CallStamps, released: float, failure: CallFailed
+    ) -> None:
+        """A call ended without success."""
+        code = OUTCOME_CODES.get(failure.outcome, ERROR)
+        self.recorder.add_failure(due, started, stamps, released, code, failure.kind)
+        self._on_failure(failure.kind)
+
+    def unfinished(self, due: float, started: float, stamps: CallStamps) -> None:
+        """A call was cancelled, or (`started` nan) never begun."""
+        self.recorder.add_failure(due, started, stamps, NEVER, UNFINISHED, "unfinished")

@@ -15,8 +15,8 @@ from poolkit.drivers.base import HasConnectionBudget, Pool
 from poolkit.drivers.closing import close_pool
 from poolkit.drivers.registry import make_pool
 from poolkit.errors import BadInput, CallFailed, Unreachable
-from poolkit.load.leaks import SETTLE, leak
 from poolkit.load.stamps import CallStamps
+from poolkit.load.watch import SETTLE, leak
 from poolkit.measure.verify import OVERLOAD
 from poolkit.targets import Target
 

@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Literal
 
 from poolkit import events
 from poolkit.analysis.objective import Objective
 from poolkit.analysis.sizing import size
 from poolkit.drivers.registry import gate_size, make_pool, make_service_pool
-from poolkit.errors import BrakeStop, Cancelled, ExitCode
+from poolkit.errors import BrakeStop, ExitCode
+from poolkit.events import Emit
 from poolkit.load.arrivals import steps
 from poolkit.load.generator import Plan
 from poolkit.measure import sweep, verify
-from poolkit.measure.emit import Emit
-from poolkit.measure.preflight import check_first_call
-from poolkit.measure.store import TrialLog, write_atomic
-from poolkit.measure.trial import TrialOrder, TrialRunner
-from poolkit.measure.watchdog import Reason
+from poolkit.measure.child import Order
+from poolkit.measure.preflight import check_caps, check_descriptors
+from poolkit.measure.session import LastWords, Session
+from poolkit.measure.store import prepare_out, write_atomic
+from poolkit.measure.trial import TrialOrder
 from poolkit.recommend import recommend
 from poolkit.records import Sizing, Sweep, Trial
 from poolkit.targets import Target
-
-Mode = Literal["sweep", "size"]
 
 SWEEP_BUDGET = 20.0  # s of load
 SIZE_BUDGET = 45.0  # s of load, verification included
@@ -32,84 +28,61 @@ SWEEP_SHARE = 0.45  # of a size budget
 SEED = 20_260_101
 
 
-class Run:
-    """One target's measurement: asks the pure deciders what comes next until they have enough.
+def measure(target: Target, order: Order, emit: Emit, last_words: LastWords) -> ExitCode:
+    """Carry out an order for this target in this process, told through `emit`.
+
+    NAME.trials.jsonl and NAME.sizing.json in the order's folder keep what is found; finished trials
+    there are resumed.
 
     Args:
-        sizes: pool sizes to measure instead of choosing them.
-        budget: s of load in all; None for the mode's own.
-    """
+        last_words: told, in another thread, before the process is ended whose loop stands still.
 
-    def __init__(
-        self,
-        target: Target,
-        out: Path,
-        mode: Mode,
-        emit: Emit,
-        *,
-        sizes: tuple[int, ...] | None,
-        budget: float | None,
-        seed: int,
-    ) -> None:
+    Raises:
+        PoolkitError: nothing was sent, or it ended early; it says why and what to do.
+    """
+    prepare_out(order.out)
+    check_caps(target)
+    check_descriptors(target)
+    return Run(target, order, emit, last_words).run()
+
+
+class Run:
+    """One target's measurement: asks the pure deciders what comes next until they have enough."""
+
+    def __init__(self, target: Target, order: Order, emit: Emit, last_words: LastWords) -> None:
         self._target = target
-        self._mode = mode
+        self._mode = order.mode
         self._emit = emit
-        self._seed = seed
-        self._out = out
-        self._budget = budget or (SIZE_BUDGET if mode == "size" else SWEEP_BUDGET)
+        self._seed = SEED if order.seed is None else order.seed
+        self._out = order.out
+        self._budget = order.budget or (SIZE_BUDGET if self._mode == "size" else SWEEP_BUDGET)
         self._objective = Objective.of_target(target)
         self._limits = sweep.SweepLimits(
             max_size=target.max_size,
-            budget=self._budget * (SWEEP_SHARE if mode == "size" else 1.0),
-            sizes=sizes,
-            seed=seed,
+            budget=self._budget * (SWEEP_SHARE if self._mode == "size" else 1.0),
+            sizes=order.sizes or None,
+            seed=self._seed,
         )
-        log = TrialLog(out / f"{target.name}.trials.jsonl")
-        self._runner = TrialRunner(target, log, emit, self._budget)
-        self._task: asyncio.Task[ExitCode] | None = None
-        self._cancelled = False
-        self._is_late = False
+        self._session = Session(
+            target,
+            order.out / f"{target.name}.trials.jsonl",
+            emit,
+            budget=self._budget,
+            deadline=self.deadline,
+            last_words=last_words,
+        )
+        self._runner = self._session.runner
 
     @property
     def deadline(self) -> float:
         """Seconds after which the process must be over, whatever the target does."""
         return 3.0 * self._budget + 120.0
 
-    def cancel(self, reason: Reason | None = None) -> None:
-        """End the measurement, the finished trials kept; `reason` None: somebody asked for it."""
-        self._cancelled = True
-        self._is_late = self._is_late or reason == "deadline"
-        was_loading = self._runner.is_loading
-        self._runner.cancel()
-        if not was_loading and self._task is not None:
-            self._task.cancel()
-
-    async def run(self) -> ExitCode:
-        """Sweep, size, verify; raises `BrakeStop` and `Cancelled` with what was measured kept."""
-        self._task = asyncio.current_task()
-        try:
-            return await self._steps()
-        except (asyncio.CancelledError, Cancelled):
-            if self._is_late:
-                raise BrakeStop(
-                    "deadline",
-                    f"not done after {self.deadline:.0f} s",
-                    "the endpoint is far slower than its first call; the same command resumes",
-                ) from None
-            if self._cancelled:
-                raise Cancelled from None
-            raise
+    def run(self) -> ExitCode:
+        """Sweep, size, verify; raises `PoolkitError` with what was measured kept."""
+        return self._session.carry_out(self._steps)
 
     async def _steps(self) -> ExitCode:
-        self._runner.first_call = await check_first_call(self._target)
-        self._emit(
-            events.Started(
-                target=self._target.name,
-                driver=self._target.driver,
-                budget=self._budget,
-                resumed_trials=len(self._trials),
-            )
-        )
         stop: BrakeStop | None = None
         try:
             await self._sweep()

@@ -1,4 +1,4 @@
-"""One size of a target under arrivals of the reader's own: a ramp, or production's again."""
+"""One size of a target in service: arrivals of a lesson, a ramp, or production's again."""
 
 from __future__ import annotations
 
@@ -7,15 +7,13 @@ from pathlib import Path
 
 from poolkit.drivers.registry import gate_size, make_service_pool
 from poolkit.errors import BadInput, ExitCode
+from poolkit.events import Emit
 from poolkit.load.generator import Plan
-from poolkit.measure.emit import Emit
-from poolkit.measure.hung import why_ended
-from poolkit.measure.loop import run_until_over
-from poolkit.measure.preflight import check_descriptors, check_first_call
+from poolkit.measure.preflight import check_descriptors
 from poolkit.measure.run import SEED
-from poolkit.measure.store import TrialLog, prepare_out
-from poolkit.measure.trial import TrialOrder, TrialRunner
-from poolkit.measure.watchdog import Reason
+from poolkit.measure.session import LastWords, Session
+from poolkit.measure.store import prepare_out
+from poolkit.measure.trial import TrialOrder
 from poolkit.records import Trial
 from poolkit.targets import Target
 
@@ -31,6 +29,11 @@ def measure_arrivals(
     out: Path,
     emit: Emit = lambda _event: None,
     seed: int = SEED,
+    warm_up: float = 0.0,
+    arrival_rate: float | None = None,
+    file: str = "",
+    because: str = "arrivals of the reader's own",
+    last_words: LastWords | None = None,
 ) -> Trial:
     """Send load by a schedule and return its trial, which NAME.arrivals.jsonl in `out` keeps.
 
@@ -43,6 +46,11 @@ def measure_arrivals(
         pool_size: connections, 1 to the target's max_size.
         seconds: calls that are due later are left out; more than 0.
         seed: of the values drawn for statements.
+        warm_up: s at the front that are not measured.
+        arrival_rate: calls/s that the schedule means; None: it has no one rate.
+        file: in `out`, in place of NAME.arrivals.jsonl.
+        because: what the trial's record says of it.
+        last_words: told, in another thread, before the process is ended whose loop stands still.
 
     Raises:
         PoolkitError: nothing was sent, or the load ended early; it says why and what to do.
@@ -54,27 +62,32 @@ def measure_arrivals(
         )
     prepare_out(out)
     check_descriptors(target)
-    runner = TrialRunner(target, TrialLog(out / f"{target.name}.arrivals.jsonl"), emit, seconds)
+    session = Session(
+        target,
+        out / (file or f"{target.name}.arrivals.jsonl"),
+        emit,
+        budget=seconds,
+        deadline=seconds + SPARE,
+        last_words=last_words,
+    )
     order = TrialOrder(
         make_service_pool(target, pool_size, pools=1, seed=seed),
-        Plan(seconds=seconds, warm_up=0.0, seed=seed, arrivals=arrivals),
+        Plan(
+            seconds=seconds,
+            warm_up=warm_up,
+            seed=seed,
+            arrivals=arrivals,
+            arrival_rate=arrival_rate,
+        ),
         "verify",
         pool_size,
-        "arrivals of the reader's own",
+        because,
         gate=gate_size(target, pool_size),
     )
-    ended: list[Reason] = []
 
-    async def work() -> ExitCode:
-        runner.first_call = await check_first_call(target)
-        await runner.run(order)
+    async def steps() -> ExitCode:
+        await session.runner.run(order)
         return ExitCode.DONE
 
-    def cancel(reason: Reason | None) -> None:
-        ended.extend([reason] if reason else [])
-        runner.cancel()
-
-    run_until_over(work(), cancel, seconds + SPARE, lambda _reason: None)
-    if ended:
-        raise why_ended(target, ended[0])
-    return runner.trials[-1]
+    session.carry_out(steps)
+    return session.runner.trials[-1]

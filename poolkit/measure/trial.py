@@ -14,14 +14,13 @@ from poolkit.analysis.summary import EARLY_BATCH_HOLDS, summarise
 from poolkit.drivers.base import Pool
 from poolkit.drivers.closing import close_pool
 from poolkit.errors import BrakeStop, Cancelled, Unreachable
-from poolkit.load.brakes import MOST_CALLS, Brakes, held_limit
+from poolkit.events import Emit
+from poolkit.load.brakes import MOST_CALLS, Brakes, held_limit, out_of_calls
 from poolkit.load.generator import Generator, Plan
 from poolkit.load.measurement import Measurement, part
-from poolkit.load.quota import out_of_calls
 from poolkit.load.recorder import Recorder
 from poolkit.load.timer import best_timer
 from poolkit.measure import verify
-from poolkit.measure.emit import Emit
 from poolkit.measure.store import TrialLog
 from poolkit.measure.sweep import NARROW, WARM_UP, spent
 from poolkit.records import CURVE_PURPOSES, Purpose, Trial

@@ -11,8 +11,7 @@ from pathlib import Path
 
 from poolkit.errors import BadInput, Cancelled, ExitCode, PoolkitError
 from poolkit.events import Event, Started
-from poolkit.measure import runner
-from poolkit.measure.runner import Child
+from poolkit.measure.child import Child, Order, command
 from poolkit.measure.sweep import spent
 from poolkit.panels import story as stories
 from poolkit.panels.request import Request
@@ -124,24 +123,21 @@ class Run:
         asked = self.request
         file = self._targets_file()
         target = load_targets(file, (asked.target,))[asked.target]
-        changed = {"target_rate": asked.target_rate, "wait_p99": asked.wait_p99}
-        self._target = target.model_copy(
-            update={key: value for key, value in changed.items() if value is not None}
-        )
-        words = runner.command(
+        order = Order(
             "size" if asked.verify else "sweep",
             asked.target,
             file,
             self.out,
-            sizes=asked.sizes,
+            asked.sizes,
             budget=asked.budget,
             rate=asked.target_rate,
             wait=asked.wait_p99,
         )
+        self._target = order.asked_of(target)
         with self._lock:
             if self._is_cancelled:
                 raise Cancelled
-            child = Child(words, target=asked.target, secrets=target.secrets, grace=GRACE)
+            child = Child(command(order), target=asked.target, secrets=target.secrets, grace=GRACE)
             self._child = child
         with child:
             # The last event is told when the process is gone, so that "over" means over.

@@ -94,6 +94,8 @@ def after(story: Story, event: Event, resumed: Sequence[Trial] = ()) -> Story:
             return replace(
                 story, seconds=event.seconds, budget=event.budget, throughput=event.throughput
             )
+        case events.Step():
+            return replace(story, doing=event.what)
         case events.TrialDone():
             return replace(story, trials=(*story.trials, event.trial), doing=doing)
         case events.Sized():

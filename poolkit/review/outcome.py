@@ -7,15 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from poolkit.errors import ExitCode, PoolkitError
-from poolkit.events import Event, Failed, Recommended, Sized
-from poolkit.measure.runner import RESUMES, Child, command, watch
+from poolkit.events import Event, Failed, Recommended, Sized, Watcher
+from poolkit.measure.child import RESUMES, Order, command, measure_watched
 from poolkit.measure.store import TrialLog
 from poolkit.measure.sweep import spent
 from poolkit.probes import find
 from poolkit.recommend import failed, recommend, unreachable, with_measured
 from poolkit.records import Recommendation, Sizing, Trial
 from poolkit.targets import Target
-from poolkit.watcher import Watcher
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,42 +25,15 @@ class Outcome:
     exit_code: ExitCode
 
 
-def measure_target(
-    target: Target,
-    targets_file: Path,
-    out: Path,
-    watcher: Watcher,
-    *,
-    budget: float | None = None,
-    seed: int | None = None,
-    rate: float | None = None,
-    wait: float | None = None,
-) -> Outcome:
-    """Size one target in a child process; whatever happens to it ends in an outcome.
+def measure_target(target: Target, order: Order, watcher: Watcher) -> Outcome:
+    """Carry the order out in a child process; whatever happens to it ends in an outcome.
 
-    Parameters that a probe in `out` measured replace those that were chosen without.
+    Parameters that a probe in the order's folder measured replace those that were chosen without.
     """
-    words = command(
-        "size", target.name, targets_file, out, budget=budget, seed=seed, rate=rate, wait=wait
-    )
     seen = _Seen()
-
-    def see(event: Event) -> None:
-        seen.take(event)
-        watcher.see(event)
-
-    with watcher.measuring(target.name):
-        child = Child(words, target=target.name, secrets=target.secrets)
-
-        def look() -> None:
-            if child.is_cancelled:
-                watcher.cancelling()
-
-        code = watch(child, see, look)
-    if child.is_cancelled:
-        code = ExitCode.CANCELLED
-    found = _recommendation(target, seen, code, trial_log(out, target))
-    return Outcome(_with_probe(found, target, out), code)
+    code = measure_watched(command(order), target, watcher, seen.take)
+    found = _recommendation(target, seen, code, trial_log(order.out, target))
+    return Outcome(_with_probe(found, target, order.out), code)
 
 
 def left_out(target: Target, out: Path) -> Outcome:

@@ -13,6 +13,8 @@ from typing import Any
 from poolkit import probes
 from poolkit.drivers.registry import check_driver
 from poolkit.errors import BadInput, ExitCode, MissingExtra, PoolkitError
+from poolkit.events import Watcher
+from poolkit.measure.child import Order
 from poolkit.measure.preflight import check_caps, check_descriptors
 from poolkit.measure.store import now, prepare_out, write_atomic
 from poolkit.records import Recommendation, RecommendedFile
@@ -21,7 +23,6 @@ from poolkit.review.export import read_recommended, read_sizings, write_recommen
 from poolkit.review.manifest import host_facts, is_same_machine, read_manifest, write_manifest
 from poolkit.review.outcome import Outcome, exit_code_of, left_out, measure_target, trial_log
 from poolkit.targets import Target, load_targets
-from poolkit.watcher import Watcher
 
 SINCE = "since.json"
 
@@ -152,9 +153,8 @@ def _measure_all(
     for target in targets.values():
         if not is_cancelled:
             try:
-                outcome = measure_target(
-                    target, targets_file, out, watcher, budget=budget, seed=seed
-                )
+                order = Order("size", target.name, targets_file, out, budget=budget, seed=seed)
+                outcome = measure_target(target, order, watcher)
             except KeyboardInterrupt:  # between two children
                 outcome = left_out(target, out)
         else:

@@ -14,7 +14,7 @@ from poolkit.errors import BadInput, PoolkitError
 from poolkit.events import Event
 from poolkit.lab.models import Workers
 from poolkit.lab.upstream import HttpUpstream
-from poolkit.measure.runner import Child
+from poolkit.measure.child import Child
 from poolkit.measure.store import TrialLog
 from poolkit.panels.findings import Findings
 from poolkit.panels.sources import RecordedSource, Source, read_source
@@ -22,7 +22,7 @@ from poolkit.records import Trial
 from poolkit.report.source import shared
 from poolkit.report.temporary import lasting_folder
 from poolkit.targets import load_targets
-from poolkit.workbook.measuring import line
+from poolkit.workbook.measuring import followed
 from poolkit.workbook.serving import Serving, command
 
 RECORDED = "data/recordings/lessons"
@@ -127,22 +127,16 @@ async def measured_now(
     folder = lasting_folder("poolkit-lesson-") if out is None else out
     target = load_targets(file, (orders[0].target,))[orders[0].target]
     child = Child(command(orders, file, folder), target=target.name, secrets=target.secrets)
-    tell, seen = line(), list[Event]()
-    with child:
-        # A thread reads, so that the kernel answers meanwhile and an interrupt is heard.
-        reading = asyncio.ensure_future(asyncio.to_thread(lambda: seen.extend(child.events())))
-        try:
-            while not (await asyncio.wait({reading}, timeout=0.25))[0]:
-                tell(f"<p role='status'>{len(_trials(seen))} of {len(orders)} trials</p>")
-        except (KeyboardInterrupt, asyncio.CancelledError):
-            child.cancel()
-            raise
+    (seen,) = await followed(
+        [child],
+        lambda seen: (
+            f"<p role='status'>{len(_trials(seen[0]))} of {len(orders)} trials measured</p>"
+        ),
+    )
     failed = next((event for event in seen if isinstance(event, events.Failed)), None)
     if failed is not None:
         raise PoolkitError(failed.cause, failed.remedy)
-    trials = _trials(seen)
-    tell(f"<p role='status'>{len(trials)} of {len(orders)} trials measured</p>")
-    return trials
+    return _trials(seen)
 
 
 def _trials(seen: Sequence[Event]) -> tuple[Trial, ...]:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from poolkit.events import Event
+from poolkit.measure.child import Child
 from poolkit.panels import sweep_page
 from poolkit.panels.findings import Findings
 from poolkit.panels.look import piece
@@ -16,6 +19,7 @@ from poolkit.panels.sweep import SweepPanel
 from poolkit.targets import load_targets
 
 EVERY = 0.5  # s between two looks
+LOOK = 0.25  # s, the same at children that are read here
 
 
 async def measured(request: Request, source: Source | None = None) -> Findings:
@@ -57,6 +61,40 @@ def _allowed(sizes: tuple[int, ...], source: Source, target: str) -> tuple[int, 
         return sizes
     most = load_targets(source.targets_file(target), (target,))[target].max_size
     return tuple(sorted({min(size, most) for size in sizes}))
+
+
+async def followed(
+    children: Sequence[Child], say: Callable[[Sequence[list[Event]]], str]
+) -> tuple[list[Event], ...]:
+    """The events of child processes, read side by side to their ends.
+
+    Args:
+        say: the HTML of the line below the cell, from what each child has said by now.
+    """
+    tell, seen = line(), tuple(list[Event]() for _ in children)
+
+    def read(child: Child, events: list[Event]) -> None:
+        events.extend(child.events())
+
+    with contextlib.ExitStack() as stack:
+        for child in children:
+            stack.enter_context(child)
+        # Threads read, so that the kernel answers meanwhile and an interrupt is heard.
+        reading = [
+            asyncio.ensure_future(asyncio.to_thread(read, child, events))
+            for child, events in zip(children, seen, strict=True)
+        ]
+        try:
+            while (await asyncio.wait(reading, timeout=LOOK))[1]:
+                tell(say(seen))
+        except (KeyboardInterrupt, asyncio.CancelledError):
+            for child in children:
+                child.cancel()
+            raise
+        for reader in reading:
+            reader.result()
+    tell(say(seen))
+    return seen
 
 
 def line() -> Callable[[str], None]:

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
+import math
 import os
-import subprocess
-import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from html import escape
 from pathlib import Path
 
-from poolkit.errors import BadInput, ExitCode, PoolkitError
+from poolkit.errors import BadInput, PoolkitError
+from poolkit.events import Event, Failed, Step
+from poolkit.measure.child import Child, python
 from poolkit.probes import Probe, read
 from poolkit.report.source import named, shared
 from poolkit.targets.reading import read_toml
 from poolkit.workbook.kept import kept
-from poolkit.workbook.measuring import line
+from poolkit.workbook.measuring import followed
 
 RECORDED = "data/recordings/lifecycle"
 CAP = 10.0  # s
-# With these a probe has left a result that is worth reading.
-_READABLE = {ExitCode.DONE, ExitCode.FINDINGS, ExitCode.STOPPED}
 
 
 async def probed(
@@ -82,52 +81,28 @@ async def probe_now(
     """Run `poolkit probe` on targets of a targets.toml, side by side, and read what it wrote."""
     tables = read_toml(file).get("targets", {})
     names = tuple(targets) or (tuple(tables) if isinstance(tables, dict) else ())
-    tell, said = line(), dict[str, str]()
     with contextlib.ExitStack() as stack:
         if out is None:
             out = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="poolkit-probe-")))
-        running = [_start(name, file, out, cap, environment) for name in names]
-        reading = [
-            asyncio.ensure_future(asyncio.to_thread(_follow, name, process, said))
-            for name, process in zip(names, running, strict=True)
+        options = ["--targets", str(file), "--out", str(out), "--cap", f"{cap:g}", "--events"]
+        children = [
+            Child(python("poolkit", "probe", name, *options), target=name, env=environment)
+            for name in names
         ]
-        try:
-            while (await asyncio.wait(reading, timeout=0.5))[1]:
-                tell(f"<p role='status'>{'; '.join(said.values())}</p>")
-            ends = [reader.result() for reader in reading]
-        finally:
-            for process in running:
-                if process.poll() is None:
-                    process.terminate()
-                process.wait()
-        tell("")
-        for name, (code, words) in zip(names, ends, strict=True):
-            if code not in _READABLE:
-                raise PoolkitError(f"{name} could not be probed (exit code {code})", words)
+        for events in await followed(children, _steps):
+            for event in events:
+                if isinstance(event, Failed):
+                    raise PoolkitError(
+                        f"{event.target} could not be probed: {event.cause}", event.remedy
+                    )
         return recorded(out, names)
 
 
-def _start(
-    name: str, file: Path, out: Path, cap: float, environment: Mapping[str, str]
-) -> subprocess.Popen[str]:
-    words = ["probe", name, "--targets", str(file), "--out", str(out), "--cap", f"{cap:g}"]
-    return subprocess.Popen(
-        [sys.executable, "-P", "-m", "poolkit", *words],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env=dict(environment),
-    )
-
-
-def _follow(name: str, process: subprocess.Popen[str], said: dict[str, str]) -> tuple[int, str]:
-    """Its exit code and last lines; what it does meanwhile goes into `said`."""
-    assert process.stdout is not None
-    kept_lines: list[str] = []
-    with process.stdout as output:
-        for words in output:
-            kept_lines = [*kept_lines[-19:], words.rstrip()]
-            if words.startswith(f"{name}: ") and "(at most" in words:
-                said[name] = words.strip()
-    return process.wait(), "\n".join(kept_lines)
+def _steps(seen: Sequence[Sequence[Event]]) -> str:
+    """What each probe does now, and how long it may take."""
+    latest = [[event for event in events if isinstance(event, Step)][-1:] for events in seen]
+    words = [
+        f"{step.target}: {step.what}" + (f" (at most {math.ceil(step.limit)} s)" * (step.limit > 0))
+        for (step,) in filter(None, latest)
+    ]
+    return f"<p role='status'>{escape('; '.join(words))}</p>"

@@ -4,38 +4,28 @@
 
 ORDERS is a JSON list of `Serving`; events are printed as `poolkit sweep --events` does, and each
 trial is appended to OUT/LABEL.trials.jsonl. The notebooks read the events through
-`poolkit.measure.runner.Child`, as they do for any measurement.
+`poolkit.measure.child.Child`, as they do for any measurement.
 """
 
 from __future__ import annotations
 
-import contextlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from pydantic import Field, TypeAdapter
 
-from poolkit import events
-from poolkit.drivers.registry import gate_size, make_service_pool
-from poolkit.errors import BadInput, ExitCode, PoolkitError
-from poolkit.events import Event, to_line
+from poolkit.errors import BadInput, ExitCode
 from poolkit.load.arrivals import steps
-from poolkit.load.generator import Plan
-from poolkit.measure import SEED, Emit
-from poolkit.measure.hung import why_ended
-from poolkit.measure.loop import run_until_over
-from poolkit.measure.preflight import check_caps, check_descriptors, check_first_call
-from poolkit.measure.store import TrialLog, prepare_out
-from poolkit.measure.trial import TrialOrder, TrialRunner
-from poolkit.measure.watchdog import Reason
+from poolkit.measure import SEED, measure_arrivals
+from poolkit.measure.child import python
+from poolkit.measure.preflight import check_caps
+from poolkit.measure.reporter import Reporter
 from poolkit.records import Record
-from poolkit.redact import Redactor
 from poolkit.targets import Target, load_targets
 from poolkit.targets.settings import SETTINGS
 
 WARM_UP = 0.5  # s
-SPARE = 30.0  # s that opening pools and ending slow calls may take beside the load
 MOST_SECONDS = 30.0
 
 
@@ -65,8 +55,8 @@ ORDERS = TypeAdapter(tuple[Serving, ...])
 
 def command(orders: Sequence[Serving], targets: Path, out: Path) -> list[str]:
     """The command line of the process that measures these orders."""
-    words = [sys.executable, "-P", "-m", "poolkit.workbook.serving", str(targets), str(out)]
-    return [*words, ORDERS.dump_json(tuple(orders)).decode()]
+    text = ORDERS.dump_json(tuple(orders)).decode()
+    return python("poolkit.workbook.serving", str(targets), str(out), text)
 
 
 def with_overflow(target: Target, max_overflow: int) -> Target:
@@ -84,90 +74,37 @@ def with_overflow(target: Target, max_overflow: int) -> Target:
     return target.model_copy(update=changes)
 
 
-def serve(orders: Sequence[Serving], file: Path, out: Path, emit: Emit) -> ExitCode:
-    """Measure the orders one after the other; every outcome is told through `emit`."""
-    target: Target | None = None
-    try:
-        prepare_out(out)
-        for order in orders:
-            target = load_targets(file, (order.target,))[order.target]
-            if order.max_overflow is not None:
-                target = with_overflow(target, order.max_overflow)
-            check_caps(target)
-            check_descriptors(target)
-            if order.pool_size > target.max_size:
-                raise BadInput(
-                    f"{target.name}: {order.pool_size} connections are more than "
-                    f"max_size = {target.max_size}",
-                    "raise max_size in targets.toml, if the endpoint may have so many",
-                )
-            _serve_one(order, target, out, emit)
-        code = ExitCode.DONE
-    except PoolkitError as error:
-        code = _fail(error, target, emit)
-    emit(events.Done(target=target.name if target else "", exit_code=code))
-    return code
+def serve(orders: Sequence[Serving], file: Path, out: Path, reporter: Reporter) -> ExitCode:
+    """Measure the orders one after the other; raises `PoolkitError` where one ends early."""
+    for order in orders:
+        target = load_targets(file, (order.target,))[order.target]
+        if order.max_overflow is not None:
+            target = with_overflow(target, order.max_overflow)
+        reporter.about(target)
+        check_caps(target)
+        phases = [(order.rate, WARM_UP), (order.rate, order.seconds)]
+        measure_arrivals(
+            target,
+            steps(phases, SEED),
+            pool_size=order.pool_size,
+            seconds=WARM_UP + order.seconds,
+            out=out,
+            emit=reporter.emit,
+            warm_up=WARM_UP,
+            arrival_rate=order.rate,
+            file=f"{order.label}.trials.jsonl",
+            because=f"lesson: {order.label}",
+            last_words=reporter.fail,
+        )
+    return ExitCode.DONE
 
 
-def _serve_one(order: Serving, target: Target, out: Path, emit: Emit) -> None:
-    """Load for one order; raises `PoolkitError` where it ended early."""
-    seconds = WARM_UP + order.seconds
-    log = TrialLog(out / f"{order.label}.trials.jsonl")
-    runner = TrialRunner(target, log, emit, seconds)
-    ended: list[Reason] = []
-
-    async def work() -> ExitCode:
-        runner.first_call = await check_first_call(target)
-        emit(events.Started(target=target.name, driver=target.driver, budget=seconds))
-        await runner.run(_order(order, target, seconds))
-        return ExitCode.DONE
-
-    def cancel(reason: Reason | None) -> None:
-        ended.extend([reason] if reason else [])
-        runner.cancel()
-
-    def last_words(reason: Reason) -> None:
-        _fail(why_ended(target, reason), target, emit)
-
-    run_until_over(work(), cancel, seconds + SPARE, last_words)
-    if ended:
-        raise why_ended(target, ended[0])
-
-
-def _order(order: Serving, target: Target, seconds: float) -> TrialOrder:
-    rate, size = order.rate, order.pool_size
-    arrivals = steps([(rate, WARM_UP), (rate, order.seconds)], SEED)
-    return TrialOrder(
-        make_service_pool(target, size, pools=1, seed=SEED),
-        Plan(seconds=seconds, warm_up=WARM_UP, seed=SEED, arrivals=arrivals, arrival_rate=rate),
-        "verify",
-        size,
-        f"lesson: {order.label}",
-        gate=gate_size(target, size),
-    )
-
-
-def _fail(error: PoolkitError, target: Target | None, emit: Emit) -> ExitCode:
-    redact = Redactor(target.secrets if target else ()).text
-    name, code = target.name if target else "", error.exit_code
-    cause, remedy = redact(error.cause), redact(error.remedy)
-    emit(events.Failed(target=name, cause=cause, remedy=remedy, exit_code=code))
-    return code
-
-
-def main(arguments: Sequence[str]) -> int:
+def main(targets: str, out: str, orders: str) -> int:
     """Measure what the command line orders; returns the exit code."""
-    targets, out, orders = arguments
-    stdout = sys.stdout
-
-    def emit(event: Event) -> None:
-        stdout.write(to_line(event))
-        stdout.flush()
-
-    # A library that prints must not end up between two events.
-    with contextlib.redirect_stdout(sys.stderr):
-        return int(serve(ORDERS.validate_json(orders), Path(targets), Path(out), emit))
+    reporter = Reporter()
+    found = ORDERS.validate_json(orders)
+    return int(reporter.run(lambda: serve(found, Path(targets), Path(out), reporter)))
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main(*sys.argv[1:]))

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from poolkit import units
 from poolkit.drivers.base import Pool
-from poolkit.load.closed_loop import STAGGER
+from poolkit.load.calls import STAGGER
 from poolkit.load.generator import Generator, Plan
 from poolkit.load.recorder import OK, Columns
 from poolkit.load.timer import best_timer

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from poolkit.cli.asking import asked
+from poolkit.cli.options import checked
 from poolkit.errors import BadInput
-from poolkit.measure.runner import command
+from poolkit.measure.child import Order, command
 from poolkit.targets import load_targets
 
 TARGETS = """
@@ -28,13 +28,17 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
+def order(file: Path, rate: float | None = None, wait: float | None = None) -> Order:
+    return Order("sweep", "api", file, file.parent, rate=rate, wait=wait)
+
+
 def test_only_what_is_given_is_changed(file: Path) -> None:
     """The load stays the same, so finished trials count for another question, too."""
     target = load_targets(file)["api"]
-    assert asked(target, None, None) is target
-    other = asked(target, 300.0, 0.005)
+    assert order(file).asked_of(target) is target
+    other = order(file, 300.0, 0.005).asked_of(target)
     assert (other.target_rate, other.wait_p99) == (300.0, 0.005)
-    assert asked(target, None, 0.005).target_rate == 250
+    assert order(file, wait=0.005).asked_of(target).target_rate == 250
     assert other.fingerprint == target.fingerprint
 
 
@@ -42,10 +46,9 @@ def test_only_what_is_given_is_changed(file: Path) -> None:
 @pytest.mark.parametrize("option", ["--rate", "--wait"])
 def test_what_cannot_be_meant_is_refused(file: Path, option: str, value: float) -> None:
     """With the option and the value."""
-    target = load_targets(file)["api"]
     rate, wait = (value, None) if option == "--rate" else (None, value)
     with pytest.raises(BadInput, match=f"{option} must be more than 0"):
-        asked(target, rate, wait)
+        checked(order(file, rate, wait))
 
 
 @pytest.mark.parametrize("mode", ["sweep", "size"])
@@ -60,5 +63,5 @@ def test_both_commands_check_it_before_anything_is_sent(file: Path, mode: str) -
 
 def test_the_child_is_asked_the_same(file: Path) -> None:
     """What a panel asks reaches the measuring process, exactly."""
-    words = command("sweep", "api", file, file.parent, rate=123.456, wait=0.0075)
+    words = command(order(file, 123.456, 0.0075))
     assert words[-4:] == ["--rate", "123.456", "--wait", "0.0075"]

@@ -10,9 +10,10 @@ import pytest
 from typer.testing import CliRunner
 
 from poolkit.cli.application import app
-from poolkit.cli.demo_folder import MARK, make_ready
+from poolkit.cli.reviewing import MARK
 from poolkit.errors import BadInput
 from poolkit.events import Done, Failed, from_line
+from poolkit.measure.store import make_anew
 from poolkit.review.export import read_recommended, write_recommended
 from tests.cli import recorded
 from tests.recommend import examples
@@ -265,10 +266,10 @@ def test_demo_refuses_a_folder_of_the_user(tmp_path: Path, targets: Path) -> Non
 def test_demo_empties_its_own_folder_of_what_it_wrote(tmp_path: Path) -> None:
     """A second demo starts fresh, and a file that somebody put there is kept."""
     out = tmp_path / "demo"
-    assert make_ready(out) == out / "targets.toml"
+    make_anew(out, MARK, "poolkit demo")
     for name in ("lab-http.trials.jsonl", "report.html", "targets.toml", "notes.txt"):
         (out / name).write_text("x", encoding="utf-8")
-    make_ready(out)
+    make_anew(out, MARK, "poolkit demo")
     assert sorted(path.name for path in out.iterdir()) == [MARK, "notes.txt"]
 
 
@@ -276,5 +277,5 @@ def test_demo_refuses_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     """Before the lab is started."""
     (tmp_path / "file").write_text("", encoding="utf-8")
     with pytest.raises(BadInput, match="cannot be written"):
-        make_ready(tmp_path / "file" / "demo")
+        make_anew(tmp_path / "file" / "demo", MARK, "poolkit demo")
     assert os.listdir(tmp_path) == ["file"]

@@ -8,10 +8,9 @@ import pytest
 from rich.console import Console
 
 from poolkit.cli import progress
-from poolkit.events import Event, TrialDone
+from poolkit.events import Event, TrialDone, Watcher
 from poolkit.records import Signal
 from poolkit.show import narration
-from poolkit.watcher import Watcher
 from tests.cli import recorded
 from tests.recommend import examples
 

@@ -11,9 +11,8 @@ import pytest
 from poolkit.drivers.memory import MemoryPool
 from poolkit.errors import BrakeStop
 from poolkit.load.arrivals import constant, ramp, replay
-from poolkit.load.brakes import Brakes
+from poolkit.load.brakes import Brakes, Quota
 from poolkit.load.generator import Generator, Plan
-from poolkit.load.quota import Quota
 from poolkit.load.recorder import Columns
 from poolkit.load.timer import LoopTimer
 from tests.virtual_clock import run_virtual

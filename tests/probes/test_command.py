@@ -19,13 +19,13 @@ from typing import NamedTuple
 import pytest
 from rich.console import Console
 
-from poolkit.cli.probing import run_loop
 from poolkit.cli.progress import PlainScreen
 from poolkit.errors import BadInput, ExitCode, Unreachable
-from poolkit.events import Done, Recommended, to_line
+from poolkit.events import Done, Failed, Recommended, Step, from_line, to_line
 from poolkit.lab.models import Workers
 from poolkit.lab.postgres import PostgresServer
 from poolkit.lab.upstream import HttpUpstream
+from poolkit.measure.loop import run_until_over
 from poolkit.probes import Probe, find, probe_idle, read, write
 from poolkit.probes.line import NoLine
 from poolkit.probes.names import probe_names
@@ -118,7 +118,7 @@ def test_a_review_takes_over_what_the_probe_measured(
     lines = [Recommended(recommendation=found), Done(target="api", exit_code=0)]
     events.write_text("".join(map(to_line, lines)), encoding="utf-8")
     words = [sys.executable, "-c", "import sys; print(open(sys.argv[1]).read())", str(events)]
-    monkeypatch.setattr(outcome, "command", lambda *_a, **_k: words)
+    monkeypatch.setattr(outcome, "command", lambda _order: words)
     console = Console(file=io.StringIO())
     screen = PlainScreen(console, console)
     run.review(probed.folder / "targets.toml", probed.folder, screen)
@@ -164,6 +164,19 @@ def test_a_target_that_is_down(tmp_path: Path) -> None:
     assert "connection refused" in err
     assert "that the server runs" in err
     assert not (tmp_path / "out").exists()
+
+
+def test_a_probe_in_a_cell_tells_its_steps_as_events(tmp_path: Path) -> None:
+    """One JSON line each and nothing else; a failure is one of them."""
+    file = targets_file(tmp_path, f"http://127.0.0.1:{free_port()}/")
+    code, out, err = ran("api", "--targets", file, "--events")
+    step, failed, done = (from_line(line) for line in out.splitlines())
+    assert isinstance(step, Step)
+    assert (step.target, step.what) == ("api", "one call to see whether it answers")
+    assert isinstance(failed, Failed)
+    assert "connection refused" in failed.cause
+    assert done == Done(target="api", exit_code=2)
+    assert (code, err) == (2, "")
 
 
 def test_bad_input_is_named(tmp_path: Path) -> None:
@@ -343,7 +356,8 @@ def test_work_that_resists_its_end_is_left_behind() -> None:
 
     left: list[asyncio.Future[None]] = []
     began = time.monotonic()
-    assert run_loop(work()) is ExitCode.DONE
+    code = run_until_over(work(), lambda _reason: None, 60.0, new_loop=asyncio.new_event_loop)
+    assert code is ExitCode.DONE
     assert time.monotonic() - began < 30.0
     assert not left[0].done()
 

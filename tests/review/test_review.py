@@ -89,7 +89,7 @@ def scripted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., N
         path.write_text("".join(map(events.to_line, lines)), encoding="utf-8")
         ways[name] = [sys.executable, "-c", CHILD, str(path), end]
 
-    monkeypatch.setattr(outcome, "command", lambda _mode, name, *_a, **_k: ways[name])
+    monkeypatch.setattr(outcome, "command", lambda order: ways[order.name])
     return script
 
 

@@ -116,7 +116,7 @@ def test_an_order_is_measured_in_a_child(tmp_path: Path) -> None:
         assert trial.outcomes["ok"] == pytest.approx(100, abs=15)
         assert (trial.response_time.mean or 0.0) >= (trial.hold_time.mean or 1.0)
         large = order.model_copy(update={"pool_size": 9})
-        with pytest.raises(PoolkitError, match="9 connections are more than max_size = 8"):
+        with pytest.raises(PoolkitError, match="must be 1 to max_size = 8, got 9"):
             asyncio.run(lessons.served((large,), FileSource(file)))
 
 

@@ -21,6 +21,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from poolkit.errors import BadInput, ExitCode, PoolkitError
+from poolkit.events import Watcher
 from poolkit.lab.running import Lab
 from poolkit.lab.service.comparison import SECONDS, ServiceProcess, run_service
 from poolkit.lab.service.lines import Lines
@@ -36,7 +37,6 @@ from poolkit.lab.service.sizes import (
 from poolkit.measure.store import make_anew, prepare_out, write_atomic
 from poolkit.review.run import review
 from poolkit.show.before_after import SERVICE, ServiceComparison, ServiceRun
-from poolkit.watcher import Watcher
 
 REPORT = "report.html"
 BEFORE, AFTER = "undersized", "recommended"

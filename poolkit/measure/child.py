@@ -13,16 +13,17 @@ import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType, TracebackType
 from typing import IO, Literal
 
 from poolkit.errors import ExitCode
-from poolkit.events import Done, Event, Failed, from_line
+from poolkit.events import Done, Event, Failed, Watcher, from_line
+from poolkit.measure.loop import on_signals
 from poolkit.redact import Redactor
+from poolkit.targets import Target
 
 LOOK_AROUND = 0.25  # s between two looks at a child that says nothing
 GRACE = 10.0  # s that a cancelled child has to put its results away
@@ -30,37 +31,54 @@ TAIL = 4000  # bytes of the child's stderr that may explain its end
 RESUMES = "the same command resumes from the finished trials"
 
 
-def command(
-    mode: Literal["sweep", "size"],
-    name: str,
-    targets: Path,
-    out: Path,
-    *,
-    sizes: Sequence[int] = (),
-    budget: float | None = None,
-    seed: int | None = None,
-    rate: float | None = None,
-    wait: float | None = None,
-) -> list[str]:
-    """The command line of the process that measures target `name` and prints events.
+@dataclass(frozen=True, slots=True)
+class Order:
+    """The measurement of target `name`, as the command line takes it.
 
-    Args:
+    Attributes:
+        mode: `sweep` ends with the sizing, `size` goes on to verification and recommendation.
+        sizes: pool sizes to measure; empty: chosen while measuring.
+        budget: s of load in all; None: the mode's own.
         rate, wait: calls/s and s, in place of what the file asks of the target.
     """
+
+    mode: Literal["sweep", "size"]
+    name: str
+    targets: Path
+    out: Path
+    sizes: tuple[int, ...] = ()
+    budget: float | None = None
+    seed: int | None = None
+    rate: float | None = None
+    wait: float | None = None
+
+    def asked_of(self, target: Target) -> Target:
+        """The target with this rate and wait in place of its own, where they are given."""
+        changed: dict[str, float | None] = {}
+        if self.rate is not None:
+            changed |= {"target_rate": self.rate, "rate_from": None}
+        if self.wait is not None:
+            changed["wait_p99"] = self.wait
+        return target.model_copy(update=changed) if changed else target
+
+
+def python(module: str, *words: str) -> list[str]:
+    """The command line of a child process that runs `module`."""
     # -P: a file of the working directory must not stand in for a library.
-    words = [sys.executable, "-P", "-m", "poolkit", mode, name]
-    words += ["--targets", str(targets), "--out", str(out), "--events"]
-    if sizes:
-        words += ["--sizes", ",".join(map(str, sizes))]
-    if budget is not None:
-        words += ["--budget", repr(budget)]
-    if seed is not None:
-        words += ["--seed", str(seed)]
-    if rate is not None:
-        words += ["--rate", repr(rate)]
-    if wait is not None:
-        words += ["--wait", repr(wait)]
-    return words
+    return [sys.executable, "-P", "-m", module, *words]
+
+
+def command(order: Order) -> list[str]:
+    """The command line of the process that carries out the order and prints events."""
+    words = [order.mode, order.name, "--targets", str(order.targets), "--out", str(order.out)]
+    words.append("--events")
+    if order.sizes:
+        words += ["--sizes", ",".join(map(str, order.sizes))]
+    for option in ("budget", "seed", "rate", "wait"):
+        value = getattr(order, option)
+        if value is not None:
+            words += [f"--{option}", repr(value)]
+    return python("poolkit", *words)
 
 
 class Child:
@@ -117,12 +135,7 @@ class Child:
     def __enter__(self) -> Child:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     @property
@@ -282,27 +295,29 @@ def watch(
     In the main thread, a Ctrl-C or SIGTERM meanwhile cancels the child instead of raising, and the
     next one kills it; no child is left behind.
     """
-    with _handing_on_signals(child), child:
+    with on_signals(child.cancel), child:
         for event in child.events(look):
             see(event)
     return child.exit_code or ExitCode.DONE
 
 
-@contextlib.contextmanager
-def _handing_on_signals(child: Child) -> Iterator[None]:
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
+def measure_watched(
+    words: Sequence[str], target: Target, watcher: Watcher, see: Callable[[Event], None]
+) -> ExitCode:
+    """Run a child that measures the target, and say what became of it; Ctrl-C cancels it.
 
-    def hand_on(_number: int, _frame: FrameType | None) -> None:
-        child.cancel()
+    Args:
+        see: takes every event before the watcher does.
+    """
 
-    before = {number: signal.signal(number, hand_on) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    def both(event: Event) -> None:
+        see(event)
+        watcher.see(event)
+
+    with watcher.measuring(target.name):
+        child = Child(words, target=target.name, secrets=target.secrets)
+        code = watch(child, both, lambda: watcher.cancelling() if child.is_cancelled else None)
+    return ExitCode.CANCELLED if child.is_cancelled else code
 
 
 def _known(code: int) -> ExitCode:

@@ -1,4 +1,4 @@
-"""The runner against real processes that behave and misbehave."""
+"""The child wrapper against real processes that behave and misbehave."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 
 from poolkit.errors import ExitCode
 from poolkit.events import Done, Event, Failed, Started
-from poolkit.measure.runner import Child, command, last_words, watch
+from poolkit.measure.child import Child, Order, command, last_words, watch
 
 FAKE = Path(__file__).with_name("fake_child.py")
 PASSWORD = "s3cret/pass"
@@ -185,7 +185,7 @@ def test_look_is_called_while_the_child_speaks() -> None:
 PARENT = """
 import sys
 from poolkit.events import to_line
-from poolkit.measure.runner import Child, watch
+from poolkit.measure.child import Child, watch
 
 child = Child([sys.executable, *sys.argv[1:]], target="orders-api", grace=60.0)
 print(child.pid, flush=True)
@@ -237,7 +237,8 @@ def test_the_second_ctrl_c_kills_the_child() -> None:
 
 def test_the_command_line_of_a_child() -> None:
     """It is what a person would type, and asks for events."""
-    words = command("sweep", "orders", Path("t.toml"), Path("o"), sizes=(1, 2), budget=5.0, seed=7)
+    order = Order("sweep", "orders", Path("t.toml"), Path("o"), (1, 2), budget=5.0, seed=7)
+    words = command(order)
     assert words[1:4] == ["-P", "-m", "poolkit"]
     text = "sweep orders --targets t.toml --out o --events --sizes 1,2 --budget 5.0 --seed 7"
     assert words[4:] == text.split()

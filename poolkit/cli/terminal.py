@@ -1,4 +1,4 @@
-"""How every command ends when it cannot go on: cause and remedy on stderr, and the exit code."""
+"""Where the commands print, and how each of them ends when it cannot go on."""
 
 from __future__ import annotations
 
@@ -8,19 +8,44 @@ import signal
 import threading
 from collections.abc import Iterator
 from types import FrameType
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import typer
 
 from poolkit.errors import ExitCode, PoolkitError
 
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from poolkit.events import Watcher
+
 TRACEBACK = "POOLKIT_TRACEBACK"
+
+
+def results() -> Console:
+    """The console on stdout, plain where that is not a terminal."""
+    from rich.console import Console
+
+    return Console(highlight=False)
+
+
+def errors() -> Console:
+    """The console on stderr."""
+    from rich.console import Console
+
+    return Console(stderr=True, highlight=False)
+
+
+def screen(console: Console) -> Watcher:
+    """What shows the progress of a measurement on `console`."""
+    from poolkit.cli.progress import make_screen
+
+    return make_screen(console, errors())
 
 
 @contextlib.contextmanager
 def told() -> Iterator[None]:
     """Around a command: every way to fail becomes a message and an exit code, never a traceback."""
-    from poolkit.cli.consoles import errors
     from poolkit.cli.progress import print_failure
 
     try:
@@ -58,16 +83,11 @@ def raise_on_sigterm() -> None:
 @contextlib.contextmanager
 def told_to_end() -> Iterator[threading.Event]:
     """An event that Ctrl-C and SIGTERM set, so that neither interrupts what is under way."""
+    from poolkit.measure.loop import on_signals
+
     end = threading.Event()
-    before = {
-        number: signal.signal(number, lambda _number, _frame: end.set())
-        for number in (signal.SIGINT, signal.SIGTERM)
-    }
-    try:
+    with on_signals(end.set):
         yield end
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _place(error: BaseException) -> str:
