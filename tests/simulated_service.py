@@ -6,13 +6,13 @@ import math
 
 import numpy as np
 
-from poolkit.analysis import simulate
-from poolkit.analysis.objective import Objective
 from poolkit.histogram import Histogram
 from poolkit.load.measurement import Measurement, Samples, Segment
 from poolkit.measure import verify
 from poolkit.measure.verify import VerifyPlan
 from poolkit.records import Sizing, Trial
+from poolkit.targets.objective import Objective
+from tests.analysis import simulate
 from tests.analysis.synthetic import drawn_trial
 
 SEGMENTS = 60

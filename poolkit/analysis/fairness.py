@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from poolkit.histogram import value_of
-from poolkit.records import Check
+from poolkit.records import Check, Distribution
 
 STARVED_INDEX = 0.5
 FEWEST_WAITS = 20
@@ -28,32 +28,27 @@ def jains_index(buckets: Mapping[int, int]) -> float | None:
     return total * total / (count * squares) if squares > 0 else None
 
 
-def longest_ratio(buckets: Mapping[int, int], longest: float | None) -> float | None:
+def longest_ratio(waits: Distribution) -> float | None:
     """The longest wait over the mean of those that waited at all; None where too few did."""
-    waited = {index: n for index, n in buckets.items() if index > 0}
+    waited = {index: n for index, n in waits.buckets.items() if index > 0}
     count = sum(waited.values())
-    if longest is None or count < FEWEST_WAITS:
+    if waits.longest is None or count < FEWEST_WAITS:
         return None
     mean = sum(value_of(index) * n for index, n in waited.items()) / count
-    return longest / mean
+    return waits.longest / mean
 
 
-def fairness_check(
-    *, index: float | None, ratio: float | None, longest: float | None, hold: float, crowded: bool
-) -> Check | None:
+def fairness_check(waits: Distribution, *, hold: float, crowded: bool) -> Check | None:
     """The check `fair`; None where nobody waited long enough to be treated unfairly.
 
     Args:
-        index: Jain's index of the waits.
-        ratio: longest wait over the mean of those that waited.
-        longest: s.
         hold: mean hold time (s): waits below a few of it harm nobody.
         crowded: more callers than connections in a closed loop, so that everybody has to wait and
             a fair queue makes all waits nearly alike.
     """
-    if longest is None or (index is None and ratio is None):
-        return None
-    if longest < max(HARMLESS, 5.0 * hold):
+    longest = waits.longest
+    index, ratio = jains_index(waits.buckets), longest_ratio(waits)
+    if longest is None or longest < max(HARMLESS, 5.0 * hold) or (index is None and ratio is None):
         return None
     starved = crowded and index is not None and index < STARVED_INDEX
     passed = not starved and (ratio is None or ratio <= LONGEST_RATIO)

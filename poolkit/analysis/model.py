@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal
 
 from poolkit.analysis.backlog import plateau_factor
 from poolkit.analysis.curve import Curve, SharedCurve, is_clean, points
 from poolkit.analysis.dispersion import pooled_dispersion
 from poolkit.analysis.knee import has_plateau, is_falling
-from poolkit.analysis.objective import Objective
 from poolkit.analysis.queueing import WaitPrediction, waits
 from poolkit.analysis.refused import first_refused
 from poolkit.analysis.response import HoldTimes, exceedance
 from poolkit.records import CurvePoint, Sweep
+from poolkit.targets.objective import Objective
 
 # P(W > w) comes out of the formula right to about this share where the curve is known exactly, and
 # the error costs more on one side: a size is taken when the prediction stays below this part of
@@ -26,7 +27,7 @@ Ending = Literal["flat", "rising", "falling", "refused"]
 CAUTION = 0.5  # standard errors by which the upstream is taken to be slower than measured
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Model:
     """One pool in front of the upstream as it was measured.
 
@@ -55,19 +56,23 @@ class Model:
         rate = self.objective.rate_per_pool if rate is None else rate
         return waits(self.curve, rate, range(1, self.most + 1), self.dispersion, self.factor)
 
-    def cautious(self, rate: float | None = None) -> tuple[WaitPrediction, ...]:
-        """The same for an upstream that is slower than measured, by half a standard error.
+    @property
+    def cautious_rate(self) -> float:
+        """The rate (calls/s) for an upstream that is slower than measured, by half an error.
 
         Near saturation the needed size hangs on the last per cent of throughput, and a pool that is
         too small costs its callers more than one that is too large.
         """
-        rate = self.objective.rate_per_pool if rate is None else rate
-        return self.predictions(rate * (1.0 + CAUTION * self.curve.whole.error))
+        return self.objective.rate_per_pool * (1.0 + CAUTION * self.curve.whole.error)
+
+    @cached_property
+    def cautious(self) -> tuple[WaitPrediction, ...]:
+        """What callers meet at sizes 1 .. most, at the cautious rate."""
+        return self.predictions(self.cautious_rate)
 
     def at(self, pool_size: int) -> WaitPrediction:
         """What `cautious` says of one size, 1 .. most."""
-        rate = self.objective.rate_per_pool * (1.0 + CAUTION * self.curve.whole.error)
-        return waits(self.curve, rate, (pool_size,), self.dispersion, self.factor)[0]
+        return waits(self.curve, self.cautious_rate, (pool_size,), self.dispersion, self.factor)[0]
 
     def meets_wait(self, prediction: WaitPrediction) -> bool:
         """Whether few enough calls wait longer than allowed; where no wait is asked, stability."""

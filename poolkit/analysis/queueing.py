@@ -71,7 +71,6 @@ class WaitPrediction:
     decay: float
     busy: float
     wait: float | None
-    wait_p99: float | None
     hold_time: float | None
     response_time: float | None
     # P(N >= k) for k = 0 .. pool_size: the shares of time with k calls or more in the system.
@@ -88,56 +87,16 @@ class WaitPrediction:
             return 1.0
         return min(1.0, self.waiting * math.exp(-self.decay * wait))
 
+    def wait_exceeded_by(self, share: float) -> float | None:
+        """The wait (s) that this share (0 to 1) of the calls exceeds; None: not carried."""
+        if not self.is_stable:
+            return None
+        return math.log(self.waiting / share) / self.decay if self.waiting > share else 0.0
 
-def erlang_c(servers: int, offered_load: float) -> float:
-    """P(a call waits) with Poisson arrivals and `servers` exponential servers (Erlang 1917).
-
-    `offered_load` a = lambda * S in erlangs. By the stable recursion for Erlang B,
-    B(n) = a B(n-1) / (n + a B(n-1)), and C = B / (1 - (1 - B) a / n). 1 where a >= servers.
-    """
-    if servers < 1:
-        raise ValueError(f"servers must be 1 or more, got {servers}")
-    if offered_load < 0:
-        raise ValueError(f"offered_load must be 0 or more, got {offered_load}")
-    if offered_load >= servers:
-        return 1.0
-    blocked = 1.0
-    for n in range(1, servers + 1):
-        blocked = offered_load * blocked / (n + offered_load * blocked)
-    return blocked / (1.0 - (1.0 - blocked) * offered_load / servers)
-
-
-def finite_source(servers: int, callers: int, think: float, hold: float) -> float:
-    """P(a call waits) when `callers` callers think `think` s, then hold a server for `hold` s.
-
-    The machine-repair model with exponential times (Engset 1918, with queueing): a caller that
-    calls sees the system as the other callers leave it (arrival theorem, Sevcik and Mitrani 1981).
-    """
-    if servers < 1 or callers < 1:
-        raise ValueError(f"servers and callers must be 1 or more, got {servers} and {callers}")
-    if think < 0 or hold <= 0:
-        raise ValueError(f"think must be 0 or more and hold above 0, got {think} and {hold}")
-    if callers <= servers:
-        return 0.0
-    if think == 0:
-        return 1.0
-    others = callers - 1
-    steps = np.arange(others)
-    ratios = (others - steps) * (hold / think) / np.minimum(steps + 1, servers)
-    logs = np.concatenate(([0.0], np.cumsum(np.log(ratios))))
-    shares = np.exp(logs - logs.max())
-    return float(shares[servers:].sum() / shares.sum())
-
-
-def wait(
-    curve: Throughput,
-    arrival_rate: float,
-    pool_size: int,
-    dispersion: float = 1.0,
-    plateau_factor: float | None = None,
-) -> WaitPrediction:
-    """What callers meet at one pool size."""
-    return waits(curve, arrival_rate, (pool_size,), dispersion, plateau_factor)[0]
+    @property
+    def wait_p99(self) -> float | None:
+        """The p99 wait (s); None where the pool does not carry the rate."""
+        return self.wait_exceeded_by(P99)
 
 
 def waits(
@@ -223,7 +182,6 @@ def _prediction(
         decay=decay,
         busy=busy,
         wait=mean_wait,
-        wait_p99=max(0.0, math.log(waiting / P99) / decay) if waiting > 0 else 0.0,
         hold_time=hold,
         response_time=mean_wait + hold,
         levels=tuple(levels.tolist()),
@@ -238,7 +196,6 @@ def _overloaded(pool_size: int, rate: float) -> WaitPrediction:
         decay=0.0,
         busy=float(pool_size),
         wait=None,
-        wait_p99=None,
         hold_time=pool_size / rate,
         response_time=None,
     )

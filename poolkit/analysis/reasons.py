@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from poolkit import units
-from poolkit.analysis.answer import Found
 from poolkit.analysis.model import Model
-from poolkit.analysis.objective import Objective
 from poolkit.analysis.queueing import WaitPrediction
+from poolkit.analysis.smallest import Found
 from poolkit.records import LimitedBy
+from poolkit.targets.objective import Objective
 
 WORTH_SAYING = 0.1  # share of the size that a smaller pool must save to be worth a sentence
 SAME_RESPONSE = 0.02  # mean response times closer than this are the same to a caller
@@ -24,7 +24,7 @@ def limit(found: Found) -> LimitedBy:
         return "floor"
     if queue.objective.wait_p99 is None:
         return "response"
-    if needed > 1 and queue.meets_wait(found.cautious[needed - 2]):
+    if needed > 1 and queue.meets_wait(found.queue.cautious[needed - 2]):
         return "response"
     return "wait"
 
@@ -55,15 +55,24 @@ def _meeting(queue: Model, met: WaitPrediction) -> str:
         f"of {units.plural(met.pool_size, 'connection')} busy on average"
     )
     if objective.wait_p99 is not None:
-        late = units.share(met.exceedance(objective.wait_p99), 1)
-        limit = units.milliseconds(objective.wait_p99)
-        said += f", and {late} of the calls wait longer than {limit}"
-    if objective.response_p99 is not None and objective.wait_p99 is None:
-        late = units.share(queue.late_responses(met), 1)
-        limit = units.milliseconds(objective.response_p99)
-        said += f", and {late} of the calls take longer than {limit} in all"
+        said += f", and {late_waits(queue, met)}"
+    else:
+        said += f", and {late_responses(queue, met)} in all"
     told = extrapolated(queue, met.pool_size)
     return f"{said}; {told}" if told else said
+
+
+def late_waits(queue: Model, met: WaitPrediction) -> str:
+    """The share of the calls that wait too long, where a wait is asked."""
+    limit = queue.objective.wait_p99 or 0.0
+    late = units.share(met.exceedance(limit), 1)
+    return f"{late} of the calls wait longer than {units.milliseconds(limit)}"
+
+
+def late_responses(queue: Model, met: WaitPrediction) -> str:
+    """The share of the calls that take too long, where a response time is asked."""
+    late, limit = queue.late_responses(met), queue.objective.response_p99
+    return f"{units.share(late, 1)} of the calls take longer than {units.milliseconds(limit)}"
 
 
 def extrapolated(queue: Model, pool_size: int) -> str:

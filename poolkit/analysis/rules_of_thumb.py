@@ -6,8 +6,9 @@ import math
 from collections.abc import Sequence
 
 from poolkit import units
-from poolkit.analysis.answer import Found
 from poolkit.analysis.gradient2 import TOLERANCE, settled_limit
+from poolkit.analysis.reasons import late_responses, late_waits
+from poolkit.analysis.smallest import Found
 from poolkit.records import CurvePoint, RuleOfThumb, Trial
 
 # Where the rules ask for what poolkit cannot know; the names they are shown under say so.
@@ -109,14 +110,8 @@ def _outcome(asked: int, found: Found) -> str:
     met = found.predictions[asked - 1]
     if not met.is_stable:
         return f"{asked} cannot carry {units.rate(objective.rate_per_pool)} here: the queue grows"
-    if objective.wait_p99 is not None:
-        late = units.share(met.exceedance(objective.wait_p99), 1)
-        limit = units.milliseconds(objective.wait_p99)
-        said = f"at {asked}, {late} of the calls wait longer than {limit}"
-    else:
-        late = units.share(found.queue.late_responses(met), 1)
-        limit = units.milliseconds(objective.response_p99)
-        said = f"at {asked}, {late} of the calls take longer than {limit}"
+    late = late_responses if objective.wait_p99 is None else late_waits
+    said = f"at {asked}, {late(found.queue, met)}"
     return said if found.size is None else f"{said}{_beside(asked, found.size)}"
 
 

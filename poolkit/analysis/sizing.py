@@ -1,23 +1,22 @@
-"""The size that an objective asks for, read off the measured curve."""
+"""The size that an objective asks for, read off the measured curve, with all that speaks for it."""
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from poolkit.analysis import reasons
-from poolkit.analysis.answer import Found, find, reachable_rate
-from poolkit.analysis.curve import is_clean, points
-from poolkit.analysis.knee import knees, plateau
-from poolkit.analysis.model import Fitted, fit_points
-from poolkit.analysis.objective import Objective
+from poolkit.analysis.curve import is_clean
+from poolkit.analysis.knee import knees
+from poolkit.analysis.model import Fitted
 from poolkit.analysis.queueing import WaitPrediction
-from poolkit.analysis.reach import what_raises
 from poolkit.analysis.response import p99 as response_p99
 from poolkit.analysis.rules_of_thumb import rules
-from poolkit.analysis.sensible import cannot_say, why_not
-from poolkit.analysis.verdict import judge
-from poolkit.analysis.why_none import why_none
-from poolkit.records import CurvePoint, PredictedWait, Sizing, Sweep, Verdict
+from poolkit.analysis.smallest import Found
+from poolkit.analysis.what_if import Answer, Planner, Question, answer
+from poolkit.analysis.why_none import what_raises
+from poolkit.records import PredictedWait, Sizing, Sweep
+from poolkit.targets.objective import Objective
 
 
 def size(sweep: Sweep, objective: Objective) -> Sizing:
@@ -27,79 +26,46 @@ def size(sweep: Sweep, objective: Objective) -> Sizing:
     calls away, nor beyond the largest size measured; except on a plateau, where throughput is taken
     to stay up to `BEYOND` times that size and the answer says that it rests on it.
     """
-    measured = points(sweep.trials)
-    verdict = judge(sweep, measured)
-    reason = why_not(sweep, measured)
-    if reason is not None:
-        return _cannot_say(sweep, objective, verdict, measured, reason)
-    return _answer(sweep, objective, verdict, fit_points(sweep))
+    planner = Planner.of(sweep, objective)
+    plain = answer(planner, Question())
+    more: dict[str, Any] = {"knees": ()}
+    if planner.upstream is not None and plain.found is not None:
+        more = _evidence(sweep, planner, planner.upstream, plain, plain.found)
+    return Sizing(
+        target=sweep.target,
+        verdict=planner.verdict,
+        points=planner.points,
+        plateau=planner.plateau,
+        size=plain.size,
+        because=plain.because,
+        limited_by=plain.limited_by,
+        headroom=plain.headroom,
+        out_of_reach=plain.out_of_reach,
+        reachable_rate=plain.reachable_rate,
+        rate_per_pool=plain.rate_per_pool,
+        **more,
+    )
 
 
-def _answer(
-    sweep: Sweep,
-    objective: Objective,
-    verdict: Verdict,
-    measured: tuple[CurvePoint, ...],
-) -> Sizing:
-    upstream = Fitted.of(sweep)
-    found = find(upstream, objective)
+def _evidence(
+    sweep: Sweep, planner: Planner, upstream: Fitted, answer: Answer, found: Found
+) -> dict[str, Any]:
+    """What a sizing says beside the answer, where the curve makes sense."""
     usable = [trial for trial in sweep.trials if is_clean(trial)]
     smallest = upstream.curve.smallest
     fewest = upstream.curve.hold_time(smallest)
-    common = {
-        "target": sweep.target,
-        "verdict": verdict,
-        "points": measured,
-        "knees": knees(measured),
-        "plateau": plateau(measured),
-        "rate_per_pool": found.queue.objective.rate_per_pool,
+    return {
+        "knees": knees(planner.points),
         "dispersion": found.queue.dispersion,
         "hold_at_one": fewest if smallest == 1 else None,
-        "rules_of_thumb": rules(found, usable, measured, fewest),
+        "rules_of_thumb": rules(found, usable, planner.points, fewest),
         "predictions": _shown(found),
+        "raised_by": what_raises(upstream, answer.objective, planner.verdict, answer.reachable_rate)
+        if answer.out_of_reach
+        else "",
+        "is_extrapolated": found.size is not None and found.queue.is_extrapolated(found.size),
+        "only_moves_queue": reasons.only_moves_queue(found),
     }
-    if found.size is None:
-        limited_by, out_of_reach, because = why_none(found, verdict, upstream)
-        reachable = reachable_rate(upstream, objective) if out_of_reach else None
-        return Sizing(
-            size=None,
-            because=because,
-            limited_by=limited_by,
-            out_of_reach=out_of_reach,
-            reachable_rate=reachable,
-            raised_by=what_raises(upstream, objective, verdict, reachable) if out_of_reach else "",
-            **common,
-        )
-    limited_by = reasons.limit(found)
-    return Sizing(
-        size=found.size,
-        because=reasons.because(found, limited_by),
-        limited_by=limited_by,
-        is_extrapolated=found.queue.is_extrapolated(found.size),
-        headroom=found.headroom,
-        only_moves_queue=reasons.only_moves_queue(found),
-        **common,
-    )
-
-
-def _cannot_say(
-    sweep: Sweep,
-    objective: Objective,
-    verdict: Verdict,
-    measured: tuple[CurvePoint, ...],
-    reason: str,
-) -> Sizing:
-    return Sizing(
-        target=sweep.target,
-        verdict=verdict,
-        points=measured,
-        knees=(),
-        plateau=None,
-        size=None,
-        because=cannot_say(reason, verdict),
-        limited_by="unknown",
-        rate_per_pool=objective.rate_per_pool,
-    )
 
 
 def _shown(found: Found) -> tuple[PredictedWait, ...]:

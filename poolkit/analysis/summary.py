@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Iterable
+from dataclasses import fields
 from typing import NamedTuple
 
 import numpy as np
 
-from poolkit.analysis.batch_means import rate_interval
 from poolkit.analysis.checks import Evidence, run_checks
 from poolkit.analysis.fairness import fairness_check, jains_index, longest_ratio
-from poolkit.analysis.mser import mser5
+from poolkit.analysis.steady import mser5, rate_interval
 from poolkit.drivers.base import DialTimes
 from poolkit.histogram import Histogram, value_of
 from poolkit.load.measurement import Floats, Measurement, Segment
-from poolkit.records import BudgetPart, DialParts, Interval, Outcome, Purpose, TimeBudget, Trial
+from poolkit.records import BudgetPart, DialParts, Interval, Purpose, TimeBudget, Trial
 
 MSER_VALUES = 200  # the timeline is averaged to about this many values before the cut is looked for
 DISPERSION_HOLDS = 5.0  # length of a sub-window in mean hold times
@@ -48,44 +49,23 @@ def summarise(
     """The record of one measured trial, checks included; `pools` and `gate` say how it ran."""
     window = _window(measurement)
     seconds = window.end - window.start
-    outcomes: Counter[Outcome] = Counter()
-    kinds: Counter[str] = Counter()
-    wait, hold, response, lag = Histogram(), Histogram(), Histogram(), Histogram()
-    dial, service, release = Histogram(), Histogram(), Histogram()
-    lost_wait, lost_lag = Histogram(), Histogram()
-    held_seconds = 0.0
-    for segment in window.segments:
-        outcomes.update(segment.outcomes)
-        kinds.update(segment.error_kinds)
-        wait.merge(segment.wait)
-        hold.merge(segment.hold)
-        response.merge(segment.response)
-        lag.merge(segment.lag)
-        dial.merge(segment.dial)
-        service.merge(segment.service)
-        release.merge(segment.release)
-        lost_wait.merge(segment.lost_wait)
-        lost_lag.merge(segment.lost_lag)
-        held_seconds += segment.held_seconds
+    whole = _together(window.segments)
+    calls = whole.outcomes.total()
     first_bin = round(window.start / measurement.bin_seconds)
     completions = measurement.completions[first_bin:].astype(np.float64)
     throughput = float(completions.sum()) / seconds
-    mean_hold = hold.total / hold.count if hold.count else 0.0
-    mean_wait = wait.total / wait.count if wait.count else 0.0
+    waits, holds, lag = (one.distribution() for one in (whole.wait, whole.hold, whole.lag))
+    mean_hold = holds.mean or 0.0
     interval = rate_interval(completions, measurement.bin_seconds, BATCH_HOLDS * mean_hold)
     change = _changes(measurement, window)
-    waits = wait.distribution()
-    index = jains_index(waits.buckets)
-    ratio = longest_ratio(waits.buckets, waits.longest)
     crowded = (measurement.callers or 0) > measurement.pool_size * pools
     lags = measurement.samples.loop_lag[measurement.samples.at >= window.start]
     closed = measurement.loop == "closed"
-    calls = outcomes.total()
     evidence = Evidence(
-        calls=outcomes["ok"],
+        calls=whole.outcomes["ok"],
         concurrency=change.concurrency,
-        littles_law=throughput * (mean_wait + mean_hold) if hold.count else None,
-        edges=_edges(response, change.concurrency, seconds),
+        littles_law=throughput * ((waits.mean or 0.0) + mean_hold) if holds.count else None,
+        edges=_edges(whole.response, change.concurrency, seconds),
         cpu_share=change.cpu_share,
         loop_lag_p90=float(np.quantile(lags, 0.9)) if lags.size else None,
         halves=_halves(completions, measurement.bin_seconds),
@@ -94,12 +74,10 @@ def summarise(
         in_system_halves=None if closed else change.halves,
         throughput=throughput,
         interval=interval,
-        mean_lag=None if closed or lag.count == 0 else lag.total / lag.count,
-        lag_p99=lag.distribution().p99,
+        mean_lag=None if closed else lag.mean,
+        lag_p99=lag.p99,
         # With a caller for each connection there is no queue to be fair.
-        fair=fairness_check(
-            index=index, ratio=ratio, longest=waits.longest, hold=mean_hold, crowded=crowded
-        )
+        fair=fairness_check(waits, hold=mean_hold, crowded=crowded)
         if crowded or not closed
         else None,
     )
@@ -118,21 +96,21 @@ def summarise(
         started=measurement.started,
         warm_up=window.start,
         window=seconds,
-        outcomes=dict(outcomes),
-        error_kinds=dict(kinds),
+        outcomes=dict(whole.outcomes),
+        error_kinds=dict(whole.error_kinds),
         throughput=throughput,
         throughput_interval95=interval,
-        response_time=response.distribution(),
+        response_time=whole.response.distribution(),
         wait_time=waits,
-        hold_time=hold.distribution(),
-        lag=lag.distribution(),
-        dial_time=dial.distribution(),
-        service_time=service.distribution(),
-        release_time=release.distribution(),
-        budget=_budget(lag.without(lost_lag), wait.without(lost_wait), dial, service, release),
+        hold_time=holds,
+        lag=lag,
+        dial_time=whole.dial.distribution(),
+        service_time=whole.service.distribution(),
+        release_time=whole.release.distribution(),
+        budget=_budget(whole),
         dial_parts=_dial_parts(measurement.dial_times),
         concurrency=change.concurrency,
-        utilisation=held_seconds / (measurement.pool_size * pools * seconds),
+        utilisation=whole.held_seconds / (measurement.pool_size * pools * seconds),
         connections_opened=change.opened,
         disconnects=change.disconnects,
         wait_is_exact=measurement.wait_is_exact,
@@ -140,8 +118,8 @@ def summarise(
         dispersion=_dispersion(completions, measurement.bin_seconds, mean_hold),
         cpu_share=change.cpu_share,
         loop_lag_p99=float(np.quantile(lags, 0.99)) if lags.size else None,
-        longest_wait_ratio=ratio,
-        fairness=index,
+        longest_wait_ratio=longest_ratio(waits),
+        fairness=jains_index(waits.buckets),
         checks=run_checks(evidence),
         stopped=measurement.stopped,
     )
@@ -154,16 +132,39 @@ def _dial_parts(times: DialTimes | None) -> DialParts | None:
     return DialParts(dials=n, dns=times.dns / n, tcp=times.tcp / n, tls=times.tls / n)
 
 
-def _budget(*parts: Histogram) -> TimeBudget | None:
-    """Lag, wait, dial, service and release of the successful calls; None where there are none."""
-    found = [part.distribution() for part in parts]
-    if not all(part.count for part in found):
+def _together(segments: Iterable[Segment]) -> Segment:
+    """All that these segments hold, as one."""
+    whole = Segment()
+    for segment in segments:
+        for field in fields(Segment):
+            kept, more = getattr(whole, field.name), getattr(segment, field.name)
+            if isinstance(kept, Histogram):
+                kept.merge(more)
+            elif isinstance(kept, Counter):
+                kept.update(more)
+            else:
+                setattr(whole, field.name, kept + more)
+    return whole
+
+
+def _budget(whole: Segment) -> TimeBudget | None:
+    """The parts of the successful calls' times; None where there are none."""
+    parts = {
+        "lag": whole.lag.without(whole.lost_lag),
+        "wait": whole.wait.without(whole.lost_wait),
+        "dial": whole.dial,
+        "service": whole.service,
+        "release": whole.release,
+    }
+    found = {name: part.distribution() for name, part in parts.items()}
+    if not all(part.count for part in found.values()):
         return None
-    lag, wait, dial, service, release = (
-        BudgetPart(mean=part.mean or 0.0, p50=part.p50 or 0.0, p99=part.p99 or 0.0)
-        for part in found
+    return TimeBudget(
+        **{
+            name: BudgetPart(mean=part.mean or 0.0, p50=part.p50 or 0.0, p99=part.p99 or 0.0)
+            for name, part in found.items()
+        }
     )
-    return TimeBudget(lag=lag, wait=wait, dial=dial, service=service, release=release)
 
 
 def _window(measurement: Measurement) -> _Window:

@@ -1,65 +1,52 @@
-"""What if the rate grew, the upstream slowed down, a zone were lost? Answered from one sweep.
+"""What one pool needs as things are, and what if the rate grew, the upstream slowed down, a zone
+were lost? Answered from one sweep.
 
     planner = Planner.of(sweep, objective)             # fits the curve once
     answer = what_if(planner, Question(target_rate=900, hold_factor=1.5))
     table = grid(planner, rates=(500, 700, 900), hold_factors=(1.0, 1.5, 2.0))
 
 Nothing is measured, so an answer costs some milliseconds and a panel may ask on every move of a
-slider. It is the same search as that of a sizing; only load proves it.
+slider. A sizing is the answer to the question with nothing changed; only load proves either.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from poolkit import units
 from poolkit.analysis import reasons
-from poolkit.analysis.answer import Found, find, holds, reachable_rate
 from poolkit.analysis.curve import points
 from poolkit.analysis.knee import plateau
 from poolkit.analysis.model import Fitted, fit_points
-from poolkit.analysis.objective import Objective, lost_with_zone
-from poolkit.analysis.queueing import WaitPrediction
 from poolkit.analysis.response import p99 as response_p99
-from poolkit.analysis.sensible import cannot_say, why_not
-from poolkit.analysis.verdict import judge
+from poolkit.analysis.smallest import Found, find, reachable_rate
+from poolkit.analysis.verdict import cannot_say, judge, why_not
 from poolkit.analysis.why_none import why_none
-from poolkit.records import LimitedBy, Plateau, Sweep, Verdict
+from poolkit.records import CurvePoint, LimitedBy, Plateau, Sweep, Verdict
+from poolkit.targets.objective import Objective, lost_with_zone
+from poolkit.targets.words import rule
 
+Question = dict[str, float | int | None]
+"""What is different from what was measured and asked; nothing where empty, or where None.
 
-@dataclass(frozen=True, slots=True)
-class Question:
-    """What is different from what was measured and asked; None, or a factor of 1: nothing.
+Any key of `Objective`, by name, such as target_rate or replicas; three mean more than the key:
 
-    Attributes:
-        target_rate: calls/s of the whole service, more than 0.
-        growth: factor on the target rate, more than 0.
-        hold_factor: every call takes so many times as long, and the plateau is as many times lower;
-            more than 0, and above 1 for a slower upstream.
-        replicas, workers: pools = replicas * workers.
-        lost_replicas: replicas that may be lost at a time, 0 or more; more than there are leaves
-            one of them.
-        zones: one of so many zones, over which the replicas are spread, may be lost (2 or more).
-        max_connections: connections of all pools together that the upstream has room for.
-        wait_p99, response_p99: s, longest good p99 of the wait and of the response time.
-        headroom: share of connections on top, 0 or more.
-        pool_size: figures for this size of one pool in place of the smallest that will do.
-    """
+lost_replicas: more than there are leaves one of them.
+zones: in place of lost_replicas.
+max_connections: connections of all pools together that the upstream has room for.
 
-    target_rate: float | None = None
-    growth: float | None = None
-    hold_factor: float = 1.0
-    replicas: int | None = None
-    workers: int | None = None
-    lost_replicas: int | None = None
-    zones: int | None = None
-    max_connections: int | None = None
-    wait_p99: float | None = None
-    response_p99: float | None = None
-    headroom: float | None = None
-    pool_size: int | None = None
+And two that are no keys:
+
+hold_factor: every call takes so many times as long, and the plateau is as many times lower; more
+    than 0, and above 1 for a slower upstream.
+pool_size: figures for this size of one pool (1 or more) in place of the smallest that will do.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +54,7 @@ class Answer:
     """What one pool needs, and what its callers meet; times in s, rates in calls/s.
 
     Attributes:
+        question, objective: what was asked: the changes, and all of it.
         size: the smallest size of one pool that meets what is asked, headroom included; None:
             there is none, or it cannot be said: `because` tells.
         headroom: connections of `size` that are headroom.
@@ -85,9 +73,11 @@ class Answer:
         plateau_margin: share of the plateau that the rate leaves free; below 0: out of reach.
         limited_by: what the size would have to give way on to be smaller, or what is in the way.
         reachable_rate: where out of reach, calls/s of the whole service that would do.
+        found: what the search came to; None: it was not begun, for nothing can be said.
     """
 
     question: Question
+    objective: Objective
     size: int | None
     because: str
     limited_by: LimitedBy
@@ -110,121 +100,138 @@ class Answer:
     plateau_margin: float | None = None
     out_of_reach: bool = False
     reachable_rate: float | None = None
+    found: Found | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Planner:
     """One sweep, fitted once, and what is asked by default.
 
-    `upstream` is None where the curve makes no sense; `cannot` says why.
+    Attributes:
+        points: those that a size may be read off; where the curve makes no sense all that passed.
+        upstream: None where the curve makes no sense; `cannot` says why.
     """
 
     objective: Objective
     verdict: Verdict
-    upstream: Fitted | None
-    plateau: Plateau | None
-    cannot: str | None = None
+    points: tuple[CurvePoint, ...]
+    upstream: Fitted | None = None
+    plateau: Plateau | None = None
+    cannot: str = ""
 
     @classmethod
     def of(cls, sweep: Sweep, objective: Objective) -> Planner:
         """Fit the sweep; no sweep is refused, one that makes no sense gives answers that say so."""
         measured = points(sweep.trials)
-        cannot = why_not(sweep, measured)
-        return cls(
-            objective=objective,
-            verdict=judge(sweep, measured),
-            upstream=None if cannot else Fitted.of(sweep),
-            plateau=None if cannot else plateau(fit_points(sweep)),
-            cannot=cannot,
-        )
+        verdict, cannot = judge(sweep, measured), why_not(sweep, measured)
+        if cannot is not None:
+            return cls(objective, verdict, measured, cannot=cannot)
+        kept = fit_points(sweep)
+        return cls(objective, verdict, kept, Fitted.of(sweep), plateau(kept))
 
 
 def what_if(planner: Planner, question: Question) -> Answer:
     """The answer to one question; ValueError where it asks for what cannot be meant."""
-    objective = asked(planner.objective, question)
+    plain = answer(planner, question)
+    found, pool_size = plain.found, question.get("pool_size")
+    if found is None:
+        return plain
+    at = int(pool_size or found.size or found.queue.most)
+    return _with_figures(plain, found, at) if 1 <= at <= found.queue.most else plain
+
+
+def answer(planner: Planner, question: Question) -> Answer:
+    """The same without the figures of a size."""
+    objective, factor = asked(planner.objective, question)
     if planner.upstream is None:
         return Answer(
             question=question,
+            objective=objective,
             size=None,
-            because=cannot_say(planner.cannot or "nothing was measured", planner.verdict),
+            because=cannot_say(planner.cannot, planner.verdict),
             limited_by="unknown",
             pools=objective.pools,
             pools_left=objective.pools_left,
             rate_per_pool=objective.rate_per_pool,
         )
-    upstream = planner.upstream.slowed(question.hold_factor)
+    upstream = planner.upstream.slowed(factor)
     found = find(upstream, objective)
-    answer = _answer(planner, question, objective, upstream, found)
-    at = question.pool_size or found.size or found.queue.most
-    if not 1 <= at <= found.queue.most:
-        return answer
-    return _with_figures(answer, found, found.predictions[at - 1], upstream, objective)
-
-
-def asked(objective: Objective, question: Question) -> Objective:
-    """The objective with the question's changes; ValueError as `Objective` has it."""
-    if not 0 < question.hold_factor < math.inf:
-        raise ValueError(f"hold_factor must be more than 0 and finite, got {question.hold_factor}")
-    if question.pool_size is not None and question.pool_size < 1:
-        raise ValueError(f"pool_size must be 1 or more, got {question.pool_size}")
-    if question.zones is not None and question.zones < 2:
-        raise ValueError(f"zones must be 2 or more, got {question.zones}")
-    changes = {name: value for name in _PLAIN if (value := getattr(question, name)) is not None}
-    replicas = question.replicas or objective.replicas
-    lost = objective.lost_replicas if question.lost_replicas is None else question.lost_replicas
-    if question.zones is not None:
-        lost = lost_with_zone(replicas, question.zones)
-    # A fleet that a slider made smaller than its losses keeps one replica.
-    changes["lost_replicas"] = None if lost is None else min(lost, replicas - 1)
-    if question.max_connections is not None:
-        changes |= {
-            "max_size": question.max_connections,
-            "max_connections": None,
-            "reserved_connections": 0,
-            "used_connections": 0,
-        }
-    return replace(objective, **changes)
-
-
-_PLAIN = ("target_rate", "growth", "replicas", "workers", "wait_p99", "response_p99", "headroom")
-
-
-def _answer(
-    planner: Planner, question: Question, objective: Objective, upstream: Fitted, found: Found
-) -> Answer:
-    height = None if planner.plateau is None else planner.plateau.throughput / question.hold_factor
-    decisive = found.queue.objective
-    answer = Answer(
+    if found.size is not None:
+        limited_by = reasons.limit(found)
+        because = reasons.because(found, limited_by)
+    else:
+        limited_by, because = why_none(found, planner.verdict, upstream)
+    out_of_reach = found.size is None and limited_by != "unknown"
+    height = None if planner.plateau is None else planner.plateau.throughput / factor
+    return Answer(
         question=question,
+        objective=objective,
         size=found.size,
-        because="",
-        limited_by=reasons.limit(found),
+        because=because,
+        limited_by=limited_by,
         pools=objective.pools,
-        pools_left=decisive.pools_left,
-        rate_per_pool=decisive.rate_per_pool,
+        pools_left=found.queue.objective.pools_left,
+        rate_per_pool=found.queue.objective.rate_per_pool,
         headroom=found.headroom,
         plateau=height,
         plateau_margin=None if height is None else 1.0 - objective.rate / height,
-    )
-    if found.size is not None:
-        return replace(answer, because=reasons.because(found, answer.limited_by))
-    limited_by, out_of_reach, because = why_none(found, planner.verdict, upstream)
-    return replace(
-        answer,
-        because=because,
-        limited_by=limited_by,
         out_of_reach=out_of_reach,
         reachable_rate=reachable_rate(upstream, objective) if out_of_reach else None,
+        found=found,
     )
 
 
-def _with_figures(
-    answer: Answer, found: Found, met: WaitPrediction, upstream: Fitted, objective: Objective
-) -> Answer:
+def asked(objective: Objective, question: Question) -> tuple[Objective, float]:
+    """The objective with the question's changes, and the hold factor.
+
+    Raises:
+        ValueError: a value cannot be meant, or there is no such thing to ask for.
+    """
+    changes: dict[str, Any] = {key: value for key, value in question.items() if value is not None}
+    factor, pool_size = changes.pop("hold_factor", 1.0), changes.pop("pool_size", None)
+    if not 0 < factor < math.inf:
+        raise ValueError(f"hold_factor must be more than 0 and finite, got {factor}")
+    if pool_size is not None and pool_size < 1:
+        raise ValueError(f"pool_size must be 1 or more, got {pool_size}")
+    changes["lost_replicas"] = _lost(objective, changes)
+    changes["zones"] = None
+    if "max_connections" in changes:
+        changes["max_size"] = changes["max_connections"]
+        changes |= {"max_connections": None, "reserved_connections": 0, "used_connections": 0}
+    whole = {name: getattr(objective, name) for name in Objective.model_fields}
+    try:
+        changed = Objective.model_validate(whole | changes)
+    except ValidationError as error:
+        raise ValueError("; ".join(map(_in_words, error.errors()))) from error
+    return changed, factor
+
+
+def _lost(objective: Objective, changes: Mapping[str, Any]) -> int | None:
+    """Replicas that may be lost; a fleet made smaller than its losses keeps one replica."""
+    replicas, zones = changes.get("replicas") or objective.replicas, changes.get("zones")
+    if zones is not None:
+        if zones < 2:
+            raise ValueError(f"zones must be 2 or more, got {zones}")
+        lost = lost_with_zone(replicas, zones)
+    elif objective.zones is not None:
+        lost = changes.get("lost_replicas", objective.lost)
+    else:
+        lost = changes.get("lost_replicas", objective.lost_replicas)
+    return None if lost is None else min(lost, replicas - 1)
+
+
+def _in_words(error: ErrorDetails) -> str:
+    name = ".".join(map(str, error["loc"]))
+    if error["type"] == "extra_forbidden":
+        return f"{name} is nothing that can be asked for"
+    told = rule(error["type"], error.get("ctx", {}), error["msg"], ())
+    return f"{name} {told}, got {error['input']}" if name else told
+
+
+def _with_figures(answer: Answer, found: Found, pool_size: int) -> Answer:
     """The answer with what callers meet at one size."""
-    queue = found.queue
+    queue, objective, met = found.queue, answer.objective, found.predictions[pool_size - 1]
     limit = queue.objective.wait_p99
-    pool_size = met.pool_size
     told = reasons.extrapolated(queue, pool_size)
     because = answer.because
     if told and pool_size != found.size:
@@ -234,31 +241,16 @@ def _with_figures(
         because=because,
         is_extrapolated=queue.is_extrapolated(pool_size),
         pool_size=pool_size,
-        meets=pool_size >= objective.floor and holds(upstream, objective, pool_size),
+        meets=pool_size >= objective.floor and found.holds(pool_size),
         connections=pool_size * answer.pools,
-        wait_p50=wait_exceeded_by(met, 0.5),
-        wait_p99=wait_exceeded_by(met, 0.01),
+        wait_p50=met.wait_exceeded_by(0.5),
+        wait_p99=met.wait_p99,
         response_p99=response_p99(met, queue.holds, queue.curve.pools),
         late=None if limit is None else met.exceedance(limit),
         hold_time=met.hold_time,
         response_time=met.response_time,
         utilisation=met.utilisation,
     )
-
-
-def wait_exceeded_by(met: WaitPrediction, share: float) -> float | None:
-    """The wait (s) that this share (0 to 1) of the calls exceeds; None: the rate is not carried."""
-    if not met.is_stable:
-        return None
-    if met.exceedance(0.0) <= share:
-        return 0.0
-    low, high = 0.0, 1e-3
-    while met.exceedance(high) > share:
-        low, high = high, 2.0 * high
-    for _ in range(30):
-        middle = (low + high) / 2.0
-        low, high = (middle, high) if met.exceedance(middle) > share else (low, middle)
-    return high
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,7 +280,7 @@ def grid(
         hold_factors=tuple(hold_factors),
         answers=tuple(
             tuple(
-                what_if(planner, replace(base, target_rate=rate, hold_factor=factor))
+                what_if(planner, base | {"target_rate": rate, "hold_factor": factor})
                 for factor in hold_factors
             )
             for rate in rates

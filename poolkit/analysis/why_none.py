@@ -1,26 +1,31 @@
-"""Why there is no size: what is in the way, and whether any pool could change it."""
+"""Why there is no size: what is in the way, and what would raise the rate within reach."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Iterator
 
 from poolkit import units
-from poolkit.analysis.answer import Found, find
 from poolkit.analysis.model import Fitted
-from poolkit.analysis.objective import Objective
+from poolkit.analysis.reasons import late_responses, late_waits
+from poolkit.analysis.smallest import Found, find, reachable_rate
 from poolkit.records import LimitedBy, Verdict
+from poolkit.targets.objective import Objective
 
-# What is in the way, whether the rate is out of reach for good, and the reason in words.
-WhyNone = tuple[LimitedBy, bool, str]
+# What is in the way ("unknown": nothing that could be seen), and the reason in words.
+WhyNone = tuple[LimitedBy, str]
+
+WORTH_SAYING = 1.05  # times the reachable rate; a remedy that brings less is not told
+SHORTER = 0.8  # the hold time of an upstream that was made faster, as a share of today's
+LONGER = 2.0  # times the wait that is good today
+WIDER = 2  # times the cap of today
 
 
 def why_none(found: Found, verdict: Verdict, upstream: Fitted) -> WhyNone:
-    """What is in the way, whether the rate is out of reach, and the reason in words."""
+    """What is in the way, and the reason in words."""
     queue, objective = found.queue, found.queue.objective
     if objective.largest < 1:
         return (
             "cap",
-            True,
             f"{objective.cap_in_words} leaves less than one connection for each of "
             f"{objective.pools} pools",
         )
@@ -30,7 +35,6 @@ def why_none(found: Found, verdict: Verdict, upstream: Fitted) -> WhyNone:
         floor = units.plural(objective.floor, "connection")
         return (
             "cap",
-            True,
             f"a pool needs {floor} so that its tasks cannot lock each other out, and "
             f"{objective.cap_in_words} leaves {objective.largest} for each of "
             f"{units.plural(objective.pools, 'pool')}",
@@ -38,28 +42,25 @@ def why_none(found: Found, verdict: Verdict, upstream: Fitted) -> WhyNone:
     if verdict.name in ("rate_limited", "refused"):
         return (
             "plateau",
-            True,
             f"{_asked(objective)} cannot be had by a larger pool: {verdict.evidence}",
         )
     if verdict.name == "client_bound":
         return (
             "unknown",
-            False,
             f"cannot say, because this client is the limit: {verdict.evidence}",
         )
     if queue.most < 1:
         return (
             "unknown",
-            False,
             f"cannot say, because {queue.curve.whole.measured} connections measured are less than "
             f"one for each of {queue.curve.pools} pools: measure larger sizes",
         )
-    if found.tried is not None and queue.smallest(found.cautious) is not None:
+    if found.tried is not None and queue.smallest(found.queue.cautious) is not None:
         return _clash(found, found.tried)
     if objective.response_p99 is not None and any(
-        queue.meets_wait(prediction) for prediction in found.cautious
+        queue.meets_wait(prediction) for prediction in found.queue.cautious
     ):
-        return "response", True, _slow_by_itself(found)
+        return "response", _slow_by_itself(found)
     return _too_much(found, verdict, upstream)
 
 
@@ -74,7 +75,6 @@ def _too_much(found: Found, verdict: Verdict, upstream: Fitted) -> WhyNone:
             )
             return (
                 "unknown",
-                False,
                 f"cannot say, because throughput still rises at {most}, the largest size measured, "
                 f"and {asked} need more: {ended}",
             )
@@ -82,7 +82,6 @@ def _too_much(found: Found, verdict: Verdict, upstream: Fitted) -> WhyNone:
         return _plateau(found, verdict, upstream)
     return (
         "cap",
-        True,
         f"{asked} need more than the {most} that {objective.cap_in_words} leaves for one pool",
     )
 
@@ -94,7 +93,7 @@ def _would_do_without_cap(found: Found, upstream: Fitted) -> bool:
     if float(rates.max()) <= objective.rate_per_pool:
         return False
     cap = max(upstream.curve.largest, objective.cap)
-    wider = replace(objective, max_size=cap, max_connections=None, headroom=0.0)
+    wider = objective.but(max_size=cap, max_connections=None, headroom=0.0)
     return find(upstream, wider).size is not None
 
 
@@ -113,14 +112,13 @@ def _plateau(found: Found, verdict: Verdict, upstream: Fitted) -> WhyNone:
     if top <= objective.rate_per_pool:
         return (
             "plateau",
-            True,
             f"{asked} is beyond what any size carries ({units.rate(top)}): {seen}",
         )
     most = units.plural(queue.most, "connection")
     even = f"any size leaves too many calls {_waiting(objective)}; {seen}"
     if upstream.ending != "falling":
         even = f"even {most} leave too many calls {_waiting(objective)}"
-    return "plateau", True, f"{asked} is so near the plateau ({units.rate(top)}) that {even}"
+    return "plateau", f"{asked} is so near the plateau ({units.rate(top)}) that {even}"
 
 
 def _spoilt(found: Found) -> WhyNone:
@@ -132,13 +130,11 @@ def _spoilt(found: Found) -> WhyNone:
     if found.spoilt_by == "floor":
         return (
             "floor",
-            True,
             f"a pool needs {size} so that its tasks cannot lock each other out, and with so many "
             f"{late}; the load alone needs {needed}",
         )
     return (
         limited_by,
-        True,
         f"the headroom asked is not available: {units.share(objective.headroom)} on top make "
         f"{size}, and with so many {late}; {_asked(objective)} need "
         f"{units.plural(max(found.needed or 0, queue.objective.floor), 'connection')} without it",
@@ -153,16 +149,12 @@ def _late_at(found: Found, size: int) -> tuple[str, LimitedBy]:
             f"nothing is known: {queue.curve.whole.measured} connections are the most that could "
             "be measured"
         ), "plateau"
-    met = found.cautious[size - 1]
+    met = found.queue.cautious[size - 1]
     if not met.is_stable:
         return f"{units.rate(objective.rate_per_pool)} are not carried any more", "plateau"
     if not queue.meets_wait(met):
-        late = units.share(met.exceedance(objective.wait_p99 or 0.0), 1)
-        limit = units.milliseconds(objective.wait_p99)
-        return f"{late} of the calls wait longer than {limit}", "plateau"
-    late = units.share(queue.late_responses(met), 1)
-    limit = units.milliseconds(objective.response_p99)
-    return f"{late} of the calls take longer than {limit} in all", "response"
+        return late_waits(queue, met), "plateau"
+    return f"{late_responses(queue, met)} in all", "response"
 
 
 def _clash(found: Found, tried: int) -> WhyNone:
@@ -172,7 +164,6 @@ def _clash(found: Found, tried: int) -> WhyNone:
     size = units.plural(tried, "connection")
     return (
         "plateau",
-        True,
         f"a pool needs {size} while replicas are lost, and with {objective.pools_left} of "
         f"{objective.pools} pools of that size up {late}: together they ask too much of the "
         "upstream",
@@ -209,3 +200,61 @@ def _slow_by_itself(found: Found) -> str:
         f"{units.plural(best.pool_size, 'connection')}, leaves {late} of the calls above it, since "
         "holding a connection takes too long by itself"
     )
+
+
+def what_raises(
+    upstream: Fitted, objective: Objective, verdict: Verdict, reachable: float | None
+) -> str:
+    """The remedies that help here, the best first; without one, what is left to do.
+
+    `reachable` is what is within reach today (calls/s). None of them is a guess: each is the same
+    search with one thing changed.
+    """
+    if verdict.name == "rate_limited":
+        return "a higher quota upstream; a larger pool only has more calls turned away"
+    if verdict.name == "refused":
+        return "a server that accepts more connections at a time; a larger pool only meets refusals"
+    found: list[tuple[float, str]] = []
+    for words, other_upstream, other in _changes(upstream, objective):
+        rate = reachable_rate(other_upstream, other)
+        if rate is not None and rate >= WORTH_SAYING * (reachable or 0.0):
+            found.append((rate, words))
+    if not found:
+        return "only a faster upstream, or more of it: neither a larger cap nor a longer wait helps"
+    found.sort(reverse=True)
+    return "; ".join(f"{words}: {units.rate(rate)}" for rate, words in found)
+
+
+def _changes(upstream: Fitted, objective: Objective) -> Iterator[tuple[str, Fitted, Objective]]:
+    """(in words, the upstream, the objective), each with one thing changed."""
+    shorter = units.share(1.0 - SHORTER)
+    yield f"calls that are {shorter} shorter", upstream.slowed(SHORTER), objective
+    if objective.wait_p99 is not None:
+        longer = LONGER * objective.wait_p99
+        yield (
+            f"a wait of {units.milliseconds(longer)}",
+            upstream,
+            objective.but(wait_p99=longer),
+        )
+    if objective.response_p99 is not None:
+        longer = LONGER * objective.response_p99
+        yield (
+            f"a response of {units.milliseconds(longer)}",
+            upstream,
+            objective.but(response_p99=longer),
+        )
+    if objective.headroom:
+        yield "no headroom", upstream, objective.but(headroom=0.0)
+    if objective.lost:
+        yield "no replica lost", upstream, objective.but(lost_replicas=0)
+    if objective.cap >= 1:
+        wider = WIDER * objective.cap
+        measured = upstream.curve.measured
+        beyond = (
+            f" (beyond the {measured} measured, if throughput stays)" if wider > measured else ""
+        )
+        yield (
+            f"{wider} connections in all{beyond}",
+            upstream,
+            objective.but(max_size=wider, max_connections=None),
+        )

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from poolkit import events
-from poolkit.analysis.objective import Objective
 from poolkit.analysis.sizing import size
 from poolkit.drivers.registry import gate_size, make_pool, make_service_pool
 from poolkit.errors import BrakeStop, ExitCode
@@ -56,7 +55,7 @@ class Run:
         self._seed = SEED if order.seed is None else order.seed
         self._out = order.out
         self._budget = order.budget or (SIZE_BUDGET if self._mode == "size" else SWEEP_BUDGET)
-        self._objective = Objective.of_target(target)
+        self._objective = target
         self._limits = sweep.SweepLimits(
             max_size=target.max_size,
             budget=self._budget * (SWEEP_SHARE if self._mode == "size" else 1.0),

@@ -22,10 +22,10 @@ from poolkit.analysis.curve import is_clean, points, relative_error
 from poolkit.analysis.drift import sentinel_size
 from poolkit.analysis.knee import has_plateau
 from poolkit.analysis.model import model
-from poolkit.analysis.objective import Objective
 from poolkit.analysis.refused import first_refused
 from poolkit.analysis.sizing import size
 from poolkit.records import Purpose, Sizing, Sweep, Trial
+from poolkit.targets.objective import Objective
 
 STILL_RISING = 1.05  # throughput must rise by this factor per doubling for the ramp to go on
 FALLS = 0.95  # of the throughput at half the size: less is a fall, or a trial that was disturbed

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from poolkit import events
-from poolkit.analysis.batch_means import rate_interval
 from poolkit.analysis.drift import drift_check
+from poolkit.analysis.steady import rate_interval
 from poolkit.analysis.summary import EARLY_BATCH_HOLDS, summarise
 from poolkit.drivers.base import Pool
 from poolkit.drivers.closing import close_pool

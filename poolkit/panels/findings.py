@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from poolkit.analysis.objective import Objective
 from poolkit.records import Recommendation, Sizing, Trial
-from poolkit.report.folder import Settings
 from poolkit.targets import Target
-from poolkit.targets.asked import Asked
+from poolkit.targets.objective import Objective
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,10 +18,3 @@ class Findings:
     recommendation: Recommendation
     objective: Objective
     target: Target | None = None
-
-
-def objective_of(settings: Settings) -> Objective:
-    """What a recorded target was asked for."""
-    known = {key: getattr(settings, key, None) for key in Asked.model_fields}
-    asked = {key: value for key, value in known.items() if value is not None}
-    return Objective.of_target(Asked.model_validate(asked))

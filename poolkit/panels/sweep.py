@@ -11,12 +11,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from poolkit.analysis.objective import Objective
 from poolkit.errors import BadInput
 from poolkit.measure.store import prepare_out
 from poolkit.panels import running, sweep_page
 from poolkit.panels import story as stories
-from poolkit.panels.findings import Findings, objective_of
+from poolkit.panels.findings import Findings
 from poolkit.panels.look import failure, framed
 from poolkit.panels.painter import Painter, each_of
 from poolkit.panels.request import Request
@@ -26,6 +25,7 @@ from poolkit.panels.sources import Source, read_source
 from poolkit.panels.story import Story
 from poolkit.report.temporary import lasting_folder
 from poolkit.review.export import write_recommended
+from poolkit.targets.objective import Objective
 
 REPLAYED = "Replayed from a recorded review: nothing was measured now."
 RECORDED_LAB = (
@@ -216,10 +216,7 @@ class SweepPanel:
         if story.phase != "done" or story.sizing is None or story.recommendation is None:
             raise BadInput("no sweep has ended yet", "start one, and wait for its end")
         target = None if self._run is None else self._run.target
-        if target is not None:
-            objective = Objective.of_target(target)
-        else:
-            objective = self._recorded_objective()
+        objective = self._recorded_objective() if target is None else target
         return Findings(story.trials, story.sizing, story.recommendation, objective, target)
 
     def export(self, folder: Path | str) -> tuple[Path, ...]:
@@ -280,7 +277,7 @@ class SweepPanel:
     def _recorded_objective(self) -> Objective:
         kept = self.source.recording(self.target)
         assert kept is not None
-        return objective_of(kept.settings)
+        return kept.settings
 
     def _is_busy(self) -> bool:
         return self._run is not None and not self._run.is_over

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import replace
 from typing import Any
 
 from poolkit.analysis.what_if import Answer, Question
@@ -66,7 +65,7 @@ class WhatIfPanel:
         Raises:
             BadInput: the question cannot be meant.
         """
-        self._answer(replace(self._asked.question, **changes))  # type: ignore[arg-type]
+        self._answer(self._asked.question | changes)
         if self._view is not None:
             self._view.reset(self._asked)
         return self._asked.answer

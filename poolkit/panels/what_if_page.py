@@ -98,20 +98,19 @@ def _margin(margin: float | None) -> str:
 
 def scene(asked: Asked) -> charts.Scene:
     """What the chart shows: the curve as it would be, the rate, and the size that it takes."""
-    answer, question, findings = asked.answer, asked.question, asked.findings
-    objective = findings.objective
+    answer, findings = asked.answer, asked.findings
+    objective = answer.objective
     return charts.what_if(
         findings.sizing,
         findings.trials,
         size=answer.size,
-        target_rate=(question.target_rate or objective.target_rate)
-        * (question.growth or objective.growth),
-        wait_p99=question.wait_p99 or objective.wait_p99,
-        response_p99=question.response_p99 or objective.response_p99,
+        target_rate=objective.rate,
+        wait_p99=objective.wait_p99,
+        response_p99=objective.response_p99,
         limited_by=answer.limited_by,
         pools=answer.pools,
         pools_left=answer.pools_left,
-        hold_factor=question.hold_factor,
+        hold_factor=asked.question.get("hold_factor") or 1.0,
     )
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import functools
 import math
 import threading
-from collections.abc import Callable
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets as widgets
@@ -62,16 +60,16 @@ class WhatIfView:
         self.alert, self.words, self.chart = (
             widgets.HTML(layout=widgets.Layout(width="auto", max_width="60rem")) for _ in range(3)
         )
-        for slider, ask in (
-            (self.rate, lambda q, value: replace(q, target_rate=value)),
-            (self.growth, lambda q, value: replace(q, growth=value)),
-            (self.hold, lambda q, value: replace(q, hold_factor=value)),
-            (self.wait, lambda q, value: replace(q, wait_p99=value / 1000)),
-            (self.replicas, lambda q, value: replace(q, replicas=value)),
-            (self.lost, lambda q, value: replace(q, lost_replicas=value)),
-            (self.most, lambda q, value: replace(q, max_connections=value)),
+        for slider, name in (
+            (self.rate, "target_rate"),
+            (self.growth, "growth"),
+            (self.hold, "hold_factor"),
+            (self.wait, "wait_p99"),
+            (self.replicas, "replicas"),
+            (self.lost, "lost_replicas"),
+            (self.most, "max_connections"),
         ):
-            slider.observe(functools.partial(self._moved, ask), names="value")
+            slider.observe(functools.partial(self._moved, name), names="value")
         self.box = widgets.VBox(
             [
                 widgets.HTML(STYLE, layout=widgets.Layout(display="none")),
@@ -88,30 +86,33 @@ class WhatIfView:
 
     def reset(self, asked: Asked) -> None:
         """Put the sliders where the findings and the question say, with room on either side."""
-        objective, question = asked.findings.objective, asked.question
-        wait = question.wait_p99 or objective.wait_p99
-        lost = objective.lost if question.lost_replicas is None else question.lost_replicas
+        today, objective, question = (
+            asked.findings.objective,
+            asked.answer.objective,
+            asked.question,
+        )
+        wait, rate, replicas = objective.wait_p99, objective.target_rate, objective.replicas
+        given = question.get("lost_replicas")
+        lost = today.lost if given is None else given
         self._is_resetting = True
         try:
             self._question = question
-            rate = question.target_rate or objective.target_rate
-            top = _round_up(2.0 * max(asked.today.plateau or 0.0, objective.target_rate, rate))
+            top = _round_up(2.0 * max(asked.today.plateau or 0.0, today.target_rate, rate))
             self.rate.step = top / 200
             _set(self.rate, min(top / 200, rate), top, rate)
             for slider, factor in (
-                (self.growth, question.growth or objective.growth),
-                (self.hold, question.hold_factor),
+                (self.growth, objective.growth),
+                (self.hold, question.get("hold_factor") or 1.0),
             ):
                 _set(slider, min(0.5, factor), max(4.0, _round_up(factor)), factor)
             # Where no wait is asked for there is none to move: a slider's place would ask for one.
             self.wait.layout.display = "none" if wait is None else None
             exponent = math.log10(1000 * (wait or 0.01))
             _set(self.wait, min(-1.0, exponent - 1), max(3.0, exponent + 1), 10**exponent)
-            replicas = question.replicas or objective.replicas
             _set(self.replicas, 1, max(32, 2 * replicas), replicas)
             _set(self.lost, 0, max(8, 2 * lost), lost)
-            most = question.max_connections or objective.max_size
-            _set(self.most, 1, max(4 * objective.max_size, most), most)
+            most = objective.max_size
+            _set(self.most, 1, max(4 * today.max_size, most), most)
         finally:
             self._is_resetting = False
         self.show(asked)
@@ -132,9 +133,10 @@ class WhatIfView:
         with self._showing:
             self.alert.value = piece(self._panel.problem_html())
 
-    def _moved(self, ask: Callable[[Question, Any], Question], change: Any) -> None:
+    def _moved(self, name: str, change: Any) -> None:
         if not self._is_resetting:
-            self._question = ask(self._question, change["new"])
+            value = change["new"] / 1000 if name == "wait_p99" else change["new"]
+            self._question = self._question | {name: value}
             self._panel.follow(self._question)
 
 

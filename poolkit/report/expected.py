@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from poolkit.analysis.model import fit_points, model
-from poolkit.analysis.objective import Objective
 from poolkit.records import Sweep, Trial
+from poolkit.targets.objective import Objective
 
 _STEPS = 120
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ConfigDict, ValidationError
 
 from poolkit.errors import BadInput
 from poolkit.measure.store import TrialLog
@@ -15,37 +15,18 @@ from poolkit.review.compare import Comparison
 from poolkit.review.export import read_recommended
 from poolkit.review.manifest import MANIFEST, Manifest, read_manifest
 from poolkit.show.before_after import SERVICE, ServiceComparison
+from poolkit.targets.objective import Objective
 
 SINCE = "since.json"
 R = TypeVar("R", bound=Record)
 
 
-class Settings(BaseModel):
-    """A target's public settings, as manifest.json keeps them."""
+class Settings(Objective):
+    """A target's public settings, as manifest.json keeps them; the other keys are left out."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(extra="ignore")
 
-    target_rate: float
-    wait_p99: float | None = None
-    response_p99: float | None = None
-    max_size: int | None = None
-    max_connections: int | None = None
-    reserved_connections: int = 0
-    used_connections: int = 0
-    replicas: int = 1
-    workers: int = 1
-    lost_replicas: int | None = None
-    zones: int | None = None
-    growth: float = 1.0
-    headroom: float = 0.0
-    tasks: int = 1
-    connections_per_task: int = 1
     endpoint: str = ""
-
-    @property
-    def pools(self) -> int:
-        """Pools of the whole fleet."""
-        return self.replicas * self.workers
 
 
 class TargetReview(Record):
@@ -130,7 +111,8 @@ def _optional(kind: type[R], file: Path) -> R | None:
 
 
 def _settings(recommendation: Recommendation, public: dict[str, Any]) -> Settings:
-    known = {"target_rate": recommendation.target_rate, "wait_p99": recommendation.wait_p99}
+    asked = ("target_rate", "wait_p99", "response_p99")
+    known = {key: value for key in asked if (value := getattr(recommendation, key)) is not None}
     try:
         return Settings.model_validate({**known, **public})
     except ValidationError as error:

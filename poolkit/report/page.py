@@ -114,7 +114,7 @@ def scope(review: Review) -> Table:
             rate(t.settings.target_rate),
             milliseconds(t.settings.wait_p99),
             str(t.settings.pools),
-            NONE if t.settings.max_size is None else str(t.settings.max_size),
+            str(t.settings.max_size) if "max_size" in t.settings.model_fields_set else NONE,
         )
         for t in review.targets
     )

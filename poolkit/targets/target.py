@@ -23,12 +23,12 @@ from pydantic import (
 from poolkit.errors import BadInput
 from poolkit.targets import endpoint as endpoints
 from poolkit.targets import headers as http_headers
-from poolkit.targets.asked import Asked
 from poolkit.targets.draws import Draw, read_draw
 from poolkit.targets.drivers import HTTP_DRIVERS, Driver, Method
 from poolkit.targets.endpoint import Endpoint
 from poolkit.targets.function_name import check_function_name
 from poolkit.targets.headers import VARIABLE, Header
+from poolkit.targets.objective import Objective
 from poolkit.targets.settings import Settings
 from poolkit.targets.together import mistakes_together
 
@@ -39,7 +39,7 @@ def _as_tuple(value: object) -> object:
     return tuple(value) if isinstance(value, list) else value
 
 
-class Target(Asked, Settings):
+class Target(Objective, Settings):
     """What targets.toml says of one endpoint; frozen, and its text forms hold no secret.
 
     Args:
@@ -60,8 +60,8 @@ class Target(Asked, Settings):
         work: "module:function", a coroutine function of the user's own that does the whole call.
         gate: whether a semaphore stands in front of the pool; None: where the driver needs one.
 
-    What is asked of it (rate, times, sizes) is described in `Asked`, how its library is set up and
-    the load capped in `Settings`.
+    What is asked of it (rate, times, sizes) is described in `Objective`, how its library is set up
+    and the load capped in `Settings`.
     """
 
     name: str
@@ -89,6 +89,8 @@ class Target(Asked, Settings):
     read_only: bool = True
     work: str | None = None
     gate: bool | None = None
+    # A file asks for no less than today's rate, where a what-if may.
+    growth: float = Field(1.0, ge=1)
 
     @field_validator("name")
     @classmethod

@@ -53,7 +53,7 @@ def mistakes_together(given: Mapping[str, object]) -> list[Told]:
         ]
     if driver in SUPPORTED_DRIVERS:
         mistakes += misplaced_settings(given)
-    return [*mistakes, *_sizes(given), *_times(given), *_tasks(given)]
+    return [*mistakes, *_sizes(given), *times(given), *_tasks(given)]
 
 
 def _http(given: Mapping[str, object], driver: str) -> Iterable[Told]:
@@ -171,10 +171,11 @@ def _sizes(given: Mapping[str, object]) -> Iterable[Told]:
             "tasks cannot lock each other out"
         )
         yield "max_size", f"{rule}, got {size}"
-    yield from _losses(given, replicas)
+    yield from losses(given, replicas)
 
 
-def _losses(given: Mapping[str, object], replicas: int) -> Iterable[Told]:
+def losses(given: Mapping[str, object], replicas: int) -> Iterable[Told]:
+    """Replicas that may be lost, of which one must be left."""
     lost, zones = given.get("lost_replicas"), given.get("zones")
     if type(lost) is int and lost >= replicas:
         yield "lost_replicas", f"must be less than replicas = {replicas}, got {lost}"
@@ -186,7 +187,8 @@ def _losses(given: Mapping[str, object], replicas: int) -> Iterable[Told]:
         yield "zones", "needs replicas of 2 or more: with one, a lost zone leaves none"
 
 
-def _times(given: Mapping[str, object]) -> Iterable[Told]:
+def times(given: Mapping[str, object]) -> Iterable[Told]:
+    """Of the wait and the response time one is asked."""
     if "wait_p99" in given and given["wait_p99"] is None and given.get("response_p99") is None:
         yield "wait_p99", "required where response_p99 is not given"
 

@@ -12,14 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from poolkit.analysis.batch_means import rate_interval
-from poolkit.analysis.simulate import Calls, Upstream
+from poolkit.analysis.steady import rate_interval
 from poolkit.analysis.summary import EARLY_BATCH_HOLDS, summarise
 from poolkit.histogram import Histogram
 from poolkit.load.measurement import Measurement, Samples
 from poolkit.load.recorder import OK, Recorder
 from poolkit.load.stamps import CallStamps
 from poolkit.records import Check, Distribution, Outcome, Purpose, Sweep, Trial
+from tests.analysis.simulate import Calls, Upstream
 
 STARTED = "2026-01-02T03:04:05+00:00"
 EMPTY = Distribution(count=0)

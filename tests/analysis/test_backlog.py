@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from numpy.typing import ArrayLike, NDArray
 
-from poolkit.analysis import simulate
 from poolkit.analysis.backlog import LEAST_FACTOR, plateau_factor
 from poolkit.analysis.queueing import waits
-from poolkit.analysis.simulate import CpuBound, Upstream, Workers
 from poolkit.records import Distribution
+from tests.analysis import simulate
+from tests.analysis.simulate import CpuBound, Upstream, Workers
 from tests.analysis.synthetic import drawn_trial, simulated_trial, workers_curve
 from tests.analysis.upstreams import Line, Sharing, Stage
 

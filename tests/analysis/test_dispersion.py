@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from poolkit.analysis.dispersion import pooled_dispersion
-from poolkit.analysis.simulate import CpuBound, Upstream, Workers
+from tests.analysis.simulate import CpuBound, Upstream, Workers
 from tests.analysis.synthetic import drawn_trial, simulated_trial
 
 

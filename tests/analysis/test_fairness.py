@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from poolkit.analysis.fairness import fairness_check, jains_index, longest_ratio
+from poolkit.analysis.fairness import fairness_check, jains_index
 from poolkit.histogram import Histogram
 from poolkit.records import Check
 
@@ -13,14 +13,7 @@ from poolkit.records import Check
 def check(waits: list[float], *, crowded: bool, hold: float = 0.02) -> Check | None:
     histogram = Histogram()
     histogram.add(np.array(waits))
-    made = histogram.distribution()
-    return fairness_check(
-        index=jains_index(made.buckets),
-        ratio=longest_ratio(made.buckets, made.longest),
-        longest=made.longest,
-        hold=hold,
-        crowded=crowded,
-    )
+    return fairness_check(histogram.distribution(), hold=hold, crowded=crowded)
 
 
 def test_equal_waits_are_fair_and_one_that_has_all_is_not() -> None:

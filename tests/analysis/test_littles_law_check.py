@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from poolkit.analysis.checks import Evidence, run_checks
-from poolkit.analysis.simulate import CpuBound, Workers
 from poolkit.measure.sweep import WINDOW_HOLDS
+from tests.analysis.simulate import CpuBound, Workers
 from tests.analysis.synthetic import simulated_trial
 
 EVIDENCE = Evidence(

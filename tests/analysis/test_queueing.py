@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import ArrayLike, NDArray
 
-from poolkit.analysis import simulate
-from poolkit.analysis.queueing import Throughput, erlang_c, finite_source, wait, waits
-from poolkit.analysis.simulate import Contended, CpuBound, Upstream, Workers
+from poolkit.analysis.queueing import Throughput, WaitPrediction, waits
+from tests.analysis import simulate
+from tests.analysis.formulas import erlang_c, finite_source
+from tests.analysis.simulate import Contended, CpuBound, Upstream, Workers
 
 
 class Law(Throughput):
@@ -28,6 +29,11 @@ class Law(Throughput):
         n = np.asarray(sizes, dtype=float)
         slowdown = 1 + self.alpha * (n - 1) + self.beta * n * (n - 1)
         return np.asarray(np.minimum(n / self.hold / slowdown, self.top))
+
+
+def wait(curve: Throughput, rate: float, pool_size: int, *shape: float) -> WaitPrediction:
+    """What callers meet at one size."""
+    return waits(curve, rate, (pool_size,), *shape)[0]
 
 
 @pytest.mark.parametrize(

@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from poolkit.analysis import response, simulate
+from poolkit.analysis import response
 from poolkit.analysis.model import model
-from poolkit.analysis.objective import Objective
-from poolkit.analysis.simulate import CpuBound, Upstream, Workers
 from poolkit.records import Sweep
+from poolkit.targets.objective import Objective
+from tests.analysis import simulate
+from tests.analysis.simulate import CpuBound, Upstream, Workers
 from tests.analysis.synthetic import simulated_trial
 
 
@@ -25,7 +26,9 @@ def test_p99_of_the_response(
 ) -> None:
     """Within 25 % of an exact simulation, on either side of saturation."""
     trials = tuple(simulated_trial(upstream, n, seconds=3.0, seed=2) for n in sizes)
-    queue = model(Sweep(target="simulated", trials=trials), Objective(rate, 0.01))
+    queue = model(
+        Sweep(target="simulated", trials=trials), Objective(target_rate=rate, wait_p99=0.01)
+    )
     for size in asked:
         calls = simulate.open_loop(upstream, rate, size, 100_000, seed=4)
         truth = float(np.quantile((calls.released - calls.arrived)[2000:], 0.99))

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from poolkit.analysis import simulate
-from poolkit.analysis.queueing import erlang_c
-from poolkit.analysis.simulate import Contended, CpuBound, Upstream, Workers
+from tests.analysis import simulate
+from tests.analysis.formulas import erlang_c
+from tests.analysis.simulate import Contended, CpuBound, Upstream, Workers
 
 
 @pytest.mark.parametrize(

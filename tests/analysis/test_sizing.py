@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from poolkit.analysis import simulate
-from poolkit.analysis.objective import Objective
-from poolkit.analysis.simulate import Contended, CpuBound, Upstream, Workers
 from poolkit.analysis.sizing import size
 from poolkit.records import Check, Sweep, Trial
+from poolkit.targets.objective import Objective
+from tests.analysis import simulate
+from tests.analysis.simulate import Contended, CpuBound, Upstream, Workers
 from tests.analysis.synthetic import (
     drawn_sweep,
     drawn_trial,
@@ -23,7 +22,7 @@ from tests.analysis.synthetic import (
 
 SIZES = (1, 2, 4, 8, 12, 16, 18, 20, 22, 24, 28, 32, 48, 64)
 WORKERS = drawn_sweep(workers_curve(24, 0.025), SIZES, dispersion=0.25)
-OBJECTIVE = Objective(600.0, 0.010)
+OBJECTIVE = Objective(target_rate=600.0, wait_p99=0.010)
 
 
 def _check(name: str) -> Check:
@@ -42,7 +41,9 @@ def _check(name: str) -> Check:
 def test_survives_brute_force(upstream: Upstream, rate: float, sizes: tuple[int, ...]) -> None:
     """The size read off one simulated sweep passes a long open loop; a tenth less does not."""
     trials = tuple(simulated_trial(upstream, n, seconds=2.5, seed=3) for n in sizes)
-    found = size(Sweep(target="simulated", trials=trials), Objective(rate, 0.010))
+    found = size(
+        Sweep(target="simulated", trials=trials), Objective(target_rate=rate, wait_p99=0.010)
+    )
     assert found.size is not None
 
     def late(pool_size: int) -> float:
@@ -109,7 +110,7 @@ def test_a_shedding_server_never_gets_a_bigger_pool(kind: str, verdict: str) -> 
     assert beyond.out_of_reach
     assert beyond.reachable_rate is not None
     assert beyond.reachable_rate < 440
-    below = size(_rejecting(12, kind), Objective(150.0, 0.010))
+    below = size(_rejecting(12, kind), Objective(target_rate=150.0, wait_p99=0.010))
     assert below.size is not None
     assert below.size < 12
 
@@ -123,7 +124,10 @@ def test_a_few_refusals_are_no_part_of_the_curve(kind: str, outcome: str, rate: 
     for n in (6, 8, 12, 16, 24):
         refused: dict[str, Any] = {"outcomes": {"ok": 974, outcome: 26}, "error_kinds": {kind: 26}}
         trials.append(drawn_trial(n, 240.0, hold=0.02, window=4.0, **refused))
-    found = size(Sweep(target="t", trials=tuple(trials)), Objective(rate, 0.010, headroom=1.0))
+    found = size(
+        Sweep(target="t", trials=tuple(trials)),
+        Objective(target_rate=rate, wait_p99=0.010, headroom=1.0),
+    )
     assert found.verdict.name == "rate_limited"
     assert found.size is None or found.size <= 4
     assert max(point.pool_size for point in found.points) == 4
@@ -264,18 +268,20 @@ def test_still_rising_asks_for_a_wider_range() -> None:
 def test_the_cap_is_named() -> None:
     """max_size below what the rate needs: out of reach by the cap, with the rate that fits."""
     sweep = drawn_sweep(workers_curve(24, 0.025), (1, 2, 4, 8, 12))
-    found = size(sweep, Objective(600.0, 0.010, max_size=12))
+    found = size(sweep, Objective(target_rate=600.0, wait_p99=0.010, max_size=12))
     assert found.out_of_reach
     assert found.limited_by == "cap"
     assert found.reachable_rate is not None
     assert 250 < found.reachable_rate < 480
-    reached = size(sweep, Objective(0.99 * found.reachable_rate, 0.010, max_size=12))
+    reached = size(
+        sweep, Objective(target_rate=0.99 * found.reachable_rate, wait_p99=0.010, max_size=12)
+    )
     assert reached.size is not None
 
 
 def test_beyond_the_plateau_is_out_of_reach() -> None:
     """More than the upstream can do: no pool helps, and the reachable rate is below the plateau."""
-    found = size(WORKERS, Objective(1200.0, 0.010))
+    found = size(WORKERS, Objective(target_rate=1200.0, wait_p99=0.010))
     assert found.size is None
     assert found.out_of_reach
     assert found.limited_by == "plateau"
@@ -286,7 +292,7 @@ def test_beyond_the_plateau_is_out_of_reach() -> None:
 def test_beyond_the_sizes_measured_it_says_so() -> None:
     """On a plateau the curve is held flat beyond the largest size, and the reason tells."""
     sweep = drawn_sweep(workers_curve(8, 0.010), (1, 2, 4, 6, 8, 11, 16), dispersion=1.0)
-    found = size(sweep, Objective(650.0, 0.010))
+    found = size(sweep, Objective(target_rate=650.0, wait_p99=0.010))
     assert found.size is not None
     assert found.size > 16
     assert "nothing was measured beyond 16" in found.because
@@ -305,7 +311,7 @@ def test_a_stopped_sweep_is_not_told_to_go_on_to_larger_pools() -> None:
     """Where a brake ended the ramp, the range is not what was too narrow."""
     sweep = drawn_sweep(workers_curve(64, 0.02), (1, 2))
     stopped = sweep.model_copy(update={"stopped": "refused: no connection"})
-    found = size(stopped, Objective(400.0, 0.010))
+    found = size(stopped, Objective(target_rate=400.0, wait_p99=0.010))
     assert found.size is None
     assert "the sweep was stopped there" in found.because
     assert "widen" not in found.because
@@ -316,7 +322,7 @@ def test_only_moves_the_queue() -> None:
     sweep = drawn_sweep(
         workers_curve(9, 0.012), (1, 2, 4, 8, 9, 10, 12, 14, 16, 24, 32), dispersion=0.1
     )
-    found = size(sweep, Objective(600.0, 0.005))
+    found = size(sweep, Objective(target_rate=600.0, wait_p99=0.005))
     assert found.size is not None
     assert found.size > 9
     assert found.only_moves_queue is not None
@@ -326,9 +332,9 @@ def test_only_moves_the_queue() -> None:
 
 def test_response_time_as_an_objective() -> None:
     """A response limit that holds alone cannot meet is out of reach, whatever the pool."""
-    lax = size(WORKERS, Objective(600.0, 0.010, response_p99=0.5))
+    lax = size(WORKERS, Objective(target_rate=600.0, wait_p99=0.010, response_p99=0.5))
     assert lax.size == size(WORKERS, OBJECTIVE).size
-    strict = size(WORKERS, Objective(600.0, 0.010, response_p99=0.02))
+    strict = size(WORKERS, Objective(target_rate=600.0, wait_p99=0.010, response_p99=0.02))
     assert strict.size is None
     assert strict.limited_by == "response"
     assert strict.out_of_reach
@@ -336,10 +342,17 @@ def test_response_time_as_an_objective() -> None:
 
 def test_the_floor_lifts_the_size() -> None:
     """Tasks that hold several connections need the floor even where the load does not."""
-    found = size(WORKERS, Objective(600.0, 0.010, floor=30))
+    found = size(
+        WORKERS, Objective(target_rate=600.0, wait_p99=0.010, tasks=29, connections_per_task=2)
+    )
     assert found.size == 30
     assert found.limited_by == "floor"
-    assert size(WORKERS, Objective(600.0, 0.010, floor=80)).size is None
+    assert (
+        size(
+            WORKERS, Objective(target_rate=600.0, wait_p99=0.010, tasks=79, connections_per_task=2)
+        ).size
+        is None
+    )
 
 
 def test_headroom_is_named_and_never_hidden() -> None:
@@ -347,7 +360,7 @@ def test_headroom_is_named_and_never_hidden() -> None:
     needed = size(WORKERS, OBJECTIVE)
     assert needed.size is not None
     assert needed.headroom == 0
-    asked = size(WORKERS, Objective(600.0, 0.010, headroom=0.2))
+    asked = size(WORKERS, Objective(target_rate=600.0, wait_p99=0.010, headroom=0.2))
     assert asked.headroom == math.ceil(0.2 * needed.size)
     assert asked.size == needed.size + asked.headroom
     assert asked.because.startswith(needed.because)
@@ -358,7 +371,7 @@ def test_headroom_is_named_and_never_hidden() -> None:
 
 def test_headroom_keeps_to_the_cap() -> None:
     """Where the cap leaves less, the size is at the cap and says so."""
-    found = size(WORKERS, Objective(600.0, 0.010, headroom=0.5, max_size=23))
+    found = size(WORKERS, Objective(target_rate=600.0, wait_p99=0.010, headroom=0.5, max_size=23))
     assert found.size == 23
     assert found.headroom < 10
     assert "(50 % asked, the cap leaves no more)" in found.because
@@ -366,14 +379,14 @@ def test_headroom_keeps_to_the_cap() -> None:
 
 def test_growth_is_sized_for_and_named() -> None:
     """The size carries the rate that is expected, and says that it does."""
-    grown = size(WORKERS, Objective(500.0, 0.010, growth=1.2))
+    grown = size(WORKERS, Objective(target_rate=500.0, wait_p99=0.010, growth=1.2))
     assert grown.size == size(WORKERS, OBJECTIVE).size
     assert "600 calls/s (growth of 1.2 included)" in grown.because
 
 
 def test_a_response_time_alone_may_be_asked() -> None:
     """Without a wait target the smallest size whose responses are in time is the answer."""
-    found = size(WORKERS, Objective(600.0, response_p99=0.080))
+    found = size(WORKERS, Objective(target_rate=600.0, response_p99=0.080))
     assert found.size is not None
     assert found.limited_by == "response"
     assert "of the calls take longer than 80 ms in all" in found.because
@@ -383,21 +396,29 @@ def test_a_response_time_alone_may_be_asked() -> None:
     assert met.response_p99 is not None
     assert met.response_p99 <= 0.081
     assert less.response_p99 is None or less.response_p99 > met.response_p99
-    assert size(WORKERS, Objective(600.0, response_p99=0.2)).size <= found.size
+    assert size(WORKERS, Objective(target_rate=600.0, response_p99=0.2)).size <= found.size
 
 
 @pytest.mark.parametrize(
     ("objective", "limited_by", "told"),
     [
-        (Objective(1200.0, 0.010), "plateau", "calls that are 20 % shorter: "),
-        (Objective(600.0, 0.010, max_size=12), "cap", "24 connections in all: "),
-        (Objective(600.0, 0.010, max_size=12), "cap", "a wait of 20 ms: "),
+        (Objective(target_rate=1200.0, wait_p99=0.010), "plateau", "calls that are 20 % shorter: "),
         (
-            Objective(956.0, 0.010, max_size=512),
+            Objective(target_rate=600.0, wait_p99=0.010, max_size=12),
+            "cap",
+            "24 connections in all: ",
+        ),
+        (Objective(target_rate=600.0, wait_p99=0.010, max_size=12), "cap", "a wait of 20 ms: "),
+        (
+            Objective(target_rate=956.0, wait_p99=0.010, max_size=512),
             "plateau",
             "calls that are 20 % shorter: ",
         ),
-        (Objective(600.0, 0.010, response_p99=0.02), "response", "only a faster upstream"),
+        (
+            Objective(target_rate=600.0, wait_p99=0.010, response_p99=0.02),
+            "response",
+            "only a faster upstream",
+        ),
     ],
 )
 def test_out_of_reach_says_what_would_raise_it(
@@ -418,7 +439,13 @@ def test_no_size_is_answered_that_the_servers_budget_forbids() -> None:
     """The budget is the cap, and the reason spells it out."""
     found = size(
         WORKERS,
-        Objective(600.0, 0.010, max_connections=100, reserved_connections=3, used_connections=85),
+        Objective(
+            target_rate=600.0,
+            wait_p99=0.010,
+            max_connections=100,
+            reserved_connections=3,
+            used_connections=85,
+        ),
     )
     assert (found.size, found.limited_by) == (None, "cap")
     assert "budget of 12 connections (100 max_connections - 3 reserved - 85 used" in found.because
@@ -429,7 +456,7 @@ def test_response_time_over_pool_size_is_told_where_the_queue_only_moves() -> No
     sweep = drawn_sweep(
         workers_curve(9, 0.012), (1, 2, 4, 8, 9, 10, 12, 14, 16, 24, 32), dispersion=0.1
     )
-    said = size(sweep, Objective(600.0, 0.005)).only_moves_queue
+    said = size(sweep, Objective(target_rate=600.0, wait_p99=0.005)).only_moves_queue
     assert said is not None
     told = [float(time) for time in re.findall(r"([\d.]+) ms at \d+", said)]
     assert len(told) >= 3
@@ -440,11 +467,13 @@ def test_response_time_over_pool_size_is_told_where_the_queue_only_moves() -> No
 def test_every_loss_up_to_the_allowed_one_is_carried() -> None:
     """The size holds with all replicas up too, whichever case asks for most."""
     for rate in (300.0, 600.0):
-        fleet = Objective(rate, 0.010, replicas=5, lost_replicas=3, max_size=320)
+        fleet = Objective(
+            target_rate=rate, wait_p99=0.010, replicas=5, lost_replicas=3, max_size=320
+        )
         found = size(WORKERS, fleet)
         assert found.size is not None
         for lost in range(4):
-            alone = size(WORKERS, replace(fleet, lost_replicas=lost))
+            alone = size(WORKERS, fleet.but(lost_replicas=lost))
             assert alone.size is not None
             assert alone.size <= found.size
 
@@ -452,7 +481,7 @@ def test_every_loss_up_to_the_allowed_one_is_carried() -> None:
 def test_fleets_share_the_upstream() -> None:
     """Four replicas carry the rate with one lost; the size is one pool's and keeps the cap."""
     alone = size(WORKERS, OBJECTIVE)
-    fleet = size(WORKERS, Objective(600.0, 0.010, replicas=4, max_size=64))
+    fleet = size(WORKERS, Objective(target_rate=600.0, wait_p99=0.010, replicas=4, max_size=64))
     assert fleet.rate_per_pool == pytest.approx(200.0)
     assert fleet.size is not None
     assert alone.size is not None

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from poolkit.analysis import simulate
-from poolkit.analysis.simulate import Upstream, Workers
+from tests.analysis import simulate
+from tests.analysis.simulate import Upstream, Workers
 from tests.analysis.upstreams import HeavyTailed, Line, Pausing, Sharing, Split, Stage
 
 ALL = (

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from poolkit.analysis.curve import points
-from poolkit.analysis.objective import Objective
 from poolkit.analysis.sizing import size
 from poolkit.analysis.verdict import judge
 from poolkit.records import Check, Sweep, Trial, Verdict
+from poolkit.targets.objective import Objective
 from tests.analysis.synthetic import drawn_sweep, drawn_trial, law_curve, workers_curve
 
 SIZES = (1, 2, 4, 8, 12, 16, 24, 32, 48)
@@ -106,7 +106,7 @@ def test_a_rate_limit_is_never_answered_with_a_bigger_pool(
 ) -> None:
     """No size at which calls were refused is recommended, whatever is asked."""
     sweep = Sweep(target="t", trials=limited(kind, outcome))
-    found = size(sweep, Objective(rate, 0.010))
+    found = size(sweep, Objective(target_rate=rate, wait_p99=0.010))
     assert found.size is None or found.size < 8
     if rate >= 250:
         assert found.size is None

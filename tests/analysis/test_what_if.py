@@ -8,40 +8,46 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from poolkit.analysis.objective import Objective
 from poolkit.analysis.sizing import size
 from poolkit.analysis.what_if import Answer, Planner, Question, asked, grid, what_if
+from poolkit.targets.objective import Objective
 from tests.analysis.synthetic import drawn_sweep, law_curve, workers_curve
 
 SIZES = (1, 2, 4, 8, 12, 16, 18, 20, 22, 24, 28, 32, 48, 64)
 SWEEP = drawn_sweep(workers_curve(24, 0.025), SIZES, dispersion=0.25)
-FLEET = Objective(600.0, 0.010, replicas=4, max_size=128)
-PLANNER = Planner.of(SWEEP, Objective(600.0, 0.010))
+FLEET = Objective(target_rate=600.0, wait_p99=0.010, replicas=4, max_size=128)
+PLANNER = Planner.of(SWEEP, Objective(target_rate=600.0, wait_p99=0.010))
 
 QUESTIONS = {
-    "as it is": (Question(), Objective(600.0, 0.010)),
-    "another rate": (Question(target_rate=800.0), Objective(800.0, 0.010)),
-    "growth": (Question(growth=1.3), Objective(600.0, 0.010, growth=1.3)),
-    "a stricter wait": (Question(wait_p99=0.002), Objective(600.0, 0.002)),
+    "as it is": (Question(), Objective(target_rate=600.0, wait_p99=0.010)),
+    "another rate": (Question(target_rate=800.0), Objective(target_rate=800.0, wait_p99=0.010)),
+    "growth": (Question(growth=1.3), Objective(target_rate=600.0, wait_p99=0.010, growth=1.3)),
+    "a stricter wait": (Question(wait_p99=0.002), Objective(target_rate=600.0, wait_p99=0.002)),
     "a response too": (
         Question(response_p99=0.08),
-        Objective(600.0, 0.010, response_p99=0.08),
+        Objective(target_rate=600.0, wait_p99=0.010, response_p99=0.08),
     ),
-    "headroom": (Question(headroom=0.25), Objective(600.0, 0.010, headroom=0.25)),
+    "headroom": (
+        Question(headroom=0.25),
+        Objective(target_rate=600.0, wait_p99=0.010, headroom=0.25),
+    ),
     "a fleet": (
         Question(replicas=3, workers=2, max_connections=90),
-        Objective(600.0, 0.010, replicas=3, workers=2, max_size=90),
+        Objective(target_rate=600.0, wait_p99=0.010, replicas=3, workers=2, max_size=90),
     ),
     "two lost": (
         Question(replicas=4, lost_replicas=2, max_connections=128),
-        Objective(600.0, 0.010, replicas=4, lost_replicas=2, max_size=128),
+        Objective(target_rate=600.0, wait_p99=0.010, replicas=4, lost_replicas=2, max_size=128),
     ),
     "a zone lost": (
         Question(replicas=5, zones=3, max_connections=128),
-        Objective(600.0, 0.010, replicas=5, lost_replicas=2, max_size=128),
+        Objective(target_rate=600.0, wait_p99=0.010, replicas=5, lost_replicas=2, max_size=128),
     ),
-    "no room": (Question(max_connections=12), Objective(600.0, 0.010, max_size=12)),
-    "too much": (Question(target_rate=2000.0), Objective(2000.0, 0.010)),
+    "no room": (
+        Question(max_connections=12),
+        Objective(target_rate=600.0, wait_p99=0.010, max_size=12),
+    ),
+    "too much": (Question(target_rate=2000.0), Objective(target_rate=2000.0, wait_p99=0.010)),
 }
 
 
@@ -69,14 +75,15 @@ def test_a_slower_upstream_is_the_same_queue_in_slower_time(factor: float) -> No
     rate, wait = 600.0 / factor, 0.010 * factor
     question = Question(target_rate=rate, wait_p99=wait, hold_factor=factor)
     answer = what_if(PLANNER, question)
-    assert answer.size == size(SWEEP, Objective(600.0, 0.010)).size
+    assert answer.size == size(SWEEP, Objective(target_rate=600.0, wait_p99=0.010)).size
     assert answer.hold_time == pytest.approx(0.025 * factor, rel=0.02)
     assert answer.plateau == pytest.approx(960.0 / factor, rel=0.01)
     assert answer.plateau_margin == pytest.approx(0.375, abs=0.01)
     measured = what_if(
-        Planner.of(slower, Objective(rate, wait)), Question(response_p99=0.08 * factor)
+        Planner.of(slower, Objective(target_rate=rate, wait_p99=wait)),
+        Question(response_p99=0.08 * factor),
     )
-    asked_for = what_if(PLANNER, replace(question, response_p99=0.08 * factor))
+    asked_for = what_if(PLANNER, question | {"response_p99": 0.08 * factor})
     assert asked_for.size == measured.size
     assert asked_for.response_p99 == pytest.approx(measured.response_p99 or 0.0, rel=0.06)
 
@@ -120,7 +127,7 @@ def test_a_grid_is_a_table_of_answers() -> None:
     """Rows are rates, columns hold factors; sizes grow along both."""
     table = grid(PLANNER, (300.0, 500.0, 700.0), (1.0, 1.2, 4.0))
     assert (table.rates, table.hold_factors) == ((300.0, 500.0, 700.0), (1.0, 1.2, 4.0))
-    assert table.answers[1][0] == what_if(PLANNER, Question(target_rate=500.0))
+    assert table.answers[1][0] == what_if(PLANNER, Question(target_rate=500.0, hold_factor=1.0))
     assert table.sizes[2][2] is None  # 700/s of calls that take 100 ms, over 24 workers
     for row in table.sizes:
         known = [n for n in row if n is not None]
@@ -132,7 +139,9 @@ def test_a_grid_is_a_table_of_answers() -> None:
 
 def test_a_curve_that_makes_no_sense_gives_no_number() -> None:
     """Whatever is asked, the answer is why nothing can be said."""
-    planner = Planner.of(drawn_sweep(workers_curve(24, 0.025), (8,)), Objective(600.0, 0.010))
+    planner = Planner.of(
+        drawn_sweep(workers_curve(24, 0.025), (8,)), Objective(target_rate=600.0, wait_p99=0.010)
+    )
     answer = what_if(planner, Question(target_rate=5.0, pool_size=8))
     assert answer.because.startswith("cannot say, because only one size was measured")
     figures = (answer.size, answer.pool_size, answer.wait_p99, answer.utilisation, answer.plateau)
@@ -144,7 +153,7 @@ def test_a_curve_that_makes_no_sense_gives_no_number() -> None:
     ("question", "told"),
     [
         (Question(target_rate=0.0), "target_rate must be more than 0"),
-        (Question(target_rate=float("nan")), "target_rate must be more than 0"),
+        (Question(target_rate=float("nan")), "target_rate must be a finite number"),
         (Question(hold_factor=0.0), "hold_factor must be more than 0"),
         (Question(hold_factor=float("nan")), "hold_factor must be more than 0"),
         (Question(hold_factor=float("inf")), "hold_factor must be more than 0 and finite"),
@@ -153,6 +162,7 @@ def test_a_curve_that_makes_no_sense_gives_no_number() -> None:
         (Question(max_connections=0), "max_size must be 1 or more"),
         (Question(headroom=-0.1), "headroom must be 0 or more"),
         (Question(lost_replicas=-1), "lost_replicas must be 0 or more"),
+        (Question(colour=1), "colour is nothing that can be asked for"),
     ],
 )
 def test_what_cannot_be_meant(question: Question, told: str) -> None:
@@ -171,7 +181,10 @@ def test_absurd_values_are_answered_in_silence(question: Question) -> None:
 
 def test_a_slider_may_leave_fewer_replicas_than_losses() -> None:
     """One is always left to carry the load."""
-    left = asked(Objective(600.0, 0.010, replicas=4, lost_replicas=3), Question(replicas=2))
+    left, _ = asked(
+        Objective(target_rate=600.0, wait_p99=0.010, replicas=4, lost_replicas=3),
+        Question(replicas=2),
+    )
     assert (left.replicas, left.lost, left.pools_left) == (2, 1, 1)
 
 
@@ -183,7 +196,7 @@ CURVES = (
 )
 # Fitted once: whatever is asked later is in the question or the objective.
 FITTED = [
-    Planner.of(drawn_sweep(curve, SIZES, seed=seed), Objective(600.0, 0.010))
+    Planner.of(drawn_sweep(curve, SIZES, seed=seed), Objective(target_rate=600.0, wait_p99=0.010))
     for curve in CURVES
     for seed in range(3)
 ]
@@ -202,7 +215,7 @@ def test_a_slower_upstream_never_asks_for_less(
     planner: Planner, rate: float, factor: float, wait: float
 ) -> None:
     """Calls that take longer never need fewer connections."""
-    objective = Objective(rate, wait)
+    objective = Objective(target_rate=rate, wait_p99=wait)
     today, _ = _needed(planner, objective, Question())
     slower, _ = _needed(planner, objective, Question(hold_factor=factor))
     assert slower >= today
@@ -214,7 +227,9 @@ def test_a_lost_replica_never_asks_for_less(
     planner: Planner, rate: float, replicas: int, wait: float
 ) -> None:
     """The more replicas may be lost, the more connections each pool needs."""
-    objective = Objective(rate, wait, replicas=replicas, max_size=64 * replicas)
+    objective = Objective(
+        target_rate=rate, wait_p99=wait, replicas=replicas, max_size=64 * replicas
+    )
     sizes = [
         _needed(planner, objective, Question(lost_replicas=lost))[0] for lost in range(replicas)
     ]
@@ -227,7 +242,9 @@ def test_a_response_target_is_as_monotone(
     planner: Planner, rate: float, factor: float, response: float, with_wait: bool
 ) -> None:
     """With a response target too, more rate never asks for less and a laxer one never for more."""
-    objective = Objective(rate, 0.010 if with_wait else None, response_p99=response)
+    objective = Objective(
+        target_rate=rate, wait_p99=0.010 if with_wait else None, response_p99=response
+    )
     today, _ = _needed(planner, objective, Question())
     assert _needed(planner, objective, Question(target_rate=rate * factor))[0] >= today
     assert _needed(planner, objective, Question(response_p99=response * factor))[0] <= today
@@ -240,7 +257,7 @@ def test_figures_are_what_they_are_called(
 ) -> None:
     """Shares lie in 0 .. 1, times are not negative, a p50 is no longer than a p99."""
     question = Question(hold_factor=factor, replicas=replicas, pool_size=pool_size)
-    _, answer = _needed(planner, Objective(rate, 0.010), question)
+    _, answer = _needed(planner, Objective(target_rate=rate, wait_p99=0.010), question)
     for share in (answer.late, answer.utilisation):
         assert share is None or 0.0 <= share <= 1.0
     if answer.wait_p99 is not None:

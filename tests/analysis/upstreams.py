@@ -9,7 +9,7 @@ from heapq import heappop, heappush, heapreplace
 
 import numpy as np
 
-from poolkit.analysis.simulate import Calls, Floats, draw_times, queue
+from tests.analysis.simulate import Calls, Floats, draw_times, queue
 
 
 @dataclass(frozen=True, slots=True)

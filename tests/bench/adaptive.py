@@ -19,13 +19,13 @@ from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 
-from poolkit.analysis.objective import Objective
-from poolkit.analysis.simulate import Workers
 from poolkit.analysis.sizing import size
 from poolkit.lab.running import Lab
 from poolkit.lab.sizing_cases import SIZING_CASES
 from poolkit.measure import sweep
 from poolkit.records import Sizing, Sweep, Trial
+from poolkit.targets.objective import Objective
+from tests.analysis.simulate import Workers
 from tests.analysis.synthetic import simulated_trial
 from tests.bench.provenance import caption
 from tests.bench.sizing_simulated import Row, is_good, needed, rows
@@ -90,7 +90,7 @@ def knee_of(sizing: Sizing) -> float | None:
 
 def score(row: Row, need: int, sweeps: list[Sweep]) -> Score:
     """How often the answers were right."""
-    objective = Objective(row.rate, row.wait, max_size=max(GRID))
+    objective = Objective(target_rate=row.rate, wait_p99=row.wait, max_size=max(GRID))
     answers = [size(one, objective) for one in sweeps]
     truth = truth_of_knee(row)
     errors = None
@@ -109,7 +109,7 @@ def score(row: Row, need: int, sweeps: list[Sweep]) -> Score:
 def examine(job: tuple[Row, int]) -> tuple[Row, int, Score, Score]:
     """One upstream, both ways."""
     row, seeds = job
-    objective = Objective(row.rate, row.wait, max_size=max(GRID))
+    objective = Objective(target_rate=row.rate, wait_p99=row.wait, max_size=max(GRID))
     ours = [adaptive(row, seed, objective) for seed in range(1, seeds + 1)]
     start = size(ours[0], objective).size or 8
     need = needed(row, start, CALLS)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from poolkit.analysis.simulate import Contended, CpuBound, Upstream, Workers, closed_loop, open_loop
+from tests.analysis.simulate import Contended, CpuBound, Upstream, Workers, closed_loop, open_loop
 from tests.analysis.upstreams import HeavyTailed, Line, Pausing, Sharing, Split, Stage
 
 ALLOWANCE = 0.01

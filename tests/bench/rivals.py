@@ -9,10 +9,10 @@ import numpy as np
 
 from poolkit.analysis.curve import is_clean
 from poolkit.analysis.model import model
-from poolkit.analysis.objective import Objective
-from poolkit.analysis.queueing import erlang_c, finite_source
 from poolkit.analysis.sizing import size
 from poolkit.records import Sweep, Trial
+from poolkit.targets.objective import Objective
+from tests.analysis.formulas import erlang_c, finite_source
 
 ALLOWANCE = 0.01
 CALLERS = 100  # of the finite source

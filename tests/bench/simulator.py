@@ -7,8 +7,8 @@ import time
 
 import numpy as np
 
-from poolkit.analysis.simulate import Contended, CpuBound, Workers, open_loop, poisson, queue
-from poolkit.analysis.simulate import draw_times as draw
+from tests.analysis.simulate import Contended, CpuBound, Workers, open_loop, poisson, queue
+from tests.analysis.simulate import draw_times as draw
 from tests.analysis.upstreams import Line, Pausing, Sharing, Split, Stage
 
 CALLS = 1_000_000

@@ -24,9 +24,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from multiprocessing import get_context
 
-from poolkit.analysis.objective import Objective
 from poolkit.measure import sweep
 from poolkit.records import Sweep, Trial
+from poolkit.targets.objective import Objective
 from tests.analysis.synthetic import simulated_trial
 from tests.bench.population import (
     DEVELOPMENT,
@@ -88,7 +88,7 @@ def swept(row: Row, objective: Objective, budget: float, seed: int) -> Sweep:
 
 def examine(job: Job) -> Examined:
     """Sweep, size by every method, and find what is needed."""
-    objective = Objective(job.row.rate, job.row.wait, max_size=LARGEST)
+    objective = Objective(target_rate=job.row.rate, wait_p99=job.row.wait, max_size=LARGEST)
     seeds = range(job.seed, job.seed + job.sweeps)
     sweeps = [swept(job.row, objective, job.budget, seed) for seed in seeds]
     answers = {

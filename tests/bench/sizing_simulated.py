@@ -21,11 +21,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from poolkit.analysis.objective import Objective
-from poolkit.analysis.simulate import Contended, CpuBound, Upstream, Workers, open_loop
 from poolkit.analysis.sizing import size
 from poolkit.measure import sweep
 from poolkit.records import Sizing, Sweep, Trial
+from poolkit.targets.objective import Objective
+from tests.analysis.simulate import Contended, CpuBound, Upstream, Workers, open_loop
 from tests.analysis.synthetic import simulated_trial
 
 ALLOWANCE = 0.01
@@ -129,7 +129,7 @@ def _expected_hold(trials: list[Trial], plan: sweep.TrialPlan) -> float:
 def examine(job: tuple[Row, int, int, float]) -> tuple[Row, int, list[Sizing], float]:
     """One row of the table: the needed size, the answers, and the mean seconds of load."""
     row, seeds, calls, budget = job
-    objective = Objective(row.rate, row.wait, max_size=LARGEST)
+    objective = Objective(target_rate=row.rate, wait_p99=row.wait, max_size=LARGEST)
     sweeps = [swept(row, objective, budget, seed) for seed in range(1, seeds + 1)]
     answers = [size(one, objective) for one in sweeps]
     start = sorted(answer.size or 8 for answer in answers)[len(answers) // 2]

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from poolkit.analysis.simulate import Workers
 from poolkit.lab.sizing_cases import SIZING_CASES
+from tests.analysis.simulate import Workers
 from tests.bench.needed import Repeats, needed
 from tests.bench.population import Needed
 from tests.bench.population import Row as Population

@@ -17,7 +17,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from poolkit.analysis.simulate import queue
 from poolkit.drivers.aiohttp import AiohttpPool
 from poolkit.drivers.gate import GatedPool
 from poolkit.lab.durations import duration
@@ -28,6 +27,7 @@ from poolkit.load.generator import Generator, Plan
 from poolkit.load.recorder import Columns
 from poolkit.load.timer import best_timer
 from poolkit.targets.workload import HttpWork
+from tests.analysis.simulate import queue
 from tests.bench.interleaved import reached
 
 Floats = NDArray[np.float64]

@@ -10,10 +10,10 @@ import sys
 import time
 from collections.abc import Callable
 
-from poolkit.analysis.objective import Objective
-from poolkit.analysis.simulate import Workers
 from poolkit.analysis.what_if import Planner, Question, grid, what_if
 from poolkit.records import Sweep
+from poolkit.targets.objective import Objective
+from tests.analysis.simulate import Workers
 from tests.analysis.synthetic import simulated_trial
 
 SIZES = (1, 2, 4, 8, 12, 16, 20, 24, 32, 48, 64)
@@ -38,7 +38,10 @@ QUESTIONS = {
 def main() -> int:
     """Print a row for each question, and one for a table of 8 x 8 answers."""
     trials = tuple(simulated_trial(Workers(24, 0.025, 0.5), n, seconds=2.0, seed=1) for n in SIZES)
-    sweep, objective = Sweep(target="simulated", trials=trials), Objective(600.0, 0.010)
+    sweep, objective = (
+        Sweep(target="simulated", trials=trials),
+        Objective(target_rate=600.0, wait_p99=0.010),
+    )
     print(f"{'':<28}{'median':>10}{'slowest':>10}")
     row("fit the sweep (once)", lambda: Planner.of(sweep, objective))
     planner = Planner.of(sweep, objective)

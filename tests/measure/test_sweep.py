@@ -7,11 +7,11 @@ import math
 import pytest
 
 from poolkit.analysis.curve import relative_error
-from poolkit.analysis.objective import Objective
-from poolkit.analysis.simulate import CpuBound, Upstream, Workers
 from poolkit.analysis.sizing import size
 from poolkit.measure.sweep import SweepLimits, TrialPlan, next_trial, refinements, spent
 from poolkit.records import Outcome, Sweep, Trial
+from poolkit.targets.objective import Objective
+from tests.analysis.simulate import CpuBound, Upstream, Workers
 from tests.analysis.synthetic import drawn_trial, simulated_trial
 
 LIMITS = SweepLimits(max_size=64, budget=22.0)

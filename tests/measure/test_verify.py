@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from poolkit.analysis.objective import Objective
-from poolkit.analysis.simulate import Workers
 from poolkit.analysis.sizing import size
 from poolkit.histogram import Histogram
 from poolkit.measure.verify import chosen_size, failed_share, next_trial, verification
 from poolkit.measure.verify.belief import belief
 from poolkit.measure.verify.evidence import Tally, latest, meets, tally
 from poolkit.records import Distribution, PredictedWait, Sizing, Trial
+from poolkit.targets.objective import Objective
+from tests.analysis.simulate import Workers
 from tests.analysis.synthetic import drawn_sweep, drawn_trial, workers_curve
 from tests.simulated_service import BUDGET, verified
 
@@ -168,7 +168,7 @@ def test_the_last_trials_keep_their_seconds() -> None:
 @pytest.mark.parametrize(
     ("asked", "limited_by"),
     [
-        (Objective(target_rate=400.0, wait_p99=0.010, floor=12), "floor"),
+        (Objective(target_rate=400.0, wait_p99=0.010, tasks=11, connections_per_task=2), "floor"),
         (Objective(target_rate=400.0, wait_p99=0.010), "cap"),
     ],
 )

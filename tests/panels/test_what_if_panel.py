@@ -76,7 +76,7 @@ def test_a_slider_moves_chart_and_table(sweep: SweepPanel) -> None:
     for rate in range(610, 700, 10):
         view.rate.value = rate
     assert panel.wait_shown()
-    assert panel.asked.question.target_rate == view.rate.value
+    assert panel.asked.question["target_rate"] == view.rate.value
     assert view.words.value != words
     assert view.chart.value != chart
     assert 'alt="' in view.chart.value
@@ -94,12 +94,12 @@ def test_a_slider_that_makes_no_sense_is_told_on_the_page(sweep: SweepPanel) -> 
     panel._view.growth.value = 1.5
     assert panel.wait_shown()
     assert panel._view.alert.value == ""
-    assert panel.result().question.growth == 1.5
+    assert panel.result().question["growth"] == 1.5
 
 
 def with_objective(sweep: SweepPanel, **changes: Any) -> WhatIfPanel:
     found = sweep.result()
-    panel = WhatIfPanel(replace(found, objective=replace(found.objective, **changes)))
+    panel = WhatIfPanel(replace(found, objective=found.objective.but(**changes)))
     panel._repr_mimebundle_()
     return panel
 
@@ -136,7 +136,7 @@ def test_a_smaller_sweep_resets_the_sliders(sweep: SweepPanel) -> None:
         for trial in sweep.result().trials
     )
     found = replace(sweep.result(), trials=trials)
-    panel.take(replace(found, objective=replace(found.objective, target_rate=0.5)))
+    panel.take(replace(found, objective=found.objective.but(target_rate=0.5)))
     assert panel._view.rate.value == 0.5
     assert panel._view.rate.max < 100
 

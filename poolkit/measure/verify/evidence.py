@@ -14,10 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import stdtrit
 
-from poolkit.analysis.objective import Objective
 from poolkit.histogram import share_above
 from poolkit.load.measurement import Measurement, Segment
 from poolkit.records import Interval, Purpose, Trial
+from poolkit.targets.objective import Objective
 
 BATCHES = 20
 FEWEST_BATCHES = 10

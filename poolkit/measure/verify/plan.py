@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from poolkit import units
-from poolkit.analysis.objective import Objective
 from poolkit.measure.verify.evidence import LEAST_CALLS, latest
 from poolkit.measure.verify.search import Search
 from poolkit.records import Purpose, Sizing, Trial
+from poolkit.targets.objective import Objective
 
 OVERLOAD = 1.2  # times the target rate
 LEAST_SECONDS = 4.0

@@ -22,7 +22,6 @@ from dataclasses import dataclass
 
 from poolkit import units
 from poolkit.analysis.curve import Curve
-from poolkit.analysis.objective import Objective
 from poolkit.measure.verify.belief import Belief, belief
 from poolkit.measure.verify.evidence import (
     RESPONSE_ALLOWANCE,
@@ -33,6 +32,7 @@ from poolkit.measure.verify.evidence import (
     tally,
 )
 from poolkit.records import Sizing, Trial
+from poolkit.targets.objective import Objective
 
 SURE = 0.7  # probability of being good at which a size passes
 WORTH_A_LOOK = 0.45  # the same at which a smaller size deserves a trial of its own

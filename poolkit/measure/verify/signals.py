@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from poolkit import units
 from poolkit.analysis.curve import Curve
-from poolkit.analysis.objective import Objective
 from poolkit.histogram import quantile
 from poolkit.measure.verify.evidence import (
     LEAST_CALLS,
@@ -20,6 +19,7 @@ from poolkit.measure.verify.evidence import (
     pooled_share,
 )
 from poolkit.records import Signal, Sizing, Trial, Verification
+from poolkit.targets.objective import Objective
 
 ENOUGH_REUSE = 0.9
 GRACEFUL = 0.85  # share of the expected throughput that is still no collapse

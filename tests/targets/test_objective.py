@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from poolkit.analysis.objective import Objective, lost_with_zone
+from poolkit.targets.objective import Objective, lost_with_zone
 from poolkit.targets.together import locking_floor
 from tests.recommend.examples import http_target
 
@@ -22,7 +22,9 @@ from tests.recommend.examples import http_target
 )
 def test_a_lost_replica(replicas: int, workers: int, left: int, rate: float, largest: int) -> None:
     """With more than one replica, all but one of them carry the whole rate; the cap counts all."""
-    objective = Objective(400.0, 0.01, growth=1.5, replicas=replicas, workers=workers)
+    objective = Objective(
+        target_rate=400.0, wait_p99=0.01, growth=1.5, replicas=replicas, workers=workers
+    )
     assert objective.pools_left == left
     assert objective.rate_per_pool == pytest.approx(rate)
     assert objective.largest == largest
@@ -37,9 +39,8 @@ def test_a_lost_replica(replicas: int, workers: int, left: int, rate: float, lar
         {"response_p99": 0.0},
         {"max_size": 0},
         {"replicas": 0},
-        {"floor": 0},
-        {"allowance": 0.0},
-        {"allowance": 1.0},
+        {"tasks": 0},
+        {"connections_per_task": 0},
         {"headroom": -0.1},
         {"headroom": float("nan")},
         {"wait_p99": None},  # and no response_p99
@@ -53,7 +54,7 @@ def test_a_lost_replica(replicas: int, workers: int, left: int, rate: float, lar
 def test_impossible_objectives_are_refused(wrong: dict[str, Any]) -> None:
     """The message names the field and the value."""
     with pytest.raises(ValueError, match=next(iter(wrong))):
-        Objective(**{"target_rate": 100.0, "wait_p99": 0.01, **wrong})
+        Objective.model_validate({"target_rate": 100.0, "wait_p99": 0.01, **wrong})
 
 
 @pytest.mark.parametrize(
@@ -68,7 +69,7 @@ def test_impossible_objectives_are_refused(wrong: dict[str, Any]) -> None:
 )
 def test_replicas_that_may_be_lost(changes: dict[str, Any], lost: int, left: int) -> None:
     """The pools of those that are left carry the whole rate."""
-    objective = Objective(400.0, 0.01, **changes)
+    objective = Objective(target_rate=400.0, wait_p99=0.01, **changes)
     assert (objective.lost, objective.pools_left) == (lost, left)
 
 
@@ -79,7 +80,7 @@ def test_a_lost_zone(replicas: int, zones: int, lost: int) -> None:
     """The fullest zone goes down."""
     assert lost_with_zone(replicas, zones) == lost
     target = http_target(replicas=replicas, zones=zones)
-    assert Objective.of_target(target).lost == lost
+    assert target.lost == lost
 
 
 @pytest.mark.parametrize(
@@ -102,23 +103,20 @@ def test_a_lost_zone(replicas: int, zones: int, lost: int) -> None:
 )
 def test_the_servers_budget(changes: dict[str, Any], cap: int, words: str) -> None:
     """What the server has left for the fleet counts where it is less than max_size."""
-    objective = Objective(400.0, 0.01, replicas=4, **changes)
+    objective = Objective(target_rate=400.0, wait_p99=0.01, replicas=4, **changes)
     assert (objective.cap, objective.largest) == (cap, cap // 4)
     assert objective.cap_in_words == words
 
 
-def test_every_key_of_a_target_arrives() -> None:
-    """What targets.toml asks is what is sized for."""
+def test_a_target_is_an_objective() -> None:
+    """What targets.toml asks is what is sized for, its defaults filled in."""
     target = http_target(
-        growth=1.5, headroom=0.2, response_p99=0.2, max_connections=90, reserved_connections=3,
-        used_connections=40, replicas=2, workers=2, lost_replicas=0, tasks=2,
-        connections_per_task=3,
+        response_p99=0.2, max_connections=90, reserved_connections=3, used_connections=40,
+        replicas=2, workers=2, lost_replicas=0, tasks=2, connections_per_task=3,
     )  # fmt: skip
-    assert Objective.of_target(target) == Objective(
-        target_rate=500.0, wait_p99=None, response_p99=0.2, growth=1.5, headroom=0.2, max_size=47,
-        max_connections=90, reserved_connections=3, used_connections=40, replicas=2, workers=2,
-        lost_replicas=0, floor=5,
-    )  # fmt: skip
+    assert isinstance(target, Objective)
+    assert (target.wait_p99, target.max_size, target.floor, target.lost) == (None, 47, 5, 0)
+    assert Objective(target_rate=500.0).wait_p99 == 0.010
 
 
 @pytest.mark.parametrize(
