@@ -1,4 +1,4 @@
-"""Shared by all tests: one synthetic review, and one report made of it."""
+"""Shared by all tests: the two groups of `make test`, one synthetic review and its report."""
 
 from __future__ import annotations
 
@@ -9,6 +9,27 @@ import pytest
 from poolkit.report.execute import execute
 from poolkit.report.export import export
 from tests.report import synthetic_review
+
+MARKED = ("live", "alone")  # groups by their mark; a test with neither runs beside others
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--group`, so that `-m` stays free for whoever runs the tests."""
+    parser.addoption(
+        "--group", choices=("side-by-side", *MARKED), help="run only the tests of this group"
+    )
+
+
+def group_of(item: pytest.Item) -> str:
+    return next((name for name in MARKED if item.get_closest_marker(name)), "side-by-side")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the other groups."""
+    group = config.getoption("group")
+    if group is not None:
+        config.hook.pytest_deselected(items=[item for item in items if group_of(item) != group])
+        items[:] = [item for item in items if group_of(item) == group]
 
 
 @pytest.fixture(scope="session")

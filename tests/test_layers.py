@@ -34,7 +34,7 @@ def test_a_module_imports_only_what_stands_before_it(module):
         ("analysis.knee", "from . import usl", False),
         ("analysis.knee", "def f():\n    import time", True),  # a clock, even inside a function
         ("analysis", "import matplotlib.pyplot as plt", True),
-        ("show.charts.times", "import matplotlib.pyplot as plt", False),
+        ("show.charts.throughput", "import matplotlib.pyplot as plt", False),
         ("drivers.aiohttp", "import aiohttp", False),
         ("drivers.asyncpg", "import aiohttp", True),
         ("targets.target", "from poolkit.drivers import base", True),

@@ -1,11 +1,15 @@
-"""How panels look: one style for both themes, and the small pieces of HTML that they share."""
+"""How panels look: one style for both themes, the pieces of HTML and widgets that they share."""
 
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable
 from html import escape
+from typing import Any
 
 from poolkit.errors import PoolkitError
+
+VIEW = "application/vnd.jupyter.widget-view+json"
 
 # The colours of charts follow JupyterLab's theme; elsewhere the light ones stand.
 STYLE = """<style>
@@ -88,3 +92,43 @@ def download(name: str, words: str, content: str, kind: str) -> str:
         f'<a class="pk-export" download="{escape(name, quote=True)}" '
         f'href="data:{kind};charset=utf-8;base64,{data}">{escape(words)}</a>'
     )
+
+
+def bundle(widget: Callable[[], Any], html: Callable[[], str], words: str) -> dict[str, Any]:
+    """The MIME bundle of a panel; without ipywidgets its static forms alone."""
+    shown: dict[str, Any] = {"text/plain": words, "text/html": html()}
+    try:
+        live = widget()
+    except ImportError:
+        return shown
+    shown[VIEW] = {"version_major": 2, "version_minor": 0, "model_id": live.model_id}
+    return shown
+
+
+def pages(count: int) -> list[Any]:
+    """Widgets that each hold a piece of page, empty."""
+    import ipywidgets
+
+    layout = {"width": "auto", "max_width": "60rem"}
+    return [ipywidgets.HTML(layout=layout) for _ in range(count)]
+
+
+def column(*parts: Any) -> Any:
+    """The widgets of a panel one below the other, with its style."""
+    import ipywidgets
+
+    dressed = ipywidgets.HTML(STYLE, layout={"display": "none"})
+    return ipywidgets.VBox([dressed, *parts], layout={"width": "100%", "overflow": "hidden"})
+
+
+def grid(controls: list[Any], narrowest: str) -> Any:
+    """The controls in as many columns as the page has room for, none narrower than this."""
+    import ipywidgets
+
+    layout = {
+        "display": "grid",
+        "grid_template_columns": f"repeat(auto-fit, minmax({narrowest}, 1fr))",
+        "grid_gap": "0 1rem",
+        "max_width": "60rem",
+    }
+    return ipywidgets.Box(controls, layout=layout)

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from html import escape
 from pathlib import Path
 from typing import Any
 
 from poolkit.errors import BadInput, PoolkitError
-from poolkit.panels import review_page
-from poolkit.panels.look import alert, framed
-from poolkit.review.compare import Comparison
+from poolkit.panels.look import alert, bundle, column, framed, pages, piece
+from poolkit.review.compare import Comparison, compare
+from poolkit.review.export import RECOMMENDED, read_recommended, read_sizings
+from poolkit.review.manifest import is_same_machine, read_manifest
+from poolkit.show import charts, tables
+from poolkit.units import listed, plural
+
+DEEPEST = 2  # folders below the root that are looked into
 
 
 class ReviewPanel:
@@ -33,7 +39,7 @@ class ReviewPanel:
         after: Path | str | None = None,
     ) -> None:
         self.root = Path(root)
-        self.folders = review_page.review_folders(self.root)
+        self.folders = review_folders(self.root)
         latest = [*self.folders[:2][::-1], None, None]
         self.before = Path(before) if before is not None else latest[0]
         self.after = Path(after) if after is not None else latest[1]
@@ -46,7 +52,7 @@ class ReviewPanel:
     def __repr__(self) -> str:
         if self._comparison is None:
             return f"ReviewPanel: {self._problem}"
-        return f"ReviewPanel: {review_page.sentence(self._comparison)}"
+        return f"ReviewPanel: {sentence(self._comparison)}"
 
     def compare(self, before: Path | str, after: Path | str) -> Comparison:
         """Compare these two from now on.
@@ -62,7 +68,7 @@ class ReviewPanel:
     def refresh(self) -> None:
         """Look for reviews again; two that were missing are taken as soon as they are there."""
         with self._lock:
-            self.folders = review_page.review_folders(self.root)
+            self.folders = review_folders(self.root)
             if (self.before is None or self.after is None) and len(self.folders) > 1:
                 self.after, self.before = self.folders[:2]
             self.guarded(self._compare)
@@ -85,7 +91,7 @@ class ReviewPanel:
         if problem is not None:
             return alert(f"{type(problem).__name__}: {problem}", "result() raises it again")
         assert self._comparison is not None
-        return review_page.words(self._comparison)
+        return words(self._comparison)
 
     def guarded(self, action: Callable[[], object]) -> None:
         """Carry out a choice; what it raises is shown, and kept for `result`."""
@@ -100,16 +106,12 @@ class ReviewPanel:
 
     def widget(self) -> Any:
         """The live widget; ImportError where ipywidgets is not installed."""
-        from poolkit.panels.review_view import ReviewView
-
         with self._lock:
             if self._view is None:
                 self._view = ReviewView(self)
         return self._view.box
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, Any]:
-        from poolkit.panels.mime import bundle
-
         return bundle(self.widget, self.html, repr(self))
 
     def _compare(self) -> None:
@@ -121,4 +123,133 @@ class ReviewPanel:
             )
         if self.before.resolve() == self.after.resolve():
             raise BadInput("both are the same review", "pick another one")
-        self._comparison = review_page.changed(self.before, self.after)
+        self._comparison = changed(self.before, self.after)
+
+
+class ReviewView:
+    """The lists and what they lead to; shown as often as one likes."""
+
+    def __init__(self, panel: ReviewPanel) -> None:
+        import ipywidgets
+
+        self._panel = panel
+        self._is_listing = False
+        layout = {"width": "36rem", "max_width": "100%"}
+        self.before, self.after = (
+            ipywidgets.Dropdown(description=name, layout=layout) for name in ("Earlier", "Later")
+        )
+        self.refresh = ipywidgets.Button(
+            description="Look again", tooltip="Look for reviews that were made meanwhile"
+        )
+        (self.page,) = pages(1)
+        for choice in (self.before, self.after):
+            choice.observe(self._chosen, names="value")
+        self.refresh.on_click(lambda _: panel.refresh())
+        self.box = column(self.before, self.after, self.refresh, self.page)
+        self.show()
+
+    def show(self) -> None:
+        """Put the folders that there are into the lists, and the comparison on the page."""
+        panel = self._panel
+        self._is_listing = True
+        try:
+            for choice, chosen in ((self.before, panel.before), (self.after, panel.after)):
+                folders = list(panel.folders)
+                if chosen is not None and chosen not in folders:
+                    folders.append(chosen)
+                options = tuple((label(folder, panel.root), folder) for folder in folders)
+                if choice.options != options:
+                    choice.options = options
+                choice.value = chosen
+        finally:
+            self._is_listing = False
+        self.page.value = piece(panel.page())
+
+    def _chosen(self, _change: object) -> None:
+        if self._is_listing:
+            return
+        panel = self._panel
+
+        def take() -> None:
+            panel.compare(self.before.value, self.after.value)
+
+        panel.guarded(take)
+
+
+def review_folders(root: Path) -> tuple[Path, ...]:
+    """Folders at or below `root` that hold a review, the latest first."""
+    found = []
+    for depth in range(DEEPEST + 1):
+        found += [file.parent for file in root.glob("*/" * depth + RECOMMENDED)]
+    made = {folder: _created(folder) for folder in found}
+    return tuple(
+        sorted((f for f in found if made[f]), key=lambda f: (made[f], f.name), reverse=True)
+    )
+
+
+def _created(folder: Path) -> str:
+    """When a review was made, ISO 8601; empty where its file cannot be read."""
+    try:
+        return read_recommended(folder).created
+    except PoolkitError:
+        return ""
+
+
+def label(folder: Path, root: Path) -> str:
+    """A folder as the lists of the panel name it: when it was made, and where it is."""
+    is_below = folder != root and root in folder.parents
+    name = folder.relative_to(root) if is_below else folder.name
+    return f"{_created(folder)[:16].replace('T', ' ')}  {name}"
+
+
+def changed(before: Path, after: Path) -> Comparison:
+    """What changed from one review folder to the other.
+
+    Raises:
+        BadInput: one of them is no review of this version.
+    """
+    caution = ""
+    try:
+        if not is_same_machine(read_manifest(before).host, read_manifest(after).host):
+            caution = "they ran on different kinds of machines: differences may be the machine's"
+    except PoolkitError:
+        caution = "one of them has no manifest, so they may have run on different machines"
+    earlier, later = read_recommended(before), read_recommended(after)
+    return compare(
+        earlier,
+        later,
+        caution,
+        sizings_before=read_sizings(before, earlier),
+        sizings_after=read_sizings(after, later),
+    )
+
+
+def sentence(comparison: Comparison) -> str:
+    """What changed by more than noise, in one sentence."""
+    larger = [
+        difference
+        for difference in comparison.differences
+        if difference.is_larger_than_noise and difference.before != difference.after
+    ]
+    if not larger:
+        return "Nothing changed by more than noise."
+    targets = listed(list(dict.fromkeys(difference.target for difference in larger)))
+    return f"{plural(len(larger), 'change')} larger than noise, in {targets}."
+
+
+def words(comparison: Comparison) -> str:
+    """Sentence, caution, chart and table."""
+    caution = comparison.caution
+    warned = f"<p><strong>Caution</strong>: {escape(caution)}.</p>" if caution else ""
+    return (
+        f'<p role="status">{escape(sentence(comparison))}</p>{warned}'
+        f"{chart(comparison)}{tables.changes(comparison).html()}"
+    )
+
+
+def chart(comparison: Comparison) -> str:
+    """Each figure against its old one as an <svg>; empty where none is a number on both sides."""
+    if not charts.changes_shown(comparison):
+        return ""
+    axes, alt = charts.changes(comparison), charts.changes_alt(comparison)
+    return f"<figure>{charts.inline_svg(axes, alt=alt, label='what-changed')}</figure>"

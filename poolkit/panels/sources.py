@@ -1,4 +1,7 @@
-"""Where a panel's figures come from: the embedded lab, a targets.toml, or a recorded review."""
+"""Where a panel's figures come from: the embedded lab, a targets.toml, or a recorded review.
+
+A notebook that Voila serves as a page sends no load when it is opened.
+"""
 
 from __future__ import annotations
 
@@ -172,3 +175,20 @@ def read_source(environment: Mapping[str, str] | None = None) -> Source:
     if said == "recorded":
         return RecordedSource(shared(RECORDED))
     return RecordedSource(said) if said.is_dir() else FileSource(said)
+
+
+def is_page(environment: Mapping[str, str] | None = None) -> bool:
+    """Whether the notebook is served as a page (Voila)."""
+    environment = os.environ if environment is None else environment
+    return environment.get("SERVER_SOFTWARE", "").startswith("voila")
+
+
+def leave_out_the_rest() -> None:
+    """Have the cells after this one do nothing: what they are about has not been measured."""
+    try:
+        from IPython.core.getipython import get_ipython
+    except ImportError:
+        return
+    shell: Any = get_ipython()
+    if shell is not None:
+        shell.input_transformers_cleanup.append(lambda lines: [])

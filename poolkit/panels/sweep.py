@@ -12,16 +12,16 @@ from pathlib import Path
 from typing import Any
 
 from poolkit.errors import BadInput
+from poolkit.measure import SIZE_BUDGET, SWEEP_BUDGET
 from poolkit.measure.store import prepare_out
 from poolkit.panels import running, sweep_page
 from poolkit.panels import story as stories
 from poolkit.panels.findings import Findings
-from poolkit.panels.look import failure, framed
+from poolkit.panels.look import bundle, column, failure, framed, grid, pages, piece
 from poolkit.panels.painter import Painter, each_of
-from poolkit.panels.request import Request
+from poolkit.panels.request import Request, read_number, read_sizes
 from poolkit.panels.running import Run
-from poolkit.panels.served import is_page, leave_out_the_rest
-from poolkit.panels.sources import Source, read_source
+from poolkit.panels.sources import Source, is_page, leave_out_the_rest, read_source
 from poolkit.panels.story import Story
 from poolkit.report.temporary import lasting_folder
 from poolkit.review.export import write_recommended
@@ -262,16 +262,12 @@ class SweepPanel:
 
     def widget(self) -> Any:
         """The live widget; MissingExtra where ipywidgets is not installed."""
-        from poolkit.panels.sweep_view import SweepView
-
         with self._making:
             if self._view is None:
                 self._view = SweepView(self)
         return self._view.box
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, Any]:
-        from poolkit.panels.mime import bundle
-
         return bundle(self.widget, self.html, repr(self))
 
     def _recorded_objective(self) -> Objective:
@@ -315,3 +311,126 @@ class SweepPanel:
             if (before.target, before.sizes) == (asked.target, asked.sizes):
                 return former.out
         return lasting_folder("poolkit-sweep-")
+
+
+class SweepView:
+    """The controls and the pieces of page of one panel; shown as often as one likes."""
+
+    def __init__(self, panel: SweepPanel) -> None:
+        import ipywidgets
+
+        self._panel = panel
+        asked = panel.request
+        style: Any = {"style": {"description_width": "7.5rem"}, "layout": {"width": "auto"}}
+
+        def field(description: str, value: str, placeholder: str, tooltip: str) -> Any:
+            words = {"description": description, "placeholder": placeholder, "tooltip": tooltip}
+            return ipywidgets.Text(value=value, **words, **style)
+
+        self.target = ipywidgets.Dropdown(
+            options=list(panel.source.names), value=panel.target, description="Target", **style
+        )
+        self.sizes = field(
+            "Sizes", ", ".join(map(str, asked.sizes)), "chosen for you", "pool sizes to measure"
+        )
+        self.budget = field("Budget (s)", _text(asked.budget), "", "seconds of load, at most")
+        self.rate = field(
+            "Target rate (/s)", _text(asked.target_rate), "as the target asks", "calls per second"
+        )
+        wait = None if asked.wait_p99 is None else asked.wait_p99 * 1000
+        self.wait = field(
+            "Wait p99 (ms)", _text(wait), "as the target asks", "longest good p99 wait"
+        )
+        self.verify = ipywidgets.Checkbox(
+            value=asked.verify,
+            description="Verify the size under load",
+            indent=False,
+            layout={"width": "auto"},
+        )
+        self.start = ipywidgets.Button(
+            description="Start", button_style="primary", tooltip="Measure the target now"
+        )
+        self.cancel = ipywidgets.Button(
+            description="Cancel", tooltip="End the measurement; finished trials are kept"
+        )
+        self.fields = [self.target, self.sizes, self.budget, self.rate, self.wait, self.verify]
+        self.status, self.progress, self.alert, self.chart, self.results, self.exports = pages(6)
+        self._drawn: object = None
+        self._showing = threading.Lock()
+        self.verify.observe(lambda _: self._say_budget(), names="value")
+        self._say_budget()
+        self.start.on_click(lambda _: panel.guarded(self._start))
+        self.cancel.on_click(lambda _: panel.guarded(panel.cancel))
+        self.box = column(
+            grid(self.fields, "17rem"),
+            ipywidgets.HBox([self.start, self.cancel]),
+            *(self.status, self.progress, self.alert, self.chart, self.results, self.exports),
+        )
+        self.show(panel.story)
+
+    def show(self, story: Story) -> None:
+        """Put a story on the page; from any thread."""
+        with self._showing:
+            is_busy = not story.is_over
+            for control in (*self.fields, self.start):
+                _set(control, "disabled", is_busy)
+            _set(self.cancel, "disabled", not is_busy)
+            # Apart: what a screen reader is told changes with what happens, not with each second.
+            _set(self.status, "value", piece(sweep_page.line(story)))
+            _set(self.progress, "value", piece(sweep_page.bar(story)))
+            self._show_problem(story)
+            drawn = (story.trials, story.sizing, story.recommendation, is_busy)
+            if drawn != self._drawn:
+                self._draw(story)
+                self._drawn = drawn  # last: what could not be drawn is tried again
+
+    def show_problem(self) -> None:
+        """Put the mistake of the last click on the page."""
+        with self._showing:
+            self._show_problem(self._panel.story)
+
+    def _show_problem(self, story: Story) -> None:
+        _set(self.alert, "value", piece(self._panel.problem_html(), sweep_page.trouble(story)))
+
+    def _draw(self, story: Story) -> None:
+        run = self._panel.run
+        target = None if run is None else run.target
+
+        def put(place: Any, page: Callable[[], str]) -> None:
+            place.value = piece(page())
+
+        each_of(
+            (
+                lambda: put(self.chart, lambda: sweep_page.chart(story)),
+                lambda: put(self.results, lambda: sweep_page.results(story)),
+                lambda: put(self.exports, lambda: sweep_page.exports(story, target)),
+            )
+        )
+
+    def _say_budget(self) -> None:
+        """What an empty budget means."""
+        budget = SIZE_BUDGET if self.verify.value else SWEEP_BUDGET
+        _set(self.budget, "placeholder", _text(budget))
+
+    def _start(self) -> None:
+        wait = read_number(self.wait.value, "wait target")
+        self._panel.start(
+            Request(
+                target=self.target.value or "",
+                sizes=read_sizes(self.sizes.value),
+                budget=read_number(self.budget.value, "budget"),
+                target_rate=read_number(self.rate.value, "target rate"),
+                wait_p99=None if wait is None else wait / 1000,
+                verify=self.verify.value,
+            )
+        )
+
+
+def _text(number: float | None) -> str:
+    return "" if number is None else f"{number:g}"
+
+
+def _set(control: Any, trait: str, value: object) -> None:
+    """Set a trait only where it changes: every message costs the page a little."""
+    if getattr(control, trait) != value:
+        setattr(control, trait, value)

@@ -25,7 +25,7 @@ from poolkit.report.page import Part
 from poolkit.report.pictures import figure
 from poolkit.show import charts
 from poolkit.show.charts import style
-from poolkit.show.charts.frame import lay_out, single_axes
+from poolkit.show.charts.figures import single_axes
 from poolkit.show.tables import Table
 from poolkit.units import NONE, number
 
@@ -51,7 +51,7 @@ def axes(height: float = 3.4) -> Axes:
         height: of the figure, inches.
     """
     with style.house():
-        made = single_axes(None, height)
+        made = single_axes(None, height, "")
     colours = [style.BLUE, style.VERMILION, style.GREEN, style.PURPLE]
     made.set_prop_cycle(color=colours, marker=["o", "^", "s", "D"])
     return made
@@ -62,11 +62,11 @@ def plotted(ax: Axes, title: str, data: pd.DataFrame | pd.Series) -> Part:
     drawn = ax.get_figure(root=True)
     assert drawn is not None
     with style.house():
+        single_axes(ax, 0, title)
         # What matplotlib makes outside the style is black, also on a dark page.
         for text in drawn.findobj(Text):
             if text.get_color() == "black":
                 text.set_color(style.INK)
-        lay_out(drawn, [ax], title)
     return chart(ax, f"{title}. {_spoken(data)}")
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from jupyter_client.blocking.client import BlockingKernelClient
 from jupyter_client.manager import KernelManager
 
-PATIENCE = 30.0  # s
+PATIENCE = 90.0  # s
 
 
 def install(version: str, folder: Path) -> str | None:

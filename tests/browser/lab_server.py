@@ -27,7 +27,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "@jupyterlab/notebook-extension/tracker": {"windowingMode": "none"},
     "@jupyterlab/apputils-extension/themes": {"theme": "JupyterLab Light"},
 }
-START = 60.0  # s
+START = 120.0  # s
 
 
 class LabServer:

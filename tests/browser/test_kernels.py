@@ -81,7 +81,7 @@ def steer(page: Kernel, widgets: dict[str, str]) -> None:
     assert psutil.pid_exists(pid)
     page.click(widgets["cancel"])
     page.wait_shown(widgets["status"], lambda words: "api: cancelled" in words)
-    wait_until(lambda: not psutil.pid_exists(pid), "the end of the child", 5.0)
+    wait_until(lambda: not psutil.pid_exists(pid), "the end of the child")
     page.set(widgets["sizes"], "two")
     page.click(widgets["start"])
     told = page.wait_shown(widgets["alert"], lambda words: "two" in words)

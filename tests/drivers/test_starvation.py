@@ -44,6 +44,7 @@ def trial(target: Target, *, gated: bool) -> Trial:
     return asyncio.run(go())
 
 
+@pytest.mark.alone
 @pytest.mark.lab
 def test_more_callers_than_connections_starve_without_the_gate() -> None:
     """64 callers on 8 connections: the check names it, and the gate ends it at no cost."""

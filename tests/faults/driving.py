@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import json
-import math
 import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 from pydantic import SecretStr
 
 from poolkit.drivers.base import Pool, PoolStatistics, Stamps
 from poolkit.drivers.closing import close_pool
 from poolkit.drivers.registry import make_pool
+from poolkit.errors import CallFailed
 from poolkit.load.arrivals import constant
 from poolkit.load.brakes import Brakes
 from poolkit.load.generator import Generator, Plan
@@ -32,7 +31,8 @@ from poolkit.targets import Target
 RATE = 100.0  # calls/s of an open loop
 CALLERS = 4  # of a closed loop
 SIZE = 4
-SECONDS = 0.7  # of a trial
+LONGEST = 20.0  # s of a trial: it ends earlier, when what it waits for has happened
+FIRST = 20  # calls that succeed before the fault
 GRACE = 0.3  # s
 # No brake: the fault is watched to the end of the trial.
 ENDURING = Brakes(max_failed_share=1.0, max_no_connection=10**9)
@@ -53,95 +53,145 @@ def target_of(driver: str, address: str, **more: Any) -> Target:
 
 
 class Counted:
-    """A pool that counts the calls that are begun on it."""
+    """A pool that counts what becomes of its calls, and makes a fault after `FIRST` good ones."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, fault: Callable[[], object] | None) -> None:
         self._pool = pool
-        self.begun = 0
+        self._fault = fault
+        self._making: asyncio.Task[None] | None = None
+        self.is_faulty = False  # the fault has been made
+        self.begun = self.served = self.recovered = 0
+        self.kinds: Counter[str] = Counter()
         self.pool_size = pool.pool_size
 
     async def open(self) -> None:
         await self._pool.open()
 
     async def close(self) -> None:
-        await self._pool.close()
+        if self._making is not None:
+            await self._making
+        await close_pool(self._pool)
 
     def statistics(self) -> PoolStatistics:
         return self._pool.statistics()
 
     async def call(self, stamps: Stamps) -> None:
         self.begun += 1
-        await self._pool.call(stamps)
+        was_faulty = self.is_faulty
+        try:
+            await self._pool.call(stamps)
+        except CallFailed as failure:
+            self.kinds[failure.kind] += 1
+            raise
+        self.served += 1
+        self.recovered += was_faulty
+        if self.served >= FIRST and self._fault is not None and self._making is None:
+            self._making = asyncio.create_task(self._make(self._fault))
+
+    async def _make(self, fault: Callable[[], object]) -> None:
+        await asyncio.to_thread(fault)
+        self.is_faulty = True
 
 
 @dataclass
 class Ending:
     """What a trial with a fault in it left behind."""
 
-    planned: int  # calls begun, or due by the end of an open loop
+    pool: Counted
+    stopped: str | None
+    seconds: float  # from the first call to the end of the last one
+    due: list[float] = field(default_factory=list)  # of every record, in order
     outcomes: Counter[str] = field(default_factory=Counter)
-    kinds: Counter[str] = field(default_factory=Counter)
-    last_success: float = 0.0  # s
-    stopped: str | None = None
-    seconds: float = 0.0  # from the first call to the end of the last one
-    closing: float = 0.0  # s that closing the pool took
 
-    @property
-    def recorded(self) -> int:
-        return self.outcomes.total()
+    def assert_complete(self, loop: Loop) -> None:
+        """One record for each call: of a schedule every one that was due by the end, in order."""
+        if loop == "closed":
+            assert len(self.due) == self.pool.begun
+            return
+        schedule = list(constant(RATE, LONGEST))[: len(self.due)]
+        assert self.due == schedule
+        # A call that was due at the end and was not begun any more has a record as well.
+        assert len(self.due) >= self.pool.begun > 0
 
 
 def drive(
     target: Target,
     loop: Loop,
     *,
-    faults: Mapping[float, Callable[[], object]],
-    seconds: float = SECONDS,
+    fault: Callable[[], object] | None = None,
+    until: Callable[[Counted], bool] = lambda _pool: False,
     grace: float = GRACE,
     brakes: Brakes = ENDURING,
 ) -> Ending:
-    """Load on a pool of `SIZE`, with faults at the given moments (s); every one in a thread."""
+    """Load on a pool of `SIZE` with a fault in it (in a thread); over when `until` is true."""
 
     async def go() -> Ending:
-        pool = Counted(make_pool(target, SIZE))
+        pool = Counted(make_pool(target, SIZE), fault)
         await pool.open()
         chunks: list[Columns] = []
-        open_loop = {"arrivals": constant(RATE, seconds), "arrival_rate": RATE}
+        open_loop = {"arrivals": constant(RATE, LONGEST), "arrival_rate": RATE}
         plan = Plan(
-            seconds=seconds,
+            seconds=LONGEST,
             warm_up=0.0,
             seed=1,
             grace=grace,
             **({"callers": CALLERS} if loop == "closed" else open_loop),
         )
         timer = best_timer(asyncio.get_running_loop())
-        generator = Generator(pool, plan, timer, brakes=brakes, on_chunk=chunks.append)
-        doing = [asyncio.create_task(_later(at, fault)) for at, fault in faults.items()]
+        generator = Generator(
+            pool,
+            plan,
+            timer,
+            brakes=brakes,
+            is_enough=lambda _recorder, _at: until(pool),
+            on_chunk=chunks.append,
+        )
         began = time.perf_counter()
-        measurement = await asyncio.wait_for(generator.run(), seconds + grace + 5.0)
+        measurement = await generator.run()
         ended = time.perf_counter()
-        await close_pool(pool)
-        closed = time.perf_counter()
+        await asyncio.wait_for(pool.close(), 15.0)  # nothing waits for a call timeout of 30 s
         timer.close()
-        await asyncio.gather(*doing)
-        ending = Ending(pool.begun, seconds=ended - began, closing=closed - ended)
-        ending.stopped = measurement.stopped
-        if loop == "open" and ending.seconds >= seconds:
-            ending.planned = math.floor(RATE * seconds)
+        ending = Ending(pool, measurement.stopped, ended - began)
         for chunk in chunks:
+            ending.due += chunk.due.tolist()
             ending.outcomes.update(OUTCOMES[code] for code in chunk.outcome)
-            good = chunk.released[chunk.outcome == 0]
-            ending.last_success = max(ending.last_success, float(np.max(good, initial=0.0)))
-        for segment in measurement.segments:
-            ending.kinds.update(segment.error_kinds)
+        ending.due.sort()
+        ending.assert_complete(loop)
         return ending
 
     return asyncio.run(go())
 
 
-async def _later(at: float, fault: Callable[[], object]) -> None:
-    await asyncio.sleep(at)
-    await asyncio.to_thread(fault)
+def nothing_ends() -> Callable[[Counted], bool]:
+    """True once no call has ended between two looks (0.25 s apart) after the fault."""
+    before = -1
+
+    def is_so(pool: Counted) -> bool:
+        nonlocal before
+        ended = pool.served + pool.kinds.total() if pool.is_faulty else -1
+        is_still = ended == before != -1
+        before = ended
+        return is_still
+
+    return is_so
+
+
+def fails_as(kind: str) -> Callable[[Counted], bool]:
+    """True once a call has failed so."""
+    return lambda pool: pool.kinds[kind] > 0
+
+
+def has_recovered(pool: Counted) -> bool:
+    """Calls failed, and some that began after the fault was over succeeded."""
+    return pool.kinds.total() > 0 and pool.recovered >= FIRST
+
+
+def wait_until(is_so: Callable[[], bool]) -> None:
+    """Look again and again until it is so; a minute without it is a failure."""
+    until = time.monotonic() + 60.0
+    while not is_so():
+        assert time.monotonic() < until
+        time.sleep(0.02)
 
 
 class Command:
@@ -193,7 +243,7 @@ class Command:
                     return event
         raise AssertionError(f"no {name}: {self.events} {self.finish().stderr}")
 
-    def finish(self, timeout: float = 30.0) -> Command:
+    def finish(self, timeout: float = 60.0) -> Command:
         """Read to the end; what is left open after `timeout` s is a hang."""
         out, err = self.process.communicate(timeout=timeout)
         self.events += [json.loads(line) for line in out.splitlines()]

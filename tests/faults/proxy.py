@@ -30,7 +30,7 @@ class FaultProxy:
     connection closes.
 
     It lives in a thread with a loop of its own. State: the mode, which every piece of data asks
-    for, and the open connections of clients.
+    for, the open connections of clients, and how much was kept back.
     """
 
     def __init__(self, upstream: int, context: ssl.SSLContext | None = None) -> None:
@@ -38,6 +38,7 @@ class FaultProxy:
         self._context = context
         self._mode: Mode = "pass"
         self._clients: set[asyncio.StreamWriter] = set()
+        self.swallowed = 0  # bytes that came from either side and went nowhere
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._server: asyncio.Server | None = None
@@ -121,7 +122,9 @@ class FaultProxy:
     ) -> None:
         with contextlib.suppress(OSError):
             while data := await source.read(65536):
-                if self._mode != "silent" and not await send(data, sink):
+                if self._mode == "silent":
+                    self.swallowed += len(data)
+                elif not await send(data, sink):
                     return
             # A peer that is silent does not say goodbye either.
             while self._mode == "silent":

@@ -10,7 +10,7 @@ import pytest
 from poolkit.lab.models import Workers
 from poolkit.lab.upstream import HttpUpstream
 from poolkit.load.brakes import Brakes
-from tests.faults.driving import Command, Loop, drive, target_of
+from tests.faults.driving import FIRST, LONGEST, Command, Loop, drive, target_of
 from tests.faults.shedding import SheddingServer
 
 pytestmark = pytest.mark.lab
@@ -26,11 +26,10 @@ def http(port: int, *more: str) -> str:
     return "\n".join(['driver = "aiohttp"', f'url = "http://127.0.0.1:{port}/"', *more])
 
 
-@pytest.mark.parametrize("status", [503, 429])
-def test_a_server_that_sheds_stops_the_sweep(tmp_path: Path, status: int) -> None:
+def test_a_server_that_sheds_stops_the_sweep(tmp_path: Path) -> None:
     """Exit 3: larger pools are turned away, and what smaller ones measured is kept and sized."""
     with (
-        SheddingServer(3, 0.005, status) as server,
+        SheddingServer(3, 0.005, 429) as server,
         Command(tmp_path, http(server.port), "--sizes", "2,8", "--budget", "6") as command,
     ):
         command.finish()
@@ -40,7 +39,7 @@ def test_a_server_that_sheds_stops_the_sweep(tmp_path: Path, status: int) -> Non
         assert [trial.stopped for trial in command.trials] == [None, "rejected"]
         shed = command.trials[1]
         assert shed.outcomes["rejected"] > 0
-        assert shed.error_kinds[f"http_{status}"] == shed.outcomes["rejected"]
+        assert shed.error_kinds["http_429"] == shed.outcomes["rejected"]
         assert command.of("sizing")
         # It stops soon: a server in need is not hammered.
         assert server.shed < 500
@@ -51,24 +50,21 @@ def test_rejected_calls_have_their_outcome(driver: str) -> None:
     """Each of them, for every HTTP driver; without brakes the trial goes on beside them."""
     with SheddingServer(2, 0.02, 503) as server:
         target = target_of(driver, f"http://127.0.0.1:{server.port}/")
-        ending = drive(target, "open", faults={})
-    assert ending.recorded == ending.planned
-    assert ending.outcomes["ok"] + ending.outcomes["rejected"] == ending.planned
-    assert min(ending.outcomes["ok"], ending.outcomes["rejected"]) > 0
-    assert set(ending.kinds) == {"http_503"}
+        ending = drive(
+            target, "open", until=lambda pool: min(pool.served, pool.kinds.total()) >= FIRST
+        )
+    assert min(ending.outcomes["ok"], ending.outcomes["rejected"]) >= FIRST
+    assert ending.outcomes.keys() <= {"ok", "rejected", "unfinished"}  # due at the very end
+    assert set(ending.pool.kinds) == {"http_503"}
 
 
 def test_a_queue_that_only_grows_stops_the_trial() -> None:
     """100 calls/s at a server that does 20: the backlog brake, and every call has its record."""
     with HttpUpstream(Workers(workers=4, service_time=0.2)) as server:
         target = target_of("aiohttp", server.url)
-        ending = drive(
-            target, "open", faults={}, seconds=20.0, brakes=Brakes(max_in_system=30), grace=0.5
-        )
+        ending = drive(target, "open", brakes=Brakes(max_in_system=30), grace=0.5)
     assert ending.stopped == "backlog"
-    assert ending.seconds < 3.0
-    # The call that was due when it stopped may be one that was not begun any more.
-    assert ending.recorded - ending.planned in (0, 1)
+    assert ending.seconds < LONGEST
     assert ending.outcomes["unfinished"] >= 20
 
 
@@ -77,7 +73,7 @@ def test_the_quota_of_a_trial_is_kept_at_a_real_server(loop: Loop) -> None:
     """The server sees exactly as many calls as were allowed."""
     with HttpUpstream(Workers(workers=16, service_time=0.005)) as server:
         target = target_of("aiohttp", server.url)
-        ending = drive(target, loop, faults={}, seconds=5.0, brakes=Brakes(max_calls=40))
+        ending = drive(target, loop, brakes=Brakes(max_calls=40))
         served = server.stats()["served"]
     assert ending.stopped == "calls"
     assert ending.outcomes == {"ok": 40}

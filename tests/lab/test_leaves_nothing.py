@@ -20,7 +20,7 @@ from poolkit.lab.running import Lab
 
 pytestmark = pytest.mark.lab
 
-PATIENCE = 20.0  # s; it takes one or two on an idle machine
+PATIENCE = 60.0  # s; it takes one or two on an idle machine
 
 OWNER = """
 import json, signal, time

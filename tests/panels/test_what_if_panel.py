@@ -9,7 +9,7 @@ import pytest
 
 from poolkit.errors import BadInput
 from poolkit.panels import Question, RecordedSource, SweepPanel, WhatIfPanel
-from poolkit.panels.mime import VIEW
+from poolkit.panels.look import VIEW
 from poolkit.report.source import RECORDED, shared
 
 

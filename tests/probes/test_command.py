@@ -65,7 +65,7 @@ def command(*words: str) -> Iterator[subprocess.Popen[str]]:
 
 def ran(*words: str) -> tuple[int, str, str]:
     with command(*words) as process:
-        out, err = process.communicate(timeout=90)
+        out, err = process.communicate(timeout=200)
         return process.returncode, out, err
 
 
@@ -148,7 +148,7 @@ def test_ctrl_c_keeps_what_was_found(tmp_path: Path) -> None:
                     break
             time.sleep(1.5)
             process.send_signal(signal.SIGINT)
-            out, err = process.communicate(timeout=20)
+            out, err = process.communicate(timeout=60)
             assert process.returncode == 130, out + err
             assert "kept for longer than" in " ".join(out.split()), out + err
     found = read(tmp_path)["api"]

@@ -26,7 +26,7 @@ from poolkit.probes.settings import request, upstream
 from poolkit.probes.stale import count_cut, count_stale, settings
 from poolkit.targets import Target
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.alone]
 
 TIMEOUT = 1.5  # s
 HTTP, SQL = ("aiohttp", "httpx"), ("asyncpg", "sqlalchemy", "psycopg")

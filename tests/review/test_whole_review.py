@@ -17,7 +17,7 @@ import pytest
 
 from poolkit.lab.postgres import postgres
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.alone]
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 TARGETS = """

@@ -18,7 +18,6 @@ from poolkit.review.compare import Comparison, compare
 from poolkit.show import charts
 from poolkit.show.charts import style
 from poolkit.show.charts.changes import changes_shown
-from poolkit.show.charts.labels import renderer
 from poolkit.show.charts.time_budget import PARTS, budgets, in_service
 from tests.report.synthetic_review import times
 from tests.show import lifecycle
@@ -108,7 +107,7 @@ def figure_of(axes: Axes) -> Figure:
 def test_labels_neither_overlap_nor_leave_the_figure(name: str) -> None:
     """Whatever is drawn, no label covers another and none is cut off."""
     figure = figure_of(CHARTS[name]())
-    made = renderer(figure)
+    made = figure.canvas.get_renderer()  # type: ignore[attr-defined]
     boxes = [(text.get_text(), text.get_window_extent(made)) for text in drawn(figure)]
     assert len(boxes) > 3
     for words, box in boxes:

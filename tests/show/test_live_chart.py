@@ -13,7 +13,6 @@ from PIL import Image
 
 from poolkit.show import charts
 from poolkit.show.charts import live
-from poolkit.show.charts.live_sight import Sight
 from tests.show.cases import CASES, records
 
 
@@ -43,24 +42,16 @@ def test_it_is_a_png_of_the_size_asked(width: int, height: int, dark: bool) -> N
     assert bool(seen[-1, -1].mean() < 50) is dark
 
 
-def test_a_kept_background_gives_what_a_fresh_one_gives() -> None:
-    """What was painted before leaves no trace: the same scene is the same bytes, in any order."""
-    live._stages.clear()
+def test_a_kept_figure_gives_what_a_fresh_one_gives() -> None:
+    """What was drawn before leaves no trace: the same scene is the same bytes, in any order."""
+    live._kept.cache_clear()
     first = charts.live_png(scene(500))
-    other = charts.live_png(scene(640, 22))
+    other = charts.live_png(scene(640, 22, hold_factor=1.5))
     assert other != first
+    assert charts.live_png(charts.Scene(None, records(CASES["four pools"])[1][:3], None)) != first
     assert charts.live_png(scene(500)) == first
-    live._stages.clear()
+    live._kept.cache_clear()
     assert charts.live_png(scene(500)) == first
-
-
-def test_a_slider_that_moves_the_target_keeps_the_background() -> None:
-    """Only what moves is painted anew, and few backgrounds are kept."""
-    sights = {Sight.of(scene(rate), 800, 500, False) for rate in range(300, 700, 10)}
-    assert len(sights) == 1
-    for factor in range(20):
-        charts.live_png(scene(hold_factor=1 + factor / 10))
-    assert len(live._stages) <= 12
 
 
 @pytest.mark.parametrize(
@@ -97,23 +88,24 @@ SCENES = {
 @pytest.mark.parametrize("name", SCENES)
 @pytest.mark.parametrize(("width", "height"), [(900, 560), (640, 420)])
 def test_names_cover_nothing(name: str, width: int, height: int) -> None:
-    """No name lies on a line, a point or another name, and the answer's own are always there."""
+    """No name lies on a plot or another name or is cut off; the answer's own are always there."""
     shown = SCENES[name]
     charts.live_png(shown, width, height)
-    stage = live._stages[Sight.of(shown, width, height, False)]
-    for words, box in stage.named.items():
-        left, bottom, right, top = (round(edge) for edge in box)
-        covered = stage.taken[bottom:top, left:right]
-        assert covered.size
-        assert not covered.any(), f"{words!r} covers a line"
-    for (one, a), (other, b) in itertools.combinations(stage.named.items(), 2):
-        apart = a[2] < b[0] or b[2] < a[0] or a[3] < b[1] or b[3] < a[1]
-        assert apart, f"{one!r} covers {other!r}"
-    said = list(stage.named)
+    figure = live._kept(width, height, False).figure
+    made = figure.canvas.get_renderer()  # type: ignore[attr-defined]
+    legends = [legend for axes in figure.axes if (legend := axes.get_legend()) is not None]
+    names = [text for legend in legends for text in legend.get_texts()]
+    boxes = {text.get_text(): text.get_window_extent(made) for text in (*names, *figure.texts)}
+    for words, box in boxes.items():
+        assert 0 <= box.x0 < box.x1 <= width, words
+        assert 0 <= box.y0 < box.y1 <= height, words
+        assert not any(box.overlaps(axes.get_window_extent(made)) for axes in figure.axes), words
+    for (one, a), (other, b) in itertools.combinations(boxes.items(), 2):
+        assert not a.overlaps(b), f"{one!r} covers {other!r}"
     if shown.target is not None:
-        assert any(words.startswith("target ") for words in said)
+        assert any(words.startswith("target ") for words in boxes)
     if shown.recommended is not None:
-        assert any(words.startswith(("predicted ", "recommended ")) for words in said)
+        assert any(words.startswith(("predicted ", "recommended ")) for words in boxes)
 
 
 @pytest.mark.parametrize(

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from matplotlib.axes import Axes
-from matplotlib.ticker import LogLocator
 
 from poolkit.show.before_after import ServiceComparison
 from poolkit.show.charts import style
-from poolkit.show.charts.frame import entitle, single_axes
+from poolkit.show.charts.figures import beside, log_times, row_axes
 from poolkit.units import milliseconds, number, share
 
 _ROW = 0.5  # inches
@@ -59,29 +58,13 @@ def before_after(found: ServiceComparison, *, axes: Axes | None = None) -> Axes:
     rows = _rows(found)
     if not rows:
         raise ValueError("the two runs must have a time in common")
-    given = axes
     with style.house():
-        axes = single_axes(axes, 1.35 + _ROW * len(rows))
-        ends = [max(value, _LEAST) * 1000 for _, was, now in rows for value in (was, now)]
-        low, high = min(ends), max(ends)
-        span = max(high / low, 10.0)
-        axes.set_xscale("log")
-        # Room for a value beside each end.
-        left, right = low / span**0.16, high * span**0.16
-        axes.set_xlim(left, right)
-        axes.minorticks_off()
-        # None so near an end that its label would reach beyond the figure.
-        edge = span**0.05
-        ticks = LogLocator(subs=(1.0,)).tick_values(left * edge, right / edge)
-        axes.set_xticks([tick for tick in ticks if left * edge <= tick <= right / edge])
-        axes.xaxis.set_major_formatter(lambda value, _: number(value))
-        axes.set_ylim(len(rows) - 0.4, -0.9)
-        axes.set_yticks(range(len(rows)), labels=[name for name, *_ in rows])
-        axes.tick_params(axis="y", length=0)
-        axes.set_xlabel(
-            f"ms; triangle: {found.before.label}, circle: {found.after.label}", loc="left"
-        )
-        entitle(axes, before_after_finding(found), given)
+        below = f"ms; triangle: {found.before.label}, circle: {found.after.label}"
+        names = [name for name, *_ in rows]
+        axes = row_axes(axes, names, before_after_finding(found), below, row=_ROW)
+        log_times(axes, [max(v, _LEAST) * 1000 for _, was, now in rows for v in (was, now)])
+        low, high = axes.get_xlim()
+        axes.set_xlim(left=low / (high / low) ** 0.13)  # room for a value left of the shortest
         for row, (_, was, now) in enumerate(rows):
             _draw(axes, row, was, now)
     return axes
@@ -96,13 +79,5 @@ def _draw(axes: Axes, row: int, was: float, now: float) -> None:
     ):
         axes.plot([drawn], [row], marker, color=colour, ms=7.5, zorder=4)
         is_left = drawn < other or (drawn == other and marker == "o")
-        axes.annotate(
-            milliseconds(value),
-            (drawn, row),
-            (-9 if is_left else 9, 0),
-            textcoords="offset points",
-            va="center",
-            ha="right" if is_left else "left",
-            color=colour,
-            fontsize=style.LABEL_SIZE - 0.5,
-        )
+        side = {"xytext": (-9, 0), "ha": "right"} if is_left else {}
+        beside(axes, milliseconds(value), (drawn, row), colour, **side)

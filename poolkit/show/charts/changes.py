@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from matplotlib.axes import Axes
 
 from poolkit.records import Interval
 from poolkit.review.compare import Comparison, Difference
 from poolkit.show.charts import style
-from poolkit.show.charts.frame import entitle, single_axes
+from poolkit.show.charts.figures import beside, row_axes
 from poolkit.units import milliseconds, number, plural, rate
 
 QUANTITIES = {
@@ -80,61 +81,45 @@ def _judged(difference: Difference) -> str:
 
 def changes(comparison: Comparison, *, axes: Axes | None = None) -> Axes:
     """Draw each figure as a share of its old one; without `axes` a figure is made."""
-    given = axes
     shown = changes_shown(comparison)
+    firsts = {d.target: i for i, d in reversed(list(enumerate(shown)))}
+    names = [
+        (f"{d.target}  " if firsts[d.target] == i else "") + QUANTITIES[d.quantity]
+        for i, d in enumerate(shown)
+    ]
     with style.house():
-        axes = single_axes(axes, 1.35 + _ROW * max(len(shown), 1))
-        firsts = {d.target: i for i, d in reversed(list(enumerate(shown)))}
-        names = [
-            (f"{d.target}  " if firsts[d.target] == i else "") + QUANTITIES[d.quantity]
-            for i, d in enumerate(shown)
-        ]
-        axes.set_yticks(range(len(shown)), labels=names)
-        axes.set_ylim(len(shown) - 0.4, -0.6)
+        below = "of the figure then (grey: then, coloured: now; with intervals)"
+        axes = row_axes(axes, names, changes_finding(comparison), below, row=_ROW)
         ends = [1.0, *(e for d in shown for e in (*_then(d), *_now(d)))]
         low, high = min(ends), min(max(ends), _FURTHEST)
-        room = 0.06 * (high - low) + 0.01
-        axes.set_xlim(low - room, high + room + 0.75 * (high - low + 0.05))
+        air = 0.06 * (high - low) + 0.01
+        axes.set_xlim(low - air, high + air)
         axes.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
-        axes.tick_params(axis="y", length=0)
-        axes.set_xlabel(
-            "of the figure then (grey: then, coloured: now; with intervals)", loc="left"
-        )
-        entitle(axes, changes_finding(comparison), given)
         axes.axvline(1.0, color=style.MUTED, lw=1.0, ls=(0, (4, 3)), zorder=1)
         for row, d in enumerate(shown):
-            _row(axes, row, d, high + room)
+            _row(axes, row, d, high + air)
     return axes
 
 
 def _row(axes: Axes, row: int, difference: Difference, right: float) -> None:
     moved = difference.is_larger_than_noise and difference.before != difference.after
-    colour = style.VERMILION if moved else style.BLUE
-    axes.plot(
-        _then(difference),
-        [row + 0.16] * 2,
-        color=style.FAINT,
-        lw=4.5,
-        solid_capstyle="butt",
-        zorder=2,
-    )
+    colour, marker = (style.VERMILION, "D") if moved else (style.BLUE, "o")
+    then: Any = {"color": style.FAINT, "lw": 4.5, "solid_capstyle": "butt", "zorder": 2}
+    axes.plot(_then(difference), [row + 0.16] * 2, **then)
     axes.plot([1.0], [row + 0.16], "|", color=style.MUTED, ms=9, mew=1.6, zorder=3)
     axes.plot(_now(difference), [row - 0.12] * 2, color=colour, lw=2.2, zorder=3)
     middle = _ratio(difference, difference.after)
-    marker = "D" if moved else "o"
     axes.plot([min(middle, _FURTHEST)], [row - 0.12], marker, color=colour, ms=6, zorder=4)
     words = _value(difference, difference.after)
     if difference.before != difference.after:
-        then = _value(difference, difference.before).removesuffix(f" {words.partition(' ')[2]}")
-        words = f"{then} → {words}"
-    axes.annotate(
-        f"{words}, {_judged(difference)}",
-        (right, row),
-        va="center",
-        color=colour if moved else style.INK,
-        fontsize=style.LABEL_SIZE - 0.5,
-        fontweight="bold" if moved else "normal",
-    )
+        before = _value(difference, difference.before).removesuffix(f" {words.partition(' ')[2]}")
+        words = f"{before} → {words}"
+    weight = "bold" if moved else "normal"
+    colour = colour if moved else style.INK
+    beside(
+        axes, f"{words}, {_judged(difference)}", (right, row), colour, xytext=(4, 0),
+        fontweight=weight,
+    )  # fmt: skip
 
 
 def _ratio(difference: Difference, value: float | str | None) -> float:

@@ -6,12 +6,11 @@ from matplotlib.axes import Axes
 
 from poolkit.probes.records import Cost, Costs
 from poolkit.show.charts import style
-from poolkit.show.charts.frame import entitle, single_axes
-from poolkit.units import milliseconds, number, share
+from poolkit.show.charts.figures import beside, log_times, row_axes
+from poolkit.units import milliseconds, share
 
 _ROW = 0.36  # inches
 _LEAST = 1e-6  # s: a smaller cost is drawn here, at the left edge
-_ROOM = 0.43  # of the width, for the words right of the bars
 _MARKS = {"checkout": (style.BLUE, "o", ""), "dial": (style.VERMILION, "s", "//")}
 
 
@@ -55,26 +54,16 @@ def checkout_costs(costs: Costs, name: str, *, axes: Axes | None = None) -> Axes
     rows = _rows(costs)
     if not rows:
         raise ValueError("costs must hold 1 or more, got 0")
-    given = axes
     with style.house():
-        axes = single_axes(axes, 1.15 + _ROW * (len(rows) + 1))
-        ends = [max(v, _LEAST) * 1000 for cost in rows for v in _span(cost)]
-        ends.append(costs.hold_time * 1000)
-        low, high = min(ends) / 2, max(ends) * 1.2
-        axes.set_xscale("log")
-        axes.set_xlim(low, high * (high / low) ** (_ROOM / (1 - _ROOM)))
-        axes.minorticks_off()
-        powers = [p for e in range(-4, 6) if low < (p := 10.0**e) < high]
-        axes.set_xticks(powers, labels=[number(p) for p in powers])
-        axes.set_ylim(len(rows) + 0.6, -0.6)
         names = ["the call itself", *(f"{cost.name} ({cost.per})" for cost in rows)]
-        axes.set_yticks(range(len(names)), labels=names)
-        axes.tick_params(axis="y", length=0)
-        axes.set_xlabel("ms, median and 95 % interval", loc="left")
-        entitle(axes, checkout_costs_finding(costs, name), given)
+        title, below = checkout_costs_finding(costs, name), "ms, median and 95 % interval"
+        axes = row_axes(axes, names, title, below, row=_ROW)
         call = costs.hold_time * 1000
+        ends = [max(v, _LEAST) * 1000 for cost in rows for v in _span(cost)]
+        log_times(axes, [min([*ends, call]) / 2, *ends, call])
+        low = axes.get_xlim()[0]
         axes.barh([0], [call - low], left=low, height=0.5, color=style.FAINT, alpha=0.5, zorder=2)
-        _name(axes, 0, call, milliseconds(costs.hold_time))
+        beside(axes, milliseconds(costs.hold_time), (call, 0))
         for row, cost in enumerate(rows, start=1):
             _draw(axes, row, cost, low)
     return axes
@@ -93,19 +82,7 @@ def _draw(axes: Axes, row: int, cost: Cost, low: float) -> None:
     )
     axes.plot([max(left, low), right], [row, row], color=colour, lw=2.0, zorder=3)
     axes.plot([middle], [row], marker, color=colour, ms=6, zorder=4)
-    _name(axes, row, right, _words(cost))
-
-
-def _name(axes: Axes, row: int, right: float, words: str) -> None:
-    axes.annotate(
-        words,
-        (right, row),
-        (9, 0),
-        textcoords="offset points",
-        va="center",
-        color=style.INK,
-        fontsize=style.LABEL_SIZE - 0.5,
-    )
+    beside(axes, _words(cost), (right, row))
 
 
 def _words(cost: Cost) -> str:

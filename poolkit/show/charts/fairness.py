@@ -8,11 +8,11 @@ from matplotlib.axes import Axes
 
 from poolkit.records import Trial
 from poolkit.show.charts import style
-from poolkit.show.charts.frame import entitle, single_axes
+from poolkit.show.charts.figures import beside, log_times, row_axes
+from poolkit.show.charts.spreads import draw_spread, points
 from poolkit.units import milliseconds, number, plural
 
-HEIGHT = 2.6  # inches
-_LEAST = 1e-4  # s: a shorter wait is drawn here, at the left edge
+_ROW = 0.7  # inches
 
 
 def pair(trials: Sequence[Trial]) -> tuple[Trial, Trial] | None:
@@ -63,60 +63,16 @@ def _evenness(trial: Trial) -> str:
 
 def fairness(without: Trial, gated: Trial, *, axes: Axes | None = None) -> Axes:
     """Draw the spread of waits of both; without `axes` a figure is made."""
-    given = axes
+    callers = plural(without.callers or 0, "caller")
+    below = f"wait (ms) of {callers} at {plural(without.pool_size, 'connection')}"
+    names = ("without gate", "with gate")
     with style.house():
-        axes = single_axes(axes, HEIGHT)
-        rows = (
-            ("without gate", without, style.VERMILION, "^"),
-            ("with gate", gated, style.BLUE, "o"),
-        )
-        waits = [max(w or 0.0, _LEAST) for _, t, *_ in rows for w in _spread(t)]
-        axes.set_xscale("log")
-        span = max(waits) / min(waits) * 2
-        # Room for the name of the longest wait, right of its mark.
-        axes.set_xlim(min(waits) * 1000 / 1.6, max(waits) * 1000 * span**0.22)
-        axes.minorticks_off()
-        axes.xaxis.set_major_formatter(lambda value, _: number(value))
-        axes.set_yticks([0, 1], labels=[name for name, *_ in rows])
-        axes.set_ylim(1.6, -0.7)
-        axes.tick_params(axis="y", length=0)
-        callers = plural(without.callers or 0, "caller")
-        axes.set_xlabel(
-            f"wait (ms) of {callers} at {plural(without.pool_size, 'connection')}", loc="left"
-        )
-        entitle(axes, fairness_finding(without, gated), given)
-        for row, (_, t, colour, marker) in enumerate(rows):
-            _row(axes, row, t, colour, marker)
+        axes = row_axes(axes, names, fairness_finding(without, gated), below, row=_ROW)
+        log_times(axes, [value for t in (without, gated) for value in points(t.wait_time)])
+        for row, t in enumerate((without, gated)):
+            seen, colour = t.wait_time, style.BLUE if row else style.VERMILION
+            longest = draw_spread(axes, row, seen, is_focus=not row)
+            beside(axes, f"longest {milliseconds(seen.longest)}", (longest, row), colour)
+            words = f"half {milliseconds(seen.p50)} or less; {_evenness(t)}"
+            beside(axes, words, (axes.get_xlim()[0], row), xytext=(6, 19))
     return axes
-
-
-def _spread(trial: Trial) -> tuple[float | None, ...]:
-    seen = trial.wait_time
-    return seen.p50, seen.p95, seen.p99, seen.longest
-
-
-def _row(axes: Axes, row: int, trial: Trial, colour: str, marker: str) -> None:
-    p50, p95, p99, longest = (max(w or 0.0, _LEAST) * 1000 for w in _spread(trial))
-    axes.plot([p50, longest], [row, row], color=colour, lw=1.4, zorder=3)
-    axes.plot([p50, p95], [row, row], color=colour, lw=6, alpha=0.45, zorder=3)
-    axes.plot([p50], [row], "|", color=colour, ms=14, mew=2.2, zorder=4)
-    axes.plot([p99], [row], "|", color=colour, ms=10, mew=1.4, zorder=4)
-    axes.plot([longest], [row], marker, color=colour, ms=7.5, zorder=5)
-    small = style.LABEL_SIZE - 0.5
-    axes.annotate(
-        f"longest {milliseconds(trial.wait_time.longest)}",
-        (longest, row),
-        (8, 0),
-        textcoords="offset points",
-        va="center",
-        color=colour,
-        fontsize=small,
-    )
-    axes.annotate(
-        f"half {milliseconds(trial.wait_time.p50)} or less; {_evenness(trial)}",
-        (axes.get_xlim()[0], row),
-        (6, 15),
-        textcoords="offset points",
-        color=style.INK,
-        fontsize=small,
-    )

@@ -6,25 +6,105 @@ import functools
 import html
 import io
 import re
+from collections.abc import Sequence
+from typing import Any, Literal
 
 import matplotlib as mpl
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
+from matplotlib.legend import Legend
+from matplotlib.lines import Line2D
 from matplotlib.textpath import text_to_path
+from matplotlib.ticker import LogLocator
 
 from poolkit.show.charts import style
+from poolkit.units import number
 
 Drawn = Figure | Axes
+Layout = Literal["constrained"] | None
 _FONTS = "DejaVu Sans, Verdana, sans-serif"  # Verdana: its sister, on machines without it
 
+_TOO_FAINT = (style.FAINT, style.DARK[style.FAINT])  # to be read as text
 
-def new_figure(size: tuple[float, float] = style.FIGURE_SIZE) -> Figure:
+
+def new_figure(
+    size: tuple[float, float] = style.FIGURE_SIZE, layout: Layout = "constrained"
+) -> Figure:
     """An empty figure of `size` (inches) that no global state knows of."""
-    figure = Figure(figsize=size, dpi=style.DPI)
+    figure = Figure(figsize=size, dpi=style.DPI, layout=layout)
     FigureCanvasAgg(figure)
     return figure
+
+
+def single_axes(axes: Axes | None, height: float, title: str) -> Axes:
+    """The axes that a caller gave, or those of a new figure of `height` (inches), below a title."""
+    if axes is None:
+        axes = new_figure((style.FIGURE_SIZE[0], height)).subplots()
+        axes.patch.set_alpha(0.0)  # the page's own paper, light or dark
+    axes.set_title(title, loc="left", pad=9, wrap=True, **style.TITLE)
+    return axes
+
+
+def row_axes(
+    axes: Axes | None, names: Sequence[str], title: str, below: str, *, row: float = 0.4
+) -> Axes:
+    """As `single_axes`, a row of `row` inches for each name, from the top; `below` is the label."""
+    axes = single_axes(axes, 1.15 + row * len(names), title)
+    axes.set_yticks(range(len(names)), labels=names)
+    axes.set_ylim(len(names) - 0.4, -0.6)
+    axes.tick_params(axis="y", length=0, pad=7)
+    axes.set_xlabel(below, loc="left")
+    return axes
+
+
+def log_times(axes: Axes, ends: Sequence[float]) -> None:
+    """A log axis of times (ms) from the shortest to the longest of `ends`, with some air."""
+    low, high = min(ends), max(ends)
+    air = max(high / low, 10.0) ** 0.04
+    axes.set_xscale("log")
+    axes.set_xlim(low / air, high * air)
+    axes.minorticks_off()
+    is_short = high / low < 10**2.5
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if is_short else (1.0,)))
+    axes.xaxis.set_major_formatter(lambda value, _: number(value))
+
+
+def beside(
+    axes: Axes, words: str, at: tuple[float, float], colour: str = style.INK, **kw: Any
+) -> None:
+    """Write words right of a point of the data; the layout keeps room for them beyond the axes."""
+    place: Any = {"xytext": (9, 0), "va": "center", "fontsize": style.LABEL_SIZE - 0.5, **kw}
+    axes.annotate(words, at, textcoords="offset points", color=colour, zorder=6, **place)
+
+
+def legend_beside(
+    axes: Axes,
+    named: Sequence[tuple[Artist, str]],
+    ink: str = style.INK,
+) -> Legend:
+    """What each artist is, right of the axes, where nothing is drawn: it covers no line.
+
+    Words have the colour of the line that they name; those of an area are of `ink`.
+    """
+    legend = axes.legend(
+        [artist for artist, _ in named],
+        [words for _, words in named],
+        loc="upper left",
+        bbox_to_anchor=(1.0, 1.0),
+        frameon=False,
+        fontsize=style.LABEL_SIZE - 0.5,
+        handlelength=1.9,
+        handletextpad=0.6,
+        labelspacing=0.45,
+        borderaxespad=0.0,
+    )
+    for (artist, _), text in zip(named, legend.get_texts(), strict=True):
+        colour = artist.get_color() if isinstance(artist, Line2D) else ink
+        text.set_color(ink if colour in _TOO_FAINT else colour)
+    return legend
 
 
 def png(figure: Figure, *, dpi: int = 2 * style.DPI) -> bytes:

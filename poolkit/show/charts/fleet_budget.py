@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 
 from poolkit.show.charts import style
-from poolkit.show.charts.frame import entitle, single_axes
+from poolkit.show.charts.figures import beside, legend_beside, row_axes
 from poolkit.units import plural
 
 _ROW = 0.52  # inches
@@ -96,88 +96,45 @@ def _rest(budget: FleetBudget, case: FleetCase) -> str:
 
 def fleet_budget(budget: FleetBudget, *, axes: Axes | None = None) -> Axes:
     """Draw one bar a state of the fleet; without `axes` a figure is made."""
-    given = axes
     cases = budget.cases
+    fixed = budget.reserved + budget.in_use
     with style.house():
-        axes = single_axes(axes, 1.75 + _ROW * len(cases))
-        fixed = budget.reserved + budget.in_use
-        most = max([budget.max_connections, *(fixed + c.connections for c in cases)])
-        axes.set_xlim(0, most * 1.04)
-        axes.set_ylim(len(cases) - 0.35, -1.15)
-        axes.set_yticks(range(len(cases)), labels=[case.name for case in cases])
-        axes.tick_params(axis="y", length=0)
-        axes.set_xlabel("connections of the server", loc="left")
-        entitle(axes, fleet_finding(budget), given)
-        for row, case in enumerate(cases):
-            _bar(axes, row, budget, case)
+        names = [case.name for case in cases]
+        below = "connections of the server"
+        axes = row_axes(axes, names, fleet_finding(budget), below, row=_ROW)
         limit = budget.max_connections
-        axes.axvline(limit, color=style.VERMILION, lw=1.8, zorder=5)
-        axes.annotate(
-            f"max_connections {limit}",
-            (limit, -0.72),
-            (-6, 0),
-            textcoords="offset points",
-            ha="right",
-            va="center",
-            color=style.VERMILION,
-            fontsize=style.LABEL_SIZE - 0.5,
-        )
-        _legend(axes)
+        axes.set_xlim(0, max([limit, *(fixed + c.connections for c in cases)]) * 1.02)
+        start = [0] * len(cases)
+        named: list[tuple[Artist, str]] = []
+        for name, colour, hatch in _PARTS:
+            widths = [_width(budget, case, name) for case in cases]
+            is_left = name == "left"
+            bars = axes.barh(
+                range(len(cases)), widths, 0.5, left=start, color=colour, hatch=hatch,
+                edgecolor=style.MUTED if is_left else style.PAPER, lw=0.8 if is_left else 0,
+                ls="--" if is_left else "-", zorder=3,
+            )  # fmt: skip
+            named.append((bars[0], name))
+            start = [at + width for at, width in zip(start, widths, strict=True)]
+        for row, case in enumerate(cases):
+            left = budget.left(case)
+            colour = style.VERMILION if left < 0 else style.INK
+            if left < 0:
+                axes.barh(
+                    row, -left, 0.5, left=limit, color=colour, hatch="//",
+                    edgecolor=style.PAPER, lw=0, zorder=4,
+                )  # fmt: skip
+            words = f"{_sum(case)}, {_rest(budget, case)}"
+            beside(axes, words, (fixed, row - 0.25), colour, xytext=(2, 2), va="bottom")
+        words = f"max_connections {limit}"
+        line = axes.axvline(limit, color=style.VERMILION, lw=1.8, zorder=5)
+        legend_beside(axes, [*named, (line, words)])
     return axes
 
 
-def _bar(axes: Axes, row: int, budget: FleetBudget, case: FleetCase) -> None:
-    start = 0
-    left = budget.left(case)
-    for (_, colour, hatch), width in zip(
-        _PARTS, (budget.reserved, budget.in_use, case.connections, max(0, left)), strict=True
-    ):
-        is_left = colour == style.PAPER
-        axes.barh(
-            row,
-            width,
-            0.56,
-            left=start,
-            color=colour,
-            hatch=hatch,
-            edgecolor=style.MUTED if is_left else style.PAPER,
-            linewidth=0.8 if is_left else 0,
-            linestyle="--" if is_left else "-",
-            zorder=3,
-        )
-        start += width
-    taken = budget.reserved + budget.in_use
-    if left < 0:
-        axes.barh(
-            row, -left, 0.56, left=budget.max_connections, color=style.VERMILION, hatch="//",
-            edgecolor=style.PAPER, lw=0, zorder=4,
-        )  # fmt: skip
-    words, colour = (
-        f"{_sum(case)}, {_rest(budget, case)}",
-        style.VERMILION if left < 0 else style.INK,
-    )
-    axes.annotate(
-        words,
-        (taken, row - 0.28),
-        (2, 2),
-        textcoords="offset points",
-        va="bottom",
-        color=colour,
-        fontsize=style.LABEL_SIZE - 0.5,
-        zorder=6,
-    )
-
-
-def _legend(axes: Axes) -> None:
-    names: Sequence[str] = [name for name, *_ in _PARTS]
-    axes.legend(
-        axes.containers[: len(names)],
-        names,
-        loc="upper left",
-        ncols=len(names),
-        frameon=False,
-        fontsize=style.LABEL_SIZE - 0.5,
-        borderaxespad=0.0,
-        columnspacing=1.4,
-        handlelength=1.4,
-    )
+def _width(budget: FleetBudget, case: FleetCase, part: str) -> int:
+    if part == "pools":
+        return case.connections
+    if part == "left":
+        return max(0, budget.left(case))
+    return budget.reserved if part == "reserved" else budget.in_use

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from poolkit.probes.records import Proof, ProofRun
 from poolkit.show.charts import style
-from poolkit.show.charts.frame import entitle, single_axes
+from poolkit.show.charts.figures import beside, row_axes
 from poolkit.units import plural, share
 
 _ROW = 0.42  # inches
-_ROOM = 0.55  # of the width, for the words right of the bars
 Proven = tuple[str, Proof]  # the target's name, and its proof
 
 
@@ -45,52 +46,29 @@ def idle_proof(proofs: Sequence[Proven], *, axes: Axes | None = None) -> Axes:
     """
     if not proofs:
         raise ValueError("proofs must be 1 or more, got 0")
-    given = axes
     rows = [
         (name, run, good)
         for name, proof in proofs
         for run, good in ((proof.recommended, True), (proof.too_long, False))
     ]
     with style.house():
-        axes = single_axes(axes, 1.15 + _ROW * len(rows))
-        most = max([run.disconnects for _, run, _ in rows] + [1])
-        axes.set_xlim(0, most / (1 - _ROOM))
-        axes.set_xticks(range(0, most + 1, max(1, most // 5)))
-        axes.set_ylim(len(rows) - 0.4, -0.6)
-        axes.set_yticks(range(len(rows)), labels=[f"{n}\n{r.setting}" for n, r, _ in rows])
-        axes.tick_params(axis="y", length=0, pad=7)
-        calls = rows[0][1].calls
-        axes.set_xlabel(f"dead connections met in {calls} calls, some after a pause", loc="left")
-        entitle(axes, idle_proof_finding(proofs), given)
+        names = [f"{name}\n{run.setting}" for name, run, _ in rows]
+        below = f"dead connections met in {rows[0][1].calls} calls, some after a pause"
+        axes = row_axes(axes, names, idle_proof_finding(proofs), below, row=_ROW)
+        axes.set_xlim(0, max([run.disconnects for _, run, _ in rows] + [1]))
+        axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
         for row, (_, run, good) in enumerate(rows):
             _draw(axes, row, run, good)
     return axes
 
 
 def _draw(axes: Axes, row: int, run: ProofRun, good: bool) -> None:
-    colour = style.GREEN if good else style.VERMILION
-    if run.disconnects:
-        axes.barh(
-            [row],
-            [run.disconnects],
-            height=0.5,
-            color=colour,
-            edgecolor=style.PAPER,
-            hatch="" if good else "//",
-            zorder=3,
-        )
-    axes.plot(
-        [run.disconnects], [row], "o" if good else "^", color=colour, ms=7, clip_on=False, zorder=4
-    )
-    axes.annotate(
-        f"{'recommended' if good else 'too long'}: {_words(run)}",
-        (run.disconnects, row),
-        (10, 0),
-        textcoords="offset points",
-        va="center",
-        color=colour,
-        fontsize=style.LABEL_SIZE - 0.5,
-    )
+    colour, marker, hatch = (style.GREEN, "o", "") if good else (style.VERMILION, "^", "//")
+    kw: Any = {"height": 0.5, "edgecolor": style.PAPER, "hatch": hatch, "zorder": 3}
+    axes.barh([row], [run.disconnects], color=colour, **kw)
+    axes.plot([run.disconnects], [row], marker, color=colour, ms=7, clip_on=False, zorder=4)
+    words = f"{'recommended' if good else 'too long'}: {_words(run)}"
+    beside(axes, words, (run.disconnects, row), colour)
 
 
 def _words(run: ProofRun) -> str:

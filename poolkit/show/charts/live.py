@@ -1,31 +1,29 @@
-"""The throughput curve as a picture that follows a slider: what did not change is not drawn again.
+"""The throughput curve as a picture that follows a slider, on a figure that is kept.
 
-    scene = charts.what_if(sizing, trials, size=14, target_rate=500, wait_p99=0.010)
-    charts.live_png(scene, 900, 560, dark=False)      # PNG bytes, from any thread
-
-Axes, ticks and everything that was measured are painted once and kept as pixels. For each picture
-only what sliders move is painted over them: regions, target, size, predicted waits, title, and
-the names, each where it covers no line.
+scene = charts.what_if(sizing, trials, size=14, target_rate=500, wait_p99=0.010)
+charts.live_png(scene, 900, 560, dark=False)      # PNG bytes, from any thread
 """
 
 from __future__ import annotations
 
+import functools
+import io
 import textwrap
-from collections import OrderedDict
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+from PIL import Image
 
 from poolkit.show.charts import style
-from poolkit.show.charts.live_names import name_all, regions
-from poolkit.show.charts.live_sight import Sight
-from poolkit.show.charts.live_stage import LEFT, RIGHT, Stage
 from poolkit.show.charts.scene import Scene
-from poolkit.show.charts.throughput import height_at
-from poolkit.show.charts.times import predicted_series
+from poolkit.show.charts.throughput import Picture, new_curve_axes
 from poolkit.show.charts.words import finding
 
-_KEPT = 12  # backgrounds: a few scales of a few targets in two themes
+_SMALLEST = (400, 300)  # px
 _CHARACTER = 10.4  # px that a character of the title needs on average
-_FEWEST = (400, 300)  # px
-_stages: OrderedDict[Sight, Stage] = OrderedDict()  # guarded by style.house()
+_LEFT, _RIGHT, _TOP, _BOTTOM = 72, 218, 54, 46  # px around the two plots
 
 
 def live_png(scene: Scene, width_px: int = 900, height_px: int = 560, dark: bool = False) -> bytes:
@@ -40,71 +38,69 @@ def live_png(scene: Scene, width_px: int = 900, height_px: int = 560, dark: bool
     Raises:
         ValueError: the picture would be too small to read.
     """
-    if width_px < _FEWEST[0] or height_px < _FEWEST[1]:
+    if width_px < _SMALLEST[0] or height_px < _SMALLEST[1]:
         raise ValueError(
-            f"a live chart needs {_FEWEST[0]} x {_FEWEST[1]} px or more, "
+            f"a live chart needs {_SMALLEST[0]} x {_SMALLEST[1]} px or more, "
             f"got {width_px} x {height_px}"
         )
-    with style.house():
-        stage = _stage(Sight.of(scene, width_px, height_px, dark))
-        stage.clear()
-        _regions(stage, scene)
-        stage.draw_lines()
-        _target(stage, scene)
-        _waits(stage, scene)
-        _size(stage, scene)
-        name_all(stage, scene)
-        _title(stage, scene)
-        return stage.png()
-
-
-def _stage(sight: Sight) -> Stage:
-    stage = _stages.get(sight)
-    if stage is None:
-        stage = _stages[sight] = Stage(sight)
-        while len(_stages) > _KEPT:
-            _stages.popitem(last=False)
-    _stages.move_to_end(sight)
-    return stage
-
-
-def _regions(stage: Stage, scene: Scene) -> None:
-    for left, right, colour, _ in regions(stage, scene):
-        for plot in (stage.throughput, stage.times):
-            stage.span(plot, left, right, colour, style.REGION_ALPHA)
-
-
-def _target(stage: Stage, scene: Scene) -> None:
-    target = scene.target
-    if target is not None and target <= stage.sight.top:
-        ends = stage.sight.limits
-        stage.line(stage.throughput, ends, [target, target], style.VERMILION, lw=1.6)
-
-
-def _waits(stage: Stage, scene: Scene) -> None:
-    sight, plot = stage.sight, stage.times
-    limit = scene.recommendation.wait_p99 if scene.recommendation else None
-    if limit is not None and limit * 1000 <= sight.times_top:
-        stage.line(plot, sight.limits, [limit * 1000] * 2, style.VERMILION, lw=1.2, ls=":")
-    series = predicted_series(scene.sizing, scene.left, sight.limits)
-    if series:
-        xs, ys = zip(*series, strict=True)
-        stage.line(plot, xs, ys, style.VERMILION, lw=1.4, ls="--")
-
-
-def _size(stage: Stage, scene: Scene) -> None:
-    size = scene.recommended
-    if size is None:
-        return
-    sight = stage.sight
-    for plot, top in ((stage.throughput, sight.top), (stage.times, sight.times_top)):
-        stage.line(plot, [size, size], [-top, top], style.GREEN, lw=2.6)
-    height = height_at(scene, size)
-    stage.line(stage.throughput, [size], [height], style.GREEN, marker="D", ms=9)
-
-
-def _title(stage: Stage, scene: Scene) -> None:
     words = finding(scene.sizing, scene.recommendation, scene.trials, scene.pools)
-    room = stage.sight.width - LEFT - RIGHT
-    lines = textwrap.wrap(words, int(room / _CHARACTER), max_lines=2, placeholder=" ...")
-    stage.title("\n".join(lines))
+    room = int((width_px - _LEFT) / _CHARACTER)
+    title = textwrap.wrap(words, room, max_lines=2, placeholder=" ...")
+    with style.house():  # one thread at a time, so the kept figure is this call's alone
+        return _kept(width_px, height_px, dark).png(scene, "\n".join(title))
+
+
+class _Kept:
+    """A figure whose frame (ticks and labels of the axes) is painted anew only where it changes.
+
+    State: the pixels of the frame and what they were painted for.
+    """
+
+    def __init__(self, picture: Picture, title: Text) -> None:
+        self._picture = picture
+        self._title = title
+        self._canvas: Any = picture.axes.figure.canvas  # its methods have no types
+        self._frame: object = None
+        self._pixels: object = None
+
+    @property
+    def figure(self) -> Figure:
+        """The figure that is kept."""
+        return self._picture.axes.figure
+
+    def png(self, scene: Scene, title: str) -> bytes:
+        """The scene below its title."""
+        self._picture.show(scene)
+        self._title.set_text(title)
+        moved = [*self._picture.artists, self._title]
+        for artist in moved:
+            artist.set_animated(True)  # left out of the frame
+        if self._picture.frame != self._frame:
+            self._canvas.draw()
+            self._frame = self._picture.frame
+            self._pixels = self._canvas.copy_from_bbox(self._canvas.figure.bbox)
+        self._canvas.restore_region(self._pixels)
+        for artist in moved:
+            self._canvas.figure.draw_artist(artist)
+        target = io.BytesIO()
+        image = Image.fromarray(np.asarray(self._canvas.buffer_rgba())[:, :, :3])
+        image.save(target, "png", compress_level=1)
+        return target.getvalue()
+
+
+@functools.lru_cache(maxsize=4)
+def _kept(width: int, height: int, dark: bool) -> _Kept:
+    # Fixed margins in place of a layout engine: the same places for every scene.
+    axes = new_curve_axes((width / style.DPI, height / style.DPI), layout=None)
+    figure = axes.figure
+    figure.subplots_adjust(
+        left=_LEFT / width,
+        right=1 - _RIGHT / width,
+        top=1 - _TOP / height,
+        bottom=_BOTTOM / height,
+        hspace=0.09,
+    )
+    figure.set_facecolor(style.DARK[style.PAPER] if dark else "#ffffff")
+    ink = style.DARK[style.INK] if dark else style.INK
+    title = figure.text(_LEFT / width, 1 - 8 / height, "", color=ink, va="top", **style.TITLE)
+    return _Kept(Picture(axes, dark=dark), title)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from poolkit.records import PredictedWait, Recommendation, Sizing, Trial
 from poolkit.show.charts import style
-from poolkit.show.charts.frame import entitle, single_axes
-from poolkit.show.charts.labels import Placer
+from poolkit.show.charts.figures import legend_beside, single_axes
 from poolkit.show.charts.time_budget import in_service
 from poolkit.units import milliseconds, plural, short_rate
 
@@ -76,61 +77,43 @@ def response_time(
         response_p99: s, longest good p99 of the response time; None: not asked.
         axes: to draw on; without it a figure is made.
     """
-    given = axes
     best = min((p.response_time or 0.0 for p in known(sizing)), default=0.001)
     shown = [p for p in known(sizing) if (p.response_time or 0.0) <= _IN_SIGHT * best]
+    sizes = [p.pool_size for p in shown] or [1]
+    holds = [p.hold_time * 1000 for p in shown]
+    responses = [(p.response_time or 0.0) * 1000 for p in shown]
+    served = in_service(trials, recommendation)
+    measured = None if served is None else served.response_time.mean
+    named: list[tuple[Artist, str]] = []
     with style.house():
-        axes = single_axes(axes, HEIGHT)
-        sizes = [p.pool_size for p in shown] or [1]
-        holds = [p.hold_time * 1000 for p in shown]
-        responses = [(p.response_time or 0.0) * 1000 for p in shown]
-        seen = in_service(trials, recommendation)
-        measured = None if seen is None else seen.response_time.mean
-        top = max([*responses, (measured or 0.0) * 1000, 1e-6]) * 1.3
+        axes = single_axes(axes, HEIGHT, response_finding(sizing, recommendation))
+        top = max([*responses, (measured or 0.0) * 1000, 1e-6]) * 1.15
         axes.set_xlim(sizes[0] - 0.5, sizes[-1] + 0.5)
         axes.set_ylim(0, top)
         axes.set_xlabel("pool size (connections of one pool)", loc="left")
         axes.set_ylabel("mean time (ms)")
-        entitle(axes, response_finding(sizing, recommendation), given)
         axes.xaxis.set_major_locator(MaxNLocator(12, integer=True))
-        placer = Placer(axes)
-        if shown:
-            axes.fill_between(sizes, 0, holds, color=style.BLUE, alpha=0.22, lw=0)
-            waits = axes.fill_between(sizes, holds, responses, alpha=0.55, lw=0, hatch="//")
-            waits.set(facecolor=style.VERMILION, edgecolor=style.PAPER)
-            axes.plot(sizes, responses, color=style.INK, lw=1.8, marker="o", ms=4)
-            placer.take_line(sizes, responses, width=4)
-            placer.take_line(sizes, holds, width=2)
         size = recommendation.recommended_size
         if size is not None:
-            axes.axvline(size, color=style.GREEN, lw=2.4, zorder=2)
-            placer.take_line([size, size], [0, top], width=3)
-            words, at = f"recommended {size}", (size, 0.9 * top)
-            placer.put(words, at, colour=style.GREEN, side=(1, 0), along="y", fontweight="bold")
-        if response_p99 is not None and response_p99 * 1000 <= top:
-            axes.axhline(response_p99 * 1000, color=style.VERMILION, lw=1.2, ls=":")
-        if seen is not None and measured is not None:
-            axes.plot([seen.pool_size], [measured * 1000], "D", color=style.GREEN, ms=8, zorder=6)
-            placer.take_points([seen.pool_size], [measured * 1000], size=8)
-            words = f"measured {milliseconds(measured)}"
-            placer.put(words, (seen.pool_size, measured * 1000), colour=style.GREEN, side=(1, 1))
+            line = axes.axvline(size, color=style.GREEN, lw=2.4, zorder=2)
+            named.append((line, f"recommended {size}"))
+        if served is not None and measured is not None:
+            point: Any = {"color": style.GREEN, "ms": 8, "ls": "", "zorder": 6}
+            (mark,) = axes.plot([served.pool_size], [measured * 1000], marker="D", **point)
+            named.append((mark, f"measured {milliseconds(measured)}"))
         if shown:
-            _names(placer, sizes, holds, responses, sizing)
+            hold = axes.fill_between(sizes, 0, holds, color=style.BLUE, alpha=0.22, lw=0)
+            wait = axes.fill_between(sizes, holds, responses, alpha=0.55, lw=0, hatch="//")
+            wait.set(facecolor=style.VERMILION, edgecolor=style.PAPER)
+            (line,) = axes.plot(sizes, responses, color=style.INK, lw=1.8, marker="o", ms=4)
+            at = short_rate(sizing.rate_per_pool)
+            named += [
+                (line, f"response = wait + hold,\npredicted at {at}"),
+                (wait, "wait"),
+                (hold, "hold"),
+            ]
+        if response_p99 is not None and response_p99 * 1000 <= top:
+            line = axes.axhline(response_p99 * 1000, color=style.VERMILION, lw=1.2, ls=":")
+            named.append((line, f"p99 asked: {milliseconds(response_p99)}"))
+        legend_beside(axes, named)
     return axes
-
-
-def _names(
-    placer: Placer,
-    sizes: Sequence[int],
-    holds: Sequence[float],
-    responses: Sequence[float],
-    sizing: Sizing,
-) -> None:
-    rate = short_rate(sizing.rate_per_pool)
-    words = f"response = wait + hold,\npredicted at {rate}"
-    placer.put(words, (sizes[-1], responses[-1]), colour=style.INK, side=(-1, 1))
-    placer.put("hold", (sizes[-1], holds[-1] / 2), colour=style.BLUE, side=(-1, 0))
-    gap = max(range(len(sizes)), key=lambda i: responses[i] - holds[i])
-    if responses[gap] - holds[gap] > 0.02 * responses[gap]:
-        middle = (responses[gap] + holds[gap]) / 2
-        placer.put("wait", (sizes[gap], middle), colour=style.VERMILION, side=(1, 1))

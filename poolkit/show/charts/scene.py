@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -20,6 +22,8 @@ from poolkit.records import (
     Trial,
 )
 from poolkit.show.charts.words import alt_text, knee, pools_left
+
+Points = Sequence[tuple[float, float]]  # connections, and a height
 
 
 class CurveAxes(NamedTuple):
@@ -61,8 +65,25 @@ class Scene:
 
     @property
     def sizes(self) -> list[int]:
-        """Sizes measured, in order."""
-        return sorted({t.pool_size * t.pools for t in self.trials})
+        """Sizes of the curve, in order."""
+        return sorted({t.pool_size * t.pools for t in self.curve})
+
+    @property
+    def line(self) -> Points:
+        """The pooled curve: what was fitted, or the means of the trials so far."""
+        points = self.sizing.points if self.sizing else ()
+        fitted = sorted((float(p.pool_size), p.throughput) for p in points)
+        return fitted or _means(self.repeats)
+
+    @property
+    def repeats(self) -> Points:
+        """Each trial that passed its checks."""
+        return [(t.pool_size * t.pools, t.throughput) for t in self.curve if t.is_usable]
+
+    @property
+    def unfit(self) -> Points:
+        """Each trial that failed a check."""
+        return [(t.pool_size * t.pools, t.throughput) for t in self.curve if not t.is_usable]
 
     @property
     def plateau(self) -> Plateau | None:
@@ -77,6 +98,15 @@ class Scene:
         return knee(self.sizing, self.recommendation)
 
     @property
+    def knee_band(self) -> tuple[float, float, float] | None:
+        """The knee and its interval, at least as wide as the eye needs."""
+        bend = self.knee
+        if bend is None or bend.size is None:
+            return None
+        low, high = bend.interval95 or (bend.size, bend.size)
+        return bend.size, min(low, bend.size / 1.006), max(high, bend.size * 1.006)
+
+    @property
     def recommended(self) -> int | None:
         """Connections recommended, all pools that are left together."""
         size = self.recommendation.recommended_size if self.recommendation else None
@@ -86,6 +116,41 @@ class Scene:
     def target(self) -> float | None:
         """The target rate (calls/s)."""
         return self.recommendation.target_rate if self.recommendation else None
+
+    @property
+    def wait_limit(self) -> float | None:
+        """The longest good p99 wait (s)."""
+        return self.recommendation.wait_p99 if self.recommendation else None
+
+    def hold(self, quantile: str) -> Points:
+        """The hold time (ms) at each size of the curve; `quantile` is p50, p95 or p99."""
+        usable = [t for t in self.curve if t.is_usable]
+        times = [(t.pool_size * t.pools, getattr(t.hold_time, quantile)) for t in usable]
+        return _means([(size, held * 1000) for size, held in times if held is not None])
+
+    def wait(self, quantile: str) -> Points:
+        """Waits (ms) measured in open loop at the target rate, not in the trial above it.
+
+        A closed loop's waits say nothing of the target rate.
+        """
+        tried = [t for t in self.trials if t.purpose == "verify" and t.is_usable]
+        times = [(t.pool_size * t.pools, getattr(t.wait_time, quantile)) for t in tried]
+        return sorted((size, wait * 1000) for size, wait in times if wait is not None)
+
+    @property
+    def predicted(self) -> Points:
+        """The predicted p99 wait (ms) over the connections of the pools that are left."""
+        known = self.sizing.predictions if self.sizing else ()
+        waits = [(p.pool_size * self.left, p.wait_p99) for p in known]
+        return sorted((size, wait * 1000) for size, wait in waits if wait is not None)
+
+    def height_at(self, size: int) -> float:
+        """The curve at `size`, read between the points for the eye only."""
+        line = self.line
+        for (x0, y0), (x1, y1) in itertools.pairwise(line):
+            if x0 <= size <= x1:
+                return y0 + (y1 - y0) * math.log(size / x0) / math.log(x1 / x0)
+        return line[-1][1] if line else (self.target or 0.0)
 
 
 def what_if(
@@ -191,9 +256,9 @@ def scene_alt_text(scene: Scene) -> str:
     return alt_text(scene.sizing, scene.trials, scene.recommendation, scene.pools)
 
 
-def means(trials: Sequence[Trial]) -> list[tuple[int, float]]:
-    """The mean throughput at each size, in order."""
-    by_size: dict[int, list[float]] = {}
-    for t in trials:
-        by_size.setdefault(t.pool_size * t.pools, []).append(t.throughput)
+def _means(points: Points) -> Points:
+    """The mean height at each size, in order."""
+    by_size: dict[float, list[float]] = {}
+    for size, height in points:
+        by_size.setdefault(size, []).append(height)
     return [(size, sum(by_size[size]) / len(by_size[size])) for size in sorted(by_size)]

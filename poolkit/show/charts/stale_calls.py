@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from poolkit.probes.records import CutKind, Setting, StaleCount
 from poolkit.show.charts import style
-from poolkit.show.charts.frame import entitle, single_axes
+from poolkit.show.charts.figures import beside, row_axes
 from poolkit.units import listed
 
 _ROW = 0.62  # inches, two bars
-_ROOM = 0.52  # of the width, for the words right of the bars
 _CUTS: dict[CutKind, tuple[str, str, str]] = {
     "restart": ("server went down", style.BLUE, ""),
     "drop": ("dropped in silence", style.VERMILION, "//"),
@@ -57,18 +58,14 @@ def stale_calls(counts: Sequence[StaleCount], name: str, *, axes: Axes | None = 
     """
     if not counts:
         raise ValueError("counts must be 1 or more, got 0")
-    given = axes
     settings = _settings(counts)
     with style.house():
-        axes = single_axes(axes, 1.15 + _ROW * len(settings))
-        most = max([count.failed for count in counts] + [1])
-        axes.set_xlim(0, most / (1 - _ROOM))
-        axes.set_xticks(range(0, most + 1, max(1, most // 5)))
-        axes.set_ylim(len(settings) - 0.45, -0.55)
-        axes.set_yticks(range(len(settings)), labels=[_tick(one) for one in settings])
-        axes.tick_params(axis="y", length=0, pad=7)
-        axes.set_xlabel(f"failed calls of {counts[0].calls} after each cut", loc="left")
-        entitle(axes, stale_calls_finding(counts, name), given)
+        names = [_tick(one) for one in settings]
+        title = stale_calls_finding(counts, name)
+        below = f"failed calls of {counts[0].calls} after each cut"
+        axes = row_axes(axes, names, title, below, row=_ROW)
+        axes.set_xlim(0, max([count.failed for count in counts] + [1]))
+        axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
         for count in counts:
             offset = -0.21 if count.cut == "restart" else 0.21
             _draw(axes, settings.index(count.setting) + offset, count)
@@ -89,34 +86,11 @@ def _failed(counts: Sequence[StaleCount], setting: Setting) -> int:
 
 def _draw(axes: Axes, row: float, count: StaleCount) -> None:
     cut, colour, hatch = _CUTS[count.cut]
-    if count.failed:
-        axes.barh(
-            [row],
-            [count.failed],
-            height=0.36,
-            color=colour,
-            edgecolor=style.PAPER,
-            hatch=hatch,
-            zorder=3,
-        )
-    axes.plot(
-        [count.failed],
-        [row],
-        "o" if not hatch else "^",
-        color=colour,
-        ms=6,
-        clip_on=False,
-        zorder=4,
-    )
-    axes.annotate(
-        f"{cut}: {_words(count)}",
-        (count.failed, row),
-        (10, 0),
-        textcoords="offset points",
-        va="center",
-        color=colour,
-        fontsize=style.LABEL_SIZE - 0.5,
-    )
+    kw: Any = {"height": 0.36, "edgecolor": style.PAPER, "hatch": hatch, "zorder": 3}
+    axes.barh([row], [count.failed], color=colour, **kw)
+    marker = "^" if hatch else "o"
+    axes.plot([count.failed], [row], marker, color=colour, ms=6, clip_on=False, zorder=4)
+    beside(axes, f"{cut}: {_words(count)}", (count.failed, row), colour)
 
 
 def _words(count: StaleCount) -> str:

@@ -61,6 +61,7 @@ DARK: Final = {
 }
 
 TITLE_SIZE: Final = 12.5  # points
+TITLE: Final[Any] = {"fontsize": TITLE_SIZE, "fontweight": "bold", "linespacing": 1.25}
 LABEL_SIZE: Final = 9.5
 NOTE_SIZE: Final = 8.0
 FIGURE_SIZE: Final = (9.0, 7.0)  # inches

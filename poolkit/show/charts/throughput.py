@@ -1,25 +1,38 @@
-"""The throughput curve: throughput over pool size above, wait and hold time below."""
+"""The throughput curve: throughput over pool size above, hold and wait time below.
+
+Two axes of one figure hold one artist for each thing that a scene can show. `Picture.show` moves
+them to a scene, so that a picture that follows a slider is drawn by the code that draws the
+report's, on a figure that is built once.
+"""
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Sequence
 from typing import Any
 
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import MaxNLocator, NullFormatter
 
 from poolkit.records import Recommendation, Sizing, Trial
 from poolkit.show.charts import style
-from poolkit.show.charts.figures import new_figure
-from poolkit.show.charts.frame import ROOM, draw_frame
-from poolkit.show.charts.labels import Placer
-from poolkit.show.charts.scene import CurveAxes, Scene, means
-from poolkit.show.charts.times import draw_times
-from poolkit.show.charts.words import verified_phrase
-from poolkit.units import interval, number, short_rate
+from poolkit.show.charts.figures import Layout, legend_beside, new_figure
+from poolkit.show.charts.scene import CurveAxes, Points, Scene
+from poolkit.show.charts.words import finding, footnote, verified_phrase
+from poolkit.units import interval, milliseconds, number, short_rate
 
 OVERSIZED_FROM = 1.5  # times the recommended size: half as many again do nothing for any caller
+_IN_SIGHT = 2.5  # a target above this many plateaus is named, not drawn to scale
+_ROOM = 1.18  # of the highest thing drawn: room for the names of the regions
+_NICE = (1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0)
+_LONG = 1e5  # from here on a figure at the axis is told in thousands
+_CLEAR = 0.05  # share of the axis between two named sizes
+_CHARACTER = 6.2  # px that a character of a region's name needs
+_AROUND = 290  # px of the figure's width that numbers and legend take
+_DASHED = (0, (4, 2.5))
 
 
 def throughput_curve(
@@ -38,214 +51,335 @@ def throughput_curve(
     """
     scene = Scene(sizing, tuple(trials), recommendation, pools)
     with style.house():
-        axes = axes or _new_axes()
-        draw_frame(axes, scene, versions)
-        placer = Placer(axes.throughput)
-        _regions(axes, scene, placer)
-        _bend(axes, scene, placer)
-        _asymptotes(axes.throughput, scene, placer)
-        _measured(axes.throughput, scene, placer)
-        _target(axes.throughput, scene, placer)
-        _recommended(axes, scene, placer)
-        _names(scene, placer)
-        draw_times(axes.times, scene)
+        axes = axes or new_curve_axes()
+        Picture(axes).show(scene)
+        title = finding(sizing, recommendation, trials, pools)
+        axes.throughput.set_title(title, loc="left", pad=9, wrap=True, **style.TITLE)
+        if note := footnote(sizing, trials, versions):
+            axes.figure.supxlabel(
+                note, x=0.01, ha="left", fontsize=style.NOTE_SIZE, color=style.MUTED, wrap=True
+            )
     return axes
 
 
-def _new_axes() -> CurveAxes:
-    figure = new_figure()
-    upper, lower = figure.subplots(
-        2, 1, sharex=True, gridspec_kw={"height_ratios": [2.1, 1.0], "hspace": 0.09}
-    )
+def new_curve_axes(
+    size: tuple[float, float] = style.FIGURE_SIZE, layout: Layout = "constrained"
+) -> CurveAxes:
+    """The two axes, empty, of a new figure of `size` (inches)."""
+    upper, lower = new_figure(size, layout).subplots(2, 1, sharex=True, height_ratios=[2.1, 1.0])
     return CurveAxes(upper, lower)
 
 
-def _regions(axes: CurveAxes, scene: Scene, placer: Placer) -> None:
-    size = scene.recommended
-    if size is None:
-        return
-    low, high = axes.throughput.get_xlim()
-    start = size / math.sqrt(1 + 1 / size)  # half way to the next smaller size, on a log axis
-    end = max(size * OVERSIZED_FROM, size + 1)
-    regions = [
-        (low, start, style.UNDERSIZED, ("undersized:\ncallers wait", "under-\nsized")),
-        (start, min(end, high), style.RIGHT_SIZE, ("right size", "right\nsize")),
-        (end, high, style.OVERSIZED, ("oversized:\nidle connections", "over-\nsized")),
-    ]
-    for left, right, colour, names in regions:
-        if right <= left or left >= high:
-            continue
-        for each in axes:
-            each.axvspan(left, right, color=colour, alpha=style.REGION_ALPHA, lw=0, zorder=0)
-        _region_name(axes.throughput, placer, left, right, names)
+class Picture:
+    """The artists of one curve; what `show` was given before leaves no trace.
 
+    State: the artists, moved by each `show`; `frame`, what the ticks were made for; the artists
+    that each legend names.
+    """
 
-def _region_name(
-    axes: Axes, placer: Placer, left: float, right: float, names: tuple[str, ...]
-) -> None:
-    room = placer.pixels(right, 0)[0] - placer.pixels(left, 0)[0]
-    for words in names:
-        text = axes.annotate(
-            words,
-            (math.sqrt(left * right), 1),
-            xycoords=("data", "axes fraction"),
-            xytext=(0, -5),
-            textcoords="offset points",
-            ha="center",
-            va="top",
-            fontsize=style.LABEL_SIZE - 0.5,
-            color=style.MUTED,
-            linespacing=1.15,
+    def __init__(self, axes: CurveAxes, *, dark: bool = False) -> None:
+        self.axes = axes
+        self._dark = dark
+        self.frame: object = None
+        self._named: dict[Axes, list[Artist]] = {}
+        upper, lower = axes
+        ink, muted, faint = map(self._colour, (style.INK, style.MUTED, style.FAINT))
+        blue, green = self._colour(style.BLUE), self._colour(style.GREEN)
+        vermilion, paper = self._colour(style.VERMILION), self._colour(style.PAPER)
+        self._ink = ink
+
+        def spans(colour: str, alpha: float, zorder: float) -> list[Rectangle]:
+            kw: Any = {"color": colour, "alpha": alpha, "lw": 0, "zorder": zorder}
+            return [each.axvspan(1, 2, **kw) for each in axes]
+
+        def line(axes: Axes, colour: str, zorder: float, **kw: Any) -> Line2D:
+            return axes.plot([], [], color=colour, zorder=zorder, **{"lw": 1.8, **kw})[0]
+
+        marked: Any = {"mfc": blue, "mec": paper, "mew": 0.9}
+        hollow: Any = {"mfc": paper, "mec": blue, "mew": 0.9}
+        self._regions = [
+            spans(colour, style.REGION_ALPHA, 0)
+            for colour in (style.UNDERSIZED, style.RIGHT_SIZE, style.OVERSIZED)
+        ]
+        small: Any = {"fontsize": style.LABEL_SIZE - 0.5, "linespacing": 1.15}
+        self._region_names = [
+            upper.text(1, 0.985, "", transform=upper.get_xaxis_transform(), ha="center", va="top",
+                       color=muted, **small)
+            for _ in self._regions
+        ]  # fmt: skip
+        self._knee = spans(faint, 0.45, 1)
+        self._alone = line(upper, muted, 2, lw=1.2, ls=(0, (1.5, 1.5)))
+        self._plateau = line(upper, muted, 2, lw=1.1, ls=(0, (6, 3)))
+        self._band = upper.fill_between([], [], [], color=blue, alpha=0.2, lw=0, zorder=3)
+        self._target = line(upper, vermilion, 4, lw=1.6)
+        self._curve = line(upper, blue, 6, marker="o", ms=6.5, **marked)
+        self._repeats = line(upper, blue, 7, ls="", marker="o", ms=3.4, mfc="none", mew=0.7)
+        self._unfit = line(upper, faint, 6, ls="", marker="x", ms=7, mew=1.8)
+        self._size = [line(each, green, 4, lw=2.6, marker="", mec=paper, ms=8) for each in axes]
+        self._at_size = line(upper, green, 8, ls="", marker="D", mec=paper, ms=9)
+        self._limit = line(lower, vermilion, 2, lw=1.2, ls=":")
+        self._hold_p99 = line(lower, blue, 4, lw=1.2, ls=_DASHED, marker="s", ms=4.2, **hollow)
+        self._hold_p50 = line(lower, blue, 5, marker="s", ms=5.2, **marked)
+        self._predicted = line(lower, vermilion, 4, lw=1.4, ls=(0, (3, 1.5, 1, 1.5)))
+        wait: Any = {"ls": "", "mew": 0.9}
+        self._wait_p99 = line(lower, vermilion, 7, marker="^", ms=8.5, mec=paper, **wait)
+        self._wait_p50 = line(lower, vermilion, 8, marker="v", ms=6, mfc=paper, **wait)
+        self._dress()
+
+    @property
+    def artists(self) -> list[Artist]:
+        """What `show` moves, in the order in which it is painted."""
+        drawn = [
+            artist
+            for each in self.axes
+            for artist in (*each.lines, *each.patches, *each.collections, *each.texts)
+        ]
+        legends = [legend for each in self.axes if (legend := each.get_legend()) is not None]
+        return [*sorted(drawn, key=lambda artist: artist.get_zorder()), *legends]
+
+    def _colour(self, light: str) -> str:
+        return style.DARK.get(light, light) if self._dark else light
+
+    def _dress(self) -> None:
+        upper, lower = self.axes
+        upper.set_xscale("log", base=2)
+        upper.xaxis.set_minor_formatter(NullFormatter())
+        for each, most in ((upper, 6), (lower, 3)):
+            each.patch.set_alpha(0.0)
+            each.tick_params(length=3.5, colors=self._ink)
+            each.tick_params(which="minor", length=2, colors=self._colour(style.MUTED))
+            each.yaxis.set_major_locator(MaxNLocator(most, steps=[1, 2, 2.5, 5, 10]))
+            each.yaxis.set_major_formatter(_figure_at_axis)
+            each.yaxis.label.set_color(self._ink)
+            for spine in each.spines.values():
+                spine.set_edgecolor(self._colour(style.MUTED))
+        upper.tick_params(labelbottom=False)
+        upper.set_ylabel("throughput (calls/s)")
+        lower.set_ylabel("time (ms)")
+        lower.set_xlabel("pool size (connections)", loc="left", color=self._ink)
+
+    def show(self, scene: Scene) -> None:
+        """Move every artist to where this scene has it, or out of sight."""
+        upper, lower = self.axes
+        limits = _limits(scene)
+        upper.set_xlim(limits)
+        upper.set_ylim(0, _top(scene))
+        times_top = _times_top(scene)
+        lower.set_ylim(-0.03 * times_top, times_top)
+        sizes = scene.sizes or [1, 2]
+        frame = (sizes, limits, upper.get_ylim(), times_top)
+        if frame != self.frame:
+            self.frame = frame
+            self._name_sizes(sizes, limits)
+        self._show_measured(scene)
+        self._show_recommended(scene, limits)
+        self._show_rates(scene, limits)
+        self._show_times(scene, limits, times_top)
+        self._legends(scene)
+
+    def _name_sizes(self, sizes: Sequence[int], limits: tuple[float, float]) -> None:
+        """Name sizes that were measured, powers of two first, as many as stand clear."""
+        axis = self.axes.times.xaxis
+        shown = named_sizes(sizes, limits)
+        axis.set_ticks(shown, labels=[str(size) for size in shown])
+        axis.set_ticks([size for size in sizes if size not in shown], minor=True)
+
+    def _show_measured(self, scene: Scene) -> None:
+        _put(self._curve, scene.line)
+        _put(self._repeats, scene.repeats)
+        _put(self._unfit, scene.unfit)
+        points = scene.sizing.points if scene.sizing else ()
+        rows = sorted((p.pool_size, *p.interval95) for p in points if p.interval95)
+        at, lows, highs = ([row[i] for row in rows] for i in range(3))
+        self._band.set_data(at, lows, highs)
+
+    def _show_recommended(self, scene: Scene, limits: tuple[float, float]) -> None:
+        size, (low, high) = scene.recommended, limits
+        knee = scene.knee_band
+        is_seen = knee is not None and low < knee[0] < high
+        _span(self._knee, knee[1:] if knee and is_seen else None, limits)
+        wide = self.axes.figure.bbox.width - _AROUND
+        edges = (low, low, low, low)
+        if size is not None:
+            start = size / math.sqrt(1 + 1 / size)  # half way to the next smaller size, on the axis
+            edges = (low, start, max(size * OVERSIZED_FROM, size + 1), high)
+        names = (
+            ("undersized:\ncallers wait", "under-\nsized"),
+            ("right size", "right\nsize"),
+            ("oversized:\nidle connections", "over-\nsized"),
         )
-        if placer.extent(text).width <= room - 4:
-            placer.take_text(text)
-            return
-        text.remove()
+        for i, forms in enumerate(names):
+            left, right = max(edges[i], low), min(edges[i + 1], high)
+            _span(self._regions[i], (left, right), limits)
+            room = wide * math.log(right / left) / math.log(high / low) if right > left else 0.0
+            self._region_names[i].set_x(math.sqrt(left * right))
+            self._region_names[i].set_text(_fitting(forms, room))
+        for line, axes in zip(self._size, self.axes, strict=True):
+            _put(line, [] if size is None else [(size, y) for y in axes.get_ylim()])
+        _put(self._at_size, [] if size is None else [(size, scene.height_at(size))])
+
+    def _show_rates(self, scene: Scene, limits: tuple[float, float]) -> None:
+        low, high = limits
+        top = self.axes.throughput.get_ylim()[1]
+        is_seen = scene.target is not None and scene.target <= top
+        _put(self._target, [(x, scene.target or 0.0) for x in limits] if is_seen else [])
+        plateau = scene.plateau
+        _put(self._plateau, [(x, plateau.throughput) for x in limits] if plateau else [])
+        hold = scene.sizing.hold_at_one if scene.sizing else None
+        xs = [low * (high / low) ** (i / 60) for i in range(61)] if hold else []
+        # Below the names of the regions.
+        _put(self._alone, [(x, x / (hold or 1.0)) for x in xs if x <= top * 0.9 * (hold or 1.0)])
+
+    def _show_times(self, scene: Scene, limits: tuple[float, float], top: float) -> None:
+        limit = scene.wait_limit
+        _put(self._limit, [] if limit is None else [(x, limit * 1000) for x in limits])
+        _put(self._hold_p50, scene.hold("p50"))
+        _put(self._hold_p99, scene.hold("p99"))
+        seen = [(x, y) for x, y in scene.predicted if limits[0] <= x <= limits[1]]
+        _put(self._predicted, seen)
+        for line, quantile in ((self._wait_p99, "p99"), (self._wait_p50, "p50")):
+            _put(line, [(x, min(y, 0.95 * top)) for x, y in scene.wait(quantile)])
+
+    def _legends(self, scene: Scene) -> None:
+        """Every line, marker and band says what it is, beside the axes that it is in."""
+        upper: list[tuple[Artist, str]] = []
+        chosen = scene.recommendation
+        if chosen is not None and scene.recommended is not None:
+            upper.append((self._at_size, _recommended(scene, chosen)))
+        if scene.target is not None:
+            words = f"target {short_rate(scene.target)}"
+            if scene.target > self.axes.throughput.get_ylim()[1]:
+                words += "\nabove this chart ↑"
+            upper.append((self._target, words))
+        if scene.plateau is not None:
+            upper.append((self._plateau, f"plateau {short_rate(scene.plateau.throughput)}"))
+        if scene.sizing is not None and scene.sizing.hold_at_one:
+            upper.append((self._alone, "n / S(1): no call slowed\nby another"))
+        if scene.knee is not None and self._knee[0].get_visible():
+            words = f"{number(scene.knee.size)} ({interval(scene.knee.interval95)})"
+            upper.append((self._knee[0], f"Little's Law knee\n{words}"))
+        if scene.line:
+            words = "measured"
+            if scene.slowed != 1.0:
+                words += f",\ncalls {number(scene.slowed)} times as long"
+            upper.append((self._curve, words))
+        if scene.unfit:
+            upper.append((self._unfit, "failed a check:\nnot fitted"))
+        lower: list[tuple[Artist, str]] = []
+        if scene.hold("p99"):
+            lower += [(self._hold_p99, "hold p99"), (self._hold_p50, "hold p50")]
+        if scene.predicted:
+            lower.append((self._predicted, "wait p99, predicted"))
+        if scene.wait_limit is not None:
+            words = f"wait target {milliseconds(scene.wait_limit)}"
+            if scene.wait_limit * 1000 > self.axes.times.get_ylim()[1]:
+                words += "\nabove this chart ↑"
+            lower.append((self._limit, words))
+        for line, quantile in ((self._wait_p99, "p99"), (self._wait_p50, "p50")):
+            if waits := scene.wait(quantile):
+                words = f"wait at target: {quantile} {number(waits[-1][1], 2)} ms"
+                lower.append((line, words))
+        self._legend(self.axes.throughput, upper)
+        self._legend(self.axes.times, lower)
+
+    def _legend(self, axes: Axes, named: Sequence[tuple[Artist, str]]) -> None:
+        """A legend is made anew only where it names other artists."""
+        artists = [artist for artist, _ in named]
+        legend = axes.get_legend()
+        if legend is None or self._named.get(axes) != artists:
+            self._named[axes] = artists
+            legend = legend_beside(axes, named, self._ink)
+            for artist, text in zip(artists, legend.get_texts(), strict=True):
+                if artist is self._at_size:
+                    text.set_fontweight("bold")
+        for (_, words), text in zip(named, legend.get_texts(), strict=True):
+            text.set_text(words)
 
 
-def _bend(axes: CurveAxes, scene: Scene, placer: Placer) -> None:
-    """The Little's Law knee as a vertical band, at least as wide as the eye needs."""
-    bend = scene.knee
-    low, high = axes.throughput.get_xlim()
-    if bend is None or bend.size is None or not low < bend.size < high:
-        return
-    left, right = bend.interval95 or (bend.size, bend.size)
-    left, right = max(low, min(left, bend.size / 1.006)), min(high, max(right, bend.size * 1.006))
-    for each in axes:
-        each.axvspan(left, right, color=style.FAINT, alpha=0.45, lw=0, zorder=1)
-    placer.take_band(left, right)
+def _put(line: Line2D, points: Points) -> None:
+    line.set_data([x for x, _ in points], [y for _, y in points])
 
 
-def _asymptotes(axes: Axes, scene: Scene, placer: Placer) -> None:
-    low, high = axes.get_xlim()
-    top = axes.get_ylim()[1] / ROOM * 1.06  # below the names of the regions
-    dashed: Any = {"color": style.MUTED, "linewidth": 1.1, "dashes": (5, 3), "zorder": 2}
-    hold = scene.sizing.hold_at_one if scene.sizing else None
-    if hold:
-        xs = [low * (high / low) ** (i / 200) for i in range(201)]
-        xs = [x for x in xs if x / hold <= top]
-        axes.plot(xs, [x / hold for x in xs], **dashed)
-        placer.take_line(xs, [x / hold for x in xs], width=2)
-    if scene.plateau is not None:
-        axes.axhline(scene.plateau.throughput, **dashed)
-        placer.take_line([low, high], [scene.plateau.throughput] * 2, width=2)
+def _span(
+    spans: Sequence[Rectangle], ends: Sequence[float] | None, limits: Sequence[float]
+) -> None:
+    """Cover the sizes between two ends as far as they are in sight; nothing for None."""
+    left, right = ends or (limits[0], limits[0])
+    left, right = max(left, limits[0]), min(right, limits[1])
+    for span in spans:
+        span.set(x=left, width=max(0.0, right - left), visible=right > left)
 
 
-def _measured(axes: Axes, scene: Scene, placer: Placer) -> None:
-    """Repeats as small points, the pooled curve as a line with its band; failed trials grey."""
-    good = [t for t in scene.curve if t.is_usable]
-    bad = [t for t in scene.curve if not t.is_usable]
-    points = sorted(scene.sizing.points, key=lambda p: p.pool_size) if scene.sizing else []
-    line = [(p.pool_size, p.throughput) for p in points] or means(good)
-    band = [(p.pool_size, *p.interval95) for p in points if p.interval95]
-    if len(band) > 1:
-        xs, lows, highs = ([row[i] for row in band] for i in range(3))
-        axes.fill_between(xs, lows, highs, color=style.BLUE, alpha=0.2, lw=0, zorder=3)
-    if line:
-        xs, ys = [x for x, _ in line], [y for _, y in line]
-        axes.plot(xs, ys, color=style.BLUE, linewidth=1.8, zorder=5)
-        axes.plot(xs, ys, "o", color=style.BLUE, mec=style.PAPER, mew=0.9, ms=6.5, zorder=6)
-        placer.take_line(xs, ys, width=4)
-        placer.take_points(xs, ys, size=6)
-    repeats = [(t.pool_size * t.pools, t.throughput) for t in good]
-    if repeats:
-        xs, ys = [x for x, _ in repeats], [y for _, y in repeats]
-        axes.plot(xs, ys, "o", color=style.BLUE, mfc="none", mew=0.7, ms=3.4, ls="", zorder=7)
-        placer.take_points(xs, ys, size=4)
-    if bad:
-        xs, ys = [t.pool_size * t.pools for t in bad], [t.throughput for t in bad]
-        axes.plot(xs, ys, "x", color=style.FAINT, ms=7, mew=1.8, ls="", zorder=6)
-        placer.take_points(xs, ys, size=7)
+def _fitting(forms: Sequence[str], room: float) -> str:
+    """The first form of a region's name for which there is room; empty where there is for none."""
+    for said in forms:
+        if max(map(len, said.split("\n"))) * _CHARACTER <= room:
+            return said
+    return ""
 
 
-def _target(axes: Axes, scene: Scene, placer: Placer) -> None:
-    if scene.target is None:
-        return
-    low, high = axes.get_xlim()
-    if scene.target <= axes.get_ylim()[1]:
-        axes.axhline(scene.target, color=style.VERMILION, linewidth=1.6, zorder=4)
-        placer.take_line([low, high], [scene.target] * 2, width=2)
-
-
-def _recommended(axes: CurveAxes, scene: Scene, placer: Placer) -> None:
-    size = scene.recommended
-    if size is None:
-        return
-    for each in axes:
-        each.axvline(size, color=style.GREEN, linewidth=2.6, zorder=4)
-    height = height_at(scene, size)
-    axes.throughput.plot([size], [height], "D", color=style.GREEN, mec=style.PAPER, ms=9, zorder=7)
-    placer.take_line([size, size], [0, axes.throughput.get_ylim()[1]], width=3)
-    placer.take_points([size], [height], size=8)
-
-
-def height_at(scene: Scene, size: int) -> float:
-    """The curve at `size`, read between the points for the eye only."""
-    line = [(p.pool_size, p.throughput) for p in scene.sizing.points] if scene.sizing else []
-    line = sorted(line) or means([t for t in scene.curve if t.is_usable])
-    for (x0, y0), (x1, y1) in itertools.pairwise(line):
-        if x0 <= size <= x1:
-            return y0 + (y1 - y0) * math.log(size / x0) / math.log(x1 / x0)
-    return line[-1][1] if line else (scene.target or 0.0)
-
-
-def _names(scene: Scene, placer: Placer) -> None:
-    """Every line says what it is, beside it: no legend to look up and no colour to tell apart."""
-    axes = placer.axes
-    low, high = axes.get_xlim()
-    top = axes.get_ylim()[1]
-    at_left = low * (high / low) ** 0.1
-    if scene.recommendation is not None and scene.recommended is not None:
-        _name_recommendation(scene, scene.recommendation, placer)
-    # The upper of the two lines is named above it, the lower below: no name between them.
-    above = 1 if scene.plateau is None or scene.plateau.throughput < (scene.target or 0) else -1
-    if scene.target is not None:
-        words, at = f"target {short_rate(scene.target)}", (at_left, min(scene.target, top))
-        if scene.target > top:
-            words += "\nabove this chart ↑"
-        placer.put(words, at, colour=style.VERMILION, side=(0, above), along="x")
-    if scene.plateau is not None:
-        words = f"plateau {short_rate(scene.plateau.throughput)}"
-        at = (at_left, scene.plateau.throughput)
-        placer.put(words, at, colour=style.MUTED, side=(0, -above), along="x")
-    bend = scene.knee
-    if bend is not None and bend.size is not None and low < bend.size < high:
-        words = f"Little's Law knee\n{number(bend.size)} ({interval(bend.interval95)})"
-        side = 1 if scene.recommended is not None and bend.size > scene.recommended else -1
-        at = ((bend.interval95 or (bend.size, bend.size))[side > 0], top * 0.12)
-        placer.put(words, at, colour=style.INK, side=(side, 0), along="y")
-    hold = scene.sizing.hold_at_one if scene.sizing else None
-    if hold:
-        y = min(top * 0.6, high / hold * 0.6)
-        if low < y * hold < high:
-            placer.put("n / S(1)", (y * hold, y), colour=style.MUTED, side=(-1, 0.4))
-    _name_points(scene, placer)
-
-
-def _name_recommendation(scene: Scene, chosen: Recommendation, placer: Placer) -> None:
-    size, left = scene.recommended or 0, scene.left
+def _recommended(scene: Scene, chosen: Recommendation) -> str:
+    size, left = chosen.recommended_size, scene.left
     pools = scene.pools or left
-    words = f"recommended {chosen.recommended_size}"
+    words = f"recommended {size}" if chosen.verification else f"predicted {size}"
     if pools > 1:
-        words += f" in each of {pools} pools"
+        words += f"\nin each of {pools} pools"
     if left < pools:
-        words += f",\nseen with {left} left ({size} in all)"
-    placer.put(
-        f"{words}\n{verified_phrase(chosen)}",
-        (size, placer.axes.get_ylim()[1] * 0.3),
-        colour=style.GREEN,
-        side=(1, 0),
-        along="y",
-        fontweight="bold",
-    )
+        words += f",\nseen with {left} left\n({scene.recommended} in all)"
+    return "\n".join([words, verified_phrase(chosen).replace(", ", ",\n")])
 
 
-def _name_points(scene: Scene, placer: Placer) -> None:
-    good = means([t for t in scene.curve if t.is_usable])
-    if good:
-        placer.put("measured", good[-1], colour=style.BLUE, side=(-0.4, -1))
-    bad = [t for t in scene.curve if not t.is_usable]
-    if bad:
-        worst = max(bad, key=lambda t: t.pool_size)
-        at = (worst.pool_size * worst.pools, worst.throughput)
-        placer.put("failed a check:\nnot fitted", at, colour=style.MUTED, side=(0, -1))
+def named_sizes(sizes: Sequence[int], limits: tuple[float, float]) -> list[int]:
+    """Sizes to name on a log axis: powers of two first, as many as stand clear of each other."""
+    low, high = limits
+    last = int(high / 1.13 + 0.5)
+    powers = [size for size in sizes if size & (size - 1) == 0]
+    shown: list[int] = []
+    for size in [sizes[0], last, *powers, *sizes]:
+        if all(abs(math.log(size / s)) >= _CLEAR * math.log(high / low) for s in shown):
+            shown.append(size)
+    return sorted(shown)
+
+
+def _limits(scene: Scene) -> tuple[float, float]:
+    """The sizes in sight (connections); a recommended one beyond those measured doubles them."""
+    sizes, recommended = scene.sizes or [1, 2], scene.recommended or 1
+    high = max(sizes[-1], sizes[0] * 1.5)
+    if recommended > high:
+        high *= 2 ** math.ceil(math.log2(recommended / high))
+    return sizes[0] / 1.13, high * 1.13
+
+
+def _top(scene: Scene) -> float:
+    heights = [t.throughput for t in scene.curve]
+    if scene.sizing is not None:
+        heights += [p.interval95[1] for p in scene.sizing.points if p.interval95]
+    if scene.plateau is not None:
+        heights.append(scene.plateau.throughput)
+    top, target = max(heights, default=0.0), scene.target or 0.0
+    if not top or target <= _IN_SIGHT * top:
+        top = max(top, target)
+    return _nice(top * _ROOM)
+
+
+def _times_top(scene: Scene) -> float:
+    """The height (ms): that of hold times and wait target; a saturated pool's waits leave it."""
+    limit = None if scene.wait_limit is None else scene.wait_limit * 1000
+    median = max((y for _, y in scene.hold("p50")), default=0.0)
+    high = [median, *(y for _, y in scene.hold("p99") if y <= 6 * median)]
+    if limit is not None:
+        high.append(min(limit * 1.3, 6 * median) if median else limit)
+    high += [y for _, y in scene.wait("p99") if y <= 2 * max(high)]
+    return _nice(max(high) * 1.1)
+
+
+def _nice(value: float) -> float:
+    """The next rounder number: a slider that moves a little does not move the axis."""
+    if value <= 0:
+        return 1.0
+    unit = 10.0 ** math.floor(math.log10(value))
+    return next(step * unit for step in (*_NICE, 20.0) if step * unit >= value)
+
+
+def _figure_at_axis(value: float, _: float) -> str:
+    return f"{value / 1000:g}k" if value >= _LONG else number(value)

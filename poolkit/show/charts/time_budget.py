@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from matplotlib.axes import Axes
 
 from poolkit.records import Recommendation, Trial
 from poolkit.show.charts import style
-from poolkit.show.charts.frame import entitle, single_axes
+from poolkit.show.charts.figures import beside, legend_beside, single_axes
 from poolkit.units import milliseconds, number, plural, share, short_rate
 
 HEIGHT = 3.9  # inches
 PARTS = tuple(style.PARTS)
 _SEEN = 0.004  # share of the tallest bar below which a part cannot be seen
-_BESIDE = 0.58  # share of the height that bars below the legend may have
 
 Budget = Mapping[str, float]  # part of a call -> mean s
 
@@ -124,85 +124,46 @@ def time_budget(
 
     Without `axes` a figure is made.
     """
-    given = axes
     closed = budgets(trials)
     serving = _timed(trials, recommendation)
     with style.house():
-        axes = single_axes(axes, HEIGHT)
-        bars = list(closed.values())
+        axes = single_axes(axes, HEIGHT, time_budget_finding(trials, recommendation))
+        places = [float(i) for i in range(len(closed))]
         names = [str(size) for size in closed]
-        places = [float(i) for i in range(len(bars))]
+        bars = list(closed.values())
         if serving is not None:
             bars.append(budget(serving))
             size = serving.pool_size * serving.pools
             names.append(f"{size}\nat {short_rate(serving.arrival_rate)}")
             places.append(len(places) + 0.8)
-        top = max((sum(b.values()) for b in bars), default=0.001) * 1000
         _stack(axes, places, bars)
         for place, b in zip(places, bars, strict=True):
             total = sum(b.values()) * 1000
-            axes.annotate(
-                number(total, 2),
-                (place, total),
-                (0, 3),
-                textcoords="offset points",
-                ha="center",
-                fontsize=style.LABEL_SIZE - 0.5,
-                color=style.INK,
-            )
+            beside(axes, number(total, 2), (place, total), xytext=(0, 6), ha="center")
         axes.set_xticks(places, labels=names)
         axes.set_xlim(-0.6, (places[-1] if places else 0.0) + 0.6)
-        # The legend stands over the left half; where bars are tall there, it gets room above them.
-        beside = max((sum(b.values()) for b in bars[: (len(bars) + 1) // 2]), default=0.0) * 1000
-        axes.set_ylim(0, max(top * 1.12, beside * 1.12 / _BESIDE))
+        axes.set_ylim(0, max((sum(b.values()) for b in bars), default=0.001) * 1120)
         axes.tick_params(axis="x", length=0)
         axes.set_ylabel("mean time of a call (ms)")
         below = "pool size (connections), as many callers as connections"
         axes.set_xlabel(below + (", and in service at the right" if serving else ""), loc="left")
-        _legend(axes, bars, top)
-        entitle(axes, time_budget_finding(trials, recommendation), given, below=52)
     return axes
 
 
 def _stack(axes: Axes, places: Sequence[float], bars: Sequence[Budget]) -> None:
+    """The parts upon each other; the legend has the range of each, also of those too small."""
+    top = max((sum(b.values()) for b in bars), default=0.001)
     heights = [0.0] * len(bars)
-    for part in PARTS:
-        colour, hatch = style.PARTS[part]
+    named: list[tuple[Any, str]] = []
+    for part, (colour, hatch) in style.PARTS.items():
         values = [b[part] * 1000 for b in bars]
-        axes.bar(
-            places,
-            values,
-            0.72,
-            bottom=heights,
-            color=colour,
-            hatch=hatch,
-            edgecolor=style.PAPER,
-            linewidth=0,
-            zorder=3,
-        )
+        kw: Any = {"color": colour, "hatch": hatch, "edgecolor": style.PAPER, "lw": 0, "zorder": 3}
+        drawn = axes.bar(places, values, 0.72, bottom=heights, **kw)
         heights = [low + value for low, value in zip(heights, values, strict=True)]
-
-
-def _legend(axes: Axes, bars: Sequence[Budget], top: float) -> None:
-    """The parts with the range of their times, in the order of the stack, also those too small."""
-    if not bars:
-        return
-    handles, words = [], []
-    for part, container in reversed(list(zip(PARTS, axes.containers, strict=True))):
-        times = [b[part] * 1000 for b in bars]
-        low, high = number(min(times), 2), number(max(times), 2)
-        said = f"{part} {low} ms" if low == high else f"{part} {low}–{high} ms"
-        if max(times) < _SEEN * top:
-            said += ", too little to see" if max(times) else ""
-        handles.append(container)
-        words.append(said)
-    axes.legend(
-        handles,
-        words,
-        loc="upper left",
-        frameon=False,
-        fontsize=style.LABEL_SIZE - 0.5,
-        handlelength=1.6,
-        handleheight=1.1,
-        borderaxespad=0.2,
-    )
+        if values:
+            low, high = number(min(values), 2), number(max(values), 2)
+            words = f"{part} {low} ms" if low == high else f"{part} {low}–{high} ms"
+            if 0 < max(values) < _SEEN * top * 1000:
+                words += ",\ntoo little to see"
+            named.append((drawn, words))
+    legend_beside(axes, named[::-1])

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 
 from poolkit.histogram import share_above
 from poolkit.records import Trial
 from poolkit.show.charts import style
-from poolkit.show.charts.frame import entitle, single_axes
-from poolkit.show.charts.labels import Placer
+from poolkit.show.charts.figures import legend_beside, single_axes
 from poolkit.show.charts.words import pool_phrase
 from poolkit.units import milliseconds, number, plural, share, short_rate
 
@@ -79,12 +79,11 @@ def wait_distribution(
         predicted: the queue model's shares, waits ascending; empty where there is no prediction.
         wait_p99: s, longest wait that is still good; None: not asked.
     """
-    given = axes
     seen = trial.wait_time
     longest = max(2.0 * (wait_p99 or 0.0), 1.1 * (seen.longest or 0.0), 0.001)
     longest = min(longest, 6.0 * (wait_p99 or longest))
     with style.house():
-        axes = single_axes(axes, HEIGHT)
+        axes = single_axes(axes, HEIGHT, wait_finding(trial, predicted, wait_p99))
         floor = min(0.5 / max(seen.count, 1), 5e-4)
         axes.set_yscale("log")
         axes.set_xlim(0, longest * 1000)
@@ -95,41 +94,26 @@ def wait_distribution(
         axes.xaxis.set_major_formatter(lambda value, _: number(value))
         axes.set_xlabel("wait for a connection (ms)", loc="left")
         axes.set_ylabel("calls that wait longer")
-        entitle(axes, wait_finding(trial, predicted, wait_p99), given)
-        placer = Placer(axes)
+        named: list[tuple[Artist, str]] = []
+        for points, words, colour, dash in (
+            (beyond(trial, longest), f"measured,\n{plural(seen.count, 'call')}", style.BLUE, "-"),
+            (predicted, "predicted\nfrom the curve", style.MUTED, (0, (5, 3))),
+        ):
+            shown = [(w * 1000, s) for w, s in points if s >= floor and w <= longest]
+            if shown:
+                xs, ys = zip(*shown, strict=True)
+                (line,) = axes.plot(xs, ys, color=colour, lw=2.0, ls=dash, zorder=4)
+                named.append((line, words))
         if wait_p99 is not None:
-            _asked(axes, placer, wait_p99)
-        measured = [(w, s) for w, s in beyond(trial, longest) if s >= floor]
-        expected = [(w, s) for w, s in predicted if s >= floor and w <= longest]
-        _curve(axes, placer, expected, style.MUTED, (0, (5, 3)))
-        _curve(axes, placer, measured, style.BLUE, "-")
-        if measured:
-            _name(placer, measured, f"measured, {plural(seen.count, 'call')}", style.BLUE, -1)
-        if expected:
-            _name(placer, expected, "predicted from the curve", style.MUTED, 1)
+            words = f"asked: at most 1 % of the\ncalls wait longer than\n{milliseconds(wait_p99)}"
+            named.append((_asked(axes, wait_p99), words))
+        legend_beside(axes, named)
     return axes
 
 
-def _asked(axes: Axes, placer: Placer, limit: float) -> None:
-    """The corner that is not allowed, with its two edges named."""
-    x, (low, high) = limit * 1000, axes.get_xlim()
-    bottom, top = axes.get_ylim()
+def _asked(axes: Axes, limit: float) -> Artist:
+    """The corner that is not allowed, with its two edges."""
+    x, high, top = limit * 1000, axes.get_xlim()[1], axes.get_ylim()[1]
     axes.fill_between([x, high], ALLOWED, top, color=style.VERMILION, alpha=0.10, lw=0)
-    axes.plot([x, x], [bottom, top], color=style.VERMILION, lw=1.3, ls=":")
-    axes.plot([low, high], [ALLOWED, ALLOWED], color=style.VERMILION, lw=1.3, ls=":")
-    placer.take_line([x, x], [bottom, top], width=2)
-    placer.take_line([low, high], [ALLOWED, ALLOWED], width=2)
-    words = f"asked: at most 1 % of the calls\nwait longer than {milliseconds(limit)}"
-    placer.put(words, (x, 0.3), colour=style.VERMILION, side=(1, 0), along="y")
-
-
-def _curve(axes: Axes, placer: Placer, points: Points, colour: str, dash: object) -> None:
-    if points:
-        xs, ys = [w * 1000 for w, _ in points], [s for _, s in points]
-        axes.plot(xs, ys, color=colour, lw=2.0 if dash == "-" else 1.5, ls=dash, zorder=4)
-        placer.take_line(xs, ys, width=4)
-
-
-def _name(placer: Placer, points: Points, words: str, colour: str, side: int) -> None:
-    wait, height = points[len(points) // 3]
-    placer.put(words, (wait * 1000, height), colour=colour, side=(side, 0.3 * side))
+    axes.axhline(ALLOWED, color=style.VERMILION, lw=1.3, ls=":")
+    return axes.axvline(x, color=style.VERMILION, lw=1.3, ls=":")

@@ -7,12 +7,6 @@ from collections.abc import Sequence
 from poolkit.records import Knee, Recommendation, Sizing, Trial
 from poolkit.units import interval, listed, milliseconds, number, plural, rate, short_rate
 
-RULE_NAMES = {
-    "littles_law": "Little's Law knee",
-    "plateau95": "95 % of the plateau",
-    "usl_peak": "USL peak",
-}
-
 
 def pools_left(
     sizing: Sizing | None, trials: Sequence[Trial], recommendation: Recommendation | None
