@@ -79,8 +79,8 @@ recordings: $(VENV)/.with-demo ## Measure the lab anew and replace the committed
 		data/recordings/lab-earlier/
 	@cp build/recording/*.trials.jsonl build/recording/*.sizing.json \
 		build/recording/recommended.json build/recording/manifest.json $(RECORDING)/
-	@$(RUN) poolkit.workbook.record
-	@$(RUN) poolkit.workbook.record_lifecycle
+	@$(RUN) tests.recordings.lessons
+	@$(RUN) tests.recordings.lifecycle
 	@$(RUN) tests.notebooks.normal_form
 
 clean: ## Remove the environment, caches and the demo's output; never data/

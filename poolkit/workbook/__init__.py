@@ -1,8 +1,8 @@
-"""What the notebooks of the course do beside the panels: lessons, their figures and tables.
+"""What the notebooks of the course share beside the panels: measurements, and what a cell shows.
 
-from poolkit.workbook import fleet, lessons, measured, pictures
 found = await measured(Request("lab-http"))     # live or replayed, as POOLKIT_SOURCE says
-pictures.time_budget(found)                     # one chart a claim
+curve = frames.trials(found.trials)             # a data frame, one row a trial
+table(curve[["pool_size", "throughput"]], "The curve")
 """
 
 from poolkit.workbook.measuring import measured

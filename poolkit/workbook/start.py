@@ -1,17 +1,11 @@
-"""The first notebook's tables: what a source offers, what would be sent, and whether this machine
-is fit to measure."""
+"""The first notebook's tables: what a source offers, and whether this machine is fit to measure."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from poolkit import doctor
 from poolkit.lab.catalogue import CATALOGUE
-from poolkit.load import brakes
-from poolkit.measure import SIZE_BUDGET, SWEEP_BUDGET
-from poolkit.measure.verify import OVERLOAD
-from poolkit.panels.review import review_folders
 from poolkit.panels.sources import LabSource, RecordedSource, Source
 from poolkit.records import Check
 from poolkit.report.source import RECORDED, shared
@@ -66,29 +60,6 @@ def _target(source: Source, name: str) -> tuple[str, ...]:
     )
 
 
-def sent() -> Table:
-    """What a measurement sends at most, and what stops it."""
-    rows = (
-        ("hosts", "this machine, and those of allow_hosts", "allow_hosts"),
-        ("connections", "max_size, all pools together", "max_size"),
-        ("database connections", "what the server has left is looked at first", "max_connections"),
-        (
-            "rate",
-            f"what the endpoint carries in a sweep, {OVERLOAD:g} × target_rate when verified",
-            "max_rate",
-        ),
-        ("calls", f"{brakes.MOST_CALLS // 1_000_000} million a trial", "max_calls"),
-        (
-            "seconds of load",
-            f"{SWEEP_BUDGET:g} for a sweep, {SIZE_BUDGET:g} with verification",
-            "budget",
-        ),
-        ("what a call may do", "GET; read-only transactions", "method, read_only"),
-        ("ends at once", "on errors, refusals, silence, or far too long holds", "always on"),
-    )
-    return Table("What is sent at most", ("what", "at most", "set by"), rows)
-
-
 def fitness(source: Source) -> Table:
     """Whether this machine is fit to measure; for recordings, the machine that they are of."""
     if isinstance(source, RecordedSource):
@@ -111,10 +82,3 @@ def _checks(caption: str, found: Sequence[Check]) -> Table:
         for c in ordered
     )
     return Table(caption, ("check", "outcome", "seen", "what to do"), rows)
-
-
-def reviews(source: Source, own: Path | str = "data/reviews") -> Path:
-    """The folder whose reviews are compared: your own where there are two, else the recorded."""
-    if not isinstance(source, RecordedSource) and len(review_folders(Path(own))) > 1:
-        return Path(own)
-    return shared(RECORDED).parent

@@ -8,19 +8,28 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import os
 from collections.abc import Awaitable, Callable
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from time import perf_counter
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from prometheus_client import CollectorRegistry, generate_latest
-from pydantic import Field
+from pydantic import Field, ValidationError
 
+from poolkit.errors import BadInput
 from poolkit.lab.leaky import Program, open_pool
+from poolkit.lab.postgres import PostgresServer
+from poolkit.lab.service.compare import compare_on_lab
 from poolkit.monitor import Report, Snapshot, Watch, instrument, pool_locking_floor, watch
 from poolkit.monitor.exposition import parse
 from poolkit.records import Record
+from poolkit.report.source import shared
+from poolkit.show.before_after import SERVICE, ServiceComparison
+from poolkit.workbook.probing import RECORDED, finished
 
+R = TypeVar("R", bound=Record)
+RUNS = "watched.json"
 SIZE = 4  # connections
 RATE = 40.0  # reads/s
 SECONDS = 4.0
@@ -69,6 +78,35 @@ class WatchedRuns(Record):
     leak_cured: Watched
     locks: tuple[Watched, ...]
     lock_cured: Watched
+
+
+async def watch_faults() -> WatchedRuns:
+    """The faulty program and its cure, watched: now on a database of the lab, or as recorded.
+
+    Whatever targets.toml the source is: nobody's own database is emptied for a lesson.
+    """
+    if finished(os.environ) is not None:
+        return _read(WatchedRuns, shared(RECORDED) / RUNS)
+    with PostgresServer(accounts=10) as server:
+        return await watched_runs(server.dsn)
+
+
+async def compare_service() -> ServiceComparison:
+    """The demo service before and after: now on a lab, as recorded, or as its review keeps it."""
+    folder = finished(os.environ)
+    if folder is not None:
+        own = folder / SERVICE
+        return _read(ServiceComparison, own if own.is_file() else shared(RECORDED) / SERVICE)
+    return await asyncio.to_thread(compare_on_lab)
+
+
+def _read(kind: type[R], path: Path) -> R:
+    try:
+        return kind.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError) as error:
+        raise BadInput(
+            f"{path.name} is not of this version", "make it again with: make recordings"
+        ) from error
 
 
 async def leak(dsn: str, *, cured: bool = False, seconds: float = SECONDS) -> Watched:

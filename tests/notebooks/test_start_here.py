@@ -9,7 +9,8 @@ from typing import Any
 import nbformat as untyped
 import pytest
 
-from poolkit.panels import FileSource
+from poolkit.panels import FileSource, LabSource, RecordedSource
+from poolkit.report.source import RECORDED, shared
 from poolkit.targets import load_targets
 from poolkit.workbook import start
 
@@ -38,3 +39,13 @@ def test_every_notebook_is_in_its_table() -> None:
     text = (NOTEBOOKS / "00_start_here.ipynb").read_text(encoding="utf-8")
     for path in NOTEBOOKS.glob("*.ipynb"):
         assert path.stem == "00_start_here" or f"`{path.stem}`" in text
+
+
+def test_the_targets_of_each_source_are_told() -> None:
+    """The same four, live or recorded; the machine is this one, or the recorded one."""
+    recording = RecordedSource(shared(RECORDED))
+    lab, recorded = start.targets(LabSource()), start.targets(recording)
+    assert [row[0] for row in lab.rows] == [row[0] for row in recorded.rows]
+    assert [row[3:] for row in lab.rows] == [row[3:] for row in recorded.rows]
+    assert start.fitness(recording).caption == "The machine that was recorded"
+    assert len(start.fitness(LabSource()).rows) > len(start.fitness(recording).rows) >= 2

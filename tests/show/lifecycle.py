@@ -12,7 +12,6 @@ from poolkit.probes.records import StaleCount
 from poolkit.report.source import shared
 from poolkit.show import charts
 from poolkit.show.before_after import SERVICE, ServiceComparison
-from poolkit.show.charts import PoolMoment
 
 FOLDER = "data/recordings/lifecycle"
 
@@ -25,15 +24,6 @@ def probes() -> tuple[Probe, ...]:
 def service() -> ServiceComparison:
     """Undersized pools and the recommended ones."""
     return ServiceComparison.model_validate_json((shared(FOLDER) / SERVICE).read_bytes())
-
-
-def filling(size: int, lost: int, waiting: int) -> list[PoolMoment]:
-    """A pool that loses a connection a second; callers wait once none is left."""
-    moments = []
-    for at in range(2 * size):
-        gone = min(at, lost)
-        moments.append(PoolMoment(float(at), gone, waiting if gone >= size else 0, gone))
-    return moments
 
 
 def counts(failed: int) -> tuple[StaleCount, ...]:
@@ -50,8 +40,6 @@ def all_charts() -> dict[str, Callable[[], Axes]]:
     made: dict[str, Callable[[], Axes]] = {
         "idle proof, two targets": partial(charts.idle_proof, proofs),
         "idle proof, one target": partial(charts.idle_proof, proofs[:1]),
-        "pool, all lost": partial(charts.pool_timeline, filling(4, 4, 15), 4),
-        "pool, some lost": partial(charts.pool_timeline, filling(8, 3, 0), 8),
         "stale, many failed": partial(charts.stale_calls, counts(12), "orders-db"),
         "service": partial(charts.before_after, service()),
     }

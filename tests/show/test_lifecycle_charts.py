@@ -1,4 +1,4 @@
-"""Charts of probes, watched pools and a service: what their titles and words say."""
+"""Charts of probes and a service: what their titles and words say."""
 
 from __future__ import annotations
 
@@ -75,22 +75,6 @@ def test_costs_name_the_dearest_checkout_and_the_dial() -> None:
         assert all(f"{cost.name}, each {cost.per}: " in words for cost in probe.costs.costs)
 
 
-@pytest.mark.parametrize(
-    ("lost", "waiting", "words"),
-    [
-        (4, 15, "After 4 s the last of 4 connections is lost, and 15 wait for none"),
-        (2, 0, "2 of 4 connections are lost, 0 wait"),
-        (0, 0, "No connection is lost, and 0 wait in the end"),
-    ],
-)
-def test_the_timeline_says_when_the_pool_was_empty(lost: int, waiting: int, words: str) -> None:
-    """All lost, some lost, none lost."""
-    moments = lifecycle.filling(4, lost, waiting)
-    assert charts.pool_timeline_finding(moments, 4) == words
-    alt = charts.pool_timeline_alt(moments, 4)
-    assert alt.count("lost from") == lost
-
-
 def test_before_and_after_are_a_pair_a_row() -> None:
     """A pool that one of the runs lacks, or a time that nobody has, is left out."""
     found = lifecycle.service()
@@ -105,7 +89,6 @@ def test_before_and_after_are_a_pair_a_row() -> None:
     [
         lambda: charts.idle_proof([]),
         lambda: charts.stale_calls([], "a"),
-        lambda: charts.pool_timeline([], 4),
     ],
 )
 def test_nothing_to_draw_is_an_error(draw: Callable[[], Axes]) -> None:

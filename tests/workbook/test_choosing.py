@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from poolkit.errors import BadInput
-from poolkit.panels import FileSource, LabSource, RecordedSource, Request
+from poolkit.panels import FileSource, Findings, LabSource, RecordedSource, Request
 from poolkit.panels.sources import Source
 from poolkit.workbook import choosing, measured
-from poolkit.workbook.measuring import _allowed
+from poolkit.workbook.measuring import _allowed, line
 
 WEB = (
     '[targets.web]\ndriver = "httpx"\nurl = "http://127.0.0.1:1/"\ntarget_rate = 10\nmax_size = 8\n'
@@ -56,3 +56,10 @@ def test_no_target_at_all_is_told(tmp_path: Path) -> None:
     """An empty file is no reason for a traceback of ours."""
     with pytest.raises(BadInput, match=r"no such target: \(none\)"):
         asyncio.run(measured(Request(), own(tmp_path, "")))
+
+
+def test_a_replay_shows_nothing_of_its_own(source: RecordedSource, web: Findings) -> None:
+    """`measured` gives what was recorded at once; outside a notebook its line goes nowhere."""
+    found = asyncio.run(measured(Request("lab-http"), source))
+    assert found.trials == web.trials
+    line()("nobody sees it")

@@ -16,7 +16,6 @@ from poolkit.report.source import shared
 from poolkit.review.manifest import changed_files, read_manifest
 from poolkit.targets import Target
 from poolkit.workbook import lessons
-from poolkit.workbook import tables_of_lessons as lesson
 from poolkit.workbook.serving import Serving, with_overflow
 
 
@@ -57,7 +56,6 @@ def test_splits_have_one_total(database: Findings) -> None:
     assert len({(order.pool_size, order.rate) for order in orders}) == 1
     size = orders[0].pool_size
     assert [order.max_overflow for order in orders] == [0, size // 2, size - 1]
-    assert [lesson.split(order) for order in orders][::2] == [f"{size} + 0", f"1 + {size - 1}"]
 
 
 def test_splits_without_a_size_overload_nobody(database: Findings) -> None:

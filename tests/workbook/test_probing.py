@@ -11,7 +11,6 @@ import pytest
 
 from poolkit.errors import BadInput, PoolkitError
 from poolkit.report.source import VARIABLE, shared
-from poolkit.workbook import lifecycle
 from poolkit.workbook.kept import DATABASE, WEB
 from poolkit.workbook.probing import RECORDED, finished, probed
 
@@ -46,42 +45,3 @@ def test_a_target_that_does_not_answer_is_told(tmp_path: Path) -> None:
     )
     with pytest.raises(PoolkitError, match="gone could not be probed"):
         asyncio.run(probed(environment=os.environ | {VARIABLE: str(file)}))
-
-
-def test_tables_and_charts_of_what_was_probed() -> None:
-    """Every part speaks of both targets; where nothing was found a sentence says so."""
-    probes = asyncio.run(probed(environment={VARIABLE: "recorded"}))
-    assert {row[0] for row in lifecycle.limits(probes).rows} == {DATABASE, WEB}
-    assert {"pool_recycle", "keepalive_timeout"} <= {
-        row[1] for row in lifecycle.parameters(probes).rows
-    }
-    assert all(row[2] != "✗ failed" for row in lifecycle.checks(probes).rows)
-    for part in (lifecycle.storm, lifecycle.stale, lifecycle.costs):
-        assert WEB in repr(part(probes))
-        assert DATABASE in repr(part(probes))
-    assert "4 of 12 calls failed" in lifecycle.worst(probes)
-    bare = [
-        probe.model_copy(update={"proof": None, "costs": None, "stale": (), "names": None})
-        for probe in probes
-    ]
-    assert "No value had to be proven" in repr(lifecycle.storm(bare))
-    assert repr(lifecycle.costs(bare)) == "No cost was measured."
-    assert repr(lifecycle.stale(bare)) == lifecycle.worst(bare) == "No connection was cut."
-    assert lifecycle.names(bare).rows == ()
-
-
-def test_a_probe_that_is_in_doubt_fails_its_check() -> None:
-    """Cut short, unproven, or at random."""
-    probe = asyncio.run(probed([WEB], environment={VARIABLE: "recorded"}))[0]
-    assert probe.proof is not None
-    unproven = probe.proof.model_copy(update={"holds": False})
-    at_random = probe.idle[0].model_copy(update={"kind": "random", "timeout": None})
-    doubtful = probe.model_copy(
-        update={"status": "stopped", "proof": unproven, "idle": (at_random,)}
-    )
-    table = lifecycle.checks([doubtful])
-    assert [row[1] for row in table.rows if row[2] == "✗ failed"] == [
-        "went to its end",
-        "idle: not at random",
-        "the value was proven",
-    ]

@@ -32,12 +32,6 @@ from poolkit.show.charts.fleet_budget import (
 )
 from poolkit.show.charts.idle_proof import idle_proof, idle_proof_alt, idle_proof_finding
 from poolkit.show.charts.live import live_png
-from poolkit.show.charts.pool_timeline import (
-    PoolMoment,
-    pool_timeline,
-    pool_timeline_alt,
-    pool_timeline_finding,
-)
 from poolkit.show.charts.response_time import response_alt, response_finding, response_time
 from poolkit.show.charts.scene import CurveAxes, Scene, scene_alt_text, what_if
 from poolkit.show.charts.spreads import Spread, spreads, spreads_alt
@@ -54,7 +48,6 @@ __all__ = [
     "Drawn",
     "FleetBudget",
     "FleetCase",
-    "PoolMoment",
     "Scene",
     "Spread",
     "alt_text",
@@ -83,9 +76,6 @@ __all__ = [
     "live_png",
     "new_figure",
     "png",
-    "pool_timeline",
-    "pool_timeline_alt",
-    "pool_timeline_finding",
     "response_alt",
     "response_finding",
     "response_time",

@@ -1,4 +1,4 @@
-"""The lesson about exhausted pools: what was recorded is true, and what its tables say."""
+"""The lesson about exhausted pools: what was recorded is true of the program as it stands."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from pathlib import Path
 
 import pytest
 
-from poolkit.audit import RULES
 from poolkit.errors import BadInput
 from poolkit.lab import leaky
 from poolkit.monitor import pool_locking_floor
 from poolkit.report.source import VARIABLE
-from poolkit.workbook import diagnosis
+from poolkit.show.before_after import SERVICE
+from poolkit.workbook import watched
 from poolkit.workbook.watched import LOCKERS, PER_TASK, WatchedRuns, basenames
 
 
 @pytest.fixture
 def found(monkeypatch: pytest.MonkeyPatch) -> WatchedRuns:
     monkeypatch.setenv(VARIABLE, "recorded")
-    return asyncio.run(diagnosis.watch_faults())
+    return asyncio.run(watched.watch_faults())
 
 
 def test_the_recorded_lines_are_those_of_the_program(found: WatchedRuns) -> None:
@@ -55,12 +55,6 @@ def test_the_deadlock_ends_at_the_floor(found: WatchedRuns) -> None:
     assert [run.done for run in found.locks] == [0, 0, LOCKERS]
     assert {run.snapshot.deadlock.floor for run in found.locks if run.snapshot.deadlock} == {floor}
     assert found.lock_cured.done == LOCKERS
-    assert [row[3] for row in diagnosis.locks(found).rows] == [
-        "✗ deadlock",
-        "✗ deadlock",
-        "✓ none",
-        "✓ none",
-    ]
 
 
 def test_a_site_is_shown_without_its_folders(found: WatchedRuns) -> None:
@@ -71,34 +65,11 @@ def test_a_site_is_shown_without_its_folders(found: WatchedRuns) -> None:
     assert basenames(seen).holders[0].where == "leaky.py:35 in export"
 
 
-def test_the_audit_of_one_s_own_code_is_counted_by_rule(tmp_path: Path) -> None:
-    """Without code the rules alone; with code where each of them finds something."""
-    assert diagnosis.rules().columns == ("rule", "what", "notebook")
-    source = "import asyncpg\n\nasync def f():\n    pool = await asyncpg.create_pool('x')\n"
-    source += "    async with pool.acquire() as c:\n        await c.execute('select 1')\n"
-    (tmp_path / "own.py").write_text(source, encoding="utf-8")
-    rows = {row[0]: row[3] for row in diagnosis.rules(str(tmp_path)).rows}
-    assert rows["no-acquire-timeout"] == "own.py:5"
-    assert rows["ssl-off"] == "–"
-    assert "no-acquire-timeout" in repr(diagnosis.findings(source))
-    assert repr(diagnosis.findings("x = 1\n")) == (
-        f"poolkit audit: nothing found by its {len(RULES)} rules."
-    )
-    with pytest.raises(BadInput, match="does not exist"):
-        diagnosis.rules(str(tmp_path / "nowhere"))
-
-
-def test_a_check_that_fails_is_seen(found: WatchedRuns, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A run that nobody looked at for a while, and a service under another load."""
-    monkeypatch.setenv(VARIABLE, "recorded")
-    service = asyncio.run(diagnosis.compare_service())
-    assert all(row[2] == "✓ passed" for row in diagnosis.checks(found, service).rows)
-    blind = found.leaking.model_copy(update={"moments": found.leaking.moments[:2]})
-    other = service.model_copy(
-        update={"after": service.after.model_copy(update={"calls": service.after.calls + 1})}
-    )
-    table = diagnosis.checks(found.model_copy(update={"leaking": blind}), other)
-    assert [row[1] for row in table.rows if row[2] == "✗ failed"] == [
-        "looked on all the while",
-        "the same load twice",
-    ]
+def test_a_recording_of_another_version_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder of results with a comparison that cannot be read names the file and the cure."""
+    (tmp_path / SERVICE).write_text("{}")
+    monkeypatch.setenv(VARIABLE, str(tmp_path))
+    with pytest.raises(BadInput, match=r"service\.json is not of this version"):
+        asyncio.run(watched.compare_service())

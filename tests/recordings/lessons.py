@@ -1,6 +1,6 @@
 """Measures what the lessons replay on `recorded`, into data/recordings/lessons.
 
-    python -m poolkit.workbook.record
+    python -m tests.recordings.lessons
 
 It needs data/recordings/lab-review, whose sizes the lessons are about, and some 30 s.
 """

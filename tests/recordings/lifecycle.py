@@ -1,6 +1,6 @@
 """Measures what the lessons about lifecycle and diagnosis replay, into data/recordings/lifecycle.
 
-    python -m poolkit.workbook.record_lifecycle
+    python -m tests.recordings.lifecycle
 
 It takes about five minutes.
 """
@@ -21,10 +21,9 @@ from poolkit.measure.store import write_atomic
 from poolkit.report.source import RECORDED as REVIEW
 from poolkit.report.source import shared
 from poolkit.review.manifest import write_manifest
-from poolkit.workbook.diagnosis import RUNS
 from poolkit.workbook.kept import kept
 from poolkit.workbook.probing import CAP, RECORDED, probe_now
-from poolkit.workbook.watched import watched_runs
+from poolkit.workbook.watched import RUNS, watched_runs
 
 
 def record(out: Path) -> int:
