@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -124,5 +125,10 @@ def own_kernel(environment: Mapping[str, str] | None = None) -> Iterator[Any]:
                 if os.name == "posix":  # not reachable by other users, unlike a TCP port
                     kwargs |= {"transport": "ipc", "ip": os.path.join(folder, "k")}
                 super().__init__(**{**kwargs, "kernel_spec_manager": specs})
+
+            async def start_kernel(self, *words: Any, **options: Any) -> None:  # type: ignore[override]
+                # What cells say comes as messages; on its own stderr a kernel only complains of
+                # sockets that were closed while it was shut down.
+                await self._async_start_kernel(*words, **{"stderr": subprocess.DEVNULL, **options})
 
         yield OwnKernel
