@@ -314,7 +314,7 @@ def _span(
 def _fitting(forms: Sequence[str], room: float) -> str:
     """The first form of a region's name for which there is room; empty where there is for none."""
     for said in forms:
-        if max(map(len, said.split("\n"))) * _CHARACTER <= room:
+        if (max(map(len, said.split("\n"))) + 2) * _CHARACTER <= room:  # clear of its edges
             return said
     return ""
 
