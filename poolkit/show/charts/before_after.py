@@ -58,10 +58,9 @@ def before_after(found: ServiceComparison, *, axes: Axes | None = None) -> Axes:
     rows = _rows(found)
     if not rows:
         raise ValueError("the two runs must have a time in common")
-    with style.house():
-        below = f"ms; triangle: {found.before.label}, circle: {found.after.label}"
-        names = [name for name, *_ in rows]
-        axes = row_axes(axes, names, before_after_finding(found), below, row=_ROW)
+    below = f"ms; triangle: {found.before.label}, circle: {found.after.label}"
+    names = [name for name, *_ in rows]
+    with row_axes(axes, names, before_after_finding(found), below, row=_ROW) as axes:
         log_times(axes, [max(v, _LEAST) * 1000 for _, was, now in rows for v in (was, now)])
         low, high = axes.get_xlim()
         axes.set_xlim(left=low / (high / low) ** 0.13)  # room for a value left of the shortest

@@ -80,9 +80,8 @@ def changes(comparison: Comparison, *, axes: Axes | None = None) -> Axes:
         (f"{d.target}  " if firsts[d.target] == i else "") + QUANTITIES[d.quantity]
         for i, d in enumerate(shown)
     ]
-    with style.house():
-        below = "of the figure then (grey: then, coloured: now; with intervals)"
-        axes = row_axes(axes, names, changes_finding(comparison), below, row=_ROW)
+    below = "of the figure then (grey: then, coloured: now; with intervals)"
+    with row_axes(axes, names, changes_finding(comparison), below, row=_ROW) as axes:
         ends = [1.0, *(e for d in shown for e in (*_then(d), *_now(d)))]
         low, high = min(ends), min(max(ends), _FURTHEST)
         air = 0.06 * (high - low) + 0.01

@@ -54,10 +54,9 @@ def checkout_costs(costs: Costs, name: str, *, axes: Axes | None = None) -> Axes
     rows = _rows(costs)
     if not rows:
         raise ValueError("costs must hold 1 or more, got 0")
-    with style.house():
-        names = ["the call itself", *(f"{cost.name} ({cost.per})" for cost in rows)]
-        title, below = checkout_costs_finding(costs, name), "ms, median and 95 % interval"
-        axes = row_axes(axes, names, title, below, row=_ROW)
+    names = ["the call itself", *(f"{cost.name} ({cost.per})" for cost in rows)]
+    title, below = checkout_costs_finding(costs, name), "ms, median and 95 % interval"
+    with row_axes(axes, names, title, below, row=_ROW) as axes:
         call = costs.hold_time * 1000
         ends = [max(v, _LEAST) * 1000 for cost in rows for v in _span(cost)]
         log_times(axes, [min([*ends, call]) / 2, *ends, call])

@@ -66,8 +66,7 @@ def fairness(without: Trial, gated: Trial, *, axes: Axes | None = None) -> Axes:
     callers = plural(without.callers or 0, "caller")
     below = f"wait (ms) of {callers} at {plural(without.pool_size, 'connection')}"
     names = ("without gate", "with gate")
-    with style.house():
-        axes = row_axes(axes, names, fairness_finding(without, gated), below, row=_ROW)
+    with row_axes(axes, names, fairness_finding(without, gated), below, row=_ROW) as axes:
         log_times(axes, [value for t in (without, gated) for value in points(t.wait_time)])
         for row, t in enumerate((without, gated)):
             seen, colour = t.wait_time, style.BLUE if row else style.VERMILION

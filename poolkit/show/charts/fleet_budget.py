@@ -8,7 +8,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 
 from poolkit.show.charts import style
-from poolkit.show.charts.figures import beside, legend_beside, row_axes
+from poolkit.show.charts.figures import RIGHT, beside, legend_beside, row_axes
 from poolkit.units import plural
 
 _ROW = 0.52  # inches
@@ -98,10 +98,9 @@ def fleet_budget(budget: FleetBudget, *, axes: Axes | None = None) -> Axes:
     """Draw one bar a state of the fleet; without `axes` a figure is made."""
     cases = budget.cases
     fixed = budget.reserved + budget.in_use
-    with style.house():
-        names = [case.name for case in cases]
-        below = "connections of the server"
-        axes = row_axes(axes, names, fleet_finding(budget), below, row=_ROW)
+    names = [case.name for case in cases]
+    below = "connections of the server"
+    with row_axes(axes, names, fleet_finding(budget), below, row=_ROW, right=RIGHT) as axes:
         limit = budget.max_connections
         axes.set_xlim(0, max([limit, *(fixed + c.connections for c in cases)]) * 1.02)
         start = [0] * len(cases)

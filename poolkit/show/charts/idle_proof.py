@@ -51,10 +51,9 @@ def idle_proof(proofs: Sequence[Proven], *, axes: Axes | None = None) -> Axes:
         for name, proof in proofs
         for run, good in ((proof.recommended, True), (proof.too_long, False))
     ]
-    with style.house():
-        names = [f"{name}\n{run.setting}" for name, run, _ in rows]
-        below = f"dead connections met in {rows[0][1].calls} calls, some after a pause"
-        axes = row_axes(axes, names, idle_proof_finding(proofs), below, row=_ROW)
+    names = [f"{name}\n{run.setting}" for name, run, _ in rows]
+    below = f"dead connections met in {rows[0][1].calls} calls, some after a pause"
+    with row_axes(axes, names, idle_proof_finding(proofs), below, row=_ROW) as axes:
         axes.set_xlim(0, max([run.disconnects for _, run, _ in rows] + [1]))
         axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
         for row, (_, run, good) in enumerate(rows):

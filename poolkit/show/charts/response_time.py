@@ -85,8 +85,7 @@ def response_time(
     served = in_service(trials, recommendation)
     measured = None if served is None else served.response_time.mean
     named: list[tuple[Artist, str]] = []
-    with style.house():
-        axes = single_axes(axes, HEIGHT, response_finding(sizing, recommendation))
+    with single_axes(axes, HEIGHT, response_finding(sizing, recommendation)) as axes:
         top = max([*responses, (measured or 0.0) * 1000, 1e-6]) * 1.15
         axes.set_xlim(sizes[0] - 0.5, sizes[-1] + 0.5)
         axes.set_ylim(0, top)

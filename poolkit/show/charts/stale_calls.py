@@ -59,11 +59,10 @@ def stale_calls(counts: Sequence[StaleCount], name: str, *, axes: Axes | None = 
     if not counts:
         raise ValueError("counts must be 1 or more, got 0")
     settings = _settings(counts)
-    with style.house():
-        names = [_tick(one) for one in settings]
-        title = stale_calls_finding(counts, name)
-        below = f"failed calls of {counts[0].calls} after each cut"
-        axes = row_axes(axes, names, title, below, row=_ROW)
+    names = [_tick(one) for one in settings]
+    title = stale_calls_finding(counts, name)
+    below = f"failed calls of {counts[0].calls} after each cut"
+    with row_axes(axes, names, title, below, row=_ROW) as axes:
         axes.set_xlim(0, max([count.failed for count in counts] + [1]))
         axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
         for count in counts:

@@ -8,6 +8,7 @@ report's, on a figure that is built once.
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,7 +20,16 @@ from matplotlib.ticker import MaxNLocator, NullFormatter
 
 from poolkit.records import Recommendation, Sizing, Trial
 from poolkit.show.charts import style
-from poolkit.show.charts.figures import Layout, legend_beside, new_figure
+from poolkit.show.charts.figures import (
+    BOTTOM,
+    LEFT,
+    RIGHT,
+    legend_beside,
+    new_figure,
+    set_margins,
+    set_title,
+    title_lines,
+)
 from poolkit.show.charts.scene import CurveAxes, Points, Scene
 from poolkit.show.charts.words import footnote
 from poolkit.show.words import finding, verified_phrase
@@ -32,7 +42,7 @@ _NICE = (1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0)
 _LONG = 1e5  # from here on a figure at the axis is told in thousands
 _CLEAR = 0.05  # share of the axis between two named sizes
 _CHARACTER = 6.2  # px that a character of a region's name needs
-_AROUND = 290  # px of the figure's width that numbers and legend take
+_NOTE_CHARACTER, _NOTE_LINE = 6.3, 16  # px of the footnote
 _DASHED = (0, (4, 2.5))
 
 
@@ -51,24 +61,28 @@ def throughput_curve(
     not known yet (`sizing`, `recommendation`) is left out, so a running sweep can be drawn, too.
     """
     scene = Scene(sizing, tuple(trials), recommendation, pools)
+    title = finding(sizing, recommendation, trials, pools)
+    note = footnote(sizing, trials, versions)
     with style.house():
-        axes = axes or new_curve_axes()
+        if axes is None:
+            axes = new_curve_axes()
+            wide = axes.figure.bbox.width
+            lines = title_lines(title, wide)
+            notes = textwrap.wrap(note, int(wide / _NOTE_CHARACTER))
+            set_margins(axes.figure, len(lines), bottom=BOTTOM + _NOTE_LINE * len(notes))
+            title, note = "\n".join(lines), "\n".join(notes)
         Picture(axes).show(scene)
-        title = finding(sizing, recommendation, trials, pools)
-        axes.throughput.set_title(title, loc="left", pad=9, wrap=True, **style.TITLE)
-        if note := footnote(sizing, trials, versions):
-            axes.figure.supxlabel(
-                note, x=0.01, ha="left", fontsize=style.NOTE_SIZE, color=style.MUTED, wrap=True
-            )
+        set_title(axes.throughput, title)
+        if note:
+            small: Any = {"fontsize": style.NOTE_SIZE, "color": style.MUTED, "wrap": True}
+            axes.figure.supxlabel(note, x=0.01, ha="left", **small)
     return axes
 
 
-def new_curve_axes(
-    size: tuple[float, float] = style.FIGURE_SIZE, layout: Layout = "constrained"
-) -> CurveAxes:
+def new_curve_axes(size: tuple[float, float] = style.FIGURE_SIZE) -> CurveAxes:
     """The two axes, empty, of a new figure of `size` (inches)."""
-    upper, lower = new_figure(size, layout).subplots(2, 1, sharex=True, height_ratios=[2.1, 1.0])
-    return CurveAxes(upper, lower)
+    figure = new_figure(size, layout=None)
+    return CurveAxes(*figure.subplots(2, 1, sharex=True, height_ratios=[2.1, 1.0]))
 
 
 class Picture:
@@ -199,7 +213,7 @@ class Picture:
         knee = scene.knee_band
         is_seen = knee is not None and low < knee[0] < high
         _span(self._knee, knee[1:] if knee and is_seen else None, limits)
-        wide = self.axes.figure.bbox.width - _AROUND
+        wide = self.axes.figure.bbox.width - LEFT - RIGHT
         edges = (low, low, low, low)
         if size is not None:
             start = size / math.sqrt(1 + 1 / size)  # half way to the next smaller size, on the axis

@@ -126,8 +126,8 @@ def time_budget(
     """
     closed = budgets(trials)
     serving = _timed(trials, recommendation)
-    with style.house():
-        axes = single_axes(axes, HEIGHT, time_budget_finding(trials, recommendation))
+    title = time_budget_finding(trials, recommendation)
+    with single_axes(axes, HEIGHT, title, bottom=60) as axes:
         places = [float(i) for i in range(len(closed))]
         names = [str(size) for size in closed]
         bars = list(closed.values())

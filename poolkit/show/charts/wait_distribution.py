@@ -82,8 +82,7 @@ def wait_distribution(
     seen = trial.wait_time
     longest = max(2.0 * (wait_p99 or 0.0), 1.1 * (seen.longest or 0.0), 0.001)
     longest = min(longest, 6.0 * (wait_p99 or longest))
-    with style.house():
-        axes = single_axes(axes, HEIGHT, wait_finding(trial, predicted, wait_p99))
+    with single_axes(axes, HEIGHT, wait_finding(trial, predicted, wait_p99)) as axes:
         floor = min(0.5 / max(seen.count, 1), 5e-4)
         axes.set_yscale("log")
         axes.set_xlim(0, longest * 1000)
