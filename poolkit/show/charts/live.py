@@ -19,7 +19,6 @@ from poolkit.show.charts import style
 from poolkit.show.charts.figures import LEFT, set_margins, title_lines
 from poolkit.show.charts.scene import Scene
 from poolkit.show.charts.throughput import Picture, new_curve_axes
-from poolkit.show.words import finding
 
 _SMALLEST = (400, 300)  # px
 _LINES = 2  # of the title
@@ -42,8 +41,7 @@ def live_png(scene: Scene, width_px: int = 900, height_px: int = 560, dark: bool
             f"a live chart needs {_SMALLEST[0]} x {_SMALLEST[1]} px or more, "
             f"got {width_px} x {height_px}"
         )
-    words = finding(scene.sizing, scene.recommendation, scene.trials, scene.pools)
-    title = title_lines(words, width_px, max_lines=_LINES, placeholder=" ...")
+    title = title_lines(scene.finding, width_px, max_lines=_LINES, placeholder=" ...")
     with style.house():  # one thread at a time, so the kept figure is this call's alone
         return _kept(width_px, height_px, dark).png(scene, "\n".join(title))
 

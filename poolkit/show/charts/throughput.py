@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import textwrap
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -31,9 +32,8 @@ from poolkit.show.charts.figures import (
     title_lines,
 )
 from poolkit.show.charts.scene import CurveAxes, Points, Scene
-from poolkit.show.charts.words import footnote
-from poolkit.show.words import finding, verified_phrase
-from poolkit.units import interval, milliseconds, number, short_rate
+from poolkit.show.words import verified_phrase
+from poolkit.units import interval, milliseconds, number, plural, short_rate
 
 OVERSIZED_FROM = 1.5  # times the recommended size: half as many again do nothing for any caller
 _IN_SIGHT = 2.5  # a target above this many plateaus is named, not drawn to scale
@@ -61,8 +61,7 @@ def throughput_curve(
     not known yet (`sizing`, `recommendation`) is left out, so a running sweep can be drawn, too.
     """
     scene = Scene(sizing, tuple(trials), recommendation, pools)
-    title = finding(sizing, recommendation, trials, pools)
-    note = footnote(sizing, trials, versions)
+    title, note = scene.finding, _footnote(scene, versions)
     with style.house():
         if axes is None:
             axes = new_curve_axes()
@@ -247,7 +246,7 @@ class Picture:
 
     def _show_times(self, scene: Scene, limits: tuple[float, float], top: float) -> None:
         limit = scene.wait_limit
-        _put(self._limit, [] if limit is None else [(x, limit * 1000) for x in limits])
+        _put(self._limit, [] if limit is None else [(x, limit) for x in limits])
         _put(self._hold_p50, scene.hold("p50"))
         _put(self._hold_p99, scene.hold("p99"))
         seen = [(x, y) for x, y in scene.predicted if limits[0] <= x <= limits[1]]
@@ -286,8 +285,8 @@ class Picture:
         if scene.predicted:
             lower.append((self._predicted, "wait p99, predicted"))
         if scene.wait_limit is not None:
-            words = f"wait target {milliseconds(scene.wait_limit)}"
-            if scene.wait_limit * 1000 > self.axes.times.get_ylim()[1]:
+            words = f"wait target {milliseconds(scene.wait_limit / 1000)}"
+            if scene.wait_limit > self.axes.times.get_ylim()[1]:
                 words += "\nabove this chart ↑"
             lower.append((self._limit, words))
         for line, quantile in ((self._wait_p99, "p99"), (self._wait_p50, "p50")):
@@ -379,7 +378,7 @@ def _top(scene: Scene) -> float:
 
 def _times_top(scene: Scene) -> float:
     """The height (ms): that of hold times and wait target; a saturated pool's waits leave it."""
-    limit = None if scene.wait_limit is None else scene.wait_limit * 1000
+    limit = scene.wait_limit
     median = max((y for _, y in scene.hold("p50")), default=0.0)
     high = [median, *(y for _, y in scene.hold("p99") if y <= 6 * median)]
     if limit is not None:
@@ -398,3 +397,22 @@ def _nice(value: float) -> float:
 
 def _figure_at_axis(value: float, _: float) -> str:
     return f"{value / 1000:g}k" if value >= _LONG else number(value)
+
+
+def _footnote(scene: Scene, versions: str) -> str:
+    """Durations, repeats, seed and versions: what a reader needs to judge the figures."""
+    curve, parts = scene.curve, []
+    if scene.trials:
+        parts.append(f"{scene.trials[0].target}, {scene.trials[0].driver}")
+    if curve:
+        windows = sorted(t.window for t in curve)
+        span = number(windows[0], 2)
+        if windows[-1] > windows[0] * 1.05:
+            span += f"–{number(windows[-1], 2)}"
+        repeats = max(Counter(t.pool_size for t in curve).values())
+        parts.append(f"{plural(len(curve), 'trial')} of {span} s")
+        parts.append(f"up to {plural(repeats, 'repeat')} a size")
+        parts.append(f"seed {min(t.seed for t in curve)}")
+    if scene.sizing is not None and any(p.interval95 for p in scene.sizing.points):
+        parts.append("band: 95 % interval")
+    return " · ".join([*parts, *([versions] if versions else [])])
