@@ -5,7 +5,6 @@ Their HTML is in `templates/`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -153,11 +152,6 @@ def section(target: TargetReview, review: Review) -> Part:
     known = [f"{name} {review.versions[name]}" for name in names if name in review.versions]
     html = _html("section", target=target, versions=", ".join(known), comparison=review.comparison)
     return Part(html, f"{target.name}: {target.finding}")
-
-
-def sections(review: Review) -> Iterable[Part]:
-    """One section a target, in the order of the review."""
-    return (section(target, review) for target in review.targets)
 
 
 def _evidence(target: TargetReview) -> list[Table]:

@@ -26,24 +26,20 @@ def tables_of_probe(probe: Probe) -> tuple[Table, ...]:
 
 def limits(probe: Probe) -> Table | None:
     """What ends a connection: silence, the number of requests, age; and a changed record."""
-    rows = [
-        (
-            _SESSIONS[limit.session],
-            _seconds(limit.timeout, limit.longer_than) if limit.kind != "random" else "at random",
-            limit.seen,
-        )
-        for limit in probe.idle
-    ]
-    if probe.uses is not None:
-        count = probe.uses.requests
-        found = f"more than {probe.uses.tried}" if count is None else str(count)
-        rows.append(("requests a connection", found, probe.uses.seen))
-    if probe.age is not None:
-        age = _seconds(probe.age.seconds, probe.age.longer_than)
-        rows.append(("age of a connection", age, probe.age.seen))
-    if probe.names is not None:
-        old = probe.names.old_for
-        rows.append(("changed DNS record", "" if old is None else f"{old:.1f} s", probe.names.seen))
+    rows = []
+    for limit in probe.idle:
+        ends = "at random"
+        if limit.kind != "random":
+            ends = _seconds(limit.timeout, limit.longer_than)
+        rows.append((_SESSIONS[limit.session], ends, limit.seen))
+    if (uses := probe.uses) is not None:
+        found = f"more than {uses.tried}" if uses.requests is None else str(uses.requests)
+        rows.append(("requests a connection", found, uses.seen))
+    if (age := probe.age) is not None:
+        rows.append(("age of a connection", _seconds(age.seconds, age.longer_than), age.seen))
+    if (names := probe.names) is not None:
+        old = "" if names.old_for is None else f"{names.old_for:.1f} s"
+        rows.append(("changed DNS record", old, names.seen))
     if not rows:
         return None
     return Table(f"{probe.target}: what ends a connection", ("limit", "found", "seen"), tuple(rows))

@@ -33,7 +33,7 @@ def decision(
         Number("size", words.size),
         Column("set", _settings),
         Number("rate asked", lambda r: rate(r.target_rate)),
-        Number("rate carried", _rate_carried),
+        Number("rate carried", lambda r: rate(r.verification and r.verification.achieved_rate)),
         Number("p99 wait seen", _wait_seen),
         Column("bound by", words.bound_by),
         Column("how sure", words.how_sure),
@@ -50,7 +50,7 @@ def decision_in_short(recommendations: Sequence[Recommendation]) -> Table:
         Column("target", lambda r: r.target),
         Number("size", words.size),
         Column("verdict", words.verdict),
-        Number("plateau", _plateau),
+        Number("plateau", lambda r: short_rate(r.plateau and r.plateau.throughput)),
         Number("carried", _carried),
         Number("p99 wait", _wait_seen),
         Number("knee (95 %)", lambda r: words.knee_in_short(r.knees)),
@@ -61,25 +61,13 @@ def decision_in_short(recommendations: Sequence[Recommendation]) -> Table:
 
 def _carried(recommendation: Recommendation) -> str:
     seen = recommendation.verification
-    if seen is None:
-        return NONE
-    doubt = "" if recommendation.is_verified else ", in doubt"
-    return f"{short_rate(seen.achieved_rate)}{doubt}"
+    doubt = "" if seen is None or recommendation.is_verified else ", in doubt"
+    return f"{short_rate(seen and seen.achieved_rate)}{doubt}"
 
 
 def _wait_seen(recommendation: Recommendation) -> str:
     seen = recommendation.verification
-    return NONE if seen is None else milliseconds(seen.wait_p99)
-
-
-def _rate_carried(recommendation: Recommendation) -> str:
-    seen = recommendation.verification
-    return NONE if seen is None else rate(seen.achieved_rate)
-
-
-def _plateau(recommendation: Recommendation) -> str:
-    seen = recommendation.plateau
-    return NONE if seen is None else short_rate(seen.throughput)
+    return milliseconds(seen and seen.wait_p99)
 
 
 def _settings(recommendation: Recommendation) -> str:
@@ -140,13 +128,9 @@ def checks_in_short(found: Sequence[Check]) -> Table:
     columns: Columns[Check] = (
         Column("", lambda c: "ok" if c.passed else "no"),
         Column("check", lambda c: c.name),
-        Column("seen", lambda c: c.seen if c.passed else _doubt_in_lines(c)),
+        Column("seen", lambda c: c.seen if c.passed else f"{c.seen}\n{c.why}\nnext: {c.next}"),
     )
     return replace(Table.of("", columns, found), whole=frozenset({0, 1}))
-
-
-def _doubt_in_lines(check: Check) -> str:
-    return f"{check.seen}\n{check.why}\nnext: {check.next}"
 
 
 def curve(sizing: Sizing) -> Table:
