@@ -32,18 +32,13 @@ def time_budget(measured: Sequence[Trial]) -> Table:
     The parts are those of the successful calls, where they are known.
     """
 
-    def mean(trial: Trial, part: str) -> str:
-        times = trial if trial.budget is None else trial.budget
-        of = f"{part}_time" if trial.budget is None and part != "lag" else part
-        return milliseconds(getattr(times, of).mean)
-
     columns: Columns[Trial] = (
         *_SIZE_AND_LOOP,
-        Number("lag", lambda t: mean(t, "lag")),
-        Number("wait", lambda t: mean(t, "wait") + _inferred(t)),
-        Number("dial", lambda t: mean(t, "dial")),
-        Number("service", lambda t: mean(t, "service")),
-        Number("release", lambda t: mean(t, "release")),
+        Number("lag", lambda t: milliseconds(t.mean_of("lag"))),
+        Number("wait", lambda t: milliseconds(t.mean_of("wait")) + _inferred(t)),
+        Number("dial", lambda t: milliseconds(t.mean_of("dial"))),
+        Number("service", lambda t: milliseconds(t.mean_of("service"))),
+        Number("release", lambda t: milliseconds(t.mean_of("release"))),
         Number("response, all together", lambda t: milliseconds(t.response_time.mean)),
     )
     known = _in_order([t for t in measured if t.service_time.mean is not None])
