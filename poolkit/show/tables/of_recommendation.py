@@ -1,4 +1,4 @@
-"""Tables of what poolkit says of a target: the decision, its reasons and its doubts."""
+"""Tables of what poolkit says of a target: the decision, its reasons, doubts and changes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from poolkit.records import (
     Signal,
     Sizing,
 )
-from poolkit.review.compare import Comparison
+from poolkit.review.compare import Comparison, Difference
 from poolkit.show import words
 from poolkit.show.tables.table import Column, Columns, Number, Table, passed
 from poolkit.units import NONE, interval, milliseconds, number, rate, short_rate
@@ -184,3 +184,25 @@ def signals(recommendation: Recommendation) -> Table:
     )
     seen = recommendation.verification
     return Table.of("Verification under load", columns, () if seen is None else seen.signals)
+
+
+def changes(comparison: Comparison, target: str | None = None) -> Table:
+    """Then and now, and whether the difference is larger than the noise of both.
+
+    `target`: of this one alone, with the intervals; of all, each named, by default.
+    """
+    since = comparison.before[:10]
+    quantity = Column("quantity", words.quantity)
+    then, now = Number("then", words.then), Number("now", words.now)
+    noise = Column("larger than the noise", words.is_larger_than_noise)
+    if target is None:
+        name = Column[Difference]("target", lambda d: d.target)
+        caption = f"What changed since the review of {since}"
+        return Table.of(caption, (name, quantity, then, now, noise), comparison.differences)
+    intervals = (
+        Number[Difference]("95 % interval", lambda d: words.interval_of(d, d.before_interval)),
+        Number[Difference]("95 % interval", lambda d: words.interval_of(d, d.after_interval)),
+    )
+    of_target = [d for d in comparison.differences if d.target == target]
+    columns = (quantity, then, intervals[0], now, intervals[1], noise)
+    return Table.of(f"What changed since {since}", columns, of_target)
