@@ -22,6 +22,13 @@ READ_FIRST = ("decision", "charts")
 HIDDEN = {"parameters", "injected-parameters"}  # they hold nothing that a reader of a report needs
 _HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+# fmt: off
+_PRINTING = (
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+    "--no-pdf-header-footer",
+)
+# fmt: on
 _PDF_SECONDS = 30
 
 
@@ -138,29 +145,11 @@ def export_pdf(report: Path, out: Path) -> Path | None:
     if browser is None:
         return None
     with tempfile.TemporaryDirectory(prefix="poolkit-pdf-") as profile:
-        command = [
-            browser,
-            "--headless",
-            "--no-sandbox",
-            "--disable-gpu",
-            "--disable-quic",
-            "--no-first-run",
-            "--disable-background-networking",
-            "--disable-component-update",
-            "--disable-sync",
-            "--no-pdf-header-footer",
-            f"--user-data-dir={profile}",
-            f"--print-to-pdf={out.resolve()}",
-            report.resolve().as_uri(),
-        ]
+        command = [browser, *_PRINTING, f"--user-data-dir={profile}"]
+        command += [f"--print-to-pdf={out.resolve()}", report.resolve().as_uri()]
         try:
-            subprocess.run(
-                command,
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                check=True,
-                timeout=_PDF_SECONDS,
-            )
+            quiet: Any = {"stdin": subprocess.DEVNULL, "capture_output": True}
+            subprocess.run(command, check=True, timeout=_PDF_SECONDS, **quiet)
         except (OSError, subprocess.SubprocessError):
             return None
     return out if out.is_file() else None
