@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from poolkit.drivers.parameters.basis import row
 from poolkit.drivers.parameters.findings import AgeLimit, Findings
 from poolkit.records import Parameter
 
@@ -74,9 +75,7 @@ class Keep:
                 f", which leaves open what comes before {self.default:g} s: "
                 f"probe with --cap {self.default * 1.1:.0f} to know"
             )
-        return Parameter(
-            name=self.name, value=float(self.default), unit="s", because=because, source="library"
-        )
+        return row(self.name, float(self.default), "s", because, "library")
 
 
 def below(seconds: float) -> float:
@@ -95,9 +94,9 @@ def is_keepable(end: float) -> bool:
 
 def measured(name: str, value: float, because: str) -> Parameter:
     """A time (s) that a probe's findings decide."""
-    return Parameter(name=name, value=value, unit="s", because=because, source="measured")
+    return row(name, value, "s", because, "measured")
 
 
 def switch(name: str, value: bool, because: str) -> Parameter:
     """Something that a probe's findings turn on or off."""
-    return Parameter(name=name, value=value, unit="", because=because, source="measured")
+    return row(name, value, "", because, "measured")
