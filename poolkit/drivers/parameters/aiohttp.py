@@ -20,11 +20,10 @@ from poolkit.drivers.parameters.limits import (
     round_up,
 )
 from poolkit.drivers.parameters.settings import as_set
+from poolkit.drivers.table import DNS_CACHE
 from poolkit.records import Parameter
 
-# aiohttp 3.14: TCPConnector(keepalive_timeout=15.0, ttl_dns_cache=10)
-KEEP = Keep("aiohttp", "keepalive_timeout", 15.0)
-DNS_CACHE = 10  # s
+KEEP = Keep.of("aiohttp")
 
 
 def probed(found: Findings) -> tuple[Parameter, ...]:

@@ -16,8 +16,7 @@ from poolkit.drivers.parameters.limits import (
 from poolkit.drivers.parameters.settings import as_set
 from poolkit.records import Parameter
 
-# asyncpg 0.32: create_pool(max_inactive_connection_lifetime=300.0)
-KEEP = Keep("asyncpg", "max_inactive_connection_lifetime", 300.0)
+KEEP = Keep.of("asyncpg")
 _NONE_KEPT = row(
     "min_size",
     0,

@@ -20,8 +20,7 @@ from poolkit.drivers.parameters.limits import (
 from poolkit.drivers.parameters.settings import as_set
 from poolkit.records import Parameter
 
-# httpx 0.28: Limits(keepalive_expiry=5.0)
-KEEP = Keep("httpx", "keepalive_expiry", 5.0)
+KEEP = Keep.of("httpx")
 
 
 def probed(found: Findings) -> tuple[Parameter, ...]:

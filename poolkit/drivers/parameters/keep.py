@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from poolkit.drivers.parameters.basis import row
 from poolkit.drivers.parameters.findings import AgeLimit, Findings
+from poolkit.drivers.table import keeps
 from poolkit.records import Parameter
 
 # A timer that is late, a reply on its way: what must fit between our close and the server's.
@@ -28,6 +29,11 @@ class Keep:
     name: str
     default: float
     counts_from_dial: bool = False
+
+    @classmethod
+    def of(cls, driver: str) -> Keep:
+        """The setting with its default in the table of drivers."""
+        return cls(driver, *keeps(driver))
 
     def probed(self, found: Findings) -> Parameter | None:
         """The value that a probe's findings lead to; None: they say nothing, or none is safe."""
