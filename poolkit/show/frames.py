@@ -24,25 +24,19 @@ TIMES = {
     "service": ("mean",),
     "release": ("mean",),
 }
-UNITS = {
-    "pool_size": "connections",
-    "pools": "pools",
-    "gate": "calls",
-    "callers": "callers",
-    "arrival_rate": "calls/s",
-    "throughput": "calls/s",
-    "throughput_low": "calls/s",
-    "throughput_high": "calls/s",
-    **{f"{part}_{name}": "s" for part, names in TIMES.items() for name in names},
-    "lag_p99": "s",
-    "concurrency": "calls",
-    "warm_up": "s",
-    "window": "s",
-    "connections_opened": "dials",
-    "disconnects": "calls",
+_COLUMNS = {
+    "connections": ("pool_size",),
+    "pools": ("pools",),
+    "callers": ("callers",),
+    "calls": ("gate", "concurrency", "disconnects"),
+    "calls/s": ("arrival_rate", "throughput", "throughput_low", "throughput_high"),
+    "dials": ("connections_opened",),
+    "s": (
+        *(f"{part}_{name}" for part, names in TIMES.items() for name in names),
+        *("lag_p99", "warm_up", "window"),
+    ),
 }
-
-
+UNITS = {name: unit for unit, names in _COLUMNS.items() for name in names}
 # Fields of a trial in the order of the columns: before the times, and after them.
 _OF_LOAD = ("target", "purpose", "loop", "pool_size", "pools", "gate", "callers",
             "arrival_rate", "throughput")  # fmt: skip
@@ -88,9 +82,9 @@ def recommendations(found: Iterable[Recommendation]) -> pd.DataFrame:
     rows = [
         {name: getattr(r, name) for name in _OF_RECOMMENDATION}
         | {
-            "plateau": r.plateau and r.plateau.throughput,
-            "achieved_rate": r.verification and r.verification.achieved_rate,
-            "achieved_wait_p99": r.verification and r.verification.wait_p99,
+            "plateau": r.plateau.throughput if r.plateau else None,
+            "achieved_rate": r.verification.achieved_rate if r.verification else None,
+            "achieved_wait_p99": r.verification.wait_p99 if r.verification else None,
             "is_verified": r.is_verified,
         }
         for r in found

@@ -20,7 +20,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator, NullFormatter
 
 from poolkit.records import Recommendation, Sizing, Trial
-from poolkit.show.charts import style
+from poolkit.show.charts import ranges, style
 from poolkit.show.charts.figures import (
     BOTTOM,
     LEFT,
@@ -37,11 +37,7 @@ from poolkit.units import interval, milliseconds, number, plural, short_rate
 
 Named = tuple[Artist, str]  # with what a legend calls it; nothing: it is not to be seen
 OVERSIZED_FROM = 1.5  # times the recommended size: half as many again do nothing for any caller
-_IN_SIGHT = 2.5  # a target above this many plateaus is named, not drawn to scale
-_ROOM = 1.18  # of the highest thing drawn: room for the names of the regions
-_NICE = (1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0)
 _LONG = 1e5  # from here on a figure at the axis is told in thousands
-_CLEAR = 0.05  # share of the axis between two named sizes
 _CHARACTER = 6.2  # px that a character of a region's name needs
 _NOTE_CHARACTER, _NOTE_LINE = 6.3, 16  # px of the footnote
 _REGIONS = (  # from small sizes to large ones, in full and in short
@@ -181,17 +177,17 @@ class Picture:
     def show(self, scene: Scene) -> None:
         """Move every artist to where this scene has it, or out of sight."""
         upper, lower = self.axes
-        limits = _limits(scene)
+        limits = ranges.sizes(scene)
         upper.set_xlim(limits)
-        upper.set_ylim(0, _top(scene))
-        times_top = _times_top(scene)
+        upper.set_ylim(0, ranges.throughput(scene))
+        times_top = ranges.times(scene)
         lower.set_ylim(-0.03 * times_top, times_top)
         sizes = scene.sizes or [1, 2]
         frame = (sizes, limits, upper.get_ylim(), times_top)
         if frame != self.frame:
             self.frame = frame
             # Sizes that were measured are named, as many as stand clear.
-            shown = named_sizes(sizes, limits)
+            shown = ranges.named_sizes(sizes, limits)
             lower.xaxis.set_ticks(shown, labels=[str(size) for size in shown])
             lower.xaxis.set_ticks([size for size in sizes if size not in shown], minor=True)
         self._show_regions(scene, limits)
@@ -244,8 +240,8 @@ class Picture:
             (self._target, _limit_words(f"target {short_rate(target)}", target, top)),
             _put(
                 self._plateau,
-                _across(limits, plateau and plateau.throughput),
-                f"plateau {short_rate(plateau and plateau.throughput)}",
+                _across(limits, plateau.throughput if plateau else None),
+                f"plateau {short_rate(plateau.throughput if plateau else None)}",
             ),
             _put(self._alone, alone, "n / S(1): no call slowed\nby another"),
             (self._knee[0], knee_words),
@@ -337,58 +333,6 @@ def _recommended(scene: Scene) -> str:
     if left < pools:
         words += f",\nseen with {left} left\n({scene.recommended} in all)"
     return "\n".join([words, verified_phrase(chosen).replace(", ", ",\n")])
-
-
-def named_sizes(sizes: Sequence[int], limits: tuple[float, float]) -> list[int]:
-    """Sizes to name on a log axis: powers of two first, as many as stand clear of each other."""
-    low, high = limits
-    last = int(high / 1.13 + 0.5)
-    powers = [size for size in sizes if size & (size - 1) == 0]
-    shown: list[int] = []
-    for size in [sizes[0], last, *powers, *sizes]:
-        if all(abs(math.log(size / s)) >= _CLEAR * math.log(high / low) for s in shown):
-            shown.append(size)
-    return sorted(shown)
-
-
-def _limits(scene: Scene) -> tuple[float, float]:
-    """The sizes in sight (connections); a recommended one beyond those measured doubles them."""
-    sizes, recommended = scene.sizes or [1, 2], scene.recommended or 1
-    high = max(sizes[-1], sizes[0] * 1.5)
-    if recommended > high:
-        high *= 2 ** math.ceil(math.log2(recommended / high))
-    return sizes[0] / 1.13, high * 1.13
-
-
-def _top(scene: Scene) -> float:
-    heights = [t.throughput for t in scene.curve]
-    if scene.sizing is not None:
-        heights += [p.interval95[1] for p in scene.sizing.points if p.interval95]
-    if scene.plateau is not None:
-        heights.append(scene.plateau.throughput)
-    top, target = max(heights, default=0.0), scene.target or 0.0
-    if not top or target <= _IN_SIGHT * top:
-        top = max(top, target)
-    return _nice(top * _ROOM)
-
-
-def _times_top(scene: Scene) -> float:
-    """The height (ms): that of hold times and wait target; a saturated pool's waits leave it."""
-    limit = scene.wait_limit
-    median = max((y for _, y in scene.hold("p50")), default=0.0)
-    high = [median, *(y for _, y in scene.hold("p99") if y <= 6 * median)]
-    if limit is not None:
-        high.append(min(limit * 1.3, 6 * median) if median else limit)
-    high += [y for _, y in scene.wait("p99") if y <= 2 * max(high)]
-    return _nice(max(high) * 1.1)
-
-
-def _nice(value: float) -> float:
-    """The next rounder number: a slider that moves a little does not move the axis."""
-    if value <= 0:
-        return 1.0
-    unit = 10.0 ** math.floor(math.log10(value))
-    return next(step * unit for step in (*_NICE, 20.0) if step * unit >= value)
 
 
 def _figure_at_axis(value: float, _: float) -> str:

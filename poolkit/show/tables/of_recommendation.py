@@ -33,7 +33,9 @@ def decision(
         Number("size", words.size),
         Column("set", _settings),
         Number("rate asked", lambda r: rate(r.target_rate)),
-        Number("rate carried", lambda r: rate(r.verification and r.verification.achieved_rate)),
+        Number(
+            "rate carried", lambda r: rate(r.verification.achieved_rate if r.verification else None)
+        ),
         Number("p99 wait seen", _wait_seen),
         Column("bound by", words.bound_by),
         Column("how sure", words.how_sure),
@@ -50,7 +52,7 @@ def decision_in_short(recommendations: Sequence[Recommendation]) -> Table:
         Column("target", lambda r: r.target),
         Number("size", words.size),
         Column("verdict", words.verdict),
-        Number("plateau", lambda r: short_rate(r.plateau and r.plateau.throughput)),
+        Number("plateau", lambda r: short_rate(r.plateau.throughput if r.plateau else None)),
         Number("carried", _carried),
         Number("p99 wait", _wait_seen),
         Number("knee (95 %)", lambda r: words.knee_in_short(r.knees)),
@@ -62,12 +64,12 @@ def decision_in_short(recommendations: Sequence[Recommendation]) -> Table:
 def _carried(recommendation: Recommendation) -> str:
     seen = recommendation.verification
     doubt = "" if seen is None or recommendation.is_verified else ", in doubt"
-    return f"{short_rate(seen and seen.achieved_rate)}{doubt}"
+    return f"{short_rate(seen.achieved_rate if seen else None)}{doubt}"
 
 
 def _wait_seen(recommendation: Recommendation) -> str:
     seen = recommendation.verification
-    return milliseconds(seen and seen.wait_p99)
+    return milliseconds(seen.wait_p99 if seen else None)
 
 
 def _settings(recommendation: Recommendation) -> str:

@@ -57,9 +57,15 @@ def cut_and_dials(measured: Sequence[Trial]) -> Table:
     # Mean times of a dial's parts; aiohttp shows them.
     if any(t.dial_parts is not None for t in measured):
         columns += [
-            Number[Trial]("DNS", lambda t: milliseconds(t.dial_parts and t.dial_parts.dns)),
-            Number[Trial]("TCP", lambda t: milliseconds(t.dial_parts and t.dial_parts.tcp)),
-            Number[Trial]("TLS", lambda t: milliseconds(t.dial_parts and t.dial_parts.tls)),
+            Number[Trial](
+                "DNS", lambda t: milliseconds(t.dial_parts.dns if t.dial_parts else None)
+            ),
+            Number[Trial](
+                "TCP", lambda t: milliseconds(t.dial_parts.tcp if t.dial_parts else None)
+            ),
+            Number[Trial](
+                "TLS", lambda t: milliseconds(t.dial_parts.tls if t.dial_parts else None)
+            ),
         ]
     caption = "What was cut off as warm-up (MSER-5), and dials"
     return Table.of(caption, columns, _in_order(measured))
