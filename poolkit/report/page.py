@@ -168,7 +168,7 @@ def _evidence(target: TargetReview) -> list[Table]:
         tables.cut_and_dials(trials),
         tables.trials(trials),
     ]
-    return [table for table in found if table.rows]
+    return [table for table in found if table]
 
 
 def _is_taken(target: TargetReview) -> bool:

@@ -21,10 +21,10 @@ _CUTS = {"restart": "the server went down", "drop": "dropped in silence"}
 def tables_of_probe(probe: Probe) -> tuple[Table, ...]:
     """Every table that the probe has rows for, in the order in which they are read."""
     found = [limits(probe), proof(probe.proof), costs(probe.costs), stale(probe), parameters(probe)]
-    return tuple(table for table in found if table is not None)
+    return tuple(table for table in found if table)
 
 
-def limits(probe: Probe) -> Table | None:
+def limits(probe: Probe) -> Table:
     """What ends a connection: silence, the number of requests, age; and a changed record."""
     rows = []
     for limit in probe.idle:
@@ -40,8 +40,6 @@ def limits(probe: Probe) -> Table | None:
     if (names := probe.names) is not None:
         old = "" if names.old_for is None else f"{names.old_for:.1f} s"
         rows.append(("changed DNS record", old, names.seen))
-    if not rows:
-        return None
     return Table(f"{probe.target}: what ends a connection", ("limit", "found", "seen"), tuple(rows))
 
 
@@ -82,10 +80,8 @@ def costs(found: Costs | None) -> Table | None:
     return Table.of(caption, columns, found.costs)
 
 
-def stale(probe: Probe) -> Table | None:
+def stale(probe: Probe) -> Table:
     """What each setting lets through to the caller after every connection was cut."""
-    if not probe.stale:
-        return None
     columns: Columns[StaleCount] = (
         Column("cut", lambda count: _CUTS[count.cut]),
         Column("setting", lambda count: RECYCLED if count.setting == "recycle" else count.setting),
@@ -98,10 +94,8 @@ def stale(probe: Probe) -> Table | None:
     return Table.of(caption, columns, probe.stale)
 
 
-def parameters(probe: Probe) -> Table | None:
+def parameters(probe: Probe) -> Table:
     """The driver's parameters that follow, each with its reason."""
-    if not probe.parameters:
-        return None
     columns: Columns[Parameter] = (
         Column("parameter", lambda p: p.name),
         Number("value", _value),

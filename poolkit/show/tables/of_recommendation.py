@@ -33,10 +33,8 @@ def decision(
         Number("size", words.size),
         Column("set", _settings),
         Number("rate asked", lambda r: rate(r.target_rate)),
-        Number(
-            "rate carried", lambda r: rate(r.verification.achieved_rate if r.verification else None)
-        ),
-        Number("p99 wait seen", _wait_seen),
+        Number("rate carried", lambda r: rate(_seen(r)[0])),
+        Number("p99 wait seen", lambda r: milliseconds(_seen(r)[1])),
         Column("bound by", words.bound_by),
         Column("how sure", words.how_sure),
     ]
@@ -54,22 +52,23 @@ def decision_in_short(recommendations: Sequence[Recommendation]) -> Table:
         Column("verdict", words.verdict),
         Number("plateau", lambda r: short_rate(r.plateau.throughput if r.plateau else None)),
         Number("carried", _carried),
-        Number("p99 wait", _wait_seen),
+        Number("p99 wait", lambda r: milliseconds(_seen(r)[1])),
         Number("knee (95 %)", lambda r: words.knee_in_short(r.knees)),
     )
     table = Table.of("Recommended connections in each pool", columns, recommendations)
     return replace(table, whole=frozenset({1}))
 
 
+def _seen(recommendation: Recommendation) -> tuple[float | None, float | None]:
+    """The rate that was carried and the p99 wait (s), as far as they were verified."""
+    seen = recommendation.verification
+    return (None, None) if seen is None else (seen.achieved_rate, seen.wait_p99)
+
+
 def _carried(recommendation: Recommendation) -> str:
-    seen = recommendation.verification
-    doubt = "" if seen is None or recommendation.is_verified else ", in doubt"
-    return f"{short_rate(seen.achieved_rate if seen else None)}{doubt}"
-
-
-def _wait_seen(recommendation: Recommendation) -> str:
-    seen = recommendation.verification
-    return milliseconds(seen.wait_p99 if seen else None)
+    achieved, _ = _seen(recommendation)
+    doubt = "" if achieved is None or recommendation.is_verified else ", in doubt"
+    return f"{short_rate(achieved)}{doubt}"
 
 
 def _settings(recommendation: Recommendation) -> str:

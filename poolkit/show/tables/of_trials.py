@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from poolkit.records import PredictedWait, Sizing, Trial
 from poolkit.show import words
 from poolkit.show.tables.table import Column, Columns, Number, Table
 from poolkit.units import NONE, interval, listed, milliseconds, number, plural, share
+
+_DIAL_PARTS = ("dns", "tcp", "tls")
 
 
 def trials(measured: Sequence[Trial]) -> Table:
@@ -56,19 +59,13 @@ def cut_and_dials(measured: Sequence[Trial]) -> Table:
     ]
     # Mean times of a dial's parts; aiohttp shows them.
     if any(t.dial_parts is not None for t in measured):
-        columns += [
-            Number[Trial](
-                "DNS", lambda t: milliseconds(t.dial_parts.dns if t.dial_parts else None)
-            ),
-            Number[Trial](
-                "TCP", lambda t: milliseconds(t.dial_parts.tcp if t.dial_parts else None)
-            ),
-            Number[Trial](
-                "TLS", lambda t: milliseconds(t.dial_parts.tls if t.dial_parts else None)
-            ),
-        ]
+        columns += [Number(part.upper(), partial(_dial_part, part)) for part in _DIAL_PARTS]
     caption = "What was cut off as warm-up (MSER-5), and dials"
     return Table.of(caption, columns, _in_order(measured))
+
+
+def _dial_part(part: str, trial: Trial) -> str:
+    return NONE if trial.dial_parts is None else milliseconds(getattr(trial.dial_parts, part))
 
 
 def _dials(trial: Trial) -> str:

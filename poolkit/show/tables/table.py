@@ -91,6 +91,9 @@ class Table:
             frozenset(i for i, record in enumerate(records) if first(record)),
         )
 
+    def __bool__(self) -> bool:
+        return bool(self.rows)  # one without rows is nothing to show
+
     def html(self) -> str:
         """A <table> with a caption and scoped headers; every text is escaped."""
         head = "".join(
