@@ -52,7 +52,6 @@ def axes(height: float = 3.4) -> Axes:
     """
     with style.house():
         made = charts.new_figure((style.FIGURE_SIZE[0], height)).subplots()
-    made.patch.set_alpha(0.0)
     colours = [style.BLUE, style.VERMILION, style.GREEN, style.PURPLE]
     made.set_prop_cycle(color=colours, marker=["o", "^", "s", "D"])
     return made

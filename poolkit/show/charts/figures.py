@@ -69,7 +69,7 @@ def title_lines(words: str, width: float, left: float = LEFT, **kw: Any) -> list
 
 def set_title(axes: Axes, title: str) -> None:
     """The title of axes whose place is not known yet."""
-    axes.set_title(title, loc="left", pad=9, wrap=True, **style.TITLE)
+    axes.set_title(title, wrap=True, **style.TITLE)
 
 
 @contextlib.contextmanager
@@ -92,10 +92,9 @@ def single_axes(
         if axes is None:
             figure = new_figure((style.FIGURE_SIZE[0], height), layout=None)
             axes = figure.subplots()
-            axes.patch.set_alpha(0.0)  # the page's own paper, light or dark
             lines = title_lines(title, figure.bbox.width, left)
             set_margins(figure, len(lines), left, right, bottom)
-            axes.set_title("\n".join(lines), loc="left", pad=9, **style.TITLE)
+            axes.set_title("\n".join(lines), **style.TITLE)
         else:
             set_title(axes, title)
         yield axes
@@ -118,7 +117,7 @@ def row_axes(
         axes.set_yticks(range(len(names)), labels=names)
         axes.set_ylim(len(names) - 0.4, -0.6)
         axes.tick_params(axis="y", length=0, pad=7)
-        axes.set_xlabel(below, loc="left")
+        axes.set_xlabel(below)
         yield axes
         if is_own:
             _make_room(axes, left, right)
@@ -170,12 +169,6 @@ def legend_beside(axes: Axes, named: Sequence[tuple[Artist, str]], ink: str = st
         [words for _, words in named],
         loc="upper left",
         bbox_to_anchor=(1.0, 1.0),
-        frameon=False,
-        fontsize=style.LABEL_SIZE - 0.5,
-        handlelength=1.7,
-        handletextpad=0.6,
-        labelspacing=0.45,
-        borderaxespad=0.0,
     )
     for (artist, _), text in zip(named, legend.get_texts(), strict=True):
         colour = artist.get_color() if isinstance(artist, Line2D) else ink

@@ -95,7 +95,7 @@ def response_time(
         top = max([*responses, (measured or 0.0) * 1000, 1e-6]) * 1.15
         axes.set_xlim(sizes[0] - 0.5, sizes[-1] + 0.5)
         axes.set_ylim(0, top)
-        axes.set_xlabel("pool size (connections of one pool)", loc="left")
+        axes.set_xlabel("pool size (connections of one pool)")
         axes.set_ylabel("mean time (ms)")
         axes.xaxis.set_major_locator(MaxNLocator(12, integer=True))
         if size is not None:

@@ -161,7 +161,6 @@ class Picture:
         upper.set_xscale("log", base=2)
         upper.xaxis.set_minor_formatter(NullFormatter())
         for each, most in ((upper, 6), (lower, 3)):
-            each.patch.set_alpha(0.0)
             each.tick_params(length=3.5, colors=self._ink)
             each.tick_params(which="minor", length=2, colors=self._colour(style.MUTED))
             each.yaxis.set_major_locator(MaxNLocator(most, steps=[1, 2, 2.5, 5, 10]))
@@ -172,7 +171,7 @@ class Picture:
         upper.tick_params(labelbottom=False)
         upper.set_ylabel("throughput (calls/s)")
         lower.set_ylabel("time (ms)")
-        lower.set_xlabel("pool size (connections)", loc="left", color=self._ink)
+        lower.set_xlabel("pool size (connections)", color=self._ink)
 
     def show(self, scene: Scene) -> None:
         """Move every artist to where this scene has it, or out of sight."""

@@ -121,7 +121,7 @@ def time_budget(
         axes.set_ylim(0, top * 1.12)
         axes.tick_params(axis="x", length=0)
         axes.set_ylabel("mean time of a call (ms)")
-        axes.set_xlabel(below, loc="left")
+        axes.set_xlabel(below)
     return axes
 
 

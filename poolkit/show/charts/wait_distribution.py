@@ -70,7 +70,7 @@ def wait_distribution(
         axes.set_yticks(shares, labels=[f"{s * 100:g} %" for s in shares])
         axes.minorticks_off()
         axes.xaxis.set_major_formatter(lambda value, _: number(value))
-        axes.set_xlabel("wait for a connection (ms)", loc="left")
+        axes.set_xlabel("wait for a connection (ms)")
         axes.set_ylabel("calls that wait longer")
         waits = [longest * i / _STEPS for i in range(_STEPS + 1)]
         measured = [(w, share_above(seen.buckets, w)) for w in waits]
