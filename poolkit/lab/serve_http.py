@@ -49,7 +49,7 @@ class Upstream:
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
-        model: models.AnyModel,
+        model: models.Model,
         keepalive: float | None,
         status: int,
     ) -> None:
@@ -69,7 +69,7 @@ class Upstream:
         counts = self.counts
         counts.in_system += 1
         counts.max_in_system = max(counts.max_in_system, counts.in_system)
-        self._deadlines.add(self._service.arrive(now), (now, connection))
+        self._deadlines.add(self._service(now), (now, connection))
 
     def _due(self, at: float, call: tuple[float, _Connection]) -> None:
         arrived, connection = call

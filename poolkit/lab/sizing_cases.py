@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from poolkit.lab import tables
-from poolkit.lab.models import AnyModel, Contended, CpuBound, Mixed, Workers
+from poolkit.lab.models import Contended, CpuBound, Mixed, Model, Workers
 from poolkit.lab.target import LabTarget
 
 WAIT = 0.010  # s
@@ -38,7 +38,7 @@ def _cpu(share: float) -> LabTarget:
     )
 
 
-def _http(name: str, sentence: str, truth: str, model: AnyModel, rate: float) -> LabTarget:
+def _http(name: str, sentence: str, truth: str, model: Model, rate: float) -> LabTarget:
     return LabTarget(
         name=name,
         driver="aiohttp",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-from poolkit.lab.models import AnyModel
+from poolkit.lab.models import Model
 
 DSN_VARIABLE = "POOLKIT_LAB_DSN"
 
@@ -24,7 +24,7 @@ class LabTarget:
     target_rate: float  # calls/s
     max_size: int
     wait_p99: float = 0.010  # s
-    model: AnyModel | None = None
+    model: Model | None = None
     statements: tuple[str, ...] = ()
     read_only: bool = True
 

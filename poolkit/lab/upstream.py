@@ -25,7 +25,7 @@ class HttpUpstream(ProcessServer):
 
     def __init__(
         self,
-        model: models.AnyModel,
+        model: models.Model,
         *,
         keepalive: float | None = None,
         status: int = 200,
@@ -82,7 +82,7 @@ class HttpUpstream(ProcessServer):
 
 
 def http_upstream(
-    model: models.AnyModel, *, keepalive: float | None = None, status: int = 200
+    model: models.Model, *, keepalive: float | None = None, status: int = 200
 ) -> HttpUpstream:
     """An HTTP upstream for a `with` statement."""
     return HttpUpstream(model, keepalive=keepalive, status=status)

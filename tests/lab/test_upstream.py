@@ -12,12 +12,12 @@ import aiohttp
 import pytest
 
 from poolkit.errors import PoolkitError
-from poolkit.lab.models import AnyModel, Contended, CpuBound, Mixed, Workers
+from poolkit.lab.models import Contended, CpuBound, Mixed, Model, Workers
 from poolkit.lab.upstream import HttpUpstream, http_upstream
 
 pytestmark = pytest.mark.lab
 
-MODELS: list[AnyModel] = [
+MODELS: list[Model] = [
     Workers(workers=2, service_time=0.020),
     Mixed(workers=2, fast=0.010, slow=0.040, slow_share=0.2),
     CpuBound(delay=0.010, cpu=0.005),
@@ -48,7 +48,7 @@ async def call_many(url: str, callers: int, calls_each: int) -> list[int]:
     return [status for result in results for status in result]
 
 
-def least_seconds(model: AnyModel, calls: int) -> float:
+def least_seconds(model: Model, calls: int) -> float:
     """Time below which no number of callers can have this many answers (all waits left out)."""
     return calls / model.plateau
 
