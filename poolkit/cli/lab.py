@@ -34,7 +34,8 @@ def lab(
     The line that sets the database's DSN holds a throwaway password, which ends with the lab.
     """
     from poolkit.cli import terminal
-    from poolkit.lab.running import ALL, Lab
+    from poolkit.lab.catalogue import ALL
+    from poolkit.lab.running import Lab
 
     if targets_out is not None:
         _refuse_other_file(targets_out)

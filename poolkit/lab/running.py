@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import difflib
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from poolkit.errors import BadInput
-from poolkit.lab.catalogue import CATALOGUE
+from poolkit.lab.catalogue import ALL, CATALOGUE, DSN_VARIABLE
 from poolkit.lab.child import LabServer
 from poolkit.lab.postgres import PostgresServer
-from poolkit.lab.sizing_cases import SIZING_CASES
-from poolkit.lab.target import DSN_VARIABLE, LabTarget
 from poolkit.lab.upstream import HttpUpstream
-
-ALL: Mapping[str, LabTarget] = {**CATALOGUE, **SIZING_CASES}
 
 _HEADER = """\
 # The embedded lab of poolkit: real servers on this machine whose truth is known.

@@ -9,11 +9,9 @@ from pathlib import Path
 import pytest
 
 from poolkit.errors import BadInput
-from poolkit.lab.catalogue import CATALOGUE
+from poolkit.lab.catalogue import ALL, CATALOGUE, DSN_VARIABLE, SIZING_CASES
 from poolkit.lab.models import Workers
-from poolkit.lab.running import ALL, Lab
-from poolkit.lab.sizing_cases import SIZING_CASES
-from poolkit.lab.target import DSN_VARIABLE
+from poolkit.lab.running import Lab
 from poolkit.targets import load_targets
 from tests.bench.sizing_simulated import rows
 

@@ -15,8 +15,8 @@ import asyncpg
 import pytest
 
 from poolkit.lab import postgres_files, tables
+from poolkit.lab.catalogue import SIZING_CASES
 from poolkit.lab.postgres import PostgresServer, postgres
-from poolkit.lab.sizing_cases import SIZING_CASES
 
 pytestmark = pytest.mark.lab
 
