@@ -23,11 +23,10 @@ from typing import Any, cast
 import httptools
 
 from poolkit.lab import models
-from poolkit.lab.child import is_orphan
+from poolkit.lab.child import LOOK_FOR_PARENT, is_orphan
 from poolkit.lab.deadlines import Deadlines
 
 _STATS = b"/-/stats"
-_LOOK_FOR_PARENT = 0.25  # s
 
 
 @dataclass(slots=True)
@@ -242,7 +241,7 @@ async def _serve(arguments: argparse.Namespace) -> None:
     gc.freeze()
     while not stop.is_set() and not is_orphan(arguments.parent):
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), _LOOK_FOR_PARENT)
+            await asyncio.wait_for(stop.wait(), LOOK_FOR_PARENT)
     # Open connections end with the process: an upstream that goes away does not say goodbye.
     server.close()
 

@@ -19,13 +19,12 @@ from types import FrameType
 from typing import NoReturn
 
 from poolkit.errors import PoolkitError
-from poolkit.lab.child import is_orphan
+from poolkit.lab.child import LOOK_FOR_PARENT, is_orphan
 from poolkit.lab.cluster import Cluster
 from poolkit.lab.postgres_files import find_programs, new_folder, run_as
 from poolkit.lab.tables import ACCOUNTS, MAX_CONNECTIONS
 
 MODULE = "poolkit.lab.serve_postgres"
-_LOOK_FOR_PARENT = 0.25  # s
 
 
 class _Ended(BaseException):
@@ -53,7 +52,7 @@ def _report(cluster: Cluster, folder: Path) -> None:
 def _keep(cluster: Cluster, folder: Path, parent: int | None) -> None:
     _report(cluster, folder)
     while not is_orphan(parent):
-        if not select.select([0], [], [], _LOOK_FOR_PARENT)[0]:
+        if not select.select([0], [], [], LOOK_FOR_PARENT)[0]:
             continue
         command = os.read(0, 4096).decode().strip()
         if command == "crash":

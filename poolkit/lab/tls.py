@@ -11,7 +11,7 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
-from poolkit.errors import MissingExtra
+from poolkit.lab.child import require
 
 _READY = 10.0  # s
 
@@ -35,8 +35,7 @@ class TlsFront:
         self.port = 0
 
     def __enter__(self) -> TlsFront:
-        if not can_make():
-            raise MissingExtra("trustme", "lab")
+        require("trustme")
         with contextlib.ExitStack() as stack:
             stack.callback(self._loop.close)
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="poolkit-tls-")))

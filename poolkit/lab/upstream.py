@@ -6,11 +6,11 @@ import json
 from http.client import HTTPConnection
 from typing import Any
 
-from poolkit.lab import models
-from poolkit.lab.child import ProcessServer, require
+from poolkit.lab.child import Child
+from poolkit.lab.models import Model, to_dict
 
 
-class HttpUpstream(ProcessServer):
+class HttpUpstream(Child):
     """An HTTP server in a process of its own that behaves as `model` says.
 
     Args:
@@ -23,31 +23,29 @@ class HttpUpstream(ProcessServer):
     where httptools is not installed.
     """
 
+    module = "poolkit.lab.serve_http"
+    needs = ("httptools",)
+
     def __init__(
-        self,
-        model: models.Model,
-        *,
-        keepalive: float | None = None,
-        status: int = 200,
-        port: int = 0,
+        self, model: Model, *, keepalive: float | None = None, status: int = 200, port: int = 0
     ) -> None:
         super().__init__()
         self.truth = model
-        self.port = port
+        self._state = {"port": port}
         self._keepalive = keepalive
         self._status = status
 
-    def _command(self) -> tuple[str, ...]:
-        require("httptools", "httptools")
-        arguments = ["--model", json.dumps(models.to_dict(self.truth))]
+    def _arguments(self) -> list[str]:
+        arguments = ["--model", json.dumps(to_dict(self.truth))]
         arguments += ["--port", str(self.port), "--status", str(self._status)]
-        if self._keepalive is not None:
-            arguments += ["--keepalive", str(self._keepalive)]
-        return ("poolkit.lab.serve_http", *arguments)
+        return arguments + (
+            [] if self._keepalive is None else ["--keepalive", f"{self._keepalive}"]
+        )
 
-    def wait_ready(self) -> None:
-        """Wait until the server listens; from then on `url` is known."""
-        self.port = self._running().read()["port"]
+    @property
+    def port(self) -> int:
+        """TCP port on 127.0.0.1, the same over restarts; known when the server is ready."""
+        return int(self._state["port"])
 
     @property
     def url(self) -> str:
@@ -72,7 +70,8 @@ class HttpUpstream(ProcessServer):
 
     def kill(self) -> None:
         """End the server at once, as a crash would; `restart` brings it back on the same port."""
-        self._running().kill()
+        with self._running() as process:
+            process.kill()
 
     def restart(self) -> None:
         """Start the server anew on the same port, its model back at the beginning."""
@@ -82,7 +81,7 @@ class HttpUpstream(ProcessServer):
 
 
 def http_upstream(
-    model: models.Model, *, keepalive: float | None = None, status: int = 200
+    model: Model, *, keepalive: float | None = None, status: int = 200
 ) -> HttpUpstream:
     """An HTTP upstream for a `with` statement."""
     return HttpUpstream(model, keepalive=keepalive, status=status)

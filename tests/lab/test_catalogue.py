@@ -110,7 +110,7 @@ def test_an_unknown_name_is_refused_with_the_nearest() -> None:
 
 def test_database_targets_share_one_server() -> None:
     """One DSN for all of them; a lab without any has none."""
-    assert len(Lab(["lab-db", "postgres-select", "postgres-row-locks"])._servers()) == 1
+    assert len(Lab(["lab-db", "postgres-select", "postgres-row-locks"])._servers) == 1
     with pytest.raises(BadInput, match="no database in this lab"):
         Lab(["lab-cpu"]).database()
 

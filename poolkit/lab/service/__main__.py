@@ -18,7 +18,7 @@ from pathlib import Path
 import uvicorn
 
 from poolkit.errors import BadInput, PoolkitError
-from poolkit.lab.child import is_orphan
+from poolkit.lab.child import LOOK_FOR_PARENT, is_orphan
 from poolkit.lab.running import Lab
 from poolkit.lab.service.app import create_app
 from poolkit.lab.service.sizes import (
@@ -31,7 +31,6 @@ from poolkit.lab.service.sizes import (
 )
 
 MODULE = "poolkit.lab.service"
-_LOOK_FOR_PARENT = 0.25  # s
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -113,7 +112,7 @@ def _look_on(server: uvicorn.Server, url: str, parent: int | None) -> None:
     sys.stdout.write(json.dumps({"url": url, "metrics": f"{url}/metrics"}) + "\n")
     sys.stdout.flush()
     while not is_orphan(parent):
-        time.sleep(_LOOK_FOR_PARENT)
+        time.sleep(LOOK_FOR_PARENT)
     server.should_exit = True
 
 

@@ -71,27 +71,26 @@ def run_service(
     )
 
 
-class ServiceProcess:
-    """The demo service as a process of its own, in a `with`; `url` is its base URL.
+class ServiceProcess(Child):
+    """The demo service as a process of its own, in a `with`.
 
     Args:
         arguments: of `python -m poolkit.lab.service`, such as `--pools`, FILE.
     """
 
+    module = "poolkit.lab.service"
+
     def __init__(self, *arguments: str) -> None:
-        self._child = Child("poolkit.lab.service", "--port", "0", *arguments)
-        self.url = ""
+        super().__init__()
+        self._words = arguments
 
-    def __enter__(self) -> ServiceProcess:
-        try:
-            self.url = str(self._child.read()["url"])
-        except BaseException:
-            self._child.close()
-            raise
-        return self
+    def _arguments(self) -> list[str]:
+        return ["--port", "0", *self._words]
 
-    def __exit__(self, *_error: object) -> None:
-        self._child.close()
+    @property
+    def url(self) -> str:
+        """Its base URL."""
+        return str(self._state["url"])
 
 
 async def _load(url: str, rate: float, seconds: float, seed: int) -> Trial:
