@@ -22,9 +22,9 @@ from typing import Any, cast
 
 import httptools
 
-from poolkit.lab import models
 from poolkit.lab.child import LOOK_FOR_PARENT, is_orphan
 from poolkit.lab.deadlines import Deadlines
+from poolkit.lab.models import Burner, CpuBound, Model, from_dict
 
 _STATS = b"/-/stats"
 
@@ -45,22 +45,16 @@ class Counts:
 class Upstream:
     """The service model on an event loop."""
 
-    def __init__(
-        self,
-        loop: asyncio.AbstractEventLoop,
-        model: models.Model,
-        keepalive: float | None,
-        status: int,
-    ) -> None:
-        self.loop = loop
+    def __init__(self, model: Model, keepalive: float | None, status: int) -> None:
+        self.loop = asyncio.get_running_loop()
         self.keepalive = keepalive
-        self.model = model
         self.counts = Counts()
+        self._places = sys.maxsize if model.places is None else model.places
         self._reply = _response(status, b'{"ok":true}' if status < 400 else b'{"ok":false}')
-        self._service = model.start()
-        self._burner = models.Burner(model.cpu) if isinstance(model, models.CpuBound) else None
+        self._arrive = model.start()
+        self._burner = Burner(model.cpu) if isinstance(model, CpuBound) else None
         self._ready: deque[tuple[float, float, _Connection]] = deque()
-        self._deadlines: Deadlines[tuple[float, _Connection]] = Deadlines(loop, self._due)
+        self._deadlines: Deadlines[tuple[float, _Connection]] = Deadlines(self._due)
 
     def arrived(self, connection: _Connection) -> None:
         """A call has been read in full."""
@@ -68,7 +62,7 @@ class Upstream:
         counts = self.counts
         counts.in_system += 1
         counts.max_in_system = max(counts.max_in_system, counts.in_system)
-        self._deadlines.add(self._service(now), (now, connection))
+        self._deadlines.add(self._arrive(now), (now, connection))
 
     def _due(self, at: float, call: tuple[float, _Connection]) -> None:
         arrived, connection = call
@@ -79,7 +73,7 @@ class Upstream:
         if len(self._ready) == 1:
             self.loop.call_soon(self._burn, self._burner)
 
-    def _burn(self, burner: models.Burner) -> None:
+    def _burn(self, burner: Burner) -> None:
         # One call in each turn of the loop, so that sockets are read and replies leave in between.
         ready, arrived, connection = self._ready[0]
         until = burner.burn_until(ready, time.monotonic())
@@ -101,14 +95,13 @@ class Upstream:
 
     def stats(self) -> dict[str, Any]:
         """The truth as plain data; `in_service` counts what the model serves, not its queue."""
-        counts, places = self.counts, self.model.places
-        limit = places if places is not None else sys.maxsize
+        counts = self.counts
         return {
             "served": counts.served,
             "in_system": counts.in_system,
-            "in_service": min(counts.in_system, limit),
+            "in_service": min(counts.in_system, self._places),
             "max_in_system": counts.max_in_system,
-            "max_in_service": min(counts.max_in_system, limit),
+            "max_in_service": min(counts.max_in_system, self._places),
             "connections_opened": counts.connections_opened,
             "connections_open": counts.connections_open,
             "mean_seconds": counts.service / counts.served if counts.served else None,
@@ -118,17 +111,6 @@ class Upstream:
 
 class _Connection(asyncio.Protocol):
     """One client connection; calls on it are answered one after the other."""
-
-    __slots__ = (
-        "_has_called",
-        "_idle",
-        "_is_counted",
-        "_parser",
-        "_pending",
-        "_transport",
-        "_upstream",
-        "_url",
-    )
 
     def __init__(self, upstream: Upstream) -> None:
         self._upstream = upstream
@@ -207,9 +189,8 @@ class _Connection(asyncio.Protocol):
 
     def _start_idle(self) -> None:
         if self._upstream.keepalive is not None and self._transport is not None:
-            self._idle = self._upstream.loop.call_later(
-                self._upstream.keepalive, self._transport.close
-            )
+            later = self._upstream.loop.call_later
+            self._idle = later(self._upstream.keepalive, self._transport.close)
 
     def _stop_idle(self) -> None:
         if self._idle is not None:
@@ -218,18 +199,15 @@ class _Connection(asyncio.Protocol):
 
 
 def _response(status: int, body: bytes) -> bytes:
-    return b"HTTP/1.1 %d %b\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (
-        status,
-        HTTPStatus(status).phrase.encode(),
-        len(body),
-        body,
-    )
+    head = f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n"
+    head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    return head.encode() + body
 
 
 async def _serve(arguments: argparse.Namespace) -> None:
     loop = asyncio.get_running_loop()
-    model = models.from_dict(json.loads(arguments.model))
-    upstream = Upstream(loop, model, arguments.keepalive, arguments.status)
+    model = from_dict(json.loads(arguments.model))
+    upstream = Upstream(model, arguments.keepalive, arguments.status)
     server = await loop.create_server(
         lambda: _Connection(upstream), "127.0.0.1", arguments.port, backlog=1024
     )
