@@ -14,17 +14,17 @@ the same upstreams. All write DIR/service.json, which the report of that folder 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from poolkit.errors import BadInput, ExitCode, PoolkitError
-from poolkit.events import Watcher
+from poolkit.events import Event, Failed, Recommended, Watcher
 from poolkit.lab.running import Lab
 from poolkit.lab.service.comparison import SECONDS, ServiceProcess, run_service
-from poolkit.lab.service.lines import Lines
 from poolkit.lab.service.sizes import (
     RECOMMENDED,
     UNDERSIZED,
@@ -37,6 +37,7 @@ from poolkit.lab.service.sizes import (
 from poolkit.measure.store import make_anew, prepare_out, write_atomic
 from poolkit.review.run import review
 from poolkit.show.before_after import SERVICE, ServiceComparison, ServiceRun
+from poolkit.show.words import outcome
 
 REPORT = "report.html"
 BEFORE, AFTER = "undersized", "recommended"
@@ -47,6 +48,40 @@ class NothingComparedError(PoolkitError):
     """Load was sent, and led to no recommendation to compare with."""
 
     exit_code = ExitCode.STOPPED
+
+
+class Lines:
+    """A watcher that prints on stderr: each target's beginning, its finding, and failures."""
+
+    @contextlib.contextmanager
+    def measuring(self, name: str) -> Iterator[None]:
+        """Around the measurement of target `name`."""
+        self.say(f"{name}: is reviewed")
+        yield
+
+    @contextlib.contextmanager
+    def doing(self, what: str) -> Iterator[None]:
+        """Around a longer step that sends no load."""
+        self.say(what)
+        yield
+
+    def see(self, event: Event) -> None:
+        """Print what was found or failed; the steps on the way are left out."""
+        if isinstance(event, Failed):
+            self.fail(f"{event.target}: {event.cause}", event.remedy)
+        elif isinstance(event, Recommended):
+            self.say(f"{event.recommendation.target}: {outcome(event.recommendation)}")
+
+    def cancelling(self) -> None:
+        """Nothing: the command's end tells it."""
+
+    def say(self, text: str) -> None:
+        """Print one line."""
+        sys.stderr.write(f"{text}\n")
+
+    def fail(self, cause: str, remedy: str = "") -> None:
+        """Print what went wrong and what to do about it."""
+        self.say(f"{cause}\n{remedy}".rstrip())
 
 
 def compare_on_lab(seconds: float = SECONDS, *, reviewed: Path | None = None) -> ServiceComparison:

@@ -1,10 +1,8 @@
-"""Sends an open-loop load to a running service, and reads its gauges on both sides of it."""
+"""Runs the demo service, sends a load to it, and reads its gauges on both sides of it."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
-from typing import Any
 
 from poolkit.analysis.summary import summarise
 from poolkit.drivers.aiohttp import AiohttpPool
@@ -24,51 +22,10 @@ from poolkit.targets.workload import HttpWork
 
 SECONDS = 6.0
 WARM_UP = 1.0
+SEED = 20_260_101
+PATH = "/checkout"
 # Connections of the load itself: far more than the service can serve, so that none waits here.
 CALLERS = 512
-SEED = 20_260_101
-
-
-def run_service(
-    base: str,
-    label: str,
-    *,
-    path: str = "/checkout",
-    rate: float = TARGET_RATE,
-    seconds: float = SECONDS,
-    seed: int = SEED,
-) -> ServiceRun:
-    """Send an open-loop load to a running service, and read its gauges on both sides of it.
-
-    Args:
-        base: the service's base URL; this machine.
-        label: what the run is called in tables.
-        rate, seconds, seed: Poisson arrivals at exactly this rate (calls/s), for so long (s).
-
-    Raises:
-        BadInput: it is not on this machine, or its /metrics cannot be read; nothing was sent.
-    """
-    if not all(is_loopback(host) for host in of_url(base).hosts):
-        raise BadInput(
-            f"{base} is not this machine",
-            "this load knows no brake for calls that fail: review a target with poolkit review",
-        )
-    first = reader.scrape(f"{base}/metrics")
-    trial = _loaded(_load(f"{base}{path}", rate, seconds, seed))
-    last = reader.scrape(f"{base}/metrics")
-    calls = sum(trial.outcomes.values())
-    return ServiceRun(
-        label=label,
-        path=path,
-        arrival_rate=rate,
-        seconds=trial.window,
-        throughput=trial.throughput,
-        response_p50=trial.response_time.p50,
-        response_p99=trial.response_time.p99,
-        calls=calls,
-        errors=calls - trial.outcomes.get("ok", 0),
-        pools=tuple(_pool(first, last, name) for name in sorted(last.pools)),
-    )
 
 
 class ServiceProcess(Child):
@@ -93,32 +50,27 @@ class ServiceProcess(Child):
         return str(self._state["url"])
 
 
-async def _load(url: str, rate: float, seconds: float, seed: int) -> Trial:
+async def _load(url: str, seconds: float) -> Trial:
     pool = AiohttpPool(HttpWork("GET", url), CALLERS)
     timer = best_timer(asyncio.get_running_loop())
     plan = Plan(
         seconds=seconds,
         warm_up=min(WARM_UP, seconds / 4),
-        seed=seed,
-        arrivals=poisson_exact(rate, seconds, seed),
-        arrival_rate=rate,
+        seed=SEED,
+        arrivals=poisson_exact(TARGET_RATE, seconds, SEED),
+        arrival_rate=TARGET_RATE,
     )
+    # An undersized service sheds calls, and is here to show how many.
+    brakes = Brakes(max_failed_share=1.0, max_connections=CALLERS)
     await pool.open()
     try:
-        # An undersized service sheds calls, and is here to show how many.
-        measurement = await Generator(
-            pool, plan, timer, brakes=Brakes(max_failed_share=1.0, max_connections=CALLERS)
-        ).run()
+        measurement = await Generator(pool, plan, timer, brakes=brakes).run()
     finally:
         timer.close()
         await close_pool(pool)
     return summarise(
         measurement, target="service", driver="aiohttp", fingerprint="", purpose="verify"
     )
-
-
-def _loaded(work: Coroutine[Any, Any, Trial]) -> Trial:
-    return asyncio.run(work)
 
 
 def _pool(first: reader.Scrape, last: reader.Scrape, name: str) -> PoolSeen:
@@ -133,4 +85,40 @@ def _pool(first: reader.Scrape, last: reader.Scrape, name: str) -> PoolSeen:
         wait_p99=seen.wait_p99,
         turned_away=round(seen.timeouts),
         dials=round(seen.dials),
+    )
+
+
+def run_service(base: str, label: str, *, seconds: float = SECONDS) -> ServiceRun:
+    """Send an open-loop load to a running service, and read its gauges on both sides of it.
+
+    The load is Poisson arrivals at exactly TARGET_RATE, always the same ones.
+
+    Args:
+        base: the service's base URL; this machine.
+        label: what the run is called in tables.
+        seconds: of load.
+
+    Raises:
+        BadInput: it is not on this machine, or its /metrics cannot be read; nothing was sent.
+    """
+    if not all(is_loopback(host) for host in of_url(base).hosts):
+        raise BadInput(
+            f"{base} is not this machine",
+            "this load knows no brake for calls that fail: review a target with poolkit review",
+        )
+    first = reader.scrape(f"{base}/metrics")
+    trial = asyncio.run(_load(f"{base}{PATH}", seconds))
+    last = reader.scrape(f"{base}/metrics")
+    calls = sum(trial.outcomes.values())
+    return ServiceRun(
+        label=label,
+        path=PATH,
+        arrival_rate=TARGET_RATE,
+        seconds=trial.window,
+        throughput=trial.throughput,
+        response_p50=trial.response_time.p50,
+        response_p99=trial.response_time.p99,
+        calls=calls,
+        errors=calls - trial.outcomes.get("ok", 0),
+        pools=tuple(_pool(first, last, name) for name in sorted(last.pools)),
     )
