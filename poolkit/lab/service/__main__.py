@@ -15,9 +15,10 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from dataclasses import fields
 from pathlib import Path
+from string import Template
 from types import ModuleType
 from typing import Any
 
@@ -127,18 +128,11 @@ async def _shed(_request: Request, _error: Exception) -> Response:
 
 
 def _page(watches: list[Watch]) -> str:
-    body = "\n<hr>\n".join(one.report().html for one in watches)
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Pools</title>'
-        '<meta http-equiv="refresh" content="2"><style>body{font:15px/1.5 system-ui;'
-        "max-width:60rem;margin:2rem auto;padding:0 1rem}table{border-collapse:collapse;"
-        "margin:.5rem 0}caption{text-align:left;font-weight:600}td,th{text-align:left;"
-        "padding:.15rem 1rem .15rem 0;border-bottom:1px solid #ddd}</style></head>"
-        f"<body><h1>Pools</h1>\n{body}</body></html>"
-    )
+    template = Template(Path(__file__).with_name("pools.html").read_text(encoding="utf-8"))
+    return template.substitute(reports="\n<hr>\n".join(one.report().html for one in watches))
 
 
-def main(words: Sequence[str] | None = None) -> int:
+def main() -> int:
     """Serve until Ctrl-C, SIGTERM or the parent's end."""
     parser = argparse.ArgumentParser(
         prog="python -m poolkit.lab.service",
@@ -160,7 +154,7 @@ def main(words: Sequence[str] | None = None) -> int:
         "--targets-out", type=Path, metavar="FILE", help="write the targets.toml to review"
     )
     parser.add_argument("--parent", type=int, help="pid; the service ends when it does")
-    arguments = parser.parse_args(words)
+    arguments = parser.parse_args()
     # uvicorn hands signals on when it has shut down; what stands around it is to be tidied up too.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib.util
 import sys
 import tomllib
@@ -19,6 +18,7 @@ from poolkit.records import Recommendation, Sizing, Verdict
 from poolkit.review import codegen
 from poolkit.review.export import read_recommended
 from poolkit.targets import Target
+from poolkit.targets.words import nearest
 
 TARGET_RATE = 80.0  # calls/s of the service's busiest address
 UPSTREAMS = ("lab-http", "lab-db")  # of the lab
@@ -94,19 +94,16 @@ def parse_sizes(text: str) -> dict[str, int]:
         return dict(named[text])
     sizes = dict(UNDERSIZED)
     for part in text.split(","):
-        name, _, number = part.partition("=")
-        if name.strip() not in sizes:
-            near = difflib.get_close_matches(name.strip(), [*sizes, *named], n=1)
-            hint = f"; did you mean {near[0]}?" if near else ""
+        name, _, number = (piece.strip() for piece in part.partition("="))
+        if name not in sizes:
             raise BadInput(
-                f"--sizes: no pool named {name.strip()!r}{hint}",
+                f"--sizes: no pool named {name!r}{nearest(name, [*sizes, *named])}",
                 f"it has {', '.join(sizes)}; or say undersized or recommended",
             )
-        if not number.strip().isascii() or not number.strip().isdigit():
-            number = "0"
-        if not 1 <= int(number) <= 64:
-            raise BadInput(f"--sizes: {name.strip()} must be a whole number from 1 to 64")
-        sizes[name.strip()] = int(number)
+        size = int(number) if number.isascii() and number.isdigit() else 0
+        if not 1 <= size <= 64:
+            raise BadInput(f"--sizes: {name} must be a whole number from 1 to 64")
+        sizes[name] = size
     return sizes
 
 
