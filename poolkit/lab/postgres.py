@@ -87,8 +87,3 @@ class PostgresServer(Child):
         assert stdin is not None
         stdin.write(command)
         self.wait_ready()
-
-
-def postgres(*, accounts: int = ACCOUNTS) -> PostgresServer:
-    """A throwaway PostgreSQL for a `with` statement."""
-    return PostgresServer(accounts=accounts)

@@ -13,6 +13,7 @@ import gc
 import json
 import os
 import signal
+import ssl
 import sys
 import time
 from collections import deque
@@ -208,8 +209,12 @@ async def _serve(arguments: argparse.Namespace) -> None:
     loop = asyncio.get_running_loop()
     model = from_dict(json.loads(arguments.model))
     upstream = Upstream(model, arguments.keepalive, arguments.status)
+    context = None
+    if arguments.certificate is not None:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(arguments.certificate)
     server = await loop.create_server(
-        lambda: _Connection(upstream), "127.0.0.1", arguments.port, backlog=1024
+        lambda: _Connection(upstream), "127.0.0.1", arguments.port, backlog=1024, ssl=context
     )
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -231,6 +236,7 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=0, help="0: any free port")
     parser.add_argument("--keepalive", type=float, help="s after which an idle connection closes")
     parser.add_argument("--status", type=int, default=200, help="HTTP status of every answer")
+    parser.add_argument("--certificate", metavar="FILE", help="PEM with its key; speaks TLS then")
     parser.add_argument("--parent", type=int, help="pid; the server ends when it does")
     arguments = parser.parse_args()
     try:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
-from http.client import HTTPConnection
+import ssl
+import tempfile
+from collections.abc import Sequence
+from http.client import HTTPConnection, HTTPSConnection
+from pathlib import Path
 from typing import Any
 
-from poolkit.lab.child import Child
+from poolkit.lab.child import Child, require
 from poolkit.lab.models import Model, to_dict
 
 
@@ -18,29 +23,60 @@ class HttpUpstream(Child):
         keepalive: s after which the server closes an idle connection; None: never.
         status: HTTP status of every answer.
         port: 0 for any free one.
+        tls_names: host names, besides 127.0.0.1, of a certificate made for the occasion; the
+            server then speaks TLS. None: plain HTTP.
 
     Use it in a `with`; a `start()` before it lets several begin side by side. Raises `MissingExtra`
-    where httptools is not installed.
+    where httptools is not installed, or trustme, which makes the certificate.
     """
 
     module = "poolkit.lab.serve_http"
     needs = ("httptools",)
 
     def __init__(
-        self, model: Model, *, keepalive: float | None = None, status: int = 200, port: int = 0
+        self,
+        model: Model,
+        *,
+        keepalive: float | None = None,
+        status: int = 200,
+        port: int = 0,
+        tls_names: Sequence[str] | None = None,
     ) -> None:
         super().__init__()
         self.truth = model
         self._state = {"port": port}
         self._keepalive = keepalive
         self._status = status
+        self._tls_names = tls_names
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
 
     def _arguments(self) -> list[str]:
         arguments = ["--model", json.dumps(to_dict(self.truth))]
         arguments += ["--port", str(self.port), "--status", str(self._status)]
-        return arguments + (
-            [] if self._keepalive is None else ["--keepalive", f"{self._keepalive}"]
-        )
+        if self._keepalive is not None:
+            arguments += ["--keepalive", str(self._keepalive)]
+        if self._tls_names is not None:
+            arguments += ["--certificate", self._make_certificate(self._tls_names)]
+        return arguments
+
+    def _make_certificate(self, names: Sequence[str]) -> str:
+        require("trustme")
+        import trustme
+
+        self._folder = self._folder or tempfile.TemporaryDirectory(prefix="poolkit-tls-")
+        authority = trustme.CA()
+        authority.cert_pem.write_to_path(self.certificate)
+        server = authority.issue_cert("127.0.0.1", *names)
+        path = self.certificate.with_name("server.pem")
+        server.private_key_and_cert_chain_pem.write_to_path(path)
+        return str(path)
+
+    @property
+    def certificate(self) -> Path:
+        """The file that clients must trust, where it speaks TLS; gone at the end."""
+        if self._folder is None:
+            raise RuntimeError("the server speaks no TLS, or is not running")
+        return Path(self._folder.name) / "certificate.pem"
 
     @property
     def port(self) -> int:
@@ -50,7 +86,8 @@ class HttpUpstream(Child):
     @property
     def url(self) -> str:
         """Where a GET is a call to the model."""
-        return f"http://127.0.0.1:{self.port}/"
+        scheme = "http" if self._tls_names is None else "https"
+        return f"{scheme}://127.0.0.1:{self.port}/"
 
     @property
     def pid(self) -> int:
@@ -61,6 +98,9 @@ class HttpUpstream(Child):
         """What the server has done so far: `served`, `max_in_service`, `connections_opened` ..."""
         # Not urllib: it would ask the proxy that the environment may name.
         connection = HTTPConnection("127.0.0.1", self.port, timeout=5)
+        if self._tls_names is not None:
+            context = ssl.create_default_context(cafile=self.certificate)
+            connection = HTTPSConnection("127.0.0.1", self.port, timeout=5, context=context)
         try:
             connection.request("GET", "/-/stats")
             answer: dict[str, Any] = json.load(connection.getresponse())
@@ -75,13 +115,18 @@ class HttpUpstream(Child):
 
     def restart(self) -> None:
         """Start the server anew on the same port, its model back at the beginning."""
-        self.close()
+        super().close()
         self.start()
         self.wait_ready()
 
+    def close(self) -> None:
+        """Stop it, and remove its certificate."""
+        super().close()
+        if self._folder is not None:
+            self._folder.cleanup()
+            self._folder = None
 
-def http_upstream(
-    model: Model, *, keepalive: float | None = None, status: int = 200
-) -> HttpUpstream:
-    """An HTTP upstream for a `with` statement."""
-    return HttpUpstream(model, keepalive=keepalive, status=status)
+
+def can_speak_tls() -> bool:
+    """Whether a certificate can be made on this machine."""
+    return importlib.util.find_spec("trustme") is not None

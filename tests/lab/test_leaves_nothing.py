@@ -15,7 +15,7 @@ from typing import Any
 import psutil
 import pytest
 
-from poolkit.lab.postgres import postgres
+from poolkit.lab.postgres import PostgresServer
 from poolkit.lab.running import Lab
 
 pytestmark = pytest.mark.lab
@@ -82,7 +82,7 @@ def test_a_killed_owner_leaves_nothing(number: signal.Signals) -> None:
 
 def test_a_killed_keeper_takes_its_server_along() -> None:
     """The kernel ends PostgreSQL with its keeper, and the `with` removes the folder."""
-    with postgres(accounts=10) as server:
+    with PostgresServer(accounts=10) as server:
         lab = {"ports": [server.port], "pids": [server.keeper_pid, server.pid]}
         lab["folder"] = server.folder
         os.kill(server.keeper_pid, signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""TLS in front of a plain upstream: checked by the client, byte for byte, ends and all."""
+"""An upstream that speaks TLS: checked by the client, byte for byte, ends and all."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ import ssl
 import pytest
 
 from poolkit.lab.models import Workers
-from poolkit.lab.tls import TlsFront, can_make
-from poolkit.lab.upstream import HttpUpstream
+from poolkit.lab.upstream import HttpUpstream, can_speak_tls
 
 pytestmark = [
     pytest.mark.lab,
     pytest.mark.skipif(
-        not can_make(), reason="trustme is not installed: pip install 'poolkit[lab]'"
+        not can_speak_tls(), reason="trustme is not installed: pip install 'poolkit[lab]'"
     ),
 ]
 
@@ -23,10 +22,8 @@ ASK = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 def test_calls_go_through_and_an_idle_end_too() -> None:
     """Its certificate is for the names that were asked; the upstream's close reaches the client."""
-    with (
-        HttpUpstream(Workers(workers=2, service_time=0.001), keepalive=0.3) as upstream,
-        TlsFront(upstream.port, ("localhost", "other.test")) as front,
-    ):
+    names = ("localhost", "other.test")
+    with HttpUpstream(Workers(2, service_time=0.001), keepalive=0.3, tls_names=names) as front:
         context = ssl.create_default_context(cafile=str(front.certificate))
         for name in ("localhost", "other.test"):
             with (
@@ -41,6 +38,7 @@ def test_calls_go_through_and_an_idle_end_too() -> None:
             pytest.raises(ssl.SSLCertVerificationError),
         ):
             context.wrap_socket(plain, server_hostname="nobody.test")
+        assert front.stats()["served"] == 2
         folder = front.certificate.parent
         assert folder.exists()
     assert not folder.exists()
