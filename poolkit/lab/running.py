@@ -72,21 +72,10 @@ class Lab:
             raise BadInput(f"there is no database in this lab: {self._running()}")
         return self._database
 
-    def url(self, name: str) -> str:
-        """URL of an HTTP target."""
-        return self.upstream(name).url
-
-    def dsn(self) -> str:
-        """Connection URI of the database targets, with its throwaway password."""
-        return self.database().dsn
-
     def targets_toml(self) -> str:
         """Text of a targets.toml for what runs, the truth in comments; it holds no password."""
-        tables = [
-            ALL[name].toml(self.url(name) if name in self._upstreams else None)
-            for name in self.names
-        ]
-        return "\n".join([_HEADER, *tables])
+        urls = {name: upstream.url for name, upstream in self._upstreams.items()}
+        return "\n".join([_HEADER, *(ALL[name].toml(urls.get(name)) for name in self.names)])
 
     def write_targets(self, path: Path) -> Path:
         """Write `targets_toml` to a file; `BadInput` where that is not possible."""
@@ -101,7 +90,7 @@ class Lab:
 
     def environment(self) -> dict[str, str]:
         """Variables that a process needs which reads `targets_toml`; they hold the password."""
-        return {DSN_VARIABLE: self.dsn()} if self._database is not None else {}
+        return {} if self._database is None else {DSN_VARIABLE: self._database.dsn}
 
     def export_lines(self) -> list[str]:
         """`environment` as lines for a shell."""

@@ -47,7 +47,7 @@ class Upstream:
     """The service model on an event loop."""
 
     def __init__(self, model: Model, keepalive: float | None, status: int) -> None:
-        self.loop = asyncio.get_running_loop()
+        self._loop = asyncio.get_running_loop()
         self.keepalive = keepalive
         self.counts = Counts()
         self._places = sys.maxsize if model.places is None else model.places
@@ -72,7 +72,7 @@ class Upstream:
             return
         self._ready.append((at, arrived, connection))
         if len(self._ready) == 1:
-            self.loop.call_soon(self._burn, self._burner)
+            self._loop.call_soon(self._burn, self._burner)
 
     def _burn(self, burner: Burner) -> None:
         # One call in each turn of the loop, so that sockets are read and replies leave in between.
@@ -83,7 +83,7 @@ class Upstream:
         self._answer(arrived, until, connection)
         self._ready.popleft()
         if self._ready:
-            self.loop.call_soon(self._burn, burner)
+            self._loop.call_soon(self._burn, burner)
 
     def _answer(self, arrived: float, at: float, connection: _Connection) -> None:
         now = time.monotonic()
@@ -118,7 +118,6 @@ class _Connection(asyncio.Protocol):
         self._parser = httptools.HttpRequestParser(self)
         self._transport: asyncio.Transport | None = None
         self._url = b""
-        self._is_counted = True
         self._has_called = False
         # Pipelined calls wait here as (url, keep-alive); the first is the one being served.
         self._pending: deque[tuple[bytes, bool]] = deque()
@@ -126,12 +125,10 @@ class _Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
-        self._count(1)
         self._start_idle()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if self._is_counted:
-            self._upstream.counts.connections_open -= 1
+        self._upstream.counts.connections_open -= self._has_called
         self._transport = None
         self._stop_idle()
 
@@ -160,18 +157,14 @@ class _Connection(asyncio.Protocol):
 
     def _serve(self) -> None:
         if self._pending[0][0] == _STATS:
-            # Looking on must not change what is seen.
-            if self._is_counted and not self._has_called:
-                self._is_counted = False
-                self._count(-1)
             self.reply(_response(200, json.dumps(self._upstream.stats()).encode()))
-        else:
+            return
+        # Counted when it first calls: looking on must not change what is counted.
+        if not self._has_called:
             self._has_called = True
-            self._upstream.arrived(self)
-
-    def _count(self, connections: int) -> None:
-        self._upstream.counts.connections_opened += connections
-        self._upstream.counts.connections_open += connections
+            self._upstream.counts.connections_opened += 1
+            self._upstream.counts.connections_open += 1
+        self._upstream.arrived(self)
 
     def reply(self, response: bytes) -> None:
         """Answer the call being served, and begin the next one."""
@@ -190,7 +183,7 @@ class _Connection(asyncio.Protocol):
 
     def _start_idle(self) -> None:
         if self._upstream.keepalive is not None and self._transport is not None:
-            later = self._upstream.loop.call_later
+            later = asyncio.get_running_loop().call_later
             self._idle = later(self._upstream.keepalive, self._transport.close)
 
     def _stop_idle(self) -> None:

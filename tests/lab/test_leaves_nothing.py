@@ -97,9 +97,9 @@ def test_the_lab_writes_targets_without_its_password(tmp_path: Path) -> None:
     with Lab() as lab:
         written = lab.write_targets(tmp_path / "folder" / "targets.toml").read_text()
         dsn = lab.environment()["POOLKIT_LAB_DSN"]
-        assert dsn == lab.dsn()
+        assert dsn == lab.database().dsn
         assert dsn.split(":")[2].split("@")[0] not in written
-        assert lab.url("lab-http") in written
+        assert lab.upstream("lab-http").url in written
         assert lab.export_lines() == [f"export POOLKIT_LAB_DSN={dsn}"]
         upstreams = [lab.upstream(name) for name in ("lab-http", "lab-cpu", "lab-contended")]
         ports = [*(server.port for server in upstreams), lab.database().port]

@@ -45,7 +45,7 @@ def targets_toml(lab: Lab) -> str:
 
     Each call of the busiest address reads once from each.
     """
-    url = lab.url("lab-http")
+    url = lab.upstream("lab-http").url
     return "\n".join(target.toml(url if target.model is not None else None) for target in _TARGETS)
 
 
