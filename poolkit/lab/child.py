@@ -11,7 +11,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import IO, Any, ClassVar, NoReturn, Self
 
@@ -22,12 +21,15 @@ STOP_TIMEOUT = 10.0  # s, then SIGKILL
 LOOK_FOR_PARENT = 0.25  # s
 
 
-class Child(ABC):
+class Child:
     """A Python module run as a process of its own inside a `with`; it ends when this one does.
 
     It is in a session of its own: a Ctrl-C in the terminal reaches only the process that started
     the lab, and that one decides. Its stdin is a pipe whose end is the end of that process too. It
     answers with lines of JSON that tell its state, the first when it is ready.
+
+    Args:
+        options: of its command line, those that are None left out.
 
     State: the process from `start` to `close`, and the last answer, which outlives it.
     """
@@ -35,14 +37,11 @@ class Child(ABC):
     module: ClassVar[str]
     needs: ClassVar[tuple[str, ...]] = ()  # modules that the lab's extra brings
 
-    def __init__(self) -> None:
+    def __init__(self, **options: object) -> None:
+        self._options = options
         self._process: subprocess.Popen[bytes] | None = None
         self._stderr: IO[bytes]
         self._state: dict[str, Any] = {}
-
-    @abstractmethod
-    def _arguments(self) -> list[str]:
-        """Of its command line, when it is started."""
 
     def __enter__(self) -> Self:
         try:
@@ -62,11 +61,14 @@ class Child(ABC):
             return
         require(*self.needs)
         # -P: a file of the working directory must not stand in for a library.
-        command = [sys.executable, "-P", "-m", self.module, *self._arguments()]
+        command = [sys.executable, "-P", "-m", self.module, "--parent", str(os.getpid())]
+        for name, value in self._options.items():
+            if value is not None:
+                command += [f"--{name.replace('_', '-')}", str(value)]
         # A file, not a pipe: nobody reads it while the child runs, and a full pipe would block it.
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `close`
         self._process = subprocess.Popen(
-            [*command, "--parent", str(os.getpid())],
+            command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._stderr,

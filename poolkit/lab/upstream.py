@@ -42,34 +42,25 @@ class HttpUpstream(Child):
         port: int = 0,
         tls_names: Sequence[str] | None = None,
     ) -> None:
-        super().__init__()
+        text = json.dumps(to_dict(model))
+        super().__init__(model=text, port=port, keepalive=keepalive, status=status)
         self.truth = model
-        self._state = {"port": port}
-        self._keepalive = keepalive
-        self._status = status
         self._tls_names = tls_names
         self._folder: tempfile.TemporaryDirectory[str] | None = None
 
-    def _arguments(self) -> list[str]:
-        arguments = ["--model", json.dumps(to_dict(self.truth))]
-        arguments += ["--port", str(self.port), "--status", str(self._status)]
-        if self._keepalive is not None:
-            arguments += ["--keepalive", str(self._keepalive)]
-        if self._tls_names is not None:
-            arguments += ["--certificate", self._make_certificate(self._tls_names)]
-        return arguments
+    def start(self) -> None:
+        """Start without waiting; MissingExtra where a library of it is not installed."""
+        if self._tls_names is not None and self._folder is None:
+            require("trustme")
+            import trustme
 
-    def _make_certificate(self, names: Sequence[str]) -> str:
-        require("trustme")
-        import trustme
-
-        self._folder = self._folder or tempfile.TemporaryDirectory(prefix="poolkit-tls-")
-        authority = trustme.CA()
-        authority.cert_pem.write_to_path(self.certificate)
-        server = authority.issue_cert("127.0.0.1", *names)
-        path = self.certificate.with_name("server.pem")
-        server.private_key_and_cert_chain_pem.write_to_path(path)
-        return str(path)
+            self._folder = tempfile.TemporaryDirectory(prefix="poolkit-tls-")
+            self._options["certificate"] = path = self.certificate.with_name("server.pem")
+            authority = trustme.CA()
+            authority.cert_pem.write_to_path(self.certificate)
+            server = authority.issue_cert("127.0.0.1", *self._tls_names)
+            server.private_key_and_cert_chain_pem.write_to_path(path)
+        super().start()
 
     @property
     def certificate(self) -> Path:
@@ -116,6 +107,7 @@ class HttpUpstream(Child):
     def restart(self) -> None:
         """Start the server anew on the same port, its model back at the beginning."""
         super().close()
+        self._options["port"] = self.port
         self.start()
         self.wait_ready()
 

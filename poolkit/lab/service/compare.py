@@ -185,7 +185,7 @@ def compare_running(url: str, pools: Path, seconds: float = SECONDS) -> ServiceC
 
 
 def _run_with(pools: Path, label: str, seconds: float) -> ServiceRun:
-    with ServiceProcess("--pools", str(pools)) as service:
+    with ServiceProcess(pools) as service:
         return run_service(service.url, label, seconds=seconds)
 
 

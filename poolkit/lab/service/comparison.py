@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 from poolkit.analysis.summary import summarise
 from poolkit.drivers.aiohttp import AiohttpPool
@@ -29,20 +30,12 @@ CALLERS = 512
 
 
 class ServiceProcess(Child):
-    """The demo service as a process of its own, in a `with`.
-
-    Args:
-        arguments: of `python -m poolkit.lab.service`, such as `--pools`, FILE.
-    """
+    """The demo service with the pools of a pools.py as a process of its own, in a `with`."""
 
     module = "poolkit.lab.service"
 
-    def __init__(self, *arguments: str) -> None:
-        super().__init__()
-        self._words = arguments
-
-    def _arguments(self) -> list[str]:
-        return ["--port", "0", *self._words]
+    def __init__(self, pools: Path) -> None:
+        super().__init__(port=0, pools=pools)
 
     @property
     def url(self) -> str:
