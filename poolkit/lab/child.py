@@ -35,7 +35,7 @@ class Child:
     """
 
     module: ClassVar[str]
-    needs: ClassVar[tuple[str, ...]] = ()  # modules that the lab's extra brings
+    needs: tuple[str, ...] = ()  # modules that the lab's extra brings
 
     def __init__(self, **options: object) -> None:
         self._options = options

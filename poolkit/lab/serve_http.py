@@ -15,8 +15,10 @@ import os
 import signal
 import ssl
 import sys
+import tempfile
 import time
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, cast
@@ -198,28 +200,42 @@ def _response(status: int, body: bytes) -> bytes:
     return head.encode() + body
 
 
+def _context(names: Sequence[str], authority: str) -> ssl.SSLContext:
+    """TLS with a certificate made for these names; clients must trust the file `authority`."""
+    import trustme
+
+    maker = trustme.CA()
+    maker.cert_pem.write_to_path(authority)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    maker.issue_cert(*names).configure_cert(context)
+    return context
+
+
 async def _serve(arguments: argparse.Namespace) -> None:
     loop = asyncio.get_running_loop()
-    model = from_dict(json.loads(arguments.model))
-    upstream = Upstream(model, arguments.keepalive, arguments.status)
-    context = None
-    if arguments.certificate is not None:
-        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        context.load_cert_chain(arguments.certificate)
-    server = await loop.create_server(
-        lambda: _Connection(upstream), "127.0.0.1", arguments.port, backlog=1024, ssl=context
-    )
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    port = server.sockets[0].getsockname()[1]
-    os.write(1, json.dumps({"port": port, "pid": os.getpid()}).encode() + b"\n")
-    gc.freeze()
-    while not stop.is_set() and not is_orphan(arguments.parent):
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), LOOK_FOR_PARENT)
-    # Open connections end with the process: an upstream that goes away does not say goodbye.
-    server.close()
+    model = from_dict(json.loads(arguments.model))
+    upstream = Upstream(model, arguments.keepalive, arguments.status)
+    state: dict[str, object] = {"pid": os.getpid()}
+    with contextlib.ExitStack() as stack:
+        context = None
+        if arguments.tls_names:
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="poolkit-tls-"))
+            state["certificate"] = authority = f"{folder}/certificate.pem"
+            context = _context(arguments.tls_names.split(","), authority)
+        server = await loop.create_server(
+            lambda: _Connection(upstream), "127.0.0.1", arguments.port, backlog=1024, ssl=context
+        )
+        state["port"] = server.sockets[0].getsockname()[1]
+        os.write(1, json.dumps(state).encode() + b"\n")
+        gc.freeze()
+        while not stop.is_set() and not is_orphan(arguments.parent):
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), LOOK_FOR_PARENT)
+        # Open connections end with the process: an upstream that goes away does not say goodbye.
+        server.close()
 
 
 def main() -> None:
@@ -229,7 +245,7 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=0, help="0: any free port")
     parser.add_argument("--keepalive", type=float, help="s after which an idle connection closes")
     parser.add_argument("--status", type=int, default=200, help="HTTP status of every answer")
-    parser.add_argument("--certificate", metavar="FILE", help="PEM with its key; speaks TLS then")
+    parser.add_argument("--tls-names", help="speak TLS, with a certificate for NAME,...")
     parser.add_argument("--parent", type=int, help="pid; the server ends when it does")
     arguments = parser.parse_args()
     try:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import shutil
 import ssl
-import tempfile
 from collections.abc import Sequence
 from http.client import HTTPConnection, HTTPSConnection
 from pathlib import Path
 from typing import Any
 
-from poolkit.lab.child import Child, require
+from poolkit.lab.child import Child
 from poolkit.lab.models import Model, to_dict
 
 
@@ -31,7 +31,7 @@ class HttpUpstream(Child):
     """
 
     module = "poolkit.lab.serve_http"
-    needs = ("httptools",)
+    needs: tuple[str, ...] = ("httptools",)
 
     def __init__(
         self,
@@ -42,32 +42,21 @@ class HttpUpstream(Child):
         port: int = 0,
         tls_names: Sequence[str] | None = None,
     ) -> None:
-        text = json.dumps(to_dict(model))
-        super().__init__(model=text, port=port, keepalive=keepalive, status=status)
+        super().__init__(
+            model=json.dumps(to_dict(model)),
+            port=port,
+            keepalive=keepalive,
+            status=status,
+            tls_names=None if tls_names is None else ",".join(("127.0.0.1", *tls_names)),
+        )
+        if tls_names is not None:
+            self.needs = (*self.needs, "trustme")
         self.truth = model
-        self._tls_names = tls_names
-        self._folder: tempfile.TemporaryDirectory[str] | None = None
-
-    def start(self) -> None:
-        """Start without waiting; MissingExtra where a library of it is not installed."""
-        if self._tls_names is not None and self._folder is None:
-            require("trustme")
-            import trustme
-
-            self._folder = tempfile.TemporaryDirectory(prefix="poolkit-tls-")
-            self._options["certificate"] = path = self.certificate.with_name("server.pem")
-            authority = trustme.CA()
-            authority.cert_pem.write_to_path(self.certificate)
-            server = authority.issue_cert("127.0.0.1", *self._tls_names)
-            server.private_key_and_cert_chain_pem.write_to_path(path)
-        super().start()
 
     @property
     def certificate(self) -> Path:
         """The file that clients must trust, where it speaks TLS; gone at the end."""
-        if self._folder is None:
-            raise RuntimeError("the server speaks no TLS, or is not running")
-        return Path(self._folder.name) / "certificate.pem"
+        return Path(self._state["certificate"])
 
     @property
     def port(self) -> int:
@@ -77,7 +66,7 @@ class HttpUpstream(Child):
     @property
     def url(self) -> str:
         """Where a GET is a call to the model."""
-        scheme = "http" if self._tls_names is None else "https"
+        scheme = "https" if "certificate" in self._state else "http"
         return f"{scheme}://127.0.0.1:{self.port}/"
 
     @property
@@ -89,7 +78,7 @@ class HttpUpstream(Child):
         """What the server has done so far: `served`, `max_in_service`, `connections_opened` ..."""
         # Not urllib: it would ask the proxy that the environment may name.
         connection = HTTPConnection("127.0.0.1", self.port, timeout=5)
-        if self._tls_names is not None:
+        if "certificate" in self._state:
             context = ssl.create_default_context(cafile=self.certificate)
             connection = HTTPSConnection("127.0.0.1", self.port, timeout=5, context=context)
         try:
@@ -106,17 +95,17 @@ class HttpUpstream(Child):
 
     def restart(self) -> None:
         """Start the server anew on the same port, its model back at the beginning."""
-        super().close()
+        self.close()
         self._options["port"] = self.port
         self.start()
         self.wait_ready()
 
     def close(self) -> None:
-        """Stop it, and remove its certificate."""
+        """Stop the server and remove its certificate."""
         super().close()
-        if self._folder is not None:
-            self._folder.cleanup()
-            self._folder = None
+        # The server did this, unless it was killed.
+        if "certificate" in self._state:
+            shutil.rmtree(self.certificate.parent, ignore_errors=True)
 
 
 def can_speak_tls() -> bool:

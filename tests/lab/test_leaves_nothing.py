@@ -24,16 +24,18 @@ PATIENCE = 60.0  # s; it takes one or two on an idle machine
 
 OWNER = """
 import json, signal, time
+from poolkit.lab.models import Workers
 from poolkit.lab.running import Lab
+from poolkit.lab.upstream import HttpUpstream
 
 # A shell that runs the tests in the background has Ctrl-C ignored.
 signal.signal(signal.SIGINT, signal.default_int_handler)
-with Lab(["lab-cpu", "lab-db"]) as lab:
+with Lab(["lab-cpu", "lab-db"]) as lab, HttpUpstream(Workers(1, 0.001), tls_names=()) as tls:
     http, database = lab.upstream("lab-cpu"), lab.database()
     print(json.dumps({
-        "ports": [http.port, database.port],
-        "pids": [http.pid, database.keeper_pid, database.pid],
-        "folder": database.folder,
+        "ports": [http.port, tls.port, database.port],
+        "pids": [http.pid, tls.pid, database.keeper_pid, database.pid],
+        "folders": [str(tls.certificate.parent), database.folder],
     }), flush=True)
     time.sleep(60)
 """
@@ -56,7 +58,7 @@ def leftovers(lab: dict[str, Any]) -> list[object]:
     return [
         *(port for port in lab["ports"] if is_open(port)),
         *(pid for pid in lab["pids"] if is_alive(pid)),
-        *([lab["folder"]] if Path(lab["folder"]).exists() else []),
+        *(folder for folder in lab["folders"] if Path(folder).exists()),
     ]
 
 
@@ -75,7 +77,7 @@ def test_a_killed_owner_leaves_nothing(number: signal.Signals) -> None:
     ) as owner:
         assert owner.stdout is not None
         lab = json.loads(owner.stdout.readline())
-        assert len(leftovers(lab)) == 6
+        assert len(leftovers(lab)) == 9
         owner.send_signal(number)
     assert wait_until_gone(lab) == []
 
@@ -84,7 +86,7 @@ def test_a_killed_keeper_takes_its_server_along() -> None:
     """The kernel ends PostgreSQL with its keeper, and the `with` removes the folder."""
     with PostgresServer(accounts=10) as server:
         lab = {"ports": [server.port], "pids": [server.keeper_pid, server.pid]}
-        lab["folder"] = server.folder
+        lab["folders"] = [server.folder]
         os.kill(server.keeper_pid, signal.SIGKILL)
         until = time.monotonic() + PATIENCE
         while is_open(server.port) and time.monotonic() < until:
@@ -104,6 +106,6 @@ def test_the_lab_writes_targets_without_its_password(tmp_path: Path) -> None:
         upstreams = [lab.upstream(name) for name in ("lab-http", "lab-cpu", "lab-contended")]
         ports = [*(server.port for server in upstreams), lab.database().port]
         pids = [*(server.pid for server in upstreams), lab.database().pid]
-        left = {"ports": ports, "pids": pids, "folder": lab.database().folder}
+        left = {"ports": ports, "pids": pids, "folders": [lab.database().folder]}
         assert len(leftovers(left)) == 9
     assert leftovers(left) == []
