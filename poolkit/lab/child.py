@@ -26,7 +26,7 @@ class Child:
 
     It is in a session of its own: a Ctrl-C in the terminal reaches only the process that started
     the lab, and that one decides. Its stdin is a pipe whose end is the end of that process too. It
-    answers with lines of JSON that tell its state, the first when it is ready.
+    answers with lines of JSON that hold its state, the first when it is ready.
 
     Args:
         options: of its command line, those that are None left out.
@@ -65,7 +65,7 @@ class Child:
         for name, value in self._options.items():
             if value is not None:
                 command += [f"--{name.replace('_', '-')}", str(value)]
-        # A file, not a pipe: nobody reads it while the child runs, and a full pipe would block it.
+        # A file, not a pipe: unread while the child runs, a full pipe would block it.
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `close`
         self._process = subprocess.Popen(
             command,
@@ -94,8 +94,8 @@ class Child:
     def _fail(self, how: str) -> NoReturn:
         self._stop()
         self._stderr.seek(0)
-        said = self._stderr.read()[-2000:].decode(errors="replace").strip()
-        raise PoolkitError(f"{self.module} {how}", said)
+        last_words = self._stderr.read()[-2000:].decode(errors="replace").strip()
+        raise PoolkitError(f"{self.module} {how}", last_words)
 
     def _running(self) -> subprocess.Popen[bytes]:
         if self._process is None:

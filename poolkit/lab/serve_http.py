@@ -1,7 +1,7 @@
 """An HTTP/1.1 upstream whose capacity is known: `python -m poolkit.lab.serve_http --help`.
 
-One process, one thread. GET of any path is a call to the service model; `GET /-/stats` tells what
-the upstream has done so far. The first line on stdout is JSON and says where it listens.
+One process, one thread. GET of any path is a call to the service model; `GET /-/stats` answers with
+what the upstream has done so far. The first line on stdout is JSON and says where it listens.
 """
 
 from __future__ import annotations

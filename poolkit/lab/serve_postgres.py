@@ -151,8 +151,8 @@ class Cluster:
     def _run(self, name: str, arguments: Sequence[str], given: str = "") -> None:
         done = self._programs.run(name, *arguments, given=given, folder=self._folder)
         if done.returncode != 0:
-            said = done.stderr.replace(self._password, "...")
-            raise PoolkitError(f"{name} failed ({done.returncode})", said[-2000:])
+            message = done.stderr.replace(self._password, "...")
+            raise PoolkitError(f"{name} failed ({done.returncode})", message[-2000:])
 
 
 _libc = ctypes.CDLL(None) if sys.platform == "linux" else None

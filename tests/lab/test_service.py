@@ -19,7 +19,7 @@ from poolkit.errors import BadInput, ExitCode
 from poolkit.events import Failed
 from poolkit.lab.running import Lab
 from poolkit.lab.service import compare
-from poolkit.lab.service.comparison import ServiceProcess, run_service
+from poolkit.lab.service.run import ServiceProcess, run_service
 from poolkit.lab.service.sizes import (
     RECOMMENDED,
     UNDERSIZED,

@@ -123,7 +123,7 @@ async def _quote(pools: Any, url: str) -> int:
 
 
 async def _shed(_request: Request, _error: Exception) -> Response:
-    """No connection in time: told at once, so that nobody piles up behind it."""
+    """No connection in time: refused at once, so that no queue builds up."""
     return JSONResponse({"error": "busy"}, status_code=503, headers={"Retry-After": "1"})
 
 

@@ -5,7 +5,7 @@
     python -m poolkit.lab.service.compare --out DIR --url http://127.0.0.1:8800 --pools DIR/pools.py
 
 The first starts the lab, reviews what the service asks of it into DIR, which is made anew, runs the
-service with pools that nobody measured and with those that the review recommends, and writes the
+service with pools of unmeasured size and with those that the review recommends, and writes the
 report on both; it takes some minutes. The second takes the recommendations of such a review
 instead. The third takes a service that runs, and after it one with the pools.py of its review on
 the same upstreams. All write DIR/service.json, which the report of that folder shows.
@@ -24,7 +24,7 @@ from pathlib import Path
 from poolkit.errors import BadInput, ExitCode, PoolkitError
 from poolkit.events import Event, Failed, Recommended, Watcher
 from poolkit.lab.running import Lab
-from poolkit.lab.service.comparison import SECONDS, ServiceProcess, run_service
+from poolkit.lab.service.run import SECONDS, ServiceProcess, run_service
 from poolkit.lab.service.sizes import (
     RECOMMENDED,
     UNDERSIZED,
@@ -73,7 +73,7 @@ class Lines:
             self.say(f"{event.recommendation.target}: {outcome(event.recommendation)}")
 
     def cancelling(self) -> None:
-        """Nothing: the command's end tells it."""
+        """Nothing: the command ends."""
 
     def say(self, text: str) -> None:
         """Print one line."""
@@ -129,7 +129,7 @@ def compare_reviewed(
             # What the service makes of the recommendations belongs into the report on them.
             try:
                 made.append(_compare(lab, seconds, of))
-            except Exception as failure:  # told below: the review goes on without a report
+            except Exception as failure:  # raised below: the review goes on without a report
                 failures.append(failure)
                 raise
             write(made[0], of)

@@ -22,7 +22,7 @@ from poolkit.targets.words import nearest
 
 TARGET_RATE = 80.0  # calls/s of the service's busiest address
 UPSTREAMS = ("lab-http", "lab-db")  # of the lab
-# What a service starts with when nobody measured: the traffic keeps more connections busy on
+# Sizes of a service that was not measured: the traffic keeps more connections busy on
 # average (80 calls/s of some 14 and 25 ms each).
 UNDERSIZED: Mapping[str, int] = {"orders-db": 1, "orders-history": 1, "quotes-api": 1}
 # Smallest sizes with P(wait > 10 ms) below 1 % by Erlang C at 80 calls/s, hold times of 18 ms (a

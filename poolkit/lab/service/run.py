@@ -67,17 +67,17 @@ async def _load(url: str, seconds: float) -> Trial:
 
 
 def _pool(first: reader.Scrape, last: reader.Scrape, name: str) -> PoolSeen:
-    seen = reader.between(first, last, name)
+    traffic = reader.between(first, last, name)
     return PoolSeen(
         pool=name,
-        driver=seen.driver,
+        driver=traffic.driver,
         pool_size=last.pools[name].values["poolkit_pool_size"],
-        arrival_rate=seen.arrival_rate,
-        hold_time=seen.hold_time,
-        wait_time=seen.wait_time,
-        wait_p99=seen.wait_p99,
-        turned_away=round(seen.timeouts),
-        dials=round(seen.dials),
+        arrival_rate=traffic.arrival_rate,
+        hold_time=traffic.hold_time,
+        wait_time=traffic.wait_time,
+        wait_p99=traffic.wait_p99,
+        turned_away=round(traffic.timeouts),
+        dials=round(traffic.dials),
     )
 
 
