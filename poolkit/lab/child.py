@@ -55,6 +55,11 @@ class Child:
     def __exit__(self, *_error: object) -> None:
         self.close()
 
+    @property
+    def pid(self) -> int:
+        """Process id."""
+        return self._running().pid
+
     def start(self) -> None:
         """Start without waiting; MissingExtra where a library of it is not installed."""
         if self._process is not None:

@@ -28,8 +28,7 @@ class PostgresServer(Child):
 
     def __repr__(self) -> str:
         # Not the DSN: a repr ends up in logs.
-        port, pid = self._state.get("port"), self._state.get("postgres_pid")
-        return f"PostgresServer({port=}, {pid=})"
+        return f"PostgresServer(port={self._state.get('port')}, server_pid={self.server_pid})"
 
     @property
     def dsn(self) -> str:
@@ -42,14 +41,9 @@ class PostgresServer(Child):
         return int(self._state["port"])
 
     @property
-    def pid(self) -> int | None:
-        """Process id of the server (the postmaster); None after `kill`."""
-        return self._state.get("postgres_pid")
-
-    @property
-    def keeper_pid(self) -> int:
-        """Process id of the keeper, which starts and removes the server."""
-        return self._running().pid
+    def server_pid(self) -> int | None:
+        """Process id of the server, `pid` being its keeper's; None after `kill`."""
+        return self._state.get("server_pid")
 
     @property
     def folder(self) -> str:
@@ -65,7 +59,7 @@ class PostgresServer(Child):
 
     def restart(self) -> None:
         """Start the server again on the same port and data, after a `kill` or instead of one."""
-        if self.pid is not None:
+        if self.server_pid is not None:
             self.kill()
         self._ask(b"start\n")
 

@@ -74,7 +74,7 @@ class Cluster:
         return {
             "dsn": f"postgresql://{USER}:{self._password}@127.0.0.1:{self._port}/{DATABASE}",
             "port": self._port,
-            "postgres_pid": None if self._process is None else self._process.pid,
+            "server_pid": None if self._process is None else self._process.pid,
             "folder": str(self._folder),
         }
 

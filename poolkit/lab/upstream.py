@@ -69,11 +69,6 @@ class HttpUpstream(Child):
         scheme = "https" if "certificate" in self._state else "http"
         return f"{scheme}://127.0.0.1:{self.port}/"
 
-    @property
-    def pid(self) -> int:
-        """Process id of the server."""
-        return self._running().pid
-
     def stats(self) -> dict[str, Any]:
         """What the server has done so far: `served`, `max_in_service`, `connections_opened` ..."""
         # Not urllib: it would ask the proxy that the environment may name.

@@ -34,7 +34,7 @@ with Lab(["lab-cpu", "lab-db"]) as lab, HttpUpstream(Workers(1, 0.001), tls_name
     http, database = lab.upstream("lab-cpu"), lab.database()
     print(json.dumps({
         "ports": [http.port, tls.port, database.port],
-        "pids": [http.pid, tls.pid, database.keeper_pid, database.pid],
+        "pids": [http.pid, tls.pid, database.pid, database.server_pid],
         "folders": [str(tls.certificate.parent), database.folder],
     }), flush=True)
     time.sleep(60)
@@ -85,9 +85,9 @@ def test_a_killed_owner_leaves_nothing(number: signal.Signals) -> None:
 def test_a_killed_keeper_takes_its_server_along() -> None:
     """The kernel ends PostgreSQL with its keeper, and the `with` removes the folder."""
     with PostgresServer(accounts=10) as server:
-        lab = {"ports": [server.port], "pids": [server.keeper_pid, server.pid]}
+        lab = {"ports": [server.port], "pids": [server.pid, server.server_pid]}
         lab["folders"] = [server.folder]
-        os.kill(server.keeper_pid, signal.SIGKILL)
+        os.kill(server.pid, signal.SIGKILL)
         until = time.monotonic() + PATIENCE
         while is_open(server.port) and time.monotonic() < until:
             time.sleep(0.05)
@@ -105,7 +105,7 @@ def test_the_lab_writes_targets_without_its_password(tmp_path: Path) -> None:
         assert lab.export_lines() == [f"export POOLKIT_LAB_DSN={dsn}"]
         upstreams = [lab.upstream(name) for name in ("lab-http", "lab-cpu", "lab-contended")]
         ports = [*(server.port for server in upstreams), lab.database().port]
-        pids = [*(server.pid for server in upstreams), lab.database().pid]
+        pids = [*(server.pid for server in upstreams), lab.database().server_pid]
         left = {"ports": ports, "pids": pids, "folders": [lab.database().folder]}
         assert len(leftovers(left)) == 9
     assert leftovers(left) == []

@@ -153,14 +153,14 @@ def test_its_folder_is_closed_to_others(server: PostgresServer) -> None:
 def test_kill_cuts_connections_and_restart_brings_data_and_port_back() -> None:
     """A crash for fault tests; nothing of the folder remains after the `with`."""
     with PostgresServer(accounts=100) as server:
-        port, first, folder = server.port, server.pid, Path(server.folder)
+        port, first, folder = server.port, server.server_pid, Path(server.folder)
         server.kill()
-        assert server.pid is None
+        assert server.server_pid is None
         with pytest.raises(OSError, match="Connect call failed"):
             fetch(server.dsn, "select 1")
         server.restart()
         assert server.port == port
-        assert server.pid not in (None, first)
+        assert server.server_pid not in (None, first)
         assert fetch(server.dsn, "select count(*) from pgbench_accounts") == 100
         assert folder.exists()
     assert not folder.exists()
