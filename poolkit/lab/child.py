@@ -7,6 +7,7 @@ import importlib.util
 import json
 import os
 import select
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -26,7 +27,8 @@ class Child:
 
     It is in a session of its own: a Ctrl-C in the terminal reaches only the process that started
     the lab, and that one decides. Its stdin is a pipe whose end is the end of that process too. It
-    answers with lines of JSON that hold its state, the first when it is ready.
+    answers with lines of JSON that hold its state, the first when it is ready; `folder` in it is
+    the temporary one that it removes at its end.
 
     Args:
         options: of its command line, those that are None left out.
@@ -122,6 +124,9 @@ class Child:
             self._stop()
             self._stderr.close()
             self._process = None
+        # The child did this, unless it was killed.
+        if "folder" in self._state:
+            shutil.rmtree(self._state["folder"], ignore_errors=True)
 
 
 @contextlib.contextmanager

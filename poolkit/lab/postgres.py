@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import shutil
-
 from poolkit.lab.child import Child
 from poolkit.lab.tables import ACCOUNTS, MAX_CONNECTIONS
 
@@ -62,13 +59,6 @@ class PostgresServer(Child):
         if self.server_pid is not None:
             self.kill()
         self._ask(b"start\n")
-
-    def close(self) -> None:
-        """Stop the server and remove its folder."""
-        super().close()
-        # The keeper did this, unless it was killed itself.
-        with contextlib.suppress(KeyError):
-            shutil.rmtree(self.folder, ignore_errors=True)
 
     def _ask(self, command: bytes) -> None:
         stdin = self._running().stdin

@@ -223,8 +223,8 @@ async def _serve(arguments: argparse.Namespace) -> None:
         context = None
         if arguments.tls_names:
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="poolkit-tls-"))
-            state["certificate"] = authority = f"{folder}/certificate.pem"
-            context = _context(arguments.tls_names.split(","), authority)
+            state["folder"] = folder
+            context = _context(arguments.tls_names.split(","), f"{folder}/certificate.pem")
         server = await loop.create_server(
             lambda: _Connection(upstream), "127.0.0.1", arguments.port, backlog=1024, ssl=context
         )

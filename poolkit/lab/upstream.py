@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import shutil
 import ssl
 from collections.abc import Sequence
 from http.client import HTTPConnection, HTTPSConnection
@@ -49,14 +48,15 @@ class HttpUpstream(Child):
             status=status,
             tls_names=None if tls_names is None else ",".join(("127.0.0.1", *tls_names)),
         )
-        if tls_names is not None:
-            self.needs = (*self.needs, "trustme")
         self.truth = model
+        self._is_tls = tls_names is not None
+        if self._is_tls:
+            self.needs = (*self.needs, "trustme")
 
     @property
     def certificate(self) -> Path:
         """The file that clients must trust, where it speaks TLS; gone at the end."""
-        return Path(self._state["certificate"])
+        return Path(self._state["folder"]) / "certificate.pem"
 
     @property
     def port(self) -> int:
@@ -66,14 +66,14 @@ class HttpUpstream(Child):
     @property
     def url(self) -> str:
         """Where a GET is a call to the model."""
-        scheme = "https" if "certificate" in self._state else "http"
+        scheme = "https" if self._is_tls else "http"
         return f"{scheme}://127.0.0.1:{self.port}/"
 
     def stats(self) -> dict[str, Any]:
         """What the server has done so far: `served`, `max_in_service`, `connections_opened` ..."""
         # Not urllib: it would ask the proxy that the environment may name.
         connection = HTTPConnection("127.0.0.1", self.port, timeout=5)
-        if "certificate" in self._state:
+        if self._is_tls:
             context = ssl.create_default_context(cafile=self.certificate)
             connection = HTTPSConnection("127.0.0.1", self.port, timeout=5, context=context)
         try:
@@ -94,13 +94,6 @@ class HttpUpstream(Child):
         self._options["port"] = self.port
         self.start()
         self.wait_ready()
-
-    def close(self) -> None:
-        """Stop the server and remove its certificate."""
-        super().close()
-        # The server did this, unless it was killed.
-        if "certificate" in self._state:
-            shutil.rmtree(self.certificate.parent, ignore_errors=True)
 
 
 def can_speak_tls() -> bool:
