@@ -19,7 +19,6 @@ import tempfile
 import time
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, cast
 
@@ -32,26 +31,17 @@ from poolkit.lab.models import Burner, CpuBound, Model, from_dict
 _STATS = b"/-/stats"
 
 
-@dataclass(slots=True)
-class Counts:
-    """What the upstream has done since it started."""
-
-    served: int = 0
-    in_system: int = 0  # calls arrived and not answered
-    max_in_system: int = 0
-    connections_opened: int = 0
-    connections_open: int = 0
-    lateness: float = 0.0  # s, summed: answered after the model's moment
-    service: float = 0.0  # s, summed: from arrival to answer, queue included
-
-
 class Upstream:
-    """The service model on an event loop."""
+    """The service model on an event loop, and what it has done since it started."""
 
     def __init__(self, model: Model, keepalive: float | None, status: int) -> None:
         self._loop = asyncio.get_running_loop()
         self.keepalive = keepalive
-        self.counts = Counts()
+        self.connections_opened = self.connections_open = 0  # those that have called
+        self._served = self._max_in_system = 0
+        self._in_system = 0  # calls arrived and not answered
+        self._lateness = 0.0  # s, summed: answered after the model's moment
+        self._seconds = 0.0  # s, summed: from arrival to answer, queue included
         self._places = sys.maxsize if model.places is None else model.places
         self._reply = _response(status, b'{"ok":true}' if status < 400 else b'{"ok":false}')
         self._arrive = model.start()
@@ -62,9 +52,8 @@ class Upstream:
     def arrived(self, connection: _Connection) -> None:
         """A call has been read in full."""
         now = time.monotonic()
-        counts = self.counts
-        counts.in_system += 1
-        counts.max_in_system = max(counts.max_in_system, counts.in_system)
+        self._in_system += 1
+        self._max_in_system = max(self._max_in_system, self._in_system)
         self._deadlines.add(self._arrive(now), (now, connection))
 
     def _due(self, at: float, call: tuple[float, _Connection]) -> None:
@@ -89,26 +78,25 @@ class Upstream:
 
     def _answer(self, arrived: float, at: float, connection: _Connection) -> None:
         now = time.monotonic()
-        counts = self.counts
-        counts.in_system -= 1
-        counts.served += 1
-        counts.lateness += max(0.0, now - at)
-        counts.service += now - arrived
+        self._in_system -= 1
+        self._served += 1
+        self._lateness += max(0.0, now - at)
+        self._seconds += now - arrived
         connection.reply(self._reply)
 
     def stats(self) -> dict[str, Any]:
         """The truth as plain data; `in_service` counts what the model serves, not its queue."""
-        counts = self.counts
+        served = self._served
         return {
-            "served": counts.served,
-            "in_system": counts.in_system,
-            "in_service": min(counts.in_system, self._places),
-            "max_in_system": counts.max_in_system,
-            "max_in_service": min(counts.max_in_system, self._places),
-            "connections_opened": counts.connections_opened,
-            "connections_open": counts.connections_open,
-            "mean_seconds": counts.service / counts.served if counts.served else None,
-            "mean_lateness": counts.lateness / counts.served if counts.served else None,
+            "served": served,
+            "in_system": self._in_system,
+            "in_service": min(self._in_system, self._places),
+            "max_in_system": self._max_in_system,
+            "max_in_service": min(self._max_in_system, self._places),
+            "connections_opened": self.connections_opened,
+            "connections_open": self.connections_open,
+            "mean_seconds": self._seconds / served if served else None,
+            "mean_lateness": self._lateness / served if served else None,
         }
 
 
@@ -130,7 +118,7 @@ class _Connection(asyncio.Protocol):
         self._start_idle()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._upstream.counts.connections_open -= self._has_called
+        self._upstream.connections_open -= self._has_called
         self._transport = None
         self._stop_idle()
 
@@ -164,8 +152,8 @@ class _Connection(asyncio.Protocol):
         # Counted when it first calls: looking on must not change what is counted.
         if not self._has_called:
             self._has_called = True
-            self._upstream.counts.connections_opened += 1
-            self._upstream.counts.connections_open += 1
+            self._upstream.connections_opened += 1
+            self._upstream.connections_open += 1
         self._upstream.arrived(self)
 
     def reply(self, response: bytes) -> None:
