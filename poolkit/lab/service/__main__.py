@@ -198,14 +198,14 @@ def _serve(path: Path, listening: socket.socket, parent: int | None) -> None:
     config = uvicorn.Config(create_app(load_pools(path)), log_level="warning", access_log=False)
     server = uvicorn.Server(config)
     url = f"http://127.0.0.1:{listening.getsockname()[1]}"
-    threading.Thread(target=_look_on, args=(server, url, parent), daemon=True).start()
+    threading.Thread(target=_supervise, args=(server, url, parent), daemon=True).start()
     server.run(sockets=[listening])
     if not server.started:
         raise PoolkitError("the service did not start", "see the lines above")
 
 
-def _look_on(server: uvicorn.Server, url: str, parent: int | None) -> None:
-    """Tell when the service is up, and end it with its parent."""
+def _supervise(server: uvicorn.Server, url: str, parent: int | None) -> None:
+    """Announce the service when it is up, and end it with its parent."""
     while not server.started:
         time.sleep(0.01)
     sys.stdout.write(json.dumps({"url": url, "metrics": f"{url}/metrics"}) + "\n")
