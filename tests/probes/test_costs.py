@@ -12,7 +12,6 @@ import pytest
 from poolkit.drivers.base import Pool, Stamps
 from poolkit.drivers.variants import Variants
 from poolkit.lab.models import Workers
-from poolkit.lab.tls import TlsFront
 from poolkit.lab.upstream import HttpUpstream
 from poolkit.probes.costs import ROUND, carried
 from poolkit.probes.dials import dial_costs
@@ -96,19 +95,16 @@ def test_the_first_failure_ends_it_for_all_callers() -> None:
 
 
 @pytest.fixture(scope="module")
-def front() -> Iterator[TlsFront]:
-    with (
-        HttpUpstream(Workers(workers=8, service_time=0.001)) as server,
-        TlsFront(server.port) as front,
-    ):
+def front() -> Iterator[HttpUpstream]:
+    with HttpUpstream(Workers(workers=8, service_time=0.001), tls_names=()) as front:
         yield front
 
 
 @pytest.mark.lab
-def test_a_tls_handshake_is_measured(front: TlsFront) -> None:
+def test_a_tls_handshake_is_measured(front: HttpUpstream) -> None:
     """On its own and as a part of the dial; the share of a call that dials is computed."""
     context = ssl.create_default_context(cafile=str(front.certificate))
-    work = HttpWork("GET", f"https://127.0.0.1:{front.port}/")
+    work = HttpWork("GET", front.url)
 
     async def dial() -> HttpLine:
         return await dial_http(work, context)

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import pytest
 
-from poolkit.lab.postgres import postgres
+from poolkit.lab.postgres import PostgresServer
 
 pytestmark = [pytest.mark.lab, pytest.mark.alone]
 
@@ -45,7 +45,7 @@ class Reviewed(NamedTuple):
 @pytest.fixture(scope="module")
 def reviewed(tmp_path_factory: pytest.TempPathFactory) -> Reviewed:
     folder = tmp_path_factory.mktemp("review")
-    with postgres(accounts=100) as database:
+    with PostgresServer(accounts=100) as database:
         targets = folder / "targets.toml"
         targets.write_text(TARGETS, encoding="utf-8")
         command = [sys.executable, "-m", "poolkit", "review", "--budget", "14"]
