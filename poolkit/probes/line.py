@@ -6,7 +6,14 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Literal, Protocol
 
+ANSWER = 3.0  # s in which an answer must come
+
 Use = Literal["alive", "closed_on_use", "silent"]
+OnStep = Callable[[str, float], None]  # what is done next, s that it may take (0: not known)
+
+
+def quiet(_what: str, _limit: float) -> None:
+    """Steps that are not shown."""
 
 
 class NoLine(Exception):  # noqa: N818 - named for what happened
@@ -40,10 +47,9 @@ Dial = Callable[[], Awaitable[Line]]
 
 async def is_closed_within(line: Line, seconds: float) -> bool:
     """Whether the peer closes the connection while it is left alone for `seconds` s."""
-    watching = asyncio.ensure_future(line.wait_closed())
     try:
-        done, _ = await asyncio.wait({watching}, timeout=max(0.0, seconds))
-        return bool(done)
-    finally:
-        watching.cancel()
-        await asyncio.gather(watching, return_exceptions=True)
+        async with asyncio.timeout(max(0.0, seconds)):
+            await line.wait_closed()
+    except TimeoutError:
+        return False
+    return True

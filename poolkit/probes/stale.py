@@ -12,16 +12,17 @@ import importlib.util
 import logging
 import time
 from collections.abc import Awaitable, Callable
+from itertools import product
 from typing import get_args
 
 from poolkit.drivers.base import Pool, close_pool
 from poolkit.drivers.parameters import PINGS
 from poolkit.errors import CallFailed, Unreachable
 from poolkit.load.stamps import CallStamps
-from poolkit.probes.idle import ANSWER, Tell, quiet
+from poolkit.probes.line import ANSWER, OnStep, quiet
 from poolkit.probes.records import CutKind, Setting, StaleCount
 from poolkit.probes.relay import Relay
-from poolkit.probes.settings import Way, looks_at_age, make_way, upstream
+from poolkit.probes.settings import Way, looks_at_age, make_way, wire_of
 from poolkit.targets import Target
 
 CONNECTIONS = 4
@@ -49,25 +50,23 @@ def settings(driver: str) -> dict[Setting, Way]:
     return ways
 
 
-async def count_stale(target: Target, tell: Tell = quiet) -> tuple[StaleCount, ...] | str:
+async def count_stale(target: Target, on_step: OnStep = quiet) -> tuple[StaleCount, ...] | str:
     """Cut every setting's connections in both ways; a text says why it cannot be done.
 
     Opens at most 4 connections at a time and never more than the target's `max_size`.
     """
-    where = upstream(target)
+    where = wire_of(target).upstream(target)
     if isinstance(where, str):
         return where
     counts = []
-    plan = [(kind, setting) for kind in get_args(CutKind) for setting in settings(target.driver)]
-    began = time.monotonic()
+    plan = list(product(get_args(CutKind), settings(target.driver)))
+    on_step("cutting connections", 2.0 * len(plan))
     async with Relay(where) as relay:
 
         async def cut(kind: CutKind) -> None:
             relay.cut(kind)
 
-        for number, (kind, setting) in enumerate(plan):
-            elapsed = time.monotonic() - began
-            tell("cutting connections", elapsed, elapsed + 2.0 * (len(plan) - number))
+        for kind, setting in plan:
             try:
                 async with asyncio.timeout(_MOST):
                     counts.append(await count_cut(target, setting, kind, cut, port=relay.port))
@@ -120,6 +119,7 @@ async def _together(pool: Pool, calls: int, *, is_retried: bool) -> tuple[int, i
 
 
 async def _call(pool: Pool, is_retried: bool) -> tuple[bool, int]:
+    """Whether it ended well, and how often it was repeated."""
     attempts = 0
 
     async def once() -> None:
