@@ -88,12 +88,7 @@ async def _measured(target: Target, dial: Dial, size: int, on_step: OnStep) -> C
 
 async def _variants(target: Target, driver: Any) -> Variants:
     adapter, work = adapter_of(target.driver), wire_of(target).work(target, None)
-    variants = Variants(
-        lambda size: adapter(*work, size, call_timeout=_CALL_TIMEOUT),
-        driver.vary,
-        driver.QUESTIONS,
-        driver.SKIPPED,
-    )
+    variants = Variants(lambda size: adapter(*work, size, call_timeout=_CALL_TIMEOUT), driver)
     await variants.look()
     needed = len(_names(variants.questions))
     if needed > target.max_size:

@@ -55,10 +55,12 @@ async def dial_costs(
     Raises:
         NoLine: the target takes no connection.
     """
+    steps = {
+        "dial": (lambda: _dial(dial), "all of it, login too"),
+        "TCP": (lambda: _tcp(where), "part of the dial"),
+    }
     skipped = {}
-    steps = {"dial": (lambda: _dial(dial), "all of it, login too")}
-    steps["TCP"] = (lambda: _tcp(where), "part of the dial")
-    if where.context is not None or (tls_request and await _accepts_tls(where, tls_request)):
+    if await _accepts_tls(where, tls_request):
         steps["TLS handshake"] = (lambda: _tls(where, tls_request), "part of the dial")
     else:
         skipped["TLS handshake"] = "the target is reached without TLS"
@@ -124,33 +126,26 @@ async def _tcp(where: Upstream) -> float:
     return seconds
 
 
+async def _accepts_tls(where: Upstream, request: bytes) -> bool:
+    if where.context is not None:
+        return True
+    return bool(request) and where.path is None and await _tls(where, request) > 0.0
+
+
 async def _tls(where: Upstream, request: bytes) -> float:
+    """s of a handshake; 0 where the target declines the request for one."""
     reader, writer = await _open(where)
     try:
         async with asyncio.timeout(_TIMEOUT):
-            if request:
-                writer.write(request)
-                await reader.readexactly(1)
+            writer.write(request)
+            if request and await reader.read(1) != b"S":
+                return 0.0
             context = where.context or _unverified()
             began = time.perf_counter()
             await writer.start_tls(context, server_hostname=where.host or None)
             return time.perf_counter() - began
     except (OSError, EOFError) as error:
         raise NoLine(f"TLS failed: {type(error).__name__}") from None
-    finally:
-        writer.transport.abort()
-
-
-async def _accepts_tls(where: Upstream, request: bytes) -> bool:
-    if where.path is not None:
-        return False
-    reader, writer = await _open(where)
-    try:
-        async with asyncio.timeout(_TIMEOUT):
-            writer.write(request)
-            return await reader.readexactly(1) == b"S"
-    except (OSError, EOFError):
-        return False
     finally:
         writer.transport.abort()
 
