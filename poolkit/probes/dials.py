@@ -13,7 +13,7 @@ from statistics import median
 from scipy.stats import binom
 
 from poolkit.drivers.parameters.findings import Cost
-from poolkit.probes.line import Dial, NoLine
+from poolkit.probes.line import Dial, NoLine, dial_tcp
 from poolkit.probes.relay import Upstream
 from poolkit.records import Interval
 
@@ -120,7 +120,7 @@ async def _dial(dial: Dial) -> float:
 
 async def _tcp(where: Upstream) -> float:
     began = time.perf_counter()
-    _, writer = await _open(where)
+    _, writer = await dial_tcp(where, with_tls=False)
     seconds = time.perf_counter() - began
     writer.transport.abort()
     return seconds
@@ -134,7 +134,7 @@ async def _accepts_tls(where: Upstream, request: bytes) -> bool:
 
 async def _tls(where: Upstream, request: bytes) -> float:
     """s of a handshake; 0 where the target declines the request for one."""
-    reader, writer = await _open(where)
+    reader, writer = await dial_tcp(where, with_tls=False)
     try:
         async with asyncio.timeout(_TIMEOUT):
             writer.write(request)
@@ -148,13 +148,6 @@ async def _tls(where: Upstream, request: bytes) -> float:
         raise NoLine(f"TLS failed: {type(error).__name__}") from None
     finally:
         writer.transport.abort()
-
-
-async def _open(where: Upstream) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    try:
-        return await where.dial(with_tls=False)
-    except OSError as error:
-        raise NoLine(f"no connection: {type(error).__name__}") from None
 
 
 def _unverified() -> ssl.SSLContext:

@@ -13,9 +13,9 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 import h11
 
 from poolkit import units
-from poolkit.probes.line import ANSWER, Dial, NoLine, OnStep, Use, quiet
+from poolkit.probes.line import ANSWER, Dial, OnStep, Use, dial_tcp, quiet
 from poolkit.probes.records import UseLimit
-from poolkit.probes.relay import DIAL_TIMEOUT, LOOPBACK, Upstream
+from poolkit.probes.relay import LOOPBACK, Upstream
 from poolkit.targets import Target
 from poolkit.targets.workload import HttpWork, http_work
 
@@ -98,16 +98,7 @@ def tls_context(url: str) -> ssl.SSLContext | None:
 
 async def dial_http(work: HttpWork, context: ssl.SSLContext | None) -> HttpLine:
     """Open a connection to the request's host, within 5 s; `NoLine` says why there is none."""
-    try:
-        return HttpLine(work, *await _place(work.url, context).dial())
-    except TimeoutError:
-        raise NoLine(f"no connection within {DIAL_TIMEOUT:g} s") from None
-    except ssl.SSLError as error:
-        raise NoLine(f"TLS failed: {error.reason}") from None
-    except ConnectionRefusedError:
-        raise NoLine("the connection was refused") from None
-    except OSError as error:
-        raise NoLine(error.strerror or type(error).__name__) from None
+    return HttpLine(work, *await dial_tcp(_place(work.url, context)))
 
 
 async def dialer(target: Target) -> Dial:

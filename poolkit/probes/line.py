@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Awaitable, Callable
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
+
+if TYPE_CHECKING:
+    from poolkit.probes.relay import Upstream
 
 ANSWER = 3.0  # s in which an answer must come
 
@@ -53,3 +57,19 @@ async def is_closed_within(line: Line, seconds: float) -> bool:
     except TimeoutError:
         return False
     return True
+
+
+async def dial_tcp(
+    where: Upstream, *, with_tls: bool = True
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A connection without a login, within 5 s; `NoLine` says why there is none."""
+    try:
+        return await where.dial(with_tls=with_tls)
+    except TimeoutError:
+        raise NoLine("no connection within 5 s") from None
+    except ssl.SSLError as error:
+        raise NoLine(f"TLS failed: {error.reason}") from None
+    except ConnectionRefusedError:
+        raise NoLine("the connection was refused") from None
+    except OSError as error:
+        raise NoLine(error.strerror or type(error).__name__) from None

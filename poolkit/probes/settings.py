@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
@@ -11,14 +12,14 @@ from poolkit import units
 from poolkit.drivers.base import Pool
 from poolkit.drivers.parameters import KEEPS, PINGS
 from poolkit.drivers.registry import adapter_of, driver_module
-from poolkit.drivers.table import DRIVERS
-from poolkit.errors import BadInput, MissingExtra
+from poolkit.drivers.table import Kind
+from poolkit.errors import MissingExtra
 from poolkit.probes.line import Dial
 from poolkit.probes.relay import Upstream
 from poolkit.targets import Target
 
 # What a connection of our own needs: the kind of a driver, also a module here -> its library.
-_LIBRARIES = {"http": "h11", "postgres": "asyncpg"}
+_LIBRARIES: Mapping[Kind, str] = {"http": "h11", "postgres": "asyncpg", "redis": "redis"}
 
 
 class Wire(Protocol):
@@ -43,18 +44,11 @@ class Wire(Protocol):
 
 
 def wire_of(target: Target) -> Wire:
-    """How the probes speak to the target.
-
-    Raises:
-        MissingExtra: the library for it is not installed.
-        BadInput: there are no probes for its kind.
-    """
-    kind = DRIVERS[target.driver].kind
-    if kind not in _LIBRARIES:
-        raise BadInput(f"{target.driver} cannot be probed", f"it can be: {', '.join(_LIBRARIES)}")
-    if importlib.util.find_spec(_LIBRARIES[kind]) is None:
-        raise MissingExtra(_LIBRARIES[kind], "drivers")
-    return cast("Wire", importlib.import_module(f"poolkit.probes.{kind}"))
+    """How the probes speak to the target; MissingExtra where the library for it is missing."""
+    library = _LIBRARIES[target.kind]
+    if importlib.util.find_spec(library) is None:
+        raise MissingExtra(library, "drivers")
+    return cast("Wire", importlib.import_module(f"poolkit.probes.{target.kind}"))
 
 
 @dataclass(frozen=True, slots=True)
