@@ -123,7 +123,7 @@ def _of_redis(url: str) -> Endpoint:
     for name, _ in parse_qsl(urlsplit(url).query, keep_blank_values=True):
         if name not in _REDIS_OPTIONS and not name.startswith("ssl_"):
             raise ValueError(
-                "may set only db, username, password, protocol, client_name and ssl_...: "
+                "must set no more than db, username, password, protocol, client_name, ssl_...: "
                 "the client prefers what the URL sets to the size and the limits that are measured"
             )
     return found

@@ -92,7 +92,7 @@ def test_keys_are_drawn_anew_for_each_call(url: str) -> None:
 
 
 def test_the_default_pool_turns_callers_away(url: str) -> None:
-    """3 callers on 2 connections: the third is refused at once, where the other pool lets it wait."""
+    """3 callers on 2 connections: the third is refused at once; the other pool lets it wait."""
     slow = RedisWork(["BLPOP nothing 0.2"], read_only=False)
 
     async def outcomes(pool: RedisPool) -> list[str]:

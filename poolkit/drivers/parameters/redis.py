@@ -18,14 +18,14 @@ from poolkit.records import Parameter
 
 PING = "health_check_interval"
 _ASKED_AFTER = 30  # s of idling
-# redis-py 8.1: Retry(ExponentialWithJitterBackoff(base=1, cap=10), retries=10)
+# redis-py 8.1: Redis(retry=Retry(ExponentialWithJitterBackoff(base=1, cap=10), retries=10))
 _RETRIES = Parameter(
     name="retries",
     value=0,
-    unit="",
+    unit="retries",
     because=(
-        "redis-py 8.1 repeats a failed command up to 10 times by itself, one that writes too, and "
-        "each try may take socket_timeout: measured without; retry where it is known to be safe"
+        "a client made as Redis(...) repeats a failed command up to 10 times, one that writes too, "
+        "and each try may take socket_timeout: measured without; retry where it is known to be safe"
     ),
     source="rule",
 )
@@ -116,8 +116,8 @@ def _ping() -> Parameter:
         unit="s",
         because=(
             "a connection that idled for longer is asked with a PING before its next command, so "
-            "one that a firewall dropped (AWS 350 s, Azure 240 s) loses no command; under load "
-            "none idles, so none asks"
+            "none is sent over one that a firewall dropped (AWS after 350 s, Azure 240 s); under "
+            "load none idles, so none is asked"
         ),
         source="rule",
     )
