@@ -3,7 +3,7 @@
 Three public methods of the pool show the moments of a call: `get_available_connection` hands a
 connection out, `ensure_connection` makes it ready (and dials where it must), `release` takes it
 back. No failed command is repeated (a Redis made without a pool repeats it up to 10 times), so that
-a failure counts as one. Nor does the pool listen to notices of maintenance (Redis Enterprise has them):
+a failure counts as one. Nor does the pool listen to Redis Enterprise's notices of maintenance:
 where redis-py 8.1 might, it looks at no socket before it hands it out, so a connection that the
 server has closed fails the next command.
 """
