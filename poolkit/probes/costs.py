@@ -63,19 +63,14 @@ async def measure_costs(target: Target, dial: Dial, size: int, on_step: OnStep =
 
 async def _measured(target: Target, dial: Dial, size: int, on_step: OnStep) -> Costs:
     on_step("timing calls", _MOST)
-    driver = driver_module(target.driver)
-    if hasattr(driver, "QUESTIONS"):
-        variants = await _variants(target, driver)
-        hold, rows = await _compare(variants)
+    wire, throughput = wire_of(target), None
+    variants = await _variants(target)
+    hold, rows = await _compare(variants)
+    if variants.questions:
         on_step("throughput with and without", _MOST)
         throughput, rows = await _lost(variants, rows, size, hold, target.target_rate)
-        skipped = dict(variants.skipped)
-    else:
-        hold, rows, throughput = await _hold(target), [], None
-        skipped = {"checkout": f"{target.driver} asks the server nothing when it hands out or back"}
     on_step("timing dials", _MOST)
-    wire = wire_of(target)
-    where = wire.upstream(target)
+    where, skipped = wire.upstream(target), dict(variants.skipped)
     if isinstance(where, Upstream):
         dials, missing = await dial_costs(dial, where, tls_request=wire.TLS_REQUEST, hold=hold)
         rows, skipped = [*rows, *dials], skipped | missing
@@ -86,7 +81,26 @@ async def _measured(target: Target, dial: Dial, size: int, on_step: OnStep) -> C
     )
 
 
-async def _variants(target: Target, driver: Any) -> Variants:
+class _Alone(Variants):
+    """The pool of a driver that asks the server nothing: there is nothing to compare it with."""
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+        self.questions = ()
+        self.skipped = {
+            "checkout": f"{target.driver} asks the server nothing when it hands out or back"
+        }
+
+    async def open(self, variant: str, size: int) -> Pool:
+        pool = make_way(self._target, Way(), size, port=None, call_timeout=_CALL_TIMEOUT)
+        await pool.open()
+        return pool
+
+
+async def _variants(target: Target) -> Variants:
+    driver = driver_module(target.driver)
+    if not hasattr(driver, "QUESTIONS"):
+        return _Alone(target)
     adapter, work = adapter_of(target.driver), wire_of(target).work(target, None)
     variants = Variants(lambda size: adapter(*work, size, call_timeout=_CALL_TIMEOUT), driver)
     await variants.look()
@@ -99,21 +113,6 @@ async def _variants(target: Target, driver: Any) -> Variants:
             "raise max_size, or leave the costs out: --only idle --only stale",
         )
     return variants
-
-
-async def _hold(target: Target) -> float:
-    """Median of a call on a kept connection."""
-    pool = make_way(target, Way(), 1, port=None, call_timeout=_CALL_TIMEOUT)
-    await pool.open()
-    seconds: list[float] = []
-    until = CLOCK() + TURN_SECONDS / 2
-    try:
-        while len(seconds) < TURNS // 2 and CLOCK() < until:
-            whole, _ = await _once(pool)
-            seconds.append(whole)
-    finally:
-        await close_pool(pool)
-    return median(seconds[1:] or seconds)
 
 
 def _names(questions: Sequence[Question]) -> list[str]:
@@ -129,7 +128,7 @@ async def _compare(variants: Variants) -> tuple[float, list[Cost]]:
         pools: dict[str, Pool] = {}
         for name in _names(variants.questions):
             pools[name] = await variants.open(name, 1)
-            stack.push_async_callback(pools[name].close)
+            stack.push_async_callback(close_pool, pools[name])
             for _ in range(_WARM_UP):
                 await _once(pools[name])
         order = list(pools)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import ssl
 from base64 import b64encode
 from dataclasses import replace
@@ -13,7 +12,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 import h11
 
 from poolkit import units
-from poolkit.probes.line import ANSWER, Dial, OnStep, Use, dial_tcp, quiet
+from poolkit.probes.line import ANSWER, Dial, OnStep, StreamLine, dial_tcp, quiet
 from poolkit.probes.records import UseLimit
 from poolkit.probes.relay import LOOPBACK, Upstream
 from poolkit.targets import Target
@@ -25,33 +24,23 @@ COUNT_SECONDS = 10.0  # of one connection, at most
 _PIECE = 65536
 
 
-class HttpLine:
+class HttpLine(StreamLine):
     """One keep-alive connection; every use sends the target's own request.
 
     State: the HTTP state of the connection, and whether the server said that it will close.
     """
 
+    errors = (OSError, EOFError, h11.ProtocolError)
+
     def __init__(
         self, work: HttpWork, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
+        super().__init__(reader, writer)
         self._work = work
-        self._reader = reader
-        self._writer = writer
         self._http = h11.Connection(h11.CLIENT)
-        self.will_close = False
 
-    async def use(self, timeout: float) -> Use:
+    async def exchange(self) -> None:
         """Send the request and read the whole answer."""
-        try:
-            async with asyncio.timeout(timeout):
-                await self._exchange()
-        except TimeoutError:
-            return "silent"
-        except (OSError, h11.ProtocolError, EOFError):
-            return "closed_on_use"
-        return "alive"
-
-    async def _exchange(self) -> None:
         http, body = self._http, self._work.body
         events = [self._head(), *([] if body is None else [h11.Data(data=body)])]
         sent = [http.send(event) for event in (*events, h11.EndOfMessage())]
@@ -80,15 +69,6 @@ class HttpLine:
             headers["content-length"] = str(len(work.body))
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         return h11.Request(method=work.method, target=target, headers=list(headers.items()))
-
-    async def wait_closed(self) -> None:
-        """Return at the peer's FIN or RST, or at a farewell such as 408 that comes unasked."""
-        with contextlib.suppress(OSError):
-            await self._reader.read(1)
-
-    async def close(self) -> None:
-        """Close without waiting for the peer."""
-        self._writer.transport.abort()
 
 
 def tls_context(url: str) -> ssl.SSLContext | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ssl
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Literal, Protocol
@@ -47,6 +48,42 @@ class Line(Protocol):
 
 
 Dial = Callable[[], Awaitable[Line]]
+
+
+class StreamLine:
+    """A line over a stream of our own; a subclass says what one use of it sends and reads."""
+
+    will_close = False
+    # What an exchange raises where the peer has closed, or talks nonsense.
+    errors: tuple[type[Exception], ...] = (OSError, EOFError)
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+
+    async def exchange(self) -> None:
+        """One question and its whole answer."""
+        raise NotImplementedError
+
+    async def use(self, timeout: float) -> Use:
+        """One exchange."""
+        try:
+            async with asyncio.timeout(timeout):
+                await self.exchange()
+        except TimeoutError:
+            return "silent"
+        except self.errors:
+            return "closed_on_use"
+        return "alive"
+
+    async def wait_closed(self) -> None:
+        """Return at the peer's FIN or RST, or at a farewell such as 408 that comes unasked."""
+        with contextlib.suppress(OSError):
+            await self._reader.read(1)
+
+    async def close(self) -> None:
+        """Close without waiting for the peer."""
+        self._writer.transport.abort()
 
 
 async def is_closed_within(line: Line, seconds: float) -> bool:

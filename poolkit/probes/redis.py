@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import ssl
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from redis.asyncio.connection import parse_url
 
-from poolkit.probes.line import Dial, NoLine, Use, dial_tcp
+from poolkit.probes.line import Dial, NoLine, StreamLine, dial_tcp
 from poolkit.probes.relay import DIAL_TIMEOUT, LOOPBACK, Upstream
 from poolkit.targets import Target
 from poolkit.targets.workload import RedisWork, redis_work
@@ -19,14 +18,8 @@ TLS_REQUEST = b""
 _PORT = 6379
 
 
-class RedisLine:
+class RedisLine(StreamLine):
     """One connection; every use is a PING."""
-
-    will_close = False
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._reader = reader
-        self._writer = writer
 
     async def ask(self, *words: str) -> str:
         """The answer to a command that has one line; EOFError where the server has closed."""
@@ -41,25 +34,9 @@ class RedisLine:
             raise EOFError
         return answer.decode(errors="replace").strip()
 
-    async def use(self, timeout: float) -> Use:
+    async def exchange(self) -> None:
         """Send a PING."""
-        try:
-            async with asyncio.timeout(timeout):
-                await self.ask("PING")
-        except TimeoutError:
-            return "silent"
-        except (OSError, EOFError):
-            return "closed_on_use"
-        return "alive"
-
-    async def wait_closed(self) -> None:
-        """Return at the server's FIN or RST."""
-        with contextlib.suppress(OSError):
-            await self._reader.read(1)
-
-    async def close(self) -> None:
-        """Close without waiting for the server."""
-        self._writer.transport.abort()
+        await self.ask("PING")
 
 
 async def dialer(target: Target) -> Dial:
