@@ -89,7 +89,7 @@ def work(target: Target, port: int | None) -> tuple[Any, ...]:
     if port is not None:
         parts = urlsplit(url)
         user, at, _ = parts.netloc.rpartition("@")
-        kept = [one for one in parse_qsl(parts.query) if not one[0].startswith("ssl_")]
+        options = [one for one in parse_qsl(parts.query) if not one[0].startswith("ssl_")]
         here = {"scheme": "redis", "netloc": f"{user}{at}{LOOPBACK}:{port}"}
-        url = urlunsplit(parts._replace(**here, query=urlencode(kept)))
+        url = urlunsplit(parts._replace(**here, query=urlencode(options)))
     return url, RedisWork(["PING"]) if target.work is not None else redis_work(target, 1)

@@ -85,7 +85,7 @@ class Relay:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def cut(self, kind: CutKind) -> None:
+    async def cut(self, kind: CutKind) -> None:
         """End every connection: `restart` says so to the client, `drop` only when it sends."""
         for link in tuple(self._links):
             link.server.transport.abort()

@@ -12,6 +12,7 @@ import importlib.util
 import logging
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from itertools import product
 from typing import get_args
 
@@ -62,14 +63,12 @@ async def count_stale(target: Target, on_step: OnStep = quiet) -> tuple[StaleCou
     plan = list(product(get_args(CutKind), settings(target.driver)))
     on_step("cutting connections", 2.0 * len(plan))
     async with Relay(where) as relay:
-
-        async def cut(kind: CutKind) -> None:
-            relay.cut(kind)
-
         for kind, setting in plan:
             try:
                 async with asyncio.timeout(_MOST):
-                    counts.append(await count_cut(target, setting, kind, cut, port=relay.port))
+                    counts.append(
+                        await count_cut(target, setting, kind, relay.cut, port=relay.port)
+                    )
             except TimeoutError:
                 return f"{setting} did not come to an end within {_MOST:g} s after a {kind}"
             except Unreachable as error:
@@ -88,53 +87,53 @@ async def count_cut(
     """
     size = min(CONNECTIONS, target.max_size)
     pool = make_way(target, settings(target.driver)[setting], size, port=port, call_timeout=ANSWER)
-    is_retried = setting == "retry"
+    before_cut, after_cut = _Calls(pool), _Calls(pool, is_retried=setting == "retry")
     try:
         await pool.open()
         for _ in range(2):
-            await _together(pool, size, is_retried=False)
+            await before_cut.make(size)
         before = pool.statistics().disconnects
         await cut(kind)
         await asyncio.sleep(PAUSE)
-        failed = retries = 0
         for _ in range(ROUNDS):
-            lost, again = await _together(pool, size, is_retried=is_retried)
-            failed, retries = failed + lost, retries + again
+            await after_cut.make(size)
         return StaleCount(
             setting=setting,
             cut=kind,
             calls=ROUNDS * size,
-            failed=failed,
+            failed=after_cut.failed,
             disconnects=pool.statistics().disconnects - before,
-            retries=retries,
+            retries=after_cut.attempts - ROUNDS * size,
         )
     finally:
         await close_pool(pool)
 
 
-async def _together(pool: Pool, calls: int, *, is_retried: bool) -> tuple[int, int]:
-    """(failed, repeated) of calls that are made at the same time."""
-    results = await asyncio.gather(*(_call(pool, is_retried) for _ in range(calls)))
-    return sum(not ok for ok, _ in results), sum(again for _, again in results)
+@dataclass
+class _Calls:
+    """Calls of a pool, and how many attempts they took and failed."""
 
+    pool: Pool
+    is_retried: bool = False
+    attempts: int = 0
+    failed: int = 0
 
-async def _call(pool: Pool, is_retried: bool) -> tuple[bool, int]:
-    """Whether it ended well, and how often it was repeated."""
-    attempts = 0
+    async def make(self, calls: int) -> None:
+        """So many at the same time."""
+        await asyncio.gather(*(self._call() for _ in range(calls)))
 
-    async def once() -> None:
-        nonlocal attempts
-        attempts += 1
-        await pool.call(CallStamps(time.perf_counter, 0.0))
+    async def _call(self) -> None:
+        try:
+            if self.is_retried:
+                from poolkit.retry import retry
 
-    try:
-        if is_retried:
-            from poolkit.retry import retry
+                # The target's own call is repeated thousands of times by every sweep.
+                await retry(self._attempt, idempotent=True)
+            else:
+                await self._attempt()
+        except CallFailed:
+            self.failed += 1
 
-            # The target's own call is repeated thousands of times by every sweep.
-            await retry(once, idempotent=True)
-        else:
-            await once()
-    except CallFailed:
-        return False, attempts - 1
-    return True, attempts - 1
+    async def _attempt(self) -> None:
+        self.attempts += 1
+        await self.pool.call(CallStamps(time.perf_counter, 0.0))
