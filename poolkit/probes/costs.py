@@ -23,9 +23,8 @@ from poolkit.drivers.registry import adapter_of, driver_module
 from poolkit.drivers.variants import BASE, Question, Variants
 from poolkit.errors import BrakeStop, CallFailed, PoolkitError
 from poolkit.load.stamps import CallStamps
-from poolkit.probes.dials import dial_costs, median_interval
-from poolkit.probes.line import Dial, NoLine, OnStep, quiet
-from poolkit.probes.relay import Upstream
+from poolkit.probes.dials import cost_of, dial_costs, median_interval
+from poolkit.probes.line import Dial, NoLine, OnStep, Upstream, quiet
 from poolkit.probes.settings import Way, make_way, wire_of
 from poolkit.targets import Target
 
@@ -146,15 +145,7 @@ def _cost(question: Question, times: dict[str, list[tuple[float, float]]]) -> Co
     part = 0 if question.part == "whole" else 1
     turns = zip(times[question.dearer], times[question.cheaper], strict=True)
     differences = [dearer[part] - cheaper[part] for dearer, cheaper in turns]
-    middle, interval = median_interval(differences)
-    return Cost(
-        name=question.name,
-        per="checkout",
-        seconds=middle,
-        interval95=interval,
-        samples=len(differences),
-        note=question.note,
-    )
+    return cost_of(differences, name=question.name, per="checkout", note=question.note)
 
 
 async def _lost(

@@ -9,12 +9,12 @@ import ssl
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from statistics import median
+from typing import Any
 
 from scipy.stats import binom
 
 from poolkit.drivers.parameters.findings import Cost
-from poolkit.probes.line import Dial, NoLine, dial_tcp
-from poolkit.probes.relay import Upstream
+from poolkit.probes.line import Dial, NoLine, Upstream
 from poolkit.records import Interval
 
 CONFIDENCE = 0.95
@@ -33,6 +33,12 @@ def median_interval(values: Sequence[float]) -> tuple[float, Interval | None]:
     ordered = sorted(values)
     rank = int(binom.ppf((1 - CONFIDENCE) / 2, len(ordered), 0.5))
     return median(ordered), None if rank < 1 else (ordered[rank - 1], ordered[-rank])
+
+
+def cost_of(seconds: Sequence[float], **fields: Any) -> Cost:
+    """The cost that these times, or differences, speak for."""
+    middle, interval = median_interval(seconds)
+    return Cost(seconds=middle, interval95=interval, samples=len(seconds), **fields)
 
 
 def is_address(host: str) -> bool:
@@ -93,16 +99,9 @@ async def _cost(name: str, step: Callable[[], Awaitable[float]], hold: float, no
     seconds: list[float] = []
     while len(seconds) < SAMPLES and (not seconds or time.perf_counter() < until):
         seconds.append(await step())
-    middle, interval = median_interval(seconds)
-    return Cost(
-        name=name,
-        per="dial",
-        seconds=middle,
-        interval95=interval,
-        samples=len(seconds),
-        lost_share=middle / (hold + middle) if hold > 0 else None,
-        note=note,
-    )
+    cost = cost_of(seconds, name=name, per="dial", note=note)
+    share = cost.seconds / (hold + cost.seconds) if hold > 0 else None
+    return cost.model_copy(update={"lost_share": share})
 
 
 async def _look_up(where: Upstream) -> float:
@@ -120,7 +119,7 @@ async def _dial(dial: Dial) -> float:
 
 async def _tcp(where: Upstream) -> float:
     began = time.perf_counter()
-    _, writer = await dial_tcp(where, with_tls=False)
+    _, writer = await where.dial(with_tls=False)
     seconds = time.perf_counter() - began
     writer.transport.abort()
     return seconds
@@ -134,7 +133,7 @@ async def _accepts_tls(where: Upstream, request: bytes) -> bool:
 
 async def _tls(where: Upstream, request: bytes) -> float:
     """s of a handshake; 0 where the target declines the request for one."""
-    reader, writer = await dial_tcp(where, with_tls=False)
+    reader, writer = await where.dial(with_tls=False)
     try:
         async with asyncio.timeout(_TIMEOUT):
             writer.write(request)

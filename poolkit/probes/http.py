@@ -12,9 +12,9 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 import h11
 
 from poolkit import units
-from poolkit.probes.line import ANSWER, Dial, OnStep, StreamLine, dial_tcp, quiet
+from poolkit.probes.line import ANSWER, Dial, OnStep, StreamLine, Upstream, quiet
 from poolkit.probes.records import UseLimit
-from poolkit.probes.relay import LOOPBACK, Upstream
+from poolkit.probes.relay import LOOPBACK
 from poolkit.targets import Target
 from poolkit.targets.workload import HttpWork, http_work
 
@@ -78,7 +78,7 @@ def tls_context(url: str) -> ssl.SSLContext | None:
 
 async def dial_http(work: HttpWork, context: ssl.SSLContext | None) -> HttpLine:
     """Open a connection to the request's host, within 5 s; `NoLine` says why there is none."""
-    return HttpLine(work, *await dial_tcp(_place(work.url, context)))
+    return HttpLine(work, *await _place(work.url, context).dial())
 
 
 async def dialer(target: Target) -> Dial:

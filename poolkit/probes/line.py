@@ -1,4 +1,4 @@
-"""One connection to a target that can be used, left alone and watched."""
+"""Where a target is, and one connection to it that can be used, left alone and watched."""
 
 from __future__ import annotations
 
@@ -6,12 +6,11 @@ import asyncio
 import contextlib
 import ssl
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Literal, Protocol
-
-if TYPE_CHECKING:
-    from poolkit.probes.relay import Upstream
+from dataclasses import dataclass
+from typing import Literal, Protocol
 
 ANSWER = 3.0  # s in which an answer must come
+DIAL_TIMEOUT = 5.0  # s
 
 Use = Literal["alive", "closed_on_use", "silent"]
 OnStep = Callable[[str, float], None]  # what is done next, s that it may take (0: not known)
@@ -27,6 +26,38 @@ class NoLine(Exception):  # noqa: N818 - named for what happened
     def __init__(self, why: str) -> None:
         super().__init__(why)
         self.why = why
+
+
+@dataclass(frozen=True, slots=True)
+class Upstream:
+    """Where a target is: host and port, or the path of a Unix socket; TLS where it has to be."""
+
+    host: str
+    port: int
+    path: str | None = None
+    context: ssl.SSLContext | None = None
+
+    async def dial(
+        self, *, with_tls: bool = True
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """A connection without a login, within 5 s; `NoLine` says why there is none."""
+        context = self.context if with_tls else None
+        name = self.host if context is not None else None
+        try:
+            async with asyncio.timeout(DIAL_TIMEOUT):
+                if self.path is not None:
+                    return await asyncio.open_unix_connection(self.path)
+                return await asyncio.open_connection(
+                    self.host, self.port, ssl=context, server_hostname=name
+                )
+        except TimeoutError:
+            raise NoLine(f"no connection within {DIAL_TIMEOUT:g} s") from None
+        except ssl.SSLError as error:
+            raise NoLine(f"TLS failed: {error.reason}") from None
+        except ConnectionRefusedError:
+            raise NoLine("the connection was refused") from None
+        except OSError as error:
+            raise NoLine(error.strerror or type(error).__name__) from None
 
 
 class Line(Protocol):
@@ -94,19 +125,3 @@ async def is_closed_within(line: Line, seconds: float) -> bool:
     except TimeoutError:
         return False
     return True
-
-
-async def dial_tcp(
-    where: Upstream, *, with_tls: bool = True
-) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    """A connection without a login, within 5 s; `NoLine` says why there is none."""
-    try:
-        return await where.dial(with_tls=with_tls)
-    except TimeoutError:
-        raise NoLine("no connection within 5 s") from None
-    except ssl.SSLError as error:
-        raise NoLine(f"TLS failed: {error.reason}") from None
-    except ConnectionRefusedError:
-        raise NoLine("the connection was refused") from None
-    except OSError as error:
-        raise NoLine(error.strerror or type(error).__name__) from None

@@ -16,8 +16,8 @@ from poolkit import units
 from poolkit.drivers.parameters.findings import NameFinding
 from poolkit.drivers.table import DRIVERS
 from poolkit.probes.dials import is_address, look_up, median_interval
-from poolkit.probes.line import ANSWER, OnStep, quiet
-from poolkit.probes.relay import Relay, Upstream
+from poolkit.probes.line import ANSWER, OnStep, Upstream, quiet
+from poolkit.probes.relay import Relay
 from poolkit.probes.settings import wire_of
 from poolkit.targets import Target
 from poolkit.targets.workload import HttpWork

@@ -19,9 +19,9 @@ import asyncpg
 from poolkit.drivers import postgres
 from poolkit.drivers.asyncpg import session_options
 from poolkit.drivers.parameters.findings import IdleLimit
-from poolkit.probes.line import ANSWER, Dial, NoLine, OnStep, Use, quiet
+from poolkit.probes.line import ANSWER, Dial, NoLine, OnStep, Upstream, Use, quiet
 from poolkit.probes.reading import Silence, read_silences
-from poolkit.probes.relay import LOOPBACK, Upstream
+from poolkit.probes.relay import LOOPBACK
 from poolkit.targets import Target
 from poolkit.targets.workload import SqlWork, sql_work
 

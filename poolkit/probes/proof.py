@@ -21,8 +21,8 @@ from poolkit.drivers.parameters.keep import below, is_keepable
 from poolkit.errors import CallFailed, Unreachable
 from poolkit.load.stamps import CallStamps
 from poolkit.probes.ladder import tolerance
-from poolkit.probes.line import ANSWER, OnStep, quiet
-from poolkit.probes.relay import Relay, Upstream
+from poolkit.probes.line import ANSWER, OnStep, Upstream, quiet
+from poolkit.probes.relay import Relay
 from poolkit.probes.settings import Way, looks_at_age, make_way, wire_of
 from poolkit.targets import Target
 
@@ -52,20 +52,18 @@ def pauses(limit: IdleLimit, lanes: int, delay: float) -> tuple[float, ...]:
     return tuple(limit.timeout if lane % 2 == 0 else after for lane in range(lanes))
 
 
-def recommended_way(driver: str, limit: IdleLimit) -> Way | None:
-    """What keeps a pool from meeting the server's close; None: nothing has to, or can."""
-    if limit.earliest is None:
-        return None
-    if looks_at_age(driver):
-        return Way(keep=below(limit.earliest)) if is_keepable(limit.earliest) else None
-    return Way(ping=True) if driver in PINGS else None
+def ways(driver: str, limit: IdleLimit) -> tuple[Way, Way] | None:
+    """What keeps a pool from meeting the server's close, and what outlives the server's patience.
 
-
-def too_long_way(driver: str, limit: IdleLimit) -> Way | None:
-    """A setting that outlives the server's patience, to show what then happens."""
-    if limit.bounds is None:
+    None: nothing has to keep it from that, or nothing can.
+    """
+    if limit.earliest is None or limit.bounds is None or not limit.is_steady:
         return None
-    return Way(keep=TOO_LONG * limit.bounds[1]) if looks_at_age(driver) else Way()
+    if not looks_at_age(driver):
+        return (Way(ping=True), Way()) if driver in PINGS else None
+    if not is_keepable(limit.earliest):
+        return None
+    return Way(keep=below(limit.earliest)), Way(keep=TOO_LONG * limit.bounds[1])
 
 
 @dataclass
@@ -141,9 +139,10 @@ async def prove(target: Target, limit: IdleLimit, on_step: OnStep = quiet) -> Pr
     Takes about one timeout. At most `LANES` connections for each setting, and never more than the
     target's `max_size` together.
     """
-    good, bad = recommended_way(target.driver, limit), too_long_way(target.driver, limit)
-    if good is None or bad is None or limit.bounds is None or not limit.is_steady:
+    both = ways(target.driver, limit)
+    if both is None or limit.bounds is None:
         return f"there is no value to prove: {limit.seen}"
+    good, bad = both
     lanes = min(LANES, target.max_size // 2)
     if lanes < 1:
         return "max_size = 1 leaves no connection for a comparison"

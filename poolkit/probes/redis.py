@@ -9,8 +9,8 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from redis.asyncio.connection import parse_url
 
-from poolkit.probes.line import Dial, NoLine, StreamLine, dial_tcp
-from poolkit.probes.relay import DIAL_TIMEOUT, LOOPBACK, Upstream
+from poolkit.probes.line import DIAL_TIMEOUT, Dial, NoLine, StreamLine, Upstream
+from poolkit.probes.relay import LOOPBACK
 from poolkit.targets import Target
 from poolkit.targets.workload import RedisWork, redis_work
 
@@ -49,7 +49,7 @@ async def dialer(target: Target) -> Dial:
         login.append(("SELECT", str(options["db"])))
 
     async def dial() -> RedisLine:
-        line = RedisLine(*await dial_tcp(where))
+        line = RedisLine(*await where.dial())
         try:
             async with asyncio.timeout(DIAL_TIMEOUT):
                 for words in login:

@@ -8,42 +8,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-import ssl
 import struct
 from collections import Counter
 from dataclasses import dataclass
 from typing import Self
 
+from poolkit.probes.line import NoLine, Upstream
 from poolkit.probes.records import CutKind
 
 LOOPBACK = "127.0.0.1"
-DIAL_TIMEOUT = 5.0  # s
 _PIECE = 65536
 # l_onoff = 1, l_linger = 0: closing sends RST instead of FIN.
 _RESET = struct.pack("ii", 1, 0)
-
-
-@dataclass(frozen=True, slots=True)
-class Upstream:
-    """Where a relay leads: host and port, or the path of a Unix socket; TLS where it has to be."""
-
-    host: str
-    port: int
-    path: str | None = None
-    context: ssl.SSLContext | None = None
-
-    async def dial(
-        self, *, with_tls: bool = True
-    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        """A connection there, within 5 s; raises OSError, TimeoutError among them."""
-        context = self.context if with_tls else None
-        async with asyncio.timeout(DIAL_TIMEOUT):
-            if self.path is not None:
-                return await asyncio.open_unix_connection(self.path)
-            name = self.host if context is not None else None
-            return await asyncio.open_connection(
-                self.host, self.port, ssl=context, server_hostname=name
-            )
 
 
 @dataclass(eq=False)
@@ -101,7 +77,7 @@ class Relay:
         task.add_done_callback(self._tasks.discard)
 
     async def _serve(self, reader: asyncio.StreamReader, client: asyncio.StreamWriter) -> None:
-        with contextlib.closing(client), contextlib.suppress(OSError):
+        with contextlib.closing(client), contextlib.suppress(OSError, NoLine):
             replies, server = await self._upstream.dial()
             with contextlib.closing(server):
                 await self._join(reader, replies, _Link(client, server))

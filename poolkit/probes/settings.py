@@ -14,8 +14,7 @@ from poolkit.drivers.parameters import KEEPS, PINGS
 from poolkit.drivers.registry import adapter_of, driver_module
 from poolkit.drivers.table import Kind
 from poolkit.errors import MissingExtra
-from poolkit.probes.line import Dial
-from poolkit.probes.relay import Upstream
+from poolkit.probes.line import Dial, Upstream
 from poolkit.targets import Target
 
 # What a connection of our own needs: the kind of a driver, also a module here -> its library.

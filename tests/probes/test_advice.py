@@ -10,7 +10,7 @@ from poolkit.drivers.parameters import probed
 from poolkit.drivers.parameters.findings import AgeLimit, Cost, Costs, Findings, IdleLimit
 from poolkit.drivers.parameters.keep import below
 from poolkit.probes.dials import median_interval
-from poolkit.probes.proof import recommended_way
+from poolkit.probes.proof import ways
 from poolkit.probes.reading import doubts
 from poolkit.probes.records import UseLimit
 
@@ -114,7 +114,7 @@ def test_no_value_is_recommended_that_keeps_nothing() -> None:
         rows = probed(driver, Findings(idle=brief, target_rate=100.0))
         values = {row.name: row.value for row in rows}
         assert values == ({"pool_pre_ping": True} if driver == "sqlalchemy" else {})
-        assert recommended_way(driver, brief) is None
+        assert ways(driver, brief) is None
     assert [doubt.seen for doubt in doubts("aiohttp", [brief], None, None, None)] == ["0.15 s"]
 
 

@@ -18,8 +18,8 @@ from poolkit.lab.upstream import HttpUpstream
 from poolkit.probes.costs import ROUND, carried
 from poolkit.probes.dials import dial_costs
 from poolkit.probes.http import HttpLine, dial_http
+from poolkit.probes.line import Upstream
 from poolkit.probes.records import Probe, StaleCount
-from poolkit.probes.relay import Upstream
 from poolkit.show import charts
 from poolkit.show.tables.of_probe import costs as costs_table
 from poolkit.show.tables.of_probe import stale as stale_table

@@ -13,10 +13,9 @@ from pydantic import SecretStr
 from poolkit.drivers.parameters.findings import IdleLimit
 from poolkit.probes import Probe, probe
 from poolkit.probes.idle import IdleSearch
-from poolkit.probes.line import NoLine
+from poolkit.probes.line import NoLine, Upstream
 from poolkit.probes.records import CutKind
 from poolkit.probes.redis import dialer, upstream, work
-from poolkit.probes.relay import Upstream
 from poolkit.probes.stale import settings
 from poolkit.targets import Target
 from tests.redis_server import redis_server
