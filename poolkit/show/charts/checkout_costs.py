@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from matplotlib.axes import Axes
 
-from poolkit.probes.records import Cost, Costs
+from poolkit.drivers.parameters.findings import Cost, Costs
 from poolkit.show.charts import style
 from poolkit.show.charts.figures import beside, log_times, row_axes
 from poolkit.units import milliseconds, share

@@ -8,7 +8,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from poolkit.probes.records import Proof, ProofRun
+from poolkit.drivers.parameters.findings import Proof, ProofRun
 from poolkit.show.charts import style
 from poolkit.show.charts.figures import beside, row_axes
 from poolkit.units import plural, share
