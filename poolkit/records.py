@@ -141,6 +141,21 @@ class Trial(Record):
     stopped: str | None = None  # the brake that ended it early
 
     @property
+    def connections(self) -> int:
+        """Connections of all its pools together."""
+        return self.pool_size * self.pools
+
+    def mean_of(self, part: str) -> float | None:
+        """The mean time (s) of a part of its successful calls: lag, wait, dial, service, release.
+
+        Of all calls in trials of before the parts were recorded.
+        """
+        if self.budget is not None:
+            return float(getattr(self.budget, part).mean)
+        times: Distribution = self.lag if part == "lag" else getattr(self, f"{part}_time")
+        return times.mean
+
+    @property
     def is_usable(self) -> bool:
         """Whether the trial may be fitted: it ran to its end and no check failed."""
         return self.stopped is None and not self.failed_checks

