@@ -52,7 +52,7 @@ ONLY = {
     "records": set(),
     "doctor": {"records"},
     "audit": {"errors"},
-    "retry": set(),
+    "retry": {"drivers.table"},
     "targets.production": {"errors"},
     "monitor": {"errors", "targets.production", "drivers"},
 }

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
+
 from poolkit import units
-from poolkit.events import Event, Recommended, Sized, Started, TrialDone, TrialStarted
+from poolkit.events import Event, Recommended, Sized, Started, Step, TrialDone, TrialStarted
 from poolkit.records import Sizing, Trial
 from poolkit.show import words
 
@@ -26,6 +28,8 @@ def sentence(event: Event) -> str | None:
             return _begun(event)
         case TrialStarted():
             return _doing(event)
+        case Step(what=what, limit=limit):
+            return f"{what} (at most {math.ceil(limit)} s)" if limit else what
         case TrialDone(trial=trial):
             return _measured(trial)
         case Sized(sizing=sizing):

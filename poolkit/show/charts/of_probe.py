@@ -8,7 +8,8 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from poolkit.probes.records import Cost, Costs, CutKind, Proof, ProofRun, Setting, StaleCount
+from poolkit.drivers.parameters.findings import Cost, Costs, Proof, ProofRun
+from poolkit.probes.records import CutKind, Setting, StaleCount
 from poolkit.show.charts import style
 from poolkit.show.charts.figures import beside, log_times, row_axes
 from poolkit.units import listed, milliseconds, plural, share

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from poolkit import units
-from poolkit.probes.records import Cost, Costs, Probe, Proof, ProofRun, StaleCount
+from poolkit.drivers.parameters.findings import Cost, Costs, Proof, ProofRun
+from poolkit.probes.records import Probe, StaleCount
 from poolkit.records import Parameter
 from poolkit.show import words
 from poolkit.show.tables.table import Column, Columns, Number, Table
