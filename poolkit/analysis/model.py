@@ -7,13 +7,12 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
-from poolkit.analysis.backlog import plateau_factor
 from poolkit.analysis.curve import Curve, SharedCurve, is_clean, points
-from poolkit.analysis.dispersion import pooled_dispersion
 from poolkit.analysis.knee import has_plateau, is_falling
 from poolkit.analysis.queueing import WaitPrediction, waits
 from poolkit.analysis.refused import first_refused
 from poolkit.analysis.response import HoldTimes, exceedance
+from poolkit.analysis.saturation import plateau_factor, pooled_dispersion
 from poolkit.records import CurvePoint, Sweep
 from poolkit.targets.objective import Objective
 
@@ -34,7 +33,7 @@ class Model:
     Attributes:
         curve: what the pool sees while its sisters are as busy as itself.
         dispersion: Cd2 of the departures that the pool sees.
-        factor: v of the queue on the plateau (see `backlog`).
+        factor: v of the queue on the plateau (see `saturation`).
         holds: distributions of hold times over calls on the upstream.
         most: largest size of one pool that may be answered.
         may_grow: whether a size beyond `most` serves callers no worse than `most` does, as far as
@@ -142,7 +141,7 @@ class Fitted:
     Attributes:
         curve: throughput over connections of all pools together.
         dispersion: Cd2 of the upstream's departures.
-        factor: v of the queue on the plateau (see `backlog`).
+        factor: v of the queue on the plateau (see `saturation`).
         holds: distributions of hold times over calls on the upstream.
         ending: what throughput does at the largest sizes measured.
     """

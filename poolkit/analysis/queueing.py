@@ -18,8 +18,8 @@ waiting or holding; W = wait for a connection (s).
    insensitivity of M/G/infinity). So each step's odds are multiplied by
        v_k = e_k + (1 - e_k) * v,   e_k = d ln X / d ln n between k and k+1 (e_0 = 1):
    1 while work is parallel (e = 1), v on the plateau (e = 0). v = (1 + Cd2) / 2 where calls are
-   served in order; `backlog` has the other cases. Cd2 is the index of dispersion of the saturated
-   upstream's departures (see `dispersion`), which takes the place of Cs^2.
+   served in order; `saturation` has the other cases. Cd2, the index of dispersion of the saturated
+   upstream's departures, takes the place of Cs^2.
        P(N >= c) = product over k < c of  v_k * o_k / (1 + v_k * o_k)
 3. *Waiting.* Poisson arrivals see time averages, so P(W > 0) = P(N >= c), and
        P(W > w) = P(N >= c) * exp(-2 / (1 + Cd2) * (X(c) - lambda) * w)

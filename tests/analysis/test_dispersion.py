@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from poolkit.analysis.dispersion import pooled_dispersion
+from poolkit.analysis.saturation import pooled_dispersion
 from tests.analysis.simulate import CpuBound, Upstream, Workers
 from tests.analysis.synthetic import drawn_trial, simulated_trial
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from poolkit.analysis.drift import drift_check, sentinel_size
+from poolkit.analysis.checks import drift_check, sentinel_size
 from tests.analysis.synthetic import drawn_sweep, drawn_trial, workers_curve
 
 TRIALS = drawn_sweep(workers_curve(12, 0.02), [1, 2, 4, 8, 16, 32]).trials

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from poolkit.analysis.fairness import fairness_check, jains_index
+from poolkit.analysis.checks import fairness_check, jains_index
 from poolkit.histogram import Histogram
 from poolkit.records import Check
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from poolkit.analysis.steady import mser5, rate_interval
+from poolkit.analysis.noise import mser5, rate_interval
 
 
 def test_a_slow_start_is_cut_and_little_more() -> None:

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from numpy.typing import ArrayLike, NDArray
 
-from poolkit.analysis.backlog import LEAST_FACTOR, plateau_factor
 from poolkit.analysis.queueing import waits
+from poolkit.analysis.saturation import LEAST_FACTOR, plateau_factor
 from poolkit.records import Distribution
 from tests.analysis import simulate
 from tests.analysis.simulate import CpuBound, Upstream, Workers
