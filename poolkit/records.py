@@ -141,6 +141,16 @@ class Trial(Record):
     stopped: str | None = None  # the brake that ended it early
 
     @property
+    def connections(self) -> int:
+        """Connections of all its pools together."""
+        return self.pool_size * self.pools
+
+    @property
+    def mean_hold(self) -> float:
+        """Mean hold time (s); 0 where no call held a connection."""
+        return self.hold_time.mean or 0.0
+
+    @property
     def is_usable(self) -> bool:
         """Whether the trial may be fitted: it ran to its end and no check failed."""
         return self.stopped is None and not self.failed_checks

@@ -113,7 +113,7 @@ def standard_errors(trials: Sequence[Trial]) -> tuple[float, ...]:
     by its windows and by the ratio of the sizes (a shrinkage estimator in the manner of Smyth 2004,
     "Linear models and empirical Bayes methods": degrees of freedom add up).
     """
-    sizes = [trial.pool_size * trial.pools for trial in trials]
+    sizes = [trial.connections for trial in trials]
     known = [dispersion_of(trial) for trial in trials]
     errors = []
     for trial, size in zip(trials, sizes, strict=True):

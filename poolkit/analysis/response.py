@@ -48,7 +48,7 @@ class HoldTimes:
         for trial in trials:
             if is_clean(trial) and trial.hold_time.buckets:
                 buckets = trial.hold_time.buckets
-                counts[trial.pool_size * trial.pools][list(buckets)] += list(buckets.values())
+                counts[trial.connections][list(buckets)] += list(buckets.values())
         sizes = tuple(sorted(counts))
         totals = np.array([counts[size].sum() for size in sizes])
         rows = [1.0 - np.cumsum(counts[size]) / counts[size].sum() for size in sizes]

@@ -99,10 +99,10 @@ def _gradient2(found: Found) -> tuple[float, str]:
     """The limit that Netflix's algorithm would settle on, and what it leaves out of account."""
     curve = found.queue.curve
     # Everyday traffic: what a pool of the answer's size (or the largest that copes) makes of it.
-    calm = [one.hold_time for one in found.predictions if one.is_stable and one.hold_time]
+    calm = [one.hold_time for one in found.predictions if one.is_stable]
     usual = calm[-1] if calm else 1.0 / float(curve.throughputs([1.0])[0])
     if calm and found.size is not None and found.size <= len(found.predictions):
-        usual = found.predictions[found.size - 1].hold_time or usual
+        usual = found.predictions[found.size - 1].hold_time
     largest = float(max(1, curve.largest))
     limit = settled_limit(lambda n: n / float(curve.throughputs([n])[0]), usual, largest)
     why = (

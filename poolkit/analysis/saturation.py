@@ -107,12 +107,12 @@ def _queued(trials: Sequence[Trial]) -> _Queued | None:
         return None
     alone = _alone(trials)
     calls = sum(trial.hold_time.count for trial in alone)
-    hold = sum(trial.hold_time.count * (trial.hold_time.mean or 0.0) for trial in alone) / calls
+    hold = sum(trial.hold_time.count * trial.mean_hold for trial in alone) / calls
     spread, short = _spread(alone), _short(alone)
     top = max(trial.throughput for trial in trials)
     left, growth, weight = 0.0, 0.0, 0.0
     for trial in trials:
-        longer = (trial.hold_time.mean or 0.0) / hold
+        longer = trial.mean_hold / hold
         in_order = longer**-2.0
         if trial.throughput < ON_PLATEAU * top or in_order > CROWDED or short <= 0:
             continue
@@ -127,8 +127,8 @@ def _queued(trials: Sequence[Trial]) -> _Queued | None:
 
 def _alone(trials: Sequence[Trial]) -> list[Trial]:
     """Those in which calls do not yet queue for each other."""
-    shortest = min(trial.hold_time.mean or 0.0 for trial in trials)
-    return [trial for trial in trials if (trial.hold_time.mean or 0.0) <= ALONE * shortest]
+    shortest = min(trial.mean_hold for trial in trials)
+    return [trial for trial in trials if trial.mean_hold <= ALONE * shortest]
 
 
 def _spread(trials: Sequence[Trial]) -> float:
