@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
 from pydantic import Field
@@ -58,15 +58,24 @@ def compare(
     """
     earlier = {r.target: r for r in before.targets}
     later = {r.target: r for r in after.targets}
-    sizings = (sizings_before or {}, sizings_after or {})
     differences: list[Difference] = []
     for name in dict.fromkeys((*later, *earlier)):
         old, new = earlier.get(name), later.get(name)
         if old is None or new is None:
             there = [None if entry is None else "there" for entry in (old, new)]
             differences.append(_exact(name, "target", "", *there))
-        else:
-            differences += _of_target(old, new, *(known.get(name) for known in sizings))
+            continue
+        # What was asked of the pool is a setting: any change is a real one, and explains others.
+        for setting, unit in _SETTINGS.items():
+            was, is_now = getattr(old, setting), getattr(new, setting)
+            if was != is_now:
+                differences.append(_exact(name, setting, unit, was, is_now))
+        was_measured = _measured(old, (sizings_before or {}).get(name))
+        is_measured = _measured(new, (sizings_after or {}).get(name))
+        for quantity, measured_unit in _MEASURED.items():
+            one, other = was_measured[quantity], is_measured[quantity]
+            if one.value is not None or other.value is not None:
+                differences.append(_difference(name, quantity, measured_unit, one, other))
     return Comparison(
         before=before.created, after=after.created, caution=caution, differences=tuple(differences)
     )
@@ -75,20 +84,6 @@ def compare(
 def are_apart(a: Interval, b: Interval) -> bool:
     """Whether two intervals share no value: a difference larger than the noise of both."""
     return a[1] < b[0] or b[1] < a[0]
-
-
-def _of_target(
-    old: Recommendation, new: Recommendation, old_sizing: Sizing | None, new_sizing: Sizing | None
-) -> Iterator[Difference]:
-    # What was asked of the pool is a setting: any change is a real one, and explains others.
-    for quantity, unit in _SETTINGS.items():
-        was, is_now = getattr(old, quantity), getattr(new, quantity)
-        if was != is_now:
-            yield _exact(new.target, quantity, unit, was, is_now)
-    for quantity, (unit, read) in _MEASURED.items():
-        before, after = read(old, old_sizing), read(new, new_sizing)
-        if before.value is not None or after.value is not None:
-            yield _measured(new.target, quantity, unit, before, after)
 
 
 def _exact(
@@ -111,7 +106,7 @@ class _Figure(NamedTuple):
     interval: Interval | None = None
 
 
-def _measured(
+def _difference(
     target: str, quantity: str, unit: Unit, before: _Figure, after: _Figure
 ) -> Difference:
     larger, note = None, ""
@@ -134,36 +129,20 @@ def _measured(
     )
 
 
-def _size(recommendation: Recommendation, _: Sizing | None) -> _Figure:
-    size = recommendation.recommended_size
-    if size is None:
-        return _Figure()
-    return _Figure(size, (size - SIZE_RESOLUTION, size + SIZE_RESOLUTION))
-
-
-def _plateau(recommendation: Recommendation, _: Sizing | None) -> _Figure:
-    plateau = recommendation.plateau
-    return _Figure() if plateau is None else _Figure(plateau.throughput, plateau.interval95)
-
-
-def _knee(recommendation: Recommendation, _: Sizing | None) -> _Figure:
-    """The Little's Law knee, the one drawn on every chart."""
-    for knee in recommendation.knees:
-        if knee.rule == "littles_law":
-            return _Figure(knee.size, knee.interval95)
-    return _Figure()
-
-
-def _hold_at_one(recommendation: Recommendation, sizing: Sizing | None) -> _Figure:
-    times = recommendation.hold_time
-    return _Figure() if times is None else _hold(times.at_one, 1, sizing)
-
-
-def _hold_at_size(recommendation: Recommendation, sizing: Sizing | None) -> _Figure:
-    times = recommendation.hold_time
-    if times is None:
-        return _Figure()
-    return _hold(times.at_recommended, recommendation.recommended_size, sizing)
+def _measured(r: Recommendation, sizing: Sizing | None) -> dict[str, _Figure]:
+    """The figures of `_MEASURED`; the knee is that of Little's Law, drawn on every chart."""
+    size, plateau, times = r.recommended_size, r.plateau, r.hold_time
+    knee = next((knee for knee in r.knees if knee.rule == "littles_law"), None)
+    around = None if size is None else (size - SIZE_RESOLUTION, size + SIZE_RESOLUTION)
+    return {
+        "recommended_size": _Figure(size, around),
+        "plateau": _Figure(plateau.throughput, plateau.interval95) if plateau else _Figure(),
+        "knee": _Figure(knee.size, knee.interval95) if knee else _Figure(),
+        "hold_time.at_one": _hold(times.at_one, 1, sizing) if times else _Figure(),
+        "hold_time.at_recommended": _hold(times.at_recommended, size, sizing)
+        if times
+        else _Figure(),
+    }
 
 
 def _hold(value: float | None, size: int | None, sizing: Sizing | None) -> _Figure:
@@ -172,10 +151,10 @@ def _hold(value: float | None, size: int | None, sizing: Sizing | None) -> _Figu
     In a closed loop every connection is busy, so hold = connections / throughput, and the interval
     of the one is that of the other. Between the sizes measured the nearest on a log scale counts.
     """
-    points = [] if sizing is None else [p for p in sizing.points if p.interval95 is not None]
-    if value is None or size is None or not points:
+    known = [] if sizing is None else [p for p in sizing.points if p.interval95 is not None]
+    if value is None or size is None or not known:
         return _Figure(value)
-    near = min(points, key=lambda p: abs(math.log(p.pool_size / size)))
+    near = min(known, key=lambda p: abs(math.log(p.pool_size / size)))
     assert near.interval95 is not None
     low, high = near.interval95
     if low <= 0:
@@ -184,10 +163,10 @@ def _hold(value: float | None, size: int | None, sizing: Sizing | None) -> _Figu
 
 
 _SETTINGS: dict[str, Unit] = {"status": "", "target_rate": "calls/s", "wait_p99": "s"}
-_MEASURED: dict[str, tuple[Unit, Callable[[Recommendation, Sizing | None], _Figure]]] = {
-    "recommended_size": ("connections", _size),
-    "plateau": ("calls/s", _plateau),
-    "knee": ("connections", _knee),
-    "hold_time.at_one": ("s", _hold_at_one),
-    "hold_time.at_recommended": ("s", _hold_at_size),
+_MEASURED: dict[str, Unit] = {
+    "recommended_size": "connections",
+    "plateau": "calls/s",
+    "knee": "connections",
+    "hold_time.at_one": "s",
+    "hold_time.at_recommended": "s",
 }
