@@ -276,6 +276,11 @@ class Verification(Record):
     disconnects: int
     signals: tuple[Signal, ...]
 
+    @property
+    def missing_signals(self) -> tuple[Signal, ...]:
+        """Signs of a right size that were looked for and not seen."""
+        return tuple(signal for signal in self.signals if not signal.passed)
+
 
 class Parameter(Record):
     """One row of the recommended table."""
@@ -327,8 +332,7 @@ class Recommendation(Record):
     @property
     def missing_signals(self) -> tuple[Signal, ...]:
         """Signs of a right size that were looked for under load and not seen."""
-        signals = () if self.verification is None else self.verification.signals
-        return tuple(signal for signal in signals if not signal.passed)
+        return () if self.verification is None else self.verification.missing_signals
 
     @property
     def is_verified(self) -> bool:

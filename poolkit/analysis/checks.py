@@ -41,10 +41,7 @@ _WORDS = {
         "a mean over a changing process describes neither its start nor its end",
         "measure longer, or when the endpoint is quiet",
     ),
-    "enough": (
-        "a wide interval cannot tell two sizes apart",
-        "give the sweep a larger budget",
-    ),
+    "enough": ("a wide interval cannot tell two sizes apart", "give the sweep a larger budget"),
     "lag": (
         "a generator that falls behind sends less than it says",
         "close other programs on this machine, or lower the rate",
@@ -91,12 +88,7 @@ class Evidence:
 
 def run_checks(evidence: Evidence) -> tuple[Check, ...]:
     """Every check of a trial, in the order a reader wants them."""
-    checks = [
-        _littles_law(evidence),
-        _client_bound(evidence),
-        _steady(evidence),
-        _enough(evidence),
-    ]
+    checks = [_littles_law(evidence), _client_bound(evidence), _steady(evidence), _enough(evidence)]
     if evidence.mean_lag is not None:
         lag_p99 = evidence.lag_p99 or 0.0
         seen = f"calls started {lag_p99 * 1e3:.2f} ms after they were due (p99)"

@@ -52,7 +52,6 @@ class Throughput(Protocol):
 
     def throughputs(self, sizes: ArrayLike) -> Floats:
         """X at these sizes (calls/s)."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

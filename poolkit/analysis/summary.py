@@ -10,13 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from poolkit.analysis.checks import (
-    Evidence,
-    fairness_check,
-    jains_index,
-    longest_ratio,
-    run_checks,
-)
+from poolkit.analysis.checks import Evidence, fairness_check, jains_index, longest_ratio, run_checks
 from poolkit.analysis.noise import BATCH_HOLDS, dispersion, mser5, rate_interval
 from poolkit.drivers.base import DialTimes
 from poolkit.histogram import Histogram, value_of

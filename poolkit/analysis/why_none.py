@@ -70,10 +70,7 @@ def _too_much(found: Found, verdict: Verdict) -> WhyNone:
         )
     if not is_rising and not _would_do_without_cap(found):
         return "plateau", _plateau(found, verdict)
-    return (
-        "cap",
-        f"{asked} need more than the {most} that {cap} leaves for one pool",
-    )
+    return "cap", f"{asked} need more than the {most} that {cap} leaves for one pool"
 
 
 def _would_do_without_cap(found: Found) -> bool:

@@ -8,13 +8,7 @@ from poolkit.analysis.rules_of_thumb import beside
 from poolkit.drivers import parameters as of_driver
 from poolkit.drivers.parameters.basis import Basis, Verified
 from poolkit.drivers.parameters.findings import Findings
-from poolkit.recommend.checks import (
-    effect_of_gate,
-    finished,
-    headroom_left,
-    of_result,
-    over_trials,
-)
+from poolkit.recommend.checks import effect_of_gate, finished, headroom_left, of_result, over_trials
 from poolkit.records import (
     Check,
     CurvePoint,

@@ -153,7 +153,7 @@ def _verified(target: Target, verification: Verification | None) -> Check:
     if verification is None:
         seen = "the recommended size did not run at the target rate"
         return _check("verified", False, seen, remedy)
-    missing = [signal for signal in verification.signals if not signal.passed]
+    missing = verification.missing_signals
     seen = (
         f"{units.rate(verification.achieved_rate)} of {units.rate(target.target_rate)}, "
         f"p99 wait {units.milliseconds(verification.wait_p99)}"

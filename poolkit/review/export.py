@@ -115,7 +115,7 @@ def to_markdown(
 
 def _size_cells(r: Recommendation) -> tuple[object, ...]:
     """The cells from `parameter` on; an empty value where no size can be recommended."""
-    doubts = [check for check in r.checks if not check.passed]
+    doubts = r.failed_checks
     because = "verified under load"
     if r.recommended_size is None or r.verification is None or doubts:
         because = doubts[0].seen if doubts else "not verified"
@@ -126,7 +126,7 @@ def _size_cells(r: Recommendation) -> tuple[object, ...]:
 def _verdict(r: Recommendation) -> str:
     if r.verification is None:
         return "no" if r.status == "done" else r.status
-    missing = [signal.name for signal in r.verification.signals if not signal.passed]
+    missing = [signal.name for signal in r.missing_signals]
     return "yes" if not missing else f"no: {', '.join(missing)}"
 
 
