@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from poolkit.analysis.curve import points, relative_error
+from poolkit.analysis.curve import UNKNOWN_ERROR, points, relative_error
 from poolkit.histogram import value_of
 from poolkit.records import Check, Distribution, Interval, Trial
 
@@ -220,4 +220,4 @@ def drift_check(sentinel: Trial, earlier: Sequence[Trial]) -> Check:
 def _error(trial: Trial) -> float:
     """Standard error of a trial's throughput as a share of it."""
     alone = points((trial,))
-    return relative_error(alone[0]) if alone else 0.1
+    return relative_error(alone[0]) if alone else UNKNOWN_ERROR

@@ -22,6 +22,7 @@ _FEWEST_REPEATS = 3  # degrees of freedom before the spread between runs is beli
 ENOUGH_SERVED = 0.97
 BEND = 0.25  # where a convex curve runs between its least (0) and its chord (1)
 SAME_LEVEL = 0.03  # throughputs further apart than this are not one plateau
+UNKNOWN_ERROR = 0.1  # share of a throughput that has no interval
 FALL_EVIDENCE = 9.0  # squared standard errors: three of them
 # A point this far from the convex fit, in standard errors and as a share, contradicts it.
 MISFIT_ERRORS, MISFIT = 5.0, 0.04
@@ -105,7 +106,7 @@ def _between_runs(groups: Sequence[Sequence[Trial]]) -> float | None:
 def relative_error(point: CurvePoint) -> float:
     """Standard error of a point's throughput as a share of it."""
     if point.interval95 is None or point.throughput <= 0:
-        return 0.1
+        return UNKNOWN_ERROR
     half = (point.interval95[1] - point.interval95[0]) / 2
     return max(half / Z95 / point.throughput, LEAST_ERROR)
 

@@ -93,45 +93,33 @@ class _Points:
         return float(grid[np.flatnonzero(throughputs >= need)[0]])
 
 
-def end_slope(points: Sequence[CurvePoint]) -> float | None:
-    """Elasticity d ln X / d ln n at the upper end of the sizes measured; None: one size only.
+def end_slope(points: Sequence[CurvePoint]) -> tuple[float, float] | None:
+    """Elasticity d ln X / d ln n at the upper end of the sizes measured, and its standard error.
 
-    1: throughput rises with every connection; 0: it does not rise; below 0: it falls.
+    1: throughput rises with every connection; 0: it does not rise; below 0: it falls. None where
+    only one size was measured.
     """
     if len(points) < 2:
         return None
+    last, limit = points[-1], UPPER_END * points[-1].pool_size
+    before = next((one for one in reversed(points[:-1]) if one.pool_size <= limit), points[0])
     # The smoothed curve at sizes that were measured: a corner between two of them was not seen.
     curve = Curve.fit(points)
-    last, before = points[-1].pool_size, _before(points).pool_size
-    rise = math.log(curve.throughput(last) / curve.throughput(before))
-    return rise / math.log(last / before)
+    rise = math.log(curve.throughput(last.pool_size) / curve.throughput(before.pool_size))
+    further = math.log(last.pool_size / before.pool_size)
+    return rise / further, math.hypot(relative_error(last), relative_error(before)) / further
 
 
 def has_plateau(points: Sequence[CurvePoint]) -> bool:
     """Whether throughput had stopped rising before the sizes ended, noise allowed for."""
-    slope = end_slope(points)
-    if slope is None:
-        return False
-    return slope <= FLAT + min(_slope_noise(points), MOST_NOISE)
+    slope, noise = end_slope(points) or (math.inf, 0.0)
+    return slope <= FLAT + min(noise, MOST_NOISE)
 
 
 def is_falling(points: Sequence[CurvePoint]) -> bool:
     """Whether throughput falls at the end of the sizes measured by more than noise."""
-    slope = end_slope(points)
-    return slope is not None and slope < -FALLING - _slope_noise(points)
-
-
-def _slope_noise(points: Sequence[CurvePoint]) -> float:
-    """Standard error of the slope at the end."""
-    last, before = points[-1], _before(points)
-    noise = math.hypot(relative_error(last), relative_error(before))
-    return noise / math.log(last.pool_size / before.pool_size)
-
-
-def _before(points: Sequence[CurvePoint]) -> CurvePoint:
-    """The point that the slope at the end is measured against."""
-    limit = UPPER_END * points[-1].pool_size
-    return next((one for one in reversed(points[:-1]) if one.pool_size <= limit), points[0])
+    slope, noise = end_slope(points) or (math.inf, 0.0)
+    return slope < -FALLING - noise
 
 
 def plateau(points: Sequence[CurvePoint]) -> Plateau | None:

@@ -131,8 +131,8 @@ class Fitted:
     @classmethod
     def of(cls, sweep: Sweep) -> Fitted:
         """From the sweep's usable trials (two sizes or more)."""
-        kept = fit_points(sweep)
-        curve = Curve.fit(kept)
+        fitted = fit_points(sweep)
+        curve = Curve.fit(fitted)
         trials = [
             trial
             for trial in sweep.trials
@@ -141,9 +141,9 @@ class Fitted:
         ending: Ending
         if first_refused(sweep.trials) is not None:
             ending = "refused"  # nothing is known to stay beyond the largest size
-        elif is_falling(kept):
+        elif is_falling(fitted):
             ending = "falling"
-        elif has_plateau(kept):
+        elif has_plateau(fitted):
             ending = "flat"
             curve = curve.held_flat(BEYOND * curve.measured)
         else:
@@ -151,7 +151,7 @@ class Fitted:
         pooled = pooled_dispersion(trials)
         dispersion = 1.0 if pooled is None else pooled
         factor = plateau_factor(trials, dispersion)
-        return cls(kept, curve, dispersion, factor, HoldTimes.of(trials), ending)
+        return cls(fitted, curve, dispersion, factor, HoldTimes.of(trials), ending)
 
     @property
     def may_grow(self) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from poolkit import units
 from poolkit.analysis.curve import has_numbers, is_clean, relative_error
-from poolkit.analysis.knee import end_slope, has_plateau, is_falling, plateau
+from poolkit.analysis.knee import NEAR_PLATEAU, end_slope, has_plateau, is_falling, plateau
 from poolkit.analysis.refused import answered, first_refused, over_quota, shed, short_hold
 from poolkit.records import CurvePoint, Sweep, Trial, Verdict
 
@@ -105,12 +105,13 @@ def _stopped(sweep: Sweep, points: Sequence[CurvePoint]) -> str:
 def _rising(points: Sequence[CurvePoint]) -> str:
     last = points[-1]
     size = units.plural(last.pool_size, "connection")
-    if len(points) == 1:
+    slope = end_slope(points)
+    if slope is None:
         return f"only {size} measured, so no plateau was seen"
     return (
         f"throughput still rises at {size}, the largest size measured "
         f"({units.rate(last.throughput)}; 1 % more connections bring "
-        f"{units.number(end_slope(points), 2)} % more)"
+        f"{units.number(slope[0], 2)} % more)"
     )
 
 
@@ -125,7 +126,9 @@ def _flat(points: Sequence[CurvePoint]) -> str:
             f"({units.rate(top.throughput)}) and falls to {units.rate(last.throughput)} at "
             f"{last.pool_size}: more connections bring less"
         )
-    reached = next(point for point in points if point.throughput >= 0.95 * height.throughput)
+    reached = next(
+        point for point in points if point.throughput >= NEAR_PLATEAU * height.throughput
+    )
     if reached.pool_size == last.pool_size:
         # One point cannot be seen to stay: only how little was gained on the way to it.
         before = points[-2]

@@ -184,14 +184,12 @@ def asked(objective: Objective, question: Question) -> tuple[Objective, float]:
 def _lost(objective: Objective, changes: Mapping[str, Any]) -> int | None:
     """Replicas that may be lost; a fleet made smaller than its losses keeps one replica."""
     replicas, zones = changes.get("replicas") or objective.replicas, changes.get("zones")
+    unchanged = objective.lost_replicas if objective.zones is None else objective.lost
+    lost = changes.get("lost_replicas", unchanged)
     if zones is not None:
         if zones < 2:
             raise ValueError(f"zones must be 2 or more, got {zones}")
         lost = lost_with_zone(replicas, zones)
-    elif objective.zones is not None:
-        lost = changes.get("lost_replicas", objective.lost)
-    else:
-        lost = changes.get("lost_replicas", objective.lost_replicas)
     return None if lost is None else min(lost, replicas - 1)
 
 
@@ -199,18 +197,18 @@ def _in_words(error: ErrorDetails) -> str:
     name = ".".join(map(str, error["loc"]))
     if error["type"] == "extra_forbidden":
         return f"{name} is nothing that can be asked for"
-    told = rule(error["type"], error.get("ctx", {}), error["msg"], ())
-    return f"{name} {told}, got {error['input']}" if name else told
+    broken = rule(error["type"], error.get("ctx", {}), error["msg"], ())
+    return f"{name} {broken}, got {error['input']}" if name else broken
 
 
 def _with_figures(answer: Answer, found: Found, pool_size: int) -> Answer:
     """The answer with what callers meet at one size."""
     queue, objective, met = found.queue, answer.objective, found.predictions[pool_size - 1]
     limit = queue.objective.wait_p99
-    told = reasons.extrapolated(queue, pool_size)
-    because = answer.because
-    if told and pool_size != found.size:
-        because += f"; the figures are those of {units.plural(pool_size, 'connection')}: {told}"
+    rests_on, because = reasons.extrapolated(queue, pool_size), answer.because
+    if rests_on and pool_size != found.size:
+        size = units.plural(pool_size, "connection")
+        because += f"; the figures are those of {size}: {rests_on}"
     return replace(
         answer,
         because=because,
@@ -249,15 +247,12 @@ def grid(
     question: Question | None = None,
 ) -> Grid:
     """The question (all as it is, where None) for each of these target rates and hold factors."""
-    base = question or Question()
-    return Grid(
-        rates=tuple(rates),
-        hold_factors=tuple(hold_factors),
-        answers=tuple(
-            tuple(
-                what_if(planner, base | {"target_rate": rate, "hold_factor": factor})
-                for factor in hold_factors
-            )
-            for rate in rates
-        ),
-    )
+    rows = [
+        [
+            {**(question or {}), "target_rate": rate, "hold_factor": factor}
+            for factor in hold_factors
+        ]
+        for rate in rates
+    ]
+    answers = tuple(tuple(what_if(planner, one) for one in row) for row in rows)
+    return Grid(tuple(rates), tuple(hold_factors), answers)

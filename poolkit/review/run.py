@@ -153,8 +153,8 @@ class _Earlier:
             remedy = "choose another --out, so that both are kept"
             raise BadInput("--since and --out are the same folder", remedy)
         written = read_recommended(since)
-        kept = tuple(entry for entry in written.targets if not only or entry.target in only)
-        written = written.model_copy(update={"targets": kept})
+        entries = tuple(entry for entry in written.targets if not only or entry.target in only)
+        written = written.model_copy(update={"targets": entries})
         return cls(written, read_sizings(since, written), _caution(since))
 
     def compared(self, later: RecommendedFile, out: Path) -> Comparison:
