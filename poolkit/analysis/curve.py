@@ -111,6 +111,15 @@ def relative_error(point: CurvePoint) -> float:
     return max(half / Z95 / point.throughput, LEAST_ERROR)
 
 
+def as_arrays(points: Sequence[CurvePoint]) -> tuple[Floats, Floats, Floats]:
+    """Sizes, throughputs (calls/s) and their relative standard errors."""
+    return (
+        np.array([point.pool_size for point in points], dtype=float),
+        np.array([point.throughput for point in points]),
+        np.array([relative_error(point) for point in points]),
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Curve:
     """Throughput over pool size, read between the sizes measured and not beyond the largest.
@@ -138,10 +147,7 @@ class Curve:
         """The curve through these points (one or more, ascending sizes, throughput above 0)."""
         if not points:
             raise ValueError("a curve needs one point or more, got none")
-        sizes = np.array([point.pool_size for point in points], dtype=float)
-        rates = np.array([point.throughput for point in points])
-        errors = np.array([relative_error(point) for point in points])
-        return cls.through(sizes, rates, errors, points[0].hold_time)
+        return cls.through(*as_arrays(points), points[0].hold_time)
 
     @classmethod
     def through(

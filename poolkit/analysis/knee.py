@@ -25,7 +25,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.optimize import nnls
 
-from poolkit.analysis.curve import Curve, Floats, relative_error
+from poolkit.analysis.curve import Curve, Floats, as_arrays, relative_error
 from poolkit.records import CurvePoint, Interval, Knee, KneeRule, Plateau
 
 DRAWS = 200
@@ -46,9 +46,7 @@ class _Points:
     """The points as arrays: sizes, throughputs (calls/s) and their relative standard errors."""
 
     def __init__(self, points: Sequence[CurvePoint]) -> None:
-        self.sizes = np.array([point.pool_size for point in points], dtype=float)
-        self.rates = np.array([point.throughput for point in points])
-        self.errors = np.array([relative_error(point) for point in points])
+        self.sizes, self.rates, self.errors = as_arrays(points)
         # The smoothed curve's throughputs at the sizes measured.
         self.smooth = self.sizes / np.array(self.curve(self.rates).cycles)
 

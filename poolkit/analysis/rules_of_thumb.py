@@ -156,15 +156,17 @@ def _beside(asked: int, answer: int) -> str:
     return f", {asked - answer} more than needed"
 
 
-def beside(rules: Sequence[RuleOfThumb], predicted: int, answer: int) -> tuple[RuleOfThumb, ...]:
+def beside(
+    rules: tuple[RuleOfThumb, ...], predicted: int | None, answer: int | None
+) -> tuple[RuleOfThumb, ...]:
     """The same rules held against the size that verification moved the prediction to."""
-    return tuple(
-        rule.model_copy(
-            update={
-                "fails": rule.fails.removesuffix(end) + _beside(rule.size, answer)
-                if rule.fails.endswith(end := _beside(rule.size, predicted))
-                else rule.fails
-            }
-        )
-        for rule in rules
-    )
+    if predicted is None or answer is None:
+        return rules
+    moved = []
+    for rule in rules:
+        end = _beside(rule.size, predicted)
+        if rule.fails.endswith(end):
+            fails = rule.fails.removesuffix(end) + _beside(rule.size, answer)
+            rule = rule.model_copy(update={"fails": fails})
+        moved.append(rule)
+    return tuple(moved)

@@ -151,14 +151,11 @@ def _budget(whole: Segment) -> TimeBudget | None:
         "service": whole.service,
         "release": whole.release,
     }
-    found = {name: part.distribution() for name, part in parts.items()}
-    if not all(part.count for part in found.values()):
+    if not all(part.count for part in parts.values()):
         return None
-    return TimeBudget(
-        **{
-            name: BudgetPart(mean=part.mean or 0.0, p50=part.p50 or 0.0, p99=part.p99 or 0.0)
-            for name, part in found.items()
-        }
+    figures = set(BudgetPart.model_fields)
+    return TimeBudget.model_validate(
+        {name: part.distribution().model_dump(include=figures) for name, part in parts.items()}
     )
 
 
@@ -177,11 +174,9 @@ def _window(measurement: Measurement) -> _Window:
     timeline = measurement.completions[first_bin:].astype(np.float64)
     per_value = max(1, timeline.size // MSER_VALUES)
     values = timeline[: timeline.size // per_value * per_value].reshape(-1, per_value).mean(axis=1)
-    cut = mser5(values) * per_value * measurement.bin_seconds
-    length = timeline.size * measurement.bin_seconds
     is_searched = measurement.loop == "closed" and planned > 0
-    cut = cut if is_searched else 0.0
-    settled = cut < 0.4 * length
+    cut = mser5(values) * per_value * measurement.bin_seconds if is_searched else 0.0
+    settled = cut < 0.4 * (timeline.size * measurement.bin_seconds)
     # A process that never settles is measured whole, and its check fails.
     extra = math.ceil(cut / measurement.segment_seconds - 1e-9) if settled else 0
     first = min(least + extra, len(measurement.segments) - 1)
@@ -196,22 +191,22 @@ def _window(measurement: Measurement) -> _Window:
 class _Changes(NamedTuple):
     """What the samples say of the window."""
 
-    concurrency: float | None
-    halves: tuple[float, float] | None  # mean calls in the system, first and second half
-    cpu_share: float
-    opened: int
-    disconnects: int
+    concurrency: float | None = None
+    halves: tuple[float, float] | None = None  # mean calls in the system, first and second half
+    cpu_share: float = 0.0
+    opened: int = 0
+    disconnects: int = 0
 
 
 def _changes(measurement: Measurement, window: _Window) -> _Changes:
     samples = measurement.samples
     if samples.at.size < 2:
-        return _Changes(None, None, 0.0, 0, 0)
+        return _Changes()
     first = min(int(np.searchsorted(samples.at, window.start)), samples.at.size - 2)
     last = max(first + 1, min(int(np.searchsorted(samples.at, window.end)), samples.at.size - 1))
     seconds = float(samples.at[last] - samples.at[first])
     if seconds <= 0:
-        return _Changes(None, None, 0.0, 0, 0)
+        return _Changes()
 
     def change(column: Floats) -> float:
         return float(column[last] - column[first])

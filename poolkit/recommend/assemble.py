@@ -16,7 +16,6 @@ from poolkit.records import (
     Parameter,
     PredictedWait,
     Recommendation,
-    RuleOfThumb,
     Sizing,
     Status,
     Trial,
@@ -119,7 +118,7 @@ def recommend(
                 at_one=sizing.hold_at_one, at_recommended=_hold_at(sizing, size, trials)
             ),
             "parameters": parameters_of_trials(target, sizing, size, verification, trials, probe),
-            "rules_of_thumb": _rules_beside(sizing, size),
+            "rules_of_thumb": beside(sizing.rules_of_thumb, sizing.size, size),
             "verification": verification,
         }
     )
@@ -176,13 +175,6 @@ def nearest_trial(trials: Sequence[Trial], size: int) -> Trial | None:
         return at_target[-1]
     usable = [trial for trial in trials if trial.is_of_curve and trial.is_usable]
     return min(usable, key=lambda t: (abs(t.pool_size - size), -t.pool_size), default=None)
-
-
-def _rules_beside(sizing: Sizing, size: int | None) -> tuple[RuleOfThumb, ...]:
-    """The rules of thumb beside the size that is recommended, not the one predicted."""
-    if size is None or sizing.size is None:
-        return sizing.rules_of_thumb
-    return beside(sizing.rules_of_thumb, sizing.size, size)
 
 
 def _hold_at(sizing: Sizing, size: int | None, trials: Sequence[Trial]) -> float | None:

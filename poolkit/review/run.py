@@ -15,6 +15,7 @@ from poolkit import probes
 from poolkit.drivers.registry import check_driver
 from poolkit.errors import BadInput, ExitCode, MissingExtra, PoolkitError
 from poolkit.events import Watcher
+from poolkit.measure import SEED, SIZE_BUDGET
 from poolkit.measure.child import Order
 from poolkit.measure.preflight import check_caps, check_descriptors
 from poolkit.measure.store import now, prepare_out, write_atomic
@@ -129,8 +130,6 @@ def parameters_of(
     command: str, budget: float | None, seed: int | None, settings: dict[str, Any]
 ) -> dict[str, Any]:
     """What manifest.json says of the request, the defaults that were used in place of None."""
-    from poolkit.measure import SEED, SIZE_BUDGET
-
     return {
         "command": command,
         "budget": SIZE_BUDGET if budget is None else budget,
