@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 
 from pydantic import Field
 
-from poolkit.records import Interval, Recommendation, RecommendedFile, Record, Sizing
+from poolkit.records import HoldTimes, Interval, Recommendation, RecommendedFile, Record, Sizing
 
 # A recommended size is found to within one connection of the smallest that passes.
 SIZE_RESOLUTION = 1
@@ -62,20 +62,20 @@ def compare(
     for name in dict.fromkeys((*later, *earlier)):
         old, new = earlier.get(name), later.get(name)
         if old is None or new is None:
-            there = [None if entry is None else "there" for entry in (old, new)]
-            differences.append(_exact(name, "target", "", *there))
+            there = [_Figure(None if entry is None else "there") for entry in (old, new)]
+            differences.append(_difference(name, "target", "", *there, is_exact=True))
             continue
         # What was asked of the pool is a setting: any change is a real one, and explains others.
         for setting, unit in _SETTINGS.items():
-            was, is_now = getattr(old, setting), getattr(new, setting)
-            if was != is_now:
-                differences.append(_exact(name, setting, unit, was, is_now))
+            was, now = _Figure(getattr(old, setting)), _Figure(getattr(new, setting))
+            if was != now:
+                differences.append(_difference(name, setting, unit, was, now, is_exact=True))
         was_measured = _measured(old, (sizings_before or {}).get(name))
-        is_measured = _measured(new, (sizings_after or {}).get(name))
-        for quantity, measured_unit in _MEASURED.items():
-            one, other = was_measured[quantity], is_measured[quantity]
-            if one.value is not None or other.value is not None:
-                differences.append(_difference(name, quantity, measured_unit, one, other))
+        now_measured = _measured(new, (sizings_after or {}).get(name))
+        for quantity, unit in _MEASURED.items():
+            was, now = was_measured[quantity], now_measured[quantity]
+            if was.value is not None or now.value is not None:
+                differences.append(_difference(name, quantity, unit, was, now))
     return Comparison(
         before=before.created, after=after.created, caution=caution, differences=tuple(differences)
     )
@@ -86,31 +86,26 @@ def are_apart(a: Interval, b: Interval) -> bool:
     return a[1] < b[0] or b[1] < a[0]
 
 
-def _exact(
-    target: str, quantity: str, unit: Unit, before: float | str | None, after: float | str | None
-) -> Difference:
-    return Difference(
-        target=target,
-        quantity=quantity,
-        unit=unit,
-        before=before,
-        after=after,
-        is_larger_than_noise=True,
-    )
-
-
 class _Figure(NamedTuple):
-    """A measured value and its 95 % interval, as far as they are known."""
+    """A value and, where it was measured, its 95 % interval, as far as they are known."""
 
-    value: float | None = None
+    value: float | str | None = None
     interval: Interval | None = None
 
 
 def _difference(
-    target: str, quantity: str, unit: Unit, before: _Figure, after: _Figure
+    target: str,
+    quantity: str,
+    unit: Unit,
+    before: _Figure,
+    after: _Figure,
+    *,
+    is_exact: bool = False,
 ) -> Difference:
     larger, note = None, ""
-    if before.value is None or after.value is None:
+    if is_exact:
+        larger = True
+    elif before.value is None or after.value is None:
         note = "measured on one side only"
     elif before.interval is None or after.interval is None:
         note = NO_INTERVAL
@@ -131,17 +126,16 @@ def _difference(
 
 def _measured(r: Recommendation, sizing: Sizing | None) -> dict[str, _Figure]:
     """The figures of `_MEASURED`; the knee is that of Little's Law, drawn on every chart."""
-    size, plateau, times = r.recommended_size, r.plateau, r.hold_time
+    size, plateau = r.recommended_size, r.plateau
+    times = r.hold_time or HoldTimes(at_one=None, at_recommended=None)
     knee = next((knee for knee in r.knees if knee.rule == "littles_law"), None)
     around = None if size is None else (size - SIZE_RESOLUTION, size + SIZE_RESOLUTION)
     return {
         "recommended_size": _Figure(size, around),
         "plateau": _Figure(plateau.throughput, plateau.interval95) if plateau else _Figure(),
         "knee": _Figure(knee.size, knee.interval95) if knee else _Figure(),
-        "hold_time.at_one": _hold(times.at_one, 1, sizing) if times else _Figure(),
-        "hold_time.at_recommended": _hold(times.at_recommended, size, sizing)
-        if times
-        else _Figure(),
+        "hold_time.at_one": _hold(times.at_one, 1, sizing),
+        "hold_time.at_recommended": _hold(times.at_recommended, size, sizing),
     }
 
 
