@@ -124,7 +124,7 @@ class Trial(Record):
     release_time: Distribution = Distribution(count=0)  # reset, rollback
     # Of the successful calls only, where wait_time and lag are also those of calls that failed.
     budget: TimeBudget | None = None
-    dial_parts: DialParts | None = None  # None: nobody dialled, or the library does not show them
+    dial_parts: DialParts | None = None  # None: no call dialled, or the library does not show them
     concurrency: float | None  # sampled mean of calls in the system (waiting or holding)
     utilisation: float  # busy connection-seconds / (pool_size * pools * window)
     connections_opened: int  # dials in the window
@@ -248,7 +248,7 @@ class Sizing(Record):
     predictions: tuple[PredictedWait, ...] = ()
     dispersion: float | None = None
     hold_at_one: float | None = None  # s
-    only_moves_queue: str | None = None  # said when a smaller pool serves callers as soon
+    only_moves_queue: str | None = None  # set where a smaller pool serves callers as soon
     rules_of_thumb: tuple[RuleOfThumb, ...] = ()
 
 

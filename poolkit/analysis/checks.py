@@ -83,7 +83,7 @@ class Evidence:
     interval: Interval | None
     mean_lag: float | None  # mean of due -> started; None: a closed loop
     lag_p99: float | None
-    fair: Check | None = None  # the finished check of the waits; None: nobody waited
+    fair: Check | None = None  # the finished check of the waits; None: no call waited
 
 
 def run_checks(evidence: Evidence) -> tuple[Check, ...]:
@@ -150,7 +150,7 @@ def _enough(e: Evidence) -> Check:
 def jains_index(buckets: Mapping[int, int]) -> float | None:
     """(sum x)^2 / (n * sum x^2) over the counted waits: 1 when all are alike, 1/n when one has all.
 
-    Jain, Chiu and Hawe (1984). None where nobody waited.
+    Jain, Chiu and Hawe (1984). None where no call waited.
     """
     count = sum(buckets.values())
     total = sum(value_of(index) * n for index, n in buckets.items())
@@ -169,10 +169,10 @@ def longest_ratio(waits: Distribution) -> float | None:
 
 
 def fairness_check(waits: Distribution, *, hold: float, crowded: bool) -> Check | None:
-    """The check `fair`; None where nobody waited long enough to be treated unfairly.
+    """The check `fair`; None where no call waited long enough to be treated unfairly.
 
     Args:
-        hold: mean hold time (s): waits below a few of it harm nobody.
+        hold: mean hold time (s): waits below a few of it do no harm.
         crowded: more callers than connections in a closed loop, so that everybody has to wait and
             a fair queue makes all waits nearly alike.
     """

@@ -192,8 +192,7 @@ class Curve:
     def cycle_time(self, size: ArrayLike) -> Floats:
         """H at these sizes (s); below the smallest size measured it is taken as constant.
 
-        Raises `BeyondMeasuredError` above `largest`: nothing is extrapolated that was not said to
-        be.
+        Raises `BeyondMeasuredError` above `largest`: nothing is extrapolated without `held_flat`.
         """
         wanted = np.asarray(size, dtype=float)
         if wanted.size and float(wanted.max()) > self.largest:

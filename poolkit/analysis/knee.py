@@ -225,7 +225,7 @@ class ScalabilityLaw(NamedTuple):
 def _interval_of_peaks(peaks: Sequence[float | None]) -> Interval:
     """The middle 95 % of drawn peaks; a draw that only rises has its peak beyond all others.
 
-    2.5 % of them at most are without one, or no peak is told at all, so the upper end is a number.
+    2.5 % of them at most are without one, or no peak is given at all, so the upper end is a number.
     """
     found = np.array([math.inf if peak is None else peak for peak in peaks])
     low, high = np.quantile(found, (0.025, 0.975), method="lower")

@@ -155,7 +155,7 @@ class Fitted:
 
     @property
     def may_grow(self) -> bool:
-        """Whether more connections than were measured serve no worse, as far as anybody knows."""
+        """Whether more connections than were measured serve no worse, as far as is known."""
         return self.ending in ("flat", "rising")
 
     def slowed(self, factor: float) -> Fitted:

@@ -166,7 +166,7 @@ def _levels(
     # 1 + o_{k+1}: what one call at level k+1 brings with it above that level.
     above = 1.0 / (1.0 - at_limit)
     steps = np.ones((pools.size, most + 1))
-    # Rows that are not stable may overflow at absurd rates, and nobody reads them.
+    # Rows that are not stable may overflow at absurd rates, and are never read.
     with np.errstate(over="ignore", invalid="ignore"):
         for level in range(most - 1, -1, -1):
             inside = pools > level

@@ -11,7 +11,7 @@ from poolkit.records import LimitedBy
 WORTH_SAYING = 0.1  # share of the size that a smaller pool must save to be worth a sentence
 SAME_RESPONSE = 0.02  # mean response times closer than this are the same to a caller
 SAME_THROUGHPUT = 0.98
-SHOWN = 5  # sizes whose response time is told
+SHOWN = 5  # sizes whose response time is listed
 
 
 def why(found: Found) -> tuple[LimitedBy, str]:

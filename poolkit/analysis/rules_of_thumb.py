@@ -143,8 +143,8 @@ def _outcome(asked: int, found: Found) -> str:
     if not met.is_stable:
         return f"{asked} cannot carry {units.rate(objective.rate_per_pool)} here: the queue grows"
     late = late_responses if objective.wait_p99 is None else late_waits
-    said = f"at {asked}, {late(found.queue, met)}"
-    return said if found.size is None else f"{said}{_beside(asked, found.size)}"
+    beside_answer = "" if found.size is None else _beside(asked, found.size)
+    return f"at {asked}, {late(found.queue, met)}{beside_answer}"
 
 
 def _beside(asked: int, answer: int) -> str:

@@ -138,7 +138,7 @@ def _spread(trials: Sequence[Trial]) -> float:
 
 
 def _cv2(times: Distribution) -> float:
-    """Squared coefficient of variation of a distribution of times; 0 where it cannot be told."""
+    """Squared coefficient of variation of a distribution of times; 0 where it is not known."""
     if not times.buckets or times.count < 2:
         return 0.0
     values = np.array([value_of(index) for index in times.buckets])

@@ -81,7 +81,7 @@ class Answer:
     response_time: float | None = None  # mean
     utilisation: float | None = None  # share of the connections that are busy on average
     is_extrapolated: bool = False  # whether the figures are of a size beyond those measured
-    # What the search came to; None: it was not begun, for nothing can be said.
+    # What the search came to; None: there was none, as the curve makes no sense.
     found: Found | None = field(default=None, repr=False, compare=False)
 
 

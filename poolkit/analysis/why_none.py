@@ -14,7 +14,7 @@ from poolkit.targets.objective import Objective
 # What is in the way ("unknown": nothing that could be seen), and the reason in words.
 WhyNone = tuple[LimitedBy, str]
 
-WORTH_SAYING = 1.05  # times the reachable rate; a remedy that brings less is not told
+WORTH_SAYING = 1.05  # times the reachable rate; a remedy that brings less is left out
 SHORTER = 0.8  # the hold time of an upstream that was made faster, as a share of today's
 LONGER = 2.0  # times the time that is good today
 WIDER = 2  # times the cap of today

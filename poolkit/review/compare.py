@@ -19,7 +19,7 @@ Unit = Literal["connections", "calls/s", "s", ""]
 class Difference(Record):
     """One quantity of one target, then and now.
 
-    `is_larger_than_noise` is whether the two intervals are apart; None: it cannot be said, and
+    `is_larger_than_noise` is whether the two intervals are apart; None: not known, and
     `note` says why.
     """
 
@@ -54,7 +54,7 @@ def compare(
 ) -> Comparison:
     """Every quantity of the targets that either review knows, where it is known on either side.
 
-    The sizings, by target, tell how much hold times vary; without them that cannot be said.
+    The sizings, by target, tell how much hold times vary; without them that is not known.
     """
     earlier = {r.target: r for r in before.targets}
     later = {r.target: r for r in after.targets}
