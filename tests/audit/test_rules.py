@@ -18,7 +18,7 @@ def settings_of(text):
 
 
 def file_of(rule):
-    return (rule.find or rule.claims).__module__.rpartition(".")[2]
+    return rule.find.__module__.rpartition(".")[2]
 
 
 def rule_of(case):

@@ -5,63 +5,60 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from poolkit.audit.finding import Rule, Seen, Settings
-from poolkit.audit.module import Module, hides_arguments, is_none, keyword
+from poolkit.audit.finding import Rule, Settings, Violation
+from poolkit.audit.module import Module
+from poolkit.audit.syntax import hides_arguments, is_none, keyword, name_of
 
 _ENDS = frozenset({"wait_for", "timeout", "timeout_at", "fail_after", "move_on_after"})
 
 
-def _find(module: Module, settings: Settings) -> Iterator[Seen]:
-    yield from _asyncpg(module)
-    for made in module.made:
-        if made.maker.driver == "httpx" and is_none(made.keyword("timeout")):
-            yield Seen(made.call, "timeout=None also waits for a connection without end")
-        if made.maker.driver == "sqlalchemy" and is_none(made.keyword("pool_timeout")):
-            yield Seen(made.call, "pool_timeout=None waits for a connection without end")
-        if made.maker.driver == "aiohttp" and _is_endless(module, made.keyword("timeout")):
-            yield Seen(made.call, "this timeout lets a call wait for a connection without end")
-
-
-def _asyncpg(module: Module) -> Iterator[Seen]:
+def _find(module: Module, settings: Settings) -> Iterator[Violation]:
     for call in module.calls:
+        library = module.pool_asked(call)
         if (
-            isinstance(call.func, ast.Attribute)
-            and call.func.attr == "acquire"
-            and module.kinds.get(ast.unparse(call.func.value)) == "asyncpg"
-            and (keyword(call, "timeout") is None or is_none(keyword(call, "timeout")))
+            library is not None
+            and library.acquire_timeout
+            and name_of(call.func) in library.acquires
+            and _is_missing(call, library.acquire_timeout)
             and not hides_arguments(call)
             and not _is_ended_from_outside(module, call)
         ):
-            yield Seen(call, "acquire() without a timeout waits for a connection without end")
+            yield Violation(call, "acquire() without a timeout waits for a connection without end")
+    for made in module.made:
+        for name, message in made.library.endless.items():
+            if is_none(made.keyword(name)):
+                yield Violation(made.call, message)
+        if _is_endless(module, made.keyword("timeout")):
+            yield Violation(made.call, "this timeout lets a call wait for a connection without end")
+
+
+def _is_missing(call: ast.Call, name: str) -> bool:
+    argument = keyword(call, name)
+    return argument is None or is_none(argument)
 
 
 def _is_ended_from_outside(module: Module, call: ast.Call) -> bool:
     """Whether `wait_for(...)` or `async with timeout(...)` stands around it."""
     for outer in module.around(call):
-        calls: list[ast.expr] = []
+        others: list[ast.expr] = []
         if isinstance(outer, ast.Call):
-            calls = [outer]
+            others = [outer]
         elif isinstance(outer, ast.With | ast.AsyncWith):
-            calls = [item.context_expr for item in outer.items]
-        for other in calls:
-            name = getattr(other, "func", None)
-            if getattr(name, "attr", getattr(name, "id", "")) in _ENDS:
-                return True
+            others = [item.context_expr for item in outer.items]
+        if any(isinstance(one, ast.Call) and name_of(one.func) in _ENDS for one in others):
+            return True
     return False
 
 
 def _is_endless(module: Module, timeout: ast.expr | None) -> bool:
-    """`ClientTimeout(total=None)` without a `connect`, or the old `timeout=None` for no timeout."""
-    if not isinstance(timeout, ast.Call):
-        return False
-    name = module.qualified(timeout.func) or ""
+    """`ClientTimeout(total=None)` without a `connect`: neither the default nor an own limit."""
     return (
-        name.startswith("aiohttp.")
-        and name.endswith(".ClientTimeout")
+        isinstance(timeout, ast.Call)
+        and module.meaning(timeout.func) == ("aiohttp", "ClientTimeout")
         and not hides_arguments(timeout)
         and not timeout.args
-        and (keyword(timeout, "total") is not None and is_none(keyword(timeout, "total")))
-        and (keyword(timeout, "connect") is None or is_none(keyword(timeout, "connect")))
+        and is_none(keyword(timeout, "total"))
+        and _is_missing(timeout, "connect")
     )
 
 

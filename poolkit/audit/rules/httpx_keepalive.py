@@ -4,31 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from poolkit.audit.finding import Rule, Seen, Settings
-from poolkit.audit.module import Module, hides_arguments, is_none, keyword, number
+from poolkit.audit.finding import Rule, Settings, Violation
+from poolkit.audit.module import Module
+from poolkit.audit.syntax import hides_arguments, keyword, number
 
-_DEFAULT_KEPT = 20.0  # httpx 0.28: Limits(max_connections=100, max_keepalive_connections=20)
+_MOST = "max_connections"
+_DEFAULT = 20.0  # httpx 0.28: Limits(max_connections=100, max_keepalive_connections=20)
 
 
-def _find(module: Module, settings: Settings) -> Iterator[Seen]:
+def _find(module: Module, settings: Settings) -> Iterator[Violation]:
     for call in module.calls:
         # httpx2 counts idle connections, so that a lower limit does there what it says.
-        name = module.qualified(call.func) or ""
-        if not (name.startswith("httpx.") and name.endswith(".Limits")):
+        if module.meaning(call.func) != ("httpx", "Limits") or hides_arguments(call) or call.args:
             continue
-        kept_as, most_as = (
-            keyword(call, "max_keepalive_connections"),
-            keyword(call, "max_connections"),
-        )
-        if hides_arguments(call) or call.args or most_as is None or is_none(kept_as):
-            continue
-        kept = number(kept_as) if kept_as is not None else _DEFAULT_KEPT
-        most = number(most_as)
-        if kept is not None and most is not None and kept < most:
-            shown = f"{kept:g}" + ("" if kept_as is not None else " (the default)")
-            yield Seen(
-                call, f"max_keepalive_connections = {shown} below max_connections = {most:g}"
-            )
+        limit, most = keyword(call, "max_keepalive_connections"), number(keyword(call, _MOST))
+        idle = _DEFAULT if limit is None else number(limit)
+        if idle is not None and most is not None and idle < most:
+            shown = f"{idle:g}" + ("" if limit is not None else " (the default)")
+            yield Violation(call, f"max_keepalive_connections = {shown} below {_MOST} = {most:g}")
 
 
 RULE = Rule(

@@ -1,92 +1,72 @@
-"""Idle connections kept for longer than the server keeps them."""
+"""Idle connections that the pool keeps for longer than the server does."""
 
 from __future__ import annotations
 
 import ast
+import math
 from collections.abc import Iterator
 
-from poolkit.audit.address import address_of
 from poolkit.audit.context import runs_once
-from poolkit.audit.escape import closes
-from poolkit.audit.finding import Rule, Seen, Settings
-from poolkit.audit.module import Made, Module, constant, hides_arguments, keyword, number
-
-# What sets it, and the default that counts when nothing does.
-_HTTP = {
-    ("aiohttp", "TCPConnector"): ("keepalive_timeout", 15.0),
-    ("httpx", "Limits"): ("keepalive_expiry", 5.0),
-    ("httpx2", "Limits"): ("keepalive_expiry", 5.0),
-}
-# Sessions and clients that make their own connector, and the arguments that would bring another.
-_PLAIN = {
-    "aiohttp": ("keepalive_timeout", 15.0, ("connector",)),
-    "httpx": ("keepalive_expiry", 5.0, ("limits", "transport", "mounts")),
-}
-_POOLS = {"asyncpg": ("max_inactive_connection_lifetime", 300.0), "psycopg": ("max_idle", 600.0)}
+from poolkit.audit.finding import Rule, Settings, Violation
+from poolkit.audit.libraries import BY_PACKAGE, Library
+from poolkit.audit.module import Made, Module
+from poolkit.audit.rules.stale import unchecked_age
+from poolkit.audit.syntax import constant, hides_arguments, keyword, number
 
 
-def _find(module: Module, settings: Settings) -> Iterator[Seen]:
+def _find(module: Module, settings: Settings) -> Iterator[Violation]:
     if (limit := settings.server_keepalive) is not None:
         yield from _of_http(module, limit)
     if (limit := settings.db_idle) is not None:
         for made in module.made:
-            if not made.hides_arguments:
+            if not made.library.is_http and not made.hides_arguments:
                 yield from _of_database(module, made, limit)
 
 
-def _of_http(module: Module, limit: float) -> Iterator[Seen]:
+def _of_http(module: Module, limit: float) -> Iterator[Violation]:
     for call in module.calls:
-        name = module.qualified(call.func) or ""
-        parts = (name.partition(".")[0], name.rpartition(".")[2])
-        closes = keyword(call, "force_close")
-        if parts not in _HTTP or hides_arguments(call) or constant(closes) is True:
+        package, name = module.meaning(call.func)
+        library = BY_PACKAGE.get(package)
+        if library is None or name not in library.limits or hides_arguments(call):
             continue
-        key, default = _HTTP[parts]
-        yield from _longer(call, key, default, limit)
+        if constant(keyword(call, "force_close")) is not True:
+            yield from _longer(call, library, limit)
     for made in module.made:
-        key, default, others = _PLAIN.get(made.maker.driver, ("", 0.0, ()))
-        if not key or made.hides_arguments or any(map(made.keyword, others)) or made.call.args:
-            continue
-        if default >= limit and not _is_brief(module, made):
-            yield Seen(made.call, f"{key} = {default:g} s (the default), {_server(limit)}")
+        is_default = not (made.hides_arguments or made.has_other_pool or made.call.args)
+        if made.library.is_http and is_default and not _is_brief(module, made):
+            yield from _longer(made.call, made.library, limit)
 
 
 def _is_brief(module: Module, made: Made) -> bool:
     """Whether a call makes it and closes it: then nothing is kept for the next."""
-    function = made.function
-    if function is None or runs_once(module, function):
+    if made.function is None or runs_once(module, made.function):
         return False
-    return made.is_with or (made.local is not None and closes(function, made.local))
+    return made.is_with or made.is_closed()
 
 
-def _of_database(module: Module, made: Made, limit: float) -> Iterator[Seen]:
+def _of_database(module: Module, made: Made, limit: float) -> Iterator[Violation]:
     """A pool whose connections outlive the server's patience, unless each is asked before use."""
-    driver = made.maker.driver
-    if driver == "sqlalchemy":
-        ping = made.keyword("pool_pre_ping")
-        is_known = made.keyword("poolclass") is None and address_of(module, made).kind == "server"
-        if not is_known or (ping is not None and constant(ping) is not False):
-            return
-        recycle = made.keyword("pool_recycle")
-        seconds = -1.0 if recycle is None else number(recycle)
-        if seconds is not None and not 0 < seconds < limit:
-            shown = (
-                "pool_recycle is not set" if recycle is None else f"pool_recycle = {seconds:g} s"
-            )
-            yield Seen(made.call, f"{shown}, {_server(limit)}")
-    elif driver in _POOLS and (driver != "psycopg" or made.keyword("check") is None):
-        yield from _longer(made.call, *_POOLS[driver], limit)
+    key = made.library.recycle
+    if key:
+        age = unchecked_age(module, made)
+        if age is not None and not 0 < age < limit:
+            shown = f"{key} is not set" if age == math.inf else f"{key} = {age:g} s"
+            yield Violation(made.call, f"{shown}, {_server(limit)}")
+    elif not any(map(made.keyword, made.library.checks)):
+        yield from _longer(made.call, made.library, limit)
 
 
-def _longer(call: ast.Call, key: str, default: float, limit: float) -> Iterator[Seen]:
+def _longer(call: ast.Call, library: Library, limit: float) -> Iterator[Violation]:
+    if library.idle is None:
+        return
+    key, default = library.idle
     argument = keyword(call, key)
     seconds = default if argument is None else number(argument)
     if seconds is None:
         return
-    is_unlimited = seconds == 0 and key.startswith("max_in")
-    if seconds >= limit or is_unlimited:
+    if seconds >= limit or (seconds == 0 and library.idle_zero_is_endless):
         shown = f"{key} = {seconds:g} s" + (" (the default)" if argument is None else "")
-        yield Seen(call, f"{shown}, {_server(limit)}")
+        yield Violation(call, f"{shown}, {_server(limit)}")
 
 
 def _server(limit: float) -> str:

@@ -2,55 +2,42 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterator
 
 from poolkit.audit.context import is_handler, is_of_tests, runs_once
-from poolkit.audit.escape import escapes
-from poolkit.audit.finding import Rule, Seen, Settings
-from poolkit.audit.makers import ACQUIRES, ACQUIRES_FOR_ONE_CALL
-from poolkit.audit.module import Function, Made, Module
+from poolkit.audit.finding import Rule, Settings, Violation
+from poolkit.audit.module import Made, Module
 
 
-def _find(module: Module, settings: Settings) -> Iterator[Seen]:
+def _find(module: Module, settings: Settings) -> Iterator[Violation]:
     for made in module.made:
-        function = made.function
-        if made.maker.is_http or function is None or _is_unpooled(made):
+        function, noun = made.function, made.library.noun
+        if function is None or made.library.is_http or made.has_other_pool or made.hides_arguments:
             continue
-        if is_handler(module, function) and not _is_kept(module, made, function):
-            yield Seen(
-                made.call, f"{made.maker.noun} made in the request handler {function.name}()"
-            )
+        is_stored = made.local is None and bool(made.targets) and not made.is_with
+        if is_handler(module, function) and not is_stored:  # made once, for the next request too
+            yield Violation(made.call, f"{noun} made in the request handler {function.name}()")
         elif (
             not is_of_tests(module.path)
             and not runs_once(module, function)
-            and _is_used_up(module, made, function)
+            and _is_used_up(module, made)
         ):
-            yield Seen(
-                made.call,
-                f"{made.maker.noun} made, used and given up within each call of {function.name}()",
+            yield Violation(
+                made.call, f"{noun} made, used and given up within each call of {function.name}()"
             )
 
 
-def _is_unpooled(made: Made) -> bool:
-    poolclass = made.keyword("poolclass")
-    return poolclass is not None or made.hides_arguments
-
-
-def _is_kept(module: Module, made: Made, function: Function) -> bool:
-    """Whether the handler makes it once and keeps it for the next request."""
-    return made.local is None and bool(made.targets) and not made.is_with
-
-
-def _is_used_up(module: Module, made: Made, function: Function) -> bool:
-    """Whether connections are taken from it here, and nobody else ever sees it."""
-    if made.local is None or escapes(module, function, made.local):
-        return False
-    words = ACQUIRES[made.maker.driver] | ACQUIRES_FOR_ONE_CALL[made.maker.driver]
-    return any(
-        module.function_of(call) is function
-        and getattr(call.func, "attr", None) in words
-        and getattr(getattr(call.func, "value", None), "id", None) == made.local
-        for call in module.calls
+def _is_used_up(module: Module, made: Made) -> bool:
+    """Whether connections are taken from it here, and no other code ever gets it."""
+    words = made.library.acquires | made.library.acquires_for_one_call
+    return (
+        made.local is not None
+        and any(
+            used.attr in words and isinstance(module.parents[used], ast.Call)
+            for used in made.attributes()
+        )
+        and not made.escapes()
     )
 
 

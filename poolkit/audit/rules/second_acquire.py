@@ -5,18 +5,20 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator, Sequence
 
-from poolkit.audit.finding import Rule, Seen, Settings
-from poolkit.audit.makers import ACQUIRES, ACQUIRES_FOR_ONE_CALL, CLOSES
-from poolkit.audit.module import Function, Module, type_of_function
+from poolkit.audit.finding import Rule, Settings, Violation
+from poolkit.audit.libraries import CLOSES
+from poolkit.audit.module import Module
+from poolkit.audit.syntax import Function, name_of
 
 
-def _find(module: Module, settings: Settings) -> Iterator[Seen]:
+def _find(module: Module, settings: Settings) -> Iterator[Violation]:
     for node in module.nodes:
         if not isinstance(node, ast.With | ast.AsyncWith):
             continue
         for position, item in enumerate(node.items):
             pool = _pool_of(module, item.context_expr, is_held=True)
-            if pool is None or _rebinds(item, pool):
+            # From `with x.connect() as x` on, the name of the pool means its connection.
+            if pool is None or (item.optional_vars and ast.unparse(item.optional_vars) == pool):
                 continue
             later = [other.context_expr for other in node.items[position + 1 :]]
             yield from _second(module, pool, [*later, *node.body])
@@ -25,11 +27,6 @@ def _find(module: Module, settings: Settings) -> Iterator[Seen]:
             taken = _taken(module, statement)
             if taken is not None:
                 yield from _while_kept(module, *taken, block[position + 1 :])
-
-
-def _rebinds(item: ast.withitem, pool: str) -> bool:
-    """Whether the pool's name means its connection from here on: `with x.connect() as x`."""
-    return item.optional_vars is not None and ast.unparse(item.optional_vars) == pool
 
 
 def _blocks(module: Module) -> Iterator[list[ast.stmt]]:
@@ -49,17 +46,17 @@ def _taken(module: Module, statement: ast.stmt) -> tuple[str, str] | None:
     if not isinstance(target, ast.Name) or not isinstance(value, ast.Await | ast.Call):
         return None
     pool = _pool_of(module, value, is_held=True)
-    # asyncpg's acquire() without await is something to enter, and holds nothing yet.
-    is_held = isinstance(value, ast.Await) or module.kinds.get(pool or "") != "asyncpg"
-    return (target.id, pool) if pool is not None and is_held else None
+    if pool is None or (module.pools[pool].is_held_by_await and not isinstance(value, ast.Await)):
+        return None
+    return target.id, pool
 
 
-def _while_kept(module: Module, name: str, pool: str, later: Sequence[ast.stmt]) -> Iterator[Seen]:
+def _while_kept(
+    module: Module, name: str, pool: str, later: Sequence[ast.stmt]
+) -> Iterator[Violation]:
     """Second asks in the statements up to the first that may give the connection back."""
     for statement in later:
-        held: list[ast.AST] = [statement]
-        if isinstance(statement, ast.Try):
-            held = [*statement.body]
+        held = statement.body if isinstance(statement, ast.Try) else [statement]
         if any(_gives_back(node, name) for node in held):
             return
         yield from _second(module, pool, held)
@@ -85,11 +82,11 @@ def _gives_back(node: ast.AST, name: str) -> bool:
 _GIVES_BACK = CLOSES | {"release", "putconn", "invalidate", "detach"}
 
 
-def _second(module: Module, pool: str, held: Sequence[ast.AST]) -> Iterator[Seen]:
+def _second(module: Module, pool: str, held: Sequence[ast.AST]) -> Iterator[Violation]:
     """Each place where a connection is taken from the same pool, here or one call away."""
     for call in (c for node in held for c in _calls(node)):
         if _pool_of(module, call, is_held=False) == pool:
-            yield Seen(call, f"asks {pool} for a second connection while one of it is held")
+            yield Violation(call, f"asks {pool} for a second connection while one of it is held")
             continue
         function = _called(module, call)
         if function is not None and any(
@@ -97,7 +94,7 @@ def _second(module: Module, pool: str, held: Sequence[ast.AST]) -> Iterator[Seen
             for statement in function.body
             for inner in _calls(statement)
         ):
-            yield Seen(
+            yield Violation(
                 call,
                 f"calls {function.name}(), which asks {pool} for a second connection while one of "
                 "it is held",
@@ -106,7 +103,7 @@ def _second(module: Module, pool: str, held: Sequence[ast.AST]) -> Iterator[Seen
 
 def _calls(node: ast.AST) -> Iterator[ast.Call]:
     """The calls that run when a node does: what is only defined inside it is left out."""
-    if isinstance(node, (*type_of_function, ast.Lambda, ast.ClassDef)):
+    if isinstance(node, Function | ast.Lambda | ast.ClassDef):
         return
     if isinstance(node, ast.Call):
         yield node
@@ -123,26 +120,23 @@ def _pool_of(module: Module, node: ast.AST, is_held: bool) -> str | None:
         node = node.value
     if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
         return None
-    text = ast.unparse(node.func.value)
-    driver = module.kinds.get(text)
-    if driver not in ACQUIRES:
+    library = module.pool_asked(node)
+    if library is None:
         return None
-    words = ACQUIRES[driver]
-    if not is_held:
-        words = words | ACQUIRES_FOR_ONE_CALL[driver]
-    return text if node.func.attr in words else None
+    words = library.acquires | (frozenset() if is_held else library.acquires_for_one_call)
+    return ast.unparse(node.func.value) if node.func.attr in words else None
 
 
 def _called(module: Module, call: ast.Call) -> Function | None:
     """The function of this module that a call means: `helper()`, `self.helper()` of a class."""
     if isinstance(call.func, ast.Name):
-        found = [f for f in module.functions if f.name == call.func.id and f in module.tree.body]
-    elif isinstance(call.func, ast.Attribute) and getattr(call.func.value, "id", None) == "self":
-        owner = module.class_of(call)
-        found = [f for f in (owner.body if owner else []) if isinstance(f, type_of_function)]
-        found = [f for f in found if f.name == call.func.attr]
+        around: ast.Module | ast.ClassDef | None = module.tree
+    elif isinstance(call.func, ast.Attribute) and name_of(call.func.value) == "self":
+        around = module.class_of(call)
     else:
         return None
+    body = [] if around is None else around.body
+    found = [f for f in body if isinstance(f, Function) and f.name == name_of(call.func)]
     return found[0] if len(found) == 1 else None
 
 

@@ -3,52 +3,62 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 
 from poolkit.audit.context import is_handler, is_of_tests, runs_once
-from poolkit.audit.escape import escapes, is_fallback, uses
-from poolkit.audit.finding import Rule, Seen, Settings
-from poolkit.audit.makers import REQUESTS
-from poolkit.audit.module import Function, Made, Module
+from poolkit.audit.finding import Rule, Settings, Violation
+from poolkit.audit.libraries import REQUESTS
+from poolkit.audit.module import Made, Module
+from poolkit.audit.syntax import Function, arguments_of, bound
+
+_OF_OTHERS = re.compile("session|client", re.IGNORECASE)
 
 
-def _find(module: Module, settings: Settings) -> Iterator[Seen]:
+def _find(module: Module, settings: Settings) -> Iterator[Violation]:
     for made in module.made:
-        function = made.function
-        if not made.maker.is_http or function is None or is_of_tests(module.path):
+        function, noun = made.function, made.library.noun
+        if not made.library.is_http or function is None or is_of_tests(module.path):
             continue
         if made.local is None and (made.targets or not made.is_with):
             continue
         if module.is_in_loop(made.call) and _is_spent(module, made, function):
-            yield Seen(made.call, f"{made.maker.noun} made anew in each turn of a loop")
+            yield Violation(made.call, f"{noun} made anew in each turn of a loop")
         elif is_handler(module, function):
-            if made.local is None or not escapes(module, function, made.local):
-                yield Seen(
-                    made.call, f"{made.maker.noun} made in the request handler {function.name}()"
-                )
+            if not made.escapes():
+                yield Violation(made.call, f"{noun} made in the request handler {function.name}()")
         elif not runs_once(module, function) and _is_spent(module, made, function):
-            yield Seen(
-                made.call,
-                f"{made.maker.noun} made for the one request that {function.name}() sends",
+            yield Violation(
+                made.call, f"{noun} made for the one request that {function.name}() sends"
             )
 
 
 def _is_spent(module: Module, made: Made, function: Function) -> bool:
-    """Whether it sends exactly one request, and nobody else ever sees it."""
-    name = made.local
-    if name is None or escapes(module, function, name) or is_fallback(module, made, function):
+    """Whether it sends exactly one request, and no other code ever gets it."""
+    if made.local is None or made.escapes() or _is_fallback(module, made, function):
         return False
-    sent = [node for node in uses(module, function, name) if _sends(module, node)]
+    sent = [
+        used
+        for used in made.attributes()
+        if used.attr in REQUESTS - {"ws_connect"} and isinstance(module.parents[used], ast.Call)
+    ]
     return len(sent) == 1 and (module.is_in_loop(made.call) or not module.is_in_loop(sent[0]))
 
 
-def _sends(module: Module, node: ast.Name) -> bool:
-    method = module.parents[node]
-    return (
-        isinstance(method, ast.Attribute)
-        and method.attr in REQUESTS - {"ws_connect"}
-        and isinstance(module.parents[method], ast.Call)
-    )
+def _is_fallback(module: Module, made: Made, function: Function) -> bool:
+    """Whether it is made only when the caller brought none: `if not self.session: ...`.
+
+    Its name is bound in several places or an argument, or a branch around it asks about a session.
+    """
+    names = {ast.unparse(target) for target in made.targets}
+    if len(bound(ast.walk(function), names)) > 1 or names & arguments_of(function):
+        return True
+    for outer in module.around(made.call):
+        if outer is function:
+            return False
+        if isinstance(outer, ast.If | ast.IfExp) and _OF_OTHERS.search(ast.unparse(outer.test)):
+            return True
+    return False
 
 
 RULE = Rule(
