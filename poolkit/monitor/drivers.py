@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import importlib.util
 import inspect
 import os
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from types import TracebackType
 from typing import Any, Protocol, cast
 
 from poolkit.drivers.hooks import Hook
 from poolkit.drivers.table import DATABASE_DRIVERS, DRIVERS, HTTP_DRIVERS
-from poolkit.monitor import gate as gates
-from poolkit.monitor.call_site import Sites
+from poolkit.monitor.calls import Call, Sites
 from poolkit.monitor.tap import Tap
 
 # Package of a pool's class -> its driver, and the packages whose frames are not the program's own.
@@ -61,8 +63,8 @@ def attach(pool: Any, library: Sequence[str] = ()) -> Tap:
         tap = Tap(found.hook, sites)
         found.hook.attach(tap)
         if found.gate is not None:
-            gates.listen(found.gate, tap)
-            tap.gate = found.gate
+            tap.gate, slot = found.gate, found.gate.slot
+            tap.gate.slot = lambda: _Place(tap, slot())
     extra = [os.path.abspath(path) for path in library]
     if found.wrapper is not None:
         extra.append(_file_of(found.wrapper))
@@ -82,7 +84,7 @@ def let_go(tap: Tap) -> None:
     if tap.users <= 0:
         tap.hook.detach()
         if tap.gate is not None:
-            gates.leave(tap.gate)
+            vars(tap.gate).pop("slot", None)
 
 
 def tap_of(hook: Hook) -> Tap | None:
@@ -138,3 +140,46 @@ def _folder(package: str) -> str:
     if spec is None or spec.origin is None:
         return ""
     return os.path.join(os.path.dirname(spec.origin), "")
+
+
+class _Place:
+    """One place behind the gate, as its `slot()` gives it.
+
+    The wait goes on until the call also holds a connection; behind a gate of the pool's size that
+    is at once.
+    """
+
+    __slots__ = ("_call", "_slot", "_tap")
+
+    def __init__(self, tap: Tap, slot: Any) -> None:
+        self._tap = tap
+        self._slot = slot
+        self._call: Call | None = None
+
+    async def __aenter__(self) -> None:
+        self._call = call = self._tap.ask(sys._getframe(1))
+        self._tap.gated.add(call)
+        try:
+            await self._slot.__aenter__()
+        except BaseException as error:
+            self._tap.gated.discard(call)
+            self._tap.failed(
+                call,
+                is_timeout=isinstance(error, TimeoutError),
+                is_cancelled=isinstance(error, asyncio.CancelledError),
+            )
+            raise
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> bool | None:
+        call = self._call
+        if call is not None:
+            self._tap.gated.discard(call)
+        if call is not None and self._tap.waiting.get(call.task_id) is call:
+            del self._tap.waiting[call.task_id]  # it never asked for a connection
+        result: bool | None = await self._slot.__aexit__(kind, error, trace)
+        return result

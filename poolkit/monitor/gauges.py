@@ -22,8 +22,7 @@ from prometheus_client.registry import REGISTRY, Collector, CollectorRegistry
 
 from poolkit.drivers.table import HTTP_DRIVERS
 from poolkit.monitor import drivers, names
-from poolkit.monitor.buckets import Buckets
-from poolkit.monitor.tap import Tap
+from poolkit.monitor.tap import Buckets, Tap
 
 
 class Instrumented:

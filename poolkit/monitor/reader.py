@@ -8,16 +8,37 @@ from __future__ import annotations
 
 import re
 import time
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+
+from prometheus_client.parser import text_string_to_metric_families
 
 from poolkit.errors import BadInput
 from poolkit.monitor import names
-from poolkit.monitor.buckets import quantile
-from poolkit.monitor.exposition import PoolFigures, Times, parse
 from poolkit.targets import production
 
 SECONDS = 10.0  # between two scrapes
 LONGEST = 3600.0
+Cumulative = tuple[tuple[float, float], ...]  # (upper bound, values up to it)
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """A histogram as it stands: its buckets, how many values, and their sum (s)."""
+
+    buckets: Cumulative
+    count: float
+    total: float
+
+
+@dataclass(frozen=True, slots=True)
+class PoolFigures:
+    """One pool at the moment of a scrape."""
+
+    driver: str
+    values: Mapping[str, float]  # by poolkit's name, a counter's without `_total`
+    times: Mapping[str, Times]  # by poolkit's name
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +80,73 @@ class Traffic:
     def offered_load(self) -> float | None:
         """Connections that the traffic keeps busy on average: arrival rate times hold time."""
         return None if self.hold_time is None else self.arrival_rate * self.hold_time
+
+
+def parse(text: str, what: str) -> dict[str, PoolFigures]:
+    """The pools of an exposition by name; empty where it exports none.
+
+    Args:
+        what: where the text is from, for messages.
+
+    Raises:
+        BadInput: the text is not in Prometheus's format.
+    """
+    drivers: dict[str, str] = {}
+    values: dict[str, dict[str, float]] = defaultdict(dict)
+    parts: dict[tuple[str, str], dict[str, float]] = defaultdict(dict)
+    wanted = {metric.name: metric.kind for metric in names.METRICS}
+    try:
+        for family in text_string_to_metric_families(text):
+            kind = wanted.get(family.name)
+            for sample in family.samples if kind is not None else ():
+                pool = sample.labels["pool"]
+                drivers[pool] = sample.labels["driver"]
+                if kind != "histogram":
+                    values[pool][family.name] = sample.value
+                    continue
+                part = sample.name.removeprefix(f"{family.name}_")
+                if part == "bucket":
+                    part = sample.labels["le"]
+                parts[pool, family.name][part] = sample.value
+        return {
+            pool: PoolFigures(
+                driver,
+                values[pool],
+                {name: _times(found) for (of, name), found in parts.items() if of == pool},
+            )
+            for pool, driver in drivers.items()
+        }
+    except (ValueError, KeyError) as error:
+        raise BadInput(
+            f"{what} is not an exposition in Prometheus's text format", "name the /metrics address"
+        ) from error
+
+
+def _times(found: Mapping[str, float]) -> Times:
+    bounds = {float(part): value for part, value in found.items() if part not in ("count", "sum")}
+    return Times(tuple(sorted(bounds.items())), found["count"], found["sum"])
+
+
+def quantile(cumulative: Sequence[tuple[float, float]], share: float) -> float | None:
+    """The value below which `share` of all lies, as Prometheus's histogram_quantile estimates it.
+
+    Linear within a bucket; the largest finite bound where it lies beyond it; None without values.
+
+    Args:
+        cumulative: (upper bound, values up to it), by bound, the last bound infinite.
+        share: 0 to 1.
+    """
+    if not cumulative or cumulative[-1][1] <= 0:
+        return None
+    rank = share * cumulative[-1][1]
+    below, low = 0.0, 0.0
+    for bound, so_far in cumulative:
+        if so_far >= rank and so_far > below:
+            if bound == float("inf"):
+                return low
+            return low + (bound - low) * (rank - below) / (so_far - below)
+        below, low = so_far, bound if bound != float("inf") else low
+    return low
 
 
 def scrape(url: str, *, timeout: float = production.TIMEOUT) -> Scrape:

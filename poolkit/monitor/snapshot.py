@@ -10,7 +10,7 @@ from time import perf_counter
 from typing import Literal
 
 from poolkit.drivers.hooks import PoolState
-from poolkit.monitor.call import Call
+from poolkit.monitor.calls import Call
 from poolkit.monitor.tap import Tap
 
 # held: as it should be; overdue: longer than the limit; left: the task that took it has ended, and

@@ -15,7 +15,7 @@ import pytest
 
 from poolkit.errors import BadInput, ExitCode
 from poolkit.monitor import names, reader
-from poolkit.monitor.exposition import PoolFigures, Times
+from poolkit.monitor.reader import PoolFigures, Times
 from poolkit.targets import load_targets, production
 from poolkit.targets.production import RateQuery, ask, read_rate_query
 from tests.monitor.exporting import HOLD, PERIOD, ExportingService
