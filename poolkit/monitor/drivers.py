@@ -10,8 +10,7 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from types import TracebackType
-from typing import Any, Protocol, cast
+from typing import Any
 
 from poolkit.drivers.hooks import Hook
 from poolkit.drivers.table import DATABASE_DRIVERS, DRIVERS, HTTP_DRIVERS
@@ -43,10 +42,6 @@ class _Found:
     wrapper: type | None = None
 
 
-class _Module(Protocol):
-    def hook_of(self, pool: Any) -> Hook | None: ...
-
-
 def attach(pool: Any, library: Sequence[str] = ()) -> Tap:
     """The tap of a live pool: the one that listens already, or a new one.
 
@@ -57,7 +52,7 @@ def attach(pool: Any, library: Sequence[str] = ()) -> Tap:
         TypeError: not a pool that poolkit can listen to.
     """
     found = _find(pool)
-    tap = tap_of(found.hook)
+    tap = _tap_of(found.hook)
     if tap is None:
         sites = Sites(folder for name in found.packages if (folder := _folder(name)))
         tap = Tap(found.hook, sites)
@@ -75,7 +70,7 @@ def attach(pool: Any, library: Sequence[str] = ()) -> Tap:
 
 def existing(pool: Any) -> Tap | None:
     """The tap that listens to this pool; None where none does. TypeError: not a pool."""
-    return tap_of(_find(pool).hook)
+    return _tap_of(_find(pool).hook)
 
 
 def let_go(tap: Tap) -> None:
@@ -87,9 +82,10 @@ def let_go(tap: Tap) -> None:
             vars(tap.gate).pop("slot", None)
 
 
-def tap_of(hook: Hook) -> Tap | None:
+def _tap_of(hook: Hook) -> Tap | None:
     """The tap that listens where `hook` would."""
-    return cast("Tap | None", getattr(hook.place, "_poolkit_tap", None))
+    found: Tap | None = getattr(hook.place, "_poolkit_tap", None)
+    return found
 
 
 def _find(pool: Any) -> _Found:
@@ -119,8 +115,7 @@ def _direct(pool: Any) -> _Found | None:
         known = _DRIVERS.get(kind.__module__.partition(".")[0])
         if known is not None:
             name, packages = known
-            module = cast(_Module, importlib.import_module(f"poolkit.drivers.{name}"))
-            hook = module.hook_of(pool)
+            hook: Hook | None = importlib.import_module(f"poolkit.drivers.{name}").hook_of(pool)
             return None if hook is None else _Found(hook, packages)
     return None
 
@@ -170,16 +165,10 @@ class _Place:
             )
             raise
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> bool | None:
+    async def __aexit__(self, *error: Any) -> bool | None:
         call = self._call
         if call is not None:
             self._tap.gated.discard(call)
         if call is not None and self._tap.waiting.get(call.task_id) is call:
             del self._tap.waiting[call.task_id]  # it never asked for a connection
-        result: bool | None = await self._slot.__aexit__(kind, error, trace)
-        return result
+        return await self._slot.__aexit__(*error)  # type: ignore[no-any-return]
