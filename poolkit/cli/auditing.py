@@ -29,8 +29,7 @@ class Format(StrEnum):
 @told()
 def audit(
     paths: Annotated[
-        list[Path],
-        typer.Argument(metavar="PATH...", help="Files or folders with Python source."),
+        list[Path], typer.Argument(metavar="PATH...", help="Files or folders with Python source.")
     ],
     form: Annotated[Format, typer.Option("--format", help="What to print.")] = Format.TEXT,
     max_connections: Annotated[
