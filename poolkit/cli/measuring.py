@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from poolkit.errors import ExitCode
-    from poolkit.events import Event
+    from poolkit.events import Event, Watcher
     from poolkit.measure.child import Order
     from poolkit.records import Recommendation, Sizing
     from poolkit.targets import Target
@@ -55,14 +55,11 @@ def sweep(
     order = Order("sweep", name, targets, out, budget=budget, seed=seed, rate=rate, wait=wait)
     if events:
         _print_events(order, sizes)
-    from poolkit.cli import tables, terminal
+    from poolkit.cli.progress import knees, printable
     from poolkit.events import Sized
-    from poolkit.review.run import check_before
+    from poolkit.show import tables
 
-    target, order = checked(order, sizes)
-    check_before({name: target}, out)
-    console = terminal.results()
-    screen = terminal.screen(console)
+    target, order, console, screen = _prepared(order, sizes)
     found: list[Sizing] = []
 
     def see(event: Event) -> None:
@@ -72,8 +69,8 @@ def sweep(
     code = measure_watched(command(order), target, screen, see)
     if found:
         console.print()
-        console.print(tables.curve(found[-1]))
-        screen.say(tables.knees(found[-1]))
+        console.print(tables.curve(found[-1]).rich(printable))
+        screen.say(knees(found[-1]))
         screen.say(f"trials: {out / f'{name}.trials.jsonl'}")
     raise typer.Exit(int(code))
 
@@ -99,14 +96,9 @@ def size(
     order = Order("size", name, targets, out, budget=budget, seed=seed, rate=rate, wait=wait)
     if events:
         _print_events(order)
-    from poolkit.cli import terminal
     from poolkit.review.outcome import measure_target
-    from poolkit.review.run import check_before
 
-    target, order = checked(order)
-    check_before({name: target}, out)
-    console = terminal.results()
-    screen = terminal.screen(console)
+    target, order, console, screen = _prepared(order)
     outcome = measure_target(target, order, screen)
     recommendation = outcome.recommendation
     _write(order, recommendation, target)
@@ -114,6 +106,17 @@ def size(
     if recommendation.status == "done":
         screen.say(f"written: {out / 'recommended.md'}, {out / 'pools.py'}")
     raise typer.Exit(int(outcome.exit_code))
+
+
+def _prepared(order: Order, sizes: str | None = None) -> tuple[Target, Order, Console, Watcher]:
+    """The checked order and its target, and where to print; BadInput before anything is sent."""
+    from poolkit.cli import terminal
+    from poolkit.review.run import check_before
+
+    target, order = checked(order, sizes)
+    check_before({target.name: target}, order.out)
+    console = terminal.results()
+    return target, order, console, terminal.screen(console)
 
 
 def _print_events(order: Order, sizes: str | None = None) -> None:
@@ -157,12 +160,13 @@ def _write(order: Order, recommendation: Recommendation, target: Target) -> None
 
 
 def _print(console: Console, recommendation: Recommendation) -> None:
-    from poolkit.cli import tables
+    from poolkit.cli.progress import print_doubts, printable
+    from poolkit.show import tables
 
     console.print()
-    console.print(tables.recommended((recommendation,)))
+    console.print(tables.decision_in_short((recommendation,)).rich(printable))
     console.print()
     if recommendation.parameters:
-        console.print(tables.parameters(recommendation))
+        console.print(tables.parameters_in_short(recommendation).rich(printable))
         console.print()
-    tables.print_doubts(console, (recommendation,))
+    print_doubts(console, (recommendation,))
