@@ -46,6 +46,10 @@ class Violation:
     message: str | Claim
 
 
+Find = Callable[[Module, Settings], Iterable[Violation]]
+Judge = Callable[[Sequence[Claim], Settings], Sequence[str | None]]
+
+
 @dataclass(frozen=True)
 class Rule:
     """One anti-pattern: `what` is wrong, `why` it hurts, the `cure`, where to learn more.
@@ -59,8 +63,19 @@ class Rule:
     why: str
     cure: str
     notebook: str
-    find: Callable[[Module, Settings], Iterable[Violation]]
-    judge: Callable[[Sequence[Claim], Settings], Sequence[str | None]] | None = None
+    find: Find
+    judge: Judge | None = None
+
+
+def rule(
+    name: str, *, why: str, cure: str, notebook: str, judge: Judge | None = None
+) -> Callable[[Find], Rule]:
+    """Makes a rule of the function that finds its violations; the docstring is what is wrong."""
+
+    def make(find: Find) -> Rule:
+        return Rule(name, " ".join((find.__doc__ or "").split()), why, cure, notebook, find, judge)
+
+    return make
 
 
 @dataclass(frozen=True)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from urllib.parse import quote
 
-from poolkit.audit.finding import Finding, Rule
+from poolkit.audit.finding import Rule
 from poolkit.audit.rules import RULES
 from poolkit.audit.scan import Audit
 
@@ -87,10 +86,3 @@ def _warning(
         "message": {"text": text},
         "locations": [{"physicalLocation": place}],
     }
-
-
-def by_rule(findings: Iterable[Finding]) -> list[tuple[Rule, list[Finding]]]:
-    """The findings under their rules, in the order of RULES; rules without one are left out."""
-    listed = list(findings)
-    grouped = [(rule, [one for one in listed if one.rule == rule.name]) for rule in RULES]
-    return [(rule, found) for rule, found in grouped if found]

@@ -121,12 +121,15 @@ def _print(console: Console, audit: Audit) -> None:
     from rich.syntax import Syntax
     from rich.text import Text
 
-    from poolkit.audit.output import by_rule
+    from poolkit.audit import RULES
 
     def say(text: str, style: str = "", *, wrap: bool = True) -> None:
         console.print(Text(text, style=style), soft_wrap=not wrap)
 
-    for rule, found in by_rule(audit.findings):
+    for rule in RULES:
+        found = [one for one in audit.findings if one.rule == rule.name]
+        if not found:
+            continue
         say(f"{rule.name}: {rule.what}", "bold")
         for one in found:
             # Never wrapped: editors and terminals open path:line:column by a click.

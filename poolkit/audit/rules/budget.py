@@ -7,22 +7,9 @@ from collections.abc import Iterator, Sequence
 
 from poolkit.audit.address import address_of
 from poolkit.audit.context import is_of_tests
-from poolkit.audit.finding import Claim, Rule, Settings, Violation
+from poolkit.audit.finding import Claim, Settings, Violation, rule
 from poolkit.audit.module import Made, Module
 from poolkit.audit.syntax import number
-
-
-def _find(module: Module, settings: Settings) -> Iterator[Violation]:
-    if settings.max_connections is None or is_of_tests(module.path):
-        return
-    for made in module.made:
-        size = _most(module, made)
-        if size is not None:
-            # Made in two places under one name of one function: one of them, by a condition.
-            where = made.function.lineno if made.function else made.call.lineno
-            where = 0 if made.function is None and made.name else where
-            instead = f"{module.path}:{where}:{made.name}"
-            yield Violation(made.call, Claim(address_of(module, made).key, instead, size))
 
 
 def _judge(claims: Sequence[Claim], settings: Settings) -> list[str | None]:
@@ -49,6 +36,31 @@ def _message(claim: Claim, pools: dict[str, float], settings: Settings) -> str |
     return f"{shown} in each of {processes} processes are {total:g}, the budget is {budget}"
 
 
+@rule(
+    "over-budget",
+    why=(
+        "Under load the last replicas get `too many clients already` while the others hold "
+        "connections that they do not need."
+    ),
+    cure="pool = await asyncpg.create_pool(dsn, max_size=8)  # 8 x 4 replicas x 2 workers = 64\n",
+    notebook="05_database_budget.ipynb",
+    judge=_judge,
+)
+def budget(module: Module, settings: Settings) -> Iterator[Violation]:
+    """The pools of one database together may open more connections than it allows (needs
+    --max-connections)."""
+    if settings.max_connections is None or is_of_tests(module.path):
+        return
+    for made in module.made:
+        size = _most(module, made)
+        if size is not None:
+            # Made in two places under one name of one function: one of them, by a condition.
+            where = made.function.lineno if made.function else made.call.lineno
+            where = 0 if made.function is None and made.name else where
+            instead = f"{module.path}:{where}:{made.name}"
+            yield Violation(made.call, Claim(address_of(module, made).key, instead, size))
+
+
 def _most(module: Module, made: Made) -> float | None:
     """Most connections that one such pool opens, by its literals and the library's defaults."""
     library = made.library
@@ -64,20 +76,3 @@ def _most(module: Module, made: Made) -> float | None:
             return None
         total += part
     return total
-
-
-RULE = Rule(
-    name="over-budget",
-    what=(
-        "The pools of one database together may open more connections than it allows (needs "
-        "--max-connections)."
-    ),
-    why=(
-        "Under load the last replicas get `too many clients already` while the others hold "
-        "connections that they do not need."
-    ),
-    cure="pool = await asyncpg.create_pool(dsn, max_size=8)  # 8 x 4 replicas x 2 workers = 64\n",
-    notebook="05_database_budget.ipynb",
-    find=_find,
-    judge=_judge,
-)

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from poolkit.audit.finding import Rule, Settings, Violation
+from poolkit.audit.finding import Settings, Violation, rule
 from poolkit.audit.libraries import BY_PACKAGE, REQUESTS
 from poolkit.audit.module import Module
 from poolkit.audit.syntax import constant, keyword, name_of
 
 
-def _find(module: Module, settings: Settings) -> Iterator[Violation]:
+@rule(
+    "ssl-off",
+    why="Whoever stands between the service and the upstream can read and change every call.",
+    cure=(
+        'context = ssl.create_default_context(cafile="internal-ca.pem")\n'
+        "connector = aiohttp.TCPConnector(ssl=context)\n"
+    ),
+    notebook="06_diagnose.ipynb",
+)
+def ssl_off(module: Module, settings: Settings) -> Iterator[Violation]:
+    """Certificates are not checked."""
     for call in module.calls:
         package, name = module.meaning(call.func)
         keys: tuple[str, ...] = ()
@@ -21,16 +31,3 @@ def _find(module: Module, settings: Settings) -> Iterator[Violation]:
         for key in keys:
             if constant(keyword(call, key)) is False:
                 yield Violation(call, f"{key}=False takes any certificate")
-
-
-RULE = Rule(
-    name="ssl-off",
-    what="Certificates are not checked.",
-    why="Whoever stands between the service and the upstream can read and change every call.",
-    cure=(
-        'context = ssl.create_default_context(cafile="internal-ca.pem")\n'
-        "connector = aiohttp.TCPConnector(ssl=context)\n"
-    ),
-    notebook="06_diagnose.ipynb",
-    find=_find,
-)
