@@ -96,13 +96,16 @@ def size(
     order = Order("size", name, targets, out, budget=budget, seed=seed, rate=rate, wait=wait)
     if events:
         _print_events(order)
+    from poolkit.cli.progress import print_results
     from poolkit.review.outcome import measure_target
+    from poolkit.show import tables
 
     target, order, console, screen = _prepared(order)
     outcome = measure_target(target, order, screen)
     recommendation = outcome.recommendation
     _write(order, recommendation, target)
-    _print(console, recommendation)
+    more = (tables.parameters_in_short(recommendation),) if recommendation.parameters else ()
+    print_results(console, (recommendation,), more)
     if recommendation.status == "done":
         screen.say(f"written: {out / 'recommended.md'}, {out / 'pools.py'}")
     raise typer.Exit(int(outcome.exit_code))
@@ -157,16 +160,3 @@ def _write(order: Order, recommendation: Recommendation, target: Target) -> None
     settings[target.name] = target.public_settings()
     write_recommended(order.out, tuple(entries.values()), (target,))
     write_manifest(order.out, parameters_of("size", order.budget, order.seed, settings))
-
-
-def _print(console: Console, recommendation: Recommendation) -> None:
-    from poolkit.cli.progress import print_doubts, printable
-    from poolkit.show import tables
-
-    console.print()
-    console.print(tables.decision_in_short((recommendation,)).rich(printable))
-    console.print()
-    if recommendation.parameters:
-        console.print(tables.parameters_in_short(recommendation).rich(printable))
-        console.print()
-    print_doubts(console, (recommendation,))

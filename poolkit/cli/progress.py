@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -17,6 +18,9 @@ from poolkit import events, units
 from poolkit.events import Event, Watcher
 from poolkit.records import Recommendation, Sizing
 from poolkit.show import narration, words
+
+if TYPE_CHECKING:
+    from poolkit.show.tables import Table
 
 NAME_WIDTH = 24  # characters of a target's name beside its bar
 
@@ -213,6 +217,19 @@ def knees(sizing: Sizing) -> str:
     """The knees by each rule, and the verdict, in lines of text."""
     lines = [f"knee by {k.rule}: {words.knee_in_short((k,))}" for k in sizing.knees]
     return "\n".join([*lines, f"verdict {sizing.verdict.name}: {sizing.verdict.evidence}"])
+
+
+def print_results(
+    console: Console, recommendations: Sequence[Recommendation], more: Sequence[Table] = ()
+) -> None:
+    """Print what to set for each target, other tables, and the checks that failed."""
+    from poolkit.show import tables
+
+    for table in (tables.decision_in_short(recommendations), *more):
+        console.print()
+        console.print(table.rich(printable))
+    console.print()
+    print_doubts(console, recommendations)
 
 
 def print_doubts(console: Console, recommendations: Sequence[Recommendation]) -> None:

@@ -125,13 +125,10 @@ def _make_report(out: Path) -> Path:
 
 
 def _print(console: Console, review: Review) -> None:
-    from poolkit.cli.progress import print_doubts, printable
+    from poolkit.cli.progress import print_results, printable
     from poolkit.show import tables
 
-    console.print()
-    console.print(tables.decision_in_short(review.recommendations).rich(printable))
-    console.print()
-    print_doubts(console, review.recommendations)
+    print_results(console, review.recommendations)
     if review.comparison is not None:
         console.print()
         console.print(tables.changes(review.comparison).rich(printable))
