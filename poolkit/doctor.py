@@ -22,7 +22,7 @@ from pathlib import Path
 from poolkit.records import Check
 
 OLDEST_PYTHON = (3, 11)
-# What each extra gives; `test` is missed by nobody who only uses poolkit.
+# What each extra gives; who only uses poolkit does without `test`.
 EXTRAS = {
     "drivers": "the client libraries whose pools are sized",
     "workbook": "notebooks, charts and the report",
@@ -128,7 +128,7 @@ def clock_check(step: float, overshoots: Sequence[float]) -> Check:
     """Whether times can be read and kept finely enough.
 
     Args:
-        step: smallest step seen of the monotonic clock (s).
+        step: smallest step of the monotonic clock (s).
         overshoots: how late sleeps of 1 ms ended (s); one or more.
     """
     usual = statistics.median(overshoots)

@@ -1,4 +1,4 @@
-"""Who calls a function: a web framework for each request, a program once, or nobody can say."""
+"""Who calls a function: a web framework for each request, a program once, or it does not show."""
 
 from __future__ import annotations
 

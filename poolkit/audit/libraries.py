@@ -11,7 +11,7 @@ class Library:
     """One client library and its pools (engines, sessions, clients).
 
     Args:
-        packages: what is imported; names are told apart by package and last part only, since
+        packages: what is imported; names are compared by package and last part only, since
             libraries export a thing from several modules.
         noun: what people call such a pool.
         is_http: whether it is a session or client, and not a pool of a database.

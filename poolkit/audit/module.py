@@ -230,7 +230,7 @@ class Made:
         ) or any(self._goes_out(node) for node in self.reads())
 
     def is_closed(self) -> bool:
-        """Whether the function closes its local variable, or hands the closing to somebody."""
+        """Whether the function closes its local variable, or hands the closing on."""
         name = self.local
         if name is None:
             return False

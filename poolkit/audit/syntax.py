@@ -28,7 +28,7 @@ def hides_arguments(call: ast.Call) -> bool:
 def constant(node: ast.expr | None) -> object:
     """The value of a literal, negative numbers and `60 * 5` included; None for everything else.
 
-    A literal `None` is told by `is_none`.
+    For a literal `None` there is `is_none`.
     """
     if isinstance(node, ast.Constant):
         return node.value

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from poolkit.cli.options import option
-from poolkit.cli.terminal import told
+from poolkit.cli.terminal import error_boundary
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -27,7 +27,7 @@ class Format(StrEnum):
     SARIF = "sarif"
 
 
-@told()
+@error_boundary()
 def audit(
     paths: Annotated[
         list[Path], typer.Argument(metavar="PATH...", help="Files or folders with Python source.")
@@ -97,7 +97,7 @@ def audit(
     raise typer.Exit(int(ExitCode.FINDINGS if found.findings else ExitCode.DONE))
 
 
-@told()
+@error_boundary()
 def doctor() -> None:
     """Look at this machine for what would spoil a measurement, and say what to do about it.
 

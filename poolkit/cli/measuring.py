@@ -20,7 +20,7 @@ from poolkit.cli.options import (
     Wait,
     checked,
 )
-from poolkit.cli.terminal import told
+from poolkit.cli.terminal import error_boundary
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from poolkit.targets import Target
 
 
-@told()
+@error_boundary()
 def sweep(
     name: Name,
     targets: TargetsFile,
@@ -75,7 +75,7 @@ def sweep(
     raise typer.Exit(int(code))
 
 
-@told()
+@error_boundary()
 def size(
     name: Name,
     targets: TargetsFile,

@@ -49,7 +49,7 @@ class _Screen:
 class PlainScreen(_Screen):
     """One line an event, no colour and nothing that moves: for files, pipes and logs.
 
-    State: the name of the target under way, and whether its cancelling was told.
+    State: the name of the target under way, and whether its cancelling was announced.
     """
 
     def __init__(self, console: Console, errors: Console) -> None:

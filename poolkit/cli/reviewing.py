@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from poolkit.cli.options import Budget, Out, Seed, TargetsFile, checked_budget, checked_seed, option
-from poolkit.cli.terminal import told
+from poolkit.cli.terminal import error_boundary
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -22,7 +22,7 @@ _PDF = "report.pdf"
 MARK = ".poolkit-demo"  # a folder that holds it was made by the demo
 
 
-@told()
+@error_boundary()
 def review(
     targets: TargetsFile,
     out: Out,
@@ -63,7 +63,7 @@ def review(
     raise typer.Exit(int(finished.exit_code))
 
 
-@told()
+@error_boundary()
 def demo(
     out: Annotated[
         Path, typer.Option("--out", metavar="DIR", help="Folder for the results, made anew.")

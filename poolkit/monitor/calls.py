@@ -127,7 +127,7 @@ class Site:
 
 
 class Sites:
-    """Every site seen, told apart by code and instruction.
+    """Every site met so far, one for each instruction of the code.
 
     Args:
         library: folders or files whose frames are not the program's own; the standard library and
@@ -207,7 +207,7 @@ def _short(path: str) -> str:
 def owner_of(task: _Task | None) -> _Task | None:
     """The task that waits for this one in `asyncio.wait_for`; the task itself where none does.
 
-    Of `gather` nobody can say so: its tasks run side by side.
+    That cannot be known of `gather`: its tasks run side by side.
     """
     while task is not None:
         outer = None

@@ -1,6 +1,6 @@
 """Gauges and histograms of live pools for Prometheus.
 
-They are read from the books when somebody scrapes; a call of the pool touches no metric object.
+They are read from the books when they are scraped; a call of the pool touches no metric object.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ class _Exposition(Collector):
         self._registry = registry
         self._opentelemetry = opentelemetry
         self.taps: dict[str, Tap] = {}
-        self._unread: set[str] = set()  # names of pools that could not be read, told in the log
+        self._unread: set[str] = set()  # names of pools that could not be read, as the log says
 
     def remove(self, name: str) -> None:
         """Forget one pool; with the last one the registry is left as it was."""
@@ -139,7 +139,7 @@ class _Exposition(Collector):
 
         def add(
             name: str,
-            tells: str,
+            text: str,
             metric: names.Metric,
             of: Sequence[_Reading] = readings,
             keys: Sequence[str] = names.LABELS,
@@ -147,7 +147,7 @@ class _Exposition(Collector):
         ) -> None:
             if name not in families:
                 labels = [*keys, *(key for key, _ in state)]
-                families[name] = _FAMILIES[metric.kind](name, tells, labels=labels)
+                families[name] = _FAMILIES[metric.kind](name, text, labels=labels)
             for reading in of:
                 labels = [*(reading.labels[key] for key in keys), *(value for _, value in state)]
                 if metric.kind == "histogram":
@@ -157,19 +157,19 @@ class _Exposition(Collector):
                     families[name].add_metric(labels, reading.values[metric])
 
         for metric in names.METRICS:
-            add(metric.name, metric.tells, metric)
+            add(metric.name, metric.help, metric)
         if self._opentelemetry:
             http = [one for one in readings if one.labels["driver"] in HTTP_DRIVERS]
             databases = [one for one in readings if one.labels["driver"] not in HTTP_DRIVERS]
             keys = (*names.LABELS, names.POOL_NAME)
             for metric in names.METRICS:
                 state = metric.otel_labels
-                tells = "Connections of the pool, by state" if state else metric.tells
+                text = "Connections of the pool, by state" if state else metric.help
                 if metric.otel:
-                    add(metric.otel_name, tells, metric, databases, keys, state)
-            tells = "Connections of an HTTP client, by state"
+                    add(metric.otel_name, text, metric, databases, keys, state)
+            text = "Connections of an HTTP client, by state"
             for metric, word in ((names.IN_USE, "active"), (names.IDLE, "idle")):
-                add(names.HTTP_OPEN, tells, metric, http, state=((names.HTTP_STATE, word),))
+                add(names.HTTP_OPEN, text, metric, http, state=((names.HTTP_STATE, word),))
         return families.values()
 
 

@@ -16,11 +16,11 @@ LABELS = ("pool", "driver")
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """One figure of a pool: its name, what it tells, and the names that others use for it."""
+    """One figure of a pool: its name, what it means, and the names that others use for it."""
 
     name: str
     kind: Literal["gauge", "counter", "histogram"]
-    tells: str
+    help: str
     otel: str = ""  # as the semantic conventions write it
     otel_labels: tuple[tuple[str, str], ...] = ()  # in Prometheus's form
 

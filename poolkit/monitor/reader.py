@@ -279,19 +279,19 @@ _WINDOW_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n"})
 
 
-def _chosen(seen: Scrape, pool: str | None) -> str:
-    known = ", ".join(sorted(seen.pools))
-    if not seen.pools:
+def _chosen(found: Scrape, pool: str | None) -> str:
+    known = ", ".join(sorted(found.pools))
+    if not found.pools:
         raise BadInput(
-            f"{seen.source} exports no pool",
+            f"{found.source} exports no pool",
             "call poolkit.monitor.instrument(pool, name=...) in the service",
         )
-    if pool is None and len(seen.pools) == 1:
-        return next(iter(seen.pools))
+    if pool is None and len(found.pools) == 1:
+        return next(iter(found.pools))
     if pool is None:
-        raise BadInput(f"{seen.source} exports several pools: {known}", "name one of them")
-    if pool not in seen.pools:
-        raise BadInput(f"{seen.source} exports no pool {pool!r}", f"it exports {known}")
+        raise BadInput(f"{found.source} exports several pools: {known}", "name one of them")
+    if pool not in found.pools:
+        raise BadInput(f"{found.source} exports no pool {pool!r}", f"it exports {known}")
     return pool
 
 

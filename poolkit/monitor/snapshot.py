@@ -13,7 +13,7 @@ from poolkit.monitor.calls import Call, Site
 from poolkit.monitor.tap import Tap
 
 # held: as it should be; overdue: longer than the limit; left: the task that took it has ended, and
-# nobody can tell whether another one has it now; forgotten: nothing in the program refers to the
+# whether another one has it now cannot be known; forgotten: nothing in the program refers to the
 # connection any more; collected: the same, and the garbage collector gave it back.
 Fate = Literal["held", "overdue", "left", "forgotten", "collected"]
 
@@ -75,8 +75,8 @@ class Deadlock:
 class Snapshot:
     """One pool at one moment; holders and waiters longest first, places by time held.
 
-    `pool_size` None: the pool has no limit. `floor` is told as soon as any task asked for a
-    connection while it held one, deadlock or not.
+    `pool_size` None: the pool has no limit. `second_asks`: how often a task asked for a connection
+    while it held one, deadlock or not.
     """
 
     name: str

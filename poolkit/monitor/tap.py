@@ -2,7 +2,7 @@
 
 A driver's hook tells the tap of every ask, every connection handed out and every return. What
 happens in a call of the pool is written here and nowhere else, and it is short: the watch and the
-gauges read it when somebody looks.
+gauges read it when they are asked.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ class Tap:
         task = owner_of(asking)
         call = self.waiting.get(id(task))
         if call is not None and call in self.gated:
-            # The gate in front of this pool told of it already.
+            # The gate in front of this pool has reported it already.
             return call
         own = self.sites.find(frame, outermost(asking))
         if own is None:

@@ -1,4 +1,4 @@
-"""Certificates that nobody checks."""
+"""Certificates that are not checked."""
 
 from __future__ import annotations
 
