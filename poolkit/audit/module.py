@@ -85,7 +85,7 @@ class Module:
 
     def pool_asked(self, call: ast.Call) -> Library | None:
         """The library of the pool that a call is a method of."""
-        if not isinstance(call.func, ast.Attribute):
+        if not self.pools or not isinstance(call.func, ast.Attribute):
             return None
         return self.pools.get(ast.unparse(call.func.value))
 

@@ -37,8 +37,8 @@ class PoolFigures:
     """One pool at the moment of a scrape."""
 
     driver: str
-    values: Mapping[str, float]  # by poolkit's name, a counter's without `_total`
-    times: Mapping[str, Times]  # by poolkit's name
+    values: dict[str, float]  # by poolkit's name, a counter's without `_total`
+    times: dict[str, Times]  # by poolkit's name
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +91,7 @@ def parse(text: str, what: str) -> dict[str, PoolFigures]:
     Raises:
         BadInput: the text is not in Prometheus's format.
     """
-    drivers: dict[str, str] = {}
-    values: dict[str, dict[str, float]] = defaultdict(dict)
+    pools: dict[str, PoolFigures] = {}
     parts: dict[tuple[str, str], dict[str, float]] = defaultdict(dict)
     wanted = {metric.name: metric.kind for metric in names.METRICS}
     try:
@@ -100,22 +99,17 @@ def parse(text: str, what: str) -> dict[str, PoolFigures]:
             kind = wanted.get(family.name)
             for sample in family.samples if kind is not None else ():
                 pool = sample.labels["pool"]
-                drivers[pool] = sample.labels["driver"]
+                figures = pools.setdefault(pool, PoolFigures(sample.labels["driver"], {}, {}))
                 if kind != "histogram":
-                    values[pool][family.name] = sample.value
+                    figures.values[family.name] = sample.value
                     continue
                 part = sample.name.removeprefix(f"{family.name}_")
                 if part == "bucket":
                     part = sample.labels["le"]
                 parts[pool, family.name][part] = sample.value
-        return {
-            pool: PoolFigures(
-                driver,
-                values[pool],
-                {name: _times(found) for (of, name), found in parts.items() if of == pool},
-            )
-            for pool, driver in drivers.items()
-        }
+        for (pool, name), found in parts.items():
+            pools[pool].times[name] = _times(found)
+        return pools
     except (ValueError, KeyError) as error:
         raise BadInput(
             f"{what} is not an exposition in Prometheus's text format", "name the /metrics address"
