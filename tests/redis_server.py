@@ -7,45 +7,61 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from types import TracebackType
 
 import pytest
 
 PATIENCE = 20.0  # s until it answers
 
 
-@contextmanager
-def redis_server(*options: str) -> Iterator[str]:
-    """Its URL; `options` as on its command line, such as `--maxclients 10`."""
-    program = shutil.which("redis-server")
-    if program is None and not os.environ.get("CI"):
-        pytest.skip("redis-server is not installed (Debian: apt-get install redis-server)")
-    assert program is not None, "CI needs redis-server"
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    place = ("--bind", "127.0.0.1", "--port", str(port), "--save", "", "--appendonly", "no")
-    process = subprocess.Popen(
-        [program, *place, *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    try:
-        _wait_for(port, process)
-        yield f"redis://127.0.0.1:{port}/0"
-    finally:
-        process.terminate()
-        process.wait(10.0)
+class RedisServer:
+    """Runs while the block does; `options` as on its command line, such as `--maxclients 10`."""
 
+    def __init__(self, *options: str) -> None:
+        program = shutil.which("redis-server")
+        if program is None and not os.environ.get("CI"):
+            pytest.skip("redis-server is not installed (Debian: apt-get install redis-server)")
+        assert program is not None, "CI needs redis-server"
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        place = ("--bind", "127.0.0.1", "--port", str(self.port))
+        self._command = [program, *place, "--save", "", "--appendonly", "no", *options]
+        self._process: subprocess.Popen[bytes] | None = None
 
-def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline:
-        assert process.poll() is None, "redis-server ended at once"
-        try:
-            with socket.create_connection(("127.0.0.1", port), 1.0) as connection:
-                connection.sendall(b"PING\r\n")
-                if connection.recv(16).startswith((b"+PONG", b"-NOAUTH")):
-                    return
-        except OSError:
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def __enter__(self) -> RedisServer:
+        null = subprocess.DEVNULL
+        self._process = subprocess.Popen(self._command, stdout=null, stderr=null)
+        deadline = time.monotonic() + PATIENCE
+        while not self._answers():
+            assert self._process.poll() is None, "redis-server ended at once"
+            assert time.monotonic() < deadline, "redis-server did not answer"
             time.sleep(0.02)
-    raise AssertionError("redis-server did not answer")
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        assert self._process is not None
+        self._process.terminate()
+        self._process.wait(10.0)
+
+    def restart(self) -> None:
+        """Cut every session and start anew."""
+        self.__exit__(None, None, None)
+        self.__enter__()
+
+    def _answers(self) -> bool:
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), 1.0) as connection:
+                connection.sendall(b"PING\r\n")
+                return connection.recv(16).startswith((b"+PONG", b"-NOAUTH"))
+        except OSError:
+            return False

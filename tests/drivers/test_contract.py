@@ -25,7 +25,7 @@ from poolkit.lab.upstream import HttpUpstream
 from poolkit.load.stamps import CallStamps
 from poolkit.targets.workload import HttpWork, RedisWork, SqlWork
 from tests.memory_pool import MemoryPool
-from tests.redis_server import redis_server
+from tests.redis_server import RedisServer
 
 T = TypeVar("T")
 HOLD = 0.05  # s that every call of the contract holds its connection, at least
@@ -48,8 +48,8 @@ def postgres() -> Iterator[PostgresServer]:
 
 @pytest.fixture(scope="module")
 def redis_url() -> Iterator[str]:
-    with redis_server() as url:
-        yield url
+    with RedisServer() as server:
+        yield server.url
 
 
 def memory(_: pytest.FixtureRequest) -> MakePool:

@@ -13,10 +13,11 @@ from redis.asyncio import Redis
 from poolkit.drivers.redis import RedisPool
 from poolkit.errors import BadInput, CallFailed, CallRejected, CallTimedOut, Unreachable
 from poolkit.load.stamps import CallStamps
+from poolkit.measure.preflight import check_first_call
 from poolkit.targets import Target, Uniform
 from poolkit.targets.workload import RedisWork, redis_work
 from tests.drivers.test_contract import Call, opened, run, stamps
-from tests.redis_server import redis_server
+from tests.redis_server import RedisServer
 
 pytestmark = pytest.mark.lab
 
@@ -25,8 +26,8 @@ PING = RedisWork(["PING"])
 
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
-    with redis_server() as where:
-        yield where
+    with RedisServer() as server:
+        yield server.url
 
 
 async def failure_of(pool: RedisPool) -> CallFailed:
@@ -53,7 +54,8 @@ def test_a_command_that_may_write_is_refused_before_it_is_sent(url: str, text: s
 
 def test_a_user_who_may_not_ask_what_commands_do_measures_nothing() -> None:
     """Without COMMAND INFO nobody knows whether a command writes; the remedy says what to do."""
-    with redis_server() as url:
+    with RedisServer() as server:
+        url = server.url
         run(told(url, "ACL", "SETUSER", "reader", "on", ">secret-word", "~*", "+ping", "+get"))
         own = url.replace("//", "//reader:secret-word@")
         with pytest.raises(BadInput, match="COMMAND INFO") as caught:
@@ -200,7 +202,8 @@ def test_a_function_that_fails_keeps_the_servers_outcome(url: str) -> None:
 
 def test_the_servers_limit_is_its_budget_and_its_refusals_are_rejections() -> None:
     """maxclients 12: spare_connections counts down, and a client too many is turned away."""
-    with redis_server("--maxclients", "12") as url:
+    with RedisServer("--maxclients", "12") as server:
+        url = server.url
 
         async def go() -> tuple[int | None, int | None, list[str]]:
             one = RedisPool(url, PING, 1)
@@ -233,7 +236,8 @@ def test_the_servers_limit_is_its_budget_and_its_refusals_are_rejections() -> No
 )
 def test_a_server_that_cannot_be_opened_says_why(change: Any, cause: str) -> None:
     """Cause and remedy, without the password."""
-    with redis_server("--requirepass", "right-word") as url:
+    with RedisServer("--requirepass", "right-word") as server:
+        url = server.url
         with pytest.raises(Unreachable, match=cause) as caught:
             run(RedisPool(change(url), PING, 1).open())
         assert caught.value.remedy
@@ -244,3 +248,11 @@ def test_a_server_that_cannot_be_opened_says_why(change: Any, cause: str) -> Non
                 await pool.call(stamps())
 
         run(right())
+
+
+def test_a_command_that_the_server_does_not_know_gets_no_load(url: str) -> None:
+    """Asked before any load: what the server said, and where to try it."""
+    target = Target(name="t", driver="redis", dsn=url, statements=["NOSUCH a"], target_rate=1.0)
+    with pytest.raises(Unreachable, match="ResponseError") as refused:
+        run(check_first_call(target))
+    assert "redis-cli" in refused.value.remedy

@@ -16,7 +16,7 @@ from poolkit.load.generator import Generator, Plan
 from poolkit.load.timer import best_timer
 from poolkit.records import Trial
 from poolkit.targets import Target
-from tests.redis_server import redis_server
+from tests.redis_server import RedisServer
 
 SIZE, CALLERS = 8, 64
 HOLD = 0.02  # s
@@ -58,11 +58,11 @@ def of_aiohttp() -> Iterator[Target]:
 
 @contextmanager
 def of_redis() -> Iterator[Target]:
-    with redis_server() as url:
+    with RedisServer() as server:
         yield Target(
             name="t",
             driver="redis",
-            dsn=url,
+            dsn=server.url,
             statements=[f"BLPOP nothing {HOLD}"],
             read_only=False,
             target_rate=300.0,

@@ -14,7 +14,7 @@ from tests.monitor.beside import Bench
 from tests.monitor.exporting import ExportingService
 from tests.monitor.prometheus import Prometheus
 from tests.monitor.subjects import SUBJECTS
-from tests.redis_server import redis_server
+from tests.redis_server import RedisServer
 
 
 @pytest.fixture(scope="session")
@@ -25,8 +25,8 @@ def postgres() -> Iterator[PostgresServer]:
 
 @pytest.fixture(scope="session")
 def redis_url() -> Iterator[str]:
-    with redis_server() as url:
-        yield url
+    with RedisServer() as server:
+        yield server.url
 
 
 @pytest.fixture(params=SUBJECTS, ids=lambda kind: str(kind.name))

@@ -15,7 +15,7 @@ from poolkit.recommend import parameters
 from poolkit.records import Parameter, Trial
 from poolkit.review import codegen
 from tests.recommend.examples import redis_target, sizing, times, verifying_trial
-from tests.redis_server import redis_server
+from tests.redis_server import RedisServer
 from tests.review.test_codegen import imported, recommended
 
 
@@ -75,6 +75,6 @@ def test_the_pool_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             async with sessions.turn() as one:
                 assert await one.get("a") == b"1"
 
-    with redis_server() as url:
-        monkeypatch.setenv("SESSIONS_DSN", url)
+    with RedisServer() as server:
+        monkeypatch.setenv("SESSIONS_DSN", server.url)
         asyncio.run(scenario())
