@@ -4,7 +4,6 @@ Decisions are made elsewhere, in pure functions; this package only carries them 
 the other, each on disk before the next begins.
 """
 
-from poolkit.measure.run import SEED, SIZE_BUDGET, SWEEP_BUDGET, measure
-from poolkit.measure.schedule import measure_arrivals
+from poolkit.measure.run import SEED, SIZE_BUDGET, SWEEP_BUDGET, measure, measure_arrivals
 
 __all__ = ["SEED", "SIZE_BUDGET", "SWEEP_BUDGET", "measure", "measure_arrivals"]

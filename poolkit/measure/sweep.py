@@ -63,13 +63,26 @@ class SweepLimits:
 
 @dataclass(frozen=True, slots=True)
 class TrialPlan:
-    """One closed-loop trial to run next; `seconds` is its longest duration, warm-up included."""
+    """One trial to run next, of `pools` pools side by side with `pool_size` connections each.
 
-    pool_size: int
+    Attributes:
+        seconds: longest duration, warm-up included.
+        callers: closed loop: how many.
+        rate: open loop: planned calls/s; None where its schedule has no one rate.
+        calm: s at the end of an overload, at half the target rate.
+        gated: whether the target's gate stands in front of each pool.
+    """
+
     purpose: Purpose
+    pool_size: int
     warm_up: float
     seconds: float
     because: str
+    pools: int = 1
+    callers: int | None = None
+    rate: float | None = None
+    calm: float = 0.0
+    gated: bool = True
 
 
 def spent(trials: Sequence[Trial]) -> float:
@@ -286,7 +299,7 @@ def _plan(
     is_first_ramp = purpose == "ramp" and all(trial.purpose == "ramp" for trial in trials)
     if left <= 0 or (not is_first_ramp and seconds > left):
         return None
-    return TrialPlan(pool_size, purpose, warm_up, seconds, because)
+    return TrialPlan(purpose, pool_size, warm_up, seconds, because, callers=pool_size, gated=False)
 
 
 def _expected_hold(trials: Sequence[Trial], pool_size: int) -> float:
