@@ -111,17 +111,16 @@ class Child:
         self._redactor = Redactor(secrets)
         self._grace = grace
         self._cancelled_at: float | None = None
-        self._done: Done | None = None
-        self._failed: Failed | None = None
+        self._end: Done | Failed | None = None
         # A file, not a pipe: nobody reads it while the child runs, and a full pipe would block it.
         self._stderr: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long
         try:
             self._process = subprocess.Popen(
-                list(command),
+                command,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=self._stderr,
-                env=None if env is None else dict(env),
+                env=env,
                 start_new_session=True,
                 bufsize=0,
             )
@@ -156,9 +155,12 @@ class Child:
     @property
     def exit_code(self) -> ExitCode | None:
         """What became of the measurement; None while its events have not all been read."""
-        if self._failed is not None:
-            return _known(self._failed.exit_code)
-        return None if self._done is None else _known(self._done.exit_code)
+        if self._end is None:
+            return None
+        try:
+            return ExitCode(self._end.exit_code)
+        except ValueError:
+            return ExitCode.STOPPED
 
     def events(self, look: Callable[[], None] | None = None) -> Iterator[Event]:
         """Every event up to the end of the process.
@@ -172,15 +174,13 @@ class Child:
             event = None if line is None else from_line(line)
             if event is None:
                 continue
-            if isinstance(event, Done):
-                self._done = event
-            elif isinstance(event, Failed):
-                self._failed = event
+            if isinstance(event, Failed) or (isinstance(event, Done) and self._end is None):
+                self._end = event
             yield event
         self._wait()
-        if self._done is None and self._failed is None:
-            self._failed = self._explained()
-            yield self._failed
+        if self._end is None:
+            self._end = self._explained()
+            yield self._end
 
     def cancel(self) -> None:
         """Ask the child to end and keep what it has; the second call ends it at once."""
@@ -202,15 +202,14 @@ class Child:
         self._wait()
         self._stderr.close()
 
-    # -- the pipe -----------------------------------------------------------------------------
-
     def _lines(self) -> Iterator[str | None]:
         """Lines of the child's stdout; None when none came for a moment."""
         assert self._process.stdout is not None
         descriptor = self._process.stdout.fileno()
         rest = b""
         while True:
-            self._end_if_overdue()
+            if self.is_cancelled and self._grace_left() <= 0.0:
+                self._signal(signal.SIGKILL)
             if not select.select([descriptor], [], [], LOOK_AROUND)[0]:
                 # A process that the child started may hold the pipe open after it.
                 if not self.is_running:
@@ -225,17 +224,15 @@ class Child:
             for line in whole:
                 yield line.decode(errors="replace")
 
-    def _end_if_overdue(self) -> None:
-        if self._cancelled_at is not None and time.monotonic() > self._cancelled_at + self._grace:
-            self._signal(signal.SIGKILL)
+    def _grace_left(self) -> float:
+        if self._cancelled_at is None:
+            return self._grace
+        return max(0.0, self._cancelled_at + self._grace - time.monotonic())
 
     def _wait(self) -> None:
         """Wait for the end of the process; one that closed its output has a grace to go."""
-        left = self._grace
-        if self._cancelled_at is not None:
-            left = max(0.0, self._cancelled_at + self._grace - time.monotonic())
         try:
-            self._process.wait(left)
+            self._process.wait(self._grace_left())
         except subprocess.TimeoutExpired:
             self._signal(signal.SIGKILL)
             self._process.wait()
@@ -244,36 +241,25 @@ class Child:
         with contextlib.suppress(ProcessLookupError):
             self._process.send_signal(number)
 
-    # -- last words ---------------------------------------------------------------------------
-
     def _explained(self) -> Failed:
         """What to say of a process that ended without saying it."""
         code = self._process.returncode
+        self._stderr.seek(max(0, self._stderr.seek(0, os.SEEK_END) - TAIL))
+        words = last_words(self._stderr.read().decode(errors="replace"))
+        words = self._redactor.text(words)
+        remedy, exit_code = RESUMES, ExitCode.STOPPED
         if self.is_cancelled:
-            return self._failure("cancelled", RESUMES, ExitCode.CANCELLED)
-        said = self._last_words()
-        if code == ExitCode.BAD_INPUT:
-            return self._failure(said or "the request was refused", "", ExitCode.BAD_INPUT)
-        if code < 0:
-            how = f"was killed by {_signal_name(-code)}"
-        elif code == 0:
-            how = "ended without a result"
+            cause, exit_code = "cancelled", ExitCode.CANCELLED
+        elif code == ExitCode.BAD_INPUT:
+            cause, remedy, exit_code = words or "the request was refused", "", ExitCode.BAD_INPUT
         else:
-            how = f"ended with exit code {code}"
-        cause = f"the measuring process {how}" + (f": {said}" if said else "")
-        remedy = RESUMES
-        if code == -signal.SIGKILL:
-            remedy = f"see whether this machine ran out of memory; {RESUMES}"
-        return self._failure(cause, remedy, ExitCode.STOPPED)
-
-    def _failure(self, cause: str, remedy: str, code: ExitCode) -> Failed:
-        return Failed(target=self._target, cause=cause, remedy=remedy, exit_code=code)
-
-    def _last_words(self) -> str:
-        size = self._stderr.seek(0, os.SEEK_END)
-        self._stderr.seek(max(0, size - TAIL))
-        text = self._stderr.read().decode(errors="replace")
-        return self._redactor.text(last_words(text))
+            how = f"ended with exit code {code}" if code else "ended without a result"
+            if code < 0:
+                how = f"was killed by {_signal_name(-code)}"
+            if code == -signal.SIGKILL:
+                remedy = f"see whether this machine ran out of memory; {RESUMES}"
+            cause = f"the measuring process {how}" + (f": {words}" if words else "")
+        return Failed(target=self._target, cause=cause, remedy=remedy, exit_code=exit_code)
 
 
 def last_words(text: str) -> str:
@@ -286,9 +272,7 @@ def last_words(text: str) -> str:
 
 
 def watch(
-    child: Child,
-    see: Callable[[Event], None],
-    look: Callable[[], None] | None = None,
+    child: Child, see: Callable[[Event], None], look: Callable[[], None] | None = None
 ) -> ExitCode:
     """Show every event of the child to `see`, and say what became of it.
 
@@ -318,13 +302,6 @@ def measure_watched(
         child = Child(words, target=target.name, secrets=target.secrets)
         code = watch(child, both, lambda: watcher.cancelling() if child.is_cancelled else None)
     return ExitCode.CANCELLED if child.is_cancelled else code
-
-
-def _known(code: int) -> ExitCode:
-    try:
-        return ExitCode(code)
-    except ValueError:
-        return ExitCode.STOPPED
 
 
 def _signal_name(number: int) -> str:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections.abc import Awaitable, Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 
 from poolkit import events
 from poolkit.analysis.drift import drift_check
 from poolkit.analysis.steady import rate_interval
 from poolkit.analysis.summary import EARLY_BATCH_HOLDS, summarise
-from poolkit.drivers.base import Pool, close_pool
+from poolkit.drivers.base import close_pool
 from poolkit.drivers.registry import gate_size, make_service_pool
 from poolkit.errors import BrakeStop, Cancelled, ExitCode, PoolkitError, Unreachable
 from poolkit.events import Emit
@@ -22,6 +23,7 @@ from poolkit.load.measurement import Measurement, part
 from poolkit.load.recorder import Recorder
 from poolkit.load.timer import best_timer
 from poolkit.measure import verify
+from poolkit.measure.child import RESUMES
 from poolkit.measure.loop import HUNG_SECONDS, Reason, run_until_over
 from poolkit.measure.preflight import check_first_call
 from poolkit.measure.store import TrialLog
@@ -82,7 +84,7 @@ class Session:
 
         def last_words(reason: Reason) -> None:
             if self._last_words is not None:
-                self._last_words(_why_ended(self._target, reason))
+                self._last_words(self._why_ended(reason, is_standing=True))
 
         return run_until_over(self._run(steps), self._cancel, self._deadline, last_words)
 
@@ -102,7 +104,7 @@ class Session:
         except (asyncio.CancelledError, Cancelled):
             if self._reason is None:
                 raise
-            raise self._why_cancelled(self._reason) from None
+            raise self._why_ended(self._reason, is_standing=False) from None
 
     def _cancel(self, reason: Reason) -> None:
         """End it, the finished trials kept."""
@@ -112,13 +114,25 @@ class Session:
         elif self._task is not None:
             self._task.cancel()
 
-    def _why_cancelled(self, reason: Reason) -> PoolkitError:
-        if reason != "deadline":
-            return _why_ended(self._target, reason)
+    def _why_ended(self, reason: Reason, *, is_standing: bool) -> PoolkitError:
+        """The error of an early end; `is_standing`: of a process whose loop hangs, ended by force."""
+        if reason in ("signal", "parent"):
+            return Cancelled()
+        if reason == "deadline" and not is_standing:
+            return BrakeStop(
+                "deadline",
+                f"not done after {self._deadline:.0f} s",
+                "the endpoint is far slower than its first call; the same command resumes",
+            )
+        how = f" for {HUNG_SECONDS:g} s" if reason == "hung" else ", and the time was over"
+        work = self._target.work
         return BrakeStop(
-            "deadline",
-            f"not done after {self._deadline:.0f} s",
-            "the endpoint is far slower than its first call; the same command resumes",
+            reason,
+            f"the event loop stood still{how}",
+            "a look-up or a library blocked it; please report it where it happens again"
+            if work is None
+            else f"{work} blocks the event loop: await what it waits for, or move it to a thread "
+            "with asyncio.to_thread",
         )
 
     async def run(
@@ -191,12 +205,17 @@ class Session:
         pool = make_service_pool(
             self._target, plan.pool_size, pools=plan.pools, seed=load.seed, gated=plan.gated
         )
+        is_curve = plan.purpose in CURVE_PURPOSES
         timer = best_timer(asyncio.get_running_loop())
         # Collections pause the loop; what lives already need not be looked at again.
         gc.collect()
         gc.freeze()
         try:
-            await _open(pool)
+            try:
+                await pool.open()
+            except Unreachable as error:  # the first call went well: the server has changed
+                remedy = f"{error.remedy}; {RESUMES}"
+                raise BrakeStop("refused", error.cause, remedy) from error
             generator = Generator(
                 pool,
                 load,
@@ -208,8 +227,8 @@ class Session:
                     max_held_p99=held_limit(self._target.response_p99),
                     work=self._target.work,
                 ),
-                is_enough=_is_narrow(plan) if plan.purpose in CURVE_PURPOSES else None,
-                on_progress=self._reporter(plan.pool_size),
+                is_enough=partial(_is_narrow, plan.callers) if is_curve else None,
+                on_progress=partial(self._report, plan),
             )
             self._raise_if_cancelled()
             self._generator = generator
@@ -236,22 +255,17 @@ class Session:
         holds = [trial.hold_time.p99 or 0.0 for trial in self.trials]
         return max(LEAST_GRACE, GRACE_HOLDS * max([self._first_call, *holds]))
 
-    def _reporter(self, pool_size: int) -> Callable[[float, int, float], None]:
-        before = spent(self.trials)
-
-        def report(at: float, calls: int, rate: float) -> None:
-            self._emit(
-                events.Progress(
-                    target=self._target.name,
-                    seconds=before + at,
-                    budget=self._budget,
-                    pool_size=pool_size,
-                    throughput=rate,
-                    calls=calls,
-                )
+    def _report(self, plan: TrialPlan, at: float, calls: int, rate: float) -> None:
+        self._emit(
+            events.Progress(
+                target=self._target.name,
+                seconds=spent(self.trials) + at,
+                budget=self._budget,
+                pool_size=plan.pool_size,
+                throughput=rate,
+                calls=calls,
             )
-
-        return report
+        )
 
 
 def most_connections(target: Target, plan: TrialPlan) -> int:
@@ -261,15 +275,6 @@ def most_connections(target: Target, plan: TrialPlan) -> int:
     """
     asked = plan.pools * plan.pool_size
     return max(asked, min(asked * target.origins, target.max_size))
-
-
-async def _open(pool: Pool) -> None:
-    """Open a trial's pool; the first call went well, so a refusal is the server's change."""
-    try:
-        await pool.open()
-    except Unreachable as error:
-        remedy = f"{error.remedy}; the same command resumes from the finished trials"
-        raise BrakeStop("refused", error.cause, remedy) from error
 
 
 def _arrivals(plan: TrialPlan, rate: float, seed: int) -> Iterator[float]:
@@ -291,38 +296,19 @@ def _split(measurement: Measurement, plan: TrialPlan) -> list[tuple[Measurement,
     ]
 
 
-def _is_narrow(plan: TrialPlan) -> Callable[[Recorder, float], bool]:
+def _is_narrow(callers: int | None, recorder: Recorder, at: float) -> bool:
     """Whether a closed loop's throughput is known well enough to go on to the next size."""
-
-    def is_narrow(recorder: Recorder, at: float) -> bool:
-        bins = int(at / recorder.bin_seconds)
-        first = min(bins, int(WARM_UP / recorder.bin_seconds))
-        completions = recorder.completions[first:bins].astype(float)
-        served = float(completions.sum())
-        if served == 0 or plan.callers is None:
-            return False
-        # Little's Law gives the hold time; batches shorter than a few of it look too sure.
-        hold = plan.callers * (bins - first) * recorder.bin_seconds / served
-        interval = rate_interval(completions, recorder.bin_seconds, EARLY_BATCH_HOLDS * hold)
-        if interval is None:
-            return False
-        middle = (interval[0] + interval[1]) / 2
-        return (interval[1] - interval[0]) / 2 <= NARROW * middle
-
-    return is_narrow
-
-
-def _why_ended(target: Target, reason: Reason) -> PoolkitError:
-    """The error of a process that was ended because its event loop stood still."""
-    if reason in ("signal", "parent"):
-        return Cancelled()
-    remedy = (
-        f"{target.work} blocks the event loop: await what it waits for, or move it to a thread "
-        "with asyncio.to_thread"
-        if target.work is not None
-        else "a look-up or a library blocked it; please report it where it happens again"
-    )
-    standing = "the event loop stood still"
-    if reason == "hung":
-        return BrakeStop("hung", f"{standing} for {HUNG_SECONDS:g} s", remedy)
-    return BrakeStop("deadline", f"{standing}, and the time was over", remedy)
+    width = recorder.bin_seconds
+    bins = int(at / width)
+    first = min(bins, int(WARM_UP / width))
+    completions = recorder.completions[first:bins].astype(float)
+    served = float(completions.sum())
+    if served == 0 or callers is None:
+        return False
+    # Little's Law gives the hold time; batches shorter than a few of it look too sure.
+    hold = callers * (bins - first) * width / served
+    interval = rate_interval(completions, width, EARLY_BATCH_HOLDS * hold)
+    if interval is None:
+        return False
+    low, high = interval
+    return (high - low) / 2 <= NARROW * (low + high) / 2

@@ -34,20 +34,44 @@ def verification(
         return None
     above = latest(trials, pool_size, "overload")
     after = latest(trials, pool_size, "recovery")
+    shown = [*at_target, *filter(None, (above, after))]
+    disconnects = sum(trial.disconnects for trial in shown)
+    met = max(disconnects, sum(trial.error_kinds.get("disconnected", 0) for trial in shown))
+    reuse = at_target[-1].reuse_ratio
     signals = [_wait_near_zero(at_target, objective)]
     if above is not None:
         signals.append(_graceful(above, sizing))
     if after is not None:
         signals.append(_recovers(after, objective))
-    seen = [*at_target, *(trial for trial in (above, after) if trial is not None)]
-    signals += [_no_disconnects(seen), _reuse(at_target[-1])]
+    signals += [
+        Signal(
+            name="no_disconnects",
+            passed=met == 0,
+            seen=f"{met} calls met a connection that the server had closed",
+        ),
+        Signal(
+            name="reuse_above_0.9",
+            passed=reuse is not None and reuse > ENOUGH_REUSE,
+            seen="no call"
+            if reuse is None
+            else f"{reuse:.1%} of the calls found a kept connection",
+        ),
+    ]
     if objective.response_p99 is not None:
-        signals.append(_response_in_time(at_target, objective))
+        share = answers_late(at_target, objective)
+        limit = f"{objective.response_p99 * 1e3:g} ms"
+        signals.append(
+            Signal(
+                name="response_in_time",
+                passed=share <= RESPONSE_ALLOWANCE,
+                seen=f"{share:.2%} took longer than {limit} from due to done",
+            )
+        )
     return Verification(
         achieved_rate=at_target[-1].throughput,
         wait_p99=_p99(at_target),
-        reuse_ratio=at_target[-1].reuse_ratio,
-        disconnects=sum(trial.disconnects for trial in seen),
+        reuse_ratio=reuse,
+        disconnects=disconnects,
         signals=tuple(signals),
     )
 
@@ -105,33 +129,4 @@ def _recovers(trial: Trial, objective: Objective) -> Signal:
         passed=share <= objective.allowance,
         seen=f"a moment after the overload, at {trial.arrival_rate or 0.0:.0f} calls/s, "
         f"{_late(share, objective)}",
-    )
-
-
-def _no_disconnects(trials: Sequence[Trial]) -> Signal:
-    seen = sum(trial.disconnects for trial in trials)
-    kinds = sum(trial.error_kinds.get("disconnected", 0) for trial in trials)
-    return Signal(
-        name="no_disconnects",
-        passed=seen == 0 and kinds == 0,
-        seen=f"{max(seen, kinds)} calls met a connection that the server had closed",
-    )
-
-
-def _reuse(trial: Trial) -> Signal:
-    ratio = trial.reuse_ratio
-    return Signal(
-        name="reuse_above_0.9",
-        passed=ratio is not None and ratio > ENOUGH_REUSE,
-        seen="no call" if ratio is None else f"{ratio:.1%} of the calls found a kept connection",
-    )
-
-
-def _response_in_time(trials: Sequence[Trial], objective: Objective) -> Signal:
-    assert objective.response_p99 is not None
-    share = answers_late(trials, objective)
-    return Signal(
-        name="response_in_time",
-        passed=share <= RESPONSE_ALLOWANCE,
-        seen=f"{share:.2%} took longer than {objective.response_p99 * 1e3:g} ms from due to done",
     )
