@@ -22,21 +22,15 @@ _BURST = 64  # arrivals started in one go before the loop may turn
 _NONE_LEFT = object()
 
 
-class End:
+class End(asyncio.Event):
     """The end of a trial's load, set once for whatever reason; callers look before each call."""
 
-    def __init__(self) -> None:
-        self.is_over = False
-        self._event = asyncio.Event()
+    is_over = False  # an attribute, as it is read in every call
 
     def set(self) -> None:
         """Nothing new starts from here on."""
         self.is_over = True
-        self._event.set()
-
-    async def wait(self) -> None:
-        """Return at the end."""
-        await self._event.wait()
+        super().set()
 
 
 class Tasks:

@@ -15,12 +15,12 @@ from typing import Literal
 
 from poolkit.drivers.base import Pool, has_exact_waits
 from poolkit.errors import BrakeStop, Cancelled
-from poolkit.load.brakes import Brakes, quota_of, silence
+from poolkit.load.brakes import Brakes, Quota, silence
 from poolkit.load.calls import ClosedLoop, End, OpenLoop, Tasks
 from poolkit.load.measurement import Measurement
 from poolkit.load.recorder import Columns, Ledger, Recorder
 from poolkit.load.timer import Timer
-from poolkit.load.watch import PATIENCE, SETTLE, BrakeWatch, LeakWatch, Sampler
+from poolkit.load.watch import PATIENCE, SETTLE, Sampler, Watch
 
 SAMPLE_SECONDS = 0.02
 PROGRESS_SECONDS = 0.25
@@ -98,12 +98,11 @@ class Generator:
         self._recorder = Recorder(
             plan.seconds, segment, segment / max(1, round(segment / 0.005)), on_chunk
         )
-        self._watch = BrakeWatch(brakes, self._recorder)
+        self._tasks = Tasks(self._fail)
+        self._watch = Watch(brakes, pool, self._recorder, self._tasks.holding)
         self._ledger = Ledger(timer.now, self._recorder, self._watch.failed)
         self._sampler = Sampler(pool, self._ledger)
-        self._quota = quota_of(timer.now, brakes, plan.callers, plan.arrival_rate)
-        self._tasks = Tasks(self._fail)
-        self._leaks = LeakWatch(pool, self._tasks.holding, brakes.work)
+        self._quota = Quota(timer.now, brakes, plan.callers, plan.arrival_rate)
         self._end = End()
         self._stopped: BrakeStop | None = None
         self._fault: BaseException | None = None
@@ -142,7 +141,10 @@ class Generator:
                 dispatcher.cancel()
             # From here on nothing new starts; what is under way may finish within the grace.
             await self._drain()
-            await self._look_for_leaks()
+            if self._watch.can_leak and not self._tasks and self._stopped is None:
+                # With no call under way, a connection in use is one that the user's function kept.
+                await asyncio.sleep(SETTLE)
+                self._stopped = self._watch.leak()
         finally:
             end.set()
             self._ticker.cancel()
@@ -186,26 +188,19 @@ class Generator:
             return
         finished = self._recorder.finished
         grace = self._plan.grace
-        if self._leaks.can_leak and grace > PATIENCE:
+        if self._watch.can_leak and grace > PATIENCE:
             await self._tasks.drain(PATIENCE)
-            is_leak = self._recorder.finished == finished and self._leaks.found() is not None
+            is_leak = self._recorder.finished == finished and self._watch.leak() is not None
             grace = 0.0 if is_leak or self._cancelled else grace - PATIENCE
         await self._tasks.drain(grace)
         if self._cancelled:
             return
         if self._tasks and self._recorder.finished == finished:
             stop = silence(self._plan.grace, self._ledger.in_system)
-            self._stopped = self._leaks.found() or stop
+            self._stopped = self._watch.leak() or stop
             return
         # A short trial of slow calls learns most of them only now.
         self._check_brakes(self._ledger.at, closely=True)
-
-    async def _look_for_leaks(self) -> None:
-        """With no call under way, a connection in use is one that the user's function kept."""
-        if not self._leaks.can_leak or self._tasks or self._stopped is not None:
-            return
-        await asyncio.sleep(SETTLE)
-        self._stopped = self._leaks.found()
 
     def _tick(self) -> None:
         """Look after the trial, and again in a moment; a callback, as a task would cost more."""
@@ -244,13 +239,8 @@ class Generator:
 
     def _check_brakes(self, at: float, *, closely: bool) -> bool:
         """Whether the trial may go on."""
-        stop = self._leaks.check(at, self._recorder.finished) if closely else None
-        try:
-            self._watch.check(
-                at, self._ledger.in_system, self._sampler.connections, closely=closely
-            )
-        except BrakeStop as brake:
-            stop = self._leaks.found() or brake
+        in_system, connections = self._ledger.in_system, self._sampler.connections
+        stop = self._watch.check(at, in_system, connections, closely=closely)
         self._stopped = self._stopped or stop
         return stop is None
 

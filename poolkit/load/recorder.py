@@ -69,8 +69,8 @@ class Recorder:
         on_chunk: sees every chunk before it is folded (tests, exports).
 
     State: the open chunk (records packed end to end into one buffer, which costs a call the least,
-    and how much of it is used), the folded segments and the timeline, and `finished`, `failed`
-    and `failed_calls` (the sum of it), which the brakes read.
+    and how much of it is used), the folded segments and the timeline, and `finished` and `failed`,
+    which the brakes read.
     """
 
     def __init__(
@@ -84,9 +84,8 @@ class Recorder:
         self.segment_seconds = segment_seconds
         self.bin_seconds = bin_seconds
         self._on_chunk = on_chunk
-        self.finished = 0
+        self.finished = 0  # calls that failed included
         self.failed: Counter[Outcome] = Counter()
-        self.failed_calls = 0
         # The last segment takes calls that were due after the end; it is never measured.
         self.segments = [Segment() for _ in range(max(1, round(seconds / segment_seconds)) + 1)]
         bins = max(1, round(seconds / bin_seconds))
@@ -128,7 +127,6 @@ class Recorder:
         """Record a call that did not succeed; `kind` is a short stable word."""
         name = OUTCOMES[outcome]
         self.failed[name] += 1
-        self.failed_calls += 1
         self.segments[self._segment_of(due)].error_kinds[kind] += 1
         self.add(due, started, stamps, released, outcome)
 

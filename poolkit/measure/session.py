@@ -115,7 +115,7 @@ class Session:
             self._task.cancel()
 
     def _why_ended(self, reason: Reason, *, is_standing: bool) -> PoolkitError:
-        """The error of an early end; `is_standing`: of a process whose loop hangs, ended by force."""
+        """The error of an early end; `is_standing`: the loop hangs, and the process is ended."""
         if reason in ("signal", "parent"):
             return Cancelled()
         if reason == "deadline" and not is_standing:
