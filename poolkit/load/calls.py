@@ -37,7 +37,7 @@ class Tasks:
     """The tasks of a trial, each with the stamps of its call; a closed loop's are callers.
 
     Args:
-        on_fault: told of an exception that is no outcome of a call.
+        on_fault: called with an exception that is no outcome of a call.
     """
 
     def __init__(self, on_fault: Callable[[BaseException], None]) -> None:
@@ -71,7 +71,7 @@ class Tasks:
         await asyncio.wait({self._draining})
 
     def hurry(self) -> None:
-        """Wait no longer."""
+        """End `drain`."""
         if self._draining is not None:
             self._draining.cancel()
 
@@ -97,12 +97,7 @@ class Tasks:
 
 @dataclass(slots=True)
 class _Loop:
-    """Calls on `pool` that are written down in the ledger, until `end` or the last permit.
-
-    Attributes:
-        tasks: takes what is started.
-        on_spent: told when the permits are used up.
-    """
+    """Calls on `pool`, recorded in the ledger, until `end` or the last permit (then `on_spent`)."""
 
     pool: Pool
     ledger: Ledger

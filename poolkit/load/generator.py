@@ -71,7 +71,7 @@ class Generator:
         timer: the clock that every stamp comes from.
         brakes: limits that end the trial early.
         is_enough: asked about four times a second whether the interval is narrow enough.
-        on_progress: told about four times a second (s so far, calls finished, calls/s lately).
+        on_progress: called as often with s so far, calls finished, calls/s lately.
         on_chunk: sees the raw call records.
 
     State: the ledger of the calls, the task of every caller or call, and why it ended.
@@ -104,13 +104,18 @@ class Generator:
         self._sampler = Sampler(pool, self._ledger)
         self._quota = Quota(timer.now, brakes, plan.callers, plan.arrival_rate)
         self._end = End()
-        self._stopped: BrakeStop | None = None
+        self.stopped: BrakeStop | None = None  # the brake that ended the trial, if one did
         self._fault: BaseException | None = None
         self._cancelled = False
         self._ticker: asyncio.TimerHandle
         self._next_sample = 0.0  # s
         self._reported_at, self._reported_calls = 0.0, 0
         self._seconds = plan.seconds
+
+    @property
+    def calls(self) -> int:
+        """Calls that have a record, those that were due and never started included."""
+        return self._recorder.finished
 
     def cancel(self) -> None:
         """End the trial now; `run` raises `Cancelled`."""
@@ -141,10 +146,10 @@ class Generator:
                 dispatcher.cancel()
             # From here on nothing new starts; what is under way may finish within the grace.
             await self._drain()
-            if self._watch.can_leak and not self._tasks and self._stopped is None:
+            if self._watch.can_leak and not self._tasks and self.stopped is None:
                 # With no call under way, a connection in use is one that the user's function kept.
                 await asyncio.sleep(SETTLE)
-                self._stopped = self._watch.leak()
+                self.stopped = self._watch.leak()
         finally:
             end.set()
             self._ticker.cancel()
@@ -174,7 +179,7 @@ class Generator:
 
     def _spend(self) -> None:
         """The quota is used up; what is under way may finish as at any other end."""
-        self._stopped = self._stopped or self._quota.spent
+        self.stopped = self.stopped or self._quota.spent
         self._end_at(self._ledger.at)
 
     def _end_at(self, at: float) -> None:
@@ -183,8 +188,7 @@ class Generator:
         self._end.set()
 
     async def _drain(self) -> None:
-        is_spent = self._stopped is not None and self._stopped is self._quota.spent
-        if self._cancelled or not self._tasks or not (self._stopped is None or is_spent):
+        if self._cancelled or not self._tasks or self.stopped is not self._quota.spent:
             return
         finished = self._recorder.finished
         grace = self._plan.grace
@@ -197,7 +201,7 @@ class Generator:
             return
         if self._tasks and self._recorder.finished == finished:
             stop = silence(self._plan.grace, self._ledger.in_system)
-            self._stopped = self._watch.leak() or stop
+            self.stopped = self._watch.leak() or stop
             return
         # A short trial of slow calls learns most of them only now.
         self._check_brakes(self._ledger.at, closely=True)
@@ -213,7 +217,7 @@ class Generator:
             self._ticker = asyncio.get_running_loop().call_later(max(0.0, delay), self._tick)
 
     def _look_after(self, at: float) -> None:
-        """Sample the generator's own state, ask the brakes, tell of the progress."""
+        """Sample the generator's own state, ask the brakes, report the progress."""
         self._sampler.take(at, at - self._next_sample)
         self._next_sample = max(self._next_sample + SAMPLE_SECONDS, at)
         is_report = at >= self._reported_at + PROGRESS_SECONDS
@@ -225,23 +229,18 @@ class Generator:
             if self._on_progress is not None:
                 self._on_progress(at, calls, (calls - self._reported_calls) / since)
             self._reported_calls, self._reported_at = calls, at
-            if self._has_enough(at):
-                self._end_at(at)
-                return
+            if self._is_enough is not None and at >= self._plan.warm_up + self._plan.min_seconds:
+                self._recorder.fold()
+                if self._is_enough(self._recorder, at):
+                    self._end_at(at)
         if at >= self._plan.seconds:
-            self._end_at(self._plan.seconds)
-
-    def _has_enough(self, at: float) -> bool:
-        if self._is_enough is None or at < self._plan.warm_up + self._plan.min_seconds:
-            return False
-        self._recorder.fold()
-        return self._is_enough(self._recorder, at)
+            self._end_at(at)
 
     def _check_brakes(self, at: float, *, closely: bool) -> bool:
         """Whether the trial may go on."""
         in_system, connections = self._ledger.in_system, self._sampler.connections
         stop = self._watch.check(at, in_system, connections, closely=closely)
-        self._stopped = self._stopped or stop
+        self.stopped = self.stopped or stop
         return stop is None
 
     def _measurement(self, started: str) -> Measurement:
@@ -266,15 +265,5 @@ class Generator:
             samples=self._sampler.samples(),
             dial_times=self._pool.statistics().dial_times,
             wait_is_exact=has_exact_waits(self._pool),
-            stopped=self._stopped.brake if self._stopped else None,
+            stopped=self.stopped.brake if self.stopped else None,
         )
-
-    @property
-    def calls(self) -> int:
-        """Calls that have a record, those that were due and never started included."""
-        return self._recorder.finished
-
-    @property
-    def stopped(self) -> BrakeStop | None:
-        """The brake that ended the trial, if one did."""
-        return self._stopped

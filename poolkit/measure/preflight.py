@@ -28,6 +28,8 @@ _READ_ONLY = (
     "poolkit keeps transactions read-only; where the statement may really write to this database, "
     "say read_only = false"
 )
+_LOGIN = "the endpoint wants a login; choose one that answers this machine"
+_SHEDS = "the server sheds load before any was sent; try when it is quiet"
 _REMEDIES = {
     "connection_refused": "check host and port, and that the server runs",
     "host_not_found": "check the host name for typing errors, and that this machine resolves it",
@@ -40,6 +42,11 @@ _REMEDIES = {
     "too_many_connections": "lower max_size, or free connections on the server",
     "ReadOnlySqlTransaction": _READ_ONLY,
     "ReadOnlySQLTransactionError": _READ_ONLY,
+    "http_3": "redirects are not followed: point url at the address that answers 200",
+    "http_401": _LOGIN,
+    "http_403": _LOGIN,
+    "http_429": _SHEDS,
+    "http_503": _SHEDS,
 }
 
 
@@ -141,16 +148,9 @@ def _check_budget(target: Target, spare: int) -> None:
 def _explained(target: Target, failure: CallFailed) -> tuple[str, str]:
     kind = failure.kind
     if kind.startswith("http_"):
-        status = kind.removeprefix("http_")
-        if status.startswith("3"):
-            remedy = "redirects are not followed: point url at the address that answers 200"
-        elif status in ("401", "403"):
-            remedy = "the endpoint wants a login; choose one that answers this machine"
-        elif status in ("429", "503"):
-            remedy = "the server sheds load before any was sent; try when it is quiet"
-        else:
-            remedy = "open the address in a browser or with curl; load needs an endpoint that works"
-        return f"the first call to {target.endpoint} answered HTTP {status}", remedy
+        cause = f"the first call to {target.endpoint} answered HTTP {kind.removeprefix('http_')}"
+        other = "open the address in a browser or with curl; load needs an endpoint that works"
+        return cause, _REMEDIES.get(kind) or _REMEDIES.get(kind[: len("http_3")], other)
     detail = f" ({failure.detail})" if failure.detail else ""
     cause = f"the first call to {target.endpoint} failed: {kind.replace('_', ' ')}{detail}"
     if target.work is not None and kind not in _REMEDIES:

@@ -65,7 +65,7 @@ class Session:
         self._emit = emit
         self._budget = budget
         self._deadline = deadline
-        self._last_words = last_words
+        self._last_words = last_words or (lambda _error: None)
         self._log = TrialLog(log)
         # A trial that a brake ended is measured again: the endpoint may be well by now.
         self.trials = [t for t in self._log.resume(target.fingerprint) if t.stopped is None]
@@ -81,12 +81,12 @@ class Session:
         Raises:
             PoolkitError: it ended early; the finished trials are kept.
         """
-
-        def last_words(reason: Reason) -> None:
-            if self._last_words is not None:
-                self._last_words(self._why_ended(reason, is_standing=True))
-
-        return run_until_over(self._run(steps), self._cancel, self._deadline, last_words)
+        return run_until_over(
+            self._run(steps),
+            self._cancel,
+            self._deadline,
+            lambda reason: self._last_words(self._why_ended(reason, is_standing=True)),
+        )
 
     async def _run(self, steps: Callable[[], Awaitable[ExitCode]]) -> ExitCode:
         self._task = asyncio.current_task()
