@@ -76,7 +76,7 @@ class Tasks:
             self._draining.cancel()
 
     async def cancel(self) -> list[CallStamps]:
-        """End what is left; the stamps of calls that are deaf to it, no longer looked at."""
+        """End what is left; the stamps of calls that are deaf to it, which are given up."""
         # A task that is cancelled before its first step would leave no record.
         await asyncio.sleep(0)
         for _ in range(CANCEL_ROUNDS):
@@ -138,7 +138,8 @@ class ClosedLoop(_Loop):
                 ledger.in_system -= 1
                 ledger.balance += released
                 ledger.failed(started, started, stamps, released, failure)
-                await self._rest()
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(end.wait(), BACK_OFF)
                 if end.is_over:
                     return
                 continue
@@ -154,10 +155,6 @@ class ClosedLoop(_Loop):
                 return
             add(started, started, stamps, released, OK)
         self.on_spent()
-
-    async def _rest(self) -> None:
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self.end.wait(), BACK_OFF)
 
 
 @dataclass(slots=True)

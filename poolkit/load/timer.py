@@ -15,7 +15,6 @@ import sys
 import time
 from collections.abc import Callable
 
-IS_AVAILABLE = sys.platform == "linux"
 _ABSOLUTE = 1  # TFD_TIMER_ABSTIME
 
 
@@ -35,7 +34,7 @@ class Timerfd:
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, ring: Callable[[], None]) -> None:
-        if not IS_AVAILABLE:
+        if sys.platform != "linux":
             raise OSError("timerfd is Linux's")
         libc = ctypes.CDLL(None, use_errno=True)
         self._settime = libc.timerfd_settime

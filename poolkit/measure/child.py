@@ -1,4 +1,4 @@
-"""Runs a measurement in a child process and hands on the events that it prints.
+"""Runs a measurement in a child process and passes on the events that it prints.
 
 The command line, the notebooks and the panels all measure through this, so that no measurement
 shares an interpreter with what draws it.
@@ -6,7 +6,6 @@ shares an interpreter with what draws it.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import select
 import signal
@@ -82,14 +81,14 @@ def command(order: Order) -> list[str]:
 
 
 class Child:
-    """A measuring process: `events()` yields what it says until it has ended.
+    """A measuring process: `events()` yields what it prints until it has ended.
 
     It is in a session of its own, so a Ctrl-C in the terminal reaches only the process that started
     it, and that one decides. `cancel` may be called from any thread and from a signal handler;
     `events` is read by one thread, the caller's own. However the process ends, the events end with
     what became of it: a `Failed` is added where it did not say so itself.
 
-    State: the process, when it was cancelled, and whether it said its last word.
+    State: the process, when it was cancelled, and the event that tells its end.
 
     Args:
         target: name of the target, for events that are added here.
@@ -112,7 +111,7 @@ class Child:
         self._grace = grace
         self._cancelled_at: float | None = None
         self._end: Done | Failed | None = None
-        # A file, not a pipe: nobody reads it while the child runs, and a full pipe would block it.
+        # A file, not a pipe: it is read when the child has ended, and a full pipe would block it.
         self._stderr: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long
         try:
             self._process = subprocess.Popen(
@@ -166,7 +165,7 @@ class Child:
         """Every event up to the end of the process.
 
         Args:
-            look: called several times a second, whether the child says something or not.
+            look: called several times a second, whether there are events or not.
         """
         for line in self._lines():
             if look is not None:
@@ -188,15 +187,15 @@ class Child:
         # can do to each other is to send one signal too many.
         if self._cancelled_at is None:
             self._cancelled_at = time.monotonic()
-            self._signal(signal.SIGTERM)
+            self._process.terminate()
         else:
-            self._signal(signal.SIGKILL)
+            self._process.kill()
 
     def close(self) -> None:
         """End the process if it still runs, politely first, and free what is held for it."""
         if self.is_running and not self.is_cancelled:
             self.cancel()
-        # Before waiting: a child that fills a pipe which nobody reads would never end.
+        # Before waiting: a child that fills a pipe without a reader would never end.
         if self._process.stdout is not None:
             self._process.stdout.close()
         self._wait()
@@ -209,7 +208,7 @@ class Child:
         rest = b""
         while True:
             if self.is_cancelled and self._grace_left() <= 0.0:
-                self._signal(signal.SIGKILL)
+                self._process.kill()
             if not select.select([descriptor], [], [], LOOK_AROUND)[0]:
                 # A process that the child started may hold the pipe open after it.
                 if not self.is_running:
@@ -234,19 +233,14 @@ class Child:
         try:
             self._process.wait(self._grace_left())
         except subprocess.TimeoutExpired:
-            self._signal(signal.SIGKILL)
+            self._process.kill()
             self._process.wait()
 
-    def _signal(self, number: signal.Signals) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            self._process.send_signal(number)
-
     def _explained(self) -> Failed:
-        """What to say of a process that ended without saying it."""
+        """The failure of a process that ended without an event about it."""
         code = self._process.returncode
         self._stderr.seek(max(0, self._stderr.seek(0, os.SEEK_END) - TAIL))
-        words = last_words(self._stderr.read().decode(errors="replace"))
-        words = self._redactor.text(words)
+        words = self._redactor.text(last_words(self._stderr.read().decode(errors="replace")))
         remedy, exit_code = RESUMES, ExitCode.STOPPED
         if self.is_cancelled:
             cause, exit_code = "cancelled", ExitCode.CANCELLED
