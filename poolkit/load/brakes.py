@@ -1,6 +1,6 @@
 """When to stop: pure rules over what the generator counts, so that a live system is never hurt.
 
-`Brakes` looks at a trial that runs; `Quota` hands out the right to start a call.
+`Brakes` judges a trial that runs; `Quota` hands out the right to start a call.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Counts:
         kinds: calls that failed, by kind.
         no_connection: calls by kind that got no connection since one last succeeded.
         silent_for: s since a call last ended, while some are under way.
-        held: s that calls of the last moments held a connection; empty where nobody looked.
+        held: s that calls of the last moments held a connection; empty between close checks.
         connections: open now, in use or idle.
     """
 
@@ -64,7 +64,7 @@ class Counts:
 class Brakes:
     """Hard limits of one trial.
 
-    The first two are kept while calls are started; the others are looked at some 50 times a second.
+    The first two hold while calls are started; the others are checked some 50 times a second.
 
     Attributes:
         max_calls: most calls that one trial may start; `Quota` holds the generator to it.
@@ -164,7 +164,7 @@ def _usual(kinds: Mapping[str, int]) -> str:
 
 
 def silence(seconds: float, in_system: int) -> BrakeStop:
-    """The stop for a server that keeps its connections and says nothing."""
+    """The stop for a server that keeps its connections and sends nothing."""
     return BrakeStop(
         "silence",
         f"no call ended for {seconds:.1f} s, with {units.plural(in_system, 'call')} under way",
@@ -189,8 +189,8 @@ class Quota:
     Args:
         now: the clock (s).
         callers: of a closed loop, who may all call at once; None: an open one.
-        arrival_rate: what an open loop's plan says; None: nothing, so that its calls are held to
-            the cap as they begin, those of 1 s at once.
+        arrival_rate: of an open loop's plan; None: it has none, so that its calls are held to the
+            cap as they begin, those of 1 s at once.
     """
 
     def __init__(

@@ -23,7 +23,7 @@ _NONE_LEFT = object()
 
 
 class End(asyncio.Event):
-    """The end of a trial's load, set once for whatever reason; callers look before each call."""
+    """The end of a trial's load, set once for whatever reason; checked before each call."""
 
     is_over = False  # an attribute, as it is read in every call
 

@@ -31,7 +31,7 @@ class Plan:
     """One trial's load.
 
     Attributes:
-        seconds: longest the load lasts; it ends earlier when `is_enough` says so.
+        seconds: longest the load lasts; it ends earlier when `is_enough` is true.
         warm_up: s at the front that are never measured.
         min_seconds: s after the warm-up before `is_enough` is asked.
         grace: s that calls still under way at the end may take before they count as unfinished.

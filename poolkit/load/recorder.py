@@ -1,4 +1,4 @@
-"""One record a call, kept in columns and folded into histograms when a chunk is full."""
+"""One record a call, packed into a chunk and folded into histograms when a chunk is full."""
 
 from __future__ import annotations
 
@@ -200,7 +200,7 @@ class Ledger:
 
     Args:
         now: the clock (s); `origin` is the trial's beginning on it, set when it begins.
-        on_failure: told the kind of each call that ended without success.
+        on_failure: called with the kind of each call that ended without success.
     """
 
     __slots__ = ("_on_failure", "balance", "in_system", "now", "origin", "recorder")

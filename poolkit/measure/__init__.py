@@ -1,4 +1,4 @@
-"""All the load of one target, in this process: sweep, sizing, verification, told as events.
+"""All the load of one target, in this process: sweep, sizing, verification, reported as events.
 
 Decisions are made elsewhere, in pure functions; this package only carries them out, one trial after
 the other, each on disk before the next begins.

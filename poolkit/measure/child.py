@@ -24,7 +24,7 @@ from poolkit.measure.loop import on_signals
 from poolkit.redact import Redactor
 from poolkit.targets import Target
 
-LOOK_AROUND = 0.25  # s between two looks at a child that says nothing
+POLL_SECONDS = 0.25  # s between two checks of a child that prints nothing
 GRACE = 10.0  # s that a cancelled child has to put its results away
 TAIL = 4000  # bytes of the child's stderr that may explain its end
 RESUMES = "the same command resumes from the finished trials"
@@ -161,15 +161,15 @@ class Child:
         except ValueError:
             return ExitCode.STOPPED
 
-    def events(self, look: Callable[[], None] | None = None) -> Iterator[Event]:
+    def events(self, on_poll: Callable[[], None] | None = None) -> Iterator[Event]:
         """Every event up to the end of the process.
 
         Args:
-            look: called several times a second, whether there are events or not.
+            on_poll: called several times a second, whether there are events or not.
         """
         for line in self._lines():
-            if look is not None:
-                look()
+            if on_poll is not None:
+                on_poll()
             event = None if line is None else from_line(line)
             if event is None:
                 continue
@@ -209,7 +209,7 @@ class Child:
         while True:
             if self.is_cancelled and self._grace_left() <= 0.0:
                 self._process.kill()
-            if not select.select([descriptor], [], [], LOOK_AROUND)[0]:
+            if not select.select([descriptor], [], [], POLL_SECONDS)[0]:
                 # A process that the child started may hold the pipe open after it.
                 if not self.is_running:
                     return
@@ -257,7 +257,7 @@ class Child:
 
 
 def last_words(text: str) -> str:
-    """What the end of a program's stderr says, in one line; of a traceback only what was raised."""
+    """The end of a program's stderr in one line; of a traceback only what was raised."""
     lines = [line.rstrip() for line in text.splitlines() if line.strip()]
     starts = [i for i, line in enumerate(lines) if line.startswith("Traceback (")]
     if starts:
@@ -266,7 +266,7 @@ def last_words(text: str) -> str:
 
 
 def watch(
-    child: Child, see: Callable[[Event], None], look: Callable[[], None] | None = None
+    child: Child, see: Callable[[Event], None], on_poll: Callable[[], None] | None = None
 ) -> ExitCode:
     """Show every event of the child to `see`, and say what became of it.
 
@@ -274,7 +274,7 @@ def watch(
     next one kills it; no child is left behind.
     """
     with on_signals(child.cancel), child:
-        for event in child.events(look):
+        for event in child.events(on_poll):
             see(event)
     return child.exit_code or ExitCode.DONE
 

@@ -93,10 +93,10 @@ def _fastest_loop() -> asyncio.AbstractEventLoop:
 
 
 def _without_leftovers(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """Print what went wrong in the loop, but not the ends of tasks that nobody waits for.
+    """Print what went wrong in the loop, but not the ends of tasks without a waiter.
 
     Those are the libraries' own, such as a release that was shielded from a cancelled call: the
-    generator looks at each of its tasks, and its record tells what became of the call. Nor those
+    generator checks each of its own tasks and records what became of the call. Nor those
     that were left because they resist their cancellation.
     """
     message = context.get("message", "")
@@ -112,7 +112,7 @@ async def _end_tasks() -> None:
     if rest:
         done, _ = await asyncio.wait(rest, timeout=END_SECONDS)
         for task in done:
-            # Looked at, or the loop would print it; the measurement is over and nobody waits.
+            # Retrieved, or the loop would print it; the measurement is over.
             if not task.cancelled():
                 task.exception()
 
@@ -144,8 +144,8 @@ class Watchdog:
         self._over = threading.Event()
         # The only way in for a signal handler: its put can interrupt another without a deadlock.
         self._called: SimpleQueue[bool] = SimpleQueue()
-        # Looks since the loop last answered. Counted, since a process that was halted as a whole
-        # (SIGSTOP, a sleeping laptop) has not hung.
+        # Questions since the loop last answered. Counted, not timed: a process that was halted as a
+        # whole (SIGSTOP, a sleeping laptop) has not hung.
         self._unanswered = 0
         self._thread = threading.Thread(target=self._watch, name="poolkit-watchdog", daemon=True)
 
@@ -172,7 +172,7 @@ class Watchdog:
                 is_called = False
             if self._over.is_set():
                 return
-            self._look()
+            self._ask_loop()
             reason = "signal" if is_called else self._reason()
         self._stop(reason)
         if not self._ends_in_time(reason):
@@ -191,7 +191,7 @@ class Watchdog:
             return "deadline"
         return "hung" if self._unanswered * CHECK_SECONDS > HUNG_SECONDS else None
 
-    def _look(self) -> None:
+    def _ask_loop(self) -> None:
         if self._ask is not None:
             self._unanswered += 1
             self._ask(self._answered)
@@ -205,7 +205,7 @@ class Watchdog:
         while time.monotonic() < began + patience:
             if self._over.wait(min(CHECK_SECONDS, patience)):
                 return True
-            self._look()
+            self._ask_loop()
             if self._unanswered * CHECK_SECONDS > GRACE:
                 return False
         return False

@@ -28,13 +28,13 @@ SEED = 20_260_101
 
 
 def measure(target: Target, order: Order, emit: Emit, last_words: LastWords) -> ExitCode:
-    """Carry out an order for this target in this process, told through `emit`.
+    """Carry out an order for this target in this process, reported through `emit`.
 
     NAME.trials.jsonl and NAME.sizing.json in the order's folder keep what is found; finished trials
     there are resumed.
 
     Args:
-        last_words: told, in another thread, before the process is ended whose loop stands still.
+        last_words: called, in another thread, before the process is ended whose loop stands still.
 
     Raises:
         PoolkitError: nothing was sent, or it ended early; it says why and what to do.
@@ -74,8 +74,8 @@ def measure_arrivals(
         warm_up: s at the front that are not measured.
         arrival_rate: calls/s that the schedule means; None: it has no one rate.
         file: in `out`, in place of NAME.arrivals.jsonl.
-        because: what the trial's record says of it.
-        last_words: told, in another thread, before the process is ended whose loop stands still.
+        because: the reason in the trial's record.
+        last_words: called, in another thread, before the process is ended whose loop stands still.
 
     Raises:
         PoolkitError: nothing was sent, or the load ended early; it says why and what to do.

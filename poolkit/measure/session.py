@@ -33,7 +33,7 @@ from poolkit.targets import Target
 
 LEAST_GRACE = 5.0  # s
 GRACE_HOLDS = 3.0  # the same in hold times
-LEAST_SHARE = 0.5  # of a closed loop's window, before its interval is looked at
+LEAST_SHARE = 0.5  # of a closed loop's window, before its interval is checked
 
 LastWords = Callable[[PoolkitError], object]
 
@@ -48,7 +48,7 @@ class Session:
         log: file that keeps the trials; finished ones of the same target in it are resumed.
         budget: s of load that may be sent.
         deadline: s after which the process must be over, whatever the target does.
-        last_words: told why, in another thread, before a process is ended whose loop stands still.
+        last_words: called with why, in a thread, before a process is ended whose loop stands still.
     """
 
     def __init__(
@@ -207,7 +207,7 @@ class Session:
         )
         is_curve = plan.purpose in CURVE_PURPOSES
         timer = best_timer(asyncio.get_running_loop())
-        # Collections pause the loop; what lives already need not be looked at again.
+        # Collections pause the loop; what lives already need not be scanned again.
         gc.collect()
         gc.freeze()
         try:

@@ -164,5 +164,5 @@ def _disk_stop(path: Path, error: OSError) -> BrakeStop:
 
 
 def reason(error: OSError) -> str:
-    """What the system says of a failed read or write, without the path."""
+    """The system's reason for a failed read or write, without the path."""
     return error.strerror or type(error).__name__

@@ -221,7 +221,7 @@ def test_any_outcomes_end_the_search_within_its_budget(
 
 
 def one(pool_size: int, late: float, looks: float = 50.0) -> Tally:
-    return Tally(pool_size, share=late / 1000.0, looks=looks)
+    return Tally(pool_size, share=late / 1000.0, observations=looks)
 
 
 @given(late=st.floats(0.0, 1000.0), more=st.floats(0.0, 500.0), size=st.integers(8, 24))
@@ -249,14 +249,14 @@ def test_late_calls_of_a_busy_upstream_come_in_clusters(
     busy: float, least: float, most: float
 ) -> None:
     """1000 calls are worth as many looks as there are clusters of this many."""
-    assert least <= 1000.0 / tally([open_trial(12, late=10)], ASKED, busy).looks <= most
+    assert least <= 1000.0 / tally([open_trial(12, late=10)], ASKED, busy).observations <= most
 
 
 def test_what_the_batches_show_counts_where_it_is_worse() -> None:
     """A stall of the machine makes one cluster: its trial says less than busy spells would."""
     calm = open_trial(12, late=100)
     stalled = open_trial(12, late=100, late_interval95=(-0.3, 0.5))
-    assert tally([stalled], ASKED, 0.5).looks < 0.2 * tally([calm], ASKED, 0.5).looks
+    assert tally([stalled], ASKED, 0.5).observations < 0.2 * tally([calm], ASKED, 0.5).observations
 
 
 def test_the_interval_of_a_trial_holds_the_long_run() -> None:

@@ -1,7 +1,7 @@
 """What open-loop trials say about P(a call waits too long) at their size, and at its neighbours.
 
-Calls that wait too long come in clusters: a busy spell makes many of them, one after the other. A
-few thousand calls so hold only a few independent looks, which every figure here takes into account.
+Calls that wait too long come in clusters: a busy spell makes many of them, one after the other. So
+a few thousand calls are only a few independent observations, and every figure here counts with it.
 
 The queue model knows how P falls with each further connection far better than it knows its level:
 a curve measured a little too low lifts P at every size alike. So all that is uncertain is taken as
@@ -12,8 +12,8 @@ one shift, the same for every size:
 Every trial, at whatever size, tells of the shift, which lets a few seconds at one size speak for
 its neighbours. Before any trial the shift follows Student's t: against long simulations of 29
 upstreams the model was off by 0.5 in ln P (one standard deviation), with tails a little heavier
-than normal. A trial of n independent looks with a share s of late calls weighs a shift by the
-Poisson likelihood of n * s events where n * P are expected (Cox and Hinkley 1974, ch. 2).
+than normal. A trial of n independent observations with a share s of late calls weighs a shift by
+the Poisson likelihood of n * s events where n * P are expected (Cox and Hinkley 1974, ch. 2).
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ RESPONSE_ALLOWANCE = 0.01  # share of the calls that may take longer than a resp
 REACHED = 0.95  # of the planned rate: less was carried, so waits of the rest say nothing
 LEAST_CALLS = 2000  # a p99 of fewer calls rests on a handful of waits
 MOST_BUSY = 0.97  # utilisation beyond which the clusters' formula grows without end
-FEWEST_LOOKS = 4.0  # independent looks that any trial is worth
+FEWEST_OBSERVATIONS = 4.0  # independent observations that any trial is worth
 
 MODEL_SCALE = 0.45  # of the shift, in ln P
 MODEL_FREEDOM = 5.0  # degrees of freedom of its t distribution: standard deviation 0.58
@@ -45,7 +45,7 @@ MODEL_FREEDOM = 5.0  # degrees of freedom of its t distribution: standard deviat
 # no more of the shift than this many would. So one dire trial does not speak for sizes far off.
 MOST_EVENTS = 8.0
 SHIFTS = np.linspace(-4.0, 4.0, 321)
-LEAST = 1e-9  # of a probability: below it nothing is told apart
+LEAST = 1e-9  # of a probability: below it nothing can be told apart
 
 
 def of_size(trials: Sequence[Trial], pool_size: int, purpose: Purpose) -> list[Trial]:
@@ -151,12 +151,12 @@ class Tally:
 
     Attributes:
         share: P(a call waits too long or never gets through), 0 to 1; 1 without calls.
-        looks: what the calls are worth in independent ones.
+        observations: what the calls are worth in independent ones.
     """
 
     pool_size: int
     share: float
-    looks: float
+    observations: float
 
 
 def tally(trials: Sequence[Trial], objective: Objective, busy: float) -> Tally:
@@ -171,12 +171,12 @@ def tally(trials: Sequence[Trial], objective: Objective, busy: float) -> Tally:
     """
     rho = min(max(busy, 0.0), MOST_BUSY)
     expected = (1.0 + rho * rho) / (1.0 - rho) ** 2
-    looks = 0.0
+    observations = 0.0
     for trial in trials:
         late, calls = _late_and_all(trial.wait_time, trial.outcomes, objective.wait_p99)
         clustered = max(expected, _design_effect(trial, late, calls), 1.0)
-        looks += max(calls / clustered, min(calls, FEWEST_LOOKS))
-    return Tally(trials[0].pool_size, pooled_share(trials, objective.wait_p99), looks)
+        observations += max(calls / clustered, min(calls, FEWEST_OBSERVATIONS))
+    return Tally(trials[0].pool_size, pooled_share(trials, objective.wait_p99), observations)
 
 
 def _design_effect(trial: Trial, late: float, calls: float) -> float:
@@ -217,9 +217,9 @@ def belief(shares: Mapping[int, float], tallies: Sequence[Tally]) -> Belief:
     log = -(MODEL_FREEDOM + 1.0) / 2.0 * np.log1p((SHIFTS / MODEL_SCALE) ** 2 / MODEL_FREEDOM)
     for one in tallies:
         if one.pool_size in shares:
-            looks = min(one.looks, MOST_EVENTS / max(one.share, LEAST))
-            expected = looks * _lifted(shares[one.pool_size])
-            log = log + looks * one.share * np.log(expected) - expected
+            observations = min(one.observations, MOST_EVENTS / max(one.share, LEAST))
+            expected = observations * _lifted(shares[one.pool_size])
+            log = log + observations * one.share * np.log(expected) - expected
     weights = np.exp(log - log.max())
     return Belief(shares, np.asarray(weights / weights.sum()))
 

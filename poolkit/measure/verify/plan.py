@@ -47,11 +47,11 @@ CROWD_SECONDS = 1.2
 WARM_UP = 1.0  # s: an open loop starts with an empty queue and an empty pool
 
 SURE = 0.7  # probability of being good at which a size passes
-WORTH_A_LOOK = 0.45  # the same at which a smaller size deserves a trial of its own
-# Share of late replies that leaves room for a connection less: half of what is allowed, because one
+WORTH_A_TRIAL = 0.45  # the same at which a smaller size deserves a trial of its own
+# Share of late replies at which a connection less may do: half of what is allowed, because one
 # trial is a bad judge at the limit and no model of the replies stands beside it.
-ROOM = RESPONSE_ALLOWANCE / 2
-MOST_LOOKS = 3  # at a smaller size that neither clearly passes nor fails: it hovers
+FAR_IN_TIME = RESPONSE_ALLOWANCE / 2
+MOST_ATTEMPTS = 3  # at a smaller size that neither clearly passes nor fails: it hovers
 MOST_TRIALS = 8
 MOST_STEP = 0.25  # of a size, upwards at once: a trial that the machine disturbed must not leap
 
@@ -178,9 +178,9 @@ class Search:
                 return None  # the largest of all: no repeat changes that
             return wanted, f"{_connections(wanted)} again, too near the limit to tell"
         less = wanted - 1
-        looks = len(self._tried.get(less, ()))
-        may_do = less >= self._least and looks < MOST_LOOKS and not self._has_failed(less)
-        if may_do and self._holds(less) >= WORTH_A_LOOK:
+        attempts = len(self._tried.get(less, ()))
+        may_do = less >= self._least and attempts < MOST_ATTEMPTS and not self._has_failed(less)
+        if may_do and self._holds(less) >= WORTH_A_TRIAL:
             again = " again" if less in self._tried else ""
             return less, f"{_connections(less)}{again}: may be enough as well"
         return None
@@ -188,7 +188,9 @@ class Search:
     def chosen(self) -> int:
         """The size to recommend: the smallest that clearly passed, else the best there is."""
         passed = [size for size in self._tried if self._passed(size)]
-        clearly = [size for size in passed if self._holds(size) >= SURE and self._has_room(size)]
+        clearly = [
+            size for size in passed if self._holds(size) >= SURE and self._is_far_in_time(size)
+        ]
         if clearly:
             return min(clearly)
         if passed:
@@ -210,13 +212,15 @@ class Search:
             least = max(least, first)
         elif sizing.limited_by == "response" or objective.wait_p99 is None:
             smallest = min(filter(self._passed, self._tried), default=first)
-            has_room = late.get(smallest, 1.0) <= ROOM
-            least = max(least, min(smallest, first) - has_room)
+            may_shrink = late.get(smallest, 1.0) <= FAR_IN_TIME
+            least = max(least, min(smallest, first) - may_shrink)
         return max([least, *(n + 1 for n, share in late.items() if share > RESPONSE_ALLOWANCE)])
 
-    def _has_room(self, size: int) -> bool:
+    def _is_far_in_time(self, size: int) -> bool:
         """Whether replies were in time by far, at a size that prediction thought too small."""
-        return size >= self._first or answers_late(self._tried[size], self._objective) <= ROOM
+        return (
+            size >= self._first or answers_late(self._tried[size], self._objective) <= FAR_IN_TIME
+        )
 
     def _has_failed(self, size: int) -> bool:
         """Whether repeats did not make the size pass, or it is far from being good."""

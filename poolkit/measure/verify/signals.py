@@ -1,4 +1,4 @@
-"""The signs of a right size, looked for in the trials of one size in service."""
+"""The signs of a right size, from the trials of one size in service."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def verification(
 
 
 def _p99(trials: Sequence[Trial]) -> float | None:
-    """The p99 (s) of the waits of several trials together; None where nobody got a connection."""
+    """The p99 (s) of the waits of several trials together; None where no call got a connection."""
     buckets = pooled_buckets(trials)
     return quantile(buckets, 0.99) if buckets else None
 
@@ -122,7 +122,7 @@ def _graceful(trial: Trial, sizing: Sizing) -> Signal:
 
 
 def _recovers(trial: Trial, objective: Objective) -> Signal:
-    """After an overload the queue drains, and at half the target rate nobody waits any more."""
+    """After an overload the queue drains, and at half the target rate no call waits any more."""
     share = failed_share(trial, objective.wait_p99)
     return Signal(
         name="recovers",
