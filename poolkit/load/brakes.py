@@ -37,27 +37,19 @@ USUAL_HELD_P99 = 10.0  # s: a first call that takes longer gets no load at all
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What the generator knows of the running trial when it asks the brakes.
-
-    Attributes:
-        finished, failed, rejected: calls so far; rejected ones are among the failed.
-        in_system: calls that wait or hold.
-        kinds: calls that failed, by kind.
-        no_connection: calls by kind that got no connection since one last succeeded.
-        silent_for: s since a call last ended, while some are under way.
-        held: s that calls of the last moments held a connection; empty between close checks.
-        connections: open now, in use or idle.
-    """
+    """What the generator knows of the running trial when it asks the brakes."""
 
     finished: int = 0
     failed: int = 0
-    rejected: int = 0
-    in_system: int = 0
-    kinds: Mapping[str, int] = field(default_factory=dict)
+    rejected: int = 0  # of those that failed
+    in_system: int = 0  # calls that wait or hold
+    kinds: Mapping[str, int] = field(default_factory=dict)  # of the calls that failed
+    # Calls by kind that got no connection since one last succeeded.
     no_connection: Mapping[str, int] = field(default_factory=dict)
-    silent_for: float = 0.0
+    silent_for: float = 0.0  # s since a call last ended, while some are under way
+    # s that calls of the last moments held a connection; empty between close checks.
     held: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
-    connections: int = 0
+    connections: int = 0  # open now, in use or idle
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,34 +57,25 @@ class Brakes:
     """Hard limits of one trial.
 
     The first two hold while calls are started; the others are checked some 50 times a second.
-
-    Attributes:
-        max_calls: most calls that one trial may start; `Quota` holds the generator to it.
-        max_rate: most calls/s that one trial may start, an open loop as planned; None: no cap.
-        max_connections: most connections open at once; None: the pool's own limit is trusted.
-        max_failed_share: largest share (0 to 1) of calls that may fail before the trial stops.
-        min_calls: fewest finished calls before a share means anything.
-        max_in_system: most calls that may wait or hold at once (open loop): beyond it the queue
-            grows without bound, and nothing is learnt from letting it.
-        max_no_connection: calls in a row that may fail for want of a connection.
-        max_silence: s without the end of any call while some are under way; more than the longest
-            first call that is let through.
-        max_held_p99: s, p99 of the time that calls hold a connection. Not of the response time: the
-            queue in front of the pool is the generator's own, hurts no server and is what an
-            overload trial is there to show; `max_in_system` bounds it.
-        work: the user's function that does the calls, which may keep the connections it is given.
     """
 
-    max_calls: int = MOST_CALLS
-    max_rate: float | None = None
-    max_connections: int | None = None
-    max_failed_share: float = 0.05
-    min_calls: int = 20
+    max_calls: int = MOST_CALLS  # that one trial may start
+    max_rate: float | None = None  # calls/s started, of an open loop as planned; None: no cap
+    max_connections: int | None = None  # open at once; None: the pool's own limit is trusted
+    max_failed_share: float = 0.05  # of the calls (0 to 1)
+    min_calls: int = 20  # finished ones before a share means anything
+    # Calls that wait or hold at once (open loop): beyond it the queue grows without bound, and
+    # nothing is learnt from letting it.
     max_in_system: int = 20_000
-    max_no_connection: int = 5
+    max_no_connection: int = 5  # calls in a row that fail for want of a connection
+    # s without the end of any call while some are under way; more than the longest first call that
+    # is let through.
     max_silence: float = 15.0
+    # s, p99 of the time that calls hold a connection. Not of the response time: the queue in front
+    # of the pool is the generator's own, hurts no server and is what an overload trial is there to
+    # show; `max_in_system` bounds it.
     max_held_p99: float = USUAL_HELD_P99
-    work: str | None = None
+    work: str | None = None  # the user's function that does the calls, which may keep connections
 
     def check(self, counts: Counts) -> None:
         """Raise `BrakeStop` when a limit is passed; `counts` are of the running trial."""

@@ -28,26 +28,16 @@ PROGRESS_SECONDS = 0.25
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One trial's load.
+    """One trial's load: `callers` of a closed loop, or `arrivals` of an open one."""
 
-    Attributes:
-        seconds: longest the load lasts; it ends earlier when `is_enough` is true.
-        warm_up: s at the front that are never measured.
-        min_seconds: s after the warm-up before `is_enough` is asked.
-        grace: s that calls still under way at the end may take before they count as unfinished.
-        callers: closed loop: how many callers; None for an open loop.
-        arrivals: open loop: due times (s from the start).
-        arrival_rate: open loop: the planned rate of `arrivals` (calls/s).
-    """
-
-    seconds: float
-    warm_up: float
+    seconds: float  # longest duration; it ends earlier when `is_enough` is true
+    warm_up: float  # s at the front that are never measured
     seed: int
-    min_seconds: float = 0.0
-    grace: float = 5.0
+    min_seconds: float = 0.0  # after the warm-up, before `is_enough` is asked
+    grace: float = 5.0  # s that calls under way at the end may take before they are unfinished
     callers: int | None = None
-    arrivals: Iterable[float] | None = None
-    arrival_rate: float | None = None
+    arrivals: Iterable[float] | None = None  # due times (s from the start)
+    arrival_rate: float | None = None  # the planned rate of `arrivals` (calls/s)
 
     def __post_init__(self) -> None:
         """Refuse a plan that is neither a closed nor an open loop."""

@@ -32,24 +32,17 @@ RESUMES = "the same command resumes from the finished trials"
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """The measurement of target `name`, as the command line takes it.
+    """The measurement of target `name`, as the command line takes it."""
 
-    Attributes:
-        mode: `sweep` ends with the sizing, `size` goes on to verification and recommendation.
-        sizes: pool sizes to measure; empty: chosen while measuring.
-        budget: s of load in all; None: the mode's own.
-        rate, wait: calls/s and s, in place of what the file asks of the target.
-    """
-
-    mode: Literal["sweep", "size"]
+    mode: Literal["sweep", "size"]  # `size` goes on from the sizing to a recommendation
     name: str
     targets: Path
     out: Path
-    sizes: tuple[int, ...] = ()
-    budget: float | None = None
+    sizes: tuple[int, ...] = ()  # to measure; empty: chosen while measuring
+    budget: float | None = None  # s of load in all; None: the mode's own
     seed: int | None = None
-    rate: float | None = None
-    wait: float | None = None
+    rate: float | None = None  # calls/s, in place of what the file asks of the target
+    wait: float | None = None  # s, likewise
 
     def asked_of(self, target: Target) -> Target:
         """The target with this rate and wait in place of its own, where they are given."""

@@ -46,43 +46,28 @@ CLOSER = 0.75  # of the largest size: whether throughput still rises there shows
 
 @dataclass(frozen=True, slots=True)
 class SweepLimits:
-    """What the sweep may spend.
+    """What the sweep may spend."""
 
-    Attributes:
-        max_size: largest pool to try, 1 or more.
-        budget: s of load in all.
-        sizes: measure just these (ascending), None to choose.
-        seed: of the shuffling.
-    """
-
-    max_size: int
-    budget: float
-    sizes: tuple[int, ...] | None = None
-    seed: int = 1
+    max_size: int  # largest pool to try, 1 or more
+    budget: float  # s of load in all
+    sizes: tuple[int, ...] | None = None  # measure just these; None: choose
+    seed: int = 1  # of the shuffling
 
 
 @dataclass(frozen=True, slots=True)
 class TrialPlan:
-    """One trial to run next, of `pools` pools side by side with `pool_size` connections each.
-
-    Attributes:
-        seconds: longest duration, warm-up included.
-        callers: closed loop: how many.
-        rate: open loop: planned calls/s; None where its schedule has no one rate.
-        calm: s at the end of an overload, at half the target rate.
-        gated: whether the target's gate stands in front of each pool.
-    """
+    """One trial to run next: a closed loop of `callers`, or an open one of `rate` calls/s."""
 
     purpose: Purpose
-    pool_size: int
+    pool_size: int  # connections of each pool
     warm_up: float
-    seconds: float
+    seconds: float  # longest duration, warm-up included
     because: str
-    pools: int = 1
+    pools: int = 1  # side by side
     callers: int | None = None
-    rate: float | None = None
-    calm: float = 0.0
-    gated: bool = True
+    rate: float | None = None  # None in an open loop too, where its schedule has no one rate
+    calm: float = 0.0  # s at the end of an overload, at half the target rate
+    gated: bool = True  # the target's gate stands in front of each pool
 
 
 Choice = tuple[int, Purpose, str]

@@ -19,7 +19,6 @@ the Poisson likelihood of n * s events where n * P are expected (Cox and Hinkley
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -34,7 +33,6 @@ from poolkit.targets.objective import Objective
 BATCHES = 20
 FEWEST_BATCHES = 10
 RESPONSE_ALLOWANCE = 0.01  # share of the calls that may take longer than a response_p99
-REACHED = 0.95  # of the planned rate: less was carried, so waits of the rest say nothing
 LEAST_CALLS = 2000  # a p99 of fewer calls rests on a handful of waits
 MOST_BUSY = 0.97  # utilisation beyond which the clusters' formula grows without end
 FEWEST_OBSERVATIONS = 4.0  # independent observations that any trial is worth
@@ -57,11 +55,6 @@ def latest(trials: Sequence[Trial], pool_size: int, purpose: Purpose) -> Trial |
     """The latest trial of a size and purpose; None before there is one."""
     found = of_size(trials, pool_size, purpose)
     return found[-1] if found else None
-
-
-def carried(trial: Trial) -> bool:
-    """Whether the planned rate was carried at all."""
-    return trial.throughput >= REACHED * (trial.arrival_rate or math.inf)
 
 
 def failed_share(trial: Trial, wait_target: float | None) -> float:
@@ -88,14 +81,6 @@ def _late_and_all(
     if waits.count and wait_target is not None:
         late = share_above(waits.buckets, wait_target) * waits.count
     return late + lost, float(waits.count + lost)
-
-
-def pooled_buckets(trials: Sequence[Trial]) -> Counter[int]:
-    """The waits of several trials together, by bucket."""
-    pooled: Counter[int] = Counter()
-    for trial in trials:
-        pooled.update(trial.wait_time.buckets)
-    return pooled
 
 
 def answers_late(trials: Sequence[Trial], objective: Objective) -> float:
