@@ -25,7 +25,9 @@ _NONE_LEFT = object()
 class End(asyncio.Event):
     """The end of a trial's load, set once for whatever reason; checked before each call."""
 
-    is_over = False  # an attribute, as it is read in every call
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_over = False
 
     def set(self) -> None:
         """Nothing new starts from here on."""
