@@ -6,13 +6,14 @@ import asyncio
 import math
 import resource
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from typing import Any, TypeVar
 
 import psutil
 
 from poolkit.drivers.base import HasConnectionBudget, close_pool
 from poolkit.drivers.registry import make_pool
+from poolkit.drivers.table import Kind
 from poolkit.errors import BadInput, CallFailed, Unreachable
 from poolkit.load.stamps import CallStamps
 from poolkit.load.watch import SETTLE, leak
@@ -30,6 +31,12 @@ _READ_ONLY = (
 )
 _LOGIN = "the endpoint wants a login; choose one that answers this machine"
 _SHEDS = "the server sheds load before any was sent; try when it is quiet"
+# Where a failure has no remedy of its own.
+_BY_HAND: Mapping[Kind, str] = {
+    "http": "check the target's url",
+    "postgres": "try the statement in psql with this DSN",
+    "redis": "try the command in redis-cli with this URL",
+}
 _REMEDIES = {
     "connection_refused": "check host and port, and that the server runs",
     "host_not_found": "check the host name for typing errors, and that this machine resolves it",
@@ -148,7 +155,4 @@ def _explained(target: Target, failure: CallFailed) -> tuple[str, str]:
     cause = f"the first call to {target.endpoint} failed: {kind.replace('_', ' ')}{detail}"
     if target.work is not None and kind not in _REMEDIES:
         return cause, f"{target.work} is what failed: call it by itself, and see where it does"
-    fallback = (
-        "check the target's url" if target.is_http else "try the statement in psql with this DSN"
-    )
-    return cause, _REMEDIES.get(kind, fallback)
+    return cause, _REMEDIES.get(kind, _BY_HAND[target.kind])

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
+from poolkit.drivers.table import DATABASE_DRIVERS, HTTP_DRIVERS
 from poolkit.panels.sources import LabSource, RecordedSource, Source, read_source
 from poolkit.report.source import RECORDED, shared
-from poolkit.targets.drivers import DATABASE_DRIVERS, HTTP_DRIVERS
 from poolkit.workbook.measuring import line
 
 _KINDS: tuple[tuple[str, ...], ...] = (HTTP_DRIVERS, DATABASE_DRIVERS)

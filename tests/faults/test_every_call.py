@@ -6,6 +6,7 @@ import ssl
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,6 +28,7 @@ from tests.faults.driving import (
     target_of,
 )
 from tests.faults.proxy import FaultProxy, Mode
+from tests.redis_server import RedisServer
 
 pytestmark = [pytest.mark.lab, pytest.mark.alone]
 
@@ -51,18 +53,20 @@ def postgres() -> Iterator[PostgresServer]:
         yield server
 
 
-def address(request: pytest.FixtureRequest, driver: str) -> str:
-    """Where the driver finds its server."""
-    if driver in HTTP:
-        return f"http://127.0.0.1:{port_of(request, driver)}/"
-    dsn: str = request.getfixturevalue("postgres").dsn
-    return dsn
+@pytest.fixture(scope="module")
+def redis() -> Iterator[RedisServer]:
+    with RedisServer() as server:
+        yield server
 
 
-def port_of(request: pytest.FixtureRequest, driver: str) -> int:
-    name = "upstream" if driver in HTTP else "postgres"
-    port: int = request.getfixturevalue(name).port
-    return port
+def server_of(request: pytest.FixtureRequest, driver: str) -> Any:
+    name = "upstream" if driver in HTTP else "redis" if driver == "redis" else "postgres"
+    return request.getfixturevalue(name)
+
+
+def address(server: Any) -> str:
+    """Where a driver finds its server."""
+    return str(server.dsn if isinstance(server, PostgresServer) else server.url)
 
 
 CASES: list[Case] = [
@@ -78,9 +82,10 @@ CASES: list[Case] = [
 def test_every_planned_call_has_a_record(request: pytest.FixtureRequest, case: Case) -> None:
     """Outcomes add up to the planned calls, and neither the trial's end nor closing hangs."""
     driver, loop, mode = case
-    port, where = port_of(request, driver), address(request, driver)
-    with FaultProxy(port) as proxy:
-        target = target_of(driver, where.replace(f":{port}/", f":{proxy.port}/"))
+    server = server_of(request, driver)
+    with FaultProxy(server.port) as proxy:
+        where = address(server).replace(f":{server.port}/", f":{proxy.port}/")
+        target = target_of(driver, where)
         is_silent = mode in ("silent", "trickle")
         until = nothing_ends() if is_silent else fails_as(KINDS[mode])
         grace = TO_THE_END if mode == "truncate" else GRACE
@@ -117,10 +122,13 @@ def test_a_pool_recovers_when_its_upstream_does(driver: str, loop: Loop) -> None
 
 
 @pytest.mark.parametrize("driver", DATABASE)
-def test_a_pool_recovers_when_postgres_does(postgres: PostgresServer, driver: str) -> None:
+def test_a_pool_recovers_when_its_database_does(
+    request: pytest.FixtureRequest, driver: str
+) -> None:
     """Every session cut and the server started again in mid-trial, in an open loop."""
-    target = target_of(driver, postgres.dsn)
-    ending = drive(target, "open", fault=postgres.restart, until=has_recovered)
+    server = server_of(request, driver)
+    target = target_of(driver, address(server))
+    ending = drive(target, "open", fault=server.restart, until=has_recovered)
     assert ending.pool.kinds["disconnected"] > 0
     assert ending.pool.recovered >= FIRST
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from poolkit.drivers.parameters.basis import Basis
+from poolkit.drivers.parameters.basis import Basis, row
 from poolkit.records import Parameter
 
 _NAMES = {("httpx", "keepalive_timeout"): "keepalive_expiry"}
 _UNITS = {"statement_cache_size": "statements", "max_waiting": "callers"}
 _UP_TO_SIZE = ("min_size", "max_keepalive_connections")  # what the pool was held to at each size
-_OF_SIZE = ("sweep", "max_overflow")  # what the size is of: the driver's own rows tell
+# What the size is of, or what is measured as a mistake: the driver's own rows tell.
+_OF_SIZE = ("sweep", "max_overflow", "pool_class")
 AS_SET = "as targets.toml says; every trial ran with it"
 
 
@@ -34,8 +35,7 @@ def as_set(
             value = min(value, basis.size)
         name = _NAMES.get((basis.target.driver, key), key)
         unit = rows[name].unit if name in rows else _UNITS.get(name, "")
-        row = Parameter(name=name, value=value, unit=unit, because=AS_SET, source="rule")
-        rows[name] = beside_probe(row, found.get(name))
+        rows[name] = beside_probe(row(name, value, unit, AS_SET), found.get(name))
     return tuple(rows.values())
 
 
