@@ -16,7 +16,7 @@ from poolkit.lab.models import Workers
 from poolkit.lab.upstream import HttpUpstream
 from poolkit.measure.child import Child
 from poolkit.measure.store import TrialLog
-from poolkit.panels.findings import Findings
+from poolkit.panels.story import Findings
 from poolkit.panels.sources import RecordedSource, Source, read_source
 from poolkit.records import Trial
 from poolkit.report.source import shared

@@ -11,9 +11,9 @@ from typing import Any
 from poolkit.events import Event
 from poolkit.measure.child import Child
 from poolkit.panels import sweep_page
-from poolkit.panels.findings import Findings
-from poolkit.panels.look import piece
-from poolkit.panels.request import Request
+from poolkit.panels.story import Findings
+from poolkit.panels.panel import piece
+from poolkit.panels.running import Request
 from poolkit.panels.sources import FileSource, Source, read_source
 from poolkit.panels.sweep import SweepPanel
 from poolkit.targets import load_targets
