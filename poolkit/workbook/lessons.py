@@ -9,21 +9,20 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from poolkit import events
 from poolkit.errors import BadInput, PoolkitError
-from poolkit.events import Event
+from poolkit.events import Event, Failed, TrialDone
 from poolkit.lab.models import Workers
 from poolkit.lab.upstream import HttpUpstream
-from poolkit.measure.child import Child
+from poolkit.measure.child import Child, python
 from poolkit.measure.store import TrialLog
-from poolkit.panels.story import Findings
 from poolkit.panels.sources import RecordedSource, Source, read_source
+from poolkit.panels.story import Findings
 from poolkit.records import Trial
 from poolkit.report.source import shared
 from poolkit.report.temporary import lasting_folder
 from poolkit.targets import load_targets
 from poolkit.workbook.measuring import followed
-from poolkit.workbook.serving import Serving, command
+from poolkit.workbook.serving import ORDERS, Serving
 
 RECORDED = "data/recordings/lessons"
 TOO_SMALL = 0.9  # of the connections that the traffic keeps busy
@@ -33,7 +32,12 @@ FAST = Workers(workers=24, service_time=0.010, cv=0.5)
 SLOW = Workers(workers=2, service_time=0.025, cv=0.5, seed=2)
 HOSTS_RATE = 300.0  # calls/s, a third of them to the slow host
 HOSTS_SIZE = 16
-HOSTS = ("one-gate", "one-limit", "limit-per-host")
+# Name of a target -> what its sweep limits, and whether a gate stands before the session.
+HOSTS = {
+    "one-gate": ("limit", "true"),
+    "one-limit": ("limit", "false"),
+    "limit-per-host": ("limit_per_host", "false"),
+}
 
 
 def offered_load(found: Findings) -> float:
@@ -55,11 +59,8 @@ def too_small(found: Findings) -> tuple[Serving, ...]:
     """The target rate on a pool somewhat smaller than the load that it must carry."""
     size = max(1, int(TOO_SMALL * offered_load(found)))
     rate = found.objective.rate
-    return (
-        Serving(
-            label="too-small", target=found.sizing.target, pool_size=size, rate=rate, seconds=2.5
-        ),
-    )
+    target = found.sizing.target
+    return (Serving(label="too-small", target=target, pool_size=size, rate=rate, seconds=2.5),)
 
 
 def overflows(found: Findings) -> tuple[Serving, ...]:
@@ -126,54 +127,45 @@ async def measured_now(
     """One trial for each order, measured in a child process of its own."""
     folder = lasting_folder("poolkit-lesson-") if out is None else out
     target = load_targets(file, (orders[0].target,))[orders[0].target]
-    child = Child(command(orders, file, folder), target=target.name, secrets=target.secrets)
-    (seen,) = await followed(
-        [child],
-        lambda seen: (
-            f"<p role='status'>{len(_trials(seen[0]))} of {len(orders)} trials measured</p>"
-        ),
+    words = str(file), str(folder), ORDERS.dump_json(tuple(orders)).decode()
+    command = python("poolkit.workbook.serving", *words)
+    child = Child(command, target=target.name, secrets=target.secrets)
+
+    def trials(so_far: Sequence[Event]) -> tuple[Trial, ...]:
+        return tuple(event.trial for event in so_far if isinstance(event, TrialDone))
+
+    (found,) = await followed(
+        [child], lambda so_far: f"{len(trials(so_far[0]))} of {len(orders)} trials measured"
     )
-    failed = next((event for event in seen if isinstance(event, events.Failed)), None)
-    if failed is not None:
-        raise PoolkitError(failed.cause, failed.remedy)
-    return _trials(seen)
-
-
-def _trials(seen: Sequence[Event]) -> tuple[Trial, ...]:
-    return tuple(event.trial for event in seen if isinstance(event, events.TrialDone))
+    for event in found:
+        if isinstance(event, Failed):
+            raise PoolkitError(event.cause, event.remedy)
+    return trials(found)
 
 
 @contextlib.contextmanager
 def two_hosts() -> Iterator[Path]:
     """Two upstreams of the lab, and a targets.toml with the three ways to limit their session."""
-    fast, slow = HttpUpstream(FAST), HttpUpstream(SLOW)
-    with contextlib.ExitStack() as stack:
-        for upstream in (fast, slow):
-            upstream.start()
-            stack.callback(upstream.close)
-        for upstream in (fast, slow):
-            upstream.wait_ready()
-        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="poolkit-hosts-"))
-        file = Path(folder) / "targets.toml"
+    with (
+        HttpUpstream(FAST) as fast,
+        HttpUpstream(SLOW) as slow,
+        tempfile.TemporaryDirectory(prefix="poolkit-hosts-") as folder,
+    ):
         # Two of three addresses are the fast host's, so that the median is one of its calls.
-        urls = [fast.url, f"{fast.url}other", slow.url]
-        ways = zip(HOSTS, ("limit", "limit", "limit_per_host"), (True, False, False), strict=True)
-        file.write_text("\n".join(_table(*way, urls) for way in ways), encoding="utf-8")
+        urls = ", ".join(f'"{url}"' for url in (fast.url, f"{fast.url}other", slow.url))
+        file = Path(folder) / "targets.toml"
+        tables = [_HOST.format(name, *way, urls) for name, way in HOSTS.items()]
+        file.write_text("\n".join(tables), encoding="utf-8")
         yield file
 
 
-def _table(name: str, limit: str, gate: bool, urls: Sequence[str]) -> str:
-    listed = ", ".join(f'"{url}"' for url in urls)
-    return "\n".join(
-        [
-            f"[targets.{name}]",
-            'driver = "aiohttp"',
-            f"urls = [{listed}]",
-            'url_order = "random"',
-            f'sweep = "{limit}"',
-            f"gate = {str(gate).lower()}",
-            f"target_rate = {HOSTS_RATE:g}",
-            f"max_size = {2 * HOSTS_SIZE}",
-            "",
-        ]
-    )
+_HOST = f"""\
+[targets.{{0}}]
+driver = "aiohttp"
+urls = [{{3}}]
+url_order = "random"
+sweep = "{{1}}"
+gate = {{2}}
+target_rate = {HOSTS_RATE:g}
+max_size = {2 * HOSTS_SIZE}
+"""

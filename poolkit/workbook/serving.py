@@ -18,7 +18,6 @@ from pydantic import Field, TypeAdapter
 from poolkit.errors import BadInput, ExitCode
 from poolkit.load.arrivals import steps
 from poolkit.measure import SEED, measure_arrivals
-from poolkit.measure.child import python
 from poolkit.measure.preflight import check_caps
 from poolkit.measure.reporter import Reporter
 from poolkit.records import Record
@@ -51,12 +50,6 @@ class Serving(Record):
 
 
 ORDERS = TypeAdapter(tuple[Serving, ...])
-
-
-def command(orders: Sequence[Serving], targets: Path, out: Path) -> list[str]:
-    """The command line of the process that measures these orders."""
-    text = ORDERS.dump_json(tuple(orders)).decode()
-    return python("poolkit.workbook.serving", str(targets), str(out), text)
 
 
 def with_overflow(target: Target, max_overflow: int) -> Target:
@@ -101,8 +94,7 @@ def serve(orders: Sequence[Serving], file: Path, out: Path, reporter: Reporter) 
 
 def main(targets: str, out: str, orders: str) -> int:
     """Measure what the command line orders; returns the exit code."""
-    reporter = Reporter()
-    found = ORDERS.validate_json(orders)
+    reporter, found = Reporter(), ORDERS.validate_json(orders)
     return int(reporter.run(lambda: serve(found, Path(targets), Path(out), reporter)))
 
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import dataclasses
 import os
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path, PurePath
 from time import perf_counter
 from typing import Any, Literal, TypeVar
@@ -182,7 +182,7 @@ async def _watched(
             figures = parse(generate_latest(registry).decode(), "the program")[NAME]
         finally:
             looking.cancel()
-            done = sum(_is_done(task) for task in tasks)
+            done = sum(t.done() and not t.cancelled() and t.exception() is None for t in tasks)
             for task in tasks:
                 task.cancel()
             ends = await asyncio.gather(looking, *tasks, return_exceptions=True)
@@ -200,38 +200,24 @@ async def _watched(
     )
 
 
-def _is_done(task: asyncio.Task[None]) -> bool:
-    return task.done() and not task.cancelled() and task.exception() is None
-
-
 async def _look(watching: Watch, began: float, moments: list[Moment]) -> None:
     while True:
-        seen = watching.snapshot()
-        moments.append(
-            Moment(
-                at=perf_counter() - began,
-                in_use=seen.in_use,
-                waiting=seen.waiting,
-                lost=sum(holder.fate in ("forgotten", "left") for holder in seen.holders),
-            )
-        )
+        at, now = perf_counter() - began, watching.snapshot()
+        lost = sum(holder.fate in ("forgotten", "left") for holder in now.holders)
+        moments.append(Moment(at=at, in_use=now.in_use, waiting=now.waiting, lost=lost))
         await asyncio.sleep(_LOOK)
 
 
-def basenames(seen: Snapshot) -> Snapshot:
+def basenames(snapshot: Snapshot) -> Snapshot:
     """The snapshot with call sites as file and line, without the folders that they are in."""
-    return dataclasses.replace(
-        seen,
-        holders=tuple(dataclasses.replace(h, where=_base(h.where)) for h in seen.holders),
-        collected=tuple(dataclasses.replace(h, where=_base(h.where)) for h in seen.collected),
-        waiters=tuple(
-            dataclasses.replace(w, where=_base(w.where), holds_from=_base(w.holds_from))
-            for w in seen.waiters
-        ),
-        places=tuple(dataclasses.replace(p, where=_base(p.where)) for p in seen.places),
-    )
+    parts = ("holders", "collected", "waiters", "places")
+    return replace(snapshot, **{p: tuple(map(_basename, getattr(snapshot, p))) for p in parts})
 
 
-def _base(where: str) -> str:
-    path, separator, rest = where.partition(":")
-    return f"{PurePath(path).name}{separator}{rest}"
+def _basename(record: Any) -> Any:
+    sites = [name for name in ("where", "holds_from") if hasattr(record, name)]
+    changed = {}
+    for name in sites:
+        path, separator, rest = getattr(record, name).partition(":")
+        changed[name] = f"{PurePath(path).name}{separator}{rest}"
+    return replace(record, **changed)

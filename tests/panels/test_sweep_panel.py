@@ -159,7 +159,7 @@ def test_a_relative_path_is_found_from_the_notebooks_folder(
     assert named(said) == targets
     source = read_source(said)
     assert source.targets_file("api") == targets
-    assert source.driver("api") == "aiohttp"
+    assert source.drivers["api"] == "aiohttp"
     # Without a word of the shell: the checkout, where make is run.
     assert named({"POOLKIT_SOURCE": RECORDED}) == shared(RECORDED)
     with pytest.raises(BadInput, match="no folder of a review"):
