@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import threading
+from collections.abc import Callable
 from html import escape
 from typing import Any
 
@@ -76,6 +77,16 @@ class Panel:
         """The alert of the last click that failed; empty where none did."""
         return failure(self._problem, "result() raises it again, with its traceback")
 
+    def guarded(self, action: Callable[[], object]) -> None:
+        """Carry out a click; what it raises is shown, and kept for `result`."""
+        with self._lock:
+            self._problem = None
+            try:
+                action()
+            except Exception as error:
+                self._problem = error
+            self._show()
+
     def widget(self) -> Any:
         """The live widget; ImportError where ipywidgets is not installed."""
         with self._lock:
@@ -84,6 +95,10 @@ class Panel:
         return self._view.box
 
     def _make_view(self) -> Any:
+        raise NotImplementedError
+
+    def _show(self) -> None:
+        """Have the view show what there is, if there is a view."""
         raise NotImplementedError
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, Any]:
@@ -95,12 +110,6 @@ class Panel:
             return shown
         model = {"version_major": 2, "version_minor": 0, "model_id": live.model_id}
         return shown | {VIEW: model}
-
-    def _note(self, problem: Exception) -> None:
-        """Keep what went wrong for `result`, and put it on the page."""
-        self._problem = problem
-        if self._view is not None:
-            self._view.show_problem()
 
 
 def framed(*pieces: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from html import escape
 from pathlib import Path
 
@@ -81,19 +80,12 @@ class ReviewPanel(Panel):
             return self.problem_html()
         return words(self._comparison)
 
-    def guarded(self, action: Callable[[], object]) -> None:
-        """Carry out a choice; what it raises is shown, and kept for `result`."""
-        with self._lock:
-            self._problem = None
-            try:
-                action()
-            except Exception as error:
-                self._problem = error
-            if self._view is not None:
-                self._view.show()
-
     def _make_view(self) -> _ReviewView:
         return _ReviewView(self)
+
+    def _show(self) -> None:
+        if self._view is not None:
+            self._view.show()
 
     def _compare(self) -> None:
         self._comparison = None

@@ -152,12 +152,17 @@ def is_page(environment: Mapping[str, str] | None = None) -> bool:
     return environment.get("SERVER_SOFTWARE", "").startswith("voila")
 
 
-def leave_out_the_rest() -> None:
-    """Have the cells after this one do nothing: what they are about has not been measured."""
+def notebook_shell() -> Any:
+    """The IPython shell that runs this cell; None outside a notebook."""
     try:
         from IPython.core.getipython import get_ipython
     except ImportError:
-        return
-    shell: Any = get_ipython()
+        return None
+    return get_ipython()
+
+
+def leave_out_the_rest() -> None:
+    """Have the cells after this one do nothing: what they are about has not been measured."""
+    shell = notebook_shell()
     if shell is not None:
         shell.input_transformers_cleanup.append(lambda lines: [])

@@ -156,7 +156,7 @@ class SweepPanel(Panel):
                 recommendation=kept.recommendation,
                 note=RECORDED_LAB if self.source.is_live else REPLAYED,
             )
-        self._painter.show(self.story)
+        self._show()
         return self
 
     def cancel(self) -> None:
@@ -231,17 +231,11 @@ class SweepPanel(Panel):
         undrawn = "part of the page is not drawn; result() and export() have it all"
         return super().problem_html() + failure(self._undrawn, undrawn)
 
-    def guarded(self, action: Callable[[], object]) -> None:
-        """Carry out a click; what it raises is shown, and kept for `result`."""
-        self._problem = None
-        try:
-            action()
-        except Exception as error:
-            self._note(error)
-        self._painter.show(self.story)
-
     def _make_view(self) -> _SweepView:
         return _SweepView(self)
+
+    def _show(self) -> None:
+        self._painter.show(self.story)
 
     def _paint(self, story: Story) -> None:
         self._undrawn = None

@@ -68,8 +68,7 @@ class WhatIfPanel(Panel):
             self._planner = planner_of(findings)
             today = what_if(self._planner, Question())
             self.asked = Asked(findings, today, today)
-        if self._view is not None:
-            self._view.reset(self.asked)
+        self._show()
 
     def ask(self, **changes: float | int | None) -> Answer:
         """The answer with these parts of the last question changed, for cells and tests.
@@ -81,8 +80,7 @@ class WhatIfPanel(Panel):
             BadInput: the question cannot be meant.
         """
         self._answer(self.asked.question | changes)
-        if self._view is not None:
-            self._view.reset(self.asked)
+        self._show()
         return self.asked.answer
 
     def follow(self, question: Question) -> None:
@@ -106,6 +104,10 @@ class WhatIfPanel(Panel):
     def _make_view(self) -> _WhatIfView:
         return _WhatIfView(self)
 
+    def _show(self) -> None:
+        if self._view is not None:
+            self._view.reset(self.asked)
+
     def _answer(self, question: Question) -> None:
         with self._lock:
             try:
@@ -118,6 +120,11 @@ class WhatIfPanel(Panel):
         self._answer(question)
         if self._view is not None:
             self._view.show(self.asked)
+
+    def _note(self, problem: Exception) -> None:
+        self._problem = problem
+        if self._view is not None:
+            self._view.show_problem()
 
 
 # Key of the question -> the slider's class in ipywidgets, its label, and the rest.

@@ -14,7 +14,14 @@ from poolkit.measure.child import Child
 from poolkit.panels import sweep_page
 from poolkit.panels.panel import piece
 from poolkit.panels.running import Request
-from poolkit.panels.sources import FileSource, LabSource, RecordedSource, Source, read_source
+from poolkit.panels.sources import (
+    FileSource,
+    LabSource,
+    RecordedSource,
+    Source,
+    notebook_shell,
+    read_source,
+)
 from poolkit.panels.story import Findings
 from poolkit.panels.sweep import SweepPanel
 from poolkit.report.source import RECORDED, shared
@@ -136,14 +143,10 @@ async def followed(
 
 def line() -> Callable[[str], None]:
     """A place below the cell whose HTML is replaced by each call; nothing outside a notebook."""
-    try:
-        from IPython.core.getipython import get_ipython
-        from IPython.display import HTML, display
-    except ImportError:
+    if notebook_shell() is None:
         return lambda html: None
-    shell: Any = get_ipython()
-    if shell is None:
-        return lambda html: None
+    from IPython.display import HTML, display
+
     show: Any = display
     page: Any = HTML
     shown = show(page(""), display_id=True)
