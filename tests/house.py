@@ -65,6 +65,7 @@ HOMES = {
     "sqlalchemy": ["drivers.sqlalchemy", "lab", "probes", "lab.service"],
     "psycopg": ["drivers.psycopg", "lab", "probes"],
     "psycopg_pool": ["drivers.psycopg", "lab", "probes"],
+    "redis": ["drivers.redis", "probes"],
     "h11": ["probes"],
     "stamina": ["retry"],
     "httptools": ["lab"],

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from poolkit.drivers.base import Pool
 from poolkit.drivers.fleet import FleetPool, GatedPool
-from poolkit.drivers.table import DRIVERS
+from poolkit.drivers.table import DRIVERS, Kind
 from poolkit.errors import BadInput, MissingExtra
 from poolkit.targets import Target
 from poolkit.targets.settings import FUNCTIONS
-from poolkit.targets.workload import http_work, load_function, sql_work
+from poolkit.targets.workload import http_work, load_function, redis_work, sql_work
 
+_WORK: Mapping[Kind, Callable[[Target, int], Any]] = {
+    "http": http_work,
+    "postgres": sql_work,
+    "redis": redis_work,
+}
 CALL_TIMEOUT = 30.0  # s, longest that one call may take while measuring
 # What a pool of one size can have of these is its size less this; other sizes may have it all. (A
 # pool of one connection has nothing to spare for an overflow: equal totals are compared.)
@@ -62,10 +68,8 @@ def make_pool(
     check_driver(target)
     arguments = {"call_timeout": call_timeout, **_settings(target, pool_size)}
     adapter = adapter_of(target.driver)
-    if target.is_http:
-        pool: Pool = adapter(http_work(target, seed), pool_size, **arguments)
-    else:
-        pool = adapter(target.resolved_dsn(), sql_work(target, seed), pool_size, **arguments)
+    where = () if target.is_http else (target.resolved_dsn(),)
+    pool: Pool = adapter(*where, _WORK[target.kind](target, seed), pool_size, **arguments)
     return pool
 
 

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-Driver = Literal["aiohttp", "httpx", "asyncpg", "sqlalchemy", "psycopg"]
+Driver = Literal["aiohttp", "httpx", "asyncpg", "sqlalchemy", "psycopg", "redis"]
+Kind = Literal["http", "postgres", "redis"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +32,7 @@ class Row:
         watched_names: what such a pool is called.
     """
 
-    kind: Literal["http", "postgres"]
+    kind: Kind
     adapter: str
     libraries: tuple[str, ...]
     settings: Mapping[str, str]
@@ -109,7 +110,20 @@ DRIVERS: dict[str, Row] = {
         watched={"psycopg_pool": ("psycopg_pool", "psycopg")},
         watched_names="psycopg_pool.AsyncConnectionPool",
     ),
+    "redis": Row(
+        kind="redis",
+        adapter="RedisPool",
+        libraries=("redis",),
+        settings={
+            "pool_class": "pool_class",
+            "timeout": "pool_timeout",
+            "health_check_interval": "health_check_interval",
+        },
+        is_gated=True,
+        watched={"redis": ("redis",)},
+        watched_names="redis.asyncio's ConnectionPool or Redis",
+    ),
 }
 SUPPORTED_DRIVERS: tuple[Driver, ...] = get_args(Driver)
 HTTP_DRIVERS = tuple(name for name in SUPPORTED_DRIVERS if DRIVERS[name].kind == "http")
-DATABASE_DRIVERS = tuple(name for name in SUPPORTED_DRIVERS if DRIVERS[name].kind == "postgres")
+DATABASE_DRIVERS = tuple(name for name in SUPPORTED_DRIVERS if name not in HTTP_DRIVERS)

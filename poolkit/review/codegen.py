@@ -17,9 +17,6 @@ from poolkit.review.templating import environment
 from poolkit.targets import DATABASE_DRIVERS, Target
 
 LONGEST = 40  # characters of a Python name
-_HTTP = ("aiohttp", "httpx", "httpx2")
-# Their code, or that of the gate before them, waits for a limited time by itself.
-_WITHOUT_ASYNCIO = ("psycopg", "sqlalchemy")
 
 
 def render(
@@ -36,17 +33,21 @@ def render(
     sized = [r for r in recommendations if r.recommended_size is not None and r.parameters]
     names = identifiers(recommendation.target for recommendation in sized)
     code = {library: _template_of(library) for library in sorted({library_of(r) for r in sized})}
-    has_gated = any(_is_gated(r) for r in sized)
+    is_gated = {r.target: _is_gated(r, code[library_of(r)]) for r in sized}
+    has_gated = any(is_gated.values())
     return (
         environment()
         .get_template("pools.py.j2")
         .render(
             day=created[:10],
             code=code,
-            first_http=next((library for library in code if library in _HTTP), None),
+            first_with_gate=next(
+                (name for name, driver in code.items() if _says(driver, "has_gate")), None
+            ),
             has_gated=has_gated,
-            uses_asyncio=has_gated or any(library not in _WITHOUT_ASYNCIO for library in code),
-            uses_dsn=any(library not in _HTTP for library in code),
+            uses_asyncio=has_gated
+            or not all(_says(driver, "has_own_time_limit") for driver in code.values()),
+            uses_dsn=any(r.driver in DATABASE_DRIVERS for r in sized),
             left_out=[(r.target, _why_not(r)) for r in recommendations if r not in sized],
             pools=[
                 {
@@ -54,7 +55,7 @@ def render(
                     "heading": _heading(r),
                     "parameters": by_name(r.parameters),
                     "code": code[library_of(r)],
-                    "is_gated": _is_gated(r),
+                    "is_gated": is_gated[r.target],
                     "address": _address(r, names[r.target], known.get(r.target)),
                 }
                 for r in sized
@@ -114,9 +115,15 @@ def _template_of(library: str) -> Any:
     return template.make_module({"package": library})
 
 
-def _is_gated(recommendation: Recommendation) -> bool:
-    """Whether the pool of a database target stands behind a gate; HTTP pools always do."""
-    return recommendation.driver in DATABASE_DRIVERS and any(
+def _says(template: Any, name: str) -> bool:
+    """What a driver's template says of its code: that a gate is part of it (`has_gate`), that it
+    needs no asyncio to wait for a limited time (`has_own_time_limit`)."""
+    return bool(getattr(template, name, False))
+
+
+def _is_gated(recommendation: Recommendation, template: Any) -> bool:
+    """Whether a gate stands before the driver's code that has none itself."""
+    return not _says(template, "has_gate") and any(
         parameter.name == "gate" for parameter in recommendation.parameters
     )
 

@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
+from poolkit.drivers.table import Kind
+
 CREDENTIAL = re.compile(
     r"pass|pwd|secret|token|key|auth|sig|credential|session|jwt|bearer", re.IGNORECASE
 )
@@ -19,7 +21,18 @@ CREDENTIAL = re.compile(
 _NO_CREDENTIAL = frozenset({"passfile", "sslkey", "sslkeylogfile", "target_session_attrs"})
 _SHORTEST_PASSWORD = 3  # characters; a shorter one means that the user name is the key
 _DEFAULT_POSTGRES_PORT = 5432
-_HTTP_PORTS = {"http": 80, "https": 443}
+# Scheme -> the port that it stands for, by what the client connects to.
+_PORTS: Mapping[Kind, Mapping[str, int]] = {
+    "http": {"http": 80, "https": 443},
+    "postgres": {"postgresql": _DEFAULT_POSTGRES_PORT, "postgres": _DEFAULT_POSTGRES_PORT},
+    "redis": {"redis": 6379, "rediss": 6379},
+}
+_REDIS_OPTIONS = frozenset({"db", "username", "password", "protocol", "client_name"})
+FORMS: Mapping[Kind, str] = {
+    "http": "http://HOST:PORT/PATH",
+    "postgres": "postgresql://USER:PASSWORD@HOST:PORT/DATABASE",
+    "redis": "redis://USER:PASSWORD@HOST:PORT/DATABASE",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,18 +66,20 @@ def normal_host(host: str) -> str:
     return host.strip().strip("[]").rstrip(".").lower()
 
 
-def of_url(url: str) -> Endpoint:
-    """Take an http or https URL apart; ValueError names the rule that it breaks."""
+def of_url(url: str, kind: Kind = "http") -> Endpoint:
+    """Take the URL of an HTTP or Redis server apart; ValueError names the rule that it breaks."""
+    ports = _PORTS[kind]
     _refuse_odd_characters(url)
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError:
         raise ValueError("must be a URL with a valid host and a port from 1 to 65535") from None
-    if parts.scheme not in _HTTP_PORTS:
-        raise ValueError("must start with http:// or https://")
+    if parts.scheme not in ports:
+        raise ValueError(f"must start with {' or '.join(f'{scheme}://' for scheme in ports)}")
     if not parts.hostname:
-        raise ValueError("must name a host, such as http://127.0.0.1:8080/orders")
+        example = "http://127.0.0.1:8080/orders" if kind == "http" else "redis://127.0.0.1:6379/0"
+        raise ValueError(f"must name a host, such as {example}")
     if port == 0:
         raise ValueError("must have a port from 1 to 65535")
     _refuse_second_at_sign(parts.netloc)
@@ -76,11 +91,11 @@ def of_url(url: str) -> Endpoint:
         printable=f"{parts.scheme}://{authority}{parts.path}{'?…' if parts.query else ''}",
         hosts=(host,),
         secrets=_unique(
-            *_http_user_secrets(parts.username, parts.password),
+            *_user_secrets(parts.username, parts.password),
             *(value for name, value in query if _is_credential(name)),
         ),
         identity=" ".join(
-            (parts.scheme, _authority(host, port or _HTTP_PORTS[parts.scheme]), parts.path, *shape)
+            (parts.scheme, _authority(host, port or ports[parts.scheme]), parts.path, *shape)
         ),
     )
 
@@ -97,18 +112,35 @@ def together(endpoints: Sequence[Endpoint]) -> Endpoint:
     )
 
 
-def of_dsn(dsn: str, environ: Mapping[str, str]) -> Endpoint:
-    """Take a PostgreSQL URI apart, with the variables that its client also reads.
+def of_dsn(dsn: str, environ: Mapping[str, str], kind: Kind = "postgres") -> Endpoint:
+    """Take a database's URI apart; ValueError names the rule that it breaks."""
+    return _of_redis(dsn) if kind == "redis" else _of_postgres(dsn, environ)
+
+
+def _of_redis(url: str) -> Endpoint:
+    """A Redis URL; what its client would read from the query instead of from poolkit is refused."""
+    found = of_url(url, "redis")
+    for name, _ in parse_qsl(urlsplit(url).query, keep_blank_values=True):
+        if name not in _REDIS_OPTIONS and not name.startswith("ssl_"):
+            raise ValueError(
+                "must set no more than db, username, password, protocol, client_name, ssl_...: "
+                "the client prefers what the URL sets to the size and the limits that are measured"
+            )
+    return found
+
+
+def _of_postgres(dsn: str, environ: Mapping[str, str]) -> Endpoint:
+    """A PostgreSQL URI, with the variables that its client also reads.
 
     Hosts are those of the authority and of `?host=` together, or PGHOST where neither names one, so
-    none can be dialled that was not looked at. ValueError names the rule that it breaks.
+    none can be dialled that was not looked at.
     """
     _refuse_odd_characters(dsn)
     try:
         parts = urlsplit(dsn)
     except ValueError:
         raise ValueError(_DSN_FORM) from None
-    if parts.scheme not in ("postgresql", "postgres"):
+    if parts.scheme not in _PORTS["postgres"]:
         raise ValueError(_DSN_FORM)
     _refuse_second_at_sign(parts.netloc)
     if "#" in dsn:
@@ -147,7 +179,7 @@ def of_dsn(dsn: str, environ: Mapping[str, str]) -> Endpoint:
     )
 
 
-_DSN_FORM = "must have the form postgresql://USER:PASSWORD@HOST:PORT/DATABASE"
+_DSN_FORM = f"must have the form {FORMS['postgres']}"
 
 
 def _places(authority: str) -> list[tuple[str, str]]:
@@ -202,7 +234,7 @@ def _is_credential(name: str) -> bool:
     return name.lower() not in _NO_CREDENTIAL and CREDENTIAL.search(name) is not None
 
 
-def _http_user_secrets(user: str | None, password: str | None) -> list[str]:
+def _user_secrets(user: str | None, password: str | None) -> list[str]:
     """The password in each form it may show up in; the user name where it is the key itself."""
     if user is None:
         return []

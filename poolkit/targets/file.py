@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, get_args
 
 from pydantic import ValidationError
 
+from poolkit.drivers.table import Kind
 from poolkit.errors import BadInput
 from poolkit.targets import endpoint as endpoints
 from poolkit.targets import headers as http_headers
@@ -17,8 +18,8 @@ from poolkit.targets.drivers import Driver, Method
 from poolkit.targets.headers import VARIABLE
 from poolkit.targets.production import RateQuery
 from poolkit.targets.reading import read_toml
-from poolkit.targets.settings import Binds, HttpxLibrary
-from poolkit.targets.target import Target, export_line
+from poolkit.targets.settings import Binds, HttpxLibrary, RedisPoolClass
+from poolkit.targets.target import Target, export_line, kind_of
 from poolkit.targets.together import mistakes_together
 from poolkit.targets.words import key_path, nearest, rule, shown
 
@@ -29,6 +30,7 @@ _VALUES: dict[str, tuple[str, ...]] = {
     "method": get_args(Method),
     "sweep": get_args(Binds),
     "library": get_args(HttpxLibrary),
+    "pool_class": get_args(RedisPoolClass),
     "url_order": ("turn", "random"),
 }
 # Their values are never quoted: a password may stand in them, rightly or by mistake.
@@ -210,7 +212,7 @@ def _host_mistakes(
 
     It reads the keys as written, so that hosts are told beside mistakes in other keys.
     """
-    urls = table.get("urls")
+    urls, database = table.get("urls"), kind_of(table.get("driver"))
     places = [(key, key, table.get(key)) for key in ("url", "dsn", "dsn_env")]
     places += [
         ("url", f"urls[{index}]", url)
@@ -228,13 +230,18 @@ def _host_mistakes(
             if not text:
                 yield Mistake(
                     f"{where}.{key}",
-                    f"the environment variable {variable} is not set; {export_line(variable)}",
+                    f"the environment variable {variable} is not set; "
+                    f"{export_line(variable, database)}",
                 )
                 continue
         try:
-            found = endpoints.of_url(text) if kind == "url" else endpoints.of_dsn(text, os.environ)
+            found = (
+                endpoints.of_url(text)
+                if kind == "url"
+                else endpoints.of_dsn(text, os.environ, database)
+            )
         except ValueError as error:
-            if key == "dsn" and _is_dsn(text):
+            if key == "dsn" and _is_dsn(text, database):
                 content = "with PGHOST and PGPORT as set here, it "
             if content:  # the others are told by `Target` itself
                 yield Mistake(f"{where}.{key}", f"{content}{error}")
@@ -261,10 +268,10 @@ def _header_mistakes(where: str, headers: object) -> Iterable[Mistake]:
             yield Mistake(_place(where, "headers", [name]), str(error))
 
 
-def _is_dsn(text: str) -> bool:
+def _is_dsn(text: str, kind: Kind) -> bool:
     """Whether a DSN is right by itself, whatever the environment adds."""
     try:
-        endpoints.of_dsn(text, {})
+        endpoints.of_dsn(text, {}, kind)
     except ValueError:
         return False
     return True

@@ -14,6 +14,7 @@ from poolkit.targets.words import nearest
 FUNCTIONS = ("init", "setup")  # settings that name a function of the user's
 Binds = Literal["limit", "limit_per_host"]
 HttpxLibrary = Literal["httpx", "httpx2"]
+RedisPoolClass = Literal["blocking", "default"]
 
 
 class Settings(BaseModel):
@@ -39,8 +40,12 @@ class Settings(BaseModel):
         pool_pre_ping: sqlalchemy: whether each checkout asks the server for a sign of life.
         pool_recycle: sqlalchemy: s after which a connection is replaced, more than 0.
         pool_use_lifo: sqlalchemy: hand out the connection that was returned last.
-        timeout: psycopg: s that a call may wait for a connection, more than 0.
+        timeout: psycopg, redis: s that a call may wait for a connection, more than 0.
         max_waiting: psycopg: calls that may wait at once, 0 for any number.
+        pool_class: redis: "blocking" is the pool that lets callers wait for a connection, "default"
+            the one that the library takes by itself and that turns them away.
+        health_check_interval: redis: s of idling after which a connection is asked for a sign of
+            life before its next command, a whole number; 0: never.
         max_rate: no more calls/s than this are sent, 1.2 times the target rate or more.
         max_calls: no more calls than this are sent by one run, 1 or more.
     """
@@ -62,6 +67,8 @@ class Settings(BaseModel):
     pool_use_lifo: bool | None = None
     timeout: float | None = Field(None, gt=0)
     max_waiting: int | None = Field(None, ge=0)
+    pool_class: RedisPoolClass | None = None
+    health_check_interval: int | None = Field(None, ge=0)
     max_rate: float | None = Field(None, gt=0)
     max_calls: int | None = Field(None, ge=1)
 

@@ -16,15 +16,17 @@ from pydantic import (
     PlainSerializer,
     PlainValidator,
     SecretStr,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
 
+from poolkit.drivers.table import DRIVERS, Kind
 from poolkit.errors import BadInput
 from poolkit.targets import endpoint as endpoints
 from poolkit.targets import headers as http_headers
 from poolkit.targets.draws import Draw, read_draw
-from poolkit.targets.drivers import HTTP_DRIVERS, Driver, Method
+from poolkit.targets.drivers import Driver, Method
 from poolkit.targets.endpoint import Endpoint
 from poolkit.targets.function_name import check_function_name
 from poolkit.targets.headers import VARIABLE, Header
@@ -51,9 +53,10 @@ class Target(Objective, Settings):
         url_order: how calls go to them: in "turn", or evenly at "random" from the trial's seed.
         headers: sent with every HTTP call; a secret one by reference to the environment.
         body: text sent with every HTTP call, where the method takes one.
-        dsn, dsn_env: for database drivers, one: a PostgreSQL URI, or the variable holding it.
+        dsn, dsn_env: for database drivers, one: a PostgreSQL or Redis URI, or the variable holding
+            it.
         statements: SQL texts that one call runs in order on one connection, 1 or more; `:name` in
-            them is a placeholder.
+            them is a placeholder. For Redis: commands, sent together, with `$name` in them.
         parameters: placeholder -> how its value is drawn for each call, from the trial's seed.
         pause: s that the connection is held idle between statements, 0 or more.
         read_only: whether the database is told to refuse writes.
@@ -118,9 +121,9 @@ class Target(Objective, Settings):
 
     @field_validator("dsn")
     @classmethod
-    def _check_dsn(cls, dsn: SecretStr | None) -> SecretStr | None:
+    def _check_dsn(cls, dsn: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
         if dsn is not None:
-            endpoints.of_dsn(dsn.get_secret_value(), {})
+            endpoints.of_dsn(dsn.get_secret_value(), {}, kind_of(info.data.get("driver")))
         return dsn
 
     @field_validator("dsn_env")
@@ -163,7 +166,12 @@ class Target(Objective, Settings):
     @property
     def is_http(self) -> bool:
         """Whether the driver speaks HTTP; otherwise it speaks to a database."""
-        return self.driver in HTTP_DRIVERS
+        return self.kind == "http"
+
+    @property
+    def kind(self) -> Kind:
+        """What the driver's pool connects to."""
+        return DRIVERS[self.driver].kind
 
     @property
     def endpoint(self) -> str:
@@ -232,7 +240,7 @@ class Target(Objective, Settings):
         if not dsn:
             raise BadInput(
                 f"targets.{self.name}.dsn_env: the environment variable {self.dsn_env} is not set",
-                export_line(self.dsn_env),
+                export_line(self.dsn_env, self.kind),
             )
         return dsn
 
@@ -272,14 +280,20 @@ class Target(Objective, Settings):
         if self.urls:
             return endpoints.together([endpoints.of_url(url) for url in self.urls])
         try:
-            return endpoints.of_dsn(self.resolved_dsn(), os.environ)
+            return endpoints.of_dsn(self.resolved_dsn(), os.environ, self.kind)
         except BadInput:
             return None
 
 
-def export_line(variable: str) -> str:
+def kind_of(driver: object) -> Kind:
+    """What a database driver, as written in a file, connects to: PostgreSQL where it is wrong."""
+    kind = DRIVERS[driver].kind if isinstance(driver, str) and driver in DRIVERS else "http"
+    return "postgres" if kind == "http" else kind
+
+
+def export_line(variable: str, kind: Kind) -> str:
     """What to type so that a DSN variable is set."""
-    return f"set it with: export {variable}=postgresql://USER:PASSWORD@HOST:PORT/DATABASE"
+    return f"set it with: export {variable}={endpoints.FORMS[kind]}"
 
 
 def _digest(body: str) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from poolkit.drivers.table import DRIVERS
+from poolkit.targets.command import Command
 from poolkit.targets.drivers import (
     DATABASE_DRIVERS,
     HTTP_DRIVERS,
@@ -17,6 +19,7 @@ from poolkit.targets.words import key_path, nearest
 HTTP_KEYS = ("url", "method", "headers", "body")
 _SEVERAL = ("urls", "url_order")  # addresses in place of url
 DATABASE_KEYS = ("dsn", "dsn_env", "statements", "parameters", "pause", "read_only")
+REDIS_KEYS = tuple(key for key in DATABASE_KEYS if key != "pause")
 # What `work` replaces.
 _WORK_KEYS = ("body", "statements", "parameters", "pause")
 DEFAULT_SIZES = {
@@ -94,31 +97,46 @@ def _database(given: Mapping[str, object], driver: str) -> Iterable[Told]:
     if len(dsns) > 1:
         yield "dsn_env", "must not stand beside dsn: keep one of them"
     statements = given.get("statements")
+    is_redis = DRIVERS[driver].kind == "redis"
     if given.get("work") is None:
         if not statements:
             yield "statements", f"{driver} needs at least one statement (or work)"
         if isinstance(statements, Sequence) and not isinstance(statements, str):
-            yield from _placeholders(statements, given.get("parameters", {}))
-            if given.get("pause") and len(statements) < 2:
+            yield from _placeholders(statements, given.get("parameters", {}), driver)
+            if given.get("pause") and not is_redis and len(statements) < 2:
                 yield "pause", "stands between statements, so it needs at least 2 of them"
+    own = REDIS_KEYS if is_redis else DATABASE_KEYS
     for key in (*HTTP_KEYS, *_SEVERAL):
         if key in given:
-            yield key, f"belongs to an HTTP endpoint; {driver} takes {_listed(DATABASE_KEYS)}"
+            yield key, f"belongs to an HTTP endpoint; {driver} takes {_listed(own)}"
+    if is_redis and "pause" in given:
+        yield "pause", "stands between SQL statements; Redis is sent all commands of a call at once"
 
 
-def _placeholders(statements: Sequence[object], parameters: object) -> Iterable[Told]:
-    """Placeholders without a parameter and the other way round."""
+def _placeholders(statements: Sequence[object], parameters: object, driver: str) -> Iterable[Told]:
+    """Statements that cannot be read, placeholders without a parameter and the other way round."""
+    is_redis = DRIVERS[driver].kind == "redis"
+    mark, escape = (
+        ("$", "a dollar that binds nothing is written $$")
+        if is_redis
+        else (":", "a colon that binds nothing wants a space behind it")
+    )
     uses: dict[str, int] = {}  # placeholder -> the first statement that has it
     for index, text in enumerate(statements):
-        if isinstance(text, str):
-            statement = Statement(text)
-            for name in statement.names:
-                uses.setdefault(name, index)
-            if statement.has_numbers:
-                yield (
-                    f"statements[{index}]",
-                    "uses $1 or the like; write :name, and its values under parameters",
-                )
+        if not isinstance(text, str):
+            continue
+        try:
+            statement = Command(text) if is_redis else Statement(text)
+        except ValueError as error:
+            yield f"statements[{index}]", str(error)
+            continue
+        for name in statement.names:
+            uses.setdefault(name, index)
+        if isinstance(statement, Statement) and statement.has_numbers:
+            yield (
+                f"statements[{index}]",
+                "uses $1 or the like; write :name, and its values under parameters",
+            )
     if not isinstance(parameters, Mapping):
         return
     unused = [name for name in parameters if name not in uses]
@@ -126,12 +144,14 @@ def _placeholders(statements: Sequence[object], parameters: object) -> Iterable[
     for name in missing:
         yield (
             key_path("parameters", name),
-            f"required by :{name} in statements[{uses[name]}], such as "
-            f"{name} = {{ uniform = [1, 100000] }}; a colon that binds nothing wants a space "
-            "behind it",
+            f"required by {mark}{name} in statements[{uses[name]}], such as "
+            f"{name} = {{ uniform = [1, 100000] }}; {escape}",
         )
     for name in unused:
-        yield key_path("parameters", name), f"no statement uses :{name}{nearest(name, missing)}"
+        yield (
+            key_path("parameters", name),
+            f"no statement uses {mark}{name}{nearest(name, missing)}",
+        )
 
 
 def budget_of(given: Mapping[str, object]) -> int | None:

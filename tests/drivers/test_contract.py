@@ -16,14 +16,16 @@ from poolkit.drivers.base import Pool, PoolStatistics
 from poolkit.drivers.fleet import FleetPool, GatedPool
 from poolkit.drivers.httpx import HttpxPool
 from poolkit.drivers.psycopg import PsycopgPool
+from poolkit.drivers.redis import RedisPool
 from poolkit.drivers.sqlalchemy import SqlalchemyPool
 from poolkit.errors import CallFailed, CallRejected, CallTimedOut, Unreachable
 from poolkit.lab.models import Workers
 from poolkit.lab.postgres import PostgresServer
 from poolkit.lab.upstream import HttpUpstream
 from poolkit.load.stamps import CallStamps
-from poolkit.targets.workload import HttpWork, SqlWork
+from poolkit.targets.workload import HttpWork, RedisWork, SqlWork
 from tests.memory_pool import MemoryPool
+from tests.redis_server import redis_server
 
 T = TypeVar("T")
 HOLD = 0.05  # s that every call of the contract holds its connection, at least
@@ -42,6 +44,12 @@ def upstream() -> Iterator[HttpUpstream]:
 def postgres() -> Iterator[PostgresServer]:
     with PostgresServer(accounts=1000) as server:
         yield server
+
+
+@pytest.fixture(scope="module")
+def redis_url() -> Iterator[str]:
+    with redis_server() as url:
+        yield url
 
 
 def memory(_: pytest.FixtureRequest) -> MakePool:
@@ -83,6 +91,12 @@ def psycopg(request: pytest.FixtureRequest) -> MakePool:
     return lambda size: PsycopgPool(dsn, SqlWork([SLOW_STATEMENT]), size)
 
 
+def redis(request: pytest.FixtureRequest) -> MakePool:
+    url = request.getfixturevalue("redis_url")
+    work = RedisWork([f"BLPOP nothing {HOLD}"], read_only=False)
+    return lambda size: RedisPool(url, work, size)
+
+
 def gated(request: pytest.FixtureRequest) -> MakePool:
     make = aiohttp(request)
     return lambda size: GatedPool(make(size), size)
@@ -103,6 +117,7 @@ def fleet(request: pytest.FixtureRequest) -> MakePool:
         pytest.param(asyncpg, marks=pytest.mark.lab),
         pytest.param(sqlalchemy, marks=pytest.mark.lab),
         pytest.param(psycopg, marks=pytest.mark.lab),
+        pytest.param(redis, marks=pytest.mark.lab),
         pytest.param(gated, marks=pytest.mark.lab, id="gated-aiohttp"),
         pytest.param(fleet, marks=pytest.mark.lab, id="fleet-aiohttp"),
     ]

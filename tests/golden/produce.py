@@ -36,6 +36,7 @@ DRIVERS: Mapping[str, Target] = {
     "asyncpg": examples.database_target(),
     "sqlalchemy": examples.database_target(driver="sqlalchemy"),
     "psycopg": examples.database_target(driver="psycopg"),
+    "redis": examples.redis_target(),
 }
 
 
@@ -68,6 +69,9 @@ VARIANTS: Mapping[str, Target] = {
     "psycopg-gate": examples.database_target(driver="psycopg", gate=True),
     "psycopg-set": examples.database_target(
         driver="psycopg", min_size=2, timeout=5.0, max_waiting=100
+    ),
+    "redis-set": examples.redis_target(
+        pool_class="default", timeout=5.0, health_check_interval=10, gate=False
     ),
 }
 

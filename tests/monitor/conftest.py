@@ -14,6 +14,7 @@ from tests.monitor.beside import Bench
 from tests.monitor.exporting import ExportingService
 from tests.monitor.prometheus import Prometheus
 from tests.monitor.subjects import SUBJECTS
+from tests.redis_server import redis_server
 
 
 @pytest.fixture(scope="session")
@@ -22,10 +23,17 @@ def postgres() -> Iterator[PostgresServer]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def redis_url() -> Iterator[str]:
+    with redis_server() as url:
+        yield url
+
+
 @pytest.fixture(params=SUBJECTS, ids=lambda kind: str(kind.name))
-def bench(request: pytest.FixtureRequest, postgres: PostgresServer) -> Bench:
+def bench(request: pytest.FixtureRequest, postgres: PostgresServer, redis_url: str) -> Bench:
     """Each driver in turn."""
-    return Bench(request.param(), postgres.dsn)
+    subject = request.param()
+    return Bench(subject, redis_url if subject.name == "redis" else postgres.dsn)
 
 
 @pytest.fixture(scope="session")

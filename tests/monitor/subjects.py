@@ -1,4 +1,4 @@
-"""The five drivers' real pools as the tests hold, leak and exhaust them."""
+"""Every driver's real pools as the tests hold, leak and exhaust them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from typing import Any
 import aiohttp
 import asyncpg
 import httpx
+import redis.exceptions
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
+from redis.asyncio import BlockingConnectionPool, Redis
 from sqlalchemy.exc import TimeoutError as NoConnectionInTime
 from sqlalchemy.ext.asyncio import create_async_engine
 
@@ -171,4 +173,23 @@ class Psycopg(Subject):
         await pool.getconn()
 
 
-SUBJECTS = (Asyncpg, Sqlalchemy, Aiohttp, Httpx, Psycopg)
+class RedisPool(Subject):
+    name = "redis"
+    timed_out = redis.exceptions.ConnectionError
+
+    @asynccontextmanager
+    async def open(self, where: str, size: int, timeout: float = 5.0) -> AsyncIterator[Any]:
+        pool = BlockingConnectionPool.from_url(where, max_connections=size, timeout=timeout)
+        try:
+            yield pool
+        finally:
+            await pool.aclose()
+
+    def hold(self, pool: Any, where: str) -> Any:
+        return Redis(connection_pool=pool, single_connection_client=True)
+
+    async def leak(self, pool: Any, where: str) -> None:
+        await pool.get_connection()
+
+
+SUBJECTS = (Asyncpg, Sqlalchemy, Aiohttp, Httpx, Psycopg, RedisPool)

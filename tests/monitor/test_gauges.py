@@ -28,7 +28,7 @@ from poolkit.monitor.exposition import PoolFigures, parse
 from tests.monitor.beside import Bench, close_leak, run
 from tests.monitor.exporting import ExportingService
 from tests.monitor.prometheus import Prometheus
-from tests.monitor.subjects import SUBJECTS, Asyncpg, Subject, half_server
+from tests.monitor.subjects import Asyncpg
 
 
 def read(registry: CollectorRegistry) -> dict[str, PoolFigures]:
@@ -36,20 +36,19 @@ def read(registry: CollectorRegistry) -> dict[str, PoolFigures]:
 
 
 @pytest.mark.lab
-@pytest.mark.parametrize("kind", SUBJECTS, ids=lambda kind: kind.name)
-def test_every_driver_exports_every_figure(kind: type[Subject], postgres: PostgresServer) -> None:
+def test_every_driver_exports_every_figure(bench: Bench) -> None:
     """Size 2, 2 held, 3 waiting: exact in every gauge; afterwards the histograms hold 5 calls."""
-    subject, registry = kind(), CollectorRegistry()
+    subject, registry = bench.subject, CollectorRegistry()
 
-    async def caller(pool: Any, where: str, end: asyncio.Event) -> None:
-        async with subject.hold(pool, where):
+    async def caller(pool: Any, end: asyncio.Event) -> None:
+        async with bench.hold(pool):
             await end.wait()
 
-    async def go(where: str) -> tuple[PoolFigures, PoolFigures]:
+    async def go() -> tuple[PoolFigures, PoolFigures]:
         end = asyncio.Event()
-        async with subject.open(where, 2) as pool:
+        async with bench.open(2) as pool:
             with instrument(pool, name="p", registry=registry):
-                tasks = [asyncio.create_task(caller(pool, where, end)) for _ in range(5)]
+                tasks = [asyncio.create_task(caller(pool, end)) for _ in range(5)]
                 for _ in range(1000):
                     seen = read(registry)["p"]
                     # psycopg's own figures tell of a wait before the call is in its queue.
@@ -61,13 +60,7 @@ def test_every_driver_exports_every_figure(kind: type[Subject], postgres: Postgr
                 await asyncio.gather(*tasks)
                 return busy, read(registry)["p"]
 
-    async def with_server() -> tuple[PoolFigures, PoolFigures]:
-        if not subject.is_http:
-            return await go(postgres.dsn)
-        async with half_server() as url:
-            return await go(url)
-
-    busy, after = run(with_server())
+    busy, after = run(go())
     assert busy.driver == subject.name
     expected = {names.SIZE: 2, names.IN_USE: 2, names.AVAILABLE: 0, names.WAITING: 3}
     assert {metric.name: busy.values[metric.name] for metric in expected} == {

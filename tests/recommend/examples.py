@@ -42,6 +42,17 @@ def database_target(**changes: Any) -> Target:
     return Target(**(settings | changes))
 
 
+def redis_target(**changes: Any) -> Target:
+    settings: dict[str, Any] = {
+        "name": "sessions",
+        "driver": "redis",
+        "dsn_env": "SESSIONS_DSN",
+        "statements": ("GET session:1",),
+        "target_rate": 800.0,
+    }
+    return Target(**(settings | changes))
+
+
 def times(mean: float, p99: float, longest: float | None = None) -> Distribution:
     return Distribution(
         count=4000,

@@ -15,6 +15,7 @@ from poolkit.targets import Target
 from tests.recommend.examples import (
     database_target,
     http_target,
+    redis_target,
     sizing,
     times,
     trial,
@@ -75,6 +76,18 @@ PSYCOPG = (
     "connect_timeout",
     "statement_timeout",
 )
+REDIS = (
+    "pool_class",
+    "max_connections",
+    "timeout",
+    "socket_connect_timeout",
+    "socket_timeout",
+    "health_check_interval",
+    "retries",
+    "maint_notifications",
+    "gate",
+    "gate_timeout",
+)
 
 
 def rows(
@@ -92,6 +105,7 @@ def rows(
         (database_target(), ASYNCPG),
         (database_target(driver="sqlalchemy"), SQLALCHEMY),
         (database_target(driver="psycopg"), PSYCOPG),
+        (redis_target(), REDIS),
     ],
 )
 def test_every_parameter_of_the_library_is_there(target: Target, names: tuple[str, ...]) -> None:
@@ -100,7 +114,8 @@ def test_every_parameter_of_the_library_is_there(target: Target, names: tuple[st
     assert tuple(row.name for row in found) == names
     for row in found:
         assert row.value is not None
-        assert row.unit in ("connections", "callers", "s") or type(row.value) is bool
+        assert row.unit in ("connections", "callers", "retries", "s", "")
+        assert row.unit or type(row.value) in (bool, str)
         assert len(row.because) > 20
         assert not row.because.endswith(".")
         assert "\n" not in row.because

@@ -84,7 +84,7 @@ REFUSED = [
     (
         "sqlalchemy",
         "timeout = 5",
-        "timeout: belongs to psycopg; sqlalchemy takes max_overflow, "
+        "timeout: belongs to psycopg and redis; sqlalchemy takes max_overflow, "
         "pool_timeout, pool_pre_ping, pool_recycle, pool_use_lifo; did you mean pool_timeout?",
     ),
     (

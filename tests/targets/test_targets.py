@@ -69,7 +69,7 @@ def test_the_example_loads(monkeypatch):
     targets = load_targets(EXAMPLE)
     assert list(targets) == [
         "orders-api", "orders-staging", "orders-shards", "orders-search", "orders-db",
-        "orders-db-tuned", "orders-engine", "orders-pay", "orders-place",
+        "orders-db-tuned", "orders-engine", "orders-pay", "sessions", "orders-place",
     ]  # fmt: skip
     assert {target.driver for target in targets.values()} == set(SUPPORTED_DRIVERS)
     api, database = targets["orders-api"], targets["orders-db"]
@@ -252,7 +252,7 @@ WRONG_TABLES = [
     ),
     (
         '[targets.t]\ndriver = "aiohtp"',
-        "targets.t.driver: must be one of aiohttp, httpx, asyncpg, sqlalchemy, psycopg, "
+        "targets.t.driver: must be one of aiohttp, httpx, asyncpg, sqlalchemy, psycopg, redis, "
         'got "aiohtp"; did you mean aiohttp?',
     ),
     ('[targets.t]\ndriver = "httpx"', "targets.t.url: required by httpx"),

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
-from poolkit.drivers.parameters import aiohttp, asyncpg, httpx, psycopg, sqlalchemy
+from poolkit.drivers.parameters import aiohttp, asyncpg, httpx, psycopg, redis, sqlalchemy
 from poolkit.drivers.parameters.basis import Basis
 from poolkit.drivers.parameters.findings import Findings
 from poolkit.drivers.parameters.keep import Keep
@@ -36,15 +36,20 @@ _LIBRARIES: Mapping[str, Library] = {
     "asyncpg": asyncpg,
     "httpx": httpx,
     "psycopg": psycopg,
+    "redis": redis,
     "sqlalchemy": sqlalchemy,
 }
-# The setting that ends an idle connection before the server does. psycopg_pool has none: it looks
-# at no age when it hands a connection out, so its own way is to ask each for a sign of life.
+# The setting that ends an idle connection before the server does. psycopg_pool and redis have none:
+# they look at no age when they hand a connection out, so their way is to ask for a sign of life.
 KEEPS: Mapping[str, Keep] = {
     keep.driver: keep for keep in (aiohttp.KEEP, asyncpg.KEEP, httpx.KEEP, sqlalchemy.KEEP)
 }
 # Drivers that can ask a connection for a sign of life before they hand it out.
-PINGS: Mapping[str, str] = {"sqlalchemy": sqlalchemy.PING, "psycopg": psycopg.PING}
+PINGS: Mapping[str, str] = {
+    "sqlalchemy": sqlalchemy.PING,
+    "psycopg": psycopg.PING,
+    "redis": redis.PING,
+}
 
 
 def parameters(basis: Basis, found: Findings | None = None) -> tuple[Parameter, ...]:

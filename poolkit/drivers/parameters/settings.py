@@ -10,7 +10,8 @@ from poolkit.records import Parameter
 _NAMES = {("httpx", "keepalive_timeout"): "keepalive_expiry"}
 _UNITS = {"statement_cache_size": "statements", "max_waiting": "callers"}
 _UP_TO_SIZE = ("min_size", "max_keepalive_connections")  # what the pool was held to at each size
-_OF_SIZE = ("sweep", "max_overflow")  # what the size is of: the driver's own rows tell
+# What the size is of, or what is measured as a mistake: the driver's own rows tell.
+_OF_SIZE = ("sweep", "max_overflow", "pool_class")
 AS_SET = "as targets.toml says; every trial ran with it"
 
 

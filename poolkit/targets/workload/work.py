@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 from poolkit.errors import BadInput
 from poolkit.targets import Draw, Statement, Target
+from poolkit.targets.command import Command
 from poolkit.targets.workload.function import WorkFunction, load_function
 from poolkit.targets.workload.values import NO_VALUES, Values, drawn_values
 
@@ -84,6 +85,37 @@ class SqlWork:
         return NO_VALUES if self._rows is None else next(self._rows)
 
 
+class RedisWork:
+    """What one call sends to Redis: commands with drawn values, or the user's function.
+
+    Its state is the place in the stream of values; `draw` moves it on.
+
+    Args:
+        commands: sent together; none where `function` does the call.
+        parameters, seed, read_only, function: as for `SqlWork`; the function gets a client that
+            holds one connection.
+    """
+
+    def __init__(
+        self,
+        commands: Sequence[Command | str],
+        parameters: Mapping[str, Draw] = MappingProxyType({}),
+        seed: int = 0,
+        *,
+        read_only: bool = True,
+        function: WorkFunction | None = None,
+    ) -> None:
+        self.commands = tuple(Command(c) if isinstance(c, str) else c for c in commands)
+        self.read_only = read_only
+        self.function = function
+        self._rows: Iterator[Values] | None = drawn_values(parameters, seed) if parameters else None
+
+    def draw(self) -> list[tuple[str, ...]]:
+        """The words of the next call's commands."""
+        values = NO_VALUES if self._rows is None else next(self._rows)
+        return [command.words(values) for command in self.commands]
+
+
 def http_work(target: Target, seed: int = 0) -> HttpWork:
     """What a call of an HTTP target sends, secret headers read from the environment.
 
@@ -120,6 +152,21 @@ def sql_work(target: Target, seed: int) -> SqlWork:
         target.parameters,
         seed,
         pause=target.pause,
+        read_only=target.read_only,
+        function=_function(target),
+    )
+
+
+def redis_work(target: Target, seed: int) -> RedisWork:
+    """What a call of a Redis target sends; pools side by side want a seed each.
+
+    Raises:
+        BadInput: `work` cannot be loaded.
+    """
+    return RedisWork(
+        target.statements,
+        target.parameters,
+        seed,
         read_only=target.read_only,
         function=_function(target),
     )
