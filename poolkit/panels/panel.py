@@ -9,6 +9,7 @@ from html import escape
 from typing import Any
 
 from poolkit.errors import PoolkitError
+from poolkit.show import charts
 
 VIEW = "application/vnd.jupyter.widget-view+json"
 PAGE_WIDTH = "60rem"  # of controls and text, at most
@@ -140,14 +141,22 @@ def failure(problem: Exception | None, remedy: str) -> str:
     return alert(f"poolkit itself failed: {type(problem).__name__}: {problem}", remedy)
 
 
-def picture(png: bytes, alt: str) -> str:
-    """A PNG of CHART_SIZE that is replaced without flicker."""
+def moving(scene: charts.Scene) -> str:
+    """A scene as an <img> of CHART_SIZE, light to draw, that is replaced without flicker."""
     width, height = CHART_SIZE
-    data = base64.b64encode(png).decode()
+    data = base64.b64encode(charts.live_png(scene, width, height)).decode()
     return (
-        f'<img decoding="sync" alt="{escape(alt, quote=True)}" width="{width}" '
-        f'height="{height}" src="data:image/png;base64,{data}">'
+        f'<img decoding="sync" alt="{escape(charts.scene_alt_text(scene), quote=True)}" '
+        f'width="{width}" height="{height}" src="data:image/png;base64,{data}">'
     )
+
+
+def still(scene: charts.Scene, label: str) -> str:
+    """A scene as an <svg> that follows the page's theme, where nothing moves; `label` is its id."""
+    shown = scene.sizing, scene.trials, scene.recommendation
+    figure = charts.throughput_curve(*shown, pools=scene.pools).figure
+    svg = charts.inline_svg(figure, alt=charts.scene_alt_text(scene), label=label)
+    return f"<figure>{svg}</figure>"
 
 
 def download(name: str, words: str, content: str, kind: str) -> str:

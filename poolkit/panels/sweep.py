@@ -143,17 +143,17 @@ class SweepPanel(Panel):
 
     def replay(self) -> SweepPanel:
         """Show what was recorded of the target instead of measuring it."""
-        kept = self.source.recording(self.target)
         self.run = None
-        if kept is None:
+        recording = self.source.recording(self.target)
+        if recording is None:
             self._replayed = Story(target=self.target, note=UNMEASURED)
         else:
             self._replayed = Story(
                 self.target,
                 "done",
-                trials=kept.trials,
-                sizing=kept.sizing,
-                recommendation=kept.recommendation,
+                trials=recording.trials,
+                sizing=recording.sizing,
+                recommendation=recording.recommendation,
                 note=RECORDED_LAB if self.source.is_live else REPLAYED,
             )
         self._show()
@@ -200,8 +200,8 @@ class SweepPanel(Panel):
         if story.phase != "done" or story.sizing is None or story.recommendation is None:
             raise BadInput("no sweep has ended yet", "start one, and wait for its end")
         target = None if self.run is None else self.run.target
-        kept = self.source.recording(self.target) if target is None else None
-        objective = target if kept is None else kept.settings
+        recording = self.source.recording(self.target) if target is None else None
+        objective = target if recording is None else recording.settings
         assert objective is not None
         return Findings(story.trials, story.sizing, story.recommendation, objective, target)
 
@@ -326,7 +326,7 @@ class _SweepView:
             for control in (*self.fields, self.start):
                 _set(control, "disabled", is_busy)
             _set(self.cancel, "disabled", not is_busy)
-            # Apart: what a screen reader is told changes with what happens, not with each second.
+            # Apart: what a screen reader reads out changes with what happens, not with each second.
             _set(self.status, "value", piece(sweep_page.line(story)))
             _set(self.progress, "value", piece(sweep_page.bar(story)))
             self._show_problem(story)
@@ -347,16 +347,15 @@ class _SweepView:
         run = self._panel.run
         target = None if run is None else run.target
 
-        def put(place: Any, page: Callable[[], str]) -> None:
-            place.value = piece(page())
+        def put(place: Any, page: Callable[[Story], str]) -> None:
+            place.value = piece(page(story))
 
-        _each_of(
-            (
-                partial(put, self.chart, lambda: sweep_page.chart(story)),
-                partial(put, self.results, lambda: sweep_page.results(story)),
-                partial(put, self.exports, lambda: sweep_page.exports(story, target)),
-            )
+        parts = (
+            (self.chart, sweep_page.chart),
+            (self.results, sweep_page.results),
+            (self.exports, partial(sweep_page.exports, target=target)),
         )
+        _each_of(partial(put, *part) for part in parts)
 
     def _show_budget(self) -> None:
         """What an empty budget means."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 
 from poolkit.measure.store import now
-from poolkit.panels.panel import CHART_SIZE, alert, download, picture
+from poolkit.panels.panel import alert, download, moving, still
 from poolkit.panels.story import Story
 from poolkit.review import codegen, documents
 from poolkit.show import charts, tables
@@ -39,12 +39,8 @@ def chart(story: Story) -> str:
     """The throughput curve of the trials so far; a light picture while load runs."""
     if not any(trial.is_of_curve for trial in story.trials):
         return ""
-    shown = story.sizing, story.trials, story.recommendation
-    alt = charts.alt_text(*shown)
-    if not story.is_over:
-        return picture(charts.live_png(charts.Scene(*shown), *CHART_SIZE), alt)
-    figure, label = charts.throughput_curve(*shown).figure, f"sweep-{story.target}"
-    return f"<figure>{charts.inline_svg(figure, alt=alt, label=label)}</figure>"
+    scene = charts.Scene(story.sizing, story.trials, story.recommendation)
+    return still(scene, f"sweep-{story.target}") if story.is_over else moving(scene)
 
 
 def results(story: Story) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import math
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from html import escape
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 from poolkit.analysis.what_if import Answer, Planner, Question, what_if
 from poolkit.errors import BadInput
 from poolkit.panels.painter import Painter
-from poolkit.panels.panel import CHART_SIZE, Panel, column, grid, pages, picture, piece
+from poolkit.panels.panel import Panel, column, grid, moving, pages, piece, still
 from poolkit.panels.story import Findings
 from poolkit.panels.sweep import SweepPanel
 from poolkit.records import Sweep
@@ -99,7 +100,7 @@ class WhatIfPanel(Panel):
 
     def page(self) -> str:
         """Alert, sentence, table and chart."""
-        return self.problem_html() + words(self.asked) + svg(self.asked)
+        return self.problem_html() + words(self.asked) + still(scene(self.asked), "what-if")
 
     def _make_view(self) -> _WhatIfView:
         return _WhatIfView(self)
@@ -195,7 +196,7 @@ class _WhatIfView:
         """Put an answer on the page; from any thread."""
         with self._showing:
             self.words.value = piece(words(asked))
-            self.chart.value = piece(chart(asked))
+            self.chart.value = piece(moving(scene(asked)))
             self.alert.value = ""
 
     def show_problem(self) -> None:
@@ -250,8 +251,8 @@ const found = () => {
       'aria-valuetext': slider.querySelector('.widget-readout'),
     };
     for (const [name, beside] of Object.entries(words)) {
-      const said = beside?.textContent;
-      if (handle && said && handle.getAttribute(name) !== said) handle.setAttribute(name, said);
+      const text = beside?.textContent;
+      if (handle && text && handle.getAttribute(name) !== text) handle.setAttribute(name, text);
     }
   });
   new MutationObserver(say).observe(panel,
@@ -286,56 +287,48 @@ def planner_of(findings: Findings) -> Planner:
 
 def sentence(asked: Asked) -> str:
     """The answer in one sentence."""
-    answer = asked.answer
+    answer, because = asked.answer, asked.answer.because
     if answer.size is None:
-        because = answer.because
-        if because.startswith("cannot say"):
-            return f"C{because[1:]}."
-        return f"No size will do: {because}."
+        is_unknown = because.startswith("cannot say")
+        return f"C{because[1:]}." if is_unknown else f"No size will do: {because}."
     text = f"{plural(answer.size, 'connection')} in each pool"
     if answer.pools > 1:
         text += f", {number(answer.connections)} in all"
-    return f"{text}: {answer.because}."
+    return f"{text}: {because}."
 
 
 def table(asked: Asked) -> Table:
     """Today and what if, side by side."""
     sides = (asked.today, asked.answer)
-    rows = [
-        (name, before, after)
-        for (name, before), (_, after) in zip(*map(_cells, sides), strict=True)
-    ]
+    rows = [(name, *(cell(side) for side in sides)) for name, cell in _ROWS]
     if any(side.size != side.pool_size for side in sides):
-        sizes = [number(side.pool_size) for side in sides]
-        rows.insert(1, ("figures below are for", sizes[0], sizes[1]))
-    columns = ("", "today", "what if")
-    return Table(
-        "Predicted from the sweep", columns, tuple(rows), frozenset({1, 2}), frozenset({0})
-    )
+        rows.insert(1, ("figures below are for", *(number(side.pool_size) for side in sides)))
+    columns, caption = ("", "today", "what if"), "Predicted from the sweep"
+    return Table(caption, columns, tuple(rows), frozenset({1, 2}), frozenset({0}))
 
 
-def _cells(answer: Answer) -> list[tuple[str, str]]:
-    margin = answer.plateau_margin
-    free = share(margin)
+def _left_free(margin: float | None) -> str:
     if margin is not None and margin < 0:
-        free = f"none, {share(-margin)} above it"
-    return [
-        ("connections needed in one pool", NONE if answer.size is None else str(answer.size)),
-        ("connections of all pools", number(answer.connections)),
-        ("rate of one pool", rate(answer.rate_per_pool)),
-        ("wait p99", milliseconds(answer.wait_p99)),
-        ("calls that wait too long", share(answer.late)),
-        ("mean hold time", milliseconds(answer.hold_time)),
-        ("response p99", milliseconds(answer.response_p99)),
-        ("connections busy", share(answer.utilisation)),
-        ("plateau left free", free),
-    ]
+        return f"none, {share(-margin)} above it"
+    return share(margin)
+
+
+_ROWS: tuple[tuple[str, Callable[[Answer], str]], ...] = (
+    ("connections needed in one pool", lambda a: NONE if a.size is None else str(a.size)),
+    ("connections of all pools", lambda a: number(a.connections)),
+    ("rate of one pool", lambda a: rate(a.rate_per_pool)),
+    ("wait p99", lambda a: milliseconds(a.wait_p99)),
+    ("calls that wait too long", lambda a: share(a.late)),
+    ("mean hold time", lambda a: milliseconds(a.hold_time)),
+    ("response p99", lambda a: milliseconds(a.response_p99)),
+    ("connections busy", lambda a: share(a.utilisation)),
+    ("plateau left free", lambda a: _left_free(a.plateau_margin)),
+)
 
 
 def scene(asked: Asked) -> charts.Scene:
     """What the chart shows: the curve as it would be, the rate, and the size that it takes."""
-    answer, findings = asked.answer, asked.findings
-    objective = answer.objective
+    answer, findings, objective = asked.answer, asked.findings, asked.answer.objective
     return charts.what_if(
         findings.sizing,
         findings.trials,
@@ -348,21 +341,6 @@ def scene(asked: Asked) -> charts.Scene:
         pools_left=answer.pools_left,
         hold_factor=asked.question.get("hold_factor") or 1.0,
     )
-
-
-def chart(asked: Asked) -> str:
-    """The chart as an <img> with its words."""
-    drawn = scene(asked)
-    return picture(charts.live_png(drawn, *CHART_SIZE), charts.scene_alt_text(drawn))
-
-
-def svg(asked: Asked) -> str:
-    """The chart as an <svg> element that follows the page's theme, for where nothing moves."""
-    drawn = scene(asked)
-    shown = drawn.sizing, drawn.trials, drawn.recommendation
-    figure = charts.throughput_curve(*shown, pools=drawn.pools).figure
-    alt = charts.scene_alt_text(drawn)
-    return f"<figure>{charts.inline_svg(figure, alt=alt, label='what-if')}</figure>"
 
 
 def words(asked: Asked) -> str:

@@ -16,10 +16,10 @@ from poolkit.lab.postgres import PostgresServer
 from poolkit.lab.tls import TlsFront, can_make
 from poolkit.lab.upstream import HttpUpstream
 from poolkit.measure.child import Child, python
+from poolkit.panels.sources import FileSource
 from poolkit.probes import Probe, read
 from poolkit.probes.names import NAME as RENAMED
 from poolkit.report.source import named, shared
-from poolkit.targets.reading import read_toml
 from poolkit.workbook.measuring import followed
 
 RECORDED = "data/recordings/lifecycle"
@@ -30,10 +30,7 @@ DSN_VARIABLE = "POOLKIT_KEPT_DSN"
 
 
 async def probed(
-    targets: Sequence[str] = (),
-    *,
-    cap: float = CAP,
-    environment: Mapping[str, str] | None = None,
+    targets: Sequence[str] = (), *, cap: float = CAP, environment: Mapping[str, str] | None = None
 ) -> tuple[Probe, ...]:
     """A probe of each target that POOLKIT_SOURCE offers, measured now where it is live.
 
@@ -85,8 +82,7 @@ async def probe_now(
     out: Path | None = None,
 ) -> tuple[Probe, ...]:
     """Run `poolkit probe` on targets of a targets.toml, side by side, and read what it wrote."""
-    tables = read_toml(file).get("targets", {})
-    names = tuple(targets) or (tuple(tables) if isinstance(tables, dict) else ())
+    names = tuple(targets) or FileSource(file).names
     with tempfile.TemporaryDirectory(prefix="poolkit-probe-") as temporary:
         out = Path(temporary) if out is None else out
         options = ["--targets", str(file), "--out", str(out), "--cap", f"{cap:g}", "--events"]

@@ -35,12 +35,12 @@ def _named(source: Source) -> str:
 
 
 def _target(source: Source, name: str) -> tuple[str, ...]:
-    kept = source.recording(name)
+    recording = source.recording(name)
     asked: LabTarget | Objective
     if isinstance(source, LabSource):
         asked, where = CATALOGUE[name], "this machine"
-    elif kept is not None:
-        asked, where = kept.settings, "recorded"
+    elif recording is not None:
+        asked, where = recording.settings, "recorded"
     else:
         asked = target = load_targets(source.targets_file(name), (name,))[name]
         where = target.endpoint
