@@ -109,7 +109,7 @@ def _read(kind: type[R], path: Path) -> R:
         ) from error
 
 
-async def leak(dsn: str, *, cured: bool = False, seconds: float = SECONDS) -> Watched:
+async def leak(dsn: str, *, cured: bool = False) -> Watched:
     """Reads at a steady rate, and every half second an order that is damaged."""
     pool = await open_pool(dsn, SIZE)
     program = Program(pool, PATIENCE)
@@ -123,7 +123,7 @@ async def leak(dsn: str, *, cured: bool = False, seconds: float = SECONDS) -> Wa
     async def load(start: _Start) -> None:
         count = 0
         began = perf_counter()
-        while (now := perf_counter() - began) < seconds:
+        while (now := perf_counter() - began) < SECONDS:
             if now >= (count + 1) * EVERY:
                 count += 1
                 start(damaged(), f"export-{count}")
@@ -210,14 +210,16 @@ async def _look(watching: Watch, began: float, moments: list[Moment]) -> None:
 
 def basenames(snapshot: Snapshot) -> Snapshot:
     """The snapshot with call sites as file and line, without the folders that they are in."""
+
+    def short(record: Any) -> Any:
+        sites = [name for name in ("where", "holds_from") if hasattr(record, name)]
+        return replace(record, **{name: _basename(getattr(record, name)) for name in sites})
+
     parts = ("holders", "collected", "waiters", "places")
-    return replace(snapshot, **{p: tuple(map(_basename, getattr(snapshot, p))) for p in parts})
+    shortened: dict[str, Any] = {name: tuple(map(short, getattr(snapshot, name))) for name in parts}
+    return replace(snapshot, **shortened)
 
 
-def _basename(record: Any) -> Any:
-    sites = [name for name in ("where", "holds_from") if hasattr(record, name)]
-    changed = {}
-    for name in sites:
-        path, separator, rest = getattr(record, name).partition(":")
-        changed[name] = f"{PurePath(path).name}{separator}{rest}"
-    return replace(record, **changed)
+def _basename(site: str) -> str:
+    path, separator, rest = site.partition(":")
+    return f"{PurePath(path).name}{separator}{rest}"

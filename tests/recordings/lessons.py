@@ -22,8 +22,8 @@ from poolkit.report.source import RECORDED as REVIEW
 from poolkit.report.source import shared
 from poolkit.review.manifest import write_manifest
 from poolkit.workbook import lessons
+from poolkit.workbook.lessons import Serving
 from poolkit.workbook.measuring import measured
-from poolkit.workbook.serving import Serving
 
 OF_HTTP, OF_DATABASE = "lab-http", "lab-db"
 
