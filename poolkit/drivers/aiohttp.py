@@ -24,6 +24,7 @@ from poolkit.drivers.base import DialTimes, PoolStatistics, Stamps
 from poolkit.drivers.calls import outcome_of, run_function
 from poolkit.drivers.hooks import Hook, PoolState, Tap, told_ask, told_dial
 from poolkit.drivers.http import HttpPool, failure_of_status, limit_per_host
+from poolkit.drivers.table import DNS_CACHE, keeps
 from poolkit.drivers.variants import NEVER
 from poolkit.errors import CallFailed, CallTimedOut, PoolTimedOut
 
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from poolkit.targets.settings import Binds
     from poolkit.targets.workload import HttpWork
 
-DNS_CACHE = 10  # s, aiohttp's own default
+_, KEEPALIVE = keeps("aiohttp")  # s
 _MOST_HOSTS = 1000  # of those that a hook remembers; a crawler meets more
 
 
@@ -181,7 +182,7 @@ class AiohttpPool(HttpPool):
         *,
         call_timeout: float = 30.0,
         pool_timeout: float | None = None,
-        keepalive_timeout: float = 15.0,
+        keepalive_timeout: float = KEEPALIVE,
         ttl_dns_cache: int | None = DNS_CACHE,
         binds: Binds | None = None,
     ) -> None:

@@ -19,12 +19,14 @@ from poolkit.drivers.base import Stamps
 from poolkit.drivers.calls import outcome_of, run_function
 from poolkit.drivers.hooks import Hook, PoolState, Tap, told_ask, told_dial
 from poolkit.drivers.postgres import APPLICATION, BACKEND_PID, DIAL_TIMEOUT, READ_ONLY
+from poolkit.drivers.table import keeps
 from poolkit.drivers.variants import BASE, NEVER, Question
 from poolkit.errors import CallFailed, CallTimedOut, PoolTimedOut, Unreachable
 
 if TYPE_CHECKING:
     from poolkit.targets.workload import SqlWork, WorkFunction
 
+_, IDLE_LIFETIME = keeps("asyncpg")  # s
 CLOSE_TIMEOUT = 1.0  # s; a silent server never ends the release of a connection
 
 LIBRARY_ERRORS: tuple[type[Exception], ...] = (
@@ -105,7 +107,7 @@ class AsyncpgPool(postgres.PostgresPool):
         pool_size: int,
         *,
         call_timeout: float = 30.0,
-        max_inactive_connection_lifetime: float = 300.0,
+        max_inactive_connection_lifetime: float = IDLE_LIFETIME,
         min_size: int | None = None,
         statement_cache_size: int | None = None,
         reset: bool = True,

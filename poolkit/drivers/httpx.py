@@ -26,6 +26,7 @@ from poolkit.drivers.base import PoolStatistics, Stamps
 from poolkit.drivers.calls import Holds, outcome_of, run_function, timed_out
 from poolkit.drivers.hooks import Hook, PoolState, Tap, tell_failure, told_dial
 from poolkit.drivers.http import HttpPool, failure_of_status
+from poolkit.drivers.table import keeps
 from poolkit.drivers.variants import NEVER
 from poolkit.errors import CallFailed, CallTimedOut, PoolTimedOut
 
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from poolkit.targets.workload import HttpWork
 
 DIAL_TIMEOUT = 5.0  # s
-KEEPALIVE = 5.0  # s, httpx's own default
+_, KEEPALIVE = keeps("httpx")  # s
 _NEEDED = ("handle_async_request", "create_connection", "connections", "_max_connections")
 _CORES = {"httpx": "httpcore", "httpx2": "httpcore2"}
 

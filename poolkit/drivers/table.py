@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+DNS_CACHE = 10  # s that aiohttp keeps a looked-up address unless told otherwise
 Driver = Literal["aiohttp", "httpx", "asyncpg", "sqlalchemy", "psycopg", "redis"]
 Kind = Literal["http", "postgres", "redis"]
 
@@ -23,6 +24,8 @@ class Row:
         adapter: the name of the pool in the driver's file.
         libraries: what has to be installed to drive it.
         settings: key of targets.toml -> argument of the adapter.
+        keeps: the argument of the library's own pool that ends idle connections, and its default
+            (s); None: it has none, or is told to by an age.
         has_lifetime: whether the pool replaces a connection at an age, used or not.
         keeps_addresses: whether it remembers what a name was looked up as.
         is_gated: whether a gate stands before its pool unless targets.toml says otherwise: its own
@@ -36,6 +39,7 @@ class Row:
     adapter: str
     libraries: tuple[str, ...]
     settings: Mapping[str, str]
+    keeps: tuple[str, float] | None = None
     has_lifetime: bool = False
     keeps_addresses: bool = False
     is_gated: bool = False
@@ -43,6 +47,7 @@ class Row:
     watched_names: str
 
 
+# Defaults are those of aiohttp 3.14, httpx 0.28 and asyncpg 0.32.
 DRIVERS: dict[str, Row] = {
     "aiohttp": Row(
         kind="http",
@@ -53,6 +58,7 @@ DRIVERS: dict[str, Row] = {
             "ttl_dns_cache": "ttl_dns_cache",
             "sweep": "binds",
         },
+        keeps=("keepalive_timeout", 15.0),
         keeps_addresses=True,
         is_gated=True,
         watched={"aiohttp": ("aiohttp",)},
@@ -67,6 +73,7 @@ DRIVERS: dict[str, Row] = {
             "library": "library",
             "max_keepalive_connections": "max_keepalive_connections",
         },
+        keeps=("keepalive_expiry", 5.0),
         is_gated=True,
         watched={
             "httpx": ("httpx", "httpcore"),
@@ -83,6 +90,7 @@ DRIVERS: dict[str, Row] = {
         settings={
             name: name for name in ("min_size", "statement_cache_size", "reset", "init", "setup")
         },
+        keeps=("max_inactive_connection_lifetime", 300.0),
         watched={"asyncpg": ("asyncpg",)},
         watched_names="asyncpg.Pool",
     ),
@@ -127,3 +135,10 @@ DRIVERS: dict[str, Row] = {
 SUPPORTED_DRIVERS: tuple[Driver, ...] = get_args(Driver)
 HTTP_DRIVERS = tuple(name for name in SUPPORTED_DRIVERS if DRIVERS[name].kind == "http")
 DATABASE_DRIVERS = tuple(name for name in SUPPORTED_DRIVERS if name not in HTTP_DRIVERS)
+
+
+def keeps(driver: str) -> tuple[str, float]:
+    """`Row.keeps` of a driver that has such an argument."""
+    found = DRIVERS[driver].keeps
+    assert found is not None
+    return found

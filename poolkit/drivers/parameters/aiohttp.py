@@ -6,7 +6,7 @@ import ipaddress
 
 from poolkit import units
 from poolkit.drivers.http import limit_per_host
-from poolkit.drivers.parameters.basis import Basis, reason_of_size
+from poolkit.drivers.parameters.basis import Basis, reason_of_size, row
 from poolkit.drivers.parameters.findings import Findings
 from poolkit.drivers.parameters.keep import Keep, measured
 from poolkit.drivers.parameters.limits import (
@@ -20,11 +20,10 @@ from poolkit.drivers.parameters.limits import (
     round_up,
 )
 from poolkit.drivers.parameters.settings import as_set
+from poolkit.drivers.table import DNS_CACHE
 from poolkit.records import Parameter
 
-# aiohttp 3.14: TCPConnector(keepalive_timeout=15.0, ttl_dns_cache=10)
-KEEP = Keep("aiohttp", "keepalive_timeout", 15.0)
-DNS_CACHE = 10  # s
+KEEP = Keep.of("aiohttp")
 
 
 def probed(found: Findings) -> tuple[Parameter, ...]:
@@ -95,13 +94,7 @@ def _limits(basis: Basis) -> tuple[Parameter, Parameter]:
             else "the same: the limit over all hosts is what calls meet"
         )
     total_row, each_row = (
-        Parameter(
-            name=name,
-            value=value,
-            unit="connections",
-            because=because,
-            source="measured" if name == swept else "rule",
-        )
+        row(name, value, "connections", because, "measured" if name == swept else "rule")
         for name, value, because in (("limit", size, total), ("limit_per_host", share, each))
     )
     return total_row, each_row
@@ -127,9 +120,7 @@ def _dns_cache(basis: Basis) -> Parameter:
     elif trial is not None and trial.window > 0:
         dials = units.number(trial.connections_opened / trial.window, 2)
         because += f", and only dials look names up: {dials}/s here"
-    return Parameter(
-        name="ttl_dns_cache", value=DNS_CACHE, unit="s", because=because, source="library"
-    )
+    return row("ttl_dns_cache", DNS_CACHE, "s", because, "library")
 
 
 def _is_address(host: str) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from poolkit.drivers.parameters.basis import Basis, turn
+from poolkit.drivers.parameters.basis import Basis, row, turn
 from poolkit.drivers.parameters.findings import Findings
 from poolkit.drivers.parameters.keep import Keep
 from poolkit.drivers.parameters.limits import (
@@ -16,17 +16,14 @@ from poolkit.drivers.parameters.limits import (
 from poolkit.drivers.parameters.settings import as_set
 from poolkit.records import Parameter
 
-# asyncpg 0.32: create_pool(max_inactive_connection_lifetime=300.0)
-KEEP = Keep("asyncpg", "max_inactive_connection_lifetime", 300.0)
-_NONE_KEPT = Parameter(
-    name="min_size",
-    value=0,
-    unit="connections",
-    because=(
-        "asyncpg 0.32 leaves connections up to min_size alone, however long they idle: with "
-        "min_size = max_size the server closes them first"
-    ),
-    source="library",
+KEEP = Keep.of("asyncpg")
+_NONE_KEPT = row(
+    "min_size",
+    0,
+    "connections",
+    "asyncpg 0.32 leaves connections up to min_size alone, however long they idle: with "
+    "min_size = max_size the server closes them first",
+    "library",
 )
 
 
@@ -63,14 +60,12 @@ def _probed_min_size(found: Findings) -> Parameter | None:
 
 def _inactive(basis: Basis) -> Parameter:
     seen = turn(basis)
-    return Parameter(
-        name=KEEP.name,
-        value=KEEP.default,
-        unit="s",
-        because=(
-            "library default; below the 350 s after which AWS drops a silent connection (Azure "
-            "240 s: set less there); PostgreSQL itself closes none by default"
-            f"{f', and under load {seen}' if seen else ''}"
-        ),
-        source="library",
+    return row(
+        KEEP.name,
+        KEEP.default,
+        "s",
+        "library default; below the 350 s after which AWS drops a silent connection (Azure "
+        "240 s: set less there); PostgreSQL itself closes none by default"
+        f"{f', and under load {seen}' if seen else ''}",
+        "library",
     )

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 from poolkit import units
-from poolkit.records import Sizing, Trial, Verification
+from poolkit.records import Parameter, Sizing, Trial, Verification
 from poolkit.targets import Target
 
+Source = Literal["measured", "library", "rule"]
 # p99 over mean of an exponential time, for where only a mean is known: -ln(0.01).
 EXPONENTIAL_P99 = math.log(100)
 
@@ -48,6 +50,22 @@ class Basis:
     def is_verified(self) -> bool:
         """Whether the size ran at the target rate."""
         return self.trial is not None and self.trial.loop == "open"
+
+
+def row(
+    name: str, value: float | bool | str | None, unit: str, because: str, source: Source = "rule"
+) -> Parameter:
+    """One line of the recommended table."""
+    return Parameter(name=name, value=value, unit=unit, because=because, source=source)
+
+
+def dials_while_verified(basis: Basis) -> str:
+    """` (verified so, 2 dials in 8 s)`; empty where the size did not run at the target rate."""
+    trial = basis.trial
+    if not basis.is_verified or trial is None:
+        return ""
+    dials = units.plural(trial.connections_opened, "dial")
+    return f" (verified so, {dials} in {units.number(trial.window)} s)"
 
 
 def longest_wait(basis: Basis) -> float | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from poolkit import units
-from poolkit.drivers.parameters.basis import Basis
+from poolkit.drivers.parameters.basis import Basis, row
 from poolkit.drivers.parameters.findings import Findings
 from poolkit.drivers.parameters.keep import Keep
 from poolkit.drivers.parameters.limits import (
@@ -20,8 +20,7 @@ from poolkit.drivers.parameters.limits import (
 from poolkit.drivers.parameters.settings import as_set
 from poolkit.records import Parameter
 
-# httpx 0.28: Limits(keepalive_expiry=5.0)
-KEEP = Keep("httpx", "keepalive_expiry", 5.0)
+KEEP = Keep.of("httpx")
 
 
 def probed(found: Findings) -> tuple[Parameter, ...]:
@@ -108,10 +107,10 @@ def _kept(basis: Basis) -> Parameter:
             f" (verified so: {units.plural(trial.connections_opened, 'dial')} in "
             f"{units.plural(calls, 'call')})"
         )
-    return Parameter(
-        name="max_keepalive_connections",
-        value=basis.size,
-        unit="connections",
-        because=because,
-        source="measured" if basis.is_verified else "rule",
+    return row(
+        "max_keepalive_connections",
+        basis.size,
+        "connections",
+        because,
+        "measured" if basis.is_verified else "rule",
     )

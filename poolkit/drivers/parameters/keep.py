@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from poolkit.drivers.parameters.basis import row
 from poolkit.drivers.parameters.findings import AgeLimit, Findings
+from poolkit.drivers.table import keeps
 from poolkit.records import Parameter
 
 # A timer that is late, a reply on its way: what must fit between our close and the server's.
@@ -27,6 +29,11 @@ class Keep:
     name: str
     default: float
     counts_from_dial: bool = False
+
+    @classmethod
+    def of(cls, driver: str) -> Keep:
+        """The setting with its default in the table of drivers."""
+        return cls(driver, *keeps(driver))
 
     def probed(self, found: Findings) -> Parameter | None:
         """The value that a probe's findings lead to; None: they say nothing, or none is safe."""
@@ -74,9 +81,7 @@ class Keep:
                 f", which leaves open what comes before {self.default:g} s: "
                 f"probe with --cap {self.default * 1.1:.0f} to know"
             )
-        return Parameter(
-            name=self.name, value=float(self.default), unit="s", because=because, source="library"
-        )
+        return row(self.name, float(self.default), "s", because, "library")
 
 
 def below(seconds: float) -> float:
@@ -95,9 +100,9 @@ def is_keepable(end: float) -> bool:
 
 def measured(name: str, value: float, because: str) -> Parameter:
     """A time (s) that a probe's findings decide."""
-    return Parameter(name=name, value=value, unit="s", because=because, source="measured")
+    return row(name, value, "s", because, "measured")
 
 
 def switch(name: str, value: bool, because: str) -> Parameter:
     """Something that a probe's findings turn on or off."""
-    return Parameter(name=name, value=value, unit="", because=because, source="measured")
+    return row(name, value, "", because, "measured")

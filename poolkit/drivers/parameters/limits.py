@@ -12,7 +12,15 @@ from dataclasses import dataclass
 from typing import Literal
 
 from poolkit import units
-from poolkit.drivers.parameters.basis import Basis, hold_p99, longest_wait, reason_of_size, turn
+from poolkit.drivers.parameters.basis import (
+    Basis,
+    dials_while_verified,
+    hold_p99,
+    longest_wait,
+    reason_of_size,
+    row,
+    turn,
+)
 from poolkit.drivers.parameters.keep import Keep
 from poolkit.records import Parameter
 
@@ -33,24 +41,14 @@ class Limit:
 
     def parameter(self, name: str) -> Parameter:
         """The row of the recommended table that carries this limit."""
-        return Parameter(
-            name=name,
-            value=self.seconds,
-            unit="s",
-            because=self.because,
-            source="measured" if self.is_measured else "rule",
+        return row(
+            name, self.seconds, "s", self.because, "measured" if self.is_measured else "rule"
         )
 
 
 def of_size(basis: Basis, name: str) -> Parameter:
     """The limit on connections, which is the size that was measured."""
-    return Parameter(
-        name=name,
-        value=basis.size,
-        unit="connections",
-        because=reason_of_size(basis),
-        source="measured",
-    )
+    return row(name, basis.size, "connections", reason_of_size(basis), "measured")
 
 
 def round_up(seconds: float) -> float:
@@ -122,15 +120,13 @@ def kept_alive(basis: Basis, keep: Keep, about_servers: str) -> Parameter:
     if basis.trial is not None:
         disconnects = units.plural(basis.trial.disconnects, "disconnect")
         seen = f" ({disconnects} seen under load, where {turn(basis) or 'no connection idles'})"
-    return Parameter(
-        name=keep.name,
-        value=keep.default,
-        unit="s",
-        because=(
-            "library default; must stay below the server's idle timeout, which was not measured: "
-            f"{about_servers}{seen}"
-        ),
-        source="library",
+    return row(
+        keep.name,
+        keep.default,
+        "s",
+        "library default; must stay below the server's idle timeout, which was not measured: "
+        f"{about_servers}{seen}",
+        "library",
     )
 
 
@@ -157,18 +153,10 @@ def min_size(basis: Basis) -> Parameter:
     """As many connections are kept as may be opened."""
     because = (
         "the same as max_size: a pool that shrinks when it is quiet makes the first callers of "
-        "the next rush wait for dials"
+        "the next rush wait for dials" + dials_while_verified(basis)
     )
-    trial = basis.trial
-    if basis.is_verified and trial is not None:
-        dials = units.plural(trial.connections_opened, "dial")
-        because += f" (verified so, {dials} in {units.number(trial.window)} s)"
-    return Parameter(
-        name="min_size",
-        value=basis.size,
-        unit="connections",
-        because=because,
-        source="measured" if basis.is_verified else "rule",
+    return row(
+        "min_size", basis.size, "connections", because, "measured" if basis.is_verified else "rule"
     )
 
 
@@ -181,7 +169,7 @@ def gate(basis: Basis, about_library: str) -> tuple[Parameter, Parameter]:
         because += f"; {basis.crowd}"
     source: Literal["measured", "rule"] = "rule" if basis.crowd is None else "measured"
     return (
-        Parameter(name="gate", value=basis.size, unit="callers", because=because, source=source),
+        row("gate", basis.size, "callers", because, source),
         limited_wait(basis).parameter("gate_timeout"),
     )
 

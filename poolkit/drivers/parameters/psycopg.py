@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from poolkit import units
-from poolkit.drivers.parameters.basis import Basis
+from poolkit.drivers.parameters.basis import Basis, row
 from poolkit.drivers.parameters.findings import Findings
 from poolkit.drivers.parameters.keep import below, is_keepable, measured, switch
 from poolkit.drivers.parameters.limits import (
@@ -22,23 +22,17 @@ from poolkit.records import Parameter
 
 PING = "check"
 # psycopg_pool 3.2 and 3.3: AsyncConnectionPool(max_idle=600.0, max_lifetime=3600.0)
-_MAX_IDLE = Parameter(
-    name="max_idle",
-    value=600.0,
-    unit="s",
-    because="library default; acts on connections beyond min_size only",
-    source="library",
+_MAX_IDLE = row(
+    "max_idle", 600.0, "s", "library default; acts on connections beyond min_size only", "library"
 )
-_MAX_LIFETIME = Parameter(
-    name="max_lifetime",
-    value=3600.0,
-    unit="s",
-    because=(
-        "library default; connections take turns, so under load none is silent for as long "
-        "as a firewall bears (AWS 350 s, Azure 240 s): where whole nights are quiet, set "
-        "less than that, or check=AsyncConnectionPool.check_connection"
-    ),
-    source="library",
+_MAX_LIFETIME = row(
+    "max_lifetime",
+    3600.0,
+    "s",
+    "library default; connections take turns, so under load none is silent for as long "
+    "as a firewall bears (AWS 350 s, Azure 240 s): where whole nights are quiet, set "
+    "less than that, or check=AsyncConnectionPool.check_connection",
+    "library",
 )
 
 
@@ -111,24 +105,21 @@ def _max_waiting(basis: Basis, wait: Limit) -> Parameter:
     """The callers that can be served within `timeout`: connections * timeout / hold (Little)."""
     hold = _hold(basis)
     if hold is None:
-        return Parameter(
-            name="max_waiting",
-            value=0,
-            unit="callers",
-            because="no limit: no hold time was measured from which one would follow",
-            source="rule",
+        return row(
+            "max_waiting",
+            0,
+            "callers",
+            "no limit: no hold time was measured from which one would follow",
         )
     served = basis.size / hold
-    return Parameter(
-        name="max_waiting",
-        value=max(basis.size, math.ceil(served * wait.seconds)),
-        unit="callers",
-        because=(
-            f"{units.plural(basis.size, 'connection')} held {units.milliseconds(hold)} each serve "
-            f"{units.rate(served)}, so whoever comes behind more callers than these would wait "
-            f"longer than timeout ({wait.seconds:g} s): it is told no at once"
-        ),
-        source="measured",
+    return row(
+        "max_waiting",
+        max(basis.size, math.ceil(served * wait.seconds)),
+        "callers",
+        f"{units.plural(basis.size, 'connection')} held {units.milliseconds(hold)} each serve "
+        f"{units.rate(served)}, so whoever comes behind more callers than these would wait "
+        f"longer than timeout ({wait.seconds:g} s): it is told no at once",
+        "measured",
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from poolkit import units
-from poolkit.drivers.parameters.basis import Basis
+from poolkit.drivers.parameters.basis import Basis, row
 from poolkit.drivers.parameters.findings import Findings
 from poolkit.drivers.parameters.keep import below, measured
 from poolkit.drivers.parameters.limits import (
@@ -19,26 +19,20 @@ from poolkit.records import Parameter
 PING = "health_check_interval"
 _ASKED_AFTER = 30  # s of idling
 # redis-py 8.1: Redis(retry=Retry(ExponentialWithJitterBackoff(base=1, cap=10), retries=10))
-_RETRIES = Parameter(
-    name="retries",
-    value=0,
-    unit="retries",
-    because=(
-        "a client made as Redis(...) repeats a failed command up to 10 times, one that writes too, "
-        "and each try may take socket_timeout: measured without; retry where it is known to be safe"
-    ),
-    source="rule",
+_RETRIES = row(
+    "retries",
+    0,
+    "retries",
+    "a client made as Redis(...) repeats a failed command up to 10 times, one that writes too, "
+    "and each try may take socket_timeout: measured without; retry where it is known to be safe",
 )
-_NO_NOTICES = Parameter(
-    name="maint_notifications",
-    value=False,
-    unit="",
-    because=(
-        "Redis Enterprise's notices of maintenance; where they may come (the default), redis-py "
-        "8.1 looks at no socket before it hands it out, so the first command after the server has "
-        "closed an idle connection fails"
-    ),
-    source="rule",
+_NO_NOTICES = row(
+    "maint_notifications",
+    False,
+    "",
+    "Redis Enterprise's notices of maintenance; where they may come (the default), redis-py "
+    "8.1 looks at no socket before it hands it out, so the first command after the server has "
+    "closed an idle connection fails",
 )
 _REFUSES = (
     "ConnectionPool, which redis-py takes by itself, raises MaxConnectionsError as soon as all "
@@ -81,13 +75,7 @@ def _pool_class(basis: Basis) -> Parameter:
         refused = 0 if trial is None else trial.error_kinds.get("pool_full", 0)
         if refused:
             because += f"; {units.plural(refused, 'call')} ended so at the target rate"
-    return Parameter(
-        name="pool_class",
-        value="BlockingConnectionPool",
-        unit="",
-        because=because,
-        source="rule",
-    )
+    return row("pool_class", "BlockingConnectionPool", "", because)
 
 
 def _probed_ping(found: Findings) -> Parameter | None:
@@ -101,7 +89,7 @@ def _probed_ping(found: Findings) -> Parameter | None:
             "anew where the server has closed it, so a PING finds only what a firewall dropped in "
             "silence"
         )
-        return Parameter(name=PING, value=_ASKED_AFTER, unit="s", because=because, source="rule")
+        return row(PING, _ASKED_AFTER, "s", because)
     because = (
         f"{limit.seen} without a word, which the pool cannot tell from its socket: a PING before "
         "the command finds it, so the command itself is not lost"
@@ -110,14 +98,11 @@ def _probed_ping(found: Findings) -> Parameter | None:
 
 
 def _ping() -> Parameter:
-    return Parameter(
-        name=PING,
-        value=_ASKED_AFTER,
-        unit="s",
-        because=(
-            "a connection that idled for longer is asked with a PING before its next command, so "
-            "none is sent over one that a firewall dropped (AWS after 350 s, Azure 240 s); under "
-            "load none idles, so none is asked"
-        ),
-        source="rule",
+    return row(
+        PING,
+        _ASKED_AFTER,
+        "s",
+        "a connection that idled for longer is asked with a PING before its next command, so "
+        "none is sent over one that a firewall dropped (AWS after 350 s, Azure 240 s); under "
+        "load none idles, so none is asked",
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from poolkit.drivers.parameters.basis import Basis
+from poolkit.drivers.parameters.basis import Basis, row
 from poolkit.records import Parameter
 
 _NAMES = {("httpx", "keepalive_timeout"): "keepalive_expiry"}
@@ -35,8 +35,7 @@ def as_set(
             value = min(value, basis.size)
         name = _NAMES.get((basis.target.driver, key), key)
         unit = rows[name].unit if name in rows else _UNITS.get(name, "")
-        row = Parameter(name=name, value=value, unit=unit, because=AS_SET, source="rule")
-        rows[name] = beside_probe(row, found.get(name))
+        rows[name] = beside_probe(row(name, value, unit, AS_SET), found.get(name))
     return tuple(rows.values())
 
 

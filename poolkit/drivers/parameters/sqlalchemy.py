@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from poolkit import units
-from poolkit.drivers.parameters.basis import Basis, reason_of_size, turn
+from poolkit.drivers.parameters.basis import Basis, dials_while_verified, reason_of_size, row, turn
 from poolkit.drivers.parameters.findings import Findings
 from poolkit.drivers.parameters.keep import SHORTEST, Keep, below, is_keepable, measured, switch
 from poolkit.drivers.parameters.limits import (
@@ -63,19 +63,19 @@ def _sizes(basis: Basis) -> tuple[Parameter, Parameter]:
         dials = units.number(trial.connections_opened / trial.window, 2)
         because += f"; {dials} dials/s were seen, which 0 would save"
     return (
-        Parameter(
-            name="pool_size",
-            value=basis.size - overflow,
-            unit="connections",
-            because=f"{reason_of_size(basis)}; of these, {overflow} are max_overflow",
-            source="measured",
+        row(
+            "pool_size",
+            basis.size - overflow,
+            "connections",
+            f"{reason_of_size(basis)}; of these, {overflow} are max_overflow",
+            "measured",
         ),
-        Parameter(
-            name="max_overflow",
-            value=overflow,
-            unit="connections",
-            because=because,
-            source="measured" if trial is not None else "rule",
+        row(
+            "max_overflow",
+            overflow,
+            "connections",
+            because,
+            "measured" if trial is not None else "rule",
         ),
     )
 
@@ -84,17 +84,10 @@ def _max_overflow(basis: Basis) -> Parameter:
     because = (
         "an overflow connection is closed on return unless somebody waits, so each rush dials it "
         f"anew; all {units.plural(basis.size, 'connection')} are kept instead"
+        + dials_while_verified(basis)
     )
-    trial = basis.trial
-    if basis.is_verified and trial is not None:
-        dials = units.plural(trial.connections_opened, "dial")
-        because += f" (verified so, {dials} in {units.number(trial.window)} s)"
-    return Parameter(
-        name="max_overflow",
-        value=0,
-        unit="connections",
-        because=because,
-        source="measured" if basis.is_verified else "rule",
+    return row(
+        "max_overflow", 0, "connections", because, "measured" if basis.is_verified else "rule"
     )
 
 
@@ -124,45 +117,34 @@ def _pre_ping(basis: Basis, by_probe: Parameter | None) -> Parameter:
             f"{cost}, and no call met a dead connection in {units.number(trial.window)} s; after a "
             "restart of the server the first call that fails makes the pool replace them all"
         )
-    row = Parameter(
-        name=PING,
-        value=value,
-        unit="",
-        because=because,
-        source="rule" if trial is None else "measured",
-    )
-    return beside_probe(row, by_probe)
+    chosen = row(PING, value, "", because, "rule" if trial is None else "measured")
+    return beside_probe(chosen, by_probe)
 
 
 def _recycle(basis: Basis) -> Parameter:
     dials = units.number(basis.size / KEEP.default, 2)
-    return Parameter(
-        name=KEEP.name,
-        value=KEEP.default,
-        unit="s",
-        because=(
-            "the age at which a connection is replaced when it is handed out, and so also the "
-            "longest silence of one in use: AWS drops it after 350 s (Azure after 240 s: set less "
-            f"there); costs up to {dials} dials/s"
-        ),
-        source="rule",
+    return row(
+        KEEP.name,
+        KEEP.default,
+        "s",
+        "the age at which a connection is replaced when it is handed out, and so also the "
+        "longest silence of one in use: AWS drops it after 350 s (Azure after 240 s: set less "
+        f"there); costs up to {dials} dials/s",
     )
 
 
 def _lifo(basis: Basis) -> Parameter:
     """First in, first out: connections take turns."""
     seen = turn(basis)
-    return Parameter(
-        name="pool_use_lifo",
-        value=False,
-        unit="",
-        because=(
-            "library default; connections take turns, so none falls silent for as long as a "
-            f"firewall bears{f': under load {seen}' if seen else ''}; the last one first lets "
-            "those that are not needed idle until somebody closes them, which is of use only with "
-            "an overflow or with pool_pre_ping"
-        ),
-        source="library",
+    return row(
+        "pool_use_lifo",
+        False,
+        "",
+        "library default; connections take turns, so none falls silent for as long as a "
+        f"firewall bears{f': under load {seen}' if seen else ''}; the last one first lets "
+        "those that are not needed idle until somebody closes them, which is of use only with "
+        "an overflow or with pool_pre_ping",
+        "library",
     )
 
 
