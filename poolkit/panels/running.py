@@ -97,9 +97,7 @@ class Run:
     nothing here depends on a loop, on the kernel's threads, or on a cell that still runs. Every
     method may be called from any thread.
 
-    Attributes, written by the run alone:
-        story: what is known by now.
-        target: as targets.toml has it, with what the request asks; None before it was read.
+    State: the story (what is known by now), and the child once there is one.
     """
 
     def __init__(self, request: Request, source: Source, out: Path) -> None:
@@ -108,7 +106,6 @@ class Run:
         self.out = out
         doing = "starting: one call to see whether it answers"
         self.story = Story(request.target, "starting", doing=doing)
-        self.target: Target | None = None
         self._child: Child | None = None
         self._listeners: list[Callable[[Story], None]] = []
         self._lock = threading.RLock()
@@ -188,7 +185,7 @@ class Run:
         with self._lock:
             if self.is_over:
                 return
-            self.target = order.asked_of(target)
+            self._tell(replace(self.story, objective=order.asked_of(target)))
             child = Child(command(order), target=asked.target, secrets=target.secrets, grace=GRACE)
             self._child = child
         with child:
@@ -202,8 +199,8 @@ class Run:
             self._take(last)
 
     def _take(self, event: Event) -> None:
-        target, resumed = self.target, list[Trial]()
-        assert target is not None
+        target, resumed = self.story.objective, list[Trial]()
+        assert isinstance(target, Target)
         if isinstance(event, Started) and event.resumed_trials:
             resumed = trial_log(self.out, target).read()
         with self._lock:

@@ -20,13 +20,17 @@ Phase = Literal["idle", "starting", "running", "cancelling", "done", "cancelled"
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What a finished sweep gives; `target` is None for a recording, whose endpoint is not kept."""
+    """What a finished sweep gives."""
 
     trials: tuple[Trial, ...]
     sizing: Sizing
     recommendation: Recommendation
     objective: Objective
-    target: Target | None = None
+
+    @property
+    def target(self) -> Target | None:
+        """What was measured; None for a recording, whose endpoint is not kept."""
+        return self.objective if isinstance(self.objective, Target) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +38,7 @@ class Story:
     """One measurement so far; `after` gives the next one.
 
     Attributes:
+        objective: what is asked, the target itself where it is measured; None before it was read.
         phase: `idle` before the start, `starting` until the target has answered its first call.
         budget, seconds: s of load that may be sent, and that was.
         throughput: calls/s of the last moments; None before the first.
@@ -55,11 +60,21 @@ class Story:
     remedy: str = ""
     exit_code: ExitCode | None = None
     note: str = ""
+    objective: Objective | None = None
 
     @property
     def is_over(self) -> bool:
         """Whether nothing is under way."""
         return self.phase in ("idle", "done", "cancelled", "failed")
+
+    @property
+    def findings(self) -> Findings | None:
+        """What was found; None where the measurement has not come to a result."""
+        if self.phase != "done":
+            return None
+        if self.sizing is None or self.recommendation is None or self.objective is None:
+            return None
+        return Findings(self.trials, self.sizing, self.recommendation, self.objective)
 
     @property
     def progress(self) -> float:

@@ -155,6 +155,7 @@ class SweepPanel(Panel):
                 sizing=recording.sizing,
                 recommendation=recording.recommendation,
                 note=RECORDED_LAB if self.source.is_live else REPLAYED,
+                objective=recording.settings,
             )
         self._show()
         return self
@@ -197,13 +198,9 @@ class SweepPanel(Panel):
         story = self.story
         if story.error is not None:
             raise story.error
-        if story.phase != "done" or story.sizing is None or story.recommendation is None:
+        if story.findings is None:
             raise BadInput("no sweep has ended yet", "start one, and wait for its end")
-        target = None if self.run is None else self.run.target
-        recording = self.source.recording(self.target) if target is None else None
-        objective = target if recording is None else recording.settings
-        assert objective is not None
-        return Findings(story.trials, story.sizing, story.recommendation, objective, target)
+        return story.findings
 
     def export(self, folder: Path | str) -> tuple[Path, ...]:
         """Write recommended.json, .csv and .md and pools.py to a folder; returns their paths."""
@@ -242,14 +239,10 @@ class SweepPanel(Panel):
         steps: list[Callable[[], object]] = []
         if self._view is not None:
             steps.append(partial(self._view.show, story))
-        is_found = story.phase == "done" and story.recommendation is not None
-        if is_found and story is not self._handed_on:
+        if story.findings is not None and story is not self._handed_on:
             self._handed_on = story
-            steps += [partial(self._hand_on, follower) for follower in self._followers]
+            steps += [partial(follower, story.findings) for follower in self._followers]
         _each_of(steps)
-
-    def _hand_on(self, follower: Callable[[Findings], object]) -> None:
-        follower(self.result())
 
     def _note_undrawn(self, error: Exception) -> None:
         # Apart from `_problem`: what was measured stands, drawn or not.
@@ -344,16 +337,13 @@ class _SweepView:
         _set(self.alert, "value", piece(self._panel.problem_html(), sweep_page.trouble(story)))
 
     def _draw(self, story: Story) -> None:
-        run = self._panel.run
-        target = None if run is None else run.target
-
         def put(place: Any, page: Callable[[Story], str]) -> None:
             place.value = piece(page(story))
 
         parts = (
             (self.chart, sweep_page.chart),
             (self.results, sweep_page.results),
-            (self.exports, partial(sweep_page.exports, target=target)),
+            (self.exports, sweep_page.exports),
         )
         _each_of(partial(put, *part) for part in parts)
 

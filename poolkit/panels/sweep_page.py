@@ -63,12 +63,13 @@ def results(story: Story) -> str:
     )
 
 
-def exports(story: Story, target: Target | None) -> str:
+def exports(story: Story) -> str:
     """Links that save the result as CSV, JSON, Markdown and pools.py; empty without a result."""
     if story.recommendation is None:
         return ""
     created, found = now(), (story.recommendation,)
-    code = codegen.render(found, () if target is None else (target,), created)
+    targets = (story.objective,) if isinstance(story.objective, Target) else ()
+    code = codegen.render(found, targets, created)
     files = (
         ("recommended.csv", "CSV", documents.to_csv(found), "text/csv"),
         ("recommended.json", "JSON", documents.to_json(found, created), "application/json"),

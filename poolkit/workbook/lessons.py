@@ -194,20 +194,25 @@ def two_hosts() -> Iterator[Path]:
         # Two of three addresses are the fast host's, so that the median is one of its calls.
         urls = ", ".join(f'"{url}"' for url in (fast.url, f"{fast.url}other", slow.url))
         file = Path(folder) / "targets.toml"
-        tables = [_HOST.format(name, *way, urls) for name, way in HOSTS.items()]
+        tables = [
+            _HOST.format(
+                name=name, sweep=sweep, gate=gate, urls=urls, rate=HOSTS_RATE, most=2 * HOSTS_SIZE
+            )
+            for name, (sweep, gate) in HOSTS.items()
+        ]
         file.write_text("\n".join(tables), encoding="utf-8")
         yield file
 
 
-_HOST = f"""\
-[targets.{{0}}]
+_HOST = """\
+[targets.{name}]
 driver = "aiohttp"
-urls = [{{3}}]
+urls = [{urls}]
 url_order = "random"
-sweep = "{{1}}"
-gate = {{2}}
-target_rate = {HOSTS_RATE:g}
-max_size = {2 * HOSTS_SIZE}
+sweep = "{sweep}"
+gate = {gate}
+target_rate = {rate:g}
+max_size = {most}
 """
 
 
