@@ -29,7 +29,7 @@ class Source:
         drivers: name of a target -> its client library; empty where the target does not say.
     """
 
-    is_live = True  # whether its targets can be measured now
+    is_live = False  # whether its targets can be measured now
 
     def __init__(self, identity: str, drivers: Mapping[str, str]) -> None:
         self.identity = identity
@@ -41,8 +41,15 @@ class Source:
         return tuple(self.drivers)
 
     def targets_file(self, name: str) -> Path:
-        """A targets.toml that holds the target, its endpoint ready; it may take seconds."""
-        raise NotImplementedError
+        """A targets.toml that holds the target, its endpoint ready; it may take seconds.
+
+        Raises:
+            BadInput: there is nothing to measure.
+        """
+        raise BadInput(
+            f"{name} is a recording and cannot be measured",
+            f"set {VARIABLE} to lab or to the path of a targets.toml",
+        )
 
     def recording(self, name: str) -> TargetReview | None:
         """What was found of the target before; None where nothing is kept, as of one's own."""
@@ -51,6 +58,8 @@ class Source:
 
 class LabSource(Source):
     """The embedded lab; an upstream starts when it is first measured and ends with this process."""
+
+    is_live = True
 
     def __init__(self) -> None:
         super().__init__("lab", {name: target.driver for name, target in CATALOGUE.items()})
@@ -90,6 +99,8 @@ class FileSource(Source):
     Whether they are right shows when one is measured.
     """
 
+    is_live = True
+
     def __init__(self, path: Path | str) -> None:
         self._path = Path(path).absolute()
         tables = read_toml(self._path).get("targets", {})
@@ -110,8 +121,6 @@ class FileSource(Source):
 class RecordedSource(Source):
     """A finished review in a folder, replayed; BadInput where it is none."""
 
-    is_live = False
-
     def __init__(self, folder: Path | str) -> None:
         self._reviews = {review.name: review for review in read_review(Path(folder)).targets}
         drivers = {name: review.recommendation.driver for name, review in self._reviews.items()}
@@ -119,13 +128,6 @@ class RecordedSource(Source):
 
     def __repr__(self) -> str:
         return f"RecordedSource({', '.join(self.names)})"
-
-    def targets_file(self, name: str) -> Path:
-        """There is nothing to measure."""
-        raise BadInput(
-            f"{name} is a recording and cannot be measured",
-            f"set {VARIABLE} to lab or to the path of a targets.toml",
-        )
 
     def recording(self, name: str) -> TargetReview | None:
         """What the review found of the target."""

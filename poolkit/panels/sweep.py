@@ -221,7 +221,10 @@ class SweepPanel(Panel):
 
     def page(self) -> str:
         """Status, alerts, chart and tables."""
-        return sweep_page.whole(self.story, self.problem_html())
+        story = self.story
+        status = sweep_page.line(story) + sweep_page.bar(story)
+        alerts = self.problem_html() + sweep_page.trouble(story)
+        return status + alerts + sweep_page.chart(story) + sweep_page.results(story)
 
     def problem_html(self) -> str:
         """Alerts of the last click that failed and of what could not be drawn, if any did."""

@@ -78,9 +78,3 @@ def exports(story: Story) -> str:
     )
     links = "".join(download(*file) for file in files)
     return f'<nav aria-label="Save the result">Save as {links}</nav>'
-
-
-def whole(story: Story, problem: str = "") -> str:
-    """The panel without its controls: status, alert, chart and tables."""
-    parts = (line(story), bar(story), problem, trouble(story), chart(story), results(story))
-    return "".join(parts)

@@ -9,16 +9,15 @@ from typing import Any, NamedTuple, get_args
 
 from pydantic import ValidationError
 
-from poolkit.drivers.table import Kind
+from poolkit.drivers.table import Driver, Kind
 from poolkit.errors import BadInput
 from poolkit.targets import endpoint as endpoints
 from poolkit.targets import headers as http_headers
 from poolkit.targets import production
-from poolkit.targets.drivers import Driver, Method
 from poolkit.targets.headers import VARIABLE
 from poolkit.targets.production import RateQuery
 from poolkit.targets.reading import read_toml
-from poolkit.targets.settings import Binds, HttpxLibrary, RedisPoolClass
+from poolkit.targets.settings import Binds, HttpxLibrary, Method, RedisPoolClass
 from poolkit.targets.target import Target, export_line, kind_of
 from poolkit.targets.together import mistakes_together
 from poolkit.targets.words import key_path, nearest, rule, shown

@@ -8,9 +8,11 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field, field_validator
 
 from poolkit.drivers.table import DRIVERS
-from poolkit.targets.function_name import check_function_name
-from poolkit.targets.words import nearest
+from poolkit.targets.words import check_function_name, nearest
 
+Method = Literal["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"]
+# They read only and take no body; naming another method is what allows writes.
+READING_METHODS: tuple[Method, ...] = ("GET", "HEAD", "OPTIONS")
 FUNCTIONS = ("init", "setup")  # settings that name a function of the user's
 Binds = Literal["limit", "limit_per_host"]
 HttpxLibrary = Literal["httpx", "httpx2"]

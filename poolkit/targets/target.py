@@ -21,18 +21,17 @@ from pydantic import (
     model_validator,
 )
 
-from poolkit.drivers.table import DRIVERS, Kind
+from poolkit.drivers.table import DRIVERS, Driver, Kind
 from poolkit.errors import BadInput
 from poolkit.targets import endpoint as endpoints
 from poolkit.targets import headers as http_headers
 from poolkit.targets.draws import Draw, read_draw
-from poolkit.targets.drivers import Driver, Method
 from poolkit.targets.endpoint import Endpoint
-from poolkit.targets.function_name import check_function_name
 from poolkit.targets.headers import VARIABLE, Header
 from poolkit.targets.objective import Objective
-from poolkit.targets.settings import Settings
+from poolkit.targets.settings import Method, Settings
 from poolkit.targets.together import mistakes_together
+from poolkit.targets.words import check_function_name
 
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
 

@@ -4,16 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from poolkit.drivers.table import DRIVERS
-from poolkit.targets.command import Command
-from poolkit.targets.drivers import (
-    DATABASE_DRIVERS,
-    HTTP_DRIVERS,
-    READING_METHODS,
-    SUPPORTED_DRIVERS,
-)
-from poolkit.targets.settings import misplaced_settings
-from poolkit.targets.statement import Statement
+from poolkit.drivers.table import DATABASE_DRIVERS, DRIVERS, HTTP_DRIVERS, SUPPORTED_DRIVERS
+from poolkit.targets.settings import READING_METHODS, misplaced_settings
+from poolkit.targets.statement import Command, Statement
 from poolkit.targets.words import key_path, nearest
 
 HTTP_KEYS = ("url", "method", "headers", "body")

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+_FUNCTION = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*:[^\W\d]\w*")
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
 
@@ -63,3 +64,12 @@ def rule(kind: str, context: Mapping[str, Any], message: str, valid: Iterable[st
         "mapping_type": "must be a table, such as { NAME = VALUE }",
         "dict_type": "must be a table, such as { NAME = VALUE }",
     }.get(kind, message)
+
+
+def check_function_name(name: str | None) -> str | None:
+    """The name, if it has the form; ValueError names the rule."""
+    if name is not None and not _FUNCTION.fullmatch(name):
+        raise ValueError(
+            f'must be "module:function", such as "orders_work:read_one", got {shown(name)}'
+        )
+    return name

@@ -14,12 +14,12 @@ from poolkit.drivers.asyncpg import AsyncpgPool
 from poolkit.drivers.base import Pool
 from poolkit.drivers.psycopg import PsycopgPool
 from poolkit.drivers.sqlalchemy import SqlalchemyPool
+from poolkit.drivers.table import DATABASE_DRIVERS, Driver
 from poolkit.errors import CallFailed, ExitCode, Unreachable
 from poolkit.lab.postgres import PostgresServer
 from poolkit.measure.preflight import check_first_call
 from poolkit.targets import Target
 from poolkit.targets.draws import Uniform
-from poolkit.targets.drivers import DATABASE_DRIVERS, Driver
 from poolkit.targets.workload import SqlWork
 from tests.drivers.test_contract import Call, opened, run, stamps, until
 

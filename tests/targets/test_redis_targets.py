@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from poolkit.errors import BadInput
 from poolkit.targets import Target, endpoint, load_targets
-from poolkit.targets.command import Command
+from poolkit.targets.statement import Command
 
 WORDS = [
     # (text, names, words where a = 1 and b = "x y")

@@ -9,7 +9,7 @@ from types import MappingProxyType
 import numpy as np
 import numpy.typing as npt
 
-from poolkit.targets import Choice, Draw, Uniform, Value, Zipf
+from poolkit.targets.draws import Choice, Draw, Uniform, Value, Zipf
 
 Values = Mapping[str, Value]
 NO_VALUES: Values = MappingProxyType({})
