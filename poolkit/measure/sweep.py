@@ -18,8 +18,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from poolkit.analysis.curve import is_clean, points, relative_error
 from poolkit.analysis.checks import sentinel_size
+from poolkit.analysis.curve import is_clean, points, relative_error
 from poolkit.analysis.knee import has_plateau
 from poolkit.analysis.model import model
 from poolkit.analysis.refused import first_refused
