@@ -9,9 +9,9 @@ from functools import partial
 from pathlib import Path
 
 from poolkit import events
-from poolkit.analysis.drift import drift_check
-from poolkit.analysis.steady import rate_interval
-from poolkit.analysis.summary import EARLY_BATCH_HOLDS, summarise
+from poolkit.analysis.checks import drift_check
+from poolkit.analysis.noise import EARLY_BATCH_HOLDS, rate_interval
+from poolkit.analysis.summary import summarise
 from poolkit.drivers.base import close_pool
 from poolkit.drivers.registry import gate_size, make_service_pool
 from poolkit.errors import BrakeStop, Cancelled, ExitCode, PoolkitError, Unreachable

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from poolkit import doctor
-from poolkit.lab.catalogue import CATALOGUE
-from poolkit.lab.target import LabTarget
+from poolkit.lab.catalogue import CATALOGUE, LabTarget
 from poolkit.panels.sources import LabSource, RecordedSource, Source
 from poolkit.records import Check
 from poolkit.report.source import RECORDED, shared
