@@ -6,6 +6,7 @@ Each `*_check` judges what it is given; only `examine` and the functions it call
 from __future__ import annotations
 
 import itertools
+import math
 import os
 import platform
 import re
@@ -21,7 +22,7 @@ from pathlib import Path
 from poolkit.records import Check
 
 OLDEST_PYTHON = (3, 11)
-# What each extra gives; `test` is missed by nobody who only uses poolkit.
+# What each extra gives; who only uses poolkit does without `test`.
 EXTRAS = {
     "drivers": "the client libraries whose pools are sized",
     "workbook": "notebooks, charts and the report",
@@ -44,21 +45,19 @@ _MAC_BROWSERS = (
 
 def examine() -> tuple[Check, ...]:
     """All checks of this machine, in about 0.1 s; prints nothing and sends nothing."""
-    cores = _cores()
-    checks = [python_check(sys.version_info[:3], platform.python_implementation())]
-    checks += extra_checks(_requirements(), _version)
-    checks.append(uvloop_check(_version("uvloop"), sys.platform))
-    limits = _descriptor_limits()
-    if limits is not None:
-        checks.append(descriptors_check(*limits))
-    checks.append(clock_check(_clock_step(), _sleep_overshoots()))
-    checks.append(cores_check(cores))
-    load = _load_average()
-    if load is not None:
-        checks.append(load_check(load, cores))
-    checks.append(temporary_check(tempfile.gettempdir(), _write_error(tempfile.gettempdir())))
-    checks.append(browser_check(_browser()))
-    return tuple(checks)
+    cores, limits, load = _cores(), _descriptor_limits(), _load_average()
+    temporary = tempfile.gettempdir()
+    return (
+        python_check(sys.version_info[:3], platform.python_implementation()),
+        *extra_checks(_requirements(), _version),
+        uvloop_check(_version("uvloop"), sys.platform),
+        *([] if limits is None else [descriptors_check(*limits)]),
+        clock_check(_clock_step(), _sleep_overshoots()),
+        cores_check(cores),
+        *([] if load is None else [load_check(load, cores)]),
+        temporary_check(temporary, _write_error(temporary)),
+        browser_check(_browser()),
+    )
 
 
 def python_check(version: Sequence[int], implementation: str) -> Check:
@@ -81,13 +80,9 @@ def extra_checks(
         requirements: of poolkit, as its metadata lists them.
         version_of: the installed version of a library, None when it is missing.
     """
-    wanted: dict[str, list[str]] = {extra: [] for extra in EXTRAS}
-    for requirement in requirements:
-        name, extra, is_for_here = _parts(requirement)
-        if extra in wanted and is_for_here:
-            wanted[extra].append(name)
-    for extra, names in wanted.items():
-        versions = {name: version_of(name) for name in dict.fromkeys(names)}
+    parts = [_parts(requirement) for requirement in requirements]
+    for extra, gives in EXTRAS.items():
+        versions = {name: version_of(name) for name, of, here in parts if of == extra and here}
         missing = [name for name, version in versions.items() if version is None]
         found = ", ".join(f"{name} {version}" for name, version in versions.items() if version)
         seen = [found] if found else []
@@ -97,7 +92,7 @@ def extra_checks(
             name=f"extra_{extra}",
             passed=extra in OPTIONAL or (bool(versions) and not missing),
             seen="; ".join(seen),
-            why=f"needed for {EXTRAS[extra]}",
+            why=f"needed for {gives}",
             next=f"pip install 'poolkit[{extra}]'",
         )
 
@@ -133,7 +128,7 @@ def clock_check(step: float, overshoots: Sequence[float]) -> Check:
     """Whether times can be read and kept finely enough.
 
     Args:
-        step: smallest step seen of the monotonic clock (s).
+        step: smallest step of the monotonic clock (s).
         overshoots: how late sleeps of 1 ms ended (s); one or more.
     """
     usual = statistics.median(overshoots)
@@ -206,7 +201,7 @@ def _parts(requirement: str) -> tuple[str, str | None, bool]:
 
 
 def _limit(value: float) -> str:
-    return "no limit" if value == float("inf") else f"{value:.0f}"
+    return "no limit" if value == math.inf else f"{value:.0f}"
 
 
 def _requirements() -> list[str]:
@@ -225,10 +220,8 @@ def _version(library: str) -> str | None:
 
 def _cores() -> float:
     """Cores that this process may use: its affinity, or the container's share where less."""
-    if hasattr(os, "sched_getaffinity"):
-        cores = float(len(os.sched_getaffinity(0)))
-    else:
-        cores = float(os.cpu_count() or 1)
+    has_affinity = hasattr(os, "sched_getaffinity")
+    cores = float(len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1)
     try:
         quota, period = Path("/sys/fs/cgroup/cpu.max").read_text(encoding="ascii").split()
     except (OSError, ValueError):
@@ -242,12 +235,9 @@ def _descriptor_limits() -> tuple[float, float] | None:
         import resource
     except ImportError:  # Windows
         return None
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    unlimited = resource.RLIM_INFINITY
-    return (
-        float("inf") if soft == unlimited else float(soft),
-        float("inf") if hard == unlimited else float(hard),
-    )
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    soft, hard = (math.inf if one == resource.RLIM_INFINITY else float(one) for one in limits)
+    return soft, hard
 
 
 def _clock_step() -> float:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    import ast
-
-    from poolkit.audit.module import Module
+from poolkit.audit.module import Module
 
 
 @dataclass(frozen=True)
@@ -29,33 +26,36 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class Seen:
-    """One place in a module, and what is there."""
-
-    node: ast.expr | ast.stmt
-    message: str
-
-
-@dataclass(frozen=True)
 class Claim:
-    """Something in one module that only counts together with others of the same program.
+    """What only counts together with others of the same program.
 
     `shared` is equal where two are about the same thing, `instead` where only one of two comes to
     be, as in the branches of an `if`; `amount` is what each adds.
     """
 
-    node: ast.expr | ast.stmt
     shared: str
     instead: str
     amount: float
 
 
 @dataclass(frozen=True)
+class Violation:
+    """A place in a module, and what is wrong there: the message, or a claim that a rule judges."""
+
+    node: ast.expr | ast.stmt
+    message: str | Claim
+
+
+Find = Callable[[Module, Settings], Iterable[Violation]]
+Judge = Callable[[Sequence[Claim], Settings], Sequence[str | None]]
+
+
+@dataclass(frozen=True)
 class Rule:
     """One anti-pattern: `what` is wrong, `why` it hurts, the `cure`, where to learn more.
 
-    `find` looks at one module. A rule about a whole program has `claims` and `judge` instead: what
-    each module adds, and a message (None: nothing is wrong) for each claim of all of them.
+    `find` reads one module. A rule about a whole program finds claims, and `judge` gives each claim
+    of all modules its message (None: nothing is wrong).
     """
 
     name: str
@@ -63,9 +63,19 @@ class Rule:
     why: str
     cure: str
     notebook: str
-    find: Callable[[Module, Settings], Iterable[Seen]] | None = None
-    claims: Callable[[Module, Settings], Iterable[Claim]] | None = None
-    judge: Callable[[Sequence[Claim], Settings], Sequence[str | None]] | None = None
+    find: Find
+    judge: Judge | None = None
+
+
+def rule(
+    name: str, *, why: str, cure: str, notebook: str, judge: Judge | None = None
+) -> Callable[[Find], Rule]:
+    """Makes a rule of the function that finds its violations; the docstring is what is wrong."""
+
+    def make(find: Find) -> Rule:
+        return Rule(name, " ".join((find.__doc__ or "").split()), why, cure, notebook, find, judge)
+
+    return make
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""One module as the rules see it: names resolved through its imports, parents, pools, sessions."""
+"""One module as the rules read it: its imports resolved, its pools, and what becomes of each."""
 
 from __future__ import annotations
 
@@ -8,43 +8,11 @@ import warnings
 from collections.abc import Iterator
 from functools import cached_property
 
-from poolkit.audit.makers import Maker, maker_of
+from poolkit.audit.libraries import BY_PACKAGE, CLOSES, Library
+from poolkit.audit.syntax import Function, hides_arguments, keyword
 
-type_of_function = (ast.FunctionDef, ast.AsyncFunctionDef)
-Function = ast.FunctionDef | ast.AsyncFunctionDef
-_LOOPS = (ast.For, ast.AsyncFor, ast.While)
-_COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
-
-
-class Made:
-    """A call that makes a pool or session, and what it is bound to."""
-
-    def __init__(self, module: Module, call: ast.Call, maker: Maker) -> None:
-        self.call = call
-        self.maker = maker
-        self.function = module.function_of(call)
-        self.is_with, self.targets = _use(module, call)
-
-    @property
-    def kept_as(self) -> str | None:
-        """`pool`, `self._pool`, `app.state.engine`: the one name it goes by, or None."""
-        return ast.unparse(self.targets[0]) if len(self.targets) == 1 else None
-
-    @property
-    def local(self) -> str | None:
-        """Its name when it is a plain local variable of a function, else None."""
-        is_local = self.function is not None and len(self.targets) == 1
-        target = self.targets[0] if is_local else None
-        return target.id if isinstance(target, ast.Name) else None
-
-    def keyword(self, name: str) -> ast.expr | None:
-        """The argument of that name, or None when it is not written."""
-        return keyword(self.call, name)
-
-    @property
-    def hides_arguments(self) -> bool:
-        """Whether `*args` or `**settings` may hold arguments that are not seen."""
-        return hides_arguments(self.call)
+_LOOPS = ast.For | ast.AsyncFor | ast.While
+_COMPREHENSIONS = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
 
 
 class Module:
@@ -52,7 +20,6 @@ class Module:
 
     def __init__(self, text: str, path: str = "<source>") -> None:
         self.path = path
-        self.text = text
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # an invalid escape is the business of its author
             self.tree = ast.parse(text)
@@ -60,23 +27,14 @@ class Module:
         self.lines = re.split(r"\r\n|\r|\n", text)
 
     @cached_property
-    def parents(self) -> dict[ast.AST, ast.AST]:
-        """The node around each node."""
-        found: dict[ast.AST, ast.AST] = {}
-        for node in self.nodes:
-            for child in ast.iter_child_nodes(node):
-                found[child] = node
-        return found
-
-    @cached_property
     def nodes(self) -> list[ast.AST]:
         """Every node, in the order of the tree."""
         return list(ast.walk(self.tree))
 
     @cached_property
-    def functions(self) -> list[Function]:
-        """Every function and method."""
-        return [node for node in self.nodes if isinstance(node, type_of_function)]
+    def parents(self) -> dict[ast.AST, ast.AST]:
+        """The node around each node."""
+        return {child: node for node in self.nodes for child in ast.iter_child_nodes(node)}
 
     @cached_property
     def calls(self) -> list[ast.Call]:
@@ -100,34 +58,38 @@ class Module:
     @cached_property
     def made(self) -> list[Made]:
         """Every pool, engine, session and client that the module makes."""
-        found = []
-        for call in self.calls:
-            name = self.qualified(call.func)
-            maker = maker_of(name) if name else None
-            if maker is not None:
-                found.append(Made(self, call, maker))
-        return found
+        found = ((call, *self.meaning(call.func)) for call in self.calls)
+        return [
+            Made(self, call, BY_PACKAGE[package])
+            for call, package, name in found
+            if package in BY_PACKAGE and name in BY_PACKAGE[package].makers
+        ]
 
     @cached_property
-    def kinds(self) -> dict[str, str]:
-        """Driver of what a name holds, by assignment or annotation; two drivers make it unknown."""
-        found: dict[str, set[str]] = {}
+    def pools(self) -> dict[str, Library]:
+        """Library of what a name holds, by assignment or annotation; of two of them it is none."""
+        found: dict[str, set[Library]] = {}
         for made in self.made:
             for target in made.targets:
-                found.setdefault(ast.unparse(target), set()).add(made.maker.driver)
+                found.setdefault(ast.unparse(target), set()).add(made.library)
         for node in self.nodes:
-            pairs: list[tuple[str, ast.expr]] = []
             if isinstance(node, ast.arg) and node.annotation is not None:
-                pairs = [(node.arg, node.annotation)]
+                text, library = node.arg, self._annotated(node.annotation)
             elif isinstance(node, ast.AnnAssign):
-                pairs = [(ast.unparse(node.target), node.annotation)]
-            for text, annotation in pairs:
-                driver = self._annotated(annotation)
-                if driver is not None:
-                    found.setdefault(text, set()).add(driver)
-        return {text: next(iter(drivers)) for text, drivers in found.items() if len(drivers) == 1}
+                text, library = ast.unparse(node.target), self._annotated(node.annotation)
+            else:
+                continue
+            if library is not None:
+                found.setdefault(text, set()).add(library)
+        return {text: libraries.pop() for text, libraries in found.items() if len(libraries) == 1}
 
-    def _annotated(self, annotation: ast.expr) -> str | None:
+    def pool_asked(self, call: ast.Call) -> Library | None:
+        """The library of the pool that a call is a method of."""
+        if not self.pools or not isinstance(call.func, ast.Attribute):
+            return None
+        return self.pools.get(ast.unparse(call.func.value))
+
+    def _annotated(self, annotation: ast.expr) -> Library | None:
         if isinstance(annotation, ast.Constant) and isinstance(annotation.value, str):
             try:
                 annotation = ast.parse(annotation.value, mode="eval").body
@@ -137,18 +99,24 @@ class Module:
             return self._annotated(annotation.left) or self._annotated(annotation.right)
         if isinstance(annotation, ast.Subscript):
             return self._annotated(annotation.slice)
-        name = self.qualified(annotation)
-        return _ANNOTATIONS.get(name) if name else None
+        package, name = self.meaning(annotation)
+        library = BY_PACKAGE.get(package)
+        return library if library is not None and name in library.types else None
 
-    def qualified(self, node: ast.expr) -> str | None:
-        """The dotted name that an expression stands for through the imports, or None."""
+    def qualified(self, node: ast.expr) -> str:
+        """The dotted name that an expression stands for through the imports, or nothing."""
         parts: list[str] = []
         while isinstance(node, ast.Attribute):
             parts.append(node.attr)
             node = node.value
         if not isinstance(node, ast.Name) or node.id not in self.imported:
-            return None
+            return ""
         return ".".join([self.imported[node.id], *reversed(parts)])
+
+    def meaning(self, node: ast.expr) -> tuple[str, str]:
+        """Package and last part of the dotted name that an expression stands for."""
+        name = self.qualified(node)
+        return name.partition(".")[0], name.rpartition(".")[2]
 
     def around(self, node: ast.AST) -> Iterator[ast.AST]:
         """The nodes around one, innermost first."""
@@ -162,7 +130,7 @@ class Module:
         for outer in self.around(node):
             if isinstance(outer, ast.Lambda):
                 return None
-            if isinstance(outer, type_of_function) and inner in outer.body:
+            if isinstance(outer, Function) and inner in outer.body:
                 return outer
             inner = outer
         return None
@@ -175,84 +143,119 @@ class Module:
         """Whether a node runs again and again within its function."""
         inner = node
         for outer in self.around(node):
-            if isinstance(outer, (*type_of_function, ast.Lambda)):
+            if isinstance(outer, Function | ast.Lambda):
                 return False
-            if isinstance(outer, _LOOPS) and inner in outer.body:
-                return True
             if isinstance(outer, _COMPREHENSIONS):
+                return True
+            if isinstance(outer, _LOOPS) and inner in outer.body:
                 return True
             inner = outer
         return False
 
 
-_ANNOTATIONS = {
-    "asyncpg.Pool": "asyncpg",
-    "asyncpg.pool.Pool": "asyncpg",
-    "psycopg_pool.AsyncConnectionPool": "psycopg",
-    "psycopg_pool.ConnectionPool": "psycopg",
-    "sqlalchemy.ext.asyncio.AsyncEngine": "sqlalchemy",
-    "sqlalchemy.engine.Engine": "sqlalchemy",
-    "sqlalchemy.Engine": "sqlalchemy",
-    "aiohttp.ClientSession": "aiohttp",
-    "httpx.AsyncClient": "httpx",
-    "httpx2.AsyncClient": "httpx",
-}
+class Made:
+    """A call that makes a pool or session, and what becomes of it.
 
-
-def keyword(call: ast.Call, name: str) -> ast.expr | None:
-    """The argument that a call passes by that name, or None."""
-    return next((k.value for k in call.keywords if k.arg == name), None)
-
-
-def hides_arguments(call: ast.Call) -> bool:
-    """Whether a call passes `*args` or `**settings`, which may hold anything."""
-    return any(k.arg is None for k in call.keywords) or any(
-        isinstance(argument, ast.Starred) for argument in call.args
-    )
-
-
-def constant(node: ast.expr | None) -> object:
-    """The value of a literal, negative numbers and `60 * 5` included; None for everything else.
-
-    A literal `None` is told by `is_none`.
+    `function` makes it, it is bound to `targets`, and `is_with`: a `with` closes it.
     """
-    if isinstance(node, ast.Constant):
-        return node.value
-    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
-        value = constant(node.operand)
-        return -value if isinstance(value, int | float) else None
-    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult):
-        left, right = constant(node.left), constant(node.right)
-        if isinstance(left, int | float) and isinstance(right, int | float):
-            return left * right
-    return None
 
+    def __init__(self, module: Module, call: ast.Call, library: Library) -> None:
+        self.call = call
+        self.library = library
+        self.function = module.function_of(call)
+        self.is_with = False
+        self.targets: list[ast.expr] = []
+        self._module = module
+        node: ast.AST = call
+        for outer in module.around(call):
+            # await make(), (await make()), make() or None: still the same object.
+            if isinstance(outer, ast.Await | ast.IfExp | ast.BoolOp):
+                node = outer
+                continue
+            if isinstance(outer, ast.withitem) and outer.context_expr is node:
+                self.is_with = True
+                self.targets = [outer.optional_vars] if outer.optional_vars is not None else []
+            elif isinstance(outer, ast.Assign):
+                self.targets = outer.targets
+            elif isinstance(outer, ast.AnnAssign | ast.NamedExpr):
+                self.targets = [outer.target]
+            break
 
-def number(node: ast.expr | None) -> float | None:
-    """The number that a literal is, or None."""
-    value = constant(node)
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if is_number else None  # type: ignore[arg-type]
+    @property
+    def name(self) -> str | None:
+        """`pool`, `self._pool`, `app.state.engine`: the one name it goes by, or None."""
+        return ast.unparse(self.targets[0]) if len(self.targets) == 1 else None
 
+    @property
+    def local(self) -> str | None:
+        """Its name when it is a plain local variable of a function, else None."""
+        is_local = self.function is not None and len(self.targets) == 1
+        target = self.targets[0] if is_local else None
+        return target.id if isinstance(target, ast.Name) else None
 
-def is_none(node: ast.expr | None) -> bool:
-    """Whether a literal `None` is written there."""
-    return isinstance(node, ast.Constant) and node.value is None
+    def keyword(self, name: str) -> ast.expr | None:
+        """The argument of that name, or None when it is not written."""
+        return keyword(self.call, name)
 
+    @property
+    def hides_arguments(self) -> bool:
+        """Whether `*args` or `**settings` may hold arguments that do not show."""
+        return hides_arguments(self.call)
 
-def _use(module: Module, call: ast.Call) -> tuple[bool, list[ast.expr]]:
-    """Whether a `with` closes what a call makes, and the targets that it is bound to."""
-    node: ast.AST = call
-    for outer in module.around(call):
-        # await make(), (await make()), make() or None: still the same object.
-        if isinstance(outer, ast.Await | ast.IfExp | ast.BoolOp):
-            node = outer
-            continue
-        if isinstance(outer, ast.withitem) and outer.context_expr is node:
-            return True, [outer.optional_vars] if outer.optional_vars is not None else []
-        if isinstance(outer, ast.Assign):
-            return False, list(outer.targets)
-        if isinstance(outer, ast.AnnAssign | ast.NamedExpr):
-            return False, [outer.target]
-        break
-    return False, []
+    @property
+    def has_other_pool(self) -> bool:
+        """Whether an argument brings its pool, so that the library's defaults say nothing."""
+        return any(self.keyword(name) is not None for name in self.library.other_pool)
+
+    def reads(self) -> list[ast.Name]:
+        """Where its function, and what is defined inside it, reads the local variable."""
+        return [
+            node
+            for node in self._in_function()
+            if isinstance(node, ast.Name)
+            and node.id == self.local
+            and isinstance(node.ctx, ast.Load)
+        ]
+
+    def attributes(self) -> list[ast.Attribute]:
+        """The attributes and methods of the local variable that are read there."""
+        parents = (self._module.parents[node] for node in self.reads())
+        return [parent for parent in parents if isinstance(parent, ast.Attribute)]
+
+    def escapes(self) -> bool:
+        """Whether the local is returned, stored, passed on or captured: others may own it then."""
+        return any(
+            isinstance(node, ast.Global | ast.Nonlocal) and self.local in node.names
+            for node in self._in_function()
+        ) or any(self._goes_out(node) for node in self.reads())
+
+    def is_closed(self) -> bool:
+        """Whether the function closes its local variable, or hands the closing on."""
+        name = self.local
+        if name is None:
+            return False
+        for node in self._in_function():
+            if isinstance(node, ast.Attribute) and node.attr in CLOSES:
+                if ast.unparse(node.value) in (name, f"{name}.sync_engine"):
+                    return True
+            elif isinstance(node, ast.withitem):
+                shown = ast.unparse(node.context_expr)
+                if shown == name or (name in shown and "closing" in shown):
+                    return True
+        return False
+
+    def _in_function(self) -> Iterator[ast.AST]:
+        return iter(()) if self.function is None else ast.walk(self.function)
+
+    def _goes_out(self, node: ast.Name) -> bool:
+        parent = self._module.parents[node]
+        # pool.acquire(), `with pool`, `if pool`: only used. All else could hand the object on.
+        is_only_used = (
+            isinstance(parent, ast.Attribute)
+            or (isinstance(parent, ast.withitem) and parent.context_expr is node)
+            or isinstance(parent, ast.Compare | ast.Await | ast.If | ast.UnaryOp | ast.Assert)
+        )
+        if not is_only_used:
+            return True
+        inner = next(o for o in self._module.around(node) if isinstance(o, Function | ast.Lambda))
+        return inner is not self.function

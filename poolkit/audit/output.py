@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from urllib.parse import quote
 
-from poolkit.audit.finding import Finding, Rule
+from poolkit.audit.finding import Rule
 from poolkit.audit.rules import RULES
 from poolkit.audit.scan import Audit
 
@@ -27,47 +26,35 @@ def as_json(audit: Audit) -> str:
             "ignored": audit.ignored,
             "findings": [asdict(finding) for finding in audit.findings],
             "skipped": [asdict(skipped) for skipped in audit.skipped],
-            "rules": [_described(rule) for rule in RULES],
+            "rules": [
+                {
+                    **{name: getattr(rule, name) for name in ("name", "what", "why", "cure")},
+                    "notebook": f"notebooks/{rule.notebook}",
+                }
+                for rule in RULES
+            ],
         },
         indent=2,
     )
 
 
-def _described(rule: Rule) -> dict[str, str]:
-    return {
-        "name": rule.name,
-        "what": rule.what,
-        "why": rule.why,
-        "cure": rule.cure,
-        "notebook": f"notebooks/{rule.notebook}",
-    }
-
-
 def as_sarif(audit: Audit, version: str) -> str:
     """The audit as SARIF 2.1.0 (OASIS); paths are URIs, relative where the audit's were."""
-    order = {rule.name: index for index, rule in enumerate(RULES)}
+    order = [rule.name for rule in RULES]
+    tool = {"name": "poolkit", "version": version, "rules": [_sarif_rule(rule) for rule in RULES]}
+    results = [
+        {
+            "ruleId": finding.rule,
+            "ruleIndex": order.index(finding.rule),
+            **_warning(finding.message, finding.path, finding.line, finding.column),
+        }
+        for finding in audit.findings
+    ]
+    skipped = [_warning(f"skipped: {one.reason}", one.path) for one in audit.skipped]
     run = {
-        "tool": {
-            "driver": {
-                "name": "poolkit",
-                "version": version,
-                "rules": [_sarif_rule(rule) for rule in RULES],
-            }
-        },
-        "results": [_sarif_result(finding, order) for finding in audit.findings],
-        "invocations": [
-            {
-                "executionSuccessful": True,
-                "toolExecutionNotifications": [
-                    {
-                        "level": "warning",
-                        "message": {"text": f"skipped: {skipped.reason}"},
-                        "locations": [_location(skipped.path)],
-                    }
-                    for skipped in audit.skipped
-                ],
-            }
-        ],
+        "tool": {"driver": tool},
+        "results": results,
+        "invocations": [{"executionSuccessful": True, "toolExecutionNotifications": skipped}],
         "columnKind": "utf16CodeUnits",
     }
     return json.dumps({"$schema": SARIF_SCHEMA, "version": "2.1.0", "runs": [run]}, indent=2)
@@ -86,27 +73,16 @@ def _sarif_rule(rule: Rule) -> dict[str, object]:
     }
 
 
-def _sarif_result(finding: Finding, order: dict[str, int]) -> dict[str, object]:
-    return {
-        "ruleId": finding.rule,
-        "ruleIndex": order[finding.rule],
-        "level": "warning",
-        "message": {"text": finding.message},
-        "locations": [_location(finding.path, finding.line, finding.column)],
-    }
-
-
-def _location(path: str, line: int | None = None, column: int | None = None) -> dict[str, object]:
+def _warning(
+    text: str, path: str, line: int | None = None, column: int | None = None
+) -> dict[str, object]:
     where = Path(path)
     uri = where.as_uri() if where.is_absolute() else quote(os.fsencode(where.as_posix()))
     place: dict[str, object] = {"artifactLocation": {"uri": uri}}
     if line is not None:
         place["region"] = {"startLine": line, "startColumn": column}
-    return {"physicalLocation": place}
-
-
-def by_rule(findings: Iterable[Finding]) -> list[tuple[Rule, list[Finding]]]:
-    """The findings under their rules, in the order of RULES; rules without one are left out."""
-    listed = list(findings)
-    grouped = [(rule, [one for one in listed if one.rule == rule.name]) for rule in RULES]
-    return [(rule, found) for rule, found in grouped if found]
+    return {
+        "level": "warning",
+        "message": {"text": text},
+        "locations": [{"physicalLocation": place}],
+    }

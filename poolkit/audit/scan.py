@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from poolkit.audit.finding import Claim, Finding, Rule, Seen, Settings, Skipped
-from poolkit.audit.makers import LIBRARIES
+from poolkit.audit.finding import Claim, Finding, Rule, Settings, Skipped, Violation
+from poolkit.audit.libraries import BY_PACKAGE
 from poolkit.audit.module import Module
 from poolkit.audit.rules import RULES
 from poolkit.errors import BadInput
@@ -23,7 +23,7 @@ NOT_ENTERED = frozenset(
     | {".mypy_cache", ".ruff_cache", ".pytest_cache", ".ipynb_checkpoints", ".eggs"}
 )
 _IGNORE = re.compile(r"#\s*poolkit:\s*ignore(?:\[([\w\-, ]*)\])?")
-_MENTIONS = re.compile("|".join(sorted(LIBRARIES)))
+_MENTIONS = re.compile("|".join(sorted(BY_PACKAGE)))
 
 
 @dataclass(frozen=True)
@@ -43,15 +43,14 @@ def audit(paths: Iterable[Path], settings: Settings | None = None) -> Audit:
     Raises:
         BadInput: a path does not exist, or nothing in them is Python.
     """
-    settings = settings or Settings()
-    scan = _Scan(settings, RULES)
+    scan = _Scan(settings or Settings(), RULES)
     skipped: list[Skipped] = []
     files = lines = 0
     for path in _sources(paths):
         files += 1
         try:
             text = _read(path)
-            scan.look(text, str(path))
+            scan.read(text, str(path))
         except (OSError, SyntaxError, ValueError, RecursionError, MemoryError) as error:
             skipped.append(Skipped(str(path), _reason(error)))
             continue
@@ -68,23 +67,23 @@ def audit_source(
     text: str,
     path: str = "<source>",
     settings: Settings | None = None,
-    rules: Iterable[Rule] = RULES,
+    rules: Sequence[Rule] = RULES,
 ) -> tuple[list[Finding], int]:
-    """The findings in one source, and how many a comment in it told to be silent.
+    """The findings in one source, and how many a comment in it silences.
 
     Raises:
         SyntaxError: the source does not parse.
     """
-    scan = _Scan(settings or Settings(), tuple(rules))
-    scan.look(text, path)
+    scan = _Scan(settings or Settings(), rules)
+    scan.read(text, path)
     return scan.findings()
 
 
 class _Scan:
     """One scan of a program.
 
-    State: for each module its findings, or for a rule about the whole program the claims that wait
-    for the others, each with the place that it would be shown at and whether it is to be silent.
+    State: the findings of each module, with whether a comment silences it; and for the rules about
+    the whole program those that wait for the other modules, each with its claim.
     """
 
     def __init__(self, settings: Settings, rules: Sequence[Rule]) -> None:
@@ -92,54 +91,50 @@ class _Scan:
         self._rules = rules
         self._order: dict[str, int] = {}  # of the modules
         self._found: list[tuple[Finding, bool]] = []
-        self._claims: dict[Rule, list[tuple[Claim, Finding, bool]]] = {}
+        self._claimed: dict[Rule, list[tuple[Claim, Finding, bool]]] = {}
 
-    def look(self, text: str, path: str) -> None:
-        """Look at one source."""
+    def read(self, text: str, path: str) -> None:
+        """Find what is wrong in one source."""
         module = Module(text, path)
         if not _MENTIONS.search(text):
             return
         comments = _ignored(text) if "poolkit" in text else {}
-        found, claimed = [], []
-        for rule in self._rules:
-            for seen in rule.find(module, self._settings) if rule.find else ():
-                finding = _finding(module, rule, seen)
-                found.append((finding, _is_ignored(seen.node, rule, comments)))
-            for claim in rule.claims(module, self._settings) if rule.claims else ():
-                finding = _finding(module, rule, Seen(claim.node, ""))
-                claimed.append((rule, (claim, finding, _is_ignored(claim.node, rule, comments))))
+        violations = [
+            (rule, one) for rule in self._rules for one in rule.find(module, self._settings)
+        ]
         # Only now: a module that some rule cannot bear is skipped as a whole.
         self._order.setdefault(path, len(self._order))
-        self._found += found
-        for rule, one in claimed:
-            self._claims.setdefault(rule, []).append(one)
+        for rule, one in violations:
+            finding = _finding(module, rule, one)
+            is_ignored = _is_ignored(one.node, rule, comments)
+            if isinstance(one.message, Claim):
+                self._claimed.setdefault(rule, []).append((one.message, finding, is_ignored))
+            else:
+                self._found.append((finding, is_ignored))
 
     def findings(self) -> tuple[list[Finding], int]:
         """Every finding by module and line, and how many comments silenced."""
         found = list(self._found)
-        for rule, claimed in self._claims.items():
+        for rule, claimed in self._claimed.items():
             assert rule.judge is not None
             messages = rule.judge([claim for claim, _, _ in claimed], self._settings)
-            for message, (_, finding, is_ignored) in zip(messages, claimed, strict=True):
-                if message is not None:
-                    found.append((replace(finding, message=message), is_ignored))
+            found += [
+                (replace(finding, message=message), is_ignored)
+                for message, (_, finding, is_ignored) in zip(messages, claimed, strict=True)
+                if message is not None
+            ]
         shown = [finding for finding, is_ignored in found if not is_ignored]
         shown.sort(key=lambda one: (self._order[one.path], one.line, one.column, one.rule))
         # A with-statement inside another one shows the same place twice.
         return list(dict.fromkeys(shown)), len(found) - len(shown)
 
 
-def _finding(module: Module, rule: Rule, seen: Seen) -> Finding:
-    number = seen.node.lineno
+def _finding(module: Module, rule: Rule, violation: Violation) -> Finding:
+    number = violation.node.lineno
     line = module.lines[number - 1] if number <= len(module.lines) else ""
-    return Finding(
-        rule=rule.name,
-        path=module.path,
-        line=number,
-        column=_column(line, seen.node.col_offset),
-        message=seen.message,
-        code=line.strip(),
-    )
+    message = violation.message if isinstance(violation.message, str) else ""
+    column = _column(line, violation.node.col_offset)
+    return Finding(rule.name, module.path, number, column, message, line.strip())
 
 
 def _column(line: str, offset: int) -> int:
@@ -150,11 +145,8 @@ def _column(line: str, offset: int) -> int:
 
 def _is_ignored(node: ast.expr | ast.stmt, rule: Rule, comments: dict[int, frozenset[str]]) -> bool:
     """Whether a comment on one of its lines names the rule, or no rule at all."""
-    for line in range(node.lineno, (node.end_lineno or node.lineno) + 1):
-        names = comments.get(line)
-        if names is not None and (not names or rule.name in names):
-            return True
-    return False
+    lines = range(node.lineno, (node.end_lineno or node.lineno) + 1)
+    return any(line in comments and rule.name in (comments[line] or {rule.name}) for line in lines)
 
 
 def _ignored(text: str) -> dict[int, frozenset[str]]:
@@ -163,21 +155,20 @@ def _ignored(text: str) -> dict[int, frozenset[str]]:
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
         match = _IGNORE.search(token.string) if token.type == tokenize.COMMENT else None
         if match:
-            names = (name.strip() for name in (match.group(1) or "").split(","))
-            found[token.start[0]] = frozenset(name for name in names if name)
+            found[token.start[0]] = frozenset((match[1] or "").replace(",", " ").split())
     return found
 
 
 def _sources(paths: Iterable[Path]) -> Iterator[Path]:
     """Python files below the paths, each once, folders in order of name."""
-    seen: set[Path] = set()
+    given: set[Path] = set()
     for path in paths:
         if not path.exists():
             raise BadInput(f"{path} does not exist", "name files or folders with Python source")
         for source in [path] if path.is_file() else _below(path):
             real = source.resolve()
-            if real not in seen:
-                seen.add(real)
+            if real not in given:
+                given.add(real)
                 yield source
 
 

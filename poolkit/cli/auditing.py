@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from poolkit.cli.terminal import told
+from poolkit.cli.options import option
+from poolkit.cli.terminal import error_boundary
 
 if TYPE_CHECKING:
-    from rich.console import Console, RenderableType
+    from rich.console import Console
 
-    from poolkit.audit import Audit, Finding, Rule
+    from poolkit.audit import Audit
 
 LONGEST_SKIPPED = 10  # files named one by one; JSON and SARIF name all of them
 
@@ -26,22 +27,20 @@ class Format(StrEnum):
     SARIF = "sarif"
 
 
-@told()
+@error_boundary()
 def audit(
     paths: Annotated[
-        list[Path],
-        typer.Argument(metavar="PATH...", help="Files or folders with Python source."),
+        list[Path], typer.Argument(metavar="PATH...", help="Files or folders with Python source.")
     ],
     form: Annotated[Format, typer.Option("--format", help="What to print.")] = Format.TEXT,
     max_connections: Annotated[
         int | None,
-        typer.Option(
+        option(
             "--max-connections",
-            metavar="N",
-            min=1,
-            help="Connections that this service may open at its database: pools that together may "
+            "N",
+            "Connections that this service may open at its database: pools that together may "
             "open more are found.",
-            show_default=False,
+            min=1,
         ),
     ] = None,
     processes: Annotated[
@@ -52,22 +51,20 @@ def audit(
     ] = 1,
     server_keepalive: Annotated[
         float | None,
-        typer.Option(
+        option(
             "--server-keepalive",
-            metavar="SECONDS",
+            "SECONDS",
+            "How long the HTTP server keeps an idle connection (see `poolkit probe`).",
             min=0.1,
-            help="How long the HTTP server keeps an idle connection (see `poolkit probe`).",
-            show_default=False,
         ),
     ] = None,
     db_idle: Annotated[
         float | None,
-        typer.Option(
+        option(
             "--db-idle",
-            metavar="SECONDS",
+            "SECONDS",
+            "How long the database, or what is in between, keeps an idle connection.",
             min=0.1,
-            help="How long the database, or what is in between, keeps an idle connection.",
-            show_default=False,
         ),
     ] = None,
 ) -> None:
@@ -100,67 +97,65 @@ def audit(
     raise typer.Exit(int(ExitCode.FINDINGS if found.findings else ExitCode.DONE))
 
 
-@told()
+@error_boundary()
 def doctor() -> None:
     """Look at this machine for what would spoil a measurement, and say what to do about it.
 
     Sends nothing. Exit code 1: something is not well.
     """
-    from poolkit.cli import tables, terminal
+    from poolkit.cli import terminal
+    from poolkit.cli.progress import printable
     from poolkit.doctor import examine
     from poolkit.errors import ExitCode
+    from poolkit.show import tables
 
     found = examine()
-    terminal.results().print(tables.checks(found))
+    terminal.results().print(tables.checks_in_short(found).rich(printable))
     is_well = all(check.passed for check in found)
     raise typer.Exit(int(ExitCode.DONE if is_well else ExitCode.FINDINGS))
 
 
 def _print(console: Console, audit: Audit) -> None:
-    from poolkit.audit.output import by_rule
-
-    for rule, found in by_rule(audit.findings):
-        _print_rule(console, rule, found)
-    for skipped in audit.skipped[:LONGEST_SKIPPED]:
-        console.print(_plain(f"skipped {skipped.path}: {skipped.reason}", "dim"))
-    if len(audit.skipped) > LONGEST_SKIPPED:
-        console.print(_plain(f"... and {len(audit.skipped) - LONGEST_SKIPPED} more", "dim"))
-    console.print(_plain(_summary(audit), "bold"))
-
-
-def _print_rule(console: Console, rule: Rule, found: list[Finding]) -> None:
+    """Everything as plain text: it holds source, whose square brackets are no markup."""
     from rich.padding import Padding
     from rich.syntax import Syntax
-
-    console.print(_plain(f"{rule.name}: {rule.what}", "bold"))
-    for finding in found:
-        # One line a place, never wrapped: editors and terminals open path:line:column by a click.
-        place = f"{finding.path}:{finding.line}:{finding.column}"
-        console.print(_plain(f"  {place}  {finding.message}"), soft_wrap=True)
-        console.print(_plain(f"      {finding.code}", "dim"), soft_wrap=True)
-    console.print(Padding(_plain(f"Why: {rule.why}"), (0, 0, 0, 2)))
-    console.print(_plain("  Instead:"))
-    cure: RenderableType = Syntax(rule.cure.rstrip(), "python", background_color="default")
-    console.print(Padding(cure, (0, 0, 0, 6)))
-    console.print(_plain(f"  More: notebooks/{rule.notebook}\n", "dim"))
-
-
-def _plain(text: str, style: str = "") -> RenderableType:
-    """Text that holds source: its square brackets are no markup."""
     from rich.text import Text
 
-    return Text(text, style=style)
+    from poolkit.audit import RULES
+
+    def say(text: str, style: str = "", *, wrap: bool = True) -> None:
+        console.print(Text(text, style=style), soft_wrap=not wrap)
+
+    for rule in RULES:
+        found = [one for one in audit.findings if one.rule == rule.name]
+        if not found:
+            continue
+        say(f"{rule.name}: {rule.what}", "bold")
+        for one in found:
+            # Never wrapped: editors and terminals open path:line:column by a click.
+            say(f"  {one.path}:{one.line}:{one.column}  {one.message}", wrap=False)
+            say(f"      {one.code}", "dim", wrap=False)
+        console.print(Padding(Text(f"Why: {rule.why}"), (0, 0, 0, 2)))
+        say("  Instead:")
+        cure = Syntax(rule.cure.rstrip(), "python", background_color="default")
+        console.print(Padding(cure, (0, 0, 0, 6)))
+        say(f"  More: notebooks/{rule.notebook}\n", "dim")
+    for skipped in audit.skipped[:LONGEST_SKIPPED]:
+        say(f"skipped {skipped.path}: {skipped.reason}", "dim")
+    if len(audit.skipped) > LONGEST_SKIPPED:
+        say(f"... and {len(audit.skipped) - LONGEST_SKIPPED} more", "dim")
+    say(_summary(audit), "bold")
 
 
 def _summary(audit: Audit) -> str:
-    count = len(audit.findings)
-    parts = [
-        f"{count} finding{'' if count == 1 else 's'} in {audit.files} "
-        f"file{'' if audit.files == 1 else 's'} ({audit.lines:,} "
-        f"line{'' if audit.lines == 1 else 's'})"
-    ]
+    findings, files = _count(len(audit.findings), "finding"), _count(audit.files, "file")
+    parts = [f"{findings} in {files} ({_count(audit.lines, 'line')})"]
     if audit.ignored:
         parts.append(f"{audit.ignored} ignored by comments")
     if audit.skipped:
         parts.append(f"{len(audit.skipped)} files skipped")
     return ", ".join(parts)
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"

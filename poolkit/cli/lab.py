@@ -8,13 +8,13 @@ from typing import Annotated
 
 import typer
 
-from poolkit.cli.terminal import told, told_to_end
+from poolkit.cli.terminal import end_on_signals, error_boundary
 from poolkit.errors import BadInput
 
 POLL_INTERVAL = 0.2  # s
 
 
-@told()
+@error_boundary()
 def lab(
     targets_out: Annotated[
         Path | None,
@@ -43,7 +43,7 @@ def lab(
     console = terminal.results()
     screen = terminal.screen(console)
     try:
-        with Lab(list(ALL) if every else None) as running, told_to_end() as end:
+        with Lab(list(ALL) if every else None) as running, end_on_signals() as end:
             screen.say(running.targets_toml())
             for line in running.export_lines():
                 screen.say(line)

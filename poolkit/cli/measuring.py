@@ -20,19 +20,19 @@ from poolkit.cli.options import (
     Wait,
     checked,
 )
-from poolkit.cli.terminal import told
+from poolkit.cli.terminal import error_boundary
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from poolkit.errors import ExitCode
-    from poolkit.events import Event
+    from poolkit.events import Event, Watcher
     from poolkit.measure.child import Order
     from poolkit.records import Recommendation, Sizing
     from poolkit.targets import Target
 
 
-@told()
+@error_boundary()
 def sweep(
     name: Name,
     targets: TargetsFile,
@@ -55,14 +55,11 @@ def sweep(
     order = Order("sweep", name, targets, out, budget=budget, seed=seed, rate=rate, wait=wait)
     if events:
         _print_events(order, sizes)
-    from poolkit.cli import tables, terminal
+    from poolkit.cli.progress import knees, printable
     from poolkit.events import Sized
-    from poolkit.review.run import check_before
+    from poolkit.show import tables
 
-    target, order = checked(order, sizes)
-    check_before({name: target}, out)
-    console = terminal.results()
-    screen = terminal.screen(console)
+    target, order, console, screen = _prepared(order, sizes)
     found: list[Sizing] = []
 
     def see(event: Event) -> None:
@@ -72,13 +69,13 @@ def sweep(
     code = measure_watched(command(order), target, screen, see)
     if found:
         console.print()
-        console.print(tables.curve(found[-1]))
-        screen.say(tables.knees(found[-1]))
+        console.print(tables.curve(found[-1]).rich(printable))
+        screen.say(knees(found[-1]))
         screen.say(f"trials: {out / f'{name}.trials.jsonl'}")
     raise typer.Exit(int(code))
 
 
-@told()
+@error_boundary()
 def size(
     name: Name,
     targets: TargetsFile,
@@ -99,21 +96,30 @@ def size(
     order = Order("size", name, targets, out, budget=budget, seed=seed, rate=rate, wait=wait)
     if events:
         _print_events(order)
-    from poolkit.cli import terminal
+    from poolkit.cli.progress import print_results
     from poolkit.review.outcome import measure_target
-    from poolkit.review.run import check_before
+    from poolkit.show import tables
 
-    target, order = checked(order)
-    check_before({name: target}, out)
-    console = terminal.results()
-    screen = terminal.screen(console)
+    target, order, console, screen = _prepared(order)
     outcome = measure_target(target, order, screen)
     recommendation = outcome.recommendation
     _write(order, recommendation, target)
-    _print(console, recommendation)
+    more = (tables.parameters_in_short(recommendation),) if recommendation.parameters else ()
+    print_results(console, (recommendation,), more)
     if recommendation.status == "done":
         screen.say(f"written: {out / 'recommended.md'}, {out / 'pools.py'}")
     raise typer.Exit(int(outcome.exit_code))
+
+
+def _prepared(order: Order, sizes: str | None = None) -> tuple[Target, Order, Console, Watcher]:
+    """The checked order and its target, and where to print; BadInput before anything is sent."""
+    from poolkit.cli import terminal
+    from poolkit.review.run import check_before
+
+    target, order = checked(order, sizes)
+    check_before({target.name: target}, order.out)
+    console = terminal.results()
+    return target, order, console, terminal.screen(console)
 
 
 def _print_events(order: Order, sizes: str | None = None) -> None:
@@ -154,15 +160,3 @@ def _write(order: Order, recommendation: Recommendation, target: Target) -> None
     settings[target.name] = target.public_settings()
     write_recommended(order.out, tuple(entries.values()), (target,))
     write_manifest(order.out, parameters_of("size", order.budget, order.seed, settings))
-
-
-def _print(console: Console, recommendation: Recommendation) -> None:
-    from poolkit.cli import tables
-
-    console.print()
-    console.print(tables.recommended((recommendation,)))
-    console.print()
-    if recommendation.parameters:
-        console.print(tables.parameters(recommendation))
-        console.print()
-    tables.print_doubts(console, (recommendation,))

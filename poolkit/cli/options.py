@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.models import OptionInfo
 
 from poolkit.errors import BadInput
 from poolkit.targets import Target, load_targets
@@ -15,69 +16,41 @@ from poolkit.targets import Target, load_targets
 if TYPE_CHECKING:
     from poolkit.measure.child import Order
 
+
+def option(name: str, metavar: str, words: str, **more: Any) -> OptionInfo:
+    """An option that takes a value and shows no default."""
+    info: OptionInfo = typer.Option(name, metavar=metavar, help=words, show_default=False, **more)
+    return info
+
+
 Name = Annotated[str, typer.Argument(help="Name of the target in FILE.", show_default=False)]
 TargetsFile = Annotated[
-    Path,
-    typer.Option(
-        "--targets",
-        metavar="FILE",
-        help="targets.toml: the endpoints and what is asked of them.",
-        show_default=False,
-    ),
+    Path, option("--targets", "FILE", "targets.toml: the endpoints and what is asked of them.")
 ]
 Out = Annotated[
-    Path,
-    typer.Option(
-        "--out",
-        metavar="DIR",
-        help="Folder for the results; finished trials in it are resumed.",
-        show_default=False,
-    ),
+    Path, option("--out", "DIR", "Folder for the results; finished trials in it are resumed.")
 ]
 Budget = Annotated[
     float | None,
-    typer.Option(
-        "--budget",
-        metavar="SECONDS",
-        help="Seconds of load for each target, at most (sweep: 20, size: 45).",
-        show_default=False,
+    option(
+        "--budget", "SECONDS", "Seconds of load for each target, at most (sweep: 20, size: 45)."
     ),
 ]
-Seed = Annotated[
-    int | None,
-    typer.Option(
-        "--seed",
-        metavar="N",
-        help="Seed of arrivals and of the order of sizes.",
-        show_default=False,
-    ),
-]
+Seed = Annotated[int | None, option("--seed", "N", "Seed of arrivals and of the order of sizes.")]
 Rate = Annotated[
     float | None,
-    typer.Option(
-        "--rate",
-        metavar="CALLS",
-        help="Calls per second to sustain, instead of the target_rate in FILE.",
-        show_default=False,
-    ),
+    option("--rate", "CALLS", "Calls per second to sustain, instead of the target_rate in FILE."),
 ]
 Wait = Annotated[
     float | None,
-    typer.Option(
+    option(
         "--wait",
-        metavar="SECONDS",
-        help="Longest good p99 wait for a connection, instead of the wait_p99 in FILE.",
-        show_default=False,
+        "SECONDS",
+        "Longest good p99 wait for a connection, instead of the wait_p99 in FILE.",
     ),
 ]
 Sizes = Annotated[
-    str | None,
-    typer.Option(
-        "--sizes",
-        metavar="1,2,4",
-        help="Pool sizes to measure, instead of choosing them.",
-        show_default=False,
-    ),
+    str | None, option("--sizes", "1,2,4", "Pool sizes to measure, instead of choosing them.")
 ]
 Events = Annotated[
     bool, typer.Option("--events", help="Print one JSON line an event, nothing else.")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from poolkit.cli.options import HiddenEvents, Name, TargetsFile
-from poolkit.cli.terminal import told
+from poolkit.cli.terminal import error_boundary
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -54,7 +54,7 @@ InTransaction = Annotated[
 ]
 
 
-@told()
+@error_boundary()
 def probe(
     name: Name,
     targets: TargetsFile,

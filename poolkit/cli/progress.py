@@ -1,20 +1,26 @@
-"""What a person sees while targets are measured: bars in a terminal, plain lines elsewhere."""
+"""What is printed while targets are measured: bars in a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
+from rich.padding import Padding
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.spinner import Spinner
 from rich.text import Text
 
 from poolkit import events, units
 from poolkit.events import Event, Watcher
+from poolkit.records import Recommendation, Sizing
 from poolkit.show import narration, words
+
+if TYPE_CHECKING:
+    from poolkit.show.tables import Table
 
 NAME_WIDTH = 24  # characters of a target's name beside its bar
 
@@ -43,7 +49,7 @@ class _Screen:
 class PlainScreen(_Screen):
     """One line an event, no colour and nothing that moves: for files, pipes and logs.
 
-    State: the name of the target under way, and whether its cancelling was told.
+    State: the name of the target under way, and whether its cancelling was announced.
     """
 
     def __init__(self, console: Console, errors: Console) -> None:
@@ -218,3 +224,32 @@ def printable(text: str) -> str:
     """The text without control characters: a server's words must not steer the terminal."""
     # The narrow space is that of large numbers.
     return "".join(c if c.isprintable() or c in "\n\u202f" else "?" for c in text)
+
+
+def knees(sizing: Sizing) -> str:
+    """The knees by each rule, and the verdict, in lines of text."""
+    lines = [f"knee by {k.rule}: {words.knee_in_short((k,))}" for k in sizing.knees]
+    return "\n".join([*lines, f"verdict {sizing.verdict.name}: {sizing.verdict.evidence}"])
+
+
+def print_results(
+    console: Console, recommendations: Sequence[Recommendation], more: Sequence[Table] = ()
+) -> None:
+    """Print what to set for each target, other tables, and the checks that failed."""
+    from poolkit.show import tables
+
+    for table in (tables.decision_in_short(recommendations), *more):
+        console.print()
+        console.print(table.rich(printable))
+    console.print()
+    print_doubts(console, recommendations)
+
+
+def print_doubts(console: Console, recommendations: Sequence[Recommendation]) -> None:
+    """Print each failed check below the table: what was seen, and what to do next."""
+    for r in recommendations:
+        for check in r.failed_checks:
+            name = check.name.replace("_", " ")
+            seen = printable(f"check {name} failed: {check.seen}")
+            console.print(Text.assemble((f"{r.target}: ", "bold"), seen), highlight=False)
+            console.print(Padding(Text(f"next: {printable(check.next)}"), (0, 0, 0, 2)))

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from poolkit.cli.options import Budget, Out, Seed, TargetsFile, checked_budget, checked_seed
-from poolkit.cli.terminal import told
+from poolkit.cli.options import Budget, Out, Seed, TargetsFile, checked_budget, checked_seed, option
+from poolkit.cli.terminal import error_boundary
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -22,27 +22,17 @@ _PDF = "report.pdf"
 MARK = ".poolkit-demo"  # a folder that holds it was made by the demo
 
 
-@told()
+@error_boundary()
 def review(
     targets: TargetsFile,
     out: Out,
     only: Annotated[
         list[str] | None,
-        typer.Option(
-            "--only",
-            metavar="NAME",
-            help="Review this target; may be given more than once.",
-            show_default=False,
-        ),
+        option("--only", "NAME", "Review this target; may be given more than once."),
     ] = None,
     since: Annotated[
         Path | None,
-        typer.Option(
-            "--since",
-            metavar="DIR",
-            help="Compare with the earlier review in DIR.",
-            show_default=False,
-        ),
+        option("--since", "DIR", "Compare with the earlier review in DIR."),
     ] = None,
     budget: Budget = None,
     seed: Seed = None,
@@ -73,7 +63,7 @@ def review(
     raise typer.Exit(int(finished.exit_code))
 
 
-@told()
+@error_boundary()
 def demo(
     out: Annotated[
         Path, typer.Option("--out", metavar="DIR", help="Folder for the results, made anew.")
@@ -135,15 +125,13 @@ def _make_report(out: Path) -> Path:
 
 
 def _print(console: Console, review: Review) -> None:
-    from poolkit.cli import tables
+    from poolkit.cli.progress import print_results, printable
+    from poolkit.show import tables
 
-    console.print()
-    console.print(tables.recommended(review.recommendations))
-    console.print()
-    tables.print_doubts(console, review.recommendations)
+    print_results(console, review.recommendations)
     if review.comparison is not None:
         console.print()
-        console.print(tables.since(review.comparison))
+        console.print(tables.changes(review.comparison).rich(printable))
         if review.comparison.caution:
             console.print(f"caution: {review.comparison.caution}", markup=False)
     console.print()

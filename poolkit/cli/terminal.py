@@ -44,7 +44,7 @@ def screen(console: Console) -> Watcher:
 
 
 @contextlib.contextmanager
-def told() -> Iterator[None]:
+def error_boundary() -> Iterator[None]:
     """Around a command: every way to fail becomes a message and an exit code, never a traceback."""
     from poolkit.cli.progress import print_failure
 
@@ -81,7 +81,7 @@ def raise_on_sigterm() -> None:
 
 
 @contextlib.contextmanager
-def told_to_end() -> Iterator[threading.Event]:
+def end_on_signals() -> Iterator[threading.Event]:
     """An event that Ctrl-C and SIGTERM set, so that neither interrupts what is under way."""
     from poolkit.measure.loop import on_signals
 

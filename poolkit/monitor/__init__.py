@@ -9,14 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from poolkit.errors import MissingExtra
 from poolkit.monitor.report import Report
-from poolkit.monitor.snapshot import (
-    Deadlock,
-    Holder,
-    Place,
-    Snapshot,
-    Waiter,
-    pool_locking_floor,
-)
+from poolkit.monitor.snapshot import Deadlock, Holder, Place, Snapshot, Waiter, pool_locking_floor
 from poolkit.monitor.watch import Watch, unwatch, watch
 
 if TYPE_CHECKING:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import importlib.util
 import inspect
 import os
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, cast
+from typing import Any
 
 from poolkit.drivers.hooks import Hook
 from poolkit.drivers.table import DATABASE_DRIVERS, DRIVERS, HTTP_DRIVERS
-from poolkit.monitor import gate as gates
-from poolkit.monitor.call_site import Sites
+from poolkit.monitor.calls import Call, Sites
 from poolkit.monitor.tap import Tap
 
 # Package of a pool's class -> its driver, and the packages whose frames are not the program's own.
@@ -41,10 +42,6 @@ class _Found:
     wrapper: type | None = None
 
 
-class _Module(Protocol):
-    def hook_of(self, pool: Any) -> Hook | None: ...
-
-
 def attach(pool: Any, library: Sequence[str] = ()) -> Tap:
     """The tap of a live pool: the one that listens already, or a new one.
 
@@ -55,14 +52,14 @@ def attach(pool: Any, library: Sequence[str] = ()) -> Tap:
         TypeError: not a pool that poolkit can listen to.
     """
     found = _find(pool)
-    tap = tap_of(found.hook)
+    tap = _tap_of(found.hook)
     if tap is None:
         sites = Sites(folder for name in found.packages if (folder := _folder(name)))
         tap = Tap(found.hook, sites)
         found.hook.attach(tap)
         if found.gate is not None:
-            gates.listen(found.gate, tap)
-            tap.gate = found.gate
+            tap.gate, slot = found.gate, found.gate.slot
+            tap.gate.slot = lambda: _Place(tap, slot())
     extra = [os.path.abspath(path) for path in library]
     if found.wrapper is not None:
         extra.append(_file_of(found.wrapper))
@@ -73,7 +70,7 @@ def attach(pool: Any, library: Sequence[str] = ()) -> Tap:
 
 def existing(pool: Any) -> Tap | None:
     """The tap that listens to this pool; None where none does. TypeError: not a pool."""
-    return tap_of(_find(pool).hook)
+    return _tap_of(_find(pool).hook)
 
 
 def let_go(tap: Tap) -> None:
@@ -82,12 +79,13 @@ def let_go(tap: Tap) -> None:
     if tap.users <= 0:
         tap.hook.detach()
         if tap.gate is not None:
-            gates.leave(tap.gate)
+            vars(tap.gate).pop("slot", None)
 
 
-def tap_of(hook: Hook) -> Tap | None:
+def _tap_of(hook: Hook) -> Tap | None:
     """The tap that listens where `hook` would."""
-    return cast("Tap | None", getattr(hook.place, "_poolkit_tap", None))
+    found: Tap | None = getattr(hook.place, "_poolkit_tap", None)
+    return found
 
 
 def _find(pool: Any) -> _Found:
@@ -117,8 +115,7 @@ def _direct(pool: Any) -> _Found | None:
         known = _DRIVERS.get(kind.__module__.partition(".")[0])
         if known is not None:
             name, packages = known
-            module = cast(_Module, importlib.import_module(f"poolkit.drivers.{name}"))
-            hook = module.hook_of(pool)
+            hook: Hook | None = importlib.import_module(f"poolkit.drivers.{name}").hook_of(pool)
             return None if hook is None else _Found(hook, packages)
     return None
 
@@ -138,3 +135,40 @@ def _folder(package: str) -> str:
     if spec is None or spec.origin is None:
         return ""
     return os.path.join(os.path.dirname(spec.origin), "")
+
+
+class _Place:
+    """One place behind the gate, as its `slot()` gives it.
+
+    The wait goes on until the call also holds a connection; behind a gate of the pool's size that
+    is at once.
+    """
+
+    __slots__ = ("_call", "_slot", "_tap")
+
+    def __init__(self, tap: Tap, slot: Any) -> None:
+        self._tap = tap
+        self._slot = slot
+        self._call: Call | None = None
+
+    async def __aenter__(self) -> None:
+        self._call = call = self._tap.ask(sys._getframe(1))
+        self._tap.gated.add(call)
+        try:
+            await self._slot.__aenter__()
+        except BaseException as error:
+            self._tap.gated.discard(call)
+            self._tap.failed(
+                call,
+                is_timeout=isinstance(error, TimeoutError),
+                is_cancelled=isinstance(error, asyncio.CancelledError),
+            )
+            raise
+
+    async def __aexit__(self, *error: Any) -> bool | None:
+        call = self._call
+        if call is not None:
+            self._tap.gated.discard(call)
+        if call is not None and self._tap.waiting.get(call.task_id) is call:
+            del self._tap.waiting[call.task_id]  # it never asked for a connection
+        return await self._slot.__aexit__(*error)  # type: ignore[no-any-return]

@@ -1,6 +1,6 @@
 """Gauges and histograms of live pools for Prometheus.
 
-They are read from the books when somebody scrapes; a call of the pool touches no metric object.
+They are read from the books when they are scraped; a call of the pool touches no metric object.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import math
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from time import perf_counter
 from typing import Any, NamedTuple
 
@@ -22,8 +22,7 @@ from prometheus_client.registry import REGISTRY, Collector, CollectorRegistry
 
 from poolkit.drivers.table import HTTP_DRIVERS
 from poolkit.monitor import drivers, names
-from poolkit.monitor.buckets import Buckets
-from poolkit.monitor.tap import Tap
+from poolkit.monitor.tap import Buckets, Tap
 
 
 class Instrumented:
@@ -105,7 +104,7 @@ class _Exposition(Collector):
         self._registry = registry
         self._opentelemetry = opentelemetry
         self.taps: dict[str, Tap] = {}
-        self._unread: set[str] = set()  # names of pools that could not be read, told in the log
+        self._unread: set[str] = set()  # names of pools that could not be read, as the log says
 
     def remove(self, name: str) -> None:
         """Forget one pool; with the last one the registry is left as it was."""
@@ -120,7 +119,7 @@ class _Exposition(Collector):
         """The names, without a look at any pool."""
         return self._families([])
 
-    def collect(self) -> Iterator[Metric]:
+    def collect(self) -> Iterable[Metric]:
         """Every family, with a sample of each pool."""
         readings = [self._read(name, tap) for name, tap in list(self.taps.items())]
         return self._families([reading for reading in readings if reading is not None])
@@ -135,22 +134,43 @@ class _Exposition(Collector):
                 _log.warning("pool %s cannot be read: %s: %s", name, type(error).__name__, error)
             return None
 
-    def _families(self, readings: Sequence[_Reading]) -> Iterator[Metric]:
+    def _families(self, readings: Sequence[_Reading]) -> Iterable[Metric]:
+        families: dict[str, Any] = {}
+
+        def add(
+            name: str,
+            text: str,
+            metric: names.Metric,
+            of: Sequence[_Reading] = readings,
+            keys: Sequence[str] = names.LABELS,
+            state: tuple[tuple[str, str], ...] = (),
+        ) -> None:
+            if name not in families:
+                labels = [*keys, *(key for key, _ in state)]
+                families[name] = _FAMILIES[metric.kind](name, text, labels=labels)
+            for reading in of:
+                labels = [*(reading.labels[key] for key in keys), *(value for _, value in state)]
+                if metric.kind == "histogram":
+                    times = reading.times[metric]
+                    families[name].add_metric(labels, list(times.cumulative()), times.total)
+                else:
+                    families[name].add_metric(labels, reading.values[metric])
+
         for metric in names.METRICS:
-            yield _family(metric.name, metric, readings)
-        if not self._opentelemetry:
-            return
-        together: dict[str, Metric] = {}
-        databases = [r for r in readings if r.labels["driver"] not in HTTP_DRIVERS]
-        for metric in names.METRICS:
-            if metric.otel:
-                more = dict(metric.otel_labels)
-                family = _family(
-                    metric.otel_name, metric, databases, more, together.get(metric.otel_name)
-                )
-                together[metric.otel_name] = family
-        yield from together.values()
-        yield _http_family([r for r in readings if r.labels["driver"] in HTTP_DRIVERS])
+            add(metric.name, metric.help, metric)
+        if self._opentelemetry:
+            http = [one for one in readings if one.labels["driver"] in HTTP_DRIVERS]
+            databases = [one for one in readings if one.labels["driver"] not in HTTP_DRIVERS]
+            keys = (*names.LABELS, names.POOL_NAME)
+            for metric in names.METRICS:
+                state = metric.otel_labels
+                text = "Connections of the pool, by state" if state else metric.help
+                if metric.otel:
+                    add(metric.otel_name, text, metric, databases, keys, state)
+            text = "Connections of an HTTP client, by state"
+            for metric, word in ((names.IN_USE, "active"), (names.IDLE, "idle")):
+                add(names.HTTP_OPEN, text, metric, http, state=((names.HTTP_STATE, word),))
+        return families.values()
 
 
 _log = logging.getLogger("poolkit.monitor")
@@ -162,8 +182,8 @@ class _Reading(NamedTuple):
     """One pool at the moment of a scrape."""
 
     labels: dict[str, str]
-    values: dict[str, float]
-    times: dict[str, Buckets]
+    values: dict[names.Metric, float]
+    times: dict[names.Metric, Buckets]
 
 
 def _read(name: str, tap: Tap) -> _Reading:
@@ -190,56 +210,13 @@ def _read(name: str, tap: Tap) -> _Reading:
         names.SECOND_ASKS: tap.second_asks,
         names.NEVER_RETURNED: tap.never_returned,
     }
-    return _Reading(
-        {"pool": name, "driver": tap.hook.driver},
-        {metric.name: value for metric, value in values.items()},
-        {
-            names.WAIT.name: tap.wait_time,
-            names.HOLD.name: tap.hold_time,
-            names.DIAL.name: tap.dial_time,
-        },
-    )
+    times = {names.WAIT: tap.wait_time, names.HOLD: tap.hold_time, names.DIAL: tap.dial_time}
+    labels = {"pool": name, names.POOL_NAME: name, "driver": tap.hook.driver}
+    return _Reading(labels, values, times)
 
 
-def _family(
-    name: str,
-    metric: names.Metric,
-    readings: Sequence[_Reading],
-    more: dict[str, str] | None = None,
-    begun: Metric | None = None,
-) -> Metric:
-    """One metric of every pool, added to the family that was begun under the same name."""
-    extra = {} if more is None else dict(more)
-    is_otel = more is not None
-    keys = [*names.LABELS, *([names.POOL_NAME] if is_otel else []), *extra]
-    kinds = {
-        "gauge": GaugeMetricFamily,
-        "counter": CounterMetricFamily,
-        "histogram": HistogramMetricFamily,
-    }
-    tells = "Connections of the pool, by state" if extra else metric.tells
-    family: Any = begun or kinds[metric.kind](name, tells, labels=keys)
-    for reading in readings:
-        values = [reading.labels[key] for key in names.LABELS]
-        if is_otel:
-            values.append(reading.labels["pool"])
-        values += extra.values()
-        if metric.kind == "histogram":
-            times = reading.times[metric.name]
-            family.add_metric(values, list(times.cumulative()), times.total)
-        else:
-            family.add_metric(values, reading.values[metric.name])
-    return family  # type: ignore[no-any-return]
-
-
-def _http_family(readings: Sequence[_Reading]) -> Metric:
-    family = GaugeMetricFamily(
-        names.HTTP_OPEN,
-        "Connections of an HTTP client, by state",
-        labels=[*names.LABELS, names.HTTP_STATE],
-    )
-    for reading in readings:
-        labels = [reading.labels[key] for key in names.LABELS]
-        family.add_metric([*labels, "active"], reading.values[names.IN_USE.name])
-        family.add_metric([*labels, "idle"], reading.values[names.IDLE.name])
-    return family
+_FAMILIES: dict[str, Callable[..., Any]] = {
+    "gauge": GaugeMetricFamily,
+    "counter": CounterMetricFamily,
+    "histogram": HistogramMetricFamily,
+}

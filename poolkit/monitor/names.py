@@ -16,11 +16,11 @@ LABELS = ("pool", "driver")
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """One figure of a pool: its name, what it tells, and the names that others use for it."""
+    """One figure of a pool: its name, what it means, and the names that others use for it."""
 
     name: str
     kind: Literal["gauge", "counter", "histogram"]
-    tells: str
+    help: str
     otel: str = ""  # as the semantic conventions write it
     otel_labels: tuple[tuple[str, str], ...] = ()  # in Prometheus's form
 
@@ -121,25 +121,8 @@ NEVER_RETURNED = Metric(
     "Connections that the program dropped without giving them back",
 )
 
-METRICS = (
-    SIZE,
-    IN_USE,
-    IDLE,
-    AVAILABLE,
-    WAITING,
-    OLDEST_WAIT,
-    OLDEST_HOLD,
-    WAIT,
-    HOLD,
-    DIAL,
-    START,
-    ASKS,
-    DIALS,
-    TIMEOUTS,
-    ABANDONED,
-    SECOND_ASKS,
-    NEVER_RETURNED,
-)
+METRICS = tuple(value for value in list(vars().values()) if isinstance(value, Metric))
+
 # The one figure that the conventions know of an HTTP client's pool.
 HTTP_OPEN = "http_client_open_connections"
 HTTP_STATE = "http_connection_state"

@@ -8,16 +8,37 @@ from __future__ import annotations
 
 import re
 import time
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+
+from prometheus_client.parser import text_string_to_metric_families
 
 from poolkit.errors import BadInput
 from poolkit.monitor import names
-from poolkit.monitor.buckets import quantile
-from poolkit.monitor.exposition import PoolFigures, Times, parse
 from poolkit.targets import production
 
 SECONDS = 10.0  # between two scrapes
 LONGEST = 3600.0
+Cumulative = tuple[tuple[float, float], ...]  # (upper bound, values up to it)
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """A histogram as it stands: its buckets, how many values, and their sum (s)."""
+
+    buckets: Cumulative
+    count: float
+    total: float
+
+
+@dataclass(frozen=True, slots=True)
+class PoolFigures:
+    """One pool at the moment of a scrape."""
+
+    driver: str
+    values: dict[str, float]  # by poolkit's name, a counter's without `_total`
+    times: dict[str, Times]  # by poolkit's name
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +80,67 @@ class Traffic:
     def offered_load(self) -> float | None:
         """Connections that the traffic keeps busy on average: arrival rate times hold time."""
         return None if self.hold_time is None else self.arrival_rate * self.hold_time
+
+
+def parse(text: str, what: str) -> dict[str, PoolFigures]:
+    """The pools of an exposition by name; empty where it exports none.
+
+    Args:
+        what: where the text is from, for messages.
+
+    Raises:
+        BadInput: the text is not in Prometheus's format.
+    """
+    pools: dict[str, PoolFigures] = {}
+    parts: dict[tuple[str, str], dict[str, float]] = defaultdict(dict)
+    wanted = {metric.name: metric.kind for metric in names.METRICS}
+    try:
+        for family in text_string_to_metric_families(text):
+            kind = wanted.get(family.name)
+            for sample in family.samples if kind is not None else ():
+                pool = sample.labels["pool"]
+                figures = pools.setdefault(pool, PoolFigures(sample.labels["driver"], {}, {}))
+                if kind != "histogram":
+                    figures.values[family.name] = sample.value
+                    continue
+                part = sample.name.removeprefix(f"{family.name}_")
+                if part == "bucket":
+                    part = sample.labels["le"]
+                parts[pool, family.name][part] = sample.value
+        for (pool, name), found in parts.items():
+            pools[pool].times[name] = _times(found)
+        return pools
+    except (ValueError, KeyError) as error:
+        raise BadInput(
+            f"{what} is not an exposition in Prometheus's text format", "name the /metrics address"
+        ) from error
+
+
+def _times(found: Mapping[str, float]) -> Times:
+    bounds = {float(part): value for part, value in found.items() if part not in ("count", "sum")}
+    return Times(tuple(sorted(bounds.items())), found["count"], found["sum"])
+
+
+def quantile(cumulative: Sequence[tuple[float, float]], share: float) -> float | None:
+    """The value below which `share` of all lies, as Prometheus's histogram_quantile estimates it.
+
+    Linear within a bucket; the largest finite bound where it lies beyond it; None without values.
+
+    Args:
+        cumulative: (upper bound, values up to it), by bound, the last bound infinite.
+        share: 0 to 1.
+    """
+    if not cumulative or cumulative[-1][1] <= 0:
+        return None
+    rank = share * cumulative[-1][1]
+    below, low = 0.0, 0.0
+    for bound, so_far in cumulative:
+        if so_far >= rank and so_far > below:
+            if bound == float("inf"):
+                return low
+            return low + (bound - low) * (rank - below) / (so_far - below)
+        below, low = so_far, bound if bound != float("inf") else low
+    return low
 
 
 def scrape(url: str, *, timeout: float = production.TIMEOUT) -> Scrape:
@@ -191,19 +273,19 @@ _WINDOW_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n"})
 
 
-def _chosen(seen: Scrape, pool: str | None) -> str:
-    known = ", ".join(sorted(seen.pools))
-    if not seen.pools:
+def _chosen(found: Scrape, pool: str | None) -> str:
+    known = ", ".join(sorted(found.pools))
+    if not found.pools:
         raise BadInput(
-            f"{seen.source} exports no pool",
+            f"{found.source} exports no pool",
             "call poolkit.monitor.instrument(pool, name=...) in the service",
         )
-    if pool is None and len(seen.pools) == 1:
-        return next(iter(seen.pools))
+    if pool is None and len(found.pools) == 1:
+        return next(iter(found.pools))
     if pool is None:
-        raise BadInput(f"{seen.source} exports several pools: {known}", "name one of them")
-    if pool not in seen.pools:
-        raise BadInput(f"{seen.source} exports no pool {pool!r}", f"it exports {known}")
+        raise BadInput(f"{found.source} exports several pools: {known}", "name one of them")
+    if pool not in found.pools:
+        raise BadInput(f"{found.source} exports no pool {pool!r}", f"it exports {known}")
     return pool
 
 

@@ -21,7 +21,7 @@ class Report:
 
     @property
     def findings(self) -> tuple[str, ...]:
-        """What is wrong, most urgent first, one sentence each; empty: nothing seen."""
+        """What is wrong, most urgent first, one sentence each; empty: nothing is."""
         return tuple(_findings(self.snapshot))
 
     @property
@@ -76,26 +76,26 @@ def _by_place(holders: Sequence[Holder]) -> Iterable[tuple[str, list[Holder]]]:
         yield where, sorted(some, key=lambda holder: -holder.seconds)
 
 
-def _headline(seen: Snapshot) -> str:
-    if seen.is_closed:
-        return f"{seen.name} ({seen.driver}) is closed"
-    size = "no limit" if seen.pool_size is None else f"size {seen.pool_size}"
+def _headline(pool: Snapshot) -> str:
+    if pool.is_closed:
+        return f"{pool.name} ({pool.driver}) is closed"
+    size = "no limit" if pool.pool_size is None else f"size {pool.pool_size}"
     return (
-        f"{seen.name} ({seen.driver}, {size}): {seen.in_use} in use, {seen.idle} idle, "
-        f"{seen.waiting} waiting"
+        f"{pool.name} ({pool.driver}, {size}): {pool.in_use} in use, {pool.idle} idle, "
+        f"{pool.waiting} waiting"
     )
 
 
-def _findings(seen: Snapshot) -> Iterable[str]:
-    lock = seen.deadlock
+def _findings(pool: Snapshot) -> Iterable[str]:
+    lock = pool.deadlock
     if lock is not None:
         yield (
-            f"pool-locking deadlock: all {seen.pool_size} connections are held by tasks that wait "
+            f"pool-locking deadlock: all {pool.pool_size} connections are held by tasks that wait "
             f"for another one ({_some(lock.names)}). {lock.tasks} tasks with up to "
             f"{lock.per_task} connections each need a pool of at least T * (m - 1) + 1 = "
             f"{lock.floor}; better, ask for one connection and pass it on"
         )
-    out = seen.never_came_back
+    out = pool.never_came_back
     dropped = [holder for holder in out if holder.fate in ("forgotten", "collected")]
     for where, some in _by_place(dropped):
         yield (
@@ -113,7 +113,7 @@ def _findings(seen: Snapshot) -> Iterable[str]:
             f"{duration(some[0].seconds)}, taken at {where} by {some[0].task or 'no task'}"
         )
     if lock is None:
-        for place in seen.places:
+        for place in pool.places:
             if place.second_asks:
                 yield (
                     "a task asked for a second connection while it held one, "
@@ -122,11 +122,11 @@ def _findings(seen: Snapshot) -> Iterable[str]:
                 )
 
 
-def _tables(seen: Snapshot) -> Iterable[Table]:
+def _tables(pool: Snapshot) -> Iterable[Table]:
     yield (
         "Held the longest",
         ("for", "task", "taken at", "note"),
-        [(duration(h.seconds), h.task, h.where, _REMARKS[h.fate]) for h in seen.holders],
+        [(duration(h.seconds), h.task, h.where, _REMARKS[h.fate]) for h in pool.holders],
     )
     yield (
         "Waiting the longest",
@@ -138,7 +138,7 @@ def _tables(seen: Snapshot) -> Iterable[Table]:
                 w.where,
                 f"{w.holds}, from {w.holds_from}" if w.holds else "",
             )
-            for w in seen.waiters
+            for w in pool.waiters
         ],
     )
     yield (
@@ -146,7 +146,7 @@ def _tables(seen: Snapshot) -> Iterable[Table]:
         ("calls", "mean", "longest", "at"),
         [
             (str(p.calls), duration(p.mean), duration(p.longest), p.where)
-            for p in seen.places
+            for p in pool.places
             if p.mean is not None
         ],
     )

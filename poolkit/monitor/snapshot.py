@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable
+from collections import Counter, defaultdict
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from time import perf_counter
 from typing import Literal
 
 from poolkit.drivers.hooks import PoolState
-from poolkit.monitor.call import Call
+from poolkit.monitor.calls import Call, Site
 from poolkit.monitor.tap import Tap
 
 # held: as it should be; overdue: longer than the limit; left: the task that took it has ended, and
-# nobody can tell whether another one has it now; forgotten: nothing in the program refers to the
+# whether another one has it now cannot be known; forgotten: nothing in the program refers to the
 # connection any more; collected: the same, and the garbage collector gave it back.
 Fate = Literal["held", "overdue", "left", "forgotten", "collected"]
 
@@ -76,8 +75,8 @@ class Deadlock:
 class Snapshot:
     """One pool at one moment; holders and waiters longest first, places by time held.
 
-    `pool_size` None: the pool has no limit. `floor` is told as soon as any task asked for a
-    connection while it held one, deadlock or not.
+    `pool_size` None: the pool has no limit. `second_asks`: how often a task asked for a connection
+    while it held one, deadlock or not.
     """
 
     name: str
@@ -135,9 +134,7 @@ def take(tap: Tap, name: str, held_longer_than: float) -> Snapshot:
         waiting=len(waiting),
         is_closed=state.is_closed,
         holders=tuple(sorted(holders, key=lambda holder: -holder.seconds)),
-        waiters=tuple(
-            _waiter(tap, call, now, at) for call in sorted(waiting, key=lambda c: c.asked)
-        ),
+        waiters=tuple(_waiter(tap, one, now, at) for one in sorted(waiting, key=lambda c: c.asked)),
         collected=tuple(collected),
         places=_places(tap),
         second_asks=tap.second_asks,
@@ -147,14 +144,9 @@ def take(tap: Tap, name: str, held_longer_than: float) -> Snapshot:
 
 
 def _holder(tap: Tap, call: Call, until: float, at: datetime, fate: Fate) -> Holder:
-    seconds = until - (call.since or until)
-    return Holder(
-        where=tap.site_of(call).where,
-        task=call.who,
-        seconds=seconds,
-        since=_before(at, perf_counter() - (call.since or until)),
-        fate=fate,
-    )
+    since = call.since or until
+    began = at - timedelta(seconds=perf_counter() - since)
+    return Holder(tap.site_of(call).where, call.who, until - since, began, fate)
 
 
 def _waiter(tap: Tap, call: Call, now: float, at: datetime) -> Waiter:
@@ -162,25 +154,27 @@ def _waiter(tap: Tap, call: Call, now: float, at: datetime) -> Waiter:
         where=tap.site_of(call).where,
         task=call.who,
         seconds=now - call.asked,
-        since=_before(at, now - call.asked),
+        since=at - timedelta(seconds=now - call.asked),
         holds=call.depth - 1,
         holds_from="" if call.outer is None else tap.site_of(call.outer).where,
     )
 
 
 def _places(tap: Tap) -> tuple[Place, ...]:
-    places: dict[str, Place] = {}
+    sites: dict[str, list[Site]] = defaultdict(list)
     for site in tap.sites:
-        where = site.where
-        place = places.get(where, Place(where, 0, 0.0, 0.0, 0))
-        places[where] = Place(
+        sites[site.where].append(site)
+    places = (
+        Place(
             where,
-            place.calls + site.calls,
-            place.held + site.held,
-            max(place.longest, site.longest),
-            place.second_asks + site.second_asks,
+            calls=sum(site.calls for site in found),
+            held=sum(site.held for site in found),
+            longest=max(site.longest for site in found),
+            second_asks=sum(site.second_asks for site in found),
         )
-    return tuple(sorted(places.values(), key=lambda place: -place.held))
+        for where, found in sites.items()
+    )
+    return tuple(sorted(places, key=lambda place: -place.held))
 
 
 def _deadlock(state: PoolState, out: list[Call], waiting: list[Call]) -> Deadlock | None:
@@ -189,16 +183,12 @@ def _deadlock(state: PoolState, out: list[Call], waiting: list[Call]) -> Deadloc
         return None
     held = Counter(call.task_id for call in out)
     stuck = {call.task_id: call for call in waiting if call.outer is not None}
-    if not _live(out) or any(task not in stuck for task in held):
+    if not all(call.has_live_task for call in out) or any(task not in stuck for task in held):
         return None
     tasks = len({*held, *(call.task_id for call in waiting)})
     per_task = max(held[task] for task in stuck) + 1
-    return Deadlock(
-        tasks=tasks,
-        per_task=per_task,
-        floor=pool_locking_floor(tasks, per_task),
-        names=tuple(call.who for call in stuck.values()),
-    )
+    names = tuple(call.who for call in stuck.values())
+    return Deadlock(tasks, per_task, pool_locking_floor(tasks, per_task), names)
 
 
 def pool_locking_floor(tasks: int, per_task: int) -> int:
@@ -209,11 +199,3 @@ def pool_locking_floor(tasks: int, per_task: int) -> int:
         per_task: m, connections that each may hold at once, 1 or more.
     """
     return tasks * (per_task - 1) + 1
-
-
-def _live(calls: Iterable[Call]) -> bool:
-    return all(call.has_live_task for call in calls)
-
-
-def _before(at: datetime, seconds: float) -> datetime:
-    return datetime.fromtimestamp(at.timestamp() - seconds, UTC)

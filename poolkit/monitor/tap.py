@@ -2,26 +2,60 @@
 
 A driver's hook tells the tap of every ask, every connection handed out and every return. What
 happens in a call of the pool is written here and nowhere else, and it is short: the watch and the
-gauges read it when somebody looks.
+gauges read it when they are asked.
 """
 
 from __future__ import annotations
 
 import asyncio
 import threading
+from bisect import bisect_left
 from collections import deque
+from collections.abc import Iterator
 from time import perf_counter, time
 from types import FrameType
 from typing import Any
 
 from poolkit.drivers.hooks import Hook
-from poolkit.monitor.asker import frames_waiting, outermost, owner_of
-from poolkit.monitor.buckets import Buckets
-from poolkit.monitor.call import Call
-from poolkit.monitor.call_site import Site, Sites
+from poolkit.monitor.calls import Call, Site, Sites, frames_waiting, outermost, owner_of
 
 _FOLDED = 500  # calls that are counted at once
 _REMEMBERED = 100  # connections that the garbage collector gave back
+
+
+# Upper bounds in s; from half a millisecond, since a wait beyond that is worth a look. Waits that
+# end at the usual limits of 1 s and 5 s lie just above those, and must not read as 2.5 s or 10 s.
+BOUNDS = (
+    *(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5),
+    *(1.0, 1.1, 2.5, 5.0, 5.5, 10.0),
+)
+
+
+class Buckets:
+    """Counts of values in each bucket of `BOUNDS`, the last one beyond them, and their sum."""
+
+    __slots__ = ("counts", "total")
+
+    def __init__(self) -> None:
+        self.counts = [0] * (len(BOUNDS) + 1)
+        self.total = 0.0
+
+    def add(self, seconds: float) -> None:
+        """Count one value, 0 or more."""
+        self.counts[bisect_left(BOUNDS, seconds)] += 1
+        self.total += seconds
+
+    @property
+    def count(self) -> int:
+        """Values in all."""
+        return sum(self.counts)
+
+    def cumulative(self) -> Iterator[tuple[str, int]]:
+        """(upper bound as Prometheus writes it, values up to it), `+Inf` last."""
+        so_far = 0
+        for bound, count in zip((*map(repr, BOUNDS), "+Inf"), tuple(self.counts), strict=True):
+            so_far += count
+            yield bound, so_far
 
 
 class Tap:
@@ -69,7 +103,7 @@ class Tap:
         task = owner_of(asking)
         call = self.waiting.get(id(task))
         if call is not None and call in self.gated:
-            # The gate in front of this pool told of it already.
+            # The gate in front of this pool has reported it already.
             return call
         own = self.sites.find(frame, outermost(asking))
         if own is None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import io
 
 import pytest
-from rich.console import Console, RenderableType
+from rich.console import Console
 
-from poolkit.cli import tables
+from poolkit.cli.progress import knees, print_doubts, printable
 from poolkit.recommend import recommend, unreachable
 from poolkit.records import RecommendedFile, Signal
 from poolkit.review.compare import compare
+from poolkit.show import tables
 from poolkit.targets import Target
 from tests.cli import recorded
 from tests.recommend import examples
@@ -23,16 +24,16 @@ UNREACHABLE = unreachable(
 )
 
 
-def shown(table: RenderableType) -> str:
+def shown(table: tables.Table) -> str:
     file = io.StringIO()
-    Console(width=80, force_terminal=False, file=file).print(table)
+    Console(width=80, force_terminal=False, file=file).print(table.rich(printable))
     return "\n".join(line.rstrip() for line in file.getvalue().splitlines())
 
 
 def test_the_recommended_table() -> None:
     """One row a target; a size in doubt and a target without a result are told apart."""
     text = shown(
-        tables.recommended(
+        tables.decision_in_short(
             (recorded.recommendation(), recorded.recommendation(DOUBTFUL), UNREACHABLE)
         )
     )
@@ -47,7 +48,7 @@ def test_the_recommended_table() -> None:
 def test_the_tables_fit_into_80_columns(name: str) -> None:
     """Whatever the target is called, the numbers stay whole."""
     recommendation = recorded.recommendation(DOUBTFUL).model_copy(update={"target": name})
-    text = shown(tables.recommended((recommendation,)))
+    text = shown(tables.decision_in_short((recommendation,)))
     assert max(map(len, text.splitlines())) <= 80
     assert "785/s" in text
     assert "13 (12–14)" in text
@@ -64,7 +65,7 @@ def test_the_parameters_table_can_be_copied_from(target: Target) -> None:
         "done",
         20.0,
     )
-    text = shown(tables.parameters(recommendation))
+    text = shown(tables.parameters_in_short(recommendation))
     assert max(map(len, text.splitlines())) <= 80
     for parameter in recommendation.parameters:
         value = f"{parameter.value:g}" if isinstance(parameter.value, float) else parameter.value
@@ -79,7 +80,7 @@ def test_the_curve_of_a_sweep() -> None:
         ["1", "61", "60–62", "16", "ms", "2"],
         ["16", "780", "–", "20", "ms", "1"],
     ]
-    assert tables.knees(examples.sizing()).splitlines() == [
+    assert knees(examples.sizing()).splitlines() == [
         "knee by littles_law: 13 (12–14)",
         "knee by usl_peak: none seen",
         "verdict server_bound: the plateau is flat from 16 to 32",
@@ -90,7 +91,7 @@ def test_doubts_are_listed_with_what_to_do() -> None:
     """Only failed checks, each with its remedy."""
     file = io.StringIO()
     console = Console(width=80, force_terminal=False, file=file)
-    tables.print_doubts(console, (recorded.recommendation(), UNREACHABLE))
+    print_doubts(console, (recorded.recommendation(), UNREACHABLE))
     assert [line.rstrip() for line in file.getvalue().splitlines()] == [
         "orders-db: check finished failed: the first call failed: connection refused",
         "  next: check host and port",
@@ -105,7 +106,7 @@ def test_what_changed_since() -> None:
         RecommendedFile(created="2026-01-01T00:00:00Z", targets=(old,)),
         RecommendedFile(created="2026-04-01T00:00:00Z", targets=(new,)),
     )
-    rows = [" ".join(line.split()) for line in shown(tables.since(comparison)).splitlines()]
+    rows = [" ".join(line.split()) for line in shown(tables.changes(comparison)).splitlines()]
     assert rows[0] == "What changed since the review of 2026-01-01"
     assert "orders-api rate asked 500 calls/s 600 calls/s yes" in rows
     assert "orders-api size 14 20 yes" in rows
@@ -114,7 +115,9 @@ def test_what_changed_since() -> None:
 
 def test_checks_of_this_machine() -> None:
     """What is not well says why it matters and what to do."""
-    text = shown(tables.checks((examples.check("clock"), examples.check("idle", passed=False))))
+    text = shown(
+        tables.checks_in_short((examples.check("clock"), examples.check("idle", passed=False)))
+    )
     assert [line.split() for line in text.splitlines()[2:]] == [
         ["ok", "clock", "fine"],
         ["no", "idle", "fine"],

@@ -14,7 +14,7 @@ from unittest import mock
 
 from rich.console import Console
 
-from poolkit.cli import tables as printed
+from poolkit.cli.progress import knees, print_doubts, printable
 from poolkit.drivers.parameters import probed
 from poolkit.drivers.parameters.findings import Findings
 from poolkit.probes import Probe
@@ -162,12 +162,13 @@ def printed_endings(width: int) -> str:
     found = tuple(endings().values())
     file = io.StringIO()
     console = Console(width=width, force_terminal=False, file=file, highlight=False)
-    console.print(printed.recommended(found))
-    console.print(printed.parameters(found[0]))
-    printed.print_doubts(console, found)
+    console.print(tables.decision_in_short(found).rich(printable))
+    console.print(tables.parameters_in_short(found[0]).rich(printable))
+    print_doubts(console, found)
     for words, made in cases.CASES.items():
         sizing, _, _ = cases.records(made)
-        console.print(f"\n{words}", printed.curve(sizing), printed.knees(sizing), sep="\n")
+        curve = tables.curve(sizing).rich(printable)
+        console.print(f"\n{words}", curve, knees(sizing), sep="\n")
     return file.getvalue()
 
 

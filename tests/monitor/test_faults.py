@@ -18,8 +18,8 @@ from sqlalchemy.util import greenlet_spawn
 from poolkit.drivers.hooks import Hook, PoolState
 from poolkit.lab.postgres import PostgresServer
 from poolkit.monitor import instrument, names, watch
-from poolkit.monitor.call_site import Sites
-from poolkit.monitor.exposition import parse
+from poolkit.monitor.calls import Sites
+from poolkit.monitor.reader import parse
 from poolkit.monitor.tap import Tap
 from tests.monitor.beside import run
 from tests.monitor.subjects import Sqlalchemy

@@ -22,9 +22,9 @@ from prometheus_client import CollectorRegistry, generate_latest
 from poolkit.errors import BadInput
 from poolkit.lab.postgres import PostgresServer
 from poolkit.monitor import instrument, names, watch
-from poolkit.monitor.buckets import BOUNDS, Buckets, quantile
 from poolkit.monitor.dashboard import dashboard
-from poolkit.monitor.exposition import PoolFigures, parse
+from poolkit.monitor.reader import PoolFigures, parse, quantile
+from poolkit.monitor.tap import BOUNDS, Buckets
 from tests.monitor.beside import Bench, close_leak, run
 from tests.monitor.exporting import ExportingService
 from tests.monitor.prometheus import Prometheus

@@ -15,7 +15,7 @@ import pytest
 
 from poolkit.errors import BadInput, ExitCode
 from poolkit.monitor import names, reader
-from poolkit.monitor.exposition import PoolFigures, Times
+from poolkit.monitor.reader import PoolFigures, Times
 from poolkit.targets import load_targets, production
 from poolkit.targets.production import RateQuery, ask, read_rate_query
 from tests.monitor.exporting import HOLD, PERIOD, ExportingService
@@ -185,7 +185,7 @@ def test_a_service_that_started_anew_is_not_read_as_a_rate(
 def test_a_service_of_an_older_poolkit_is_told() -> None:
     """It counts no asks: its arrival rate is not known, and not guessed."""
     old = figures(10.0)
-    del old.values[names.ASKS.name]  # type: ignore[attr-defined]
+    del old.values[names.ASKS.name]
     with pytest.raises(BadInput, match="does not count who asks"):
         reader.between(*scrapes(old, old), "p")
 

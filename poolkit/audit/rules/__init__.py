@@ -1,30 +1,19 @@
-"""One rule a file; RULES is their order in every output."""
+"""The rules, by subject; RULES is their order in every output."""
 
 from __future__ import annotations
 
 from poolkit.audit.finding import Rule
-from poolkit.audit.rules import (
-    acquire_timeout,
-    budget,
-    httpx_keepalive,
-    keepalive,
-    never_closed,
-    pool_per_call,
-    second_acquire,
-    session_per_call,
-    ssl_off,
-    stale,
-)
+from poolkit.audit.rules import budget, idle, lifetime, ssl_off, waiting
 
 RULES: tuple[Rule, ...] = (
-    pool_per_call.RULE,
-    session_per_call.RULE,
-    never_closed.RULE,
-    second_acquire.RULE,
-    acquire_timeout.RULE,
-    stale.RULE,
-    keepalive.RULE,
-    httpx_keepalive.RULE,
-    budget.RULE,
-    ssl_off.RULE,
+    lifetime.pool_per_call,
+    lifetime.session_per_call,
+    lifetime.never_closed,
+    waiting.second_acquire,
+    waiting.acquire_timeout,
+    idle.stale,
+    idle.keepalive,
+    idle.httpx_keepalive,
+    budget.budget,
+    ssl_off.ssl_off,
 )

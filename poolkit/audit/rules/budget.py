@@ -7,21 +7,9 @@ from collections.abc import Iterator, Sequence
 
 from poolkit.audit.address import address_of
 from poolkit.audit.context import is_of_tests
-from poolkit.audit.finding import Claim, Rule, Settings
-from poolkit.audit.module import Made, Module, number
-
-
-def _claims(module: Module, settings: Settings) -> Iterator[Claim]:
-    if settings.max_connections is None or is_of_tests(module.path):
-        return
-    for made in module.made:
-        size = _most(module, made)
-        if size is not None:
-            # Made in two places under one name of one function: one of them, by a condition.
-            where = made.function.lineno if made.function else made.call.lineno
-            where = 0 if made.function is None and made.kept_as else where
-            name = f"{module.path}:{where}:{made.kept_as}"
-            yield Claim(made.call, address_of(module, made).key, name, size)
+from poolkit.audit.finding import Claim, Settings, Violation, rule
+from poolkit.audit.module import Made, Module
+from poolkit.audit.syntax import number
 
 
 def _judge(claims: Sequence[Claim], settings: Settings) -> list[str | None]:
@@ -39,52 +27,52 @@ def _message(claim: Claim, pools: dict[str, float], settings: Settings) -> str |
     if budget is None or total * processes <= budget:
         return None
     if claim.amount * processes > budget or len(pools) == 1:
-        said, total = f"up to {claim.amount:g} connections", claim.amount
+        shown, total = f"up to {claim.amount:g} connections", claim.amount
     else:
         others = len(pools) - 1
         rest = f"{total - pools[claim.instead]:g} in {others} other pool{'s' if others > 1 else ''}"
-        said = f"up to {claim.amount:g} connections, with {rest} of the same database {total:g},"
-    return (
-        f"{said} in each of {processes} processes are {total * processes:g}, the budget is {budget}"
-    )
+        shown = f"up to {claim.amount:g} connections, with {rest} of the same database {total:g},"
+    total *= processes
+    return f"{shown} in each of {processes} processes are {total:g}, the budget is {budget}"
 
 
-def _most(module: Module, made: Made) -> float | None:
-    """Most connections that one such pool opens, by its literals and the library's defaults."""
-    if made.hides_arguments or made.maker.is_http:
-        return None
-    if made.maker.driver == "sqlalchemy":
-        if made.keyword("poolclass") is not None or address_of(module, made).kind == "file":
-            return None
-        return _sum(_of(made, "pool_size", 5.0), _of(made, "max_overflow", 10.0))
-    if made.maker.driver == "psycopg":
-        least = _of(made, "min_size", 4.0)
-        return _of(made, "max_size", least)
-    return _of(made, "max_size", 10.0)
-
-
-def _of(made: Made, name: str, default: float | None) -> float | None:
-    argument = made.keyword(name)
-    return default if argument is None else number(argument)
-
-
-def _sum(size: float | None, overflow: float | None) -> float | None:
-    # An overflow of -1 has no limit, which no sum can show.
-    return None if size is None or overflow is None or overflow < 0 else size + overflow
-
-
-RULE = Rule(
-    name="over-budget",
-    what=(
-        "The pools of one database together may open more connections than it allows (needs "
-        "--max-connections)."
-    ),
+@rule(
+    "over-budget",
     why=(
         "Under load the last replicas get `too many clients already` while the others hold "
         "connections that they do not need."
     ),
     cure="pool = await asyncpg.create_pool(dsn, max_size=8)  # 8 x 4 replicas x 2 workers = 64\n",
     notebook="05_database_budget.ipynb",
-    claims=_claims,
     judge=_judge,
 )
+def budget(module: Module, settings: Settings) -> Iterator[Violation]:
+    """The pools of one database together may open more connections than it allows (needs
+    --max-connections)."""
+    if settings.max_connections is None or is_of_tests(module.path):
+        return
+    for made in module.made:
+        size = _most(module, made)
+        if size is not None:
+            # Made in two places under one name of one function: one of them, by a condition.
+            where = made.function.lineno if made.function else made.call.lineno
+            where = 0 if made.function is None and made.name else where
+            instead = f"{module.path}:{where}:{made.name}"
+            yield Violation(made.call, Claim(address_of(module, made).key, instead, size))
+
+
+def _most(module: Module, made: Made) -> float | None:
+    """Most connections that one such pool opens, by its literals and the library's defaults."""
+    library = made.library
+    if library.is_http or made.hides_arguments or made.has_other_pool:
+        return None
+    if address_of(module, made).kind == "file":
+        return None
+    total = 0.0
+    for names, default in library.size:
+        argument = next(filter(None, map(made.keyword, names)), None)
+        part = default if argument is None else number(argument)
+        if part is None or part < 0:  # an overflow of -1 has no limit, which no sum can show
+            return None
+        total += part
+    return total

@@ -1,0 +1,130 @@
+"""What the rules know of each client library, a row each; one without a row is not audited."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Library:
+    """One client library and its pools (engines, sessions, clients).
+
+    Args:
+        packages: what is imported; names are compared by package and last part only, since
+            libraries export a thing from several modules.
+        noun: what people call such a pool.
+        is_http: whether it is a session or client, and not a pool of a database.
+        makers: the calls that make one.
+        types: what it is called in annotations.
+        limits: for HTTP, the calls that take the argument of `idle`.
+        acquires: methods that hand out a connection for as long as their `async with` lasts.
+        acquires_for_one_call: short cuts that take a connection of their own for one statement.
+        is_held_by_await: whether such a method holds nothing before it is awaited or entered.
+        opens: methods that open its first connection; empty: it opens some when it is made.
+        other_pool: arguments that bring another pool, or say how its own is made.
+        size: arguments (of each group the first that is written) and the default, whose sum is the
+            most connections that it opens.
+        idle: the argument that ends idle connections, and its default (s).
+        idle_zero_is_endless: whether 0 there means that they are kept.
+        checks: arguments that have each connection checked before it is handed out.
+        recycle: the argument that replaces old connections; off by default.
+        endless: the argument whose None waits without end -> what to say of it.
+        acquire_timeout: the argument without which `acquires` wait without end.
+        unverified: maker ("*": any) -> arguments that are False where certificates go unchecked.
+        unverified_requests: the same for its requests.
+    """
+
+    packages: tuple[str, ...]
+    noun: str
+    is_http: bool = False
+    makers: tuple[str, ...]
+    types: tuple[str, ...]
+    limits: tuple[str, ...] = ()
+    acquires: frozenset[str] = frozenset()
+    acquires_for_one_call: frozenset[str] = frozenset()
+    is_held_by_await: bool = False
+    opens: frozenset[str] = frozenset()
+    other_pool: tuple[str, ...] = ()
+    size: tuple[tuple[tuple[str, ...], float], ...] = ()
+    idle: tuple[str, float] | None = None
+    idle_zero_is_endless: bool = False
+    checks: tuple[str, ...] = ()
+    recycle: str = ""
+    endless: Mapping[str, str] = field(default_factory=dict)
+    acquire_timeout: str = ""
+    unverified: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    unverified_requests: tuple[str, ...] = ()
+
+
+LIBRARIES = (
+    Library(
+        packages=("aiohttp",),
+        noun="ClientSession",
+        is_http=True,
+        makers=("ClientSession",),
+        types=("ClientSession",),
+        limits=("TCPConnector",),
+        other_pool=("connector",),
+        idle=("keepalive_timeout", 15.0),
+        unverified={"TCPConnector": ("ssl", "verify_ssl")},
+        unverified_requests=("ssl",),
+    ),
+    Library(
+        packages=("httpx", "httpx2"),
+        noun="AsyncClient",
+        is_http=True,
+        makers=("AsyncClient",),
+        types=("AsyncClient",),
+        limits=("Limits",),
+        other_pool=("limits", "transport", "mounts"),
+        idle=("keepalive_expiry", 5.0),
+        endless={"timeout": "timeout=None also waits for a connection without end"},
+        unverified={"*": ("verify",)},
+    ),
+    Library(
+        packages=("asyncpg",),
+        noun="asyncpg pool",
+        makers=("create_pool",),
+        types=("Pool",),
+        acquires=frozenset({"acquire"}),
+        acquires_for_one_call=frozenset(
+            {"execute", "executemany", "fetch", "fetchrow", "fetchval"}
+        ),
+        is_held_by_await=True,
+        size=((("max_size",), 10),),
+        idle=("max_inactive_connection_lifetime", 300.0),
+        idle_zero_is_endless=True,
+        acquire_timeout="timeout",
+    ),
+    Library(
+        packages=("psycopg_pool",),
+        noun="psycopg pool",
+        makers=("AsyncConnectionPool", "ConnectionPool"),
+        types=("AsyncConnectionPool", "ConnectionPool"),
+        acquires=frozenset({"connection", "getconn"}),
+        size=((("max_size", "min_size"), 4),),
+        idle=("max_idle", 600.0),
+        checks=("check",),
+    ),
+    Library(
+        packages=("sqlalchemy", "sqlmodel"),
+        noun="SQLAlchemy engine",
+        makers=("create_async_engine", "create_engine"),
+        types=("AsyncEngine", "Engine"),
+        acquires=frozenset({"connect", "begin"}),
+        opens=frozenset({"connect", "begin", "raw_connection", "execute"}),
+        other_pool=("poolclass",),
+        size=((("pool_size",), 5), (("max_overflow",), 10)),
+        checks=("pool_pre_ping",),
+        recycle="pool_recycle",
+        endless={"pool_timeout": "pool_timeout=None waits for a connection without end"},
+    ),
+)
+BY_PACKAGE = {package: library for library in LIBRARIES for package in library.packages}
+
+REQUESTS = frozenset(
+    {"get", "post", "put", "patch", "delete", "head", "options", "request", "send", "stream"}
+    | {"ws_connect"}
+)
+CLOSES = frozenset({"close", "aclose", "dispose", "terminate", "close_all", "__aexit__"})

@@ -1,0 +1,187 @@
+"""Pools and sessions that are made anew for each call, or never closed."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+
+from poolkit.audit.context import is_handler, is_of_tests, runs_once
+from poolkit.audit.finding import Settings, Violation, rule
+from poolkit.audit.libraries import CLOSES, REQUESTS
+from poolkit.audit.module import Made, Module
+from poolkit.audit.syntax import Function, arguments_of, bound
+
+
+@rule(
+    "pool-per-call",
+    why=(
+        "Each call then pays for new connections (TCP, TLS, log-in: tens of milliseconds), "
+        "nothing bounds how many the database gets, and the pool never limits anything."
+    ),
+    cure=(
+        "@asynccontextmanager\n"
+        "async def lifespan(app):\n"
+        "    async with asyncpg.create_pool(dsn, max_size=14) as app.state.pool:\n"
+        "        yield\n"
+    ),
+    notebook="06_diagnose.ipynb",
+)
+def pool_per_call(module: Module, settings: Settings) -> Iterator[Violation]:
+    """An engine or connection pool is made for each request or call."""
+    for made in module.made:
+        function, noun = made.function, made.library.noun
+        if function is None or made.library.is_http or made.has_other_pool or made.hides_arguments:
+            continue
+        is_stored = made.local is None and bool(made.targets) and not made.is_with
+        if is_handler(module, function) and not is_stored:  # made once, for the next request too
+            yield Violation(made.call, f"{noun} made in the request handler {function.name}()")
+        elif (
+            not is_of_tests(module.path)
+            and not runs_once(module, function)
+            and _is_used_up(module, made)
+        ):
+            yield Violation(
+                made.call, f"{noun} made, used and given up within each call of {function.name}()"
+            )
+
+
+def _is_used_up(module: Module, made: Made) -> bool:
+    """Whether connections are taken from it here, and no other code ever gets it."""
+    words = made.library.acquires | made.library.acquires_for_one_call
+    return (
+        made.local is not None
+        and any(
+            used.attr in words and isinstance(module.parents[used], ast.Call)
+            for used in made.attributes()
+        )
+        and not made.escapes()
+    )
+
+
+_OF_OTHERS = re.compile("session|client", re.IGNORECASE)
+
+
+@rule(
+    "session-per-call",
+    why=(
+        "Its pool is thrown away with it: every request pays for a new TCP connection and TLS "
+        "handshake, and nothing limits how many connections the upstream gets."
+    ),
+    cure=(
+        "async def fetch(session, url):  # one session for the life of the program\n"
+        "    async with session.get(url) as reply:\n"
+        "        return await reply.read()\n"
+    ),
+    notebook="06_diagnose.ipynb",
+)
+def session_per_call(module: Module, settings: Settings) -> Iterator[Violation]:
+    """A ClientSession or AsyncClient is made for each request."""
+    for made in module.made:
+        function, noun = made.function, made.library.noun
+        if not made.library.is_http or function is None or is_of_tests(module.path):
+            continue
+        if made.local is None and (made.targets or not made.is_with):
+            continue
+        if module.is_in_loop(made.call) and _is_spent(module, made, function):
+            yield Violation(made.call, f"{noun} made anew in each turn of a loop")
+        elif is_handler(module, function):
+            if not made.escapes():
+                yield Violation(made.call, f"{noun} made in the request handler {function.name}()")
+        elif not runs_once(module, function) and _is_spent(module, made, function):
+            yield Violation(
+                made.call, f"{noun} made for the one request that {function.name}() sends"
+            )
+
+
+def _is_spent(module: Module, made: Made, function: Function) -> bool:
+    """Whether it sends exactly one request, and no other code ever gets it."""
+    if made.local is None or made.escapes() or _is_fallback(module, made, function):
+        return False
+    sent = [
+        used
+        for used in made.attributes()
+        if used.attr in REQUESTS - {"ws_connect"} and isinstance(module.parents[used], ast.Call)
+    ]
+    return len(sent) == 1 and (module.is_in_loop(made.call) or not module.is_in_loop(sent[0]))
+
+
+def _is_fallback(module: Module, made: Made, function: Function) -> bool:
+    """Whether it is made only when the caller brought none: `if not self.session: ...`.
+
+    Its name is bound in several places or an argument, or a branch around it asks about a session.
+    """
+    names = {ast.unparse(target) for target in made.targets}
+    if len(bound(ast.walk(function), names)) > 1 or names & arguments_of(function):
+        return True
+    for outer in module.around(made.call):
+        if outer is function:
+            return False
+        if isinstance(outer, ast.If | ast.IfExp) and _OF_OTHERS.search(ast.unparse(outer.test)):
+            return True
+    return False
+
+
+@rule(
+    "never-closed",
+    why=(
+        "Its connections stay open until the garbage collector or the server ends them: the "
+        "upstream counts them against its limit, and a shut-down leaves half-sent requests."
+    ),
+    cure=("async with aiohttp.ClientSession() as session:\n    ...\n"),
+    notebook="06_diagnose.ipynb",
+)
+def never_closed(module: Module, settings: Settings) -> Iterator[Violation]:
+    """A pool, session or client is opened and nothing closes it."""
+    for made in module.made:
+        noun, is_http = made.library.noun, made.library.is_http
+        if made.is_with or made.function is None or (made.has_other_pool and not is_http):
+            continue
+        if is_http and _is_sent_at_once(module, made):
+            yield Violation(made.call, f"{noun} is used without a name, so nothing can close it")
+        elif made.local is not None:
+            if not made.escapes() and not made.is_closed() and _opens(made):
+                yield Violation(made.call, f"{noun} {made.local!r} is never closed")
+        # An engine is often left to the end of the process.
+        elif is_http and _is_own_attribute(module, made):
+            yield Violation(made.call, f"{noun} {made.name!r} is never closed")
+
+
+def _is_sent_at_once(module: Module, made: Made) -> bool:
+    """`ClientSession().get(url)`: used in the expression that makes it."""
+    parent = module.parents[made.call]
+    return (
+        isinstance(parent, ast.Attribute)
+        and parent.attr not in CLOSES | {"__aenter__"}
+        and isinstance(module.parents[parent], ast.Call)
+    )
+
+
+def _opens(made: Made) -> bool:
+    """Whether connections are opened at all: an engine only dials when it is asked for one."""
+    opens = made.library.opens
+    return not opens or any(used.attr in opens for used in made.attributes())
+
+
+def _is_own_attribute(module: Module, made: Made) -> bool:
+    """`self.session` of a class whose every use is visible here and closes it nowhere.
+
+    A base class could close it, and so could anybody who is handed the object or reads its
+    attribute under another name: then the rule is silent.
+    """
+    owner = module.class_of(made.call)
+    target = made.targets[0] if len(made.targets) == 1 else None
+    if owner is None or owner.bases or not isinstance(target, ast.Attribute):
+        return False
+    if getattr(target.value, "id", None) != "self":
+        return False
+    for node in module.nodes:
+        if not isinstance(node, ast.Attribute) or node.attr != target.attr:
+            continue
+        if isinstance(node.ctx, ast.Store):
+            continue
+        parent = module.parents[node]
+        is_request = isinstance(parent, ast.Attribute) and parent.attr not in CLOSES
+        if not is_request and not isinstance(parent, ast.Compare | ast.If | ast.UnaryOp):
+            return False
+    return True

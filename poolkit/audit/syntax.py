@@ -1,0 +1,68 @@
+"""What one node of a syntax tree says, whatever module it stands in."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def name_of(node: ast.expr) -> str:
+    """`get` of `session.get`, `run` of `run`; empty for what is no name."""
+    return str(getattr(node, "attr", getattr(node, "id", "")))
+
+
+def keyword(call: ast.Call, name: str) -> ast.expr | None:
+    """The argument that a call passes by that name, or None."""
+    return next((k.value for k in call.keywords if k.arg == name), None)
+
+
+def hides_arguments(call: ast.Call) -> bool:
+    """Whether a call passes `*args` or `**settings`, which may hold anything."""
+    return any(k.arg is None for k in call.keywords) or any(
+        isinstance(argument, ast.Starred) for argument in call.args
+    )
+
+
+def constant(node: ast.expr | None) -> object:
+    """The value of a literal, negative numbers and `60 * 5` included; None for everything else.
+
+    For a literal `None` there is `is_none`.
+    """
+    if isinstance(node, ast.Constant):
+        return node.value
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+        value = constant(node.operand)
+        return -value if isinstance(value, int | float) else None
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult):
+        left, right = constant(node.left), constant(node.right)
+        if isinstance(left, int | float) and isinstance(right, int | float):
+            return left * right
+    return None
+
+
+def number(node: ast.expr | None) -> float | None:
+    """The number that a literal is, or None."""
+    value = constant(node)
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if is_number else None  # type: ignore[arg-type]
+
+
+def is_none(node: ast.expr | None) -> bool:
+    """Whether a literal `None` is written there."""
+    return isinstance(node, ast.Constant) and node.value is None
+
+
+def arguments_of(function: Function) -> set[str]:
+    """The names of a function's arguments, and of the lambdas in their defaults."""
+    return {node.arg for node in ast.walk(function.args) if isinstance(node, ast.arg)}
+
+
+def bound(nodes: Iterable[ast.AST], names: set[str]) -> list[ast.Name]:
+    """Where any of the names is bound, in these nodes."""
+    return [
+        node
+        for node in nodes
+        if isinstance(node, ast.Name) and node.id in names and isinstance(node.ctx, ast.Store)
+    ]
