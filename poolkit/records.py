@@ -124,7 +124,7 @@ class Trial(Record):
     release_time: Distribution = Distribution(count=0)  # reset, rollback
     # Of the successful calls only, where wait_time and lag are also those of calls that failed.
     budget: TimeBudget | None = None
-    dial_parts: DialParts | None = None  # None: nobody dialled, or the library does not show them
+    dial_parts: DialParts | None = None  # None: no call dialled, or the library does not show them
     concurrency: float | None  # sampled mean of calls in the system (waiting or holding)
     utilisation: float  # busy connection-seconds / (pool_size * pools * window)
     connections_opened: int  # dials in the window
@@ -139,6 +139,26 @@ class Trial(Record):
     fairness: float | None = None  # Jain's index of the waits, 1: all waited alike; None: no wait
     checks: tuple[Check, ...] = ()
     stopped: str | None = None  # the brake that ended it early
+
+    @property
+    def connections(self) -> int:
+        """Connections of all its pools together."""
+        return self.pool_size * self.pools
+
+    def mean_of(self, part: str) -> float | None:
+        """The mean time (s) of a part of its successful calls: lag, wait, dial, service, release.
+
+        Of all calls in trials of before the parts were recorded.
+        """
+        if self.budget is not None:
+            return float(getattr(self.budget, part).mean)
+        times: Distribution = self.lag if part == "lag" else getattr(self, f"{part}_time")
+        return times.mean
+
+    @property
+    def mean_hold(self) -> float:
+        """Mean hold time (s); 0 where no call held a connection."""
+        return self.hold_time.mean or 0.0
 
     @property
     def is_usable(self) -> bool:
@@ -238,7 +258,7 @@ class Sizing(Record):
     predictions: tuple[PredictedWait, ...] = ()
     dispersion: float | None = None
     hold_at_one: float | None = None  # s
-    only_moves_queue: str | None = None  # said when a smaller pool serves callers as soon
+    only_moves_queue: str | None = None  # set where a smaller pool serves callers as soon
     rules_of_thumb: tuple[RuleOfThumb, ...] = ()
 
 
@@ -265,6 +285,11 @@ class Verification(Record):
     reuse_ratio: float | None
     disconnects: int
     signals: tuple[Signal, ...]
+
+    @property
+    def missing_signals(self) -> tuple[Signal, ...]:
+        """Signs of a right size that were looked for and not seen."""
+        return tuple(signal for signal in self.signals if not signal.passed)
 
 
 class Parameter(Record):
@@ -317,8 +342,7 @@ class Recommendation(Record):
     @property
     def missing_signals(self) -> tuple[Signal, ...]:
         """Signs of a right size that were looked for under load and not seen."""
-        signals = () if self.verification is None else self.verification.signals
-        return tuple(signal for signal in signals if not signal.passed)
+        return () if self.verification is None else self.verification.missing_signals
 
     @property
     def is_verified(self) -> bool:

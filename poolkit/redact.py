@@ -34,10 +34,6 @@ class Redactor:
         """The text without any of the secrets."""
         return text if self._pattern is None else self._pattern.sub(MASK, text)
 
-    def has_secret(self, text: str) -> bool:
-        """Whether the text holds one of the secrets."""
-        return self._pattern is not None and self._pattern.search(text) is not None
-
 
 def _forms(secret: str) -> Iterator[str]:
     """A secret in every way that a URL, a JSON line, a traceback or a page may write it."""

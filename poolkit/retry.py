@@ -13,13 +13,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Iterator
-from typing import Literal, TypeVar
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from typing import TypeVar
 
 import stamina
 
+from poolkit.drivers.table import DRIVERS, Safety
+
 T = TypeVar("T")
-Safety = Literal["not_sent", "rolled_back", "disconnected"]
 
 ATTEMPTS = 4
 SECONDS = 10.0  # s after which no further attempt begins
@@ -29,61 +30,39 @@ LONGEST_WAIT = 2.0  # s
 JITTER = 0.1  # s
 ROLLBACK = 2.0  # s that a rollback may take
 
-# Serialization failure, deadlock: the server has rolled the transaction back.
-_ROLLED_BACK = frozenset({"40001", "40P01"})
-# Not yet, or no longer, taking sessions.
-_NOT_SENT = frozenset({"57P03", "08001", "08004"})
-# Ended by the administrator, a crash, an idle timeout in or outside a transaction.
-_ENDED = frozenset({"57P01", "57P02", "57P05", "25P03", "08000", "08003", "08006", "08007"})
-# The libraries' own classes by their full name, so that none has to be installed.
-_CLASSES: dict[str, Safety] = {
-    "aiohttp.client_exceptions.ServerDisconnectedError": "disconnected",
-    "aiohttp.client_exceptions.ClientConnectorError": "not_sent",
-    "httpx.ConnectError": "not_sent",
-    "httpx.ReadError": "disconnected",
-    "httpx.WriteError": "disconnected",
-    "httpx.CloseError": "disconnected",
-    "asyncpg.exceptions.ConnectionDoesNotExistError": "disconnected",
-    "builtins.ConnectionRefusedError": "not_sent",
-    "builtins.ConnectionResetError": "disconnected",
-    "builtins.ConnectionAbortedError": "disconnected",
-    "builtins.BrokenPipeError": "disconnected",
+_STATES: Mapping[frozenset[str], Safety] = {
+    # Serialization failure, deadlock: the server has rolled the transaction back.
+    frozenset({"40001", "40P01"}): "rolled_back",
+    # Not yet, or no longer, taking sessions.
+    frozenset({"57P03", "08001", "08004"}): "not_sent",
+    # Ended by the administrator, a crash, an idle timeout in or outside a transaction.
+    frozenset(
+        {"57P01", "57P02", "57P05", "25P03", "08000", "08003", "08006", "08007"}
+    ): "disconnected",
 }
-# Classes that stand for much else as well: only these words of theirs mean a lost connection.
-_WORDS: tuple[tuple[str, str, Safety], ...] = (
-    ("httpx.RemoteProtocolError", "disconnected", "disconnected"),
-    ("asyncpg.exceptions._base.InterfaceError", "connection is closed", "disconnected"),
-    ("psycopg.OperationalError", "the connection is closed", "disconnected"),
-    ("psycopg.OperationalError", "server closed the connection", "disconnected"),
-    ("psycopg.OperationalError", "connection failed", "not_sent"),
-    ("psycopg.OperationalError", "connection reset", "disconnected"),
-    ("psycopg.OperationalError", "consuming input failed", "disconnected"),
-    ("psycopg.OperationalError", "sending query failed", "disconnected"),
-    ("psycopg.OperationalError", "terminating connection", "disconnected"),
+# As the rows of DRIVERS have them: class, words of its text, what the attempt left behind.
+_LOST: tuple[tuple[str, str, Safety], ...] = (
+    ("builtins.ConnectionRefusedError", "", "not_sent"),
+    ("builtins.ConnectionResetError", "", "disconnected"),
+    ("builtins.ConnectionAbortedError", "", "disconnected"),
+    ("builtins.BrokenPipeError", "", "disconnected"),
+    *(entry for row in DRIVERS.values() for entry in row.lost),
 )
 
 
 def safety(error: BaseException) -> Safety | None:
     """What a failure left behind: nothing sent, all rolled back, or not known; None: no disconnect.
 
-    Understands aiohttp, httpx, asyncpg, psycopg and SQLAlchemy, none of which has to be installed.
+    Understands the libraries that poolkit drives, none of which has to be installed.
     """
     for cause in _causes(error):
-        state = getattr(cause, "sqlstate", None)
-        if isinstance(state, str):
-            if state in _ROLLED_BACK:
-                return "rolled_back"
-            if state in _NOT_SENT:
-                return "not_sent"
-            if state in _ENDED:
-                return "disconnected"
+        for states, meaning in _STATES.items():
+            if getattr(cause, "sqlstate", None) in states:
+                return meaning
         names = [f"{kind.__module__}.{kind.__qualname__}" for kind in type(cause).__mro__]
-        for name in names:
-            if name in _CLASSES:
-                return _CLASSES[name]
-        words = str(cause).lower()
-        for name, text, meaning in _WORDS:
-            if name in names and text in words:
+        text = str(cause).lower()
+        for name, words, meaning in _LOST:
+            if name in names and words in text:
                 return meaning
     if getattr(error, "connection_invalidated", False):
         return "disconnected"

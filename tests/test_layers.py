@@ -31,7 +31,7 @@ def test_a_module_imports_only_what_stands_before_it(module):
         ("analysis.knee", "from poolkit.measure.store import TrialLog", True),  # up the flow
         ("analysis.knee", "from poolkit import measure", True),
         ("analysis.knee", "from .. import measure", True),
-        ("analysis.knee", "from . import usl", False),
+        ("analysis.knee", "from . import curve", False),
         ("analysis.knee", "def f():\n    import time", True),  # a clock, even inside a function
         ("analysis", "import matplotlib.pyplot as plt", True),
         ("show.charts.throughput", "import matplotlib.pyplot as plt", False),

@@ -1,10 +1,13 @@
-"""The doubts that every trial is put to; one that fails is drawn grey and not fitted."""
+"""The checks of every trial; one that fails is drawn grey and not fitted."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from poolkit.records import Check, Interval
+from poolkit.analysis.curve import UNKNOWN_ERROR, points, relative_error
+from poolkit.histogram import value_of
+from poolkit.records import Check, Distribution, Interval, Trial
 
 LITTLES_LAW_TOLERANCE = 0.05
 BUSY_CORE = 0.85
@@ -14,51 +17,82 @@ UNSTEADY = 0.05
 GROWING_QUEUE = 2.0  # second half over first, calls in the system
 WIDE_INTERVAL = 0.4  # half width over mean; the fit weighs each trial by its interval
 
+STARVED_INDEX = 0.5
+FEWEST_WAITS = 20
+HARMLESS = 0.02  # s: a wait that no user notices, and that a busy machine makes by itself
+# A fair queue's longest wait of n is about ln(n) times the mean where waits are exponential: 8 at
+# 3,000 calls. Beyond this ratio somebody was overtaken again and again.
+LONGEST_RATIO = 50.0
+
+LEAST_DRIFT = 0.05
+DRIFT_ERRORS = 3.0
+
+# By name of the check: why a failure may mislead, and what to do next.
+_WORDS = {
+    "littles_law": (
+        "where the two differ, calls were lost, stamps are wrong or the load was not steady",
+        "measure longer; if it stays, the server changes its speed while it is measured",
+    ),
+    "client_bound": (
+        "a busy client measures itself: the plateau would be the client's own",
+        "use fewer connections, a faster machine, or take the result as this client's limit",
+    ),
+    "steady": (
+        "a mean over a changing process describes neither its start nor its end",
+        "measure longer, or when the endpoint is quiet",
+    ),
+    "enough": ("a wide interval cannot tell two sizes apart", "give the sweep a larger budget"),
+    "lag": (
+        "a generator that falls behind sends less than it says",
+        "close other programs on this machine, or lower the rate",
+    ),
+    "fair": (
+        "a starved waiter is a finding, not noise: the pool lets callers overtake who waits",
+        "put a gate (a semaphore of the pool's size) in front of the pool: it is first come, "
+        "first served",
+    ),
+    "drift": (
+        "sizes measured on an endpoint that changes in between cannot be compared",
+        "measure again when the endpoint is quiet, or with a shorter budget",
+    ),
+}
+
+
+def _check(name: str, passed: bool, seen: str) -> Check:
+    why, then = _WORDS[name]
+    return Check(name=name, passed=passed, seen=seen, why=why, next=then)
+
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What the checks look at; times in s, rates in calls/s.
+    """What the checks look at; times in s, rates in calls/s."""
 
-    Attributes:
-        concurrency: measured mean of calls in the system.
-        littles_law: throughput * (mean wait + mean hold).
-        edges: standard error (a share) of what calls that reach over the window's edges add to one
-            side of Little's Law and not to the other.
-        halves: throughput of the first and the second half of the window.
-        half_error: standard error of the difference between them; None when unknown.
-        settled: whether MSER-5 found an end of the warm-up in the first half.
-        in_system_halves: mean calls in the system in each half of an open loop; None: closed.
-        mean_lag: mean of due -> started; None in a closed loop.
-        fair: the finished check of the waits (`poolkit.analysis.fairness`); None: nobody waited.
-    """
-
-    calls: int
-    concurrency: float | None
-    littles_law: float | None
+    calls: int  # successful ones
+    concurrency: float | None  # measured mean of calls in the system
+    littles_law: float | None  # throughput * (mean wait + mean hold)
+    # Standard error (a share) of what calls that reach over the window's edges add to one side of
+    # Little's Law and not to the other.
     edges: float
     cpu_share: float
     loop_lag_p90: float | None
-    halves: tuple[float, float] | None
-    half_error: float | None
-    settled: bool
-    in_system_halves: tuple[float, float] | None
+    halves: tuple[float, float] | None  # throughput of the first and the second half
+    half_error: float | None  # standard error of the difference between them; None: not known
+    settled: bool  # whether MSER-5 found an end of the warm-up in the first half
+    in_system_halves: tuple[float, float] | None  # mean calls in the system; None: a closed loop
     throughput: float
     interval: Interval | None
-    mean_lag: float | None
+    mean_lag: float | None  # mean of due -> started; None: a closed loop
     lag_p99: float | None
-    fair: Check | None = None
+    fair: Check | None = None  # the finished check of the waits; None: no call waited
 
 
 def run_checks(evidence: Evidence) -> tuple[Check, ...]:
     """Every check of a trial, in the order a reader wants them."""
-    checks = [
-        _littles_law(evidence),
-        _client_bound(evidence),
-        _steady(evidence),
-        _enough(evidence),
-    ]
+    checks = [_littles_law(evidence), _client_bound(evidence), _steady(evidence), _enough(evidence)]
     if evidence.mean_lag is not None:
-        checks.append(_lag(evidence))
+        lag_p99 = evidence.lag_p99 or 0.0
+        seen = f"calls started {lag_p99 * 1e3:.2f} ms after they were due (p99)"
+        checks.append(_check("lag", lag_p99 <= LATE, seen))
     if evidence.fair is not None:
         checks.append(evidence.fair)
     return tuple(checks)
@@ -67,95 +101,123 @@ def run_checks(evidence: Evidence) -> tuple[Check, ...]:
 def _littles_law(e: Evidence) -> Check:
     """L = X * (W + S) holds for any stationary system (Little 1961): a gap is a fault of ours."""
     if e.concurrency is None or e.littles_law is None:
-        passed, seen = False, "no successful call to hold it against"
-    else:
-        # Calls that are cut off at the window's edges are no fault.
-        allowed = LITTLES_LAW_TOLERANCE + 1.0 / max(e.calls, 1) + 2.0 * e.edges
-        apart = abs(e.littles_law / e.concurrency - 1.0) if e.concurrency > 0 else 1.0
-        passed = apart <= allowed
-        seen = (
-            f"{e.concurrency:.2f} calls in the system, throughput x time says "
-            f"{e.littles_law:.2f} ({apart:.1%} apart)"
-        )
-    return Check(
-        name="littles_law",
-        passed=passed,
-        seen=seen,
-        why="where the two differ, calls were lost, stamps are wrong or the load was not steady",
-        next="measure longer; if it stays, the server changes its speed while it is measured",
+        return _check("littles_law", False, "no successful call to hold it against")
+    # Calls that are cut off at the window's edges are no fault.
+    allowed = LITTLES_LAW_TOLERANCE + 1.0 / max(e.calls, 1) + 2.0 * e.edges
+    apart = abs(e.littles_law / e.concurrency - 1.0) if e.concurrency > 0 else 1.0
+    seen = (
+        f"{e.concurrency:.2f} calls in the system, throughput x time says "
+        f"{e.littles_law:.2f} ({apart:.1%} apart)"
     )
+    return _check("littles_law", apart <= allowed, seen)
 
 
 def _client_bound(e: Evidence) -> Check:
-    slow = e.loop_lag_p90 is not None and e.loop_lag_p90 > SLOW_LOOP
-    late = (
-        ""
-        if e.loop_lag_p90 is None
-        else f", loop late by {max(0.0, e.loop_lag_p90) * 1e3:.1f} ms (p90)"
-    )
-    return Check(
-        name="client_bound",
-        passed=e.cpu_share <= BUSY_CORE and not slow,
-        seen=f"{e.cpu_share:.2f} of a core{late}",
-        why="a busy client measures itself: the plateau would be the client's own",
-        next="use fewer connections, a faster machine, or take the result as this client's limit",
-    )
+    seen = f"{e.cpu_share:.2f} of a core"
+    if e.loop_lag_p90 is not None:
+        seen += f", loop late by {max(0.0, e.loop_lag_p90) * 1e3:.1f} ms (p90)"
+    is_slow = e.loop_lag_p90 is not None and e.loop_lag_p90 > SLOW_LOOP
+    return _check("client_bound", e.cpu_share <= BUSY_CORE and not is_slow, seen)
 
 
 def _steady(e: Evidence) -> Check:
     if e.halves is None:
-        passed, seen = False, "too short to compare its halves"
-    else:
-        first, second = e.halves
-        middle = (first + second) / 2
-        apart = abs(first - second) / middle if middle > 0 else 1.0
-        noise = 3.0 * e.half_error / middle if e.half_error is not None and middle > 0 else 0.0
-        passed = e.settled and apart <= max(UNSTEADY, noise)
-        seen = f"{first:.0f} then {second:.0f} calls/s ({apart:.1%} apart)"
-        if not e.settled:
-            seen += ", still settling at half time (MSER-5)"
-        if _queue_grows(e):
-            passed = False
-            seen += ", the queue grows without end"
-    return Check(
-        name="steady",
-        passed=passed,
-        seen=seen,
-        why="a mean over a changing process describes neither its start nor its end",
-        next="measure longer, or when the endpoint is quiet",
-    )
-
-
-def _queue_grows(e: Evidence) -> bool:
-    """An overloaded pool completes evenly and obeys Little's Law; its queue gives it away."""
-    if e.in_system_halves is None:
-        return False
-    first, second = e.in_system_halves
-    return second > GROWING_QUEUE * first and second > 20.0
+        return _check("steady", False, "too short to compare its halves")
+    first, second = e.halves
+    middle = (first + second) / 2
+    apart = abs(first - second) / middle if middle > 0 else 1.0
+    noise = 3.0 * e.half_error / middle if e.half_error is not None and middle > 0 else 0.0
+    passed = e.settled and apart <= max(UNSTEADY, noise)
+    seen = f"{first:.0f} then {second:.0f} calls/s ({apart:.1%} apart)"
+    if not e.settled:
+        seen += ", still settling at half time (MSER-5)"
+    # An overloaded pool completes evenly and obeys Little's Law; its queue gives it away.
+    before, after = e.in_system_halves or (0.0, 0.0)
+    if after > GROWING_QUEUE * before and after > 20.0:
+        passed = False
+        seen += ", the queue grows without end"
+    return _check("steady", passed, seen)
 
 
 def _enough(e: Evidence) -> Check:
     if e.interval is None or e.throughput <= 0:
-        passed, seen = False, f"{e.calls} calls, too few for an interval"
-    else:
-        half = (e.interval[1] - e.interval[0]) / 2 / e.throughput
-        passed = half <= WIDE_INTERVAL
-        seen = f"{e.calls} calls, throughput known to ±{half:.1%}"
-    return Check(
-        name="enough",
-        passed=passed,
-        seen=seen,
-        why="a wide interval cannot tell two sizes apart",
-        next="give the sweep a larger budget",
-    )
+        return _check("enough", False, f"{e.calls} calls, too few for an interval")
+    half = (e.interval[1] - e.interval[0]) / 2 / e.throughput
+    seen = f"{e.calls} calls, throughput known to ±{half:.1%}"
+    return _check("enough", half <= WIDE_INTERVAL, seen)
 
 
-def _lag(e: Evidence) -> Check:
-    lag_p99 = e.lag_p99 or 0.0
-    return Check(
-        name="lag",
-        passed=lag_p99 <= LATE,
-        seen=f"calls started {lag_p99 * 1e3:.2f} ms after they were due (p99)",
-        why="a generator that falls behind sends less than it says",
-        next="close other programs on this machine, or lower the rate",
+def jains_index(buckets: Mapping[int, int]) -> float | None:
+    """(sum x)^2 / (n * sum x^2) over the counted waits: 1 when all are alike, 1/n when one has all.
+
+    Jain, Chiu and Hawe (1984). None where no call waited.
+    """
+    count = sum(buckets.values())
+    total = sum(value_of(index) * n for index, n in buckets.items())
+    squares = sum(value_of(index) ** 2 * n for index, n in buckets.items())
+    return total * total / (count * squares) if squares > 0 else None
+
+
+def longest_ratio(waits: Distribution) -> float | None:
+    """The longest wait over the mean of those that waited at all; None where too few did."""
+    waited = {index: n for index, n in waits.buckets.items() if index > 0}
+    count = sum(waited.values())
+    if waits.longest is None or count < FEWEST_WAITS:
+        return None
+    mean = sum(value_of(index) * n for index, n in waited.items()) / count
+    return waits.longest / mean
+
+
+def fairness_check(waits: Distribution, *, hold: float, crowded: bool) -> Check | None:
+    """The check `fair`; None where no call waited long enough to be treated unfairly.
+
+    Args:
+        hold: mean hold time (s): waits below a few of it do no harm.
+        crowded: more callers than connections in a closed loop, so that everybody has to wait and
+            a fair queue makes all waits nearly alike.
+    """
+    longest = waits.longest
+    index, ratio = jains_index(waits.buckets), longest_ratio(waits)
+    if longest is None or longest < max(HARMLESS, 5.0 * hold) or (index is None and ratio is None):
+        return None
+    seen = f"longest wait {longest * 1e3:.0f} ms"
+    if ratio is not None:
+        seen += f", {ratio:.0f} times the mean of those that waited"
+    starved = False
+    if crowded and index is not None:
+        seen += f", Jain's index {index:.2f}"
+        starved = index < STARVED_INDEX
+    return _check("fair", not starved and (ratio is None or ratio <= LONGEST_RATIO), seen)
+
+
+def sentinel_size(trials: Sequence[Trial]) -> int | None:
+    """The size to measure again at the end: the ramp's first that reached half the best throughput.
+
+    There the curve is steep enough to show a slower server and a smaller plateau alike.
+    """
+    ramp = [trial for trial in trials if trial.purpose == "ramp" and trial.is_usable]
+    if len(ramp) < 2:
+        return None
+    best = max(trial.throughput for trial in ramp)
+    return next(trial.pool_size for trial in ramp if trial.throughput >= best / 2)
+
+
+def drift_check(sentinel: Trial, earlier: Sequence[Trial]) -> Check:
+    """The check `drift` of a sentinel trial, against the first usable trial of its size."""
+    same = (t for t in earlier if t.pool_size == sentinel.pool_size and t.is_of_curve)
+    first = next((trial for trial in same if trial.is_usable), None)
+    if first is None or first.throughput <= 0:
+        return _check("drift", False, "no usable earlier trial of this size to compare with")
+    apart = sentinel.throughput / first.throughput - 1.0
+    noise = DRIFT_ERRORS * (_error(first) ** 2 + _error(sentinel) ** 2) ** 0.5
+    seen = (
+        f"{sentinel.pool_size} connections: {first.throughput:.0f} calls/s at first, "
+        f"{sentinel.throughput:.0f} at the end ({apart:+.1%})"
     )
+    return _check("drift", abs(apart) <= max(LEAST_DRIFT, noise), seen)
+
+
+def _error(trial: Trial) -> float:
+    """Standard error of a trial's throughput as a share of it."""
+    alone = points((trial,))
+    return relative_error(alone[0]) if alone else UNKNOWN_ERROR

@@ -22,6 +22,7 @@ _FEWEST_REPEATS = 3  # degrees of freedom before the spread between runs is beli
 ENOUGH_SERVED = 0.97
 BEND = 0.25  # where a convex curve runs between its least (0) and its chord (1)
 SAME_LEVEL = 0.03  # throughputs further apart than this are not one plateau
+UNKNOWN_ERROR = 0.1  # share of a throughput that has no interval
 FALL_EVIDENCE = 9.0  # squared standard errors: three of them
 # A point this far from the convex fit, in standard errors and as a share, contradicts it.
 MISFIT_ERRORS, MISFIT = 5.0, 0.04
@@ -42,7 +43,7 @@ def is_clean(trial: Trial) -> bool:
         and trial.is_usable
         and trial.throughput > 0
         and trial.window > 0
-        and (trial.hold_time.mean or 0.0) > 0
+        and trial.mean_hold > 0
         and has_numbers(trial)
         and trial.outcomes.get("ok", 0) >= ENOUGH_SERVED * calls
     )
@@ -51,7 +52,7 @@ def is_clean(trial: Trial) -> bool:
 def has_numbers(trial: Trial) -> bool:
     """Whether every figure that the curve is made of is a finite number."""
     interval = trial.throughput_interval95 or ()
-    figures = (trial.throughput, trial.window, trial.hold_time.mean or 0.0, *interval)
+    figures = (trial.throughput, trial.window, trial.mean_hold, *interval)
     return all(math.isfinite(figure) for figure in figures)
 
 
@@ -64,7 +65,7 @@ def points(trials: Iterable[Trial]) -> tuple[CurvePoint, ...]:
     clean = [trial for trial in trials if is_clean(trial)]
     by_size: dict[int, list[tuple[Trial, float]]] = defaultdict(list)
     for trial, error in zip(clean, standard_errors(clean), strict=True):
-        by_size[trial.pool_size * trial.pools].append((trial, error))
+        by_size[trial.connections].append((trial, error))
     between = _between_runs([[trial for trial, _ in group] for group in by_size.values()])
     return tuple(_pooled(size, by_size[size], between) for size in sorted(by_size))
 
@@ -77,7 +78,7 @@ def _pooled(
     shares = windows / windows.sum()
     throughput = float(shares @ np.array([trial.throughput for trial in trials]))
     calls = np.array([max(1, trial.hold_time.count) for trial in trials])
-    hold = float(calls @ np.array([trial.hold_time.mean or 0.0 for trial in trials]) / calls.sum())
+    hold = float(calls @ np.array([trial.mean_hold for trial in trials]) / calls.sum())
     error = math.sqrt(sum((s * e) ** 2 for s, (_, e) in zip(shares, measured, strict=True)))
     if between is not None:
         error = max(error, between * throughput / math.sqrt(len(trials)))
@@ -105,9 +106,18 @@ def _between_runs(groups: Sequence[Sequence[Trial]]) -> float | None:
 def relative_error(point: CurvePoint) -> float:
     """Standard error of a point's throughput as a share of it."""
     if point.interval95 is None or point.throughput <= 0:
-        return 0.1
+        return UNKNOWN_ERROR
     half = (point.interval95[1] - point.interval95[0]) / 2
     return max(half / Z95 / point.throughput, LEAST_ERROR)
+
+
+def as_arrays(points: Sequence[CurvePoint]) -> tuple[Floats, Floats, Floats]:
+    """Sizes, throughputs (calls/s) and their relative standard errors."""
+    return (
+        np.array([point.pool_size for point in points], dtype=float),
+        np.array([point.throughput for point in points]),
+        np.array([relative_error(point) for point in points]),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +137,7 @@ class Curve:
 
     sizes: tuple[int, ...]
     cycles: tuple[float, ...]  # s, H at `sizes`
-    holds: tuple[float, ...]  # s, mean hold time at `sizes`
+    hold: float  # s, mean hold time at the smallest size with every connection busy
     is_convex: bool
     error: float  # standard error of X at the largest sizes, as a share of it
     flat_to: int = 0  # beyond the largest size measured, throughput is held as there up to this
@@ -137,25 +147,25 @@ class Curve:
         """The curve through these points (one or more, ascending sizes, throughput above 0)."""
         if not points:
             raise ValueError("a curve needs one point or more, got none")
-        sizes = np.array([point.pool_size for point in points], dtype=float)
-        rates = np.array([point.throughput for point in points])
-        holds = np.array([point.hold_time for point in points])
-        errors = np.array([relative_error(point) for point in points])
-        return cls.through(sizes, rates, errors, holds)
+        return cls.through(*as_arrays(points), points[0].hold_time)
 
     @classmethod
     def through(
-        cls, sizes: Floats, rates: Floats, errors: Floats, holds: Floats | None = None
+        cls, sizes: Floats, rates: Floats, errors: Floats, hold: float | None = None
     ) -> Curve:
-        """The curve through throughputs (calls/s) with these relative standard errors."""
+        """The curve through throughputs (calls/s) with these relative standard errors.
+
+        `hold` is the mean hold time (s) measured at the smallest size; None: the whole cycle.
+        """
         rates, error = level_end(rates, errors)
-        cycles, is_convex = smooth_cycles(sizes, sizes / rates, errors)
+        measured = sizes / rates
+        cycles, is_convex = smooth_cycles(sizes, measured, errors)
         # The client's own part of a cycle: what is not hold time.
-        overheads = np.maximum(sizes / rates - (sizes / rates if holds is None else holds), 0.0)
+        overhead = 0.0 if hold is None else max(float(measured[0]) - hold, 0.0)
         return cls(
             tuple(int(size) for size in sizes),
             tuple(cycles.tolist()),
-            tuple(np.maximum(cycles - overheads, 0.0).tolist()),
+            max(float(cycles[0]) - overhead, 0.0),
             is_convex,
             error,
         )
@@ -182,8 +192,7 @@ class Curve:
     def cycle_time(self, size: ArrayLike) -> Floats:
         """H at these sizes (s); below the smallest size measured it is taken as constant.
 
-        Raises `BeyondMeasuredError` above `largest`: nothing is extrapolated that was not said to
-        be.
+        Raises `BeyondMeasuredError` above `largest`: nothing is extrapolated without `held_flat`.
         """
         wanted = np.asarray(size, dtype=float)
         if wanted.size and float(wanted.max()) > self.largest:
@@ -217,12 +226,6 @@ class Curve:
     def throughput(self, size: float) -> float:
         """X at one size, whole or not (calls/s)."""
         return float(self.throughputs(size))
-
-    def hold_time(self, size: float) -> float:
-        """Mean hold time at one size with every connection busy (s)."""
-        if size > self.measured:
-            raise BeyondMeasuredError(size, self.measured)
-        return float(np.interp(size, self.sizes, self.holds))
 
 
 def level_end(rates: Floats, errors: Floats) -> tuple[Floats, float]:

@@ -7,13 +7,12 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
-from poolkit.analysis.backlog import plateau_factor
 from poolkit.analysis.curve import Curve, SharedCurve, is_clean, points
-from poolkit.analysis.dispersion import pooled_dispersion
 from poolkit.analysis.knee import has_plateau, is_falling
 from poolkit.analysis.queueing import WaitPrediction, waits
 from poolkit.analysis.refused import first_refused
 from poolkit.analysis.response import HoldTimes, exceedance
+from poolkit.analysis.saturation import plateau_factor, pooled_dispersion
 from poolkit.records import CurvePoint, Sweep
 from poolkit.targets.objective import Objective
 
@@ -29,24 +28,16 @@ CAUTION = 0.5  # standard errors by which the upstream is taken to be slower tha
 
 @dataclass(frozen=True)
 class Model:
-    """One pool in front of the upstream as it was measured.
+    """One pool in front of the upstream as it was measured."""
 
-    Attributes:
-        curve: what the pool sees while its sisters are as busy as itself.
-        dispersion: Cd2 of the departures that the pool sees.
-        factor: v of the queue on the plateau (see `backlog`).
-        holds: distributions of hold times over calls on the upstream.
-        most: largest size of one pool that may be answered.
-        may_grow: whether a size beyond `most` serves callers no worse than `most` does, as far as
-            anybody knows: no refusals were met and throughput was not seen to fall.
-    """
-
-    curve: SharedCurve
-    dispersion: float
-    factor: float
+    curve: SharedCurve  # what the pool sees while its sisters are as busy as itself
+    dispersion: float  # Cd2 of the departures that the pool sees
+    factor: float  # v of the queue on the plateau (see `saturation`)
     holds: HoldTimes
     objective: Objective
-    most: int
+    most: int  # largest size of one pool that may be answered
+    # Whether a size beyond `most` serves callers no worse than `most` does, as far as is known: no
+    # refusals were met and throughput was not seen to fall.
     may_grow: bool
 
     def predictions(self, rate: float | None = None) -> tuple[WaitPrediction, ...]:
@@ -126,54 +117,45 @@ def fit_points(sweep: Sweep) -> tuple[CurvePoint, ...]:
     )
 
 
-def _ending(sweep: Sweep, kept: Sequence[CurvePoint]) -> Ending:
-    # Where the server turns calls away beyond the largest size, nothing is known to stay.
-    if first_refused(sweep.trials) is not None:
-        return "refused"
-    if is_falling(kept):
-        return "falling"
-    return "flat" if has_plateau(kept) else "rising"
-
-
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """The upstream as a sweep saw it, whatever is asked of it: fitted once, asked many times.
+    """The upstream as a sweep saw it, whatever is asked of it: fitted once, asked many times."""
 
-    Attributes:
-        curve: throughput over connections of all pools together.
-        dispersion: Cd2 of the upstream's departures.
-        factor: v of the queue on the plateau (see `backlog`).
-        holds: distributions of hold times over calls on the upstream.
-        ending: what throughput does at the largest sizes measured.
-    """
-
-    curve: Curve
-    dispersion: float
-    factor: float
+    points: tuple[CurvePoint, ...]
+    curve: Curve  # throughput over connections of all pools together
+    dispersion: float  # Cd2 of the upstream's departures
+    factor: float  # v of the queue on the plateau (see `saturation`)
     holds: HoldTimes
-    ending: Ending
+    ending: Ending  # what throughput does at the largest sizes measured
 
     @classmethod
     def of(cls, sweep: Sweep) -> Fitted:
         """From the sweep's usable trials (two sizes or more)."""
-        kept = fit_points(sweep)
-        curve = Curve.fit(kept)
+        fitted = fit_points(sweep)
+        curve = Curve.fit(fitted)
         trials = [
             trial
             for trial in sweep.trials
-            if is_clean(trial) and trial.pool_size * trial.pools <= curve.measured
+            if is_clean(trial) and trial.connections <= curve.measured
         ]
-        ending = _ending(sweep, kept)
-        if ending == "flat":
+        ending: Ending
+        if first_refused(sweep.trials) is not None:
+            ending = "refused"  # nothing is known to stay beyond the largest size
+        elif is_falling(fitted):
+            ending = "falling"
+        elif has_plateau(fitted):
+            ending = "flat"
             curve = curve.held_flat(BEYOND * curve.measured)
-        seen = pooled_dispersion(trials)
-        dispersion = 1.0 if seen is None else seen
+        else:
+            ending = "rising"
+        pooled = pooled_dispersion(trials)
+        dispersion = 1.0 if pooled is None else pooled
         factor = plateau_factor(trials, dispersion)
-        return cls(curve, dispersion, factor, HoldTimes.of(trials), ending)
+        return cls(fitted, curve, dispersion, factor, HoldTimes.of(trials), ending)
 
     @property
     def may_grow(self) -> bool:
-        """Whether more connections than were measured serve no worse, as far as anybody knows."""
+        """Whether more connections than were measured serve no worse, as far as is known."""
         return self.ending in ("flat", "rising")
 
     def slowed(self, factor: float) -> Fitted:
@@ -186,11 +168,8 @@ class Fitted:
         """
         if factor == 1.0:
             return self
-        curve = replace(
-            self.curve,
-            cycles=tuple(factor * cycle for cycle in self.curve.cycles),
-            holds=tuple(factor * hold for hold in self.curve.holds),
-        )
+        cycles = tuple(factor * cycle for cycle in self.curve.cycles)
+        curve = replace(self.curve, cycles=cycles, hold=factor * self.curve.hold)
         return replace(self, curve=curve, holds=self.holds.slowed(factor))
 
     def model(self, objective: Objective) -> Model:

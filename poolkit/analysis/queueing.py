@@ -18,8 +18,8 @@ waiting or holding; W = wait for a connection (s).
    insensitivity of M/G/infinity). So each step's odds are multiplied by
        v_k = e_k + (1 - e_k) * v,   e_k = d ln X / d ln n between k and k+1 (e_0 = 1):
    1 while work is parallel (e = 1), v on the plateau (e = 0). v = (1 + Cd2) / 2 where calls are
-   served in order; `backlog` has the other cases. Cd2 is the index of dispersion of the saturated
-   upstream's departures (see `dispersion`), which takes the place of Cs^2.
+   served in order; `saturation` has the other cases. Cd2, the index of dispersion of the saturated
+   upstream's departures, takes the place of Cs^2.
        P(N >= c) = product over k < c of  v_k * o_k / (1 + v_k * o_k)
 3. *Waiting.* Poisson arrivals see time averages, so P(W > 0) = P(N >= c), and
        P(W > w) = P(N >= c) * exp(-2 / (1 + Cd2) * (X(c) - lambda) * w)
@@ -52,29 +52,33 @@ class Throughput(Protocol):
 
     def throughputs(self, sizes: ArrayLike) -> Floats:
         """X at these sizes (calls/s)."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
 class WaitPrediction:
-    """What callers meet at one pool size; times in s, means unless said otherwise.
+    """What callers meet at one pool size; times in s.
 
-    Attributes:
-        is_stable: whether the pool carries the rate; if not, every wait grows without end and the
-        times are None. waiting: P(a call waits), 0 to 1. decay: 1/s, how fast P(W > w) falls with
-        w. busy: connections held on average.
+    Where the pool does not carry the rate every wait grows without end: times are None.
     """
 
     pool_size: int
-    is_stable: bool
-    waiting: float
-    decay: float
-    busy: float
-    wait: float | None
-    hold_time: float | None
-    response_time: float | None
+    is_stable: bool  # whether the pool carries the rate
+    waiting: float  # P(a call waits), 0 to 1
+    decay: float  # 1/s, how fast P(W > w) falls with w
+    busy: float  # connections held on average
+    hold_time: float  # mean
     # P(N >= k) for k = 0 .. pool_size: the shares of time with k calls or more in the system.
     levels: tuple[float, ...] = ()
+
+    @property
+    def wait(self) -> float | None:
+        """The mean wait (s)."""
+        return self.waiting / self.decay if self.is_stable else None
+
+    @property
+    def response_time(self) -> float | None:
+        """The mean response time (s)."""
+        return None if self.wait is None else self.wait + self.hold_time
 
     @property
     def utilisation(self) -> float:
@@ -121,8 +125,7 @@ def waits(
         return ()
     if min(sizes) < 1:
         raise ValueError(f"pool sizes must be 1 or more, got {min(sizes)}")
-    most = max(sizes)
-    rates = curve.throughputs(np.arange(1, most + 1))
+    rates = curve.throughputs(np.arange(1, max(sizes) + 1))
     ratios = arrival_rate / rates
     in_order = (1.0 + dispersion) / 2.0
     factors = _factors(rates, in_order if plateau_factor is None else plateau_factor)
@@ -130,12 +133,18 @@ def waits(
     stable = ratios[pools - 1] < 1.0
     levels = _levels(ratios, factors, pools, stable)
     decay = 2.0 / (1.0 + dispersion) * (rates[pools - 1] - arrival_rate)
-    return tuple(
-        _prediction(int(pool), arrival_rate, float(decay[row]), levels[row, : pool + 1])
-        if stable[row]
-        else _overloaded(int(pool), float(rates[pool - 1]))
-        for row, pool in enumerate(pools)
-    )
+    found = []
+    for row, pool in enumerate(map(int, pools)):
+        if stable[row]:
+            at_least = levels[row, : pool + 1]
+            busy = float(at_least[1:].sum())
+            shares = tuple(at_least.tolist())
+            hold = busy / arrival_rate
+            one = WaitPrediction(pool, True, shares[-1], float(decay[row]), busy, hold, shares)
+        else:
+            one = WaitPrediction(pool, False, 1.0, 0.0, float(pool), pool / float(rates[pool - 1]))
+        found.append(one)
+    return tuple(found)
 
 
 def _factors(rates: Floats, plateau: float) -> Floats:
@@ -157,7 +166,7 @@ def _levels(
     # 1 + o_{k+1}: what one call at level k+1 brings with it above that level.
     above = 1.0 / (1.0 - at_limit)
     steps = np.ones((pools.size, most + 1))
-    # Rows that are not stable may overflow at absurd rates, and nobody reads them.
+    # Rows that are not stable may overflow at absurd rates, and are never read.
     with np.errstate(over="ignore", invalid="ignore"):
         for level in range(most - 1, -1, -1):
             inside = pools > level
@@ -166,36 +175,3 @@ def _levels(
             steps[inside, level + 1] = (corrected / (1.0 + corrected))[inside]
             above = np.where(inside, 1.0 + odds, above)
     return np.asarray(np.cumprod(steps, axis=1))
-
-
-def _prediction(
-    pool_size: int, arrival_rate: float, decay: float, levels: Floats
-) -> WaitPrediction:
-    waiting = float(levels[-1])
-    busy = float(levels[1:].sum())
-    mean_wait = waiting / decay
-    hold = busy / arrival_rate
-    return WaitPrediction(
-        pool_size=pool_size,
-        is_stable=True,
-        waiting=waiting,
-        decay=decay,
-        busy=busy,
-        wait=mean_wait,
-        hold_time=hold,
-        response_time=mean_wait + hold,
-        levels=tuple(levels.tolist()),
-    )
-
-
-def _overloaded(pool_size: int, rate: float) -> WaitPrediction:
-    return WaitPrediction(
-        pool_size=pool_size,
-        is_stable=False,
-        waiting=1.0,
-        decay=0.0,
-        busy=float(pool_size),
-        wait=None,
-        hold_time=pool_size / rate,
-        response_time=None,
-    )

@@ -20,7 +20,7 @@ def first_refused(trials: Sequence[Trial]) -> int | None:
     No size may be read off at this one or beyond it, whether it sheds calls or counts them.
     """
     curve = [trial for trial in trials if trial.is_of_curve]
-    sizes = [trial.pool_size * trial.pools for trial in (*shed(curve), *over_quota(curve))]
+    sizes = [trial.connections for trial in (*shed(curve), *over_quota(curve))]
     return min(sizes, default=None)
 
 
@@ -38,8 +38,8 @@ def over_quota(trials: Sequence[Trial]) -> list[Trial]:
     wrong = [trial for trial in trials if wrong_share(trial) > SHEDDING]
     if not wrong:
         return []
-    first = min(trial.pool_size * trial.pools for trial in wrong)
-    before = [trial for trial in trials if trial.pool_size * trial.pools < first]
+    first = min(trial.connections for trial in wrong)
+    before = [trial for trial in trials if trial.connections < first]
     # Errors of another kind before, a lost connection say, tell nothing of a quota.
     if not short_hold(trials, wrong) or any(wrong_share(trial) > 0 for trial in before):
         return []
@@ -70,20 +70,19 @@ def short_hold(trials: Sequence[Trial], limited: Sequence[Trial]) -> str:
     Calls that get through take no longer than before, so by Little's Law they keep throughput *
     hold time connections busy, fewer than there are. Empty where they were slower.
     """
-    first = min(trial.pool_size * trial.pools for trial in limited)
-    before = [t for t in trials if t.pool_size * t.pools < first and (t.hold_time.mean or 0) > 0]
-    served = [trial for trial in limited if (trial.hold_time.mean or 0) > 0]
+    first = min(trial.connections for trial in limited)
+    before = [trial for trial in trials if trial.connections < first and trial.mean_hold > 0]
+    served = [trial for trial in limited if trial.mean_hold > 0]
     if not before or not served:
         return ""
     smallest = min(before, key=lambda trial: trial.pool_size)
     largest = max(served, key=lambda trial: trial.pool_size)
-    alone, hold = smallest.hold_time.mean or 0.0, largest.hold_time.mean or 0.0
-    size = largest.pool_size * largest.pools
+    hold, size = largest.mean_hold, largest.connections
     busy = largest.throughput * hold
-    if hold > SHORT_HOLD * alone or busy > MOSTLY_BUSY * size:
+    if hold > SHORT_HOLD * smallest.mean_hold or busy > MOSTLY_BUSY * size:
         return ""
     return (
-        f", as fast as with {smallest.pool_size * smallest.pools} ({units.milliseconds(hold)}), so "
-        f"they kept {units.number(busy)} of {size} connections busy: the server is not at its "
-        "limit, it counts calls"
+        f", as fast as with {smallest.connections} ({units.milliseconds(hold)}), so they kept "
+        f"{units.number(busy)} of {size} connections busy: the server is not at its limit, it "
+        "counts calls"
     )

@@ -48,7 +48,7 @@ class HoldTimes:
         for trial in trials:
             if is_clean(trial) and trial.hold_time.buckets:
                 buckets = trial.hold_time.buckets
-                counts[trial.pool_size * trial.pools][list(buckets)] += list(buckets.values())
+                counts[trial.connections][list(buckets)] += list(buckets.values())
         sizes = tuple(sorted(counts))
         totals = np.array([counts[size].sum() for size in sizes])
         rows = [1.0 - np.cumsum(counts[size]) / counts[size].sum() for size in sizes]
@@ -65,19 +65,18 @@ class HoldTimes:
         rows = [np.interp(moved, buckets, row, left=1.0) for row in self.above]
         return HoldTimes(self.sizes, np.array(rows))
 
-    def shares_above(self, times: Floats, most: int) -> Floats:
-        """P(hold > time): one row for each of 1 .. most calls on the upstream, a column a time.
+    def shares_above(self, time: float, most: int) -> Floats:
+        """P(hold > time (s)) for each of 1 .. most calls on the upstream.
 
         Between the sizes measured, shares are interpolated over the logarithm of the size, and
         within a bucket over the logarithm of the time.
         """
-        rows, wanted = self._measured(times), np.log(np.arange(1, most + 1))
-        known = np.log(np.array(self.sizes))
-        columns = [np.interp(wanted, known, rows[:, column]) for column in range(times.size)]
-        return np.asarray(np.stack(columns, axis=1))
+        shares = self._measured(np.array([time]))[:, 0]
+        calls = np.arange(1, most + 1)
+        return np.asarray(np.interp(np.log(calls), np.log(np.array(self.sizes)), shares))
 
     def shares_at(self, times: Floats, calls: int) -> Floats:
-        """P(hold > time) with so many calls on the upstream: the last row of `shares_above`."""
+        """P(hold > time) at several times with so many calls on the upstream."""
         rows, known = self._measured(times), np.log(np.array(self.sizes))
         place = float(np.interp(math.log(calls), known, np.arange(known.size)))
         below = min(int(place), max(0, known.size - 2))
@@ -104,7 +103,7 @@ def exceedance(prediction: WaitPrediction, holds: HoldTimes, limit: float, pools
         return 1.0
     waits = _WAITS / prediction.decay
     calls = prediction.pool_size * pools
-    at_limit = holds.shares_above(np.array([limit]), calls)[pools - 1 :: pools, 0]
+    at_limit = holds.shares_above(limit, calls)[pools - 1 :: pools]
     levels = np.array(prediction.levels)
     at_once = float((levels[:-1] - levels[1:]) @ at_limit)
     # What a wait leaves of the limit is left for the hold.

@@ -1,12 +1,24 @@
-"""Sizing rules from the web, beside the measured result and with where each fails here."""
+"""Sizing rules from the web, beside the measured result and with where each fails here.
+
+One of them is the limit that Netflix's Gradient2 would settle on (the `concurrency-limits` library,
+Gradient2Limit; after the gradient of TCP Vegas). It adapts a limit L while it serves, from two
+averages of the round trip time R:
+
+    g = min(1, max(1/2, T * R_long / R_short))      T = 1.5, the slowdown that it tolerates
+    L <- (1 - s) * L + s * (g * L + Q)              s = 0.2, Q = 4 calls of queue that it allows
+
+R_short is the latest window's, R_long an exponential average over 600 windows: a burst is short
+against that, so R_long stays what everyday traffic left. (Under lasting overload it follows R_short
+and the limit drifts upwards without end.) The rule asks how many calls the upstream takes before it
+slows down by half, and knows no rate and no wait target.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from poolkit import units
-from poolkit.analysis.gradient2 import TOLERANCE, settled_limit
 from poolkit.analysis.reasons import late_responses, late_waits
 from poolkit.analysis.smallest import Found
 from poolkit.records import CurvePoint, RuleOfThumb, Trial
@@ -15,6 +27,13 @@ from poolkit.records import CurvePoint, RuleOfThumb, Trial
 CORES, SPINDLES = 4, 1
 QUERIES_PER_REQUEST = 1
 TABLE = ((100.0, "small", 10), (1000.0, "medium", 20), (math.inf, "high", 50))
+
+TOLERANCE = 1.5
+QUEUE = 4.0
+SMOOTHING = 0.2
+LEAST_GRADIENT = 0.5
+SETTLED = 1e-4  # share by which an update still changes the limit
+MOST_UPDATES = 5000
 
 
 def rules(
@@ -25,58 +44,67 @@ def rules(
     Args:
         found: what the search came to.
         trials: the usable closed-loop ones; their smallest size gives the p50 that rules start
-        from. measured: the points that they gave. hold: s, mean hold time at the smallest size.
+            from.
+        measured: the points that they gave.
+        hold: s, mean hold time at the smallest size.
     """
     objective = found.queue.objective
     rate = objective.rate_per_pool
-    p50 = _p50_at_smallest(trials) or hold
-    table = next(row for row in TABLE if objective.rate <= row[0])
-    gradient, why_gradient = _gradient2(found)
-    asked = (
-        (
-            "littles_law_x1.3",
+    known = [trial for trial in trials if trial.hold_time.p50 is not None]
+    first = min(known, key=lambda t: (t.pool_size, -t.hold_time.count), default=None)
+    p50 = (None if first is None else first.hold_time.p50) or hold
+    _, word, of_table = next(row for row in TABLE if objective.rate <= row[0])
+    smallest = measured[0].pool_size
+    fewest = "one connection" if smallest == 1 else units.plural(smallest, "connection")
+    found_by = {
+        "littles_law_x1.3": (
             rate * p50 * 1.3,
-            f"takes the p50 at {_fewest(measured)} ({units.milliseconds(p50)}) for the time under "
-            f"load{_grown(measured, hold)}",
+            f"takes the p50 at {fewest} ({units.milliseconds(p50)}) for the time under load"
+            f"{_grown(measured, hold)}",
         ),
-        (
-            "concurrent_x1.5",
+        "concurrent_x1.5": (
             rate * hold / QUERIES_PER_REQUEST * 1.5,
             f"takes {units.number(rate * hold)} concurrent requests of one call each for all that "
             "ever meet, whatever wait is allowed",
         ),
-        (
-            "cores*2+spindles",
+        "cores*2+spindles": (
             float(CORES * 2 + SPINDLES),
             f"counts the server's cores (taken as {CORES}, and {SPINDLES} disk), not the load or "
             "the time that calls wait for others",
         ),
-        (
-            "small/medium/high table",
-            float(table[2]),
-            f"calls {units.rate(objective.rate)} {table[1]} and knows no hold time",
+        "small/medium/high table": (
+            float(of_table),
+            f"calls {units.rate(objective.rate)} {word} and knows no hold time",
         ),
-        ("netflix_gradient2", gradient, why_gradient),
-    )
-    sized = [(name, max(1, math.ceil(value - 1e-9)), why) for name, value, why in asked]
-    return tuple(
-        RuleOfThumb(name=name, size=chosen, fails=f"{why}; {_outcome(chosen, found)}")
-        for name, chosen, why in sized
-    )
+    }
+    if found.queue.curve.largest >= 1:  # else nothing is known of one call in each pool
+        found_by["netflix_gradient2"] = _gradient2(found)
+    made = []
+    for name, (value, why) in found_by.items():
+        size = max(1, math.ceil(value - 1e-9))
+        made.append(RuleOfThumb(name=name, size=size, fails=f"{why}; {_outcome(size, found)}"))
+    return tuple(made)
+
+
+def _grown(measured: Sequence[CurvePoint], hold: float) -> str:
+    """How much longer a call holds its connection on the plateau than alone, where that is much."""
+    last = max(measured, key=lambda point: point.throughput)
+    if last.hold_time < 1.1 * hold:
+        return ""
+    size = units.plural(last.pool_size, "connection")
+    return f", which is {units.milliseconds(last.hold_time)} on average at {size}"
 
 
 def _gradient2(found: Found) -> tuple[float, str]:
     """The limit that Netflix's algorithm would settle on, and what it leaves out of account."""
-    queue = found.queue
+    curve = found.queue.curve
     # Everyday traffic: what a pool of the answer's size (or the largest that copes) makes of it.
-    calm = [one.hold_time for one in found.predictions if one.is_stable and one.hold_time]
-    shared = queue.curve
+    calm = [one.hold_time for one in found.predictions if one.is_stable]
+    usual = calm[-1] if calm else 1.0 / float(curve.throughputs([1.0])[0])
     if calm and found.size is not None and found.size <= len(found.predictions):
-        usual = found.predictions[found.size - 1].hold_time or calm[-1]
-    else:
-        usual = calm[-1] if calm else 1.0 / float(shared.throughputs([1.0])[0])
-    largest = float(max(1, shared.largest))
-    limit = settled_limit(lambda n: n / float(shared.throughputs([n])[0]), usual, largest)
+        usual = found.predictions[found.size - 1].hold_time
+    largest = float(max(1, curve.largest))
+    limit = settled_limit(lambda n: n / float(curve.throughputs([n])[0]), usual, largest)
     why = (
         f"lets calls in until they take {TOLERANCE:g} times as long as usual "
         f"({units.milliseconds(usual)}), whatever the rate and the wait allowed"
@@ -86,20 +114,24 @@ def _gradient2(found: Found) -> tuple[float, str]:
     return limit, why
 
 
-def _fewest(measured: Sequence[CurvePoint]) -> str:
-    smallest = measured[0].pool_size
-    return "one connection" if smallest == 1 else units.plural(smallest, "connection")
+def settled_limit(round_trip: Callable[[float], float], usual: float, largest: float) -> float:
+    """Where Gradient2's limit (calls) comes to rest in a burst that fills whatever it allows.
 
-
-def _grown(measured: Sequence[CurvePoint], hold: float) -> str:
-    """How much longer a call holds its connection on the plateau than alone, where that is much."""
-    last = max(measured, key=lambda point: point.throughput)
-    if last.hold_time < 1.1 * hold:
-        return ""
-    return (
-        f", which is {units.milliseconds(last.hold_time)} on average at "
-        f"{units.plural(last.pool_size, 'connection')}"
-    )
+    Args:
+        round_trip: R (s) with so many calls on the upstream, 1 .. largest.
+        usual: s, R_long: the round trip of everyday traffic.
+        largest: calls beyond which the round trip is not known; returned where L gets there.
+    """
+    limit = 1.0
+    for _ in range(MOST_UPDATES):
+        gradient = min(1.0, max(LEAST_GRADIENT, TOLERANCE * usual / round_trip(limit)))
+        updated = (1.0 - SMOOTHING) * limit + SMOOTHING * (gradient * limit + QUEUE)
+        if updated >= largest:
+            return largest
+        if abs(updated - limit) <= SETTLED * limit:
+            break
+        limit = max(1.0, updated)
+    return limit
 
 
 def _outcome(asked: int, found: Found) -> str:
@@ -111,8 +143,8 @@ def _outcome(asked: int, found: Found) -> str:
     if not met.is_stable:
         return f"{asked} cannot carry {units.rate(objective.rate_per_pool)} here: the queue grows"
     late = late_responses if objective.wait_p99 is None else late_waits
-    said = f"at {asked}, {late(found.queue, met)}"
-    return said if found.size is None else f"{said}{_beside(asked, found.size)}"
+    beside_answer = "" if found.size is None else _beside(asked, found.size)
+    return f"at {asked}, {late(found.queue, met)}{beside_answer}"
 
 
 def _beside(asked: int, answer: int) -> str:
@@ -124,22 +156,17 @@ def _beside(asked: int, answer: int) -> str:
     return f", {asked - answer} more than needed"
 
 
-def beside(rules: Sequence[RuleOfThumb], predicted: int, answer: int) -> tuple[RuleOfThumb, ...]:
+def beside(
+    rules: tuple[RuleOfThumb, ...], predicted: int | None, answer: int | None
+) -> tuple[RuleOfThumb, ...]:
     """The same rules held against the size that verification moved the prediction to."""
-    return tuple(
-        rule.model_copy(
-            update={
-                "fails": rule.fails.removesuffix(end) + _beside(rule.size, answer)
-                if rule.fails.endswith(end := _beside(rule.size, predicted))
-                else rule.fails
-            }
-        )
-        for rule in rules
-    )
-
-
-def _p50_at_smallest(trials: Sequence[Trial]) -> float | None:
-    known = [trial for trial in trials if trial.hold_time.p50 is not None]
-    if not known:
-        return None
-    return min(known, key=lambda trial: (trial.pool_size, -trial.hold_time.count)).hold_time.p50
+    if predicted is None or answer is None:
+        return rules
+    moved = []
+    for rule in rules:
+        end = _beside(rule.size, predicted)
+        if rule.fails.endswith(end):
+            fails = rule.fails.removesuffix(end) + _beside(rule.size, answer)
+            rule = rule.model_copy(update={"fails": fails})
+        moved.append(rule)
+    return tuple(moved)

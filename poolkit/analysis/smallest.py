@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
@@ -31,27 +31,20 @@ STEPS = 12  # of the bisection for the reachable rate: to 1/4096 of the highest 
 
 @dataclass(frozen=True)
 class Found:
-    """What the search came to.
+    """What the search came to."""
 
-    Attributes:
-        cases: one pool with so many replicas lost, for each number that may be lost, the most
-            first.
-        queue: the case that decides: with the loss that asks for most, or the first
-            one in which no size holds.
-        needed: the smallest size that meets the times asked in every case; None: none does.
-        wanted: the smallest from the floor on; None: none does, or the cap is below it.
-        size: with the floor and the headroom; None: there is none, or the cap is below it.
-        spoilt_by: why there is no size although one is needed and the cap leaves room.
-        tried: the size that was asked for then, or that another number of losses asks for where
-            `needed` is None; no size from there on holds. None: none was.
-    """
-
+    upstream: Fitted
+    # One pool with so many replicas lost, for each number that may be lost, the most first.
     cases: tuple[Model, ...]
+    # The case that decides: with the loss that asks for most, or the first in which no size holds.
     queue: Model
-    needed: int | None = None
-    wanted: int | None = None
-    size: int | None = None
+    needed: int | None = None  # the smallest that meets the times asked in every case
+    wanted: int | None = None  # from the floor on; None: none does, or the cap is below it
+    size: int | None = None  # with the floor and the headroom; None: none, or the cap is below it
+    # Why there is no size although one is needed and the cap leaves room.
     spoilt_by: OnTop | None = None
+    # The size asked for then, or that another number of losses asks for where `needed` is None; no
+    # size from there on holds. None: none was.
     tried: int | None = None
 
     @property
@@ -72,51 +65,39 @@ class Found:
 def find(upstream: Fitted, objective: Objective) -> Found:
     """The smallest pool that meets the objective on this upstream."""
     cases = tuple(_cases(upstream, objective))
-    search = _Search(cases)
-    needed = search.smallest(1)
-    queue = search.decisive
+    needed, queue, asked = _smallest(cases, 1)
+    found = Found(upstream, cases, queue, needed)
     if needed is None:
-        return Found(cases, queue, tried=search.asked if search.asked > 1 else None)
+        return replace(found, tried=asked if asked > 1 else None)
     least = max(needed, objective.floor)
     if least > objective.largest:
-        return Found(cases, queue, needed)
-    wanted = search.smallest(least)
+        return found
+    wanted, queue, _ = _smallest(cases, least)
     if wanted is None:
-        return Found(cases, search.decisive, needed, spoilt_by="floor", tried=least)
+        return replace(found, queue=queue, spoilt_by="floor", tried=least)
     # The cap cuts headroom, and the reason says so.
     least = min(wanted + math.ceil(objective.headroom * wanted - 1e-9), objective.largest)
-    size = search.smallest(least)
+    size, queue, _ = _smallest(cases, least)
+    found = replace(found, wanted=wanted)
     if size is None:
-        return Found(cases, search.decisive, needed, wanted, spoilt_by="headroom", tried=least)
-    return Found(cases, queue, needed, wanted, size)
+        return replace(found, queue=queue, spoilt_by="headroom", tried=least)
+    return replace(found, size=size)
 
 
-class _Search:
-    """Searches over one pool with so many replicas lost, for each number that may be lost.
-
-    State: the case that decided the latest search, and the size that it was asked for.
+def _smallest(cases: Sequence[Model], least: int) -> tuple[int | None, Model, int]:
+    """The smallest size from `least` on that holds in every case (None: none does), the case that
+    decides, and the size that this one was asked for.
     """
-
-    def __init__(self, cases: Sequence[Model]) -> None:
-        self._cases = cases
-        self.decisive = cases[0]
-        self.asked = 1
-
-    def smallest(self, least: int) -> int | None:
-        """The smallest size from `least` on that holds in every case; None: none does."""
-        self.decisive, size = self._cases[0], least
-        settled: Model | None = None
-        while True:
-            for case in self._cases:
-                if case is settled:
-                    return size
-                more = _next_that_holds(case, size)
-                if more is None:
-                    self.decisive, self.asked = case, size
-                    return None
-                if settled is None or more > size:
-                    settled, size = case, more
-                    self.decisive = case
+    decisive, size = None, least
+    while True:
+        for case in cases:
+            if case is decisive:
+                return size, decisive, size
+            more = _next_that_holds(case, size)
+            if more is None:
+                return None, case, size
+            if decisive is None or more > size:
+                decisive, size = case, more
 
 
 def _next_that_holds(case: Model, least: int) -> int | None:
@@ -142,10 +123,7 @@ def reachable_rate(upstream: Fitted, objective: Objective) -> float | None:
     low = 0.0
     for _ in range(STEPS):
         middle = (low + high) / 2
-        if _carries(upstream, objective, middle):
-            low = middle
-        else:
-            high = middle
+        low, high = (middle, high) if _carries(upstream, objective, middle) else (low, middle)
     return low / objective.growth if low > 0 else None
 
 

@@ -10,21 +10,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from poolkit.analysis.checks import Evidence, run_checks
-from poolkit.analysis.fairness import fairness_check, jains_index, longest_ratio
-from poolkit.analysis.steady import mser5, rate_interval
+from poolkit.analysis.checks import Evidence, fairness_check, jains_index, longest_ratio, run_checks
+from poolkit.analysis.noise import BATCH_HOLDS, dispersion, mser5, rate_interval
 from poolkit.drivers.base import DialTimes
 from poolkit.histogram import Histogram, value_of
 from poolkit.load.measurement import Floats, Measurement, Segment
-from poolkit.records import BudgetPart, DialParts, Interval, Purpose, TimeBudget, Trial
+from poolkit.records import BudgetPart, DialParts, Purpose, TimeBudget, Trial
 
 MSER_VALUES = 200  # the timeline is averaged to about this many values before the cut is looked for
-DISPERSION_HOLDS = 5.0  # length of a sub-window in mean hold times
-FEWEST_SUB_WINDOWS = 4
-BATCH_HOLDS = 2.0  # shortest batch in mean hold times
-# The same where a trial asks whether it may end: MSER-5 may yet cut a third of it off, and what is
-# left must still have its batches. A thread that is always busy is narrow from the first look on.
-EARLY_BATCH_HOLDS = 3.0
 
 
 class _Window(NamedTuple):
@@ -69,7 +62,9 @@ def summarise(
         cpu_share=change.cpu_share,
         loop_lag_p90=float(np.quantile(lags, 0.9)) if lags.size else None,
         halves=_halves(completions, measurement.bin_seconds),
-        half_error=_half_error(interval),
+        # The whole's standard error is about half width / 2; a half's is sqrt(2) times it, the
+        # difference of two halves twice it.
+        half_error=None if interval is None else (interval[1] - interval[0]) / 2,
         settled=window.settled,
         in_system_halves=None if closed else change.halves,
         throughput=throughput,
@@ -115,7 +110,7 @@ def summarise(
         disconnects=change.disconnects,
         wait_is_exact=measurement.wait_is_exact,
         reuse_ratio=max(0.0, 1.0 - change.opened / calls) if calls else None,
-        dispersion=_dispersion(completions, measurement.bin_seconds, mean_hold),
+        dispersion=dispersion(completions, measurement.bin_seconds, mean_hold),
         cpu_share=change.cpu_share,
         loop_lag_p99=float(np.quantile(lags, 0.99)) if lags.size else None,
         longest_wait_ratio=longest_ratio(waits),
@@ -156,14 +151,11 @@ def _budget(whole: Segment) -> TimeBudget | None:
         "service": whole.service,
         "release": whole.release,
     }
-    found = {name: part.distribution() for name, part in parts.items()}
-    if not all(part.count for part in found.values()):
+    if not all(part.count for part in parts.values()):
         return None
-    return TimeBudget(
-        **{
-            name: BudgetPart(mean=part.mean or 0.0, p50=part.p50 or 0.0, p99=part.p99 or 0.0)
-            for name, part in found.items()
-        }
+    figures = set(BudgetPart.model_fields)
+    return TimeBudget.model_validate(
+        {name: part.distribution().model_dump(include=figures) for name, part in parts.items()}
     )
 
 
@@ -182,11 +174,9 @@ def _window(measurement: Measurement) -> _Window:
     timeline = measurement.completions[first_bin:].astype(np.float64)
     per_value = max(1, timeline.size // MSER_VALUES)
     values = timeline[: timeline.size // per_value * per_value].reshape(-1, per_value).mean(axis=1)
-    cut = mser5(values) * per_value * measurement.bin_seconds
-    length = timeline.size * measurement.bin_seconds
     is_searched = measurement.loop == "closed" and planned > 0
-    cut = cut if is_searched else 0.0
-    settled = cut < 0.4 * length
+    cut = mser5(values) * per_value * measurement.bin_seconds if is_searched else 0.0
+    settled = cut < 0.4 * (timeline.size * measurement.bin_seconds)
     # A process that never settles is measured whole, and its check fails.
     extra = math.ceil(cut / measurement.segment_seconds - 1e-9) if settled else 0
     first = min(least + extra, len(measurement.segments) - 1)
@@ -201,22 +191,22 @@ def _window(measurement: Measurement) -> _Window:
 class _Changes(NamedTuple):
     """What the samples say of the window."""
 
-    concurrency: float | None
-    halves: tuple[float, float] | None  # mean calls in the system, first and second half
-    cpu_share: float
-    opened: int
-    disconnects: int
+    concurrency: float | None = None
+    halves: tuple[float, float] | None = None  # mean calls in the system, first and second half
+    cpu_share: float = 0.0
+    opened: int = 0
+    disconnects: int = 0
 
 
 def _changes(measurement: Measurement, window: _Window) -> _Changes:
     samples = measurement.samples
     if samples.at.size < 2:
-        return _Changes(None, None, 0.0, 0, 0)
+        return _Changes()
     first = min(int(np.searchsorted(samples.at, window.start)), samples.at.size - 2)
     last = max(first + 1, min(int(np.searchsorted(samples.at, window.end)), samples.at.size - 1))
     seconds = float(samples.at[last] - samples.at[first])
     if seconds <= 0:
-        return _Changes(None, None, 0.0, 0, 0)
+        return _Changes()
 
     def change(column: Floats) -> float:
         return float(column[last] - column[first])
@@ -255,31 +245,3 @@ def _halves(completions: Floats, bin_seconds: float) -> tuple[float, float] | No
         return None
     length = half * bin_seconds
     return float(completions[:half].sum()) / length, float(completions[half:].sum()) / length
-
-
-def _half_error(interval: Interval | None) -> float | None:
-    """Standard error of the difference of two halves, from the whole's interval.
-
-    The whole's standard error is about half width / 2; a half's is sqrt(2) times it, the
-    difference of two halves twice it.
-    """
-    return None if interval is None else (interval[1] - interval[0]) / 2
-
-
-def _dispersion(completions: Floats, bin_seconds: float, mean_hold: float) -> float | None:
-    """Index of dispersion of the completions: variance / mean of counts in sub-windows.
-
-    Sub-windows last several hold times, so that what is seen is the departures' long-run
-    randomness (Cox and Lewis 1966, index of dispersion for counts). They overlap, which uses the
-    data better, and the variance is scaled up for the mean estimated from the same data.
-    """
-    width = max(1, math.ceil(DISPERSION_HOLDS * mean_hold / bin_seconds))
-    windows = completions.size / width
-    if windows < FEWEST_SUB_WINDOWS or completions.sum() == 0:
-        return None
-    running = np.concatenate(([0.0], np.cumsum(completions)))
-    counts = running[width:] - running[:-width]
-    mean = float(counts.mean())
-    if mean <= 0:
-        return None
-    return float(counts.var()) * windows / (windows - 1.0) / mean

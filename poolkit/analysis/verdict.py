@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from poolkit import units
 from poolkit.analysis.curve import has_numbers, is_clean, relative_error
-from poolkit.analysis.knee import end_slope, has_plateau, is_falling, plateau
+from poolkit.analysis.knee import NEAR_PLATEAU, end_slope, has_plateau, is_falling, plateau
 from poolkit.analysis.refused import answered, first_refused, over_quota, shed, short_hold
 from poolkit.records import CurvePoint, Sweep, Trial, Verdict
 
@@ -28,12 +28,12 @@ def judge(sweep: Sweep, points: Sequence[CurvePoint]) -> Verdict:
         return _shedding(trials, turned_away)
     wrong = over_quota(trials)
     if wrong:
-        return _quota(trials, wrong)
+        return Verdict(name="rate_limited", evidence=_quota(trials, wrong))
     if sweep.stopped is not None:
         return Verdict(name="stopped", evidence=_stopped(sweep, points))
     busy = _busy_client(trials)
-    if busy is not None:
-        return busy
+    if busy:
+        return Verdict(name="client_bound", evidence=busy)
     if not points:
         return Verdict(name="stopped", evidence="no trial passed its checks, so nothing was seen")
     if not has_plateau(points):
@@ -42,69 +42,61 @@ def judge(sweep: Sweep, points: Sequence[CurvePoint]) -> Verdict:
 
 
 def _shedding(trials: Sequence[Trial], turned_away: Sequence[Trial]) -> Verdict:
-    kinds: Counter[str] = Counter()
-    for trial in turned_away:
-        kinds.update(trial.error_kinds)
+    kinds = _kinds(turned_away)
     del kinds["unfinished"]
     by_rate = sum(count for kind, count in kinds.items() if kind in _RATE_KINDS)
-    calls = sum(answered(trial) for trial in turned_away)
     rejected = sum(trial.outcomes.get("rejected", 0) for trial in turned_away)
-    first = min(trial.pool_size * trial.pools for trial in turned_away)
+    share = units.share(rejected / sum(map(answered, turned_away)), 1)
     most = max(trial.throughput for trial in turned_away)
     named = kinds.most_common(1)[0][0] if kinds else "rejected"
-    limited = by_rate * 2 > sum(kinds.values())
+    limited = by_rate * 2 > kinds.total()
     # A server that refuses connections leaves the others as fast too.
     short = short_hold(trials, turned_away) if limited else ""
-    seen = (
-        f"from {units.plural(first, 'connection')} on the server shed "
-        f"{units.share(rejected / calls, 1)} of the calls ({named}); "
+    evidence = (
+        f"from {_first(turned_away)} on the server shed {share} of the calls ({named}); "
         f"at most {units.rate(most)} got through there{short}"
     )
-    return Verdict(name="rate_limited" if limited else "refused", evidence=seen)
+    return Verdict(name="rate_limited" if limited else "refused", evidence=evidence)
 
 
-def _quota(trials: Sequence[Trial], wrong: Sequence[Trial]) -> Verdict:
-    first = min(trial.pool_size * trial.pools for trial in wrong)
-    calls = sum(answered(trial) for trial in wrong)
-    share = sum(trial.outcomes.get("error", 0) for trial in wrong) / calls
+def _quota(trials: Sequence[Trial], wrong: Sequence[Trial]) -> str:
+    errors = sum(trial.outcomes.get("error", 0) for trial in wrong)
+    share = units.share(errors / sum(map(answered, wrong)), 1)
+    kind = next(kind for kind, _ in _kinds(wrong).most_common() if kind.startswith("http_4"))
+    return (
+        f"from {_first(wrong)} on {share} of the calls end with {kind}, below it none; the others "
+        f"got through{short_hold(trials, wrong)}"
+    )
+
+
+def _first(trials: Sequence[Trial]) -> str:
+    return units.plural(min(trial.connections for trial in trials), "connection")
+
+
+def _kinds(trials: Sequence[Trial]) -> Counter[str]:
     kinds: Counter[str] = Counter()
-    for trial in wrong:
-        kinds.update({k: n for k, n in trial.error_kinds.items() if k.startswith("http_4")})
-    kind = kinds.most_common(1)[0][0]
-    return Verdict(
-        name="rate_limited",
-        evidence=f"from {units.plural(first, 'connection')} on {units.share(share, 1)} of the "
-        f"calls end with {kind}, below it none; the others got through{short_hold(trials, wrong)}",
-    )
+    for trial in trials:
+        kinds.update(trial.error_kinds)
+    return kinds
 
 
-def _busy_client(trials: Sequence[Trial]) -> Verdict | None:
-    """Client-bound when most trials near the highest throughput failed that check."""
+def _busy_client(trials: Sequence[Trial]) -> str:
+    """The evidence where most trials near the highest throughput failed that check; else empty."""
     live = [trial for trial in trials if trial.throughput > 0]
-    if not live:
-        return None
-    top = max(trial.throughput for trial in live)
+    top = max((trial.throughput for trial in live), default=0.0)
     near = [trial for trial in live if trial.throughput >= NEAR_TOP * top]
-    failed = [trial for trial in near if _failed(trial, "client_bound")]
+    failed = [t for t in near if any(check.name == "client_bound" for check in t.failed_checks)]
     if 2 * len(failed) <= len(near):
-        return None
-    worst = max(failed, key=lambda trial: trial.cpu_share)
-    return Verdict(
-        name="client_bound",
-        evidence=(
-            f"near its highest throughput ({units.rate(top)}) this process used "
-            f"{units.share(worst.cpu_share)} of a core: the curve there is the client's own"
-        ),
+        return ""
+    worst = max(trial.cpu_share for trial in failed)
+    return (
+        f"near its highest throughput ({units.rate(top)}) this process used {units.share(worst)} "
+        "of a core: the curve there is the client's own"
     )
-
-
-def _failed(trial: Trial, name: str) -> bool:
-    return any(check.name == name and not check.passed for check in trial.checks)
 
 
 def _stopped(sweep: Sweep, points: Sequence[CurvePoint]) -> str:
-    usable = sum(1 for trial in sweep.trials if is_clean(trial))
-    kept = f"{units.plural(usable, 'usable trial')} kept"
+    kept = f"{units.plural(sum(map(is_clean, sweep.trials)), 'usable trial')} kept"
     if points:
         kept += f", up to {units.plural(points[-1].pool_size, 'connection')}"
     return f"{sweep.stopped}; {kept}"
@@ -112,13 +104,14 @@ def _stopped(sweep: Sweep, points: Sequence[CurvePoint]) -> str:
 
 def _rising(points: Sequence[CurvePoint]) -> str:
     last = points[-1]
-    if len(points) == 1:
-        return f"only {units.plural(last.pool_size, 'connection')} measured, so no plateau was seen"
+    size = units.plural(last.pool_size, "connection")
     slope = end_slope(points)
+    if slope is None:
+        return f"only {size} measured, so no plateau was seen"
     return (
-        f"throughput still rises at {units.plural(last.pool_size, 'connection')}, the largest size "
-        f"measured ({units.rate(last.throughput)}; 1 % more connections bring "
-        f"{units.number(slope, 2)} % more)"
+        f"throughput still rises at {size}, the largest size measured "
+        f"({units.rate(last.throughput)}; 1 % more connections bring "
+        f"{units.number(slope[0], 2)} % more)"
     )
 
 
@@ -133,7 +126,9 @@ def _flat(points: Sequence[CurvePoint]) -> str:
             f"({units.rate(top.throughput)}) and falls to {units.rate(last.throughput)} at "
             f"{last.pool_size}: more connections bring less"
         )
-    reached = next(point for point in points if point.throughput >= 0.95 * height.throughput)
+    reached = next(
+        point for point in points if point.throughput >= NEAR_PLATEAU * height.throughput
+    )
     if reached.pool_size == last.pool_size:
         # One point cannot be seen to stay: only how little was gained on the way to it.
         before = points[-2]
@@ -144,17 +139,17 @@ def _flat(points: Sequence[CurvePoint]) -> str:
         )
     return (
         f"throughput stays at {units.rate(height.throughput)} from "
-        f"{units.plural(reached.pool_size, 'connection')} to "
-        f"{points[-1].pool_size}: more connections bring no more"
+        f"{units.plural(reached.pool_size, 'connection')} to {last.pool_size}: more connections "
+        "bring no more"
     )
 
 
 def cannot_say(reason: str, verdict: Verdict) -> str:
     """The sentence in place of a number, with the evidence where the server turned calls away."""
-    said = f"cannot say, because {reason}"
+    text = f"cannot say, because {reason}"
     if verdict.name in ("rate_limited", "refused"):
-        said += f"; {verdict.evidence}: a larger pool cannot change that"
-    return said
+        text += f"; {verdict.evidence}: a larger pool cannot change that"
+    return text
 
 
 def why_not(sweep: Sweep, points: Sequence[CurvePoint]) -> str | None:
@@ -174,45 +169,34 @@ def why_not(sweep: Sweep, points: Sequence[CurvePoint]) -> str | None:
             "below that no two sizes passed their checks"
         )
     if len(points) == 1:
-        return (
-            f"only one size was measured ({units.plural(points[0].pool_size, 'connection')}): "
-            "one size is not a curve"
-        )
+        size = units.plural(points[0].pool_size, "connection")
+        return f"only one size was measured ({size}): one size is not a curve"
     return _dip(points) or _leap(points)
 
 
 def _nothing_usable(trials: Sequence[Trial]) -> str:
-    served = sum(trial.outcomes.get("ok", 0) for trial in trials)
-    if served == 0:
-        return f"none of {sum(sum(t.outcomes.values()) for t in trials)} calls succeeded"
-    if any(not has_numbers(trial) for trial in trials):
-        return _no_numbers(trials)
-    if all((trial.hold_time.mean or 0.0) <= 0 for trial in trials):
-        return "every hold time is zero: calls that hold no connection tell nothing of a pool"
-    failed = sorted({check.name for trial in trials for check in trial.checks if not check.passed})
-    if failed:
-        return (
-            f"none of {units.plural(len(trials), 'trial')} passed its checks "
-            f"({units.listed(failed)} failed)"
-        )
-    return "too many calls failed in every trial"
-
-
-def _no_numbers(trials: Sequence[Trial]) -> str:
+    if not any(trial.outcomes.get("ok", 0) for trial in trials):
+        return f"none of {sum(sum(trial.outcomes.values()) for trial in trials)} calls succeeded"
+    of_trials = units.plural(len(trials), "trial")
     wrong = sum(not has_numbers(trial) for trial in trials)
-    return (
-        f"{wrong} of {units.plural(len(trials), 'trial')} hold throughputs or hold times that are "
-        "no numbers: the file was not written by a measurement"
-    )
+    if wrong:
+        return (
+            f"{wrong} of {of_trials} hold throughputs or hold times that are no numbers: the file "
+            "was not written by a measurement"
+        )
+    if all(trial.mean_hold <= 0 for trial in trials):
+        return "every hold time is zero: calls that hold no connection tell nothing of a pool"
+    failed = sorted({check.name for trial in trials for check in trial.failed_checks})
+    if failed:
+        return f"none of {of_trials} passed its checks ({units.listed(failed)} failed)"
+    return "too many calls failed in every trial"
 
 
 def _leap(points: Sequence[CurvePoint]) -> str | None:
     """Throughput that grows far more than the connections do shows another upstream, not a pool."""
-    for index in range(1, len(points)):
-        more = points[index]
-        each = more.throughput / more.pool_size
+    for index, more in enumerate(points[1:], 1):
         best = max(points[:index], key=lambda point: point.throughput / point.pool_size)
-        if each > LEAP * best.throughput / best.pool_size:
+        if more.throughput / more.pool_size > LEAP * best.throughput / best.pool_size:
             return (
                 f"throughput rises from {units.rate(best.throughput)} at {best.pool_size} to "
                 f"{units.rate(more.throughput)} at {more.pool_size} connections, more than the "
@@ -224,17 +208,13 @@ def _leap(points: Sequence[CurvePoint]) -> str | None:
 
 def _dip(points: Sequence[CurvePoint]) -> str | None:
     """Throughput that falls and rises again with more connections is no one upstream's."""
-    for low in range(1, len(points) - 1):
+    for low, bottom in enumerate(points[1:-1], 1):
         before = max(points[:low], key=lambda point: point.throughput)
         after = max(points[low + 1 :], key=lambda point: point.throughput)
-        bottom = points[low]
-        margin = max(
-            DIP,
-            DIP_ERRORS
-            * (relative_error(bottom) ** 2 + max(map(relative_error, (before, after))) ** 2) ** 0.5,
-        )
+        around = max(relative_error(before), relative_error(after))
+        noise = DIP_ERRORS * (relative_error(bottom) ** 2 + around**2) ** 0.5
         height = min(before.throughput, after.throughput)
-        if bottom.throughput < (1.0 - margin) * height:
+        if bottom.throughput < (1.0 - max(DIP, noise)) * height:
             return (
                 f"throughput falls from {units.rate(before.throughput)} at {before.pool_size} "
                 f"connections to {units.rate(bottom.throughput)} at {bottom.pool_size} and rises "

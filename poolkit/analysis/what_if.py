@@ -23,7 +23,7 @@ from poolkit import units
 from poolkit.analysis import reasons
 from poolkit.analysis.curve import points
 from poolkit.analysis.knee import plateau
-from poolkit.analysis.model import Fitted, fit_points
+from poolkit.analysis.model import Fitted
 from poolkit.analysis.response import p99 as response_p99
 from poolkit.analysis.smallest import Found, find, reachable_rate
 from poolkit.analysis.verdict import cannot_say, judge, why_not
@@ -53,69 +53,47 @@ pool_size: figures for this size of one pool (1 or more) in place of the smalles
 class Answer:
     """What one pool needs, and what its callers meet; times in s, rates in calls/s.
 
-    Attributes:
-        question, objective: what was asked: the changes, and all of it.
-        size: the smallest size of one pool that meets what is asked, headroom included; None:
-            there is none, or it cannot be said: `because` tells.
-        headroom: connections of `size` that are headroom.
-        pool_size: the size that the figures below belong to: the one asked about, else `size`;
-            where there is neither, the largest that may be answered. None: no figures.
-        meets: whether `pool_size` meets what is asked.
-        connections: of all pools together at `pool_size`.
-        pools, pools_left: with every replica up; in the case that decides, some lost.
-        rate_per_pool: calls/s that one pool carries then.
-        wait_p50, wait_p99, response_p99: None where the pool does not carry the rate.
-        late: share of the calls (0 to 1) that wait longer than wait_p99; None: no wait is asked.
-        hold_time, response_time: means.
-        utilisation: share of the connections that are busy on average (0 to 1).
-        is_extrapolated: whether the figures are of a size beyond those measured, up or down.
-        plateau: throughput that no larger pool improves, at this hold factor; None: none was seen.
-        plateau_margin: share of the plateau that the rate leaves free; below 0: out of reach.
-        limited_by: what the size would have to give way on to be smaller, or what is in the way.
-        reachable_rate: where out of reach, calls/s of the whole service that would do.
-        found: what the search came to; None: it was not begun, for nothing can be said.
+    The figures from `pool_size` on are those of one size: the one asked about, else `size`; where
+    there is neither, the largest that may be answered. Without any they are None.
     """
 
-    question: Question
-    objective: Objective
-    size: int | None
+    question: Question  # the changes asked about
+    objective: Objective  # all that is asked
+    size: int | None  # smallest that meets it, headroom included; None: `because` tells why
     because: str
-    limited_by: LimitedBy
-    pools: int
-    pools_left: int
-    rate_per_pool: float
-    headroom: int = 0
+    limited_by: LimitedBy  # what stands in the way of a smaller size, or of any
+    pools: int  # with every replica up
+    pools_left: int  # in the case that decides, some lost
+    rate_per_pool: float  # that one pool carries then
+    headroom: int = 0  # connections of `size` that are headroom
+    plateau: float | None = None  # at this hold factor; None: none was seen
+    plateau_margin: float | None = None  # share of it that the rate leaves free; below 0: too much
+    out_of_reach: bool = False
+    reachable_rate: float | None = None  # of the whole service, where out of reach
     pool_size: int | None = None
-    meets: bool = False
-    connections: int | None = None
-    wait_p50: float | None = None
+    meets: bool = False  # whether `pool_size` meets what is asked
+    connections: int | None = None  # of all pools together
+    wait_p50: float | None = None  # this and the other times: None where the rate is not carried
     wait_p99: float | None = None
     response_p99: float | None = None
-    late: float | None = None
-    hold_time: float | None = None
-    response_time: float | None = None
-    utilisation: float | None = None
-    is_extrapolated: bool = False
-    plateau: float | None = None
-    plateau_margin: float | None = None
-    out_of_reach: bool = False
-    reachable_rate: float | None = None
+    late: float | None = None  # share of calls that wait longer than asked; None: no wait is asked
+    hold_time: float | None = None  # mean
+    response_time: float | None = None  # mean
+    utilisation: float | None = None  # share of the connections that are busy on average
+    is_extrapolated: bool = False  # whether the figures are of a size beyond those measured
+    # What the search came to; None: there was none, as the curve makes no sense.
     found: Found | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Planner:
-    """One sweep, fitted once, and what is asked by default.
-
-    Attributes:
-        points: those that a size may be read off; where the curve makes no sense all that passed.
-        upstream: None where the curve makes no sense; `cannot` says why.
-    """
+    """One sweep, fitted once, and what is asked by default."""
 
     objective: Objective
     verdict: Verdict
+    # Those that a size may be read off; where the curve makes no sense all that passed.
     points: tuple[CurvePoint, ...]
-    upstream: Fitted | None = None
+    upstream: Fitted | None = None  # None where the curve makes no sense; `cannot` says why
     plateau: Plateau | None = None
     cannot: str = ""
 
@@ -126,8 +104,8 @@ class Planner:
         verdict, cannot = judge(sweep, measured), why_not(sweep, measured)
         if cannot is not None:
             return cls(objective, verdict, measured, cannot=cannot)
-        kept = fit_points(sweep)
-        return cls(objective, verdict, kept, Fitted.of(sweep), plateau(kept))
+        upstream = Fitted.of(sweep)
+        return cls(objective, verdict, upstream.points, upstream, plateau(upstream.points))
 
 
 def what_if(planner: Planner, question: Question) -> Answer:
@@ -143,40 +121,37 @@ def what_if(planner: Planner, question: Question) -> Answer:
 def answer(planner: Planner, question: Question) -> Answer:
     """The same without the figures of a size."""
     objective, factor = asked(planner.objective, question)
-    if planner.upstream is None:
-        return Answer(
-            question=question,
-            objective=objective,
-            size=None,
-            because=cannot_say(planner.cannot, planner.verdict),
-            limited_by="unknown",
-            pools=objective.pools,
-            pools_left=objective.pools_left,
-            rate_per_pool=objective.rate_per_pool,
-        )
-    upstream = planner.upstream.slowed(factor)
-    found = find(upstream, objective)
-    if found.size is not None:
-        limited_by = reasons.limit(found)
-        because = reasons.because(found, limited_by)
-    else:
-        limited_by, because = why_none(found, planner.verdict, upstream)
-    out_of_reach = found.size is None and limited_by != "unknown"
-    height = None if planner.plateau is None else planner.plateau.throughput / factor
-    return Answer(
+    plain = Answer(
         question=question,
         objective=objective,
+        size=None,
+        because=cannot_say(planner.cannot, planner.verdict),
+        limited_by="unknown",
+        pools=objective.pools,
+        pools_left=objective.pools_left,
+        rate_per_pool=objective.rate_per_pool,
+    )
+    if planner.upstream is None:
+        return plain
+    found = find(planner.upstream.slowed(factor), objective)
+    if found.size is not None:
+        limited_by, because = reasons.why(found)
+    else:
+        limited_by, because = why_none(found, planner.verdict)
+    out_of_reach = found.size is None and limited_by != "unknown"
+    height = None if planner.plateau is None else planner.plateau.throughput / factor
+    return replace(
+        plain,
         size=found.size,
         because=because,
         limited_by=limited_by,
-        pools=objective.pools,
         pools_left=found.queue.objective.pools_left,
         rate_per_pool=found.queue.objective.rate_per_pool,
         headroom=found.headroom,
         plateau=height,
         plateau_margin=None if height is None else 1.0 - objective.rate / height,
         out_of_reach=out_of_reach,
-        reachable_rate=reachable_rate(upstream, objective) if out_of_reach else None,
+        reachable_rate=reachable_rate(found.upstream, objective) if out_of_reach else None,
         found=found,
     )
 
@@ -209,14 +184,12 @@ def asked(objective: Objective, question: Question) -> tuple[Objective, float]:
 def _lost(objective: Objective, changes: Mapping[str, Any]) -> int | None:
     """Replicas that may be lost; a fleet made smaller than its losses keeps one replica."""
     replicas, zones = changes.get("replicas") or objective.replicas, changes.get("zones")
+    unchanged = objective.lost_replicas if objective.zones is None else objective.lost
+    lost = changes.get("lost_replicas", unchanged)
     if zones is not None:
         if zones < 2:
             raise ValueError(f"zones must be 2 or more, got {zones}")
         lost = lost_with_zone(replicas, zones)
-    elif objective.zones is not None:
-        lost = changes.get("lost_replicas", objective.lost)
-    else:
-        lost = changes.get("lost_replicas", objective.lost_replicas)
     return None if lost is None else min(lost, replicas - 1)
 
 
@@ -224,18 +197,18 @@ def _in_words(error: ErrorDetails) -> str:
     name = ".".join(map(str, error["loc"]))
     if error["type"] == "extra_forbidden":
         return f"{name} is nothing that can be asked for"
-    told = rule(error["type"], error.get("ctx", {}), error["msg"], ())
-    return f"{name} {told}, got {error['input']}" if name else told
+    broken = rule(error["type"], error.get("ctx", {}), error["msg"], ())
+    return f"{name} {broken}, got {error['input']}" if name else broken
 
 
 def _with_figures(answer: Answer, found: Found, pool_size: int) -> Answer:
     """The answer with what callers meet at one size."""
     queue, objective, met = found.queue, answer.objective, found.predictions[pool_size - 1]
     limit = queue.objective.wait_p99
-    told = reasons.extrapolated(queue, pool_size)
-    because = answer.because
-    if told and pool_size != found.size:
-        because += f"; the figures are those of {units.plural(pool_size, 'connection')}: {told}"
+    rests_on, because = reasons.extrapolated(queue, pool_size), answer.because
+    if rests_on and pool_size != found.size:
+        size = units.plural(pool_size, "connection")
+        because += f"; the figures are those of {size}: {rests_on}"
     return replace(
         answer,
         because=because,
@@ -274,15 +247,12 @@ def grid(
     question: Question | None = None,
 ) -> Grid:
     """The question (all as it is, where None) for each of these target rates and hold factors."""
-    base = question or Question()
-    return Grid(
-        rates=tuple(rates),
-        hold_factors=tuple(hold_factors),
-        answers=tuple(
-            tuple(
-                what_if(planner, base | {"target_rate": rate, "hold_factor": factor})
-                for factor in hold_factors
-            )
-            for rate in rates
-        ),
-    )
+    rows = [
+        [
+            {**(question or {}), "target_rate": rate, "hold_factor": factor}
+            for factor in hold_factors
+        ]
+        for rate in rates
+    ]
+    answers = tuple(tuple(what_if(planner, one) for one in row) for row in rows)
+    return Grid(tuple(rates), tuple(hold_factors), answers)

@@ -9,8 +9,9 @@ from typing import Annotated
 import typer
 
 from poolkit.cli.terminal import end_on_signals, error_boundary
+from poolkit.errors import BadInput
 
-LOOK_AROUND = 0.2  # s
+POLL_INTERVAL = 0.2  # s
 
 
 @error_boundary()
@@ -34,10 +35,11 @@ def lab(
     The line that sets the database's DSN holds a throwaway password, which ends with the lab.
     """
     from poolkit.cli import terminal
-    from poolkit.lab.running import ALL, Lab
+    from poolkit.lab.catalogue import ALL
+    from poolkit.lab.running import Lab
 
     if targets_out is not None:
-        _refuse_other_file(targets_out)
+        _refuse_other_file(targets_out, header=Lab(()).targets_toml())
     console = terminal.results()
     screen = terminal.screen(console)
     try:
@@ -50,18 +52,14 @@ def lab(
             screen.say("running; Ctrl-C ends it")
             # Not `end.wait()`: its lock, held by this thread, would block the handler that sets it.
             while not end.is_set():
-                time.sleep(LOOK_AROUND)
+                time.sleep(POLL_INTERVAL)
     except KeyboardInterrupt:  # while it was starting
         pass
     screen.say("the lab has ended")
 
 
-def _refuse_other_file(path: Path) -> None:
+def _refuse_other_file(path: Path, header: str) -> None:
     """Only a file of an earlier lab is written over; BadInput for any other."""
-    from poolkit.errors import BadInput
-    from poolkit.lab.running import Lab
-
-    header = Lab(()).targets_toml()
     try:
         start = path.read_text(encoding="utf-8")[: len(header)]
     except FileNotFoundError:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import math
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
@@ -17,8 +15,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from poolkit.errors import ExitCode
+    from poolkit.events import Emit
     from poolkit.probes import Probe
-    from poolkit.probes.idle import Tell
     from poolkit.probes.run import Part, ProbeRun
     from poolkit.targets import Target
 
@@ -91,7 +89,7 @@ def probe(
 
     reporter = Reporter(name)
 
-    def run(tell: Tell) -> tuple[ProbeRun, Target]:
+    def run(emit: Emit) -> tuple[Probe, Target]:
         parts = _checked_parts(only)
         target = load_targets(targets, (name,))[name]
         reporter.about(target)
@@ -101,29 +99,27 @@ def probe(
             only=parts,
             size=_recommended_size(out, name),
             in_transaction=in_transaction,
-            tell=tell,
+            on_step=lambda what, limit: emit(Step(target=name, what=what, limit=limit)),
         )
         _carry_out(made)
-        return made, target
+        return made.probe, target
 
     def work() -> ExitCode:
-        made, target = run(
-            _once_a_step(lambda what, of: reporter.emit(Step(target=name, what=what, limit=of)))
-        )
+        found, target = run(reporter.emit)
         if out is not None:
-            write(out, made.probe, target)
-        return _code(made.probe)
+            write(out, found, target)
+        return _code(found)
 
     if events:
         raise typer.Exit(int(reporter.run(work)))
     console = terminal.results()
-    with _progress(console, name) as tell:
-        made, target = run(tell)
-    _print(console, made.probe, target)
+    screen = terminal.screen(console)
+    with screen.measuring(name):
+        found, target = run(screen.see)
+    _print(console, found, target)
     if out is not None:
-        path = write(out, made.probe, target)
-        console.print(f"written: {path}", soft_wrap=True, highlight=False, markup=False)
-    raise typer.Exit(int(_code(made.probe)))
+        screen.say(f"written: {write(out, found, target)}")
+    raise typer.Exit(int(_code(found)))
 
 
 def _carry_out(run: ProbeRun) -> None:
@@ -140,19 +136,6 @@ def _carry_out(run: ProbeRun) -> None:
     # asyncio's own loop: the one that the probes' figures were checked on.
     loop = asyncio.new_event_loop
     run_until_over(work(), lambda _reason: run.stop(), run.deadline, new_loop=loop)
-
-
-def _once_a_step(say: Callable[[str, float], None]) -> Tell:
-    """Say what is done and how long (s) it may take, when that is something else than before."""
-    last = ""
-
-    def tell(what: str, _seconds: float, of: float) -> None:
-        nonlocal last
-        if what != last:
-            last = what
-            say(what, of)
-
-    return tell
 
 
 def _code(found: Probe) -> ExitCode:
@@ -192,45 +175,6 @@ def _recommended_size(out: Path | None, name: str) -> int | None:
             if entry.target == name:
                 return entry.recommended_size
     return None
-
-
-@contextlib.contextmanager
-def _progress(console: Console, name: str) -> Iterator[Tell]:
-    """A bar with what is done and the time left; elsewhere than in a terminal a line a step."""
-    from rich.progress import BarColumn, Progress, TextColumn
-
-    from poolkit.cli.progress import times
-
-    if not console.is_terminal:
-
-        def say(what: str, of: float) -> None:
-            most = f" (at most {math.ceil(of)} s)" if of else ""
-            console.print(f"{name}: {what}{most}", soft_wrap=True, markup=False)
-
-        yield _once_a_step(say)
-        return
-    bar = Progress(
-        TextColumn("{task.description}", style="bold", markup=False),
-        BarColumn(bar_width=None),
-        TextColumn("{task.fields[time]}", markup=False),
-        console=console,
-        transient=True,
-        refresh_per_second=4,
-        expand=True,
-    )
-    with bar:
-        task = bar.add_task(name, total=None, time="")
-
-        def show(what: str, seconds: float, of: float) -> None:
-            bar.update(
-                task,
-                description=f"{name}: {what}",
-                completed=min(seconds, of),
-                total=of or None,
-                time=times(seconds, of).split(", ", 1)[-1] if of else "",
-            )
-
-        yield show
 
 
 def _print(console: Console, found: Probe, target: Target) -> None:

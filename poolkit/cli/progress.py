@@ -143,6 +143,7 @@ class _TargetBar:
     def __init__(self, name: str) -> None:
         self.now = "starting: one call to see whether it answers"
         self._throughput: float | None = None
+        self._is_step = False  # whose bar moves with the clock
         self._progress = Progress(
             TextColumn("{task.description}", style="bold", markup=False),
             BarColumn(bar_width=None),
@@ -153,6 +154,8 @@ class _TargetBar:
         self._task: TaskID = self._progress.add_task(shown, total=None, time="")
 
     def __rich__(self) -> RenderableType:
+        if self._is_step:
+            self._move()
         line = Text(f"  {self.now}", overflow="ellipsis", no_wrap=True)
         if self._throughput is None:
             return Group(self._progress, line)
@@ -171,9 +174,19 @@ class _TargetBar:
                 time=times(event.seconds, event.budget),
             )
             return
+        elif isinstance(event, events.Step):
+            self._is_step = True
+            self._progress.reset(self._task, total=event.limit or None)
         text = narration.sentence(event)
         if text is not None:
             self.now = text
+
+    def _move(self) -> None:
+        (task,) = self._progress.tasks
+        if task.total is not None:
+            seconds = task.elapsed or 0.0
+            left = times(seconds, task.total)
+            self._progress.update(self._task, completed=min(seconds, task.total), time=left)
 
 
 def times(seconds: float, budget: float) -> str:

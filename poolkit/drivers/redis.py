@@ -75,16 +75,18 @@ class _Stamped(ConnectionPool):
         return connection
 
     async def _dialled(self, connection: AbstractConnection) -> None:
+        del connection
         self.opened += 1
-        # Not before it is up: a health check would come between the lines of the handshake.
-        connection.health_check_interval = self.health_check_interval
         stamps = _stamps.get()
         if stamps is not None:
             stamps.dialled()
 
     async def ensure_connection(self, connection: AbstractConnection) -> None:
         was_up, opened = connection.is_connected, self.opened
+        # Not before it is up: a health check would come between the lines of the handshake.
+        connection.health_check_interval = 0.0
         await super().ensure_connection(connection)
+        connection.health_check_interval = self.health_check_interval
         if was_up and self.opened > opened:
             self.disconnects += 1  # the peer had closed it, and the library dialled anew
 

@@ -13,6 +13,8 @@ from typing import Literal, get_args
 DNS_CACHE = 10  # s that aiohttp keeps a looked-up address unless told otherwise
 Driver = Literal["aiohttp", "httpx", "asyncpg", "sqlalchemy", "psycopg", "redis"]
 Kind = Literal["http", "postgres", "redis"]
+# What a failed attempt left behind; `disconnected`: not known.
+Safety = Literal["not_sent", "rolled_back", "disconnected"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +35,9 @@ class Row:
         watched: package of the class of a pool that can be listened to -> the packages whose
             frames are then not the program's own.
         watched_names: what such a pool is called.
+        lost: how a lost connection shows: an exception's class by its full name (no library has to
+            be installed to read it), words of its text in lower case (empty where the class stands
+            for nothing else), and what the attempt left behind.
     """
 
     kind: Kind
@@ -45,6 +50,7 @@ class Row:
     is_gated: bool = False
     watched: Mapping[str, tuple[str, ...]]
     watched_names: str
+    lost: tuple[tuple[str, str, Safety], ...] = ()
 
 
 # Defaults are those of aiohttp 3.14, httpx 0.28 and asyncpg 0.32.
@@ -63,6 +69,10 @@ DRIVERS: dict[str, Row] = {
         is_gated=True,
         watched={"aiohttp": ("aiohttp",)},
         watched_names="aiohttp.ClientSession or TCPConnector",
+        lost=(
+            ("aiohttp.client_exceptions.ServerDisconnectedError", "", "disconnected"),
+            ("aiohttp.client_exceptions.ClientConnectorError", "", "not_sent"),
+        ),
     ),
     "httpx": Row(
         kind="http",
@@ -82,6 +92,13 @@ DRIVERS: dict[str, Row] = {
             "httpcore2": ("httpx2", "httpcore2"),
         },
         watched_names="httpx.AsyncClient",
+        lost=(
+            ("httpx.ConnectError", "", "not_sent"),
+            ("httpx.ReadError", "", "disconnected"),
+            ("httpx.WriteError", "", "disconnected"),
+            ("httpx.CloseError", "", "disconnected"),
+            ("httpx.RemoteProtocolError", "disconnected", "disconnected"),
+        ),
     ),
     "asyncpg": Row(
         kind="postgres",
@@ -93,6 +110,10 @@ DRIVERS: dict[str, Row] = {
         keeps=("max_inactive_connection_lifetime", 300.0),
         watched={"asyncpg": ("asyncpg",)},
         watched_names="asyncpg.Pool",
+        lost=(
+            ("asyncpg.exceptions.ConnectionDoesNotExistError", "", "disconnected"),
+            ("asyncpg.exceptions._base.InterfaceError", "connection is closed", "disconnected"),
+        ),
     ),
     "sqlalchemy": Row(
         kind="postgres",
@@ -117,6 +138,15 @@ DRIVERS: dict[str, Row] = {
         has_lifetime=True,
         watched={"psycopg_pool": ("psycopg_pool", "psycopg")},
         watched_names="psycopg_pool.AsyncConnectionPool",
+        lost=(
+            ("psycopg.OperationalError", "the connection is closed", "disconnected"),
+            ("psycopg.OperationalError", "server closed the connection", "disconnected"),
+            ("psycopg.OperationalError", "connection failed", "not_sent"),
+            ("psycopg.OperationalError", "connection reset", "disconnected"),
+            ("psycopg.OperationalError", "consuming input failed", "disconnected"),
+            ("psycopg.OperationalError", "sending query failed", "disconnected"),
+            ("psycopg.OperationalError", "terminating connection", "disconnected"),
+        ),
     ),
     "redis": Row(
         kind="redis",
@@ -130,6 +160,12 @@ DRIVERS: dict[str, Row] = {
         is_gated=True,
         watched={"redis": ("redis",)},
         watched_names="redis.asyncio's ConnectionPool or Redis",
+        lost=(
+            ("redis.exceptions.ConnectionError", "connection closed by server", "disconnected"),
+            ("redis.exceptions.ConnectionError", "while reading from", "disconnected"),
+            ("redis.exceptions.ConnectionError", "while writing to socket", "disconnected"),
+            ("redis.exceptions.ConnectionError", "connecting to", "not_sent"),
+        ),
     ),
 }
 SUPPORTED_DRIVERS: tuple[Driver, ...] = get_args(Driver)

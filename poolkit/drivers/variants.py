@@ -6,13 +6,12 @@ makes a pool one of the variants, and `keeping`, the arguments that say how long
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from poolkit.drivers.base import Pool
-    from poolkit.drivers.postgres import PostgresPool
 
 BASE = "base"  # the library's defaults
 NEVER = 1e6  # s; for libraries that must be told a number
@@ -39,23 +38,16 @@ class Variants:
 
     Args:
         make: a pool of the driver with so many connections (1 or more).
-        vary: the driver's.
-        questions, skipped: the driver's; `look` leaves those that the target allows.
+        driver: the driver's file, of whose questions `look` leaves those that the target allows.
     """
 
-    def __init__(
-        self,
-        make: Callable[[int], PostgresPool],
-        vary: Callable[[Any, str], None],
-        questions: Sequence[Question],
-        skipped: Mapping[str, str],
-    ) -> None:
+    def __init__(self, make: Callable[[int], Any], driver: Any) -> None:
         self._make = make
-        self._vary = vary
+        self._vary = driver.vary
         self._session: dict[str, Any] = {}
         self._is_pooled = False
-        self.questions = tuple(questions)
-        self.skipped = dict(skipped)
+        self.questions: tuple[Question, ...] = driver.QUESTIONS
+        self.skipped: dict[str, str] = dict(driver.SKIPPED)
 
     async def look(self) -> None:
         """Find out, once for all, what the target allows; raises what the library raises."""

@@ -9,42 +9,63 @@ from __future__ import annotations
 
 import heapq
 import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar, Protocol
+from random import Random
+from typing import Any, ClassVar
 
 from poolkit.errors import BadInput
-from poolkit.lab.durations import Draw, duration, either
+
+Draw = Callable[[], float]
+Arrive = Callable[[float], float]
+"""The moving part of a model, called with every arrival (s) in order of time: when it is done."""
+
+_RULES: tuple[tuple[tuple[str, ...], Callable[[float], bool], str], ...] = (
+    (("service_time", "fast", "slow", "cpu", "base"), lambda v: 0 < v < math.inf, "above 0"),
+    (("delay", "sigma", "kappa", "cv"), lambda v: 0 <= v < math.inf, "0 or more"),
+    (("workers",), lambda v: 1 <= v < math.inf, "1 or more"),
+    (("slow_share",), lambda v: 0 <= v <= 1, "between 0 and 1"),
+)
 
 
-class Service(Protocol):
-    """The moving part of a model: it is told of every arrival, in order of time."""
+@dataclass(frozen=True, slots=True)
+class Model(ABC):
+    """A frozen description of an upstream whose capacity is known.
 
-    def arrive(self, at: float) -> float:
-        """The moment (s) at which the call that arrives at `at` stops waiting for the model."""
-        ...
-
-
-class Model(Protocol):
-    """A frozen description of an upstream whose capacity is known."""
+    Every model has `cv`, the coefficient of variation of its times (0: constant, else lognormal),
+    and the `seed` that they are drawn with.
+    """
 
     kind: ClassVar[str]
+
+    def __post_init__(self) -> None:
+        for name, value in asdict(self).items():
+            for names, holds, rule in _RULES:
+                if name in names and not holds(value):
+                    raise BadInput(f"{name} must be {rule}, got {value}")
 
     @property
     def places(self) -> int | None:
         """Calls served side by side; None: no limit."""
-        ...
+        return None
 
+    @property
+    @abstractmethod
+    def plateau(self) -> float:
+        """The highest throughput (calls/s) of any number of callers."""
+
+    @abstractmethod
     def throughput(self, callers: int) -> float:
         """Calls/s that this many callers without pauses can reach, at most."""
-        ...
 
-    def start(self) -> Service:
+    @abstractmethod
+    def start(self) -> Arrive:
         """A new moving part, idle and with its seed at the start."""
-        ...
 
 
-class _Queue:
-    """The truth of `workers` servers behind one queue, whatever their service times vary by."""
+class _Queue(Model):
+    """`workers` servers behind one first-come-first-served queue, whatever their times vary by."""
 
     __slots__ = ()
     workers: int
@@ -64,14 +85,27 @@ class _Queue:
         """min(n, workers) / service_time: exact, as n callers keep n workers busy."""
         return min(callers, self.workers) / self.service_time
 
+    @abstractmethod
+    def _durations(self) -> Draw: ...
+
+    def start(self) -> Arrive:
+        """Idle workers."""
+        draw = self._durations()
+        free_at = [-math.inf] * self.workers
+
+        def arrive(at: float) -> float:
+            # First come, first served means that a call takes whichever worker is free first, so
+            # its completion is known on arrival.
+            done = max(at, free_at[0]) + draw()
+            heapq.heapreplace(free_at, done)
+            return done
+
+        return arrive
+
 
 @dataclass(frozen=True, slots=True)
 class Workers(_Queue):
-    """`workers` servers behind one first-come-first-served queue.
-
-    `service_time` is the mean in s, `cv` its coefficient of variation (0: constant, else
-    lognormal).
-    """
+    """Calls of one kind; `service_time` is their mean in s."""
 
     kind: ClassVar[str] = "workers"
     workers: int
@@ -79,34 +113,13 @@ class Workers(_Queue):
     cv: float = 0.0
     seed: int = 1
 
-    def __post_init__(self) -> None:
-        _at_least("workers", self.workers, 1)
-        _above_zero("service_time", self.service_time)
-        _at_least("cv", self.cv, 0)
-
-    def start(self) -> Service:
-        """Idle workers."""
-        return _WorkersQueue(self.workers, duration(self.service_time, self.cv, self.seed))
-
-
-class _WorkersQueue:
-    """State: the moment at which each worker is next free."""
-
-    def __init__(self, workers: int, draw: Draw) -> None:
-        self._free_at = [-math.inf] * workers
-        self._draw = draw
-
-    def arrive(self, at: float) -> float:
-        # First come, first served means that a call takes whichever worker is free first, so its
-        # completion is known on arrival.
-        done = max(at, self._free_at[0]) + self._draw()
-        heapq.heapreplace(self._free_at, done)
-        return done
+    def _durations(self) -> Draw:
+        return duration(self.service_time, self.cv, self.seed)
 
 
 @dataclass(frozen=True, slots=True)
 class Mixed(_Queue):
-    """`workers` servers behind one queue for two kinds of calls: fast ones and some slow ones.
+    """Two kinds of calls in one queue: fast ones and some slow ones.
 
     `fast` and `slow` are mean service times in s, each varying by `cv`; `slow_share` (0 to 1) of
     the calls are slow.
@@ -120,34 +133,23 @@ class Mixed(_Queue):
     cv: float = 0.0
     seed: int = 1
 
-    def __post_init__(self) -> None:
-        _at_least("workers", self.workers, 1)
-        _above_zero("fast", self.fast)
-        _above_zero("slow", self.slow)
-        _at_least("cv", self.cv, 0)
-        if not 0 <= self.slow_share <= 1:
-            raise BadInput(f"slow_share must be between 0 and 1, got {self.slow_share}")
-
     @property
     def service_time(self) -> float:  # type: ignore[override]
         """Mean over both kinds (s)."""
         return (1 - self.slow_share) * self.fast + self.slow_share * self.slow
 
-    def start(self) -> Service:
-        """Idle workers."""
-        slow, fast = (
-            duration(mean, self.cv, self.seed + kind)
-            for kind, mean in enumerate((self.slow, self.fast))
-        )
-        return _WorkersQueue(self.workers, either(slow, self.slow_share, fast, self.seed))
+    def _durations(self) -> Draw:
+        slow = duration(self.slow, self.cv, self.seed)
+        fast = duration(self.fast, self.cv, self.seed + 1)
+        return either(slow, self.slow_share, fast, self.seed)
 
 
 @dataclass(frozen=True, slots=True)
-class CpuBound:
+class CpuBound(Model):
     """Calls wait `delay` s side by side, then each burns `cpu` s on the server's only thread.
 
-    `cv` is the coefficient of variation of the delay; the burnt time is constant. The burnt time
-    includes the server's own work for the call, so the plateau is 1 / cpu.
+    `cv` is that of the delay; the burnt time is constant. It includes the server's own work for the
+    call, so the plateau is 1 / cpu.
     """
 
     kind: ClassVar[str] = "cpu"
@@ -155,16 +157,6 @@ class CpuBound:
     cpu: float
     cv: float = 0.0
     seed: int = 1
-
-    def __post_init__(self) -> None:
-        _at_least("delay", self.delay, 0)
-        _above_zero("cpu", self.cpu)
-        _at_least("cv", self.cv, 0)
-
-    @property
-    def places(self) -> int | None:
-        """No limit: calls gather in front of the thread."""
-        return None
 
     @property
     def plateau(self) -> float:
@@ -175,24 +167,14 @@ class CpuBound:
         """min(n / (delay + cpu), 1 / cpu): the two asymptotes; the curve runs below them."""
         return min(callers / (self.delay + self.cpu), self.plateau)
 
-    def start(self) -> Service:
+    def start(self) -> Arrive:
         """The delay in front of the thread; the server itself burns (see `Burner`)."""
-        return _Delay(self)
-
-
-class _Delay:
-    def __init__(self, model: CpuBound) -> None:
-        self._draw = duration(model.delay, model.cv, model.seed)
-
-    def arrive(self, at: float) -> float:
-        return at + self._draw()
+        draw = duration(self.delay, self.cv, self.seed)
+        return lambda at: at + draw()
 
 
 class Burner:
-    """The one thread of a `CpuBound` upstream: until when it is busy.
-
-    State: the virtual moment at which the thread is next free.
-    """
+    """The one thread of a `CpuBound` upstream: the virtual moment until which it is busy."""
 
     # A thread that lost time to other processes may catch up by shortening its burns, but only so
     # far: otherwise it would stop burning at all after a long stall.
@@ -210,7 +192,7 @@ class Burner:
 
 
 @dataclass(frozen=True, slots=True)
-class Contended:
+class Contended(Model):
     """Every call is served at once, but slower the more calls are in service when it starts.
 
     Its time is base * (1 + sigma * (n - 1) + kappa * n * (n - 1)) with n the calls in service,
@@ -225,16 +207,6 @@ class Contended:
     kappa: float
     cv: float = 0.0
     seed: int = 1
-
-    def __post_init__(self) -> None:
-        _above_zero("base", self.base)
-        for name in ("sigma", "kappa", "cv"):
-            _at_least(name, getattr(self, name), 0)
-
-    @property
-    def places(self) -> int | None:
-        """No limit."""
-        return None
 
     @property
     def plateau(self) -> float:
@@ -252,39 +224,32 @@ class Contended:
         """n / (base * slowdown(n))."""
         return callers / (self.base * self.slowdown(callers))
 
-    def start(self) -> Service:
+    def start(self) -> Arrive:
         """Nothing in service."""
-        return _Contention(self)
+        draw = duration(self.base, self.cv, self.seed)
+        done_at: list[float] = []
+
+        def arrive(at: float) -> float:
+            while done_at and done_at[0] <= at:
+                heapq.heappop(done_at)
+            done = at + draw() * self.slowdown(len(done_at) + 1)
+            heapq.heappush(done_at, done)
+            return done
+
+        return arrive
 
 
-class _Contention:
-    """State: the completion moments of the calls in service."""
-
-    def __init__(self, model: Contended) -> None:
-        self._model = model
-        self._done_at: list[float] = []
-        self._draw = duration(model.base, model.cv, model.seed)
-
-    def arrive(self, at: float) -> float:
-        while self._done_at and self._done_at[0] <= at:
-            heapq.heappop(self._done_at)
-        done = at + self._draw() * self._model.slowdown(len(self._done_at) + 1)
-        heapq.heappush(self._done_at, done)
-        return done
-
-
-AnyModel = Workers | Mixed | CpuBound | Contended
-_KINDS: dict[str, type[AnyModel]] = {
+_KINDS: dict[str, type[Model]] = {
     model.kind: model for model in (Workers, Mixed, CpuBound, Contended)
 }
 
 
-def to_dict(model: AnyModel) -> dict[str, Any]:
+def to_dict(model: Model) -> dict[str, Any]:
     """The model as plain data; `from_dict` reads it back."""
     return {"kind": model.kind, **asdict(model)}
 
 
-def from_dict(data: dict[str, Any]) -> AnyModel:
+def from_dict(data: dict[str, Any]) -> Model:
     """The model that `to_dict` wrote; raises `BadInput` on an unknown kind or field."""
     fields = dict(data)
     kind = fields.pop("kind", None)
@@ -296,11 +261,22 @@ def from_dict(data: dict[str, Any]) -> AnyModel:
         raise BadInput(f"not a {kind} model: {error}") from error
 
 
-def _at_least(name: str, value: float, least: float) -> None:
-    if not (math.isfinite(value) and value >= least):
-        raise BadInput(f"{name} must be {least:g} or more, got {value}")
+def duration(mean: float, cv: float, seed: int) -> Draw:
+    """A source of durations (s) of this mean and coefficient of variation (deviation / mean).
+
+    cv = 0 is constant, else lognormal with s2 = ln(1 + cv^2) and mu = ln(mean) - s2 / 2 (the
+    moments of the lognormal distribution solved for its parameters).
+    """
+    if cv == 0 or mean == 0:
+        return lambda: mean
+    variance = math.log1p(cv * cv)
+    mu, sigma = math.log(mean) - variance / 2, math.sqrt(variance)
+    draw = Random(seed).lognormvariate
+    return lambda: draw(mu, sigma)
 
 
-def _above_zero(name: str, value: float) -> None:
-    if not (math.isfinite(value) and value > 0):
-        raise BadInput(f"{name} must be above 0, got {value}")
+def either(slow: Draw, slow_share: float, fast: Draw, seed: int) -> Draw:
+    """Durations of two kinds: a share `slow_share` (0 to 1) of them from `slow`, independently."""
+    # A stream of its own: seeded like the durations, it would pick the long ones.
+    draw = Random(f"either-{seed}").random
+    return lambda: slow() if draw() < slow_share else fast()

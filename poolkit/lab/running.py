@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from poolkit.errors import BadInput
-from poolkit.lab.catalogue import CATALOGUE
-from poolkit.lab.child import LabServer
+from poolkit.lab.catalogue import ALL, CATALOGUE, DSN_VARIABLE
+from poolkit.lab.child import side_by_side
 from poolkit.lab.postgres import PostgresServer
-from poolkit.lab.sizing_cases import SIZING_CASES
-from poolkit.lab.target import DSN_VARIABLE, LabTarget
 from poolkit.lab.upstream import HttpUpstream
-
-ALL: Mapping[str, LabTarget] = {**CATALOGUE, **SIZING_CASES}
 
 _HEADER = """\
 # The embedded lab of poolkit: real servers on this machine whose truth is known.
@@ -23,7 +20,7 @@ _HEADER = """\
 """
 
 
-class Lab(LabServer):
+class Lab:
     """The lab's upstreams, running inside a `with`.
 
     Args:
@@ -35,29 +32,33 @@ class Lab(LabServer):
     """
 
     def __init__(self, names: Sequence[str] | None = None) -> None:
-        chosen = tuple(CATALOGUE) if names is None else tuple(dict.fromkeys(names))
-        for name in chosen:
-            _known(name)
-        self.names = chosen
+        self.names = tuple(CATALOGUE) if names is None else tuple(dict.fromkeys(names))
+        for name in self.names:
+            if name not in ALL:
+                near = difflib.get_close_matches(name, ALL, n=1)
+                hint = f"; did you mean {near[0]}?" if near else ""
+                raise BadInput(
+                    f"no such target in the lab: {name}{hint}", f"it has {', '.join(ALL)}"
+                )
         self._upstreams = {
-            name: HttpUpstream(model) for name in chosen if (model := ALL[name].model) is not None
+            name: HttpUpstream(model) for name in self.names if (model := ALL[name].model)
         }
-        self._database = PostgresServer() if len(self._upstreams) < len(chosen) else None
+        self._database = PostgresServer() if len(self._upstreams) < len(self.names) else None
+        # The database first: it takes longest to start.
+        first = [] if self._database is None else [self._database]
+        self._servers = [*first, *self._upstreams.values()]
+        self._stack = contextlib.ExitStack()
 
-    def start(self) -> None:
-        """Start every server, side by side."""
-        for server in self._servers():
-            server.start()
+    def __enter__(self) -> Lab:
+        self._stack.enter_context(side_by_side(*self._servers))
+        return self
 
-    def wait_ready(self) -> None:
-        """Wait for every server."""
-        for server in self._servers():
-            server.wait_ready()
+    def __exit__(self, *_error: object) -> None:
+        self.close()
 
     def close(self) -> None:
         """Stop everything."""
-        for server in self._servers():
-            server.close()
+        self._stack.close()
 
     def upstream(self, name: str) -> HttpUpstream:
         """The HTTP upstream of a target, for its truth, its counts and faults."""
@@ -71,25 +72,13 @@ class Lab(LabServer):
             raise BadInput(f"there is no database in this lab: {self._running()}")
         return self._database
 
-    def url(self, name: str) -> str:
-        """URL of an HTTP target."""
-        return self.upstream(name).url
-
-    def dsn(self) -> str:
-        """Connection URI of the database targets, with its throwaway password."""
-        return self.database().dsn
-
     def targets_toml(self) -> str:
         """Text of a targets.toml for what runs, the truth in comments; it holds no password."""
-        tables = [
-            ALL[name].toml(self.url(name) if name in self._upstreams else None)
-            for name in self.names
-        ]
-        return "\n".join([_HEADER, *tables])
+        urls = {name: upstream.url for name, upstream in self._upstreams.items()}
+        return "\n".join([_HEADER, *(ALL[name].toml(urls.get(name)) for name in self.names)])
 
-    def write_targets(self, path: Path | str) -> Path:
+    def write_targets(self, path: Path) -> Path:
         """Write `targets_toml` to a file; `BadInput` where that is not possible."""
-        path = Path(path)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(self.targets_toml(), encoding="utf-8")
@@ -101,23 +90,11 @@ class Lab(LabServer):
 
     def environment(self) -> dict[str, str]:
         """Variables that a process needs which reads `targets_toml`; they hold the password."""
-        return {DSN_VARIABLE: self.dsn()} if self._database is not None else {}
+        return {} if self._database is None else {DSN_VARIABLE: self._database.dsn}
 
     def export_lines(self) -> list[str]:
         """`environment` as lines for a shell."""
         return [f"export {name}={shlex.quote(text)}" for name, text in self.environment().items()]
 
-    def _servers(self) -> list[HttpUpstream | PostgresServer]:
-        # The database first: it takes longest to start.
-        first = [] if self._database is None else [self._database]
-        return [*first, *self._upstreams.values()]
-
     def _running(self) -> str:
         return f"it runs {', '.join(self.names)}"
-
-
-def _known(name: str) -> None:
-    if name not in ALL:
-        near = difflib.get_close_matches(name, ALL, n=1)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        raise BadInput(f"no such target in the lab: {name}{hint}", f"it has {', '.join(ALL)}")

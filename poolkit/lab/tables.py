@@ -13,6 +13,8 @@ before its transaction ends: payments to one teller wait for each other by the r
 
 from __future__ import annotations
 
+from pathlib import Path
+
 APART = 0.006  # s, mean of the wait side by side
 TOGETHER = 0.007  # s, mean of the wait with a lock held
 PLACES = 4  # locks
@@ -26,72 +28,16 @@ HOT_ROWS = 4  # tellers that everybody pays to
 READ = f"select lab_read(1 + floor(random() * {ACCOUNTS})::int)"
 WRITE = f"select lab_pay(1 + floor(random() * {HOT_ROWS})::int)"
 
-# Commands end with an empty line: PostgreSQL's single-user mode reads them so.
-_TABLES = """
-create table pgbench_branches (bid int primary key, bbalance int, filler char(88));
-
-create table pgbench_tellers
-  (tid int primary key, bid int, tbalance int, filler char(84));
-
-create table pgbench_accounts (aid int, bid int, abalance int, filler char(84));
-
-create table pgbench_history
-  (tid int, bid int, aid int, delta int, mtime timestamp, filler char(22));
-
-insert into pgbench_branches (bid, bbalance) values (1, 0);
-
-insert into pgbench_tellers (tid, bid, tbalance) select n, 1, 0 from generate_series(1, 10) n;
-
-insert into pgbench_accounts
-  select n, 1, n % 1000, '' from generate_series(1, {accounts}) n;
-
-alter table pgbench_accounts add primary key (aid);
-"""
-
-# A caller takes any free lock and queues for a random one where none is free. The locks end with
-# the transaction, that is with the statement; both waits are allowed in a read-only one.
-_READ_FUNCTION = """
-create function lab_read(wanted int) returns int language plpgsql volatile as $$
-declare
-  first int := floor(random() * {places});
-  has_place bool := false;
-begin
-  perform pg_sleep({apart} * (0.5 + random()));
-  for step in 0 .. {places} - 1 loop
-    has_place := pg_try_advisory_xact_lock(4242, (first + step) % {places});
-    exit when has_place;
-  end loop;
-  if not has_place then
-    perform pg_advisory_xact_lock(4242, first);
-  end if;
-  perform pg_sleep({together} * (0.5 + random()));
-  return (select abalance from pgbench_accounts where aid = wanted);
-end $$;
-"""
-
-# The lock of the updated row ends with the transaction, that is with the statement.
-_WRITE_FUNCTION = """
-create function lab_pay(teller int) returns int language plpgsql volatile as $$
-declare
-  balance int;
-begin
-  perform pg_sleep({prepared} * (0.5 + random()));
-  update pgbench_tellers set tbalance = tbalance + 1 where tid = teller
-    returning tbalance into balance;
-  perform pg_sleep({locked} * (0.5 + random()));
-  return balance;
-end $$;
-"""
-
 
 def creation(owner: str, accounts: int) -> str:
     """The SQL that makes everything as `owner`, for PostgreSQL's single-user mode."""
-    parts = [
-        f"set role {owner};",
-        _TABLES.format(accounts=accounts),
-        _READ_FUNCTION.format(apart=APART, together=TOGETHER, places=PLACES),
-        _WRITE_FUNCTION.format(prepared=PREPARED, locked=LOCKED),
-        "reset role;",
-        "vacuum analyze;",
-    ]
-    return "\n\n".join(part.strip() for part in parts) + "\n\n"
+    template = Path(__file__).with_suffix(".sql").read_text(encoding="utf-8")
+    return template.format(
+        owner=owner,
+        accounts=accounts,
+        apart=APART,
+        together=TOGETHER,
+        places=PLACES,
+        prepared=PREPARED,
+        locked=LOCKED,
+    )

@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from poolkit.analysis.curve import is_clean, points, relative_error
-from poolkit.analysis.drift import sentinel_size
+from poolkit.analysis.checks import sentinel_size
 from poolkit.analysis.knee import has_plateau
 from poolkit.analysis.model import model
 from poolkit.analysis.refused import first_refused

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from poolkit import events
-from poolkit.analysis.drift import drift_check
-from poolkit.analysis.steady import rate_interval
-from poolkit.analysis.summary import EARLY_BATCH_HOLDS, summarise
+from poolkit.analysis.checks import drift_check
+from poolkit.analysis.noise import EARLY_BATCH_HOLDS, rate_interval
+from poolkit.analysis.summary import summarise
 from poolkit.drivers.base import Pool, close_pool
 from poolkit.errors import BrakeStop, Cancelled, Unreachable
 from poolkit.events import Emit

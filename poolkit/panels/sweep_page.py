@@ -9,7 +9,7 @@ from poolkit.measure.store import now
 from poolkit.panels.look import alert, download, picture
 from poolkit.panels.story import Story, headline, time_left
 from poolkit.records import Recommendation
-from poolkit.review import codegen, documents
+from poolkit.review import codegen, export
 from poolkit.show import charts, tables
 from poolkit.targets import Target
 
@@ -98,9 +98,9 @@ def documents_of(recommendation: Recommendation, targets: Sequence[Target] = ())
     """The files that carry a result: name -> text."""
     created, found = now(), (recommendation,)
     return {
-        "recommended.csv": documents.to_csv(found),
-        "recommended.json": documents.to_json(found, created),
-        "recommended.md": documents.to_markdown(found, created),
+        "recommended.csv": export.to_csv(found),
+        "recommended.json": export.to_json(found, created),
+        "recommended.md": export.to_markdown(found, created),
         "pools.py": codegen.render(found, targets, created),
     }
 

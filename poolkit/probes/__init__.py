@@ -12,24 +12,18 @@ import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from poolkit.probes.files import find, read, write
-from poolkit.probes.records import Probe
+from poolkit.probes.records import Probe, find, read, write
 
 if TYPE_CHECKING:
     from poolkit.probes.run import Part
     from poolkit.targets import Target
 
+# fmt: off
 __all__ = [
-    "Probe",
-    "find",
-    "probe",
-    "probe_costs",
-    "probe_dns",
-    "probe_idle",
-    "probe_stale",
-    "read",
+    "Probe", "find", "probe", "probe_costs", "probe_dns", "probe_idle", "probe_stale", "read",
     "write",
 ]
+# fmt: on
 
 
 def probe(
@@ -56,16 +50,12 @@ def probe(
     """
     from poolkit.probes.run import ProbeRun
 
-    found: list[Probe] = []
+    run = ProbeRun(target, cap=cap, only=only, size=size, in_transaction=in_transaction)
     failed: list[BaseException] = []
-
-    async def go() -> None:
-        run = ProbeRun(target, cap=cap, only=only, size=size, in_transaction=in_transaction)
-        found.append(await run.run_to_deadline())
 
     def work() -> None:
         try:
-            asyncio.run(go())
+            asyncio.run(run.run_to_deadline())
         except BaseException as error:  # raised again below, in the caller's thread
             failed.append(error)
 
@@ -74,7 +64,7 @@ def probe(
     thread.join()
     if failed:
         raise failed[0]
-    return found[0]
+    return run.probe
 
 
 def probe_idle(target: Target, *, cap: float = 75.0, in_transaction: bool = False) -> Probe:

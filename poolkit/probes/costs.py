@@ -11,23 +11,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from statistics import median
+from typing import Any
 
 from poolkit.drivers.base import Pool, close_pool
+from poolkit.drivers.parameters.findings import Cost, Costs
 from poolkit.drivers.postgres import failure
 from poolkit.drivers.registry import adapter_of, driver_module
-from poolkit.drivers.table import DRIVERS
 from poolkit.drivers.variants import BASE, Question, Variants
 from poolkit.errors import BrakeStop, CallFailed, PoolkitError
 from poolkit.load.stamps import CallStamps
-from poolkit.probes.dials import dial_costs
-from poolkit.probes.idle import Tell, quiet
-from poolkit.probes.line import Dial, NoLine
-from poolkit.probes.medians import median_interval
-from poolkit.probes.records import Cost, Costs
-from poolkit.probes.relay import Upstream
-from poolkit.probes.settings import Way, make_way, need, statements, upstream
+from poolkit.probes.dials import cost_of, dial_costs, median_interval
+from poolkit.probes.line import Dial, NoLine, OnStep, Upstream, quiet
+from poolkit.probes.settings import Way, make_way, wire_of
 from poolkit.targets import Target
 
 TURNS = 60  # of every variant, one connection
@@ -38,21 +36,21 @@ ROUND = 0.25  # s; longer at a low target rate, for enough calls
 _ROUND_CALLS = 20
 _LONGEST_ROUND = 1.0  # s
 _ROUND_SECONDS = 25.0  # s for all rounds, at most
+_MOST = TURN_SECONDS + _ROUND_SECONDS + 10.0  # s for everything
 _CALL_TIMEOUT = 10.0  # s
 CLOCK = time.perf_counter
 
 
-async def measure_costs(target: Target, dial: Dial, size: int, tell: Tell = quiet) -> Costs:
+async def measure_costs(target: Target, dial: Dial, size: int, on_step: OnStep = quiet) -> Costs:
     """The costs of one target at a pool of `size` connections (1 to its `max_size`).
 
     Raises:
         NoLine: the target takes no connection.
         Unreachable: a pool could not be opened.
-        MissingExtra: the driver is not installed.
         BrakeStop: a call failed.
     """
     try:
-        return await _measured(target, dial, min(size, target.max_size), tell)
+        return await _measured(target, dial, min(size, target.max_size), on_step)
     except (PoolkitError, NoLine):
         raise
     except Exception as error:  # of whichever library drives the target
@@ -62,36 +60,18 @@ async def measure_costs(target: Target, dial: Dial, size: int, tell: Tell = quie
         ) from error
 
 
-async def _measured(target: Target, dial: Dial, size: int, tell: Tell) -> Costs:
-    where = upstream(target)
-    began = time.monotonic()
-    most = TURN_SECONDS + _ROUND_SECONDS + 10.0
-
-    def say(what: str) -> None:
-        tell(what, time.monotonic() - began, most)
-
-    say("timing calls")
-    if target.is_http:
-        hold, rows, skipped = await _http_hold(target), list[Cost](), dict[str, str]()
-        throughput = None
-        skipped["checkout"] = f"{target.driver} asks the server nothing when it hands out or back"
-    else:
-        variants = await _variants(target)
-        needed = len(_names(variants.questions))
-        if needed > target.max_size:
-            raise BrakeStop(
-                "connections",
-                f"comparing settings call by call takes {needed} connections, and max_size = "
-                f"{target.max_size}",
-                "raise max_size, or leave the costs out: --only idle --only stale",
-            )
-        hold, rows = await _compare(variants)
-        say("throughput with and without")
+async def _measured(target: Target, dial: Dial, size: int, on_step: OnStep) -> Costs:
+    on_step("timing calls", _MOST)
+    wire, throughput = wire_of(target), None
+    variants = await _variants(target)
+    hold, rows = await _compare(variants)
+    if variants.questions:
+        on_step("throughput with and without", _MOST)
         throughput, rows = await _lost(variants, rows, size, hold, target.target_rate)
-        skipped = dict(variants.skipped)
-    say("timing dials")
+    on_step("timing dials", _MOST)
+    where, skipped = wire.upstream(target), dict(variants.skipped)
     if isinstance(where, Upstream):
-        dials, missing = await dial_costs(dial, where, is_postgres=not target.is_http, hold=hold)
+        dials, missing = await dial_costs(dial, where, tls_request=wire.TLS_REQUEST, hold=hold)
         rows, skipped = [*rows, *dials], skipped | missing
     else:
         skipped["dial"] = where
@@ -100,35 +80,38 @@ async def _measured(target: Target, dial: Dial, size: int, tell: Tell) -> Costs:
     )
 
 
+class _Alone(Variants):
+    """The pool of a driver that asks the server nothing: there is nothing to compare it with."""
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+        self.questions = ()
+        self.skipped = {
+            "checkout": f"{target.driver} asks the server nothing when it hands out or back"
+        }
+
+    async def open(self, variant: str, size: int) -> Pool:
+        pool = make_way(self._target, Way(), size, port=None, call_timeout=_CALL_TIMEOUT)
+        await pool.open()
+        return pool
+
+
 async def _variants(target: Target) -> Variants:
-    for library in DRIVERS[target.driver].libraries:
-        need(library)
-    driver, adapter = driver_module(target.driver), adapter_of(target.driver)
-    dsn, work = target.resolved_dsn(), statements(target)
-    variants = Variants(
-        lambda size: adapter(dsn, work, size, call_timeout=_CALL_TIMEOUT),
-        driver.vary,
-        driver.QUESTIONS,
-        driver.SKIPPED,
-    )
+    driver = driver_module(target.driver)
+    if not hasattr(driver, "QUESTIONS"):
+        return _Alone(target)
+    adapter, work = adapter_of(target.driver), wire_of(target).work(target, None)
+    variants = Variants(lambda size: adapter(*work, size, call_timeout=_CALL_TIMEOUT), driver)
     await variants.look()
+    needed = len(_names(variants.questions))
+    if needed > target.max_size:
+        raise BrakeStop(
+            "connections",
+            f"comparing settings call by call takes {needed} connections, and max_size = "
+            f"{target.max_size}",
+            "raise max_size, or leave the costs out: --only idle --only stale",
+        )
     return variants
-
-
-async def _http_hold(target: Target) -> float:
-    """Median of a call on a kept connection."""
-    pool = make_way(target, Way(), 1, port=None, call_timeout=_CALL_TIMEOUT)
-    await pool.open()
-    seconds: list[float] = []
-    until = time.perf_counter() + TURN_SECONDS / 2
-    try:
-        while len(seconds) < TURNS // 2 and time.perf_counter() < until:
-            began = time.perf_counter()
-            await pool.call(CallStamps(time.perf_counter, 0.0))
-            seconds.append(time.perf_counter() - began)
-    finally:
-        await close_pool(pool)
-    return median(seconds[1:] or seconds)
 
 
 def _names(questions: Sequence[Question]) -> list[str]:
@@ -139,20 +122,20 @@ def _names(questions: Sequence[Question]) -> list[str]:
 
 async def _compare(variants: Variants) -> tuple[float, list[Cost]]:
     """The hold time of the base and the cost of each question, one connection a variant."""
-    times: dict[str, list[tuple[float, float]]] = {}
+    times: defaultdict[str, list[tuple[float, float]]] = defaultdict(list)
     async with contextlib.AsyncExitStack() as stack:
         pools: dict[str, Pool] = {}
         for name in _names(variants.questions):
             pools[name] = await variants.open(name, 1)
-            stack.push_async_callback(pools[name].close)
+            stack.push_async_callback(close_pool, pools[name])
             for _ in range(_WARM_UP):
                 await _once(pools[name])
         order = list(pools)
-        until = time.perf_counter() + TURN_SECONDS
+        until = CLOCK() + TURN_SECONDS
         for turn in range(TURNS):
             for name in order[turn % len(order) :] + order[: turn % len(order)]:
-                times.setdefault(name, []).append(await _once(pools[name]))
-            if time.perf_counter() > until:
+                times[name].append(await _once(pools[name]))
+            if CLOCK() > until:
                 break
     hold = median(whole for whole, _ in times[BASE])
     return hold, [_cost(question, times) for question in variants.questions]
@@ -160,57 +143,32 @@ async def _compare(variants: Variants) -> tuple[float, list[Cost]]:
 
 def _cost(question: Question, times: dict[str, list[tuple[float, float]]]) -> Cost:
     part = 0 if question.part == "whole" else 1
-    differences = [
-        dearer[part] - cheaper[part]
-        for dearer, cheaper in zip(times[question.dearer], times[question.cheaper], strict=True)
-    ]
-    middle, interval = median_interval(differences)
-    return Cost(
-        name=question.name,
-        per="checkout",
-        seconds=middle,
-        interval95=interval,
-        samples=len(differences),
-        note=question.note,
-    )
+    turns = zip(times[question.dearer], times[question.cheaper], strict=True)
+    differences = [dearer[part] - cheaper[part] for dearer, cheaper in turns]
+    return cost_of(differences, name=question.name, per="checkout", note=question.note)
 
 
 async def _lost(
     variants: Variants, rows: list[Cost], size: int, hold: float, rate: float
 ) -> tuple[float | None, list[Cost]]:
     """The base's throughput at `size`, and each cost with the share of it that is lost."""
-    rates: dict[str, list[float]] = {}
+    rates: defaultdict[str, list[float]] = defaultdict(list)
     names = _names(variants.questions)
-    until = time.perf_counter() + _ROUND_SECONDS
+    until = CLOCK() + _ROUND_SECONDS
     for turn in range(ROUNDS):
-        if time.perf_counter() > until:
+        if CLOCK() > until:
             break
         for name in names if turn % 2 == 0 else reversed(names):
-            rates.setdefault(name, []).append(await carried(variants, name, size, rate))
-    if len({len(values) for values in rates.values()}) != 1:
-        return None, rows
-    by_name = {question.name: question for question in variants.questions}
+            rates[name].append(await carried(variants, name, size, rate))
     lost = []
-    for row in rows:
-        question = by_name[row.name]
-        shares = [
-            1 - dearer / cheaper
-            for dearer, cheaper in zip(rates[question.dearer], rates[question.cheaper], strict=True)
-        ]
-        if question.part == "release":
-            # A part of the release cannot be switched off alone: its share of the call is computed.
-            lost.append(row.model_copy(update={"lost_share": row.seconds / hold}))
-            continue
-        middle, interval = median_interval(shares)
-        lost.append(
-            row.model_copy(
-                update={
-                    "lost_share": middle,
-                    "lost_interval95": interval,
-                    "is_lost_measured": True,
-                }
-            )
-        )
+    for question, row in zip(variants.questions, rows, strict=True):
+        # A part of the release cannot be switched off alone: its share of the call is computed.
+        share: dict[str, Any] = {"lost_share": row.seconds / hold}
+        if question.part == "whole":
+            turns = zip(rates[question.dearer], rates[question.cheaper], strict=True)
+            middle, interval = median_interval([1 - dearer / cheaper for dearer, cheaper in turns])
+            share = {"lost_share": middle, "lost_interval95": interval, "is_lost_measured": True}
+        lost.append(row.model_copy(update=share))
     return median(rates[BASE]), lost
 
 

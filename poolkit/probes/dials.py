@@ -6,22 +6,39 @@ import asyncio
 import ipaddress
 import socket
 import ssl
-import struct
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from statistics import median
+from typing import Any
 
-from poolkit.probes.line import Dial, NoLine
-from poolkit.probes.medians import median_interval
-from poolkit.probes.records import Cost
-from poolkit.probes.relay import Upstream
+from scipy.stats import binom
 
+from poolkit.drivers.parameters.findings import Cost
+from poolkit.probes.line import Dial, NoLine, Upstream
+from poolkit.records import Interval
+
+CONFIDENCE = 0.95
 SAMPLES = 15
 SECONDS = 6.0  # for all samples of one kind, at most
 _TIMEOUT = 5.0  # s
-# PostgreSQL's SSLRequest: length 8, code 80877103; the answer is S or N (protocol 3, 55.2.11).
-_SSL_REQUEST = struct.pack("!ii", 8, 80877103)
 
-Step = Callable[[], Awaitable[float]]
+
+def median_interval(values: Sequence[float]) -> tuple[float, Interval | None]:
+    """The median and its 95 % interval by order statistics; None below 6 values.
+
+    The number of values below the true median is Binomial(n, 1/2), so the k-th smallest and k-th
+    largest enclose it with P = 1 - 2 P(B < k), whatever the distribution (Conover, Practical
+    Nonparametric Statistics, 3.2).
+    """
+    ordered = sorted(values)
+    rank = int(binom.ppf((1 - CONFIDENCE) / 2, len(ordered), 0.5))
+    return median(ordered), None if rank < 1 else (ordered[rank - 1], ordered[-rank])
+
+
+def cost_of(seconds: Sequence[float], **fields: Any) -> Cost:
+    """The cost that these times, or differences, speak for."""
+    middle, interval = median_interval(seconds)
+    return Cost(seconds=middle, interval95=interval, samples=len(seconds), **fields)
 
 
 def is_address(host: str) -> bool:
@@ -34,26 +51,30 @@ def is_address(host: str) -> bool:
 
 
 async def dial_costs(
-    dial: Dial, where: Upstream, *, is_postgres: bool, hold: float
+    dial: Dial, where: Upstream, *, tls_request: bytes, hold: float
 ) -> tuple[list[Cost], dict[str, str]]:
     """The costs of a new connection, each against a call that holds its own for `hold` s.
+
+    Args:
+        tls_request: asks for TLS, the answer being S; empty: the handshake comes first.
 
     Raises:
         NoLine: the target takes no connection.
     """
-    costs, skipped = [], {}
-    costs.append(_cost("dial", await _repeat(lambda: _dial(dial)), hold, "all of it, login too"))
-    costs.append(_cost("TCP", await _repeat(lambda: _tcp(where)), hold, "part of the dial"))
-    if where.context is not None or (is_postgres and await _speaks_tls(where)):
-        seconds = await _repeat(lambda: _tls(where, is_postgres))
-        costs.append(_cost("TLS handshake", seconds, hold, "part of the dial"))
+    steps = {
+        "dial": (lambda: _dial(dial), "all of it, login too"),
+        "TCP": (lambda: _tcp(where), "part of the dial"),
+    }
+    skipped = {}
+    if await _accepts_tls(where, tls_request):
+        steps["TLS handshake"] = (lambda: _tls(where, tls_request), "part of the dial")
     else:
         skipped["TLS handshake"] = "the target is reached without TLS"
     if where.path is not None or is_address(where.host):
         skipped["DNS look-up"] = "the target is named by an address"
     else:
-        seconds = await _repeat(lambda: _look_up(where))
-        costs.append(_cost("DNS look-up", seconds, hold, "part of the dial, unless it is cached"))
+        steps["DNS look-up"] = (lambda: _look_up(where), "part of the dial, unless it is cached")
+    costs = [await _cost(name, step, hold, note) for name, (step, note) in steps.items()]
     return costs, skipped
 
 
@@ -63,40 +84,28 @@ async def look_up(host: str, port: int) -> tuple[float, int]:
     Raises:
         NoLine: it fails, or does not answer within 5 s.
     """
+    loop = asyncio.get_running_loop()
     began = time.perf_counter()
     try:
         async with asyncio.timeout(_TIMEOUT):
-            found = await asyncio.get_running_loop().getaddrinfo(
-                host, port, type=socket.SOCK_STREAM
-            )
-    except (OSError, TimeoutError) as error:
+            found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except OSError as error:
         raise NoLine(f"the name cannot be looked up: {type(error).__name__}") from None
     return time.perf_counter() - began, len({entry[4][0] for entry in found})
 
 
-async def _look_up(where: Upstream) -> float:
-    seconds, _ = await look_up(where.host, where.port)
-    return seconds
-
-
-def _cost(name: str, seconds: list[float], hold: float, note: str) -> Cost:
-    middle, interval = median_interval(seconds)
-    return Cost(
-        name=name,
-        per="dial",
-        seconds=middle,
-        interval95=interval,
-        samples=len(seconds),
-        lost_share=middle / (hold + middle) if hold > 0 else None,
-        note=note,
-    )
-
-
-async def _repeat(step: Step) -> list[float]:
+async def _cost(name: str, step: Callable[[], Awaitable[float]], hold: float, note: str) -> Cost:
     until = time.perf_counter() + SECONDS
     seconds: list[float] = []
     while len(seconds) < SAMPLES and (not seconds or time.perf_counter() < until):
         seconds.append(await step())
+    cost = cost_of(seconds, name=name, per="dial", note=note)
+    share = cost.seconds / (hold + cost.seconds) if hold > 0 else None
+    return cost.model_copy(update={"lost_share": share})
+
+
+async def _look_up(where: Upstream) -> float:
+    seconds, _ = await look_up(where.host, where.port)
     return seconds
 
 
@@ -110,51 +119,34 @@ async def _dial(dial: Dial) -> float:
 
 async def _tcp(where: Upstream) -> float:
     began = time.perf_counter()
-    _, writer = await _open(where)
+    _, writer = await where.dial(with_tls=False)
     seconds = time.perf_counter() - began
     writer.transport.abort()
     return seconds
 
 
-async def _tls(where: Upstream, is_postgres: bool) -> float:
-    reader, writer = await _open(where)
+async def _accepts_tls(where: Upstream, request: bytes) -> bool:
+    if where.context is not None:
+        return True
+    return bool(request) and where.path is None and await _tls(where, request) > 0.0
+
+
+async def _tls(where: Upstream, request: bytes) -> float:
+    """s of a handshake; 0 where the target declines the request for one."""
+    reader, writer = await where.dial(with_tls=False)
     try:
         async with asyncio.timeout(_TIMEOUT):
-            if is_postgres:
-                writer.write(_SSL_REQUEST)
-                await reader.readexactly(1)
+            writer.write(request)
+            if request and await reader.read(1) != b"S":
+                return 0.0
             context = where.context or _unverified()
             began = time.perf_counter()
             await writer.start_tls(context, server_hostname=where.host or None)
             return time.perf_counter() - began
-    except (OSError, EOFError, TimeoutError) as error:
+    except (OSError, EOFError) as error:
         raise NoLine(f"TLS failed: {type(error).__name__}") from None
     finally:
         writer.transport.abort()
-
-
-async def _speaks_tls(where: Upstream) -> bool:
-    if where.path is not None:
-        return False
-    reader, writer = await _open(where)
-    try:
-        async with asyncio.timeout(_TIMEOUT):
-            writer.write(_SSL_REQUEST)
-            return await reader.readexactly(1) == b"S"
-    except (OSError, EOFError, TimeoutError):
-        return False
-    finally:
-        writer.transport.abort()
-
-
-async def _open(where: Upstream) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    try:
-        async with asyncio.timeout(_TIMEOUT):
-            if where.path is not None:
-                return await asyncio.open_unix_connection(where.path)
-            return await asyncio.open_connection(where.host, where.port)
-    except (OSError, TimeoutError) as error:
-        raise NoLine(f"no connection: {type(error).__name__}") from None
 
 
 def _unverified() -> ssl.SSLContext:

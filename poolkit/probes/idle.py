@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass, field
 
+from poolkit.drivers.parameters.findings import AgeLimit, IdleLimit, LineOutcome, Session
 from poolkit.errors import BrakeStop
 from poolkit.probes.ladder import Rung, plan
-from poolkit.probes.line import Dial, Line, NoLine, is_closed_within
+from poolkit.probes.line import ANSWER, Dial, Line, NoLine, OnStep, is_closed_within, quiet
 from poolkit.probes.reading import (
     BusyEnd,
     Silence,
@@ -19,46 +19,21 @@ from poolkit.probes.reading import (
     read_silences,
     without_age,
 )
-from poolkit.probes.records import AgeLimit, IdleLimit, LineOutcome, Session
 
 CONNECTIONS = 40  # side by side, at most; 32 are the finest steps up to 75 s
-ANSWER = 3.0  # s in which an answer must come
 BUSY_EVERY = 0.4  # s between two uses of the connection that is never idle, and two dials of it
 _LOOK = 0.1  # s
 _DIALS = 8  # at once
 _REFUSALS = 3  # dials in a row that fail: then the target is gone
 _FAREWELLS = 3  # first answers that say `Connection: close`, and none that does not: nothing kept
 
-Tell = Callable[[str, float, float], None]  # what is done, s it has taken, s it may take
-
-
-def quiet(_what: str, _seconds: float, _of: float) -> None:
-    """Progress that nobody looks at."""
-
 
 @dataclass
-class _Search:
-    """State of one search: silences that ended, dials that failed in a row, the one in use.
-
-    `kept` and `farewells` count first answers after which the connection stayed, or was to close.
-    """
-
-    silences: list[Silence]
-    refusals: int = 0
-    refused: str = ""
-    kept: int = 0
-    farewells: int = 0
-    oldest: float = 0.0
-    busy_end: BusyEnd | None = None
-
-    @property
-    def is_not_kept(self) -> bool:
-        """Whether every connection so far was to close after its first answer."""
-        return not self.kept and self.farewells >= _FAREWELLS
-
-
 class IdleSearch:
     """One search for an idle timeout.
+
+    State: when it began, silences that ended, dials that failed in a row, the connection in use,
+    and first answers after which a connection stayed or was to close (farewells).
 
     Args:
         dial: makes one connection of the kind that is asked about.
@@ -68,27 +43,33 @@ class IdleSearch:
         uses: requests that a connection carries at most; None: not known.
     """
 
-    def __init__(
-        self,
-        dial: Dial,
-        *,
-        cap: float,
-        connections: int = CONNECTIONS,
-        session: Session = "idle",
-        answer: float = ANSWER,
-        uses: int | None = None,
-    ) -> None:
-        self._dial = dial
-        self._cap = cap
-        self._connections = max(1, min(connections, CONNECTIONS))
-        self._session: Session = session
-        self._answer = answer
-        self._uses = uses
-        self._search = _Search([])
+    dial: Dial
+    _: KW_ONLY
+    cap: float
+    connections: int = CONNECTIONS
+    session: Session = "idle"
+    answer: float = ANSWER
+    uses: int | None = None
+
+    began: float = field(init=False)
+    silences: list[Silence] = field(init=False, default_factory=list)
+    refusals: int = field(init=False, default=0)
+    stayed: int = field(init=False, default=0)
+    farewells: int = field(init=False, default=0)
+    oldest: float = field(init=False, default=0.0)
+    busy_end: BusyEnd | None = field(init=False, default=None)
+
+    def __post_init__(self) -> None:
+        self.connections = max(1, min(self.connections, CONNECTIONS))
         self._dialling = asyncio.Semaphore(_DIALS)
 
+    @property
+    def is_not_kept(self) -> bool:
+        """Whether every connection so far was to close after its first answer."""
+        return not self.stayed and self.farewells >= _FAREWELLS
+
     async def run(
-        self, tell: Tell = quiet, stop: asyncio.Event | None = None
+        self, on_step: OnStep = quiet, stop: asyncio.Event | None = None
     ) -> tuple[IdleLimit, AgeLimit]:
         """Search until enough is known, `cap` is over or `stop` is set.
 
@@ -96,106 +77,92 @@ class IdleSearch:
             BrakeStop: the target went away, or ended all connections at one moment.
         """
         loop = asyncio.get_running_loop()
-        began = loop.time()
-        search = self._search
-        rungs = plan(self._cap, max(1, self._connections - 1))
-        tasks = [asyncio.create_task(self._climb(rung, began)) for rung in rungs]
+        self.began = loop.time()
+        rungs = plan(self.cap, max(1, self.connections - 1))
+        tasks = [asyncio.create_task(self._climb(rung)) for rung in rungs]
         busy = asyncio.create_task(self._keep_busy())
-        longest = max(rung.start + rung.idle for rung in rungs) + self._answer
+        longest = max(rung.start + rung.idle for rung in rungs) + self.answer
+        on_step("watching idle connections", longest)
         try:
             while not all(task.done() for task in tasks):
                 await asyncio.wait(tasks, timeout=_LOOK, return_when=asyncio.FIRST_EXCEPTION)
                 for task in tasks:
-                    if task.done() and (error := task.exception()) is not None:
-                        raise error
-                now = loop.time() - began
-                tell("watching idle connections", min(now, self._cap), longest)
-                is_over = search.is_not_kept or is_enough(search.silences, now)
+                    if task.done():
+                        task.result()  # raises what it raised
+                is_over = self.is_not_kept or is_enough(self.silences, loop.time() - self.began)
                 if is_over or (stop is not None and stop.is_set()):
                     break
         finally:
             for task in (*tasks, busy):
                 task.cancel()
             await asyncio.gather(*tasks, busy, return_exceptions=True)
-        seconds = loop.time() - began
-        if is_one_moment(search.silences):
+        seconds = loop.time() - self.began
+        if is_one_moment(self.silences):
             raise BrakeStop(
                 "restart",
                 "connections of different ages were all closed at one moment",
                 "the server was restarted or reloaded meanwhile; run the probe again",
             )
-        if any(silence.is_end for silence in search.silences):
+        if any(silence.is_end for silence in self.silences):
             await self._look_again()
-        return self._result(seconds)
+        age = read_age(self.busy_end, self.oldest, self.silences, self.uses)
+        if self.farewells and not self.stayed:
+            limit = not_kept(self.cap)
+        else:
+            found = read_silences(self.silences, cap=self.cap, session=self.session)
+            limit = without_age(found, age)
+        figures = {"connections": self.connections, "seconds": seconds}
+        return limit.model_copy(update=figures), age
 
-    def _result(self, seconds: float) -> tuple[IdleLimit, AgeLimit]:
-        search = self._search
-        age = read_age(search.busy_end, search.oldest, search.silences, self._uses)
-        if search.farewells and not search.kept:
-            return not_kept(self._cap, connections=self._connections, seconds=seconds), age
-        limit = read_silences(
-            search.silences,
-            cap=self._cap,
-            session=self._session,
-            connections=self._connections,
-            seconds=seconds,
-        )
-        return without_age(limit, age), age
-
-    async def _climb(self, rung: Rung, began: float) -> None:
+    async def _climb(self, rung: Rung) -> None:
         """One silence from its dial to its end."""
         loop = asyncio.get_running_loop()
-        await asyncio.sleep(max(0.0, began + rung.start - loop.time()))
+        await asyncio.sleep(max(0.0, self.began + rung.start - loop.time()))
         line = await self._open()
         if line is None:
             return
-        if line.will_close:  # its end says nothing about silence
-            await line.close()
-            return
         since = loop.time()
-        ended = False
-        try:
-            if await is_closed_within(line, rung.idle):
-                self._end(began, since, "closed")
-            elif rung.is_asked:
-                idle = loop.time() - since
-                outcome = await line.use(self._answer)
-                self._search.silences.append(Silence(since - began, idle, outcome))
-            ended = True
-        finally:
-            if not ended:  # cancelled while it was silent
-                self._end(began, since, "open")
-            await line.close()
 
-    def _end(self, began: float, since: float, outcome: LineOutcome) -> None:
-        idle = asyncio.get_running_loop().time() - since
-        self._search.silences.append(Silence(since - began, idle, outcome))
+        def end(outcome: LineOutcome, at: float) -> None:
+            self.silences.append(Silence(since - self.began, at - since, outcome))
+
+        try:
+            if line.will_close:  # its end says nothing about silence
+                return
+            if await is_closed_within(line, rung.idle):
+                end("closed", loop.time())
+            elif rung.is_asked:
+                asked = loop.time()
+                end(await line.use(self.answer), asked)
+        except asyncio.CancelledError:  # while it was silent, or asked in vain
+            end("open", loop.time())
+            raise
+        finally:
+            await line.close()
 
     async def _open(self) -> Line | None:
         """A connection that has answered once; None: refused, or known to be in vain."""
-        search = self._search
         async with self._dialling:
-            if search.is_not_kept:
+            if self.is_not_kept:
                 return None
             try:
-                line = await self._dial()
+                line = await self.dial()
             except NoLine as error:
-                search.refusals += 1
-                search.refused = error.why
-                if search.refusals >= _REFUSALS:
+                self.refusals += 1
+                if self.refusals >= _REFUSALS:
                     raise _gone(error.why) from None
                 return None
             is_alive = False
             try:
-                is_alive = await line.use(self._answer) == "alive"
+                is_alive = await line.use(self.answer) == "alive"
             finally:
                 if not is_alive:  # cancelled in the middle as well
                     await line.close()
         if not is_alive:
             return None
-        search.refusals = 0
-        search.farewells += line.will_close
-        search.kept += not line.will_close
+        self.refusals = 0
+        self.farewells += line.will_close
+        self.stayed += not line.will_close
         return line
 
     async def _keep_busy(self) -> None:
@@ -204,17 +171,14 @@ class IdleSearch:
         The server may announce the end of each after a few requests: then the next is dialled, but
         never sooner than another request would have been sent.
         """
-        search = self._search
-        while self._connections > 1:
+        while self.connections > 1 and self.busy_end is None:
             line = await self._open()
             if line is None:
                 return
             try:
-                search.busy_end = await self._wait_busy_end(line)
+                self.busy_end = await self._wait_busy_end(line)
             finally:
                 await line.close()
-            if search.busy_end is not None:
-                return
             await asyncio.sleep(BUSY_EVERY)
 
     async def _wait_busy_end(self, line: Line) -> BusyEnd | None:
@@ -225,17 +189,18 @@ class IdleSearch:
         while not line.will_close:
             is_closed = await is_closed_within(line, BUSY_EVERY)
             age = loop.time() - since
-            if is_closed or await line.use(self._answer) != "alive":
+            if is_closed or await line.use(self.answer) != "alive":
                 return BusyEnd(age, requests)
             requests += 1
-            self._search.oldest = max(self._search.oldest, age)
+            self.oldest = max(self.oldest, age)
         return None
 
     async def _look_again(self) -> None:
         """Connections ended: that says something only while the target still takes new ones."""
+        why = ""
         for _ in range(_REFUSALS):
             try:
-                line = await self._dial()
+                line = await self.dial()
             except NoLine as error:
                 why = error.why
                 await asyncio.sleep(_LOOK)

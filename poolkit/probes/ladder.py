@@ -15,7 +15,6 @@ FIRST = 0.45  # s
 # The timeout lies between two rungs, its estimate in the middle: half of this is the error.
 STEP, STEP_SHARE = 0.9, 0.09
 WIDER = 1.25  # steps grow by this where there are too few connections
-# A connection that lives shorter is not kept: pooling is over there, and no value is safe.
 # What a search may take is OVER * timeout + SLACK; half of the slack is for dials and answers.
 OVER, SLACK = 1.3, 10.0
 _LATEST = SLACK / 2

@@ -7,23 +7,20 @@ the system's resolver at each dial. A kept connection follows no record at all.
 from __future__ import annotations
 
 import asyncio
+import socket
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import Any
 
 from poolkit import units
+from poolkit.drivers.parameters.findings import NameFinding
 from poolkit.drivers.table import DRIVERS
-from poolkit.probes.dials import is_address, look_up
-from poolkit.probes.idle import ANSWER, Tell, quiet
-from poolkit.probes.medians import median_interval
-from poolkit.probes.records import NameFinding
-from poolkit.probes.relay import Relay, Upstream
-from poolkit.probes.settings import need, request, upstream
+from poolkit.probes.dials import is_address, look_up, median_interval
+from poolkit.probes.line import ANSWER, OnStep, Upstream, quiet
+from poolkit.probes.relay import Relay
+from poolkit.probes.settings import wire_of
 from poolkit.targets import Target
 from poolkit.targets.workload import HttpWork
-
-if TYPE_CHECKING:
-    from aiohttp.abc import AbstractResolver
 
 OLD, NEW = "127.0.0.1", "127.0.0.2"  # both this machine; the name below exists nowhere
 NAME = "changed-record.test"
@@ -31,26 +28,28 @@ TTL_TRIED = 1  # s; the rule does not depend on it, and 10 s would only take lon
 KEPT_CALLS = 10
 _EVERY = 0.1  # s between two dials
 _LOOK_UPS = 10
+_MOST = 5.0  # s
 
 
-async def probe_names(target: Target, tell: Tell = quiet) -> NameFinding | str:
-    """Time look-ups, and for aiohttp change a record under a session; a text says why not.
+async def probe_names(target: Target, on_step: OnStep = quiet) -> NameFinding | str:
+    """Time look-ups, and where the driver keeps addresses change a record under a session.
+
+    A text says why not.
 
     Raises:
         NoLine: the name cannot be looked up.
     """
-    tell("looking up the name", 0.0, 5.0)
-    host = target.host
-    where = upstream(target)
+    on_step("looking up the name", _MOST)
+    where = wire_of(target).upstream(target)
     if isinstance(where, str):
         return where
-    if where.path is not None or is_address(host):
+    if where.path is not None or is_address(target.host):
         seen = "the target is named by an address, so no record can change"
-        return NameFinding(host=host, is_address=True, seen=seen)
+        return NameFinding(host=target.host, is_address=True, seen=seen)
     looks = [await look_up(where.host, where.port) for _ in range(_LOOK_UPS)]
     lookup, _ = median_interval([seconds for seconds, _ in looks])
     finding = NameFinding(
-        host=host,
+        host=target.host,
         is_address=False,
         lookup=lookup,
         addresses=max(addresses for _, addresses in looks),
@@ -61,22 +60,39 @@ async def probe_names(target: Target, tell: Tell = quiet) -> NameFinding | str:
     )
     if not DRIVERS[target.driver].keeps_addresses:
         return finding
-    tell("changing a record", 1.0, 5.0)
+    on_step("changing a record", _MOST)
     return await _change(target, where, finding)
 
 
+class _Record:
+    """A resolver for aiohttp that leads every name to one IPv4 address, which can be changed."""
+
+    address = OLD
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[dict[str, Any]]:
+        place = {"hostname": host, "host": self.address, "port": port, "family": socket.AF_INET}
+        return [place | {"proto": 0, "flags": socket.AI_NUMERICHOST}]
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+    def change(self) -> None:
+        self.address = NEW
+
+
 async def _change(target: Target, where: Upstream, finding: NameFinding) -> NameFinding | str:
-    need("aiohttp")
     import aiohttp
 
-    from poolkit.probes.record import Record
+    from poolkit.probes.http import request
 
-    resolver = Record(OLD)
+    record = _Record()
     try:
         async with Relay(where, hosts=(OLD, NEW)) as relay:
             work = request(target, relay.port, NAME)
             old_for, kept_on_old = await watch_change(
-                work, relay, resolver, lambda: resolver.change(NEW), ttl=TTL_TRIED
+                work, relay, record, record.change, ttl=TTL_TRIED
             )
     except aiohttp.ClientError as error:
         return f"a call through the relay failed: {type(error).__name__}"
@@ -84,39 +100,31 @@ async def _change(target: Target, where: Upstream, finding: NameFinding) -> Name
         return f"this machine has no second loopback address ({NEW}), or a call took too long"
     if old_for is None:
         return "no dial reached the new address"
-    return finding.model_copy(
-        update={
-            "ttl": float(TTL_TRIED),
-            "old_for": old_for,
-            "kept_calls": KEPT_CALLS,
-            "kept_on_old": kept_on_old,
-            "seen": (
-                f"after a record changed, new dials went to the old address for {old_for:.1f} s "
-                f"with ttl_dns_cache = {TTL_TRIED} s, whatever the record's own TTL; on a kept "
-                f"connection {kept_on_old} of {KEPT_CALLS} calls still did"
-            ),
-        }
+    seen = (
+        f"after a record changed, new dials went to the old address for {old_for:.1f} s with "
+        f"ttl_dns_cache = {TTL_TRIED} s, whatever the record's own TTL; on a kept connection "
+        f"{kept_on_old} of {KEPT_CALLS} calls still did"
     )
+    times = {"ttl": float(TTL_TRIED), "old_for": old_for}
+    calls = {"kept_calls": KEPT_CALLS, "kept_on_old": kept_on_old}
+    return finding.model_copy(update={**times, **calls, "seen": seen})
 
 
 async def watch_change(
-    work: HttpWork,
-    relay: Relay,
-    resolver: AbstractResolver,
-    change: Callable[[], None],
-    *,
-    ttl: int,
+    work: HttpWork, relay: Relay, resolver: Any, change: Callable[[], None], *, ttl: int
 ) -> tuple[float | None, int]:
     """How long (s) new dials go to OLD after `change`, and how many calls on a kept connection do.
 
-    `resolver` leads the URL's name to OLD before the change and to NEW after it, where `relay`
-    listens. None: no dial went to NEW within `ttl` and 3 s.
+    `resolver`, one of aiohttp's, leads the URL's name to OLD before the change and to NEW after it,
+    where `relay` listens. None: no dial went to NEW within `ttl` and 3 s.
     """
     import aiohttp
 
-    limits = aiohttp.ClientTimeout(total=ANSWER)
-    kept = aiohttp.TCPConnector(resolver=resolver, ttl_dns_cache=ttl, limit=1)
-    fresh = aiohttp.TCPConnector(resolver=resolver, ttl_dns_cache=ttl, force_close=True)
+    def session(**options: Any) -> aiohttp.ClientSession:
+        connector = aiohttp.TCPConnector(resolver=resolver, ttl_dns_cache=ttl, **options)
+        return aiohttp.ClientSession(
+            connector=connector, timeout=aiohttp.ClientTimeout(total=ANSWER)
+        )
 
     async def call(session: aiohttp.ClientSession) -> None:
         async with session.request(
@@ -124,10 +132,7 @@ async def watch_change(
         ) as response:
             await response.read()
 
-    async with (
-        aiohttp.ClientSession(connector=kept, timeout=limits) as keeping,
-        aiohttp.ClientSession(connector=fresh, timeout=limits) as dialling,
-    ):
+    async with session(limit=1) as keeping, session(force_close=True) as dialling:
         await call(keeping)
         await call(dialling)
         change()
@@ -135,13 +140,13 @@ async def watch_change(
         old_for = None
         while time.monotonic() - changed < ttl + 3.0:
             await call(dialling)
-            if relay.taken.get(NEW):
+            if relay.taken[NEW]:
                 old_for = time.monotonic() - changed
                 break
             await asyncio.sleep(_EVERY)
-        dials = sum(relay.taken.values())
+        dials = relay.taken.total()
         for _ in range(KEPT_CALLS):
             await call(keeping)
         # A kept connection that was used went where it always went; a new one counts as moved.
-        moved = sum(relay.taken.values()) - dials
+        moved = relay.taken.total() - dials
     return old_for, KEPT_CALLS - min(moved, KEPT_CALLS)

@@ -11,18 +11,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 from poolkit import units
 from poolkit.drivers.base import Pool, close_pool
+from poolkit.drivers.parameters import PINGS
+from poolkit.drivers.parameters.findings import IdleLimit, Proof, ProofRun
 from poolkit.drivers.parameters.keep import below, is_keepable
 from poolkit.errors import CallFailed, Unreachable
 from poolkit.load.stamps import CallStamps
-from poolkit.probes.idle import ANSWER, Tell, quiet
 from poolkit.probes.ladder import tolerance
-from poolkit.probes.records import IdleLimit, Proof, ProofRun
+from poolkit.probes.line import ANSWER, OnStep, Upstream, quiet
 from poolkit.probes.relay import Relay
-from poolkit.probes.settings import Way, looks_at_age, make_way, upstream
+from poolkit.probes.settings import Way, looks_at_age, make_way, wire_of
 from poolkit.targets import Target
 
 LANES = 4  # pools of one connection for each of the two settings
@@ -51,82 +52,129 @@ def pauses(limit: IdleLimit, lanes: int, delay: float) -> tuple[float, ...]:
     return tuple(limit.timeout if lane % 2 == 0 else after for lane in range(lanes))
 
 
-def recommended_way(driver: str, limit: IdleLimit) -> Way | None:
-    """What keeps a pool from meeting the server's close; None: nothing has to, or can."""
-    if limit.earliest is None:
+def ways(driver: str, limit: IdleLimit) -> tuple[Way, Way] | None:
+    """What keeps a pool from meeting the server's close, and what outlives the server's patience.
+
+    None: nothing has to keep it from that, or nothing can.
+    """
+    if limit.earliest is None or limit.bounds is None or not limit.is_steady:
         return None
-    if driver == "psycopg":
-        return Way(keep=None, ping=True)
-    return Way(keep=below(limit.earliest)) if is_keepable(limit.earliest) else None
-
-
-def too_long_way(driver: str, limit: IdleLimit) -> Way | None:
-    """A setting that outlives the server's patience, to show what then happens."""
-    if limit.bounds is None:
+    if not looks_at_age(driver):
+        return (Way(ping=True), Way()) if driver in PINGS else None
+    if not is_keepable(limit.earliest):
         return None
-    return Way() if driver == "psycopg" else Way(keep=TOO_LONG * limit.bounds[1])
+    return Way(keep=below(limit.earliest)), Way(keep=TOO_LONG * limit.bounds[1])
 
 
-class _Path:
-    """The way to the target: long while pauses end, and else as short as it is.
+@dataclass
+class _Traffic:
+    """The calls of all lanes, and the way to the target: long while pauses end, else short.
 
     State: how many lanes are in their pause, and how many have called after it.
+
+    Args:
+        delay: s, of the relay in each direction; without one the way is as it is.
+        every: s between two calls of a lane.
     """
 
-    def __init__(self, relay: Relay | None, delay: float, lanes: int) -> None:
-        self.port = None if relay is None else relay.port
-        self._relay = relay
-        self._delay = delay
-        self._lanes = lanes
-        self._pausing = self._back = 0
+    target: Target
+    relay: Relay | None
+    delay: float
+    gaps: tuple[float, ...]
+    every: float
+    pausing: int = 0
+    back: int = 0
 
-    def pause(self) -> None:
-        """A lane begins its pause."""
-        self._pausing += 1
-        if self._relay is not None and self._pausing == self._lanes:
-            self._relay.delay = self._delay
+    async def run(self, way: Way) -> ProofRun:
+        """A lane for each of the gaps, with pools that are kept this way."""
+        lanes = await asyncio.gather(*(self._lane(way, gap) for gap in self.gaps))
+        failed, disconnects, dials = (sum(column) for column in zip(*lanes, strict=True))
+        calls = 2 * CALLS * len(lanes)
+        return ProofRun(
+            setting=way.words(self.target.driver),
+            calls=calls,
+            failed=failed,
+            disconnects=disconnects,
+            dials=dials,
+            reuse_ratio=1 - dials / calls,
+        )
 
-    def resume(self) -> None:
-        """A lane has made its first call after its pause."""
-        self._back += 1
-        if self._relay is not None and self._back == self._lanes:
-            self._relay.delay = 0.0
+    async def _lane(self, way: Way, gap: float) -> tuple[int, int, int]:
+        """(failed, disconnects, dials) of one pool with a pause in the middle of its calls."""
+        port = None if self.relay is None else self.relay.port
+        pool = make_way(self.target, way, 1, port=port, call_timeout=ANSWER)
+        failed = 0
+        try:
+            async with asyncio.timeout(_OPEN):
+                await pool.open()
+            for number in range(2 * CALLS):
+                if number == CALLS:
+                    await self._pause(gap)
+                elif number:
+                    await asyncio.sleep(self.every)
+                failed += not await _succeeds(pool)
+                if number == CALLS:
+                    self._resume()
+            seen = pool.statistics()
+            return failed, seen.disconnects, seen.connections_opened
+        finally:
+            await close_pool(pool)
+
+    async def _pause(self, gap: float) -> None:
+        self.pausing += 1
+        # Two settings: twice the lanes.
+        if self.relay is not None and self.pausing == 2 * len(self.gaps):
+            self.relay.delay = self.delay
+        await asyncio.sleep(gap)
+
+    def _resume(self) -> None:
+        self.back += 1
+        if self.relay is not None and self.back == 2 * len(self.gaps):
+            self.relay.delay = 0.0
 
 
-async def prove(target: Target, limit: IdleLimit, tell: Tell = quiet) -> Proof | str:
+async def prove(target: Target, limit: IdleLimit, on_step: OnStep = quiet) -> Proof | str:
     """Run the recommended value and one too long at the same time; a text says why not.
 
     Takes about one timeout. At most `LANES` connections for each setting, and never more than the
     target's `max_size` together.
     """
-    good, bad = recommended_way(target.driver, limit), too_long_way(target.driver, limit)
-    if good is None or bad is None or limit.bounds is None or not limit.is_steady:
+    both = ways(target.driver, limit)
+    if both is None or limit.bounds is None:
         return f"there is no value to prove: {limit.seen}"
+    good, bad = both
     lanes = min(LANES, target.max_size // 2)
     if lanes < 1:
         return "max_size = 1 leaves no connection for a comparison"
-    where = upstream(target)
+    where = wire_of(target).upstream(target)
     began = time.monotonic()
     async with contextlib.AsyncExitStack() as stack:
         relay, delay = None, 0.0
-        if not isinstance(where, str):
+        if isinstance(where, Upstream):
             delay = one_way(limit.bounds[1])
             relay = await stack.enter_async_context(Relay(where))
-        path = _Path(relay, delay, 2 * lanes)
         gaps = pauses(limit, lanes, delay)
         every = min(max(_PAUSE, 2 * lanes / target.target_rate), below_all(good, limit))
         most = max(gaps) + 2 * CALLS * every + _SLACK
-        stack.enter_context(_told(tell, most))
+        on_step("proving the value in low traffic", most)
+        traffic = _Traffic(target, relay, delay, gaps, every)
         try:
             async with asyncio.timeout(most):
-                first, second = await asyncio.gather(
-                    _run(target, good, path, gaps, every), _run(target, bad, path, gaps, every)
-                )
+                first, second = await asyncio.gather(traffic.run(good), traffic.run(bad))
         except TimeoutError:
             return f"the runs did not end within {most:.0f} s"
         except Unreachable as error:
             return error.cause
-    return _proof(target.driver, first, second, delay, time.monotonic() - began)
+    # A ping that finds a dead connection is what a ping is for.
+    is_clean = first.failed == 0 and (first.disconnects == 0 or good.ping)
+    return Proof(
+        recommended=first,
+        too_long=second,
+        round_trip=2 * delay or None,
+        seconds=time.monotonic() - began,
+        holds=is_clean and first.reuse_ratio > REUSE,
+        seen=f"in low traffic {_words(first)}, but {_words(second)}",
+    )
 
 
 def below_all(way: Way, limit: IdleLimit) -> float:
@@ -135,83 +183,12 @@ def below_all(way: Way, limit: IdleLimit) -> float:
     return min(ends, default=1.0) / 4
 
 
-@contextlib.contextmanager
-def _told(tell: Tell, most: float) -> Iterator[None]:
-    loop = asyncio.get_running_loop()
-    began = loop.time()
-
-    async def go() -> None:
-        while True:
-            tell("proving the value in low traffic", loop.time() - began, most)
-            await asyncio.sleep(0.25)
-
-    task = loop.create_task(go())
+async def _succeeds(pool: Pool) -> bool:
     try:
-        yield
-    finally:
-        task.cancel()
-
-
-async def _run(
-    target: Target, way: Way, path: _Path, gaps: tuple[float, ...], every: float
-) -> ProofRun:
-    lanes = [
-        _lane(
-            lambda: make_way(target, way, 1, port=path.port, call_timeout=ANSWER), path, gap, every
-        )
-        for gap in gaps
-    ]
-    results = await asyncio.gather(*lanes)
-    calls, failed, disconnects, dials = (sum(column) for column in zip(*results, strict=True))
-    return ProofRun(
-        setting=way.words(target.driver),
-        calls=calls,
-        failed=failed,
-        disconnects=disconnects,
-        dials=dials,
-        reuse_ratio=1 - dials / calls,
-    )
-
-
-async def _lane(
-    make: Callable[[], Pool], path: _Path, gap: float, every: float
-) -> tuple[int, int, int, int]:
-    """(calls, failed, disconnects, dials) of one pool with a pause in the middle of its calls."""
-    pool = make()
-    failed = 0
-    try:
-        async with asyncio.timeout(_OPEN):
-            await pool.open()
-        for number in range(2 * CALLS):
-            if number == CALLS:
-                path.pause()
-                await asyncio.sleep(gap)
-            elif number:
-                await asyncio.sleep(every)
-            try:
-                await pool.call(CallStamps(time.perf_counter, 0.0))
-            except CallFailed:
-                failed += 1
-            if number == CALLS:
-                path.resume()
-        seen = pool.statistics()
-        return 2 * CALLS, failed, seen.disconnects, seen.connections_opened
-    finally:
-        await close_pool(pool)
-
-
-def _proof(driver: str, good: ProofRun, bad: ProofRun, delay: float, seconds: float) -> Proof:
-    # A ping that finds a dead connection is what a ping is for.
-    is_clean = good.failed == 0 and (good.disconnects == 0 or not looks_at_age(driver))
-    holds = is_clean and good.reuse_ratio > REUSE
-    return Proof(
-        recommended=good,
-        too_long=bad,
-        round_trip=2 * delay or None,
-        seconds=seconds,
-        holds=holds,
-        seen=f"in low traffic {_words(good)}, but {_words(bad)}",
-    )
+        await pool.call(CallStamps(time.perf_counter, 0.0))
+    except CallFailed:
+        return False
+    return True
 
 
 def _words(run: ProofRun) -> str:

@@ -1,22 +1,25 @@
-"""What the ends of idle connections say about the server's patience; pure."""
+"""What findings mean: the ends of idle connections, and what a reader has to act on; pure."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
 from poolkit import units
-from poolkit.drivers.parameters.keep import SHORTEST
-from poolkit.probes.ladder import OVER, SLACK, telling, tolerance
-from poolkit.probes.records import (
+from poolkit.drivers.parameters.findings import (
     AgeLimit,
     IdleKind,
     IdleLimit,
     LineOutcome,
     Observation,
+    Proof,
     Session,
 )
+from poolkit.drivers.parameters.keep import SHORTEST, is_keepable
+from poolkit.drivers.table import DRIVERS
+from poolkit.probes.ladder import OVER, SLACK, telling, tolerance
+from poolkit.probes.records import Doubt, UseLimit
 
 ENOUGH = 3  # ends that agree
 _SETTLED = 1.0  # s after the last witness's turn
@@ -70,21 +73,17 @@ def is_one_moment(silences: Sequence[Silence]) -> bool:
 
 
 def read_silences(
-    silences: Sequence[Silence],
-    *,
-    cap: float,
-    session: Session = "idle",
-    connections: int = 0,
-    seconds: float = 0.0,
+    silences: Sequence[Silence], *, cap: float, session: Session = "idle"
 ) -> IdleLimit:
     """The idle limit that the silences of one search speak for."""
     ends = _ends(silences)
     closes = [end.idle for end in ends if end.outcome == "closed"]
     if closes and median(closes) < SHORTEST:
-        return not_kept(cap, connections=connections, seconds=seconds)
+        return not_kept(cap)
     lived = max((s.idle for s in silences if s.outcome == "alive"), default=0.0)
     kind, timeout, bounds = _limit(silences, ends, lived)
     longer_than = min(lived, bounds[0]) if bounds else lived
+    ordered = sorted(silences, key=lambda silence: silence.idle)
     return IdleLimit(
         session=session,
         kind=kind,
@@ -92,25 +91,18 @@ def read_silences(
         bounds=bounds,
         cap=cap,
         longer_than=longer_than,
-        connections=connections,
-        seconds=seconds,
-        observations=tuple(
-            Observation(idle=s.idle, outcome=s.outcome)
-            for s in sorted(silences, key=lambda s: s.idle)
-        ),
+        observations=tuple(Observation(idle=s.idle, outcome=s.outcome) for s in ordered),
         seen=_words(kind, timeout, bounds, longer_than, session),
     )
 
 
-def not_kept(cap: float, *, connections: int = 0, seconds: float = 0.0) -> IdleLimit:
+def not_kept(cap: float) -> IdleLimit:
     """The limit of a server that answers once on each connection."""
     return IdleLimit(
         kind="not_kept",
         timeout=0.0,
         bounds=(0.0, 0.0),
         cap=cap,
-        connections=connections,
-        seconds=seconds,
         seen="the server closes every connection after its first answer: none can be reused",
     )
 
@@ -140,24 +132,66 @@ def read_age(
 
 def without_age(limit: IdleLimit, age: AgeLimit) -> IdleLimit:
     """The limit, unless a connection in use ended at the same age: then silence had no part."""
-    if (
-        age.seconds is None
-        or limit.timeout is None
-        or abs(age.seconds - limit.timeout) > tolerance(limit.timeout)
-    ):
+    if age.seconds is None or limit.timeout is None:
         return limit
-    return limit.model_copy(
-        update={
-            "kind": "longer",
-            "timeout": None,
-            "bounds": None,
-            "longer_than": limit.longer_than,
-            "seen": (
-                f"connections end at an age of {units.number(age.seconds)} s, in use or not, so no "
-                "longer silence can be seen"
-            ),
-        }
+    if abs(age.seconds - limit.timeout) > tolerance(limit.timeout):
+        return limit
+    seen = (
+        f"connections end at an age of {units.number(age.seconds)} s, in use or not, so no longer "
+        "silence can be seen"
     )
+    return limit.model_copy(
+        update={"kind": "longer", "timeout": None, "bounds": None, "seen": seen}
+    )
+
+
+# What to do about a limit, by its kind and by its session.
+_NEXT: Mapping[str, str] = {
+    "random": "no keep-alive value is safe: repeat calls that may be repeated (poolkit.retry), or "
+    "find out who closes the connections",
+    "not_kept": "turn keep-alive on at the server (nginx: keepalive_timeout), or every call pays "
+    "for a dial",
+    "silent": "something in between forgets connections: keep the value below, set a read timeout, "
+    "and TCP keep-alives shorter than that",
+    "in_transaction": "keep every transaction shorter; wait for nothing else while one is open",
+    "behind_pooler": "the first calls after a quiet time wait for the pooler's dials: set its "
+    "server_idle_timeout (or min_pool_size) higher where that hurts",
+    "brief": "no keep-alive value is short enough to be safe: raise the server's timeout, or find "
+    "out what closes its connections",
+}
+
+
+def doubts(
+    driver: str,
+    limits: Sequence[IdleLimit],
+    uses: UseLimit | None,
+    age: AgeLimit | None,
+    proof: Proof | None,
+) -> tuple[Doubt, ...]:
+    """What a reader has to act on because no parameter cures it, each with what to do."""
+    found: list[tuple[str, str]] = []
+    for limit in limits:
+        if limit.kind in _NEXT:
+            found.append((limit.seen, _NEXT[limit.kind]))
+        if limit.session in _NEXT and limit.timeout is not None:
+            found.append((limit.seen, _NEXT[limit.session]))
+        if limit.earliest is not None and not is_keepable(limit.earliest):
+            found.append((limit.seen, _NEXT["brief"]))
+    if age is not None and age.seconds is not None and not DRIVERS[driver].has_lifetime:
+        next_ = (
+            f"{driver} has no setting for a connection's age: repeat calls that may be repeated "
+            "(poolkit.retry), or raise the age at the server or what is in between"
+        )
+        found.append((age.seen, next_))
+    if uses is not None and uses.requests is not None:
+        next_ = (
+            f"at 1000 calls/s that is {units.number(1000 / max(1, uses.requests))} dials/s; raise "
+            "the server's limit (nginx: keepalive_requests) where dials cost"
+        )
+        found.append((uses.seen, next_))
+    if proof is not None and not proof.holds:
+        found.append((proof.seen, "run the probe again when the target is quiet"))
+    return tuple(Doubt(seen=seen, next=next_) for seen, next_ in found)
 
 
 def _ends(silences: Sequence[Silence]) -> list[Silence]:

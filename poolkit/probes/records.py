@@ -1,46 +1,31 @@
-"""What probes find, as frozen records, to and from JSON. Times are seconds."""
+"""What probes find, as frozen records, to and from NAME.probe.json. Times are seconds."""
 
 from __future__ import annotations
 
-from typing import Literal
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from poolkit.drivers.parameters.findings import (
     AgeLimit,
-    Cost,
     Costs,
     Findings,
-    IdleKind,
     IdleLimit,
-    LineOutcome,
     NameFinding,
-    Observation,
     Proof,
-    ProofRun,
-    Session,
 )
+from poolkit.errors import BadInput
+from poolkit.measure.store import write_atomic
 from poolkit.records import Parameter, Record
+from poolkit.redact import Redactor
+from poolkit.targets import Target
 
-__all__ = [
-    "AgeLimit",
-    "Cost",
-    "Costs",
-    "CutKind",
-    "Doubt",
-    "IdleKind",
-    "IdleLimit",
-    "LineOutcome",
-    "NameFinding",
-    "Observation",
-    "Probe",
-    "Proof",
-    "ProofRun",
-    "Session",
-    "Setting",
-    "StaleCount",
-    "UseLimit",
-]
+SUFFIX = ".probe.json"
+# What may quote a server or a library.
+_PROSE = frozenset({"seen", "because", "next", "note", "skipped", "setting"})
 
 CutKind = Literal["restart", "drop"]
 Setting = Literal["none", "pre_ping", "recycle", "retry"]
@@ -98,3 +83,74 @@ class Probe(Record):
         """What the parameters rest on, `target_rate` calls/s being asked of the target."""
         idle = next((one for one in self.idle if one.session == "idle"), None)
         return Findings(idle, self.age, self.costs, self.proof, self.names, target_rate)
+
+
+def write(folder: Path, probe: Probe, target: Target) -> Path:
+    """Write the probe, whole or not at all, without any secret of its target.
+
+    Raises:
+        BadInput: the folder, which is made, cannot be written to.
+    """
+    path = folder / f"{probe.target}{SUFFIX}"
+    public = _redacted(probe.model_dump(mode="json"), Redactor(target.secrets).text)
+    text = json.dumps(public, indent=2, ensure_ascii=False) + "\n"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_atomic(path, text)
+    except OSError as error:
+        raise BadInput(
+            f"cannot write {path}: {error.strerror}", "choose another folder with --out"
+        ) from None
+    return path
+
+
+def _redacted(value: Any, redact: Callable[[str], str], *, is_prose: bool = False) -> Any:
+    """The same tree, redacted where it is prose.
+
+    The rest is public or a closed set, and a secret such as `orders`, `idle` or 2000 is also a
+    piece of many a name and number.
+    """
+    if isinstance(value, str):
+        return redact(value) if is_prose else value
+    if isinstance(value, list):
+        return [_redacted(each, redact, is_prose=is_prose) for each in value]
+    if isinstance(value, dict):
+        return {
+            key: _redacted(each, redact, is_prose=is_prose or key in _PROSE)
+            for key, each in value.items()
+        }
+    return value
+
+
+def read(folder: Path) -> dict[str, Probe]:
+    """Every probe of a folder by the name of its target; empty where there is none.
+
+    Raises:
+        BadInput: one of the files is not a probe that this version can read.
+    """
+    found = {}
+    for path in sorted(folder.glob(f"*{SUFFIX}")):
+        try:
+            probe = Probe.model_validate_json(path.read_bytes())
+        except (OSError, ValidationError):
+            raise BadInput(
+                f"{path} is not a probe's result", "delete it, or run poolkit probe again"
+            ) from None
+        found[probe.target] = probe
+    return found
+
+
+def find(folder: Path, target: Target) -> Probe | None:
+    """The finished probe of this very target in a folder; None: there is none that counts.
+
+    Another driver or endpoint under the same name is another target, and a probe that was cut
+    short may not have seen what comes first.
+    """
+    try:
+        found = read(folder).get(target.name)
+    except BadInput:  # told before anything was sent
+        return None
+    wanted = ("done", target.driver, target.endpoint)
+    if found is None or (found.status, found.driver, found.endpoint) != wanted:
+        return None
+    return found

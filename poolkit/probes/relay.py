@@ -8,57 +8,43 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-import ssl
 import struct
+from collections import Counter
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Self
 
+from poolkit.probes.line import NoLine, Upstream
 from poolkit.probes.records import CutKind
 
 LOOPBACK = "127.0.0.1"
-_DIAL_TIMEOUT = 5.0  # s
 _PIECE = 65536
 # l_onoff = 1, l_linger = 0: closing sends RST instead of FIN.
 _RESET = struct.pack("ii", 1, 0)
 
 
-@dataclass(frozen=True, slots=True)
-class Upstream:
-    """Where a relay leads: host and port, or the path of a Unix socket; TLS where it has to be."""
-
-    host: str
-    port: int
-    path: str | None = None
-    context: ssl.SSLContext | None = None
-
-
+@dataclass(eq=False)
 class _Link:
     """One client's connection. `is_dropped`: its next bytes are answered with RST."""
 
-    def __init__(self, client: asyncio.StreamWriter, server: asyncio.StreamWriter) -> None:
-        self.client = client
-        self.server = server
-        self.is_dropped = False
+    client: asyncio.StreamWriter
+    server: asyncio.StreamWriter
+    is_dropped: bool = False
 
 
 class Relay:
     """Hands bytes on, each `delay` s late in either direction, from one port on each of `hosts`.
 
-    State: the delay, the links, whether new ones are refused, and how many each host has had.
+    State: the delay, the links and how many each host has had.
     """
 
-    def __init__(
-        self, upstream: Upstream, *, delay: float = 0.0, hosts: tuple[str, ...] = (LOOPBACK,)
-    ) -> None:
+    def __init__(self, upstream: Upstream, *, hosts: tuple[str, ...] = (LOOPBACK,)) -> None:
         self._upstream = upstream
-        self.delay = delay
+        self.delay = 0.0
         self._hosts = hosts
         self._servers: list[asyncio.Server] = []
         self._links: set[_Link] = set()
         self._tasks: set[asyncio.Task[None]] = set()
-        self.is_down = False
-        self.taken: dict[str, int] = {}
+        self.taken: Counter[str] = Counter()
         self.port = 0
 
     async def __aenter__(self) -> Self:
@@ -68,19 +54,14 @@ class Relay:
             self.port = server.sockets[0].getsockname()[1]
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         for server in self._servers:
             server.close()
         for task in tuple(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def cut(self, kind: CutKind) -> None:
+    async def cut(self, kind: CutKind) -> None:
         """End every connection: `restart` says so to the client, `drop` only when it sends."""
         for link in tuple(self._links):
             link.server.transport.abort()
@@ -90,51 +71,32 @@ class Relay:
                 link.is_dropped = True
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        host = writer.get_extra_info("sockname")[0]
-        self.taken[host] = self.taken.get(host, 0) + 1
-        if self.is_down:
-            _reset(writer)
-            return
+        self.taken[writer.get_extra_info("sockname")[0]] += 1
         task = asyncio.get_running_loop().create_task(self._serve(reader, writer))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     async def _serve(self, reader: asyncio.StreamReader, client: asyncio.StreamWriter) -> None:
-        server: asyncio.StreamWriter | None = None
-        link: _Link | None = None
-        try:
-            with contextlib.suppress(OSError, TimeoutError):
-                replies, server = await self._dial()
-                link = _Link(client, server)
-                self._links.add(link)
-                there = asyncio.create_task(self._hand_on(reader, server, link))
-                back = asyncio.create_task(self._hand_on(replies, client, link))
-                try:
-                    await asyncio.wait({there, back}, return_when=asyncio.FIRST_COMPLETED)
-                    if link.is_dropped:
-                        await there
-                finally:
-                    for task in (there, back):
-                        task.cancel()
-                    await asyncio.gather(there, back, return_exceptions=True)
-        finally:
-            if link is not None:
-                self._links.discard(link)
-            for end in (client, server):
-                if end is not None:
-                    end.close()
+        with contextlib.closing(client), contextlib.suppress(OSError, NoLine):
+            replies, server = await self._upstream.dial()
+            with contextlib.closing(server):
+                await self._join(reader, replies, _Link(client, server))
 
-    async def _dial(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        up = self._upstream
-        async with asyncio.timeout(_DIAL_TIMEOUT):
-            if up.path is not None:
-                return await asyncio.open_unix_connection(up.path)
-            return await asyncio.open_connection(
-                up.host,
-                up.port,
-                ssl=up.context,
-                server_hostname=up.host if up.context is not None else None,
-            )
+    async def _join(
+        self, requests: asyncio.StreamReader, replies: asyncio.StreamReader, link: _Link
+    ) -> None:
+        self._links.add(link)
+        there = asyncio.create_task(self._hand_on(requests, link.server, link))
+        back = asyncio.create_task(self._hand_on(replies, link.client, link))
+        try:
+            await asyncio.wait({there, back}, return_when=asyncio.FIRST_COMPLETED)
+            if link.is_dropped:
+                await there
+        finally:
+            self._links.discard(link)
+            for task in (there, back):
+                task.cancel()
+            await asyncio.gather(there, back, return_exceptions=True)
 
     async def _hand_on(
         self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, link: _Link

@@ -8,22 +8,22 @@ import datetime as dt
 import math
 import time
 from collections.abc import Coroutine, Sequence
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, Literal, TypeVar, get_args
 
 from poolkit.drivers.parameters import probed
+from poolkit.drivers.parameters.findings import IdleLimit, Session
 from poolkit.errors import BadInput, BrakeStop, PoolkitError, Unreachable
 from poolkit.measure.preflight import check_descriptors, check_first_call
-from poolkit.probes import names
 from poolkit.probes.costs import measure_costs
-from poolkit.probes.doubts import doubts
-from poolkit.probes.idle import ANSWER, IdleSearch, Tell, quiet
-from poolkit.probes.line import Dial, NoLine
+from poolkit.probes.idle import IdleSearch
+from poolkit.probes.line import ANSWER, Dial, NoLine, OnStep, quiet
+from poolkit.probes.names import probe_names
 from poolkit.probes.proof import prove
-from poolkit.probes.reading import not_kept
-from poolkit.probes.records import Doubt, IdleLimit, Probe
-from poolkit.probes.settings import need, request
+from poolkit.probes.reading import doubts, not_kept
+from poolkit.probes.records import Doubt, Probe
+from poolkit.probes.settings import wire_of
 from poolkit.probes.stale import count_stale
-from poolkit.probes.uses import find_use_limit
 from poolkit.targets import Target
 
 T = TypeVar("T")
@@ -36,6 +36,7 @@ _PATIENCE = 10.0
 _SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 
 
+@dataclass
 class ProbeRun:
     """One target's probes. State: what was found so far, kept whatever ends it.
 
@@ -46,42 +47,36 @@ class ProbeRun:
         in_transaction: whether sessions that idle in a transaction are probed as well.
     """
 
-    def __init__(
-        self,
-        target: Target,
-        *,
-        cap: float = CAP,
-        only: Sequence[Part] = PARTS,
-        size: int | None = None,
-        in_transaction: bool = False,
-        tell: Tell = quiet,
-    ) -> None:
-        if not (math.isfinite(cap) and SMALLEST_CAP <= cap <= LARGEST_CAP):
+    target: Target
+    _: KW_ONLY
+    cap: float = CAP
+    only: Sequence[Part] = PARTS
+    size: int | None = None
+    in_transaction: bool = False
+    on_step: OnStep = quiet
+    probe: Probe = field(init=False)
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.cap) and SMALLEST_CAP <= self.cap <= LARGEST_CAP):
             raise BadInput(
-                f"cap must be from {SMALLEST_CAP:g} to {LARGEST_CAP:g} s, got {cap:g}",
+                f"cap must be from {SMALLEST_CAP:g} to {LARGEST_CAP:g} s, got {self.cap:g}",
                 "leave it out for 75 s",
             )
-        self._target = target
-        self._cap = cap
-        self._only = only
-        self._size = size
-        self._in_transaction = in_transaction
-        self._tell = tell
         self._stop = asyncio.Event()
         self._first_call = 0.0
         self._began = time.monotonic()
         self.probe = Probe(
-            target=target.name,
-            driver=target.driver,
-            endpoint=target.endpoint,
+            target=self.target.name,
+            driver=self.target.driver,
+            endpoint=self.target.endpoint,
             created=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
         )
 
     @property
     def deadline(self) -> float:
         """Seconds after which everything must be over, whatever the target does."""
-        searches = 1 + int(self._in_transaction) + 1
-        return 180.0 + searches * (1.3 * self._cap + 20.0) + 1.2 * self._cap
+        searches = 1 + int(self.in_transaction) + 1
+        return 180.0 + searches * (1.3 * self.cap + 20.0) + 1.2 * self.cap
 
     def stop(self) -> None:
         """End soon; what was found is kept. Call it in the loop."""
@@ -94,19 +89,17 @@ class ProbeRun:
             Unreachable: the first call failed; nothing else was sent.
             MissingExtra: a library is not installed.
         """
-        check_descriptors(self._target)
-        self._tell("one call to see whether it answers", 0.0, 0.0)
-        first = await self._until_stopped(check_first_call(self._target))
+        check_descriptors(self.target)
+        self.on_step("one call to see whether it answers", 0.0)
+        first = await self._until_stopped(check_first_call(self.target))
         self._first_call = first or 0.0
         try:
             for part in PARTS:
-                if part in self._only and not self._stop.is_set():
+                if part in self.only and not self._stop.is_set():
                     await self._part(part)
         except NoLine as error:
             self._stopped(f"the target takes no connection: {error.why}")
-        except BrakeStop as error:
-            self._stopped(error.cause, error.remedy)
-        except Unreachable as error:
+        except (BrakeStop, Unreachable) as error:
             self._stopped(error.cause, error.remedy)
         if self._stop.is_set():
             self._found(status="cancelled")
@@ -127,110 +120,91 @@ class ProbeRun:
         return self.probe
 
     async def _part(self, part: Part) -> None:
+        target, on_step = self.target, self.on_step
         match part:
             case "idle":
-                await self._idle()
+                await self._idle(await wire_of(target).dialer(target))
             case "costs":
-                size = self._size or self._likely_size()
-                costs = measure_costs(self._target, await self._dialer(), size, self._tell)
-                self._found(costs=await self._until_stopped(costs))
+                dial = await wire_of(target).dialer(target)
+                size = self.size or self._likely_size()
+                await self._find("costs", measure_costs(target, dial, size, on_step))
             case "stale":
-                self._found_or_skipped(
-                    "stale", await self._until_stopped(count_stale(self._target, self._tell))
-                )
+                await self._find("stale", count_stale(target, on_step))
             case "dns":
-                self._found_or_skipped(
-                    "names",
-                    await self._until_stopped(names.probe_names(self._target, self._tell)),
-                )
+                await self._find("names", probe_names(target, on_step))
 
-    async def _idle(self) -> None:
-        target = self._target
-        dial = await self._dialer()
-        if target.is_http:
-            if target.method in _SAFE_METHODS:
-                uses = await find_use_limit(
-                    dial, rate=target.target_rate, tell=self._tell, stop=self._stop
-                )
-                self._found(uses=uses)
-                if uses.requests == 1:
-                    self._found(idle=(not_kept(self._cap),))
-                    return
-            else:
-                self._skip("uses", f"a {target.method} may write, so it is not sent 1100 times")
+    async def _idle(self, dial: Dial) -> None:
+        if self.target.kind == "http":
+            await self._count_uses(dial)
+            if self.probe.uses is not None and self.probe.uses.requests == 1:
+                self._found(idle=(not_kept(self.cap),))
+                return
         if self._stop.is_set():
             return
         limit = await self._search(dial)
         if limit.is_steady and not self._stop.is_set():
-            proof = await self._until_stopped(prove(target, limit, self._tell))
-            self._found_or_skipped("proof", proof)
-        if not target.is_http:
+            await self._find("proof", prove(self.target, limit, self.on_step))
+        if self.target.kind == "postgres":
             await self._more_sessions()
 
-    async def _search(self, dial: Dial) -> IdleLimit:
+    async def _count_uses(self, dial: Dial) -> None:
+        from poolkit.probes.http import find_use_limit
+
+        target = self.target
+        if target.method not in _SAFE_METHODS:
+            self._skip("uses", f"a {target.method} may write, so it is not sent 1100 times")
+            return
+        rate = target.target_rate
+        uses = await find_use_limit(dial, rate=rate, on_step=self.on_step, stop=self._stop)
+        self._found(uses=uses)
+
+    async def _search(self, dial: Dial, session: Session = "idle") -> IdleLimit:
+        patience, uses = ANSWER, None
+        if session == "idle":
+            patience = max(ANSWER, min(_PATIENCE, _PATIENCE * self._first_call))
+            uses = self.probe.uses
         search = IdleSearch(
             dial,
-            cap=self._cap,
-            connections=self._target.max_size,
-            answer=max(ANSWER, min(_PATIENCE, _PATIENCE * self._first_call)),
-            uses=None if self.probe.uses is None else self.probe.uses.requests,
+            cap=self.cap,
+            connections=self.target.max_size,
+            session=session,
+            answer=patience,
+            uses=None if uses is None else uses.requests,
         )
-        limit, age = await search.run(self._tell, self._stop)
-        self._found(idle=(*self.probe.idle, limit), age=age)
+        limit, age = await search.run(self.on_step, self._stop)
+        self._found(idle=(*self.probe.idle, limit))
+        if session == "idle":
+            self._found(age=age)
         return limit
 
     async def _more_sessions(self) -> None:
         """Idle in a transaction where asked, and the pooler's own sessions where there is one."""
-        from poolkit.probes.pooler import find_pooler_limit
-        from poolkit.probes.postgres_line import PostgresDialer
+        from poolkit.probes.postgres import PostgresDialer, find_pooler_limit
 
-        dsn = self._target.resolved_dsn()
-        if self._in_transaction and not self._stop.is_set():
-            search = IdleSearch(
-                PostgresDialer(dsn, in_transaction=True),
-                cap=self._cap,
-                connections=self._target.max_size,
-                session="in_transaction",
-            )
-            limit, _ = await search.run(self._tell, self._stop)
-            self._found(idle=(*self.probe.idle, limit))
-        dialer = PostgresDialer(dsn)
-        await dialer.look()
-        if dialer.is_pooled and not self._stop.is_set():
+        dsn = self.target.resolved_dsn()
+        if self.in_transaction and not self._stop.is_set():
+            await self._search(PostgresDialer(dsn, in_transaction=True), "in_transaction")
+        dial = PostgresDialer(dsn)
+        await dial.look()
+        if dial.is_pooled and not self._stop.is_set():
             behind = await find_pooler_limit(
-                dialer, cap=self._cap, tell=self._tell, stop=self._stop
+                dial, cap=self.cap, on_step=self.on_step, stop=self._stop
             )
             if behind is None:
                 self._skip("behind_pooler", "the pooler has no second session to watch")
             else:
                 self._found(idle=(*self.probe.idle, behind))
 
-    async def _dialer(self) -> Dial:
-        target = self._target
-        if target.is_http:
-            need("h11")
-            from poolkit.probes.http_line import dial_http, tls_context
-
-            work = request(target)
-            context = tls_context(work.url)
-            return lambda: dial_http(work, context)
-        need("asyncpg")
-        from poolkit.probes.postgres_line import PostgresDialer
-
-        dialer = PostgresDialer(target.resolved_dsn())
-        await dialer.look()
-        return dialer
-
     def _likely_size(self) -> int:
         """Connections by the rule of thumb, until a review has measured: rate * hold * 1.3."""
-        wanted = math.ceil(1.3 * self._target.target_rate * self._first_call)
-        return max(1, min(wanted, self._target.max_size, 16))
+        wanted = math.ceil(1.3 * self.target.target_rate * self._first_call)
+        return max(1, min(wanted, self.target.max_size, 16))
 
     def _conclude(self) -> None:
         probe = self.probe
         found = doubts(probe.driver, probe.idle, probe.uses, probe.age, probe.proof)
         self._found(
-            parameters=probed(probe.driver, probe.findings(self._target.target_rate)),
+            parameters=probed(probe.driver, probe.findings(self.target.target_rate)),
             doubts=(*probe.doubts, *found),
             seconds=time.monotonic() - self._began,
         )
@@ -251,7 +225,9 @@ class ProbeRun:
                 with contextlib.suppress(asyncio.CancelledError, PoolkitError, NoLine):
                     await task
 
-    def _found_or_skipped(self, name: str, result: object) -> None:
+    async def _find(self, name: str, work: Coroutine[Any, Any, object]) -> None:
+        """Do the work; a text in place of a finding says why there is none."""
+        result = await self._until_stopped(work)
         if isinstance(result, str):
             self._skip(name, result)
         elif result is not None:

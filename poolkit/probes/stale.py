@@ -12,16 +12,18 @@ import importlib.util
 import logging
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from itertools import product
 from typing import get_args
 
 from poolkit.drivers.base import Pool, close_pool
 from poolkit.drivers.parameters import PINGS
 from poolkit.errors import CallFailed, Unreachable
 from poolkit.load.stamps import CallStamps
-from poolkit.probes.idle import ANSWER, Tell, quiet
+from poolkit.probes.line import ANSWER, OnStep, quiet
 from poolkit.probes.records import CutKind, Setting, StaleCount
 from poolkit.probes.relay import Relay
-from poolkit.probes.settings import Way, looks_at_age, make_way, upstream
+from poolkit.probes.settings import Way, looks_at_age, make_way, wire_of
 from poolkit.targets import Target
 
 CONNECTIONS = 4
@@ -49,28 +51,24 @@ def settings(driver: str) -> dict[Setting, Way]:
     return ways
 
 
-async def count_stale(target: Target, tell: Tell = quiet) -> tuple[StaleCount, ...] | str:
+async def count_stale(target: Target, on_step: OnStep = quiet) -> tuple[StaleCount, ...] | str:
     """Cut every setting's connections in both ways; a text says why it cannot be done.
 
     Opens at most 4 connections at a time and never more than the target's `max_size`.
     """
-    where = upstream(target)
+    where = wire_of(target).upstream(target)
     if isinstance(where, str):
         return where
     counts = []
-    plan = [(kind, setting) for kind in get_args(CutKind) for setting in settings(target.driver)]
-    began = time.monotonic()
+    plan = list(product(get_args(CutKind), settings(target.driver)))
+    on_step("cutting connections", 2.0 * len(plan))
     async with Relay(where) as relay:
-
-        async def cut(kind: CutKind) -> None:
-            relay.cut(kind)
-
-        for number, (kind, setting) in enumerate(plan):
-            elapsed = time.monotonic() - began
-            tell("cutting connections", elapsed, elapsed + 2.0 * (len(plan) - number))
+        for kind, setting in plan:
             try:
                 async with asyncio.timeout(_MOST):
-                    counts.append(await count_cut(target, setting, kind, cut, port=relay.port))
+                    counts.append(
+                        await count_cut(target, setting, kind, relay.cut, port=relay.port)
+                    )
             except TimeoutError:
                 return f"{setting} did not come to an end within {_MOST:g} s after a {kind}"
             except Unreachable as error:
@@ -89,52 +87,53 @@ async def count_cut(
     """
     size = min(CONNECTIONS, target.max_size)
     pool = make_way(target, settings(target.driver)[setting], size, port=port, call_timeout=ANSWER)
-    is_retried = setting == "retry"
+    before_cut, after_cut = _Calls(pool), _Calls(pool, is_retried=setting == "retry")
     try:
         await pool.open()
         for _ in range(2):
-            await _together(pool, size, is_retried=False)
+            await before_cut.make(size)
         before = pool.statistics().disconnects
         await cut(kind)
         await asyncio.sleep(PAUSE)
-        failed = retries = 0
         for _ in range(ROUNDS):
-            lost, again = await _together(pool, size, is_retried=is_retried)
-            failed, retries = failed + lost, retries + again
+            await after_cut.make(size)
         return StaleCount(
             setting=setting,
             cut=kind,
             calls=ROUNDS * size,
-            failed=failed,
+            failed=after_cut.failed,
             disconnects=pool.statistics().disconnects - before,
-            retries=retries,
+            retries=after_cut.attempts - ROUNDS * size,
         )
     finally:
         await close_pool(pool)
 
 
-async def _together(pool: Pool, calls: int, *, is_retried: bool) -> tuple[int, int]:
-    """(failed, repeated) of calls that are made at the same time."""
-    results = await asyncio.gather(*(_call(pool, is_retried) for _ in range(calls)))
-    return sum(not ok for ok, _ in results), sum(again for _, again in results)
+@dataclass
+class _Calls:
+    """Calls of a pool, and how many attempts they took and failed."""
 
+    pool: Pool
+    is_retried: bool = False
+    attempts: int = 0
+    failed: int = 0
 
-async def _call(pool: Pool, is_retried: bool) -> tuple[bool, int]:
-    attempts = 0
+    async def make(self, calls: int) -> None:
+        """So many at the same time."""
+        await asyncio.gather(*(self._call() for _ in range(calls)))
 
-    async def once() -> None:
-        nonlocal attempts
-        attempts += 1
-        await pool.call(CallStamps(time.perf_counter, 0.0))
+    async def _call(self) -> None:
+        try:
+            if self.is_retried:
+                from poolkit.retry import retry
 
-    try:
-        if is_retried:
-            from poolkit.retry import retry
+                # The target's own call is repeated thousands of times by every sweep.
+                await retry(self._attempt, idempotent=True)
+            else:
+                await self._attempt()
+        except CallFailed:
+            self.failed += 1
 
-            # The target's own call is repeated thousands of times by every sweep.
-            await retry(once, idempotent=True)
-        else:
-            await once()
-    except CallFailed:
-        return False, attempts - 1
-    return True, attempts - 1
+    async def _attempt(self) -> None:
+        self.attempts += 1
+        await self.pool.call(CallStamps(time.perf_counter, 0.0))

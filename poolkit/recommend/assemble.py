@@ -8,18 +8,14 @@ from poolkit.analysis.rules_of_thumb import beside
 from poolkit.drivers import parameters as of_driver
 from poolkit.drivers.parameters.basis import Basis, Verified
 from poolkit.drivers.parameters.findings import Findings
-from poolkit.recommend.checks import (
-    effect_of_gate,
-    finished,
-    headroom_left,
-    of_result,
-    over_trials,
-)
+from poolkit.recommend.checks import effect_of_gate, finished, headroom_left, of_result, over_trials
 from poolkit.records import (
+    Check,
+    CurvePoint,
     HoldTimes,
     Parameter,
+    PredictedWait,
     Recommendation,
-    RuleOfThumb,
     Sizing,
     Status,
     Trial,
@@ -50,8 +46,7 @@ def parameters(
     size = sizing.size if size is None else size
     if size is None:
         return ()
-    basis = Basis(target, sizing, size, trial, crowd, verified)
-    return of_driver.parameters(basis, probe)
+    return of_driver.parameters(Basis(target, sizing, size, trial, crowd, verified), probe)
 
 
 def parameters_of_trials(
@@ -65,14 +60,14 @@ def parameters_of_trials(
     """The parameters at a size, from all trials of the target and from a probe of it."""
     if size is None:
         return ()
-    seen = tuple(verifying(trials, size))
+    at_target = tuple(verifying(trials, size))
     return parameters(
         target,
         sizing,
         nearest_trial(trials, size),
         size=size,
         crowd=effect_of_gate(trials, size),
-        verified=None if verification is None else Verified(verification, seen),
+        verified=None if verification is None else Verified(verification, at_target),
         probe=probe,
     )
 
@@ -103,68 +98,64 @@ def recommend(
     if status != "done":
         brake = next((trial.stopped for trial in reversed(trials) if trial.stopped), None)
         cause = because or (f"stopped by the {brake} brake" if brake else "ended early")
-        checks += (
-            finished(cause, remedy or "run the same command again: it resumes", sent=bool(trials)),
-        )
+        remedy = remedy or "run the same command again: it resumes"
+        checks += (finished(cause, remedy, sent=bool(trials)),)
     if sizing is None:
-        return Recommendation(
-            target=target.name,
-            driver=target.driver,
-            status=status,
-            verdict="stopped" if status == "stopped" else None,
-            target_rate=target.target_rate,
-            target_rate_from=target.rate_from,
-            wait_p99=target.wait_p99,
-            response_p99=target.response_p99,
-            checks=checks,
-            trials=len(trials),
-            seconds=seconds,
-        )
+        result = _result(target, status, checks, trials, seconds)
+        return result.model_copy(update={"verdict": "stopped"}) if status == "stopped" else result
     size = sizing.size if size is None else size
-    trial = None if size is None else nearest_trial(trials, size)
-    return Recommendation(
-        target=target.name,
-        driver=target.driver,
-        status=status,
-        verdict=sizing.verdict.name,
-        target_rate=target.target_rate,
-        target_rate_from=target.rate_from,
-        wait_p99=target.wait_p99,
-        response_p99=target.response_p99,
-        recommended_size=size,
-        limited_by=sizing.limited_by,
-        headroom=headroom_left(sizing, size),
-        reachable_rate=sizing.reachable_rate,
-        knees=sizing.knees,
-        plateau=sizing.plateau,
-        hold_time=HoldTimes(
-            at_one=sizing.hold_at_one, at_recommended=_hold_at(sizing, size, trial)
-        ),
-        parameters=parameters_of_trials(target, sizing, size, verification, trials, probe),
-        rules_of_thumb=_rules_beside(sizing, size),
-        verification=verification,
-        checks=of_result(target, sizing, size, verification) + checks,
-        trials=len(trials),
-        seconds=seconds,
+    checks = of_result(target, sizing, size, verification) + checks
+    return _result(target, status, checks, trials, seconds).model_copy(
+        update={
+            "verdict": sizing.verdict.name,
+            "recommended_size": size,
+            "limited_by": sizing.limited_by,
+            "headroom": headroom_left(sizing, size),
+            "reachable_rate": sizing.reachable_rate,
+            "knees": sizing.knees,
+            "plateau": sizing.plateau,
+            "hold_time": HoldTimes(
+                at_one=sizing.hold_at_one, at_recommended=_hold_at(sizing, size, trials)
+            ),
+            "parameters": parameters_of_trials(target, sizing, size, verification, trials, probe),
+            "rules_of_thumb": beside(sizing.rules_of_thumb, sizing.size, size),
+            "verification": verification,
+        }
     )
 
 
 def unreachable(target: Target, cause: str, remedy: str) -> Recommendation:
     """What is left to say of a target whose first call failed: why, and what to do."""
-    return _without_result(target, "unreachable", cause, remedy, sent=False)
+    return _result(target, "unreachable", (finished(cause, remedy, sent=False),))
 
 
 def failed(
     target: Target, cause: str, remedy: str, trials: Sequence[Trial] = (), seconds: float = 0.0
 ) -> Recommendation:
     """What is left to say of a target whose measurement broke down after `seconds` of load."""
-    result = _without_result(target, "failed", cause, remedy, sent=bool(trials))
-    return result.model_copy(
-        update={
-            "checks": result.checks + over_trials(trials),
-            "trials": len(trials),
-            "seconds": seconds,
-        }
+    checks = (finished(cause, remedy, sent=bool(trials)), *over_trials(trials))
+    return _result(target, "failed", checks, trials, seconds)
+
+
+def _result(
+    target: Target,
+    status: Status,
+    checks: tuple[Check, ...],
+    trials: Sequence[Trial] = (),
+    seconds: float = 0.0,
+) -> Recommendation:
+    """What is known of every target, whatever became of it."""
+    return Recommendation(
+        target=target.name,
+        driver=target.driver,
+        status=status,
+        target_rate=target.target_rate,
+        target_rate_from=target.rate_from,
+        wait_p99=target.wait_p99,
+        response_p99=target.response_p99,
+        checks=checks,
+        trials=len(trials),
+        seconds=seconds,
     )
 
 
@@ -183,39 +174,15 @@ def nearest_trial(trials: Sequence[Trial], size: int) -> Trial | None:
     if at_target:
         return at_target[-1]
     usable = [trial for trial in trials if trial.is_of_curve and trial.is_usable]
-    if not usable:
-        return None
-    return min(usable, key=lambda trial: (abs(trial.pool_size - size), -trial.pool_size))
+    return min(usable, key=lambda t: (abs(t.pool_size - size), -t.pool_size), default=None)
 
 
-def _rules_beside(sizing: Sizing, size: int | None) -> tuple[RuleOfThumb, ...]:
-    """The rules of thumb beside the size that is recommended, not the one predicted."""
-    if size is None or sizing.size is None:
-        return sizing.rules_of_thumb
-    return beside(sizing.rules_of_thumb, sizing.size, size)
-
-
-def _hold_at(sizing: Sizing, size: int | None, trial: Trial | None) -> float | None:
+def _hold_at(sizing: Sizing, size: int | None, trials: Sequence[Trial]) -> float | None:
+    """The mean hold time (s) at the recommended size: measured, else predicted."""
     if size is None:
         return None
+    trial = nearest_trial(trials, size)
     if trial is not None and trial.pool_size == size and trial.hold_time.mean is not None:
         return trial.hold_time.mean
-    for prediction in sizing.predictions:
-        if prediction.pool_size == size:
-            return prediction.hold_time
-    return next((point.hold_time for point in sizing.points if point.pool_size == size), None)
-
-
-def _without_result(
-    target: Target, status: Status, cause: str, remedy: str, *, sent: bool
-) -> Recommendation:
-    return Recommendation(
-        target=target.name,
-        driver=target.driver,
-        status=status,
-        target_rate=target.target_rate,
-        target_rate_from=target.rate_from,
-        wait_p99=target.wait_p99,
-        response_p99=target.response_p99,
-        checks=(finished(cause, remedy, sent=sent),),
-    )
+    known: list[PredictedWait | CurvePoint] = [*sizing.predictions, *sizing.points]
+    return next((one.hold_time for one in known if one.pool_size == size), None)

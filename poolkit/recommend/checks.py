@@ -27,7 +27,6 @@ _REMEDIES: Mapping[str, str] = {
     "stopped": "see what the brake saw, then run the same command again: it resumes",
 }
 
-
 # What one connection less would break, after "limited by"; the first word is the name in the file.
 _LIMITS: Mapping[LimitedBy, str] = {
     "wait": "wait: fewer connections would make too many calls wait",
@@ -36,6 +35,15 @@ _LIMITS: Mapping[LimitedBy, str] = {
     "cap": "cap: no more connections are allowed",
     "floor": "floor: with fewer, tasks that hold several connections could lock each other out",
     "unknown": "unknown",
+}
+
+# Why each check of a result is made.
+_WHY = {
+    "sized": "a size is only given where the measured curve supports one",
+    "reachable": "no pool size helps beyond what the upstream can do",
+    "verified": "the size comes from a model of the curve; only load at the target rate proves it",
+    "serves_sooner": "past saturation a larger pool moves the queue into the server: waits fall, "
+    "holds grow",
 }
 
 
@@ -54,39 +62,24 @@ def over_trials(trials: Sequence[Trial]) -> tuple[Check, ...]:
 def of_result(
     target: Target, sizing: Sizing, size: int | None, verification: Verification | None
 ) -> tuple[Check, ...]:
-    """What has to be doubted about the result itself."""
+    """The checks of the result itself."""
     checks = [_sized(sizing, size)]
     if sizing.out_of_reach or size is not None:
         checks.append(_reachable(target, sizing))
     if size is not None:
         checks.append(_verified(target, verification))
     if size is not None and sizing.only_moves_queue:
-        checks.append(
-            Check(
-                name="serves_sooner",
-                passed=False,
-                seen=sizing.only_moves_queue,
-                why="past saturation a larger pool moves the queue into the server: waits fall, "
-                "holds grow",
-                next="set response_p99, or accept the wait: a smaller pool serves callers as soon",
-            )
-        )
+        remedy = "set response_p99, or accept the wait: a smaller pool serves callers as soon"
+        checks.append(_check("serves_sooner", False, sizing.only_moves_queue, remedy))
     return tuple(checks)
 
 
 def finished(cause: str, remedy: str, *, sent: bool) -> Check:
     """The row that says why there is no full result."""
-    return Check(
-        name="finished",
-        passed=False,
-        seen=cause,
-        why=(
-            "what was measured before is kept, but the curve is not whole"
-            if sent
-            else "no load was sent, so nothing is known about this target"
-        ),
-        next=remedy,
-    )
+    why = "no load was sent, so nothing is known about this target"
+    if sent:
+        why = "what was measured before is kept, but the curve is not whole"
+    return Check(name="finished", passed=False, seen=cause, why=why, next=remedy)
 
 
 def headroom_left(sizing: Sizing, size: int | None) -> int:
@@ -99,8 +92,12 @@ def headroom_left(sizing: Sizing, size: int | None) -> int:
     return max(0, sizing.headroom - (sizing.size - size))
 
 
+def _check(name: str, passed: bool, seen: str, remedy: str) -> Check:
+    then = "nothing" if passed else remedy
+    return Check(name=name, passed=passed, seen=seen, why=_WHY[name], next=then)
+
+
 def _folded(name: str, seen: Sequence[tuple[Trial, Check]]) -> Check:
-    passes = sum(check.passed for _, check in seen)
     measure = _SEVERITY.get(name)
 
     def badness(row: tuple[Trial, Check]) -> tuple[bool, float, int]:
@@ -109,100 +106,68 @@ def _folded(name: str, seen: Sequence[tuple[Trial, Check]]) -> Check:
         return (not check.passed, severity, trial.pool_size)
 
     trial, worst = max(seen, key=badness)
-    where = f"{worst.seen} at {units.plural(trial.pool_size, 'connection')}"
-    word = "worst" if name in _SEVERITY or not worst.passed else "at the largest"
-    failures = len(seen) - passes
+    word = "worst" if measure is not None or not worst.passed else "at the largest"
+    failures = sum(not check.passed for _, check in seen)
     passed = failures <= FAILING_SHARE * len(seen)
     # Beside the word "failed" a bare "3 of 4" would read as three that failed.
-    count = f"{passes} of" if passed else f"failed in {failures} of"
-    return Check(
-        name=name,
-        passed=passed,
-        seen=f"{count} {units.plural(len(seen), 'trial')}; {word}: {where}",
-        why=worst.why,
-        next=worst.next,
-    )
+    count = f"{len(seen) - failures} of" if passed else f"failed in {failures} of"
+    where = f"{worst.seen} at {units.plural(trial.pool_size, 'connection')}"
+    text = f"{count} {units.plural(len(seen), 'trial')}; {word}: {where}"
+    return worst.model_copy(update={"passed": passed, "seen": text})
 
 
 def _sized(sizing: Sizing, size: int | None) -> Check:
     if size is None:
-        seen = sizing.because
-    else:
-        seen = f"{units.plural(size, 'connection')}, limited by {_LIMITS[sizing.limited_by]}"
-        headroom = headroom_left(sizing, size)
-        if headroom:
-            seen += f"; {headroom} of them are the headroom asked for"
-    return Check(
-        name="sized",
-        passed=size is not None,
-        seen=seen,
-        why="a size is only given where the measured curve supports one",
-        next="nothing" if size is not None else _REMEDIES[sizing.verdict.name],
-    )
+        return _check("sized", False, sizing.because, _REMEDIES[sizing.verdict.name])
+    seen = f"{units.plural(size, 'connection')}, limited by {_LIMITS[sizing.limited_by]}"
+    headroom = headroom_left(sizing, size)
+    if headroom:
+        seen += f"; {headroom} of them are the headroom asked for"
+    return _check("sized", True, seen, "")
 
 
 def _reachable(target: Target, sizing: Sizing) -> Check:
-    asked = units.rate(target.target_rate)
+    seen = units.rate(target.target_rate)
     if target.growth != 1:
-        asked += f" (times {units.number(target.growth)} for growth)"
+        seen += f" (times {units.number(target.growth)} for growth)"
+    seen += " asked"
     if not sizing.out_of_reach:
-        beyond = ""
         if sizing.plateau is not None:
-            beyond = f", the plateau is at {units.rate(sizing.plateau.throughput)}"
-        return Check(
-            name="reachable",
-            passed=True,
-            seen=f"{asked} asked{beyond}",
-            why="no pool size helps beyond what the upstream can do",
-            next="nothing",
-        )
-    reach = (
-        "no rate that meets the objective was found"
-        if sizing.reachable_rate is None
-        else f"{units.rate(sizing.reachable_rate)} is the most that meets the objective"
-    )
+            seen += f", the plateau is at {units.rate(sizing.plateau.throughput)}"
+        return _check("reachable", True, seen, "")
+    if sizing.reachable_rate is None:
+        seen += "; no rate that meets the objective was found"
+    else:
+        seen += f"; {units.rate(sizing.reachable_rate)} is the most that meets the objective"
     remedy = _REMEDIES[sizing.verdict.name]
     if sizing.limited_by == "cap":
         remedy = f"raise max_size (now {target.max_size}), or lower target_rate"
     if sizing.raised_by:
         remedy = f"what raises it: {sizing.raised_by}"
-    return Check(
-        name="reachable",
-        passed=False,
-        seen=f"{asked} asked; {reach}",
-        why=sizing.verdict.evidence or "no pool size helps beyond what the upstream can do",
-        next=remedy,
-    )
+    check = _check("reachable", False, seen, remedy)
+    return check.model_copy(update={"why": sizing.verdict.evidence or check.why})
 
 
 def _verified(target: Target, verification: Verification | None) -> Check:
+    remedy = "run again with a larger budget, or when the endpoint is quiet"
     if verification is None:
-        seen, passed = "the recommended size did not run at the target rate", False
-    else:
-        missing = [signal for signal in verification.signals if not signal.passed]
-        passed = not missing and bool(verification.signals)
-        seen = (
-            f"{units.rate(verification.achieved_rate)} of {units.rate(target.target_rate)}, "
-            f"p99 wait {units.milliseconds(verification.wait_p99)}"
-        )
-        if missing:
-            seen += "; " + "; ".join(f"not {s.name}: {s.seen}" for s in missing)
-    return Check(
-        name="verified",
-        passed=passed,
-        seen=seen,
-        why="the size comes from a model of the curve; only load at the target rate proves it",
-        next="nothing"
-        if passed
-        else "run again with a larger budget, or when the endpoint is quiet",
+        seen = "the recommended size did not run at the target rate"
+        return _check("verified", False, seen, remedy)
+    missing = verification.missing_signals
+    seen = (
+        f"{units.rate(verification.achieved_rate)} of {units.rate(target.target_rate)}, "
+        f"p99 wait {units.milliseconds(verification.wait_p99)}"
     )
+    if missing:
+        seen += "; " + "; ".join(f"not {s.name}: {s.seen}" for s in missing)
+    return _check("verified", not missing and bool(verification.signals), seen, remedy)
 
 
 def effect_of_gate(trials: Sequence[Trial], size: int) -> str | None:
     """The longest waits of the crowded trials at this size, in one clause; None: not tried."""
-    crowded = [t for t in trials if t.purpose == "fairness" and t.pool_size == size]
-    without = next((t for t in reversed(crowded) if t.gate is None), None)
-    gated = next((t for t in reversed(crowded) if t.gate is not None), None)
+    crowded = [t for t in reversed(trials) if t.purpose == "fairness" and t.pool_size == size]
+    without = next((trial for trial in crowded if trial.gate is None), None)
+    gated = next((trial for trial in crowded if trial.gate is not None), None)
     if without is None or gated is None:
         return None
     callers = units.plural(without.callers or 0, "caller")
@@ -215,6 +180,6 @@ def is_without_gate(trial: Trial) -> bool:
 
 
 def _wait(trial: Trial) -> str:
+    starved = any(check.name == "fair" for check in trial.failed_checks)
     longest = units.milliseconds(trial.wait_time.longest)
-    starved = any(check.name == "fair" and not check.passed for check in trial.checks)
     return f"longest wait {longest}{' (callers starve)' if starved else ''}"

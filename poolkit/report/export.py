@@ -7,19 +7,28 @@ import re
 import shutil
 import subprocess
 import tempfile
-from html import escape, unescape
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from poolkit.errors import BadInput, MissingExtra
 from poolkit.measure.store import write_atomic
 
+if TYPE_CHECKING:
+    from bs4 import BeautifulSoup, Tag
+
 TEMPLATES = Path(__file__).parent / "templates"
-CONTENTS = "<!--contents-->"
 # Cells with the first of these tags open the report, those with the second follow.
 READ_FIRST = ("decision", "charts")
 HIDDEN = {"parameters", "injected-parameters"}  # they hold nothing that a reader of a report needs
+_HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+# fmt: off
+_PRINTING = (
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+    "--no-pdf-header-footer",
+)
+# fmt: on
 _PDF_SECONDS = 30
 
 
@@ -32,6 +41,7 @@ def export(notebook: Path, out: Path) -> Path:
     """
     try:
         import nbformat as untyped
+        from bs4 import BeautifulSoup as Soup  # of nbconvert's own dependencies
         from nbconvert.exporters import HTMLExporter as UntypedExporter
         from traitlets.config import Config
     except ImportError as error:
@@ -54,10 +64,10 @@ def export(notebook: Path, out: Path) -> Path:
     style = (TEMPLATES / "poolkit" / "report.css").read_text(encoding="utf-8")
     resources = {"poolkit": {"title": _title(content.cells), "style": style}}
     body, _ = exporter.from_notebook_node(content, resources=resources)
-    body = _with_names(body)
-    # Markdown's tables have headers at the top only, and do not say so.
-    body = re.sub(r"<th(?![^>]*\bscope=)(?=[\s>])", '<th scope="col"', body)
-    write_atomic(out, with_contents(_framed(body)))
+    page = Soup(body, "html.parser")
+    _name_tables(page)
+    _frame_decision(page)
+    write_atomic(out, str(page))
     return out
 
 
@@ -83,62 +93,46 @@ def _title(cells: list[Any]) -> str:
     return "poolkit review"
 
 
-def _framed(body: str) -> str:
-    """Put the decision in a box and leave room for the contents after it."""
-    headings = [match.start() for match in re.finditer(r"<h2\b", body)]
-    if not headings:
-        return body
-    end = headings[1] if len(headings) > 1 else body.index("</main>")
-    decided = body[headings[0] : end]
-    return f'{body[: headings[0]]}<div class="decision">{decided}</div>\n{CONTENTS}\n{body[end:]}'
-
-
-def with_contents(body: str) -> str:
-    """Replace the mark `<!--contents-->` by links to the h2 and h3 that follow it."""
-    if CONTENTS not in body:
-        return body
-    before, after = body.split(CONTENTS, 1)
-    after = re.sub(r"<h2>(.*?)</h2>", _with_id, after, flags=re.DOTALL)
-    items = "".join(
-        _contents_item(level, anchor, words)
-        for level, anchor, words in re.findall(
-            r'<h([23])[^>]* id="([^"]+)"[^>]*>(.*?)</h\1>', after, re.DOTALL
-        )
-    )
-    heading = "<strong>Contents</strong>"
-    nav = f'<nav class="contents" aria-label="Contents">{heading}<ul>\n{items}</ul></nav>'
-    return before + nav + after
-
-
-def _with_names(body: str) -> str:
-    """Markdown's tables have no caption: each is called as the heading above it."""
+def _name_tables(page: BeautifulSoup) -> None:
+    """Markdown's tables have no caption, and headers at the top only, which do not say so."""
     heading = ""
-
-    def named(found: re.Match[str]) -> str:
-        nonlocal heading
-        if found[1] is None:
-            return f'<table aria-label="{escape(heading, quote=True)}">'
-        heading = _plain(found[1])
-        return found[0]
-
-    return re.sub(r"<h[1-6][^>]*>(.*?)</h[1-6]>|<table>", named, body, flags=re.DOTALL)
+    for tag in page.find_all([*_HEADINGS, "table"]):
+        if tag.name != "table":
+            heading = tag.get_text().strip()
+        elif not tag.attrs:
+            tag["aria-label"] = heading
+    for header in page.find_all("th", scope=False):
+        header["scope"] = "col"
 
 
-def _with_id(heading: re.Match[str]) -> str:
-    anchor = re.sub(r"[^a-z0-9]+", "-", _plain(heading[1]).lower()).strip("-")
-    return f'<h2 id="{anchor}">{heading[1]}</h2>'
+def _frame_decision(page: BeautifulSoup) -> None:
+    """Put the first part in a box, and after it links to the parts and targets that follow."""
+    headings = page.find_all("h2", limit=2)
+    if not headings:
+        return
+    box = headings[0].wrap(page.new_tag("div", attrs={"class": "decision"}))
+    rest = list(box.next_siblings)
+    box.extend(list(itertools.takewhile(lambda node: node is not headings[-1], rest)))
+    contents = page.new_tag("nav", attrs={"class": "contents", "aria-label": "Contents"})
+    contents.append(page.new_tag("strong", string="Contents"))
+    items = page.new_tag("ul", string="\n")
+    contents.append(items)
+    box.insert_after("\n", contents, "\n")
+    for heading in contents.find_all_next(["h2", "h3"]):
+        text = heading.get_text().strip()
+        if heading.name == "h2" and not heading.get("id"):
+            heading["id"] = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
+        if heading.get("id"):
+            items.extend([_contents_item(page, heading, text), "\n"])
 
 
-def _contents_item(level: str, anchor: str, words: str) -> str:
+def _contents_item(page: BeautifulSoup, heading: Tag, text: str) -> Tag:
     """A line of the contents; that of a target holds its name and not its whole claim."""
-    text = _plain(words)
-    if level == "3":
-        return f'<li class="sub"><a href="#{anchor}">{escape(text.split(": ")[0])}</a></li>\n'
-    return f'<li><a href="#{anchor}">{escape(text)}</a></li>\n'
-
-
-def _plain(markup: str) -> str:
-    return unescape(re.sub(r"<[^>]+>", "", markup)).strip()
+    item = page.new_tag("li")
+    if heading.name == "h3":
+        item["class"], text = "sub", text.split(": ")[0]
+    item.append(page.new_tag("a", href=f"#{heading['id']}", string=text))
+    return item
 
 
 def export_pdf(report: Path, out: Path) -> Path | None:
@@ -151,29 +145,11 @@ def export_pdf(report: Path, out: Path) -> Path | None:
     if browser is None:
         return None
     with tempfile.TemporaryDirectory(prefix="poolkit-pdf-") as profile:
-        command = [
-            browser,
-            "--headless",
-            "--no-sandbox",
-            "--disable-gpu",
-            "--disable-quic",
-            "--no-first-run",
-            "--disable-background-networking",
-            "--disable-component-update",
-            "--disable-sync",
-            "--no-pdf-header-footer",
-            f"--user-data-dir={profile}",
-            f"--print-to-pdf={out.resolve()}",
-            report.resolve().as_uri(),
-        ]
+        command = [browser, *_PRINTING, f"--user-data-dir={profile}"]
+        command += [f"--print-to-pdf={out.resolve()}", report.resolve().as_uri()]
         try:
-            subprocess.run(
-                command,
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                check=True,
-                timeout=_PDF_SECONDS,
-            )
+            quiet: Any = {"stdin": subprocess.DEVNULL, "capture_output": True}
+            subprocess.run(command, check=True, timeout=_PDF_SECONDS, **quiet)
         except (OSError, subprocess.SubprocessError):
             return None
     return out if out.is_file() else None

@@ -10,10 +10,12 @@ from pydantic import ConfigDict, ValidationError
 from poolkit.errors import BadInput
 from poolkit.measure.store import TrialLog
 from poolkit.probes import Probe, read
+from poolkit.recommend.checks import is_without_gate
 from poolkit.records import Recommendation, Record, Sizing, Trial
 from poolkit.review.compare import Comparison
 from poolkit.review.export import read_recommended
 from poolkit.review.manifest import MANIFEST, Manifest, read_manifest
+from poolkit.show import words
 from poolkit.show.before_after import SERVICE, ServiceComparison
 from poolkit.targets.objective import Objective
 
@@ -43,6 +45,21 @@ class TargetReview(Record):
         """The target's name."""
         return self.recommendation.target
 
+    @property
+    def anchor(self) -> str:
+        """The id of the target's section in a report."""
+        return f"target-{self.name}"
+
+    @property
+    def finding(self) -> str:
+        """The finding as a sentence: the title of its section and of its chart."""
+        return words.finding(self.sizing, self.recommendation, self.trials, self.settings.pools)
+
+    @property
+    def unfit(self) -> list[Trial]:
+        """Trials that are a doubt; one that left the gate out to show what happens is none."""
+        return [t for t in self.trials if not t.is_usable and not is_without_gate(t)]
+
 
 class Review(Record):
     """A review folder, read; `manifest` is None where the review was cut off before its end."""
@@ -69,33 +86,30 @@ def read_review(path: Path) -> Review:
     manifest = read_manifest(path) if (path / MANIFEST).is_file() else None
     probes = read(path)
     public: dict[str, Any] = manifest.parameters.get("targets", {}) if manifest else {}
-    asked = [(r, _settings(r, public.get(r.target, {}))) for r in written.targets]
+    targets = []
+    for r in written.targets:
+        settings, probe = _settings(r, public.get(r.target, {})), probes.get(r.target)
+        target = TargetReview(
+            recommendation=r,
+            sizing=_optional(Sizing, path / f"{r.target}.sizing.json"),
+            trials=tuple(TrialLog(path / f"{r.target}.trials.jsonl").read()),
+            settings=settings,
+            probe=probe if probe and _is_of(probe, r, settings) else None,
+        )
+        targets.append(target)
     return Review(
         created=written.created,
         manifest=manifest,
         comparison=_optional(Comparison, path / SINCE),
         service=_optional(ServiceComparison, path / SERVICE),
-        targets=tuple(
-            TargetReview(
-                recommendation=r,
-                sizing=_optional(Sizing, path / f"{r.target}.sizing.json"),
-                trials=tuple(TrialLog(path / f"{r.target}.trials.jsonl").read()),
-                settings=settings,
-                probe=_own_probe(probes.get(r.target), r, settings),
-            )
-            for r, settings in asked
-        ),
+        targets=tuple(targets),
     )
 
 
-def _own_probe(
-    probe: Probe | None, recommendation: Recommendation, settings: Settings
-) -> Probe | None:
-    """The probe, unless it looked at another endpoint under the same name."""
-    if probe is None or probe.driver != recommendation.driver:
-        return None
-    is_other = bool(settings.endpoint) and probe.endpoint != settings.endpoint
-    return None if is_other else probe
+def _is_of(probe: Probe, recommendation: Recommendation, settings: Settings) -> bool:
+    """Not of another endpoint under the same name."""
+    is_same = not settings.endpoint or probe.endpoint == settings.endpoint
+    return is_same and probe.driver == recommendation.driver
 
 
 def _optional(kind: type[R], file: Path) -> R | None:

@@ -5,14 +5,12 @@ Their HTML is in `templates/`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from poolkit.recommend.checks import is_without_gate
-from poolkit.records import Recommendation, Trial
+from poolkit.records import Recommendation
 from poolkit.report import pictures
 from poolkit.report.folder import Review, TargetReview
 from poolkit.review.compare import Comparison
@@ -50,7 +48,12 @@ class Part:
 def decision(review: Review) -> Part:
     """The table of sizes, the finding for each target in a sentence, and what changed."""
     table = tables.decision([t.recommendation for t in review.targets], review.comparison)
-    said = [_measured_sentence(review), *_inferred(review.targets)]
+    said = [_measured(review)]
+    inferred = [t.name for t in review.targets if any(not x.wait_is_exact for x in t.trials)]
+    if inferred:
+        said.append(
+            f"Waits of {listed(inferred)} are inferred and 0.3 to 3 ms too long: see there."
+        )
     changed = None if review.comparison is None else since(review.comparison)
     html = _html("decision", review=review, said=said, table=table, changed=changed or "")
     lines = [*said, "", table.markdown()]
@@ -71,15 +74,7 @@ def since(comparison: Comparison) -> Part:
     return Part(html, "\n".join([finding, *caution, "", table.markdown()]))
 
 
-def _inferred(targets: Sequence[TargetReview]) -> list[str]:
-    """Which waits were not measured but inferred."""
-    names = [t.name for t in targets if any(not trial.wait_is_exact for trial in t.trials)]
-    if not names:
-        return []
-    return [f"Waits of {listed(names)} are inferred and 0.3 to 3 ms too long: see there."]
-
-
-def _measured_sentence(review: Review) -> str:
+def _measured(review: Review) -> str:
     found = [t.recommendation for t in review.targets]
     sized = [r for r in found if r.recommended_size is not None]
     sure = [r for r in sized if words.how_sure(r).startswith("✓")]
@@ -94,20 +89,20 @@ def _measured_sentence(review: Review) -> str:
 
 def scope(review: Review) -> Table:
     """What was asked of each target."""
+
+    def most_connections(target: TargetReview) -> str:
+        asked = target.settings
+        return str(asked.max_size) if "max_size" in asked.model_fields_set else NONE
+
     columns: Columns[TargetReview] = (
         Column("target", lambda t: t.name),
         Column("client library", lambda t: t.recommendation.driver),
         Number("rate to sustain", lambda t: rate(t.settings.target_rate)),
         Number("longest p99 wait", lambda t: milliseconds(t.settings.wait_p99)),
         Number("pools", lambda t: str(t.settings.pools)),
-        Number("most connections", _most_connections),
+        Number("most connections", most_connections),
     )
     return Table.of("Settings of each target", columns, review.targets)
-
-
-def _most_connections(target: TargetReview) -> str:
-    settings = target.settings
-    return str(settings.max_size) if "max_size" in settings.model_fields_set else NONE
 
 
 def prediction(review: Review) -> Table:
@@ -133,11 +128,11 @@ def checks(review: Review) -> Table:
         return f"{'✗' if failed else '✓'} {len(found) - len(failed)} of {len(found)}"
 
     def fit(target: TargetReview) -> str:
-        return f"{len(target.trials) - len(_unfit(target))} of {len(target.trials)}"
+        return f"{len(target.trials) - len(target.unfit)} of {len(target.trials)}"
 
     def missed(target: TargetReview) -> str:
         seen = [check.seen for check in target.recommendation.failed_checks]
-        return "; ".join(seen + words.left_out(_unfit(target))) or NONE
+        return "; ".join(seen + words.left_out(target.unfit)) or NONE
 
     columns: Columns[TargetReview] = (
         Column("target", lambda t: t.name),
@@ -148,30 +143,15 @@ def checks(review: Review) -> Table:
     return Table.of("Checks on each target", columns, review.targets)
 
 
-def _unfit(target: TargetReview) -> list[Trial]:
-    """Trials that are a doubt; one that left the gate out to show what happens is none."""
-    return [t for t in target.trials if not t.is_usable and not is_without_gate(t)]
-
-
 def section(target: TargetReview, review: Review) -> Part:
     """One target: claim, chart, parameters, verification, and the rest folded.
 
     A target without a result gets a section that says why.
     """
-    html = _html(
-        "section",
-        target=target,
-        anchor=anchor(target),
-        title=title(target),
-        versions=versions_line(target, review),
-        comparison=review.comparison,
-    )
-    return Part(html, f"{target.name}: {title(target)}")
-
-
-def sections(review: Review) -> Iterable[Part]:
-    """One section a target, in the order of the review."""
-    return (section(target, review) for target in review.targets)
+    names = ("poolkit", target.recommendation.driver, "python")
+    known = [f"{name} {review.versions[name]}" for name in names if name in review.versions]
+    html = _html("section", target=target, versions=", ".join(known), comparison=review.comparison)
+    return Part(html, f"{target.name}: {target.finding}")
 
 
 def _evidence(target: TargetReview) -> list[Table]:
@@ -188,7 +168,7 @@ def _evidence(target: TargetReview) -> list[Table]:
         tables.cut_and_dials(trials),
         tables.trials(trials),
     ]
-    return [table for table in found if table.rows]
+    return [table for table in found if table]
 
 
 def _is_taken(target: TargetReview) -> bool:
@@ -205,7 +185,7 @@ def weakest(review: Review) -> Part:
     said = f"{worst.name}: {words.how_sure(r).lstrip('✓✗ ')}."
     items = [words.doubt(check) for check in r.failed_checks]
     items += [f"{s.name.replace('_', ' ')} was not seen: {s.seen}." for s in r.missing_signals]
-    items += [f"{reason}." for reason in words.left_out(_unfit(worst))]
+    items += [f"{reason}." for reason in words.left_out(worst.unfit)]
     if worst.trials:
         spread = _spread(r)
         items.append(
@@ -224,7 +204,7 @@ def _doubt(target: TargetReview) -> tuple[float, ...]:
         (r.status != "done") + (r.recommended_size is None),
         len(r.missing_signals) if r.verification and r.verification.signals else 1,
         len(r.failed_checks),
-        len(_unfit(target)),
+        len(target.unfit),
         1.0 if spread is None else spread,
     )
 
@@ -254,24 +234,6 @@ def provenance(review: Review) -> Table:
     return Table("With what, and on what kind of machine", ("what", "which"), tuple(rows))
 
 
-def title(target: TargetReview) -> str:
-    """The finding for a target: the title of its section and of its chart."""
-    pools = target.settings.pools
-    return words.finding(target.sizing, target.recommendation, target.trials, pools)
-
-
-def anchor(target: TargetReview) -> str:
-    """The id of a target's section."""
-    return f"target-{target.name}"
-
-
-def versions_line(target: TargetReview, review: Review) -> str:
-    """Versions for a chart's footnote."""
-    names = ("poolkit", target.recommendation.driver, "python")
-    known = [f"{name} {review.versions[name]}" for name in names if name in review.versions]
-    return ", ".join(known)
-
-
 def summary(review: Review) -> Part:
     """The review in a sentence, and what to do with it next."""
     found = [t.recommendation for t in review.targets]
@@ -297,8 +259,6 @@ _TEMPLATES.globals.update(
     words=words,
     pictures=pictures,
     theme=_THEME,
-    title=title,
-    anchor=anchor,
     evidence=_evidence,
     is_taken=_is_taken,
 )

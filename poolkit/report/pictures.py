@@ -15,7 +15,14 @@ from poolkit.show.charts.fairness import pair
 from poolkit.show.charts.response_time import known
 from poolkit.show.charts.time_budget import budgets, in_service
 
-_WAIT = "time between the start of a call and the moment it holds a connection"
+_WAIT = (
+    "Wait: time between the start of a call and the moment it holds a connection. The curve ends "
+    "at the longest wait that was seen."
+)
+_INFERRED = (
+    "This client does not show that moment: the waits are inferred from the first sign of the "
+    "request after it, and are 0.3 to 3 ms too long."
+)
 _RESPONSE = (
     "Past the point where the upstream saturates, more connections only move the queue from the "
     "pool into the server: less wait, longer hold, the same response."
@@ -42,31 +49,24 @@ _SERVICE = "Measured on the running service, with the same arrivals; waits are m
 _CHANGES = "Grey: then, with its interval; coloured: now. Diamonds moved by more than noise."
 
 
-def curve(target: TargetReview, anchor: str, versions: str) -> str:
+def curve(target: TargetReview, versions: str) -> str:
     """The throughput curve, which every target with trials has."""
-    pools = target.settings.pools
-    axes = charts.throughput_curve(
-        target.sizing, target.trials, target.recommendation, versions=versions, pools=pools
-    )
-    alt = charts.alt_text(target.sizing, target.trials, target.recommendation, pools)
-    return figure(axes.throughput, alt, anchor, _how_to_read(target))
+    r, pools = target.recommendation, target.settings.pools
+    axes = charts.throughput_curve(target.sizing, target.trials, r, versions=versions, pools=pools)
+    alt = charts.alt_text(target.sizing, target.trials, r, pools)
+    return figure(axes.throughput, alt, target.anchor, _how_to_read(target))
 
 
-def more(target: TargetReview, anchor: str) -> Iterator[str]:
+def more(target: TargetReview) -> Iterator[str]:
     """The other charts, as far as the target has what they show."""
     r, trials, sizing = target.recommendation, target.trials, target.sizing
-    limit = target.settings.wait_p99
+    limit, anchor = target.settings.wait_p99, target.anchor
     serving = in_service(trials, r)
     if serving is not None and serving.wait_time.count:
-        expected = expected_waits(trials, serving, limit)
-        words = f"Wait: {_WAIT}. The curve ends at the longest wait that was seen."
-        if not serving.wait_is_exact:
-            words += (
-                " This client does not show that moment: the waits are inferred from the first "
-                "sign of the request after it, and are 0.3 to 3 ms too long."
-            )
-        drawn = charts.wait_distribution(serving, expected, limit)
-        yield figure(drawn, charts.wait_alt(serving, expected, limit), f"{anchor}-w", words)
+        shown = serving, expected_waits(trials, serving, limit), limit
+        caption = _WAIT if serving.wait_is_exact else f"{_WAIT} {_INFERRED}"
+        drawn = charts.wait_distribution(*shown)
+        yield figure(drawn, charts.wait_alt(*shown), f"{anchor}-w", caption)
     if sizing is not None and r.recommended_size is not None and len(known(sizing)) > 1:
         drawn = charts.response_time(sizing, trials, r, response_p99=target.settings.response_p99)
         yield figure(drawn, charts.response_alt(sizing, trials, r), f"{anchor}-r", _RESPONSE)

@@ -153,5 +153,5 @@ def _heading(recommendation: Recommendation) -> str:
 
 
 def _why_not(recommendation: Recommendation) -> str:
-    failing = [check for check in recommendation.checks if not check.passed]
+    failing = recommendation.failed_checks
     return failing[0].seen if failing else f"the measurement is {recommendation.status}"

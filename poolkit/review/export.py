@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import contextlib
+import csv
+import io
 from collections.abc import Sequence
 from pathlib import Path
 
 from pydantic import ValidationError
 
+from poolkit import units
 from poolkit.errors import BadInput
 from poolkit.measure.store import now, reason, write_atomic
+from poolkit.recommend.session import sessions
 from poolkit.records import Recommendation, RecommendedFile, Sizing
-from poolkit.review import codegen, documents
+from poolkit.review import codegen
+from poolkit.review.templating import environment
 from poolkit.targets import Target
 
 RECOMMENDED = "recommended.json"
+CSV_COLUMNS = ("target", "driver", "status", "parameter", "value", "unit", "source", "because")
 
 
 def write_recommended(
@@ -32,9 +38,9 @@ def write_recommended(
     """
     created = now() if created is None else created
     texts = {
-        RECOMMENDED: documents.to_json(recommendations, created),
-        "recommended.csv": documents.to_csv(recommendations),
-        "recommended.md": documents.to_markdown(recommendations, created, targets),
+        RECOMMENDED: to_json(recommendations, created),
+        "recommended.csv": to_csv(recommendations),
+        "recommended.md": to_markdown(recommendations, created, targets),
         "pools.py": codegen.render(recommendations, targets, created),
     }
     for name, text in texts.items():
@@ -69,3 +75,80 @@ def read_sizings(folder: Path, written: RecommendedFile) -> dict[str, Sizing]:
             text = (folder / f"{entry.target}.sizing.json").read_bytes()
             found[entry.target] = Sizing.model_validate_json(text)
     return found
+
+
+def to_json(recommendations: Sequence[Recommendation], created: str) -> str:
+    """The contract recommended.json, indented; `created` is ISO 8601 in UTC."""
+    document = RecommendedFile(created=created, targets=tuple(recommendations))
+    return document.model_dump_json(indent=2) + "\n"
+
+
+def to_csv(recommendations: Sequence[Recommendation]) -> str:
+    """One row a target for its size, and one for each of its parameters."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(CSV_COLUMNS)
+    for r in recommendations:
+        start = (r.target, r.driver, r.status)
+        writer.writerow((*start, *_size_cells(r)))
+        for p in r.parameters:
+            writer.writerow((*start, p.name, p.value, p.unit, p.source, p.because))
+    return buffer.getvalue()
+
+
+def to_markdown(
+    recommendations: Sequence[Recommendation], created: str, targets: Sequence[Target] = ()
+) -> str:
+    """A document to paste into a ticket: the sizes in one table, then each target's parameters.
+
+    `targets` tell which of them lie on one host, where several may share a session.
+    """
+    template = environment().get_template("recommended.md.j2")
+    return template.render(
+        day=created[:10],
+        recommendations=recommendations,
+        verdict=_verdict,
+        summary=_summary,
+        sessions=sessions(recommendations, targets),
+    )
+
+
+def _size_cells(r: Recommendation) -> tuple[object, ...]:
+    """The cells from `parameter` on; an empty value where no size can be recommended."""
+    doubts = r.failed_checks
+    because = "verified under load"
+    if r.recommended_size is None or r.verification is None or doubts:
+        because = doubts[0].seen if doubts else "not verified"
+    source = "" if r.recommended_size is None else "measured"
+    return ("recommended_size", r.recommended_size, "connections", source, because)
+
+
+def _verdict(r: Recommendation) -> str:
+    if r.verification is None:
+        return "no" if r.status == "done" else r.status
+    missing = [signal.name for signal in r.missing_signals]
+    return "yes" if not missing else f"no: {', '.join(missing)}"
+
+
+def _summary(r: Recommendation) -> str:
+    if r.recommended_size is None:
+        text = f"No size can be recommended ({r.status})."
+    else:
+        text = f"**{units.plural(r.recommended_size, 'connection')}** in each pool"
+        if r.headroom:
+            text += f", {r.headroom} of them headroom"
+        text += "." if r.limited_by is None else f", limited by {r.limited_by}."
+    if r.reachable_rate is not None:
+        text += f" Within reach: {units.rate(r.reachable_rate)}."
+    if r.verdict is not None:
+        text += f" Verdict: `{r.verdict}`."
+    if r.plateau is not None:
+        text += f" Plateau: {units.rate(r.plateau.throughput)}"
+        if r.plateau.interval95 is not None:
+            text += f" (95 %: {units.interval(r.plateau.interval95)})"
+        text += "."
+    if r.target_rate_from is not None:
+        text += f" Target rate {units.rate(r.target_rate)}, from {r.target_rate_from}."
+    if r.trials:
+        text += f" {units.plural(r.trials, 'trial')}, {units.number(r.seconds)} s of load."
+    return text

@@ -95,7 +95,7 @@ def write_manifest(out: Path, parameters: dict[str, Any], created: str | None = 
         host=host_facts(),
         parameters=parameters,
         files={
-            path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+            path.name: _digest(path)
             for path in sorted(out.iterdir())
             if path.is_file() and path.name != MANIFEST and not path.name.startswith(".")
         },
@@ -117,12 +117,15 @@ def read_manifest(path: Path) -> Manifest:
 
 def changed_files(out: Path, manifest: Manifest) -> tuple[str, ...]:
     """Files that the manifest lists and that are gone or no longer what they were."""
-    changed = []
-    for name, digest in manifest.files.items():
-        path = out / name
-        if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != digest:
-            changed.append(name)
-    return tuple(changed)
+    return tuple(
+        name
+        for name, digest in manifest.files.items()
+        if not (out / name).is_file() or _digest(out / name) != digest
+    )
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _cpu_model() -> str:

@@ -30,30 +30,44 @@ def measure_target(target: Target, order: Order, watcher: Watcher) -> Outcome:
 
     Its parameters rest on a probe in the order's folder as well, where there is one.
     """
-    seen = _Seen()
-    code = measure_watched(command(order), target, watcher, seen.take)
-    found = _recommendation(target, seen, code, trial_log(order.out, target))
-    return Outcome(_with_probe(found, target, seen.sizing, order.out), code)
+    latest: dict[type, Event] = {}
+
+    def take(event: Event) -> None:
+        latest[type(event)] = event
+
+    code = measure_watched(command(order), target, watcher, take)
+    sized, recommended, failure = (latest.get(kind) for kind in (Sized, Recommended, Failed))
+    sizing = sized.sizing if isinstance(sized, Sized) else None
+    if isinstance(recommended, Recommended):
+        found = recommended.recommendation
+    else:
+        failure = failure if isinstance(failure, Failed) else None
+        found = _without_result(target, sizing, failure, code, _trials(order.out, target))
+    return Outcome(_with_probe(found, target, sizing, order.out), code)
 
 
 def left_out(target: Target, out: Path) -> Outcome:
     """The outcome of a target whose turn did not come."""
-    trials = _trials(trial_log(out, target))
+    trials = _trials(out, target)
     stopped = _stopped(target, None, trials, "cancelled before its turn", RESUMES)
     return Outcome(stopped, ExitCode.CANCELLED)
 
 
-def _recommendation(target: Target, seen: _Seen, code: ExitCode, log: TrialLog) -> Recommendation:
-    """What the child found, or what is left to say where it found nothing."""
-    if seen.recommendation is not None:
-        return seen.recommendation
-    cause = "the measurement ended without a result" if seen.failed is None else seen.failed.cause
-    remedy = RESUMES if seen.failed is None else seen.failed.remedy
+def _without_result(
+    target: Target,
+    sizing: Sizing | None,
+    failure: Failed | None,
+    code: ExitCode,
+    trials: Sequence[Trial],
+) -> Recommendation:
+    """What is left to say where the child ended without a recommendation."""
+    cause, remedy = "the measurement ended without a result", RESUMES
+    if failure is not None:
+        cause, remedy = failure.cause, failure.remedy
     if code == ExitCode.BAD_INPUT:
         return unreachable(target, cause, remedy)
-    trials = _trials(log)
     if code == ExitCode.CANCELLED or (trials and trials[-1].stopped is not None):
-        return _stopped(target, seen.sizing, trials, cause, remedy)
+        return _stopped(target, sizing, trials, cause, remedy)
     return failed(target, cause, remedy, trials, spent(trials))
 
 
@@ -68,7 +82,7 @@ def _with_probe(
     if probe is None or sizing is None or not recommendation.parameters:
         return recommendation
     # As the child had them: a trial that a brake ended is measured again when it is resumed.
-    trials = _trials(trial_log(out, target))
+    trials = _trials(out, target)
     trials = [trial for trial in trials[:-1] if trial.stopped is None] + trials[-1:]
     chosen = parameters_of_trials(
         target,
@@ -84,16 +98,8 @@ def _with_probe(
 def _stopped(
     target: Target, sizing: Sizing | None, trials: Sequence[Trial], cause: str, remedy: str
 ) -> Recommendation:
-    return recommend(
-        target,
-        sizing,
-        None,
-        trials,
-        "stopped",
-        spent(trials),
-        because=cause,
-        remedy=remedy,
-    )
+    seconds = spent(trials)
+    return recommend(target, sizing, None, trials, "stopped", seconds, because=cause, remedy=remedy)
 
 
 def trial_log(out: Path, target: Target) -> TrialLog:
@@ -101,10 +107,10 @@ def trial_log(out: Path, target: Target) -> TrialLog:
     return TrialLog(out / f"{target.name}.trials.jsonl")
 
 
-def _trials(log: TrialLog) -> list[Trial]:
-    """The finished trials; none where the file is not readable as such, which was told before."""
+def _trials(out: Path, target: Target) -> list[Trial]:
+    """The finished trials; none where the file is not readable, which was reported before."""
     try:
-        return log.read()
+        return trial_log(out, target).read()
     except PoolkitError:
         return []
 
@@ -116,31 +122,13 @@ def exit_code_of(outcomes: Sequence[Outcome]) -> ExitCode:
     not be reached (2 when that is all of them: nothing was sent), before sizes that are in doubt.
     """
     codes = {outcome.exit_code for outcome in outcomes}
-    statuses = [outcome.recommendation.status for outcome in outcomes]
+    statuses = {outcome.recommendation.status for outcome in outcomes}
     if ExitCode.CANCELLED in codes:
         return ExitCode.CANCELLED
-    if "stopped" in statuses or "failed" in statuses:
+    if statuses & {"stopped", "failed"}:
         return ExitCode.STOPPED
     if ExitCode.OUT_OF_REACH in codes:
         return ExitCode.OUT_OF_REACH
     if "unreachable" in statuses:
-        everyone = all(status == "unreachable" for status in statuses)
-        return ExitCode.BAD_INPUT if everyone else ExitCode.STOPPED
+        return ExitCode.BAD_INPUT if statuses == {"unreachable"} else ExitCode.STOPPED
     return ExitCode.FINDINGS if ExitCode.FINDINGS in codes else ExitCode.DONE
-
-
-class _Seen:
-    """The events of one child that a recommendation is made from."""
-
-    def __init__(self) -> None:
-        self.recommendation: Recommendation | None = None
-        self.sizing: Sizing | None = None
-        self.failed: Failed | None = None
-
-    def take(self, event: Event) -> None:
-        if isinstance(event, Recommended):
-            self.recommendation = event.recommendation
-        elif isinstance(event, Sized):
-            self.sizing = event.sizing
-        elif isinstance(event, Failed):
-            self.failed = event

@@ -15,6 +15,7 @@ from poolkit import probes
 from poolkit.drivers.registry import check_driver
 from poolkit.errors import BadInput, ExitCode, MissingExtra, PoolkitError
 from poolkit.events import Watcher
+from poolkit.measure import SEED, SIZE_BUDGET
 from poolkit.measure.child import Order
 from poolkit.measure.preflight import check_caps, check_descriptors
 from poolkit.measure.store import now, prepare_out, write_atomic
@@ -72,21 +73,26 @@ def review(
     targets = load_targets(targets_file, only)
     earlier = None if since is None else _Earlier.read(since, out, only)
     check_before(targets, out)
-    outcomes = _measure_all(targets, targets_file, out, watcher, budget, seed)
+    outcomes: list[Outcome] = []
+    for target in targets.values():
+        outcome = None
+        if not outcomes or outcomes[-1].exit_code != ExitCode.CANCELLED:
+            order = Order("size", target.name, targets_file, out, budget=budget, seed=seed)
+            with contextlib.suppress(KeyboardInterrupt):  # between two children
+                outcome = measure_target(target, order, watcher)
+        outcomes.append(outcome or left_out(target, out))
     recommendations = tuple(outcome.recommendation for outcome in outcomes)
     created = now()
     write_recommended(out, recommendations, tuple(targets.values()), created=created)
     comparison = None
     if earlier is not None:
-        comparison = earlier.compared(
-            RecommendedFile(created=created, targets=recommendations), out
-        )
+        later = RecommendedFile(created=created, targets=recommendations)
+        comparison = earlier.compared(later, out)
         write_atomic(out / SINCE, comparison.model_dump_json(indent=2) + "\n")
     settings = {name: target.public_settings() for name, target in targets.items()}
     parameters = parameters_of("review", budget, seed, settings)
     write_manifest(out, parameters, created)
-    code = exit_code_of(outcomes)
-    report = None
+    code, report = exit_code_of(outcomes), None
     try:
         if make_report is not None:
             with watcher.doing("making the report"):
@@ -101,7 +107,7 @@ def review(
     except PoolkitError as error:
         watcher.fail(f"the report could not be made: {error.cause}", error.remedy)
         code = ExitCode.STOPPED if code == ExitCode.DONE else code
-    return Review(out, outcomes, code, report, comparison)
+    return Review(out, tuple(outcomes), code, report, comparison)
 
 
 def check_before(targets: dict[str, Target], out: Path) -> None:
@@ -124,33 +130,12 @@ def parameters_of(
     command: str, budget: float | None, seed: int | None, settings: dict[str, Any]
 ) -> dict[str, Any]:
     """What manifest.json says of the request, the defaults that were used in place of None."""
-    from poolkit.measure import SEED, SIZE_BUDGET
-
     return {
         "command": command,
         "budget": SIZE_BUDGET if budget is None else budget,
         "seed": SEED if seed is None else seed,
         "targets": settings,
     }
-
-
-def _measure_all(
-    targets: dict[str, Target],
-    targets_file: Path,
-    out: Path,
-    watcher: Watcher,
-    budget: float | None,
-    seed: int | None,
-) -> tuple[Outcome, ...]:
-    outcomes: list[Outcome] = []
-    for target in targets.values():
-        outcome = None
-        if not outcomes or outcomes[-1].exit_code != ExitCode.CANCELLED:
-            order = Order("size", target.name, targets_file, out, budget=budget, seed=seed)
-            with contextlib.suppress(KeyboardInterrupt):  # between two children
-                outcome = measure_target(target, order, watcher)
-        outcomes.append(outcome or left_out(target, out))
-    return tuple(outcomes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,23 +149,16 @@ class _Earlier:
     @classmethod
     def read(cls, since: Path, out: Path, only: Sequence[str]) -> _Earlier:
         if since.resolve() == out.resolve():
-            raise BadInput(
-                "--since and --out are the same folder",
-                "choose another --out, so that both are kept",
-            )
+            remedy = "choose another --out, so that both are kept"
+            raise BadInput("--since and --out are the same folder", remedy)
         written = read_recommended(since)
-        kept = tuple(entry for entry in written.targets if not only or entry.target in only)
-        written = written.model_copy(update={"targets": kept})
+        entries = tuple(entry for entry in written.targets if not only or entry.target in only)
+        written = written.model_copy(update={"targets": entries})
         return cls(written, read_sizings(since, written), _caution(since))
 
     def compared(self, later: RecommendedFile, out: Path) -> Comparison:
-        return compare(
-            self.written,
-            later,
-            self.caution,
-            sizings_before=self.sizings,
-            sizings_after=read_sizings(out, later),
-        )
+        sizings = {"sizings_before": self.sizings, "sizings_after": read_sizings(out, later)}
+        return compare(self.written, later, self.caution, **sizings)
 
 
 def _caution(since: Path) -> str:
@@ -204,8 +182,6 @@ def _report(out: Path, make_report: Callable[[Path], Path]) -> Path:
     except Exception as error:
         lines = [line.strip() for line in str(error).splitlines() if line.strip(" -")]
         # A failed notebook ends with what its cell raised.
-        said = f": {lines[-1]}" if lines else ""
-        raise PoolkitError(
-            f"{type(error).__name__}{said}",
-            "recommended.md holds the results; the same command makes the report again",
-        ) from error
+        cause = ": ".join([type(error).__name__, *lines[-1:]])
+        remedy = "recommended.md holds the results; the same command makes the report again"
+        raise PoolkitError(cause, remedy) from error

@@ -18,10 +18,7 @@ def comment(text: str, indent: int = 0) -> str:
     """A sentence as comment lines, wrapped at 100 columns; the first stands where it is put."""
     pad = " " * indent
     lines = textwrap.wrap(
-        " ".join(text.split()),
-        WIDTH - indent - 2,
-        break_long_words=False,
-        break_on_hyphens=False,
+        " ".join(text.split()), WIDTH - indent - 2, break_long_words=False, break_on_hyphens=False
     )
     return f"\n{pad}".join(f"# {line}" for line in lines)
 
@@ -67,9 +64,7 @@ def cell(text: str) -> str:
 def environment() -> Environment:
     """Templates of the reviews and of the drivers; a name that is missing is an error."""
     made = Environment(
-        loader=ChoiceLoader(
-            [PackageLoader("poolkit.review"), PackageLoader("poolkit.drivers")],
-        ),
+        loader=ChoiceLoader([PackageLoader("poolkit.review"), PackageLoader("poolkit.drivers")]),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

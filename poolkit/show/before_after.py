@@ -57,39 +57,31 @@ class ServiceComparison(Record):
     before: ServiceRun
     after: ServiceRun
 
+    @property
+    def pools(self) -> list[tuple[PoolSeen, PoolSeen]]:
+        """Each pool that both runs know, before and after."""
+        later = {pool.pool: pool for pool in self.after.pools}
+        return [(was, later[was.pool]) for was in self.before.pools if was.pool in later]
+
     def table(self) -> Table:
         """Wait, p99 and errors, before and after; the pools by name."""
-        before, after = self.before, self.after
+        ms, both = units.milliseconds, (self.before, self.after)
         rows = [
-            ("calls planned", units.rate(before.arrival_rate), units.rate(after.arrival_rate)),
-            ("served", units.rate(before.throughput), units.rate(after.throughput)),
-            ("errors", units.share(before.error_share, 1), units.share(after.error_share, 1)),
-            ("p50 response", *_times(before.response_p50, after.response_p50)),
-            ("p99 response", *_times(before.response_p99, after.response_p99)),
+            ("calls planned", *(units.rate(run.arrival_rate) for run in both)),
+            ("served", *(units.rate(run.throughput) for run in both)),
+            ("errors", *(units.share(run.error_share, 1) for run in both)),
+            ("p50 response", *(ms(run.response_p50) for run in both)),
+            ("p99 response", *(ms(run.response_p99) for run in both)),
         ]
-        later = {pool.pool: pool for pool in after.pools}
-        for was in before.pools:
-            now = later.get(was.pool)
-            if now is not None:
-                rows += _rows(was, now)
-        return Table(
-            f"{before.path} before and after the recommended parameters",
-            ("", before.label, after.label),
-            tuple(rows),
-            frozenset({1, 2}),
-        )
-
-
-def _rows(was: PoolSeen, now: PoolSeen) -> list[tuple[str, str, str]]:
-    name = was.pool
-    return [
-        (f"{name}: size", units.number(was.pool_size), units.number(now.pool_size)),
-        (f"{name}: mean wait", *_times(was.wait_time, now.wait_time)),
-        (f"{name}: p99 wait", *_times(was.wait_p99, now.wait_p99)),
-        (f"{name}: hold", *_times(was.hold_time, now.hold_time)),
-        (f"{name}: turned away", str(was.turned_away), str(now.turned_away)),
-    ]
-
-
-def _times(before: float | None, after: float | None) -> tuple[str, str]:
-    return units.milliseconds(before), units.milliseconds(after)
+        for pools in self.pools:
+            name = pools[0].pool
+            rows += [
+                (f"{name}: size", *(units.number(pool.pool_size) for pool in pools)),
+                (f"{name}: mean wait", *(ms(pool.wait_time) for pool in pools)),
+                (f"{name}: p99 wait", *(ms(pool.wait_p99) for pool in pools)),
+                (f"{name}: hold", *(ms(pool.hold_time) for pool in pools)),
+                (f"{name}: turned away", *(str(pool.turned_away) for pool in pools)),
+            ]
+        caption = f"{self.before.path} before and after the recommended parameters"
+        columns = ("", *(run.label for run in both))
+        return Table(caption, columns, tuple(rows), frozenset({1, 2}))

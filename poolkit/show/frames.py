@@ -24,23 +24,27 @@ TIMES = {
     "service": ("mean",),
     "release": ("mean",),
 }
-UNITS = {
-    "pool_size": "connections",
-    "pools": "pools",
-    "gate": "calls",
-    "callers": "callers",
-    "arrival_rate": "calls/s",
-    "throughput": "calls/s",
-    "throughput_low": "calls/s",
-    "throughput_high": "calls/s",
-    **{f"{part}_{name}": "s" for part, names in TIMES.items() for name in names},
-    "lag_p99": "s",
-    "concurrency": "calls",
-    "warm_up": "s",
-    "window": "s",
-    "connections_opened": "dials",
-    "disconnects": "calls",
+_COLUMNS = {
+    "connections": ("pool_size",),
+    "pools": ("pools",),
+    "callers": ("callers",),
+    "calls": ("gate", "concurrency", "disconnects"),
+    "calls/s": ("arrival_rate", "throughput", "throughput_low", "throughput_high"),
+    "dials": ("connections_opened",),
+    "s": (
+        *(f"{part}_{name}" for part, names in TIMES.items() for name in names),
+        *("lag_p99", "warm_up", "window"),
+    ),
 }
+UNITS = {name: unit for unit, names in _COLUMNS.items() for name in names}
+# Fields of a trial in the order of the columns: before the times, and after them.
+_OF_LOAD = ("target", "purpose", "loop", "pool_size", "pools", "gate", "callers",
+            "arrival_rate", "throughput")  # fmt: skip
+_OF_WINDOW = ("concurrency", "utilisation", "warm_up", "window")
+_OF_CLIENT = ("connections_opened", "disconnects", "reuse_ratio", "cpu_share", "fairness",
+              "wait_is_exact", "stopped", "is_of_curve", "is_usable")  # fmt: skip
+_OF_RECOMMENDATION = ("target", "driver", "status", "verdict", "target_rate", "wait_p99",
+                      "recommended_size", "trials", "seconds")  # fmt: skip
 
 
 def trials(measured: Iterable[Trial]) -> pd.DataFrame:
@@ -55,7 +59,11 @@ def trials(measured: Iterable[Trial]) -> pd.DataFrame:
 
 def checks(found: Iterable[Trial | Recommendation]) -> pd.DataFrame:
     """One row a check of trials or recommendations: of what, its name, outcome and words."""
-    rows = [_check(record, check) for record in found for check in record.checks]
+    rows = [
+        {"target": record.target, "pool_size": _size(record), **check.model_dump()}
+        for record in found
+        for check in record.checks
+    ]
     return _frame(rows, ("target", "pool_size", *Check.model_fields))
 
 
@@ -71,31 +79,21 @@ def parameters(found: Iterable[Recommendation]) -> pd.DataFrame:
 
 def recommendations(found: Iterable[Recommendation]) -> pd.DataFrame:
     """One row a target: the size, what was asked, what bounds it and what it was seen to carry."""
-    rows = []
-    for r in found:
-        seen = r.verification
-        rows.append(
-            {
-                **r.model_dump(
-                    include={
-                        "target",
-                        "driver",
-                        "status",
-                        "verdict",
-                        "target_rate",
-                        "wait_p99",
-                        "recommended_size",
-                        "trials",
-                        "seconds",
-                    }
-                ),
-                "plateau": None if r.plateau is None else r.plateau.throughput,
-                "achieved_rate": None if seen is None else seen.achieved_rate,
-                "achieved_wait_p99": None if seen is None else seen.wait_p99,
-                "is_verified": r.is_verified,
-            }
-        )
+    rows = [
+        {name: getattr(r, name) for name in _OF_RECOMMENDATION}
+        | {
+            "plateau": r.plateau.throughput if r.plateau else None,
+            "achieved_rate": r.verification.achieved_rate if r.verification else None,
+            "achieved_wait_p99": r.verification.wait_p99 if r.verification else None,
+            "is_verified": r.is_verified,
+        }
+        for r in found
+    ]
     return _frame(rows)
+
+
+def _size(record: Trial | Recommendation) -> int | None:
+    return record.pool_size if isinstance(record, Trial) else record.recommended_size
 
 
 def _trial(trial: Trial) -> dict[str, Any]:
@@ -106,40 +104,16 @@ def _trial(trial: Trial) -> dict[str, Any]:
         for name in names
     }
     return {
-        "target": trial.target,
-        "purpose": trial.purpose,
-        "loop": trial.loop,
-        "pool_size": trial.pool_size,
-        "pools": trial.pools,
-        "gate": trial.gate,
-        "callers": trial.callers,
-        "arrival_rate": trial.arrival_rate,
-        "throughput": trial.throughput,
+        **{name: getattr(trial, name) for name in _OF_LOAD},
         "throughput_low": low,
         "throughput_high": high,
         **times,
         "lag_p99": trial.lag.p99,
-        "concurrency": trial.concurrency,
-        "utilisation": trial.utilisation,
-        "warm_up": trial.warm_up,
-        "window": trial.window,
+        **{name: getattr(trial, name) for name in _OF_WINDOW},
         "calls": sum(trial.outcomes.values()),
         "errors": sum(n for outcome, n in trial.outcomes.items() if outcome != "ok"),
-        "connections_opened": trial.connections_opened,
-        "disconnects": trial.disconnects,
-        "reuse_ratio": trial.reuse_ratio,
-        "cpu_share": trial.cpu_share,
-        "fairness": trial.fairness,
-        "wait_is_exact": trial.wait_is_exact,
-        "stopped": trial.stopped,
-        "is_of_curve": trial.is_of_curve,
-        "is_usable": trial.is_usable,
+        **{name: getattr(trial, name) for name in _OF_CLIENT},
     }
-
-
-def _check(record: Trial | Recommendation, check: Check) -> dict[str, Any]:
-    size = record.pool_size if isinstance(record, Trial) else record.recommended_size
-    return {"target": record.target, "pool_size": size, **check.model_dump()}
 
 
 def _frame(rows: list[dict[str, Any]], columns: Sequence[str] | None = None) -> pd.DataFrame:

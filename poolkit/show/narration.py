@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
+
 from poolkit import units
-from poolkit.events import Event, Recommended, Sized, Started, TrialDone, TrialStarted
+from poolkit.events import Event, Recommended, Sized, Started, Step, TrialDone, TrialStarted
 from poolkit.records import Sizing, Trial
 from poolkit.show import words
 
@@ -23,11 +25,13 @@ def sentence(event: Event) -> str | None:
     """One line on the event, without the target's name; None where there is nothing to say."""
     match event:
         case Started():
-            return begun(event)
+            return _begun(event)
         case TrialStarted():
-            return doing(event)
+            return _doing(event)
+        case Step(what=what, limit=limit):
+            return f"{what} (at most {math.ceil(limit)} s)" if limit else what
         case TrialDone(trial=trial):
-            return measured(trial)
+            return _measured(trial)
         case Sized(sizing=sizing):
             return sized(sizing)
         case Recommended(recommendation=recommendation):
@@ -35,16 +39,14 @@ def sentence(event: Event) -> str | None:
     return None
 
 
-def begun(event: Started) -> str:
-    """The library that is measured with and the load that may be sent."""
+def _begun(event: Started) -> str:
     text = f"{event.driver}, at most {units.number(event.budget)} s of load"
     if event.resumed_trials:
         text += f"; {units.plural(event.resumed_trials, 'finished trial')} resumed"
     return text
 
 
-def doing(event: TrialStarted) -> str:
-    """What is measured now and why: `8 connections, ramp: throughput still rises`."""
+def _doing(event: TrialStarted) -> str:
     because = event.because.removeprefix("verify: ")
     if event.loop == "open":
         text = f"verifying {event.pool_size} at {units.short_rate(event.arrival_rate)}"
@@ -52,8 +54,7 @@ def doing(event: TrialStarted) -> str:
     return f"{units.plural(event.pool_size, 'connection')}, {because or _PURPOSES[event.purpose]}"
 
 
-def measured(trial: Trial) -> str:
-    """What one trial saw, and why it is not used where it is not."""
+def _measured(trial: Trial) -> str:
     size = units.plural(trial.pool_size, "connection")
     if trial.arrival_rate is not None:
         size += f" at {units.short_rate(trial.arrival_rate)}"

@@ -161,9 +161,8 @@ def knee_in_short(knees: Sequence[Knee]) -> str:
     """The first knee (the one drawn on the charts) with its interval."""
     if not knees:
         return NONE
-    if knees[0].size is None:
-        return "none seen"
-    return f"{number(knees[0].size, 2)} ({interval(knees[0].interval95, 2)})"
+    size, ends = knees[0].size, interval(knees[0].interval95, 2)
+    return "none seen" if size is None else f"{number(size, 2)} ({ends})"
 
 
 def left_out(trials: Sequence[Trial]) -> list[str]:
@@ -234,11 +233,8 @@ def pool_phrase(size: int, pools: int = 1) -> str:
 
 
 def _wait_clause(recommendation: Recommendation) -> str:
-    limit = recommendation.wait_p99
-    if limit is None:
-        return _asked(recommendation)
-    seen = recommendation.verification
-    if seen is not None and seen.wait_p99 is not None and seen.wait_p99 > limit:
+    limit, seen = recommendation.wait_p99, recommendation.verification
+    if limit is not None and seen is not None and (seen.wait_p99 or 0.0) > limit:
         return f", p99 wait {milliseconds(seen.wait_p99)} instead of {milliseconds(limit)}"
     return _asked(recommendation)
 
@@ -246,22 +242,23 @@ def _wait_clause(recommendation: Recommendation) -> str:
 def _asked(recommendation: Recommendation) -> str:
     """` with p99 wait under 10 ms and p99 response under 50 ms`, as far as they are asked."""
     limits = (("wait", recommendation.wait_p99), ("response", recommendation.response_p99))
-    said = [
+    asked = [
         f"p99 {name} under {milliseconds(limit)}" for name, limit in limits if limit is not None
     ]
-    return f" with {listed(said)}" if said else ""
+    return f" with {listed(asked)}" if asked else ""
 
 
 def _nothing_recommended(sizing: Sizing | None, recommendation: Recommendation) -> str:
-    at = rate(recommendation.target_rate)
-    if recommendation.status == "unreachable":
-        return "The target could not be reached: nothing was measured"
-    if recommendation.status == "stopped":
-        return f"Stopped early after {plural(recommendation.trials, 'trial')}: no size recommended"
-    if recommendation.status == "failed":
-        return "The measurement failed: no size recommended"
+    match recommendation.status:
+        case "unreachable":
+            return "The target could not be reached: nothing was measured"
+        case "stopped":
+            trials = plural(recommendation.trials, "trial")
+            return f"Stopped early after {trials}: no size recommended"
+        case "failed":
+            return "The measurement failed: no size recommended"
     if sizing is None or not sizing.out_of_reach:
-        return f"No size can be recommended for {at}"
+        return f"No size can be recommended for {rate(recommendation.target_rate)}"
     return _out_of_reach(sizing, recommendation)
 
 

@@ -25,7 +25,7 @@ from poolkit.report.page import Part
 from poolkit.report.pictures import figure
 from poolkit.show import charts
 from poolkit.show.charts import style
-from poolkit.show.charts.figures import single_axes
+from poolkit.show.charts.figures import set_title
 from poolkit.show.tables import Table
 from poolkit.units import NONE, number
 
@@ -51,7 +51,7 @@ def axes(height: float = 3.4) -> Axes:
         height: of the figure, inches.
     """
     with style.house():
-        made = single_axes(None, height, "")
+        made = charts.new_figure((style.FIGURE_SIZE[0], height)).subplots()
     colours = [style.BLUE, style.VERMILION, style.GREEN, style.PURPLE]
     made.set_prop_cycle(color=colours, marker=["o", "^", "s", "D"])
     return made
@@ -62,7 +62,7 @@ def plotted(ax: Axes, title: str, data: pd.DataFrame | pd.Series) -> Part:
     drawn = ax.get_figure(root=True)
     assert drawn is not None
     with style.house():
-        single_axes(ax, 0, title)
+        set_title(ax, title)
         # What matplotlib makes outside the style is black, also on a dark page.
         for text in drawn.findobj(Text):
             if text.get_color() == "black":

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from poolkit.lab.child import side_by_side
 from poolkit.lab.models import Workers
 from poolkit.lab.postgres import PostgresServer
-from poolkit.lab.tls import TlsFront, can_make
-from poolkit.lab.upstream import HttpUpstream
+from poolkit.lab.upstream import HttpUpstream, can_speak_tls
 from poolkit.probes.names import NAME as RENAMED
 
 WEB, DATABASE = "kept-web", "kept-db"
@@ -32,21 +32,16 @@ class Kept:
 @contextlib.contextmanager
 def kept() -> Iterator[Kept]:
     """Both servers, while it lasts; without TLS where this machine cannot make a certificate."""
-    web = HttpUpstream(_SERVICE, keepalive=TIMEOUT)
+    names = ("localhost", RENAMED) if can_speak_tls() else None
+    web = HttpUpstream(_SERVICE, keepalive=TIMEOUT, tls_names=names)
     database = PostgresServer(accounts=10)
     environment = dict(os.environ)
     with contextlib.ExitStack() as stack:
-        for server in (database, web):
-            server.start()
-            stack.callback(server.close)
-        for server in (database, web):
-            server.wait_ready()
+        stack.enter_context(side_by_side(database, web))
         # By name, so that there is a record which could change.
-        url = f"http://localhost:{web.port}/"
-        if can_make():
-            front = stack.enter_context(TlsFront(web.port, ("localhost", RENAMED)))
-            environment["SSL_CERT_FILE"] = str(front.certificate)
-            url = f"https://localhost:{front.port}/"
+        url = web.url.replace("127.0.0.1", "localhost")
+        if names is not None:
+            environment["SSL_CERT_FILE"] = str(web.certificate)
         environment[DSN_VARIABLE] = f"{database.dsn}?idle_session_timeout={round(1000 * TIMEOUT)}"
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="poolkit-kept-")))
         file = folder / "targets.toml"

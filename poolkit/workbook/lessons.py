@@ -12,6 +12,7 @@ from pathlib import Path
 from poolkit import events
 from poolkit.errors import BadInput, PoolkitError
 from poolkit.events import Event
+from poolkit.lab.child import side_by_side
 from poolkit.lab.models import Workers
 from poolkit.lab.upstream import HttpUpstream
 from poolkit.measure.child import Child
@@ -148,11 +149,7 @@ def two_hosts() -> Iterator[Path]:
     """Two upstreams of the lab, and a targets.toml with the three ways to limit their session."""
     fast, slow = HttpUpstream(FAST), HttpUpstream(SLOW)
     with contextlib.ExitStack() as stack:
-        for upstream in (fast, slow):
-            upstream.start()
-            stack.callback(upstream.close)
-        for upstream in (fast, slow):
-            upstream.wait_ready()
+        stack.enter_context(side_by_side(fast, slow))
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="poolkit-hosts-"))
         file = Path(folder) / "targets.toml"
         # Two of three addresses are the fast host's, so that the median is one of its calls.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -15,6 +14,7 @@ from poolkit.events import Event, Failed, Step
 from poolkit.measure.child import Child, python
 from poolkit.probes import Probe, read
 from poolkit.report.source import named, shared
+from poolkit.show.narration import sentence
 from poolkit.targets.reading import read_toml
 from poolkit.workbook.kept import kept
 from poolkit.workbook.measuring import followed
@@ -101,8 +101,5 @@ async def probe_now(
 def _steps(seen: Sequence[Sequence[Event]]) -> str:
     """What each probe does now, and how long it may take."""
     latest = [[event for event in events if isinstance(event, Step)][-1:] for events in seen]
-    words = [
-        f"{step.target}: {step.what}" + (f" (at most {math.ceil(step.limit)} s)" * (step.limit > 0))
-        for (step,) in filter(None, latest)
-    ]
+    words = [f"{step.target}: {sentence(step)}" for (step,) in filter(None, latest)]
     return f"<p role='status'>{escape('; '.join(words))}</p>"

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from poolkit.analysis.steady import rate_interval
-from poolkit.analysis.summary import EARLY_BATCH_HOLDS, summarise
+from poolkit.analysis.noise import EARLY_BATCH_HOLDS, rate_interval
+from poolkit.analysis.summary import summarise
 from poolkit.histogram import Histogram
 from poolkit.load.measurement import Measurement, Samples
 from poolkit.load.recorder import OK, Recorder

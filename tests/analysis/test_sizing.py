@@ -495,6 +495,15 @@ def test_same_sweep_same_sizing() -> None:
     assert size(sweep, OBJECTIVE) == size(sweep, OBJECTIVE)
 
 
+def test_fewer_connections_than_pools_tell_nothing() -> None:
+    """4 connections measured, 6 pools: no size, and the reason asks for larger ones."""
+    sweep = drawn_sweep(workers_curve(24, 0.025), (1, 2, 4))
+    found = size(sweep, Objective(target_rate=100.0, replicas=6, max_size=12))
+    assert (found.size, found.limited_by) == (None, "unknown")
+    assert "4 connections measured are less than one for each of 5 pools" in found.because
+    assert "netflix_gradient2" not in {rule.name for rule in found.rules_of_thumb}
+
+
 def test_rules_of_thumb_stand_beside() -> None:
     """Each rule has a size and says where it fails here."""
     rules = {rule.name: rule for rule in size(WORKERS, OBJECTIVE).rules_of_thumb}

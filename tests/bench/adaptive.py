@@ -20,8 +20,8 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from poolkit.analysis.sizing import size
+from poolkit.lab.catalogue import SIZING_CASES
 from poolkit.lab.running import Lab
-from poolkit.lab.sizing_cases import SIZING_CASES
 from poolkit.measure import sweep
 from poolkit.records import Sizing, Sweep, Trial
 from poolkit.targets.objective import Objective

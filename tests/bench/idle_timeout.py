@@ -7,13 +7,12 @@ import contextlib
 import sys
 import time
 
+from poolkit.drivers.parameters.findings import IdleLimit
 from poolkit.lab.postgres import PostgresServer
-from poolkit.probes.http_line import dial_http
+from poolkit.probes.http import dial_http
 from poolkit.probes.idle import IdleSearch
 from poolkit.probes.line import Dial
-from poolkit.probes.pooler import find_pooler_limit
-from poolkit.probes.postgres_line import PostgresDialer
-from poolkit.probes.records import IdleLimit
+from poolkit.probes.postgres import PostgresDialer, find_pooler_limit
 from poolkit.targets.workload import HttpWork
 from tests.pgbouncer import PgBouncer
 from tests.probes.servers import nginx, uvicorn

@@ -30,9 +30,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from poolkit.lab.catalogue import SIZING_CASES
 from poolkit.lab.models import Mixed, Workers
 from poolkit.lab.running import Lab
-from poolkit.lab.sizing_cases import SIZING_CASES
 from poolkit.measure.verify import failed_share
 from poolkit.records import Recommendation
 from poolkit.targets import Target, load_targets

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from poolkit.lab.sizing_cases import SIZING_CASES
+from poolkit.lab.catalogue import SIZING_CASES
 from tests.analysis.simulate import Workers
 from tests.bench.needed import Repeats, needed
 from tests.bench.population import Needed

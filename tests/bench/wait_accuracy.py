@@ -19,8 +19,7 @@ from numpy.typing import NDArray
 
 from poolkit.drivers.aiohttp import AiohttpPool
 from poolkit.drivers.fleet import GatedPool
-from poolkit.lab.durations import duration
-from poolkit.lab.models import Workers
+from poolkit.lab.models import Workers, duration
 from poolkit.lab.upstream import HttpUpstream
 from poolkit.load.arrivals import poisson_exact
 from poolkit.load.generator import Generator, Plan

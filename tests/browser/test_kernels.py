@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from poolkit.lab.models import Workers
-from poolkit.lab.upstream import http_upstream
+from poolkit.lab.upstream import HttpUpstream
 from tests.browser.kernel import Kernel, install, kernel
 from tests.browser.notebook_page import wait_until
 
@@ -36,7 +36,7 @@ print(json.dumps({{name: getattr(view, name).model_id for name in names}}))
 def targets(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A targets.toml with one endpoint that answers."""
     file = tmp_path_factory.mktemp("kernels") / "targets.toml"
-    with http_upstream(Workers(4, 0.005)) as api:
+    with HttpUpstream(Workers(4, 0.005)) as api:
         file.write_text(
             f'[targets.api]\ndriver = "aiohttp"\nurl = "{api.url}"\ntarget_rate = 200\n'
             "max_size = 8\n",

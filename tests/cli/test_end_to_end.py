@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from poolkit.lab.models import Workers
-from poolkit.lab.upstream import HttpUpstream, http_upstream
+from poolkit.lab.upstream import HttpUpstream
 from poolkit.measure.store import TrialLog
 
 pytestmark = pytest.mark.lab
@@ -32,7 +32,7 @@ max_size = 16
 
 @pytest.fixture
 def upstream(tmp_path: Path) -> Iterator[HttpUpstream]:
-    with http_upstream(Workers(workers=4, service_time=0.01)) as running:
+    with HttpUpstream(Workers(workers=4, service_time=0.01)) as running:
         text = TARGETS.format(password=PASSWORD, port=running.port)
         (tmp_path / "targets.toml").write_text(text, encoding="utf-8")
         yield running

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from poolkit.cli import progress
-from poolkit.events import Event, TrialDone, Watcher
+from poolkit.events import Event, Step, TrialDone, Watcher
 from poolkit.records import Signal
 from poolkit.show import narration, words
 from tests.cli import recorded
@@ -77,6 +77,19 @@ def test_a_terminal_shows_what_is_measured_and_then_the_finding() -> None:
     assert first.rstrip().endswith("12 s, at most 33 s to go")
     assert second.strip() == "8 connections, ramp: throughput still rises"
     assert third.strip() == "456 calls/s"
+
+
+def test_a_step_of_a_probe_has_a_bar_that_moves_with_the_clock() -> None:
+    """What is done, how long it may take and what is left; one without a limit has neither."""
+    bar = progress._TargetBar("orders-api")
+    out, file = console()
+    for what, limit in (("one call", 0.0), ("watching idle connections", 24.2)):
+        bar.see(Step(target="orders-api", what=what, limit=limit))
+        out.print(bar)
+    first, second = file.getvalue().split("one call", 1)
+    assert "to go" not in first
+    assert "0 s, at most 25 s to go" in second
+    assert "watching idle connections (at most 25 s)" in second
 
 
 def test_a_bar_fits_into_80_columns() -> None:

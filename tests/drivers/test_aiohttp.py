@@ -15,8 +15,7 @@ from poolkit.drivers.aiohttp import AiohttpPool
 from poolkit.drivers.base import DialTimes
 from poolkit.errors import CallFailed
 from poolkit.lab.models import Workers
-from poolkit.lab.tls import TlsFront, can_make
-from poolkit.lab.upstream import HttpUpstream
+from poolkit.lab.upstream import HttpUpstream, can_speak_tls
 from poolkit.targets.workload import HttpWork
 from tests.drivers.test_contract import Call, opened, run, stamps
 
@@ -128,7 +127,9 @@ def test_a_function_asks_for_as_many_connections_as_it_likes() -> None:
 
 @pytest.mark.alone
 @pytest.mark.lab
-@pytest.mark.skipif(not can_make(), reason="trustme is not installed: pip install 'poolkit[lab]'")
+@pytest.mark.skipif(
+    not can_speak_tls(), reason="trustme is not installed: pip install 'poolkit[lab]'"
+)
 def test_a_dial_is_taken_apart() -> None:
     """Look-up, TCP and TLS of a new connection, each where it belongs; a kept one adds nothing."""
     slow = 0.05  # s of a look-up
@@ -155,7 +156,7 @@ def test_a_dial_is_taken_apart() -> None:
 
     with (
         HttpUpstream(Workers(workers=2, service_time=0.001)) as upstream,
-        TlsFront(upstream.port, ("localhost",)) as front,
+        HttpUpstream(upstream.truth, tls_names=["localhost"]) as front,
     ):
         secure, call = run(go(f"https://localhost:{front.port}/", front.certificate))
         plain, _ = run(go(upstream.url, None))

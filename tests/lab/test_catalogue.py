@@ -9,11 +9,9 @@ from pathlib import Path
 import pytest
 
 from poolkit.errors import BadInput
-from poolkit.lab.catalogue import CATALOGUE
+from poolkit.lab.catalogue import ALL, CATALOGUE, DSN_VARIABLE, SIZING_CASES
 from poolkit.lab.models import Workers
-from poolkit.lab.running import ALL, Lab
-from poolkit.lab.sizing_cases import SIZING_CASES
-from poolkit.lab.target import DSN_VARIABLE
+from poolkit.lab.running import Lab
 from poolkit.targets import load_targets
 from tests.bench.sizing_simulated import rows
 
@@ -112,7 +110,7 @@ def test_an_unknown_name_is_refused_with_the_nearest() -> None:
 
 def test_database_targets_share_one_server() -> None:
     """One DSN for all of them; a lab without any has none."""
-    assert len(Lab(["lab-db", "postgres-select", "postgres-row-locks"])._servers()) == 1
+    assert len(Lab(["lab-db", "postgres-select", "postgres-row-locks"])._servers) == 1
     with pytest.raises(BadInput, match="no database in this lab"):
         Lab(["lab-cpu"]).database()
 

@@ -10,12 +10,15 @@ import pytest
 from poolkit.lab import deadlines
 from poolkit.lab.deadlines import Deadlines
 
-ALARMS = [deadlines._alarm, deadlines._LoopAlarm]
+
+def no_timerfd(*_arguments: object) -> None:
+    raise OSError("timerfd is Linux's")
 
 
-@pytest.fixture(params=ALARMS, ids=["the best of this machine", "the event loop's"])
+@pytest.fixture(params=[True, False], ids=["the best of this machine", "the event loop's"])
 def any_alarm(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(deadlines, "_alarm", request.param)
+    if not request.param:
+        monkeypatch.setattr(deadlines, "Timerfd", no_timerfd)
 
 
 def hand_over(offsets: list[float]) -> list[tuple[float, float, int]]:
@@ -31,7 +34,7 @@ def hand_over(offsets: list[float]) -> list[tuple[float, float, int]]:
             if len(seen) == len(offsets):
                 everything.set()
 
-        queue: Deadlines[int] = Deadlines(asyncio.get_running_loop(), on_due)
+        queue: Deadlines[int] = Deadlines(on_due)
         for item, offset in enumerate(offsets):
             queue.add(began + offset, item)
         await asyncio.wait_for(everything.wait(), 10)

@@ -15,7 +15,7 @@ from typing import Any
 import psutil
 import pytest
 
-from poolkit.lab.postgres import postgres
+from poolkit.lab.postgres import PostgresServer
 from poolkit.lab.running import Lab
 
 pytestmark = pytest.mark.lab
@@ -24,16 +24,18 @@ PATIENCE = 60.0  # s; it takes one or two on an idle machine
 
 OWNER = """
 import json, signal, time
+from poolkit.lab.models import Workers
 from poolkit.lab.running import Lab
+from poolkit.lab.upstream import HttpUpstream
 
 # A shell that runs the tests in the background has Ctrl-C ignored.
 signal.signal(signal.SIGINT, signal.default_int_handler)
-with Lab(["lab-cpu", "lab-db"]) as lab:
+with Lab(["lab-cpu", "lab-db"]) as lab, HttpUpstream(Workers(1, 0.001), tls_names=()) as tls:
     http, database = lab.upstream("lab-cpu"), lab.database()
     print(json.dumps({
-        "ports": [http.port, database.port],
-        "pids": [http.pid, database.keeper_pid, database.pid],
-        "folder": database.folder,
+        "ports": [http.port, tls.port, database.port],
+        "pids": [http.pid, tls.pid, database.pid, database.server_pid],
+        "folders": [str(tls.certificate.parent), database.folder],
     }), flush=True)
     time.sleep(60)
 """
@@ -56,7 +58,7 @@ def leftovers(lab: dict[str, Any]) -> list[object]:
     return [
         *(port for port in lab["ports"] if is_open(port)),
         *(pid for pid in lab["pids"] if is_alive(pid)),
-        *([lab["folder"]] if Path(lab["folder"]).exists() else []),
+        *(folder for folder in lab["folders"] if Path(folder).exists()),
     ]
 
 
@@ -75,17 +77,17 @@ def test_a_killed_owner_leaves_nothing(number: signal.Signals) -> None:
     ) as owner:
         assert owner.stdout is not None
         lab = json.loads(owner.stdout.readline())
-        assert len(leftovers(lab)) == 6
+        assert len(leftovers(lab)) == 9
         owner.send_signal(number)
     assert wait_until_gone(lab) == []
 
 
 def test_a_killed_keeper_takes_its_server_along() -> None:
     """The kernel ends PostgreSQL with its keeper, and the `with` removes the folder."""
-    with postgres(accounts=10) as server:
-        lab = {"ports": [server.port], "pids": [server.keeper_pid, server.pid]}
-        lab["folder"] = server.folder
-        os.kill(server.keeper_pid, signal.SIGKILL)
+    with PostgresServer(accounts=10) as server:
+        lab = {"ports": [server.port], "pids": [server.pid, server.server_pid]}
+        lab["folders"] = [server.folder]
+        os.kill(server.pid, signal.SIGKILL)
         until = time.monotonic() + PATIENCE
         while is_open(server.port) and time.monotonic() < until:
             time.sleep(0.05)
@@ -97,13 +99,13 @@ def test_the_lab_writes_targets_without_its_password(tmp_path: Path) -> None:
     with Lab() as lab:
         written = lab.write_targets(tmp_path / "folder" / "targets.toml").read_text()
         dsn = lab.environment()["POOLKIT_LAB_DSN"]
-        assert dsn == lab.dsn()
+        assert dsn == lab.database().dsn
         assert dsn.split(":")[2].split("@")[0] not in written
-        assert lab.url("lab-http") in written
+        assert lab.upstream("lab-http").url in written
         assert lab.export_lines() == [f"export POOLKIT_LAB_DSN={dsn}"]
         upstreams = [lab.upstream(name) for name in ("lab-http", "lab-cpu", "lab-contended")]
         ports = [*(server.port for server in upstreams), lab.database().port]
-        pids = [*(server.pid for server in upstreams), lab.database().pid]
-        left = {"ports": ports, "pids": pids, "folder": lab.database().folder}
+        pids = [*(server.pid for server in upstreams), lab.database().server_pid]
+        left = {"ports": ports, "pids": pids, "folders": [lab.database().folder]}
         assert len(leftovers(left)) == 9
     assert leftovers(left) == []

@@ -13,15 +13,24 @@ from hypothesis import strategies as st
 
 from poolkit.errors import BadInput
 from poolkit.lab import models
-from poolkit.lab.durations import duration, either
-from poolkit.lab.models import AnyModel, Burner, Contended, CpuBound, Mixed, Service, Workers
+from poolkit.lab.models import (
+    Arrive,
+    Burner,
+    Contended,
+    CpuBound,
+    Mixed,
+    Model,
+    Workers,
+    duration,
+    either,
+)
 
 
-def closed_loop(service: Service, callers: int, calls: int) -> float:
+def closed_loop(service: Arrive, callers: int, calls: int) -> float:
     """Calls/s of callers that send the next call at the very moment of their answer."""
     answers = [0.0] * callers
     for _ in range(calls):
-        heapq.heapreplace(answers, service.arrive(answers[0]))
+        heapq.heapreplace(answers, service(answers[0]))
     return calls / answers[0]
 
 
@@ -55,7 +64,7 @@ def test_either_kind_has_its_share() -> None:
 def test_workers_serve_in_order_of_arrival() -> None:
     """Two workers of 1 s: the third call waits for the first worker to be free."""
     service = Workers(workers=2, service_time=1.0).start()
-    assert [service.arrive(at) for at in (0.0, 0.1, 0.2, 0.3, 9.0)] == [1.0, 1.1, 2.0, 2.1, 10.0]
+    assert [service(at) for at in (0.0, 0.1, 0.2, 0.3, 9.0)] == [1.0, 1.1, 2.0, 2.1, 10.0]
 
 
 @given(
@@ -73,7 +82,7 @@ def test_workers_equal_the_multi_server_recursion(
     for gap, at in zip(gaps, itertools.accumulate(gaps), strict=True):
         workloads = sorted(max(0.0, left - gap) for left in workloads)
         workloads[0] += draw()
-        assert service.arrive(at) == pytest.approx(at + workloads[0])
+        assert service(at) == pytest.approx(at + workloads[0])
 
 
 @pytest.mark.parametrize(
@@ -90,7 +99,7 @@ def test_workers_equal_the_multi_server_recursion(
         (Contended(0.009, 0.1, 0.001), 64),
     ],
 )
-def test_throughput_is_what_a_closed_loop_reaches(model: AnyModel, callers: int) -> None:
+def test_throughput_is_what_a_closed_loop_reaches(model: Model, callers: int) -> None:
     """The formula of the truth against the model's own answers."""
     reached = closed_loop(model.start(), callers, calls=60_000)
     assert reached == pytest.approx(model.throughput(callers), rel=0.02)
@@ -99,10 +108,10 @@ def test_throughput_is_what_a_closed_loop_reaches(model: AnyModel, callers: int)
 def test_a_contended_call_counts_those_in_service_when_it_starts() -> None:
     """base 1, sigma 1, kappa 0: n in service take n seconds; a finished one does not count."""
     service = Contended(base=1.0, sigma=1.0, kappa=0.0).start()
-    assert service.arrive(0.0) == 1.0
-    assert service.arrive(0.5) == 2.5
-    assert service.arrive(1.0) == 3.0  # the first one is done at this very moment
-    assert service.arrive(9.0) == 10.0
+    assert service(0.0) == 1.0
+    assert service(0.5) == 2.5
+    assert service(1.0) == 3.0  # the first one is done at this very moment
+    assert service(9.0) == 10.0
 
 
 @pytest.mark.parametrize(
@@ -116,7 +125,7 @@ def test_a_contended_call_counts_those_in_service_when_it_starts() -> None:
         (Contended(1.0, 2.0, 0.1), 1.0),  # slower from the second call on
     ],
 )
-def test_plateau(model: AnyModel, plateau: float) -> None:
+def test_plateau(model: Model, plateau: float) -> None:
     """Each kind knows its highest throughput."""
     assert model.plateau == pytest.approx(plateau)
 
@@ -155,7 +164,7 @@ def test_a_late_thread_catches_up_in_part(now: float, until: float, because: str
         Contended(0.01, 0.1, 0.01),
     ],
 )
-def test_a_model_survives_its_command_line(model: AnyModel) -> None:
+def test_a_model_survives_its_command_line(model: Model) -> None:
     """A model reaches its process as JSON."""
     assert models.from_dict(models.to_dict(model)) == model
 

@@ -15,15 +15,15 @@ import asyncpg
 import pytest
 
 from poolkit.lab import postgres_files, tables
-from poolkit.lab.postgres import PostgresServer, postgres
-from poolkit.lab.sizing_cases import SIZING_CASES
+from poolkit.lab.catalogue import SIZING_CASES
+from poolkit.lab.postgres import PostgresServer
 
 pytestmark = pytest.mark.lab
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[PostgresServer]:
-    with postgres(accounts=1000) as running:
+    with PostgresServer(accounts=1000) as running:
         yield running
 
 
@@ -152,15 +152,15 @@ def test_its_folder_is_closed_to_others(server: PostgresServer) -> None:
 
 def test_kill_cuts_connections_and_restart_brings_data_and_port_back() -> None:
     """A crash for fault tests; nothing of the folder remains after the `with`."""
-    with postgres(accounts=100) as server:
-        port, first, folder = server.port, server.pid, Path(server.folder)
+    with PostgresServer(accounts=100) as server:
+        port, first, folder = server.port, server.server_pid, Path(server.folder)
         server.kill()
-        assert server.pid is None
+        assert server.server_pid is None
         with pytest.raises(OSError, match="Connect call failed"):
             fetch(server.dsn, "select 1")
         server.restart()
         assert server.port == port
-        assert server.pid not in (None, first)
+        assert server.server_pid not in (None, first)
         assert fetch(server.dsn, "select count(*) from pgbench_accounts") == 100
         assert folder.exists()
     assert not folder.exists()

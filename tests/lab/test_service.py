@@ -19,7 +19,7 @@ from poolkit.errors import BadInput, ExitCode
 from poolkit.events import Failed
 from poolkit.lab.running import Lab
 from poolkit.lab.service import compare
-from poolkit.lab.service.comparison import ServiceProcess, run_service
+from poolkit.lab.service.run import ServiceProcess, run_service
 from poolkit.lab.service.sizes import (
     RECOMMENDED,
     UNDERSIZED,
@@ -79,7 +79,7 @@ def test_the_recommended_parameters_cure_an_undersized_service(lab: Lab, tmp_pat
     for label, source in sources.items():
         path = tmp_path / f"{label}.py"
         path.write_text(source, encoding="utf-8")
-        with ServiceProcess("--pools", str(path)) as service:
+        with ServiceProcess(path) as service:
             assert set(json.loads(read(f"{service.url}/checkout"))) == {"order", "history", "quote"}
             runs[label] = run_service(service.url, label, seconds=SECONDS)
             report = read(f"{service.url}/pools")
@@ -325,7 +325,7 @@ def test_a_running_service_is_compared_with_its_pools_of_a_review(lab: Lab, tmp_
     pools.write_text(pools_source(targets_of(lab), RECOMMENDED), encoding="utf-8")
     undersized = tmp_path / "before.py"
     undersized.write_text(pools_source(targets_of(lab), UNDERSIZED), encoding="utf-8")
-    with ServiceProcess("--pools", str(undersized)) as service:
+    with ServiceProcess(undersized) as service:
         found = compare.compare_running(f"{service.url}/", pools, seconds=1.5)
     assert [pool.pool_size for pool in found.before.pools] == [1, 1, 1]
     assert {pool.pool: pool.pool_size for pool in found.after.pools} == RECOMMENDED

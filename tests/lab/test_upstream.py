@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import http.client
 import socket
+import ssl
 import time
 from collections.abc import Iterator
 
@@ -12,12 +13,12 @@ import aiohttp
 import pytest
 
 from poolkit.errors import PoolkitError
-from poolkit.lab.models import AnyModel, Contended, CpuBound, Mixed, Workers
-from poolkit.lab.upstream import HttpUpstream, http_upstream
+from poolkit.lab.models import Contended, CpuBound, Mixed, Model, Workers
+from poolkit.lab.upstream import HttpUpstream, can_speak_tls
 
 pytestmark = pytest.mark.lab
 
-MODELS: list[AnyModel] = [
+MODELS: list[Model] = [
     Workers(workers=2, service_time=0.020),
     Mixed(workers=2, fast=0.010, slow=0.040, slow_share=0.2),
     CpuBound(delay=0.010, cpu=0.005),
@@ -27,7 +28,7 @@ MODELS: list[AnyModel] = [
 
 @pytest.fixture(params=MODELS, ids=lambda model: model.kind)
 def upstream(request: pytest.FixtureRequest) -> Iterator[HttpUpstream]:
-    with http_upstream(request.param) as server:
+    with HttpUpstream(request.param) as server:
         yield server
 
 
@@ -48,7 +49,7 @@ async def call_many(url: str, callers: int, calls_each: int) -> list[int]:
     return [status for result in results for status in result]
 
 
-def least_seconds(model: AnyModel, calls: int) -> float:
+def least_seconds(model: Model, calls: int) -> float:
     """Time below which no number of callers can have this many answers (all waits left out)."""
     return calls / model.plateau
 
@@ -82,7 +83,7 @@ def test_stats_tell_what_happened(upstream: HttpUpstream) -> None:
 
 def test_a_call_takes_at_least_its_service_time() -> None:
     """Timers never fire early: 5 calls of 20 ms, constant, on one caller."""
-    with http_upstream(Workers(workers=2, service_time=0.020)) as server:
+    with HttpUpstream(Workers(workers=2, service_time=0.020)) as server:
         began = time.monotonic()
         asyncio.run(call_many(server.url, callers=1, calls_each=5))
         assert time.monotonic() - began >= 0.100
@@ -93,7 +94,7 @@ def test_pipelined_calls_are_answered_in_order() -> None:
     """A constant model serves two at once; their answers still keep their order and number."""
     request = b"GET /%d HTTP/1.1\r\nHost: lab\r\n\r\n"
     last = b"GET /2 HTTP/1.1\r\nHost: lab\r\nConnection: close\r\n\r\n"
-    with http_upstream(MODELS[0]) as server:
+    with HttpUpstream(MODELS[0]) as server:
         with socket.create_connection(("127.0.0.1", server.port), timeout=10) as client:
             client.sendall(request % 0 + request % 1 + last)
             answer = b""
@@ -106,7 +107,7 @@ def test_pipelined_calls_are_answered_in_order() -> None:
 def test_a_request_that_is_no_http_is_refused() -> None:
     """400, and the connection closes."""
     with (
-        http_upstream(MODELS[0]) as server,
+        HttpUpstream(MODELS[0]) as server,
         socket.create_connection(("127.0.0.1", server.port), timeout=10) as client,
     ):
         client.sendall(b"\x00\x01 nonsense\r\n\r\n")
@@ -118,7 +119,7 @@ def test_a_request_that_is_no_http_is_refused() -> None:
 
 def test_idle_connections_close_after_the_keepalive() -> None:
     """The server says nothing and closes; before, the connection may be used again."""
-    with http_upstream(Workers(1, 0.001), keepalive=0.2) as server:
+    with HttpUpstream(Workers(1, 0.001), keepalive=0.2) as server:
         client = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
         for _ in range(2):
             client.request("GET", "/")
@@ -132,14 +133,14 @@ def test_idle_connections_close_after_the_keepalive() -> None:
 
 def test_a_failing_upstream_fails_every_call() -> None:
     """`status` is the answer to all calls, not to the look at the truth."""
-    with http_upstream(Workers(2, 0.001), status=500) as server:
+    with HttpUpstream(Workers(2, 0.001), status=500) as server:
         assert asyncio.run(call_many(server.url, callers=2, calls_each=2)) == [500] * 4
         assert server.stats()["served"] == 4
 
 
 def test_kill_and_restart_keep_the_port() -> None:
     """A crash refuses connections; after `restart` the same URL answers from a fresh model."""
-    with http_upstream(Workers(2, 0.001)) as server:
+    with HttpUpstream(Workers(2, 0.001)) as server:
         asyncio.run(call_many(server.url, callers=1, calls_each=2))
         url = server.url
         server.kill()
@@ -160,3 +161,30 @@ def test_a_server_that_cannot_listen_says_why() -> None:
         with pytest.raises(PoolkitError, match="did not start") as caught, server:
             pass
     assert "address already in use" in caught.value.remedy.lower()
+
+
+@pytest.mark.skipif(
+    not can_speak_tls(), reason="trustme is not installed: pip install 'poolkit[lab]'"
+)
+def test_calls_go_through_tls_and_an_idle_end_too() -> None:
+    """Its certificate is for the names that were asked; the upstream's close reaches the client."""
+    names = ("localhost", "other.test")
+    with HttpUpstream(Workers(2, service_time=0.001), keepalive=0.3, tls_names=names) as front:
+        context = ssl.create_default_context(cafile=str(front.certificate))
+        for name in ("localhost", "other.test"):
+            with (
+                socket.create_connection(("127.0.0.1", front.port), timeout=5.0) as plain,
+                context.wrap_socket(plain, server_hostname=name) as secure,
+            ):
+                secure.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                assert secure.recv(4096).startswith(b"HTTP/1.1 200")
+                assert secure.recv(4096) == b""  # after 0.3 s of silence
+        with (
+            socket.create_connection(("127.0.0.1", front.port), timeout=5.0) as plain,
+            pytest.raises(ssl.SSLCertVerificationError),
+        ):
+            context.wrap_socket(plain, server_hostname="nobody.test")
+        assert front.stats()["served"] == 2
+        folder = front.certificate.parent
+        assert folder.exists()
+    assert not folder.exists()

@@ -17,7 +17,7 @@ import pytest
 
 from poolkit.errors import BadInput, Cancelled, ExitCode, PoolkitError
 from poolkit.lab.models import Workers
-from poolkit.lab.upstream import http_upstream
+from poolkit.lab.upstream import HttpUpstream
 from poolkit.measure import SIZE_BUDGET, SWEEP_BUDGET
 from poolkit.panels import FileSource, RecordedSource, Request, SweepPanel, read_source, sweep_page
 from poolkit.panels import running as register
@@ -44,7 +44,7 @@ def _nothing_is_left() -> Iterator[None]:
 def targets(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A targets.toml with an endpoint that answers and one that does not."""
     file = tmp_path_factory.mktemp("panel") / "targets.toml"
-    with http_upstream(Workers(4, 0.005)) as api:
+    with HttpUpstream(Workers(4, 0.005)) as api:
         file.write_text(
             f'[targets.api]\ndriver = "aiohttp"\nurl = "{api.url}"\ntarget_rate = 200\n'
             'max_size = 8\n[targets.gone]\ndriver = "aiohttp"\nurl = "http://127.0.0.1:1/"\n'

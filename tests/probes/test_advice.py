@@ -7,12 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from poolkit.drivers.parameters import probed
-from poolkit.drivers.parameters.findings import Findings
+from poolkit.drivers.parameters.findings import AgeLimit, Cost, Costs, Findings, IdleLimit
 from poolkit.drivers.parameters.keep import below
-from poolkit.probes.doubts import doubts
-from poolkit.probes.medians import median_interval
-from poolkit.probes.proof import recommended_way
-from poolkit.probes.records import AgeLimit, Cost, Costs, IdleLimit, UseLimit
+from poolkit.probes.dials import median_interval
+from poolkit.probes.proof import ways
+from poolkit.probes.reading import doubts
+from poolkit.probes.records import UseLimit
 
 CLOSED = IdleLimit(kind="closed", timeout=5.0, bounds=(4.99, 5.01), cap=75.0, seen="closed at 5 s")
 LONGER = IdleLimit(kind="longer", cap=75.0, longer_than=75.0, seen="longer than 75 s")
@@ -114,7 +114,7 @@ def test_no_value_is_recommended_that_keeps_nothing() -> None:
         rows = probed(driver, Findings(idle=brief, target_rate=100.0))
         values = {row.name: row.value for row in rows}
         assert values == ({"pool_pre_ping": True} if driver == "sqlalchemy" else {})
-        assert recommended_way(driver, brief) is None
+        assert ways(driver, brief) is None
     assert [doubt.seen for doubt in doubts("aiohttp", [brief], None, None, None)] == ["0.15 s"]
 
 

@@ -20,6 +20,7 @@ import pytest
 from rich.console import Console
 
 from poolkit.cli.progress import PlainScreen
+from poolkit.drivers.parameters.findings import IdleLimit
 from poolkit.errors import BadInput, ExitCode, Unreachable
 from poolkit.events import Done, Failed, Recommended, Sized, Step, from_line, to_line
 from poolkit.lab.models import Workers
@@ -29,7 +30,7 @@ from poolkit.measure.loop import run_until_over
 from poolkit.probes import Probe, find, probe_idle, read, write
 from poolkit.probes.line import NoLine
 from poolkit.probes.names import probe_names
-from poolkit.probes.records import IdleLimit, StaleCount
+from poolkit.probes.records import StaleCount
 from poolkit.probes.run import ProbeRun
 from poolkit.report import page
 from poolkit.report.folder import read_review

@@ -10,15 +10,15 @@ from collections.abc import Iterator
 import pytest
 
 from poolkit.drivers.base import Pool, Stamps
+from poolkit.drivers.parameters.findings import Cost, Costs
 from poolkit.drivers.variants import Variants
 from poolkit.lab.models import Workers
-from poolkit.lab.tls import TlsFront
 from poolkit.lab.upstream import HttpUpstream
 from poolkit.probes.costs import ROUND, carried
 from poolkit.probes.dials import dial_costs
-from poolkit.probes.http_line import HttpLine, dial_http
-from poolkit.probes.records import Cost, Costs, Probe, StaleCount
-from poolkit.probes.relay import Upstream
+from poolkit.probes.http import HttpLine, dial_http
+from poolkit.probes.line import Upstream
+from poolkit.probes.records import Probe, StaleCount
 from poolkit.show import charts
 from poolkit.show.tables.of_probe import costs as costs_table
 from poolkit.show.tables.of_probe import stale as stale_table
@@ -96,25 +96,22 @@ def test_the_first_failure_ends_it_for_all_callers() -> None:
 
 
 @pytest.fixture(scope="module")
-def front() -> Iterator[TlsFront]:
-    with (
-        HttpUpstream(Workers(workers=8, service_time=0.001)) as server,
-        TlsFront(server.port) as front,
-    ):
+def front() -> Iterator[HttpUpstream]:
+    with HttpUpstream(Workers(workers=8, service_time=0.001), tls_names=()) as front:
         yield front
 
 
 @pytest.mark.lab
-def test_a_tls_handshake_is_measured(front: TlsFront) -> None:
+def test_a_tls_handshake_is_measured(front: HttpUpstream) -> None:
     """On its own and as a part of the dial; the share of a call that dials is computed."""
     context = ssl.create_default_context(cafile=str(front.certificate))
-    work = HttpWork("GET", f"https://127.0.0.1:{front.port}/")
+    work = HttpWork("GET", front.url)
 
     async def dial() -> HttpLine:
         return await dial_http(work, context)
 
     where = Upstream("127.0.0.1", front.port, context=context)
-    found, skipped = asyncio.run(dial_costs(dial, where, is_postgres=False, hold=HOLD))
+    found, skipped = asyncio.run(dial_costs(dial, where, tls_request=b"", hold=HOLD))
     cost = {one.name: one for one in found}
     tls = cost["TLS handshake"]
     assert tls.interval95 is not None

@@ -13,16 +13,18 @@ from dnslib import RR, A, DNSRecord
 from dnslib.server import BaseResolver, DNSServer
 from pydantic import SecretStr
 
+from poolkit.drivers.parameters.findings import IdleLimit, Proof
 from poolkit.lab.models import Workers
 from poolkit.lab.postgres import PostgresServer
 from poolkit.lab.upstream import HttpUpstream
 from poolkit.probes import costs as probing_costs
 from poolkit.probes import probe_costs, probe_dns
+from poolkit.probes.http import request, upstream
+from poolkit.probes.line import Upstream
 from poolkit.probes.names import KEPT_CALLS, NAME, NEW, OLD, watch_change
 from poolkit.probes.proof import prove
-from poolkit.probes.records import CutKind, IdleLimit, Proof, Setting, StaleCount
-from poolkit.probes.relay import Relay, Upstream
-from poolkit.probes.settings import request, upstream
+from poolkit.probes.records import CutKind, Setting, StaleCount
+from poolkit.probes.relay import Relay
 from poolkit.probes.stale import count_cut, count_stale, settings
 from poolkit.targets import Target
 

@@ -8,12 +8,12 @@ import time
 
 import pytest
 
+from poolkit.drivers.parameters.findings import AgeLimit, IdleLimit
 from poolkit.errors import BrakeStop
-from poolkit.probes.http_line import dial_http
+from poolkit.probes.http import dial_http, find_use_limit
 from poolkit.probes.idle import IdleSearch
 from poolkit.probes.line import Line, NoLine, Use
-from poolkit.probes.records import AgeLimit, IdleLimit, UseLimit
-from poolkit.probes.uses import find_use_limit
+from poolkit.probes.records import UseLimit
 from poolkit.targets.workload import HttpWork
 from tests.probes.servers import Manner, ill_mannered
 from tests.virtual_clock import run_virtual

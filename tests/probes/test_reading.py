@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from poolkit.drivers.parameters.findings import AgeLimit, LineOutcome
 from poolkit.probes.ladder import telling, witnesses
 from poolkit.probes.reading import (
     BusyEnd,
@@ -14,7 +15,6 @@ from poolkit.probes.reading import (
     read_silences,
     without_age,
 )
-from poolkit.probes.records import AgeLimit, LineOutcome
 
 CAP = 75.0
 

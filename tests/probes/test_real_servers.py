@@ -9,16 +9,14 @@ from typing import NamedTuple
 
 import pytest
 
+from poolkit.drivers.parameters.findings import IdleLimit
 from poolkit.lab.models import Workers
 from poolkit.lab.postgres import PostgresServer
 from poolkit.lab.upstream import HttpUpstream
-from poolkit.probes.http_line import dial_http, tls_context
+from poolkit.probes.http import dial_http, find_use_limit, tls_context
 from poolkit.probes.idle import IdleSearch
 from poolkit.probes.line import Dial
-from poolkit.probes.pooler import find_pooler_limit
-from poolkit.probes.postgres_line import PostgresDialer
-from poolkit.probes.records import IdleLimit
-from poolkit.probes.uses import find_use_limit
+from poolkit.probes.postgres import PostgresDialer, find_pooler_limit
 from poolkit.targets.workload import HttpWork
 from tests.pgbouncer import PgBouncer
 from tests.probes.servers import certificate, nginx, uvicorn

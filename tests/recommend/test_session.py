@@ -9,7 +9,7 @@ from poolkit.recommend import unreachable
 from poolkit.recommend.session import Session, sessions
 from poolkit.records import Parameter
 from poolkit.review import codegen
-from poolkit.review.documents import to_markdown
+from poolkit.review.export import to_markdown
 from poolkit.targets import Target
 from tests.recommend.examples import database_target, http_target, times
 from tests.review.test_codegen import Upstream, imported, recommended

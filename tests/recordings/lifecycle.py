@@ -14,9 +14,8 @@ import tempfile
 from pathlib import Path
 
 from poolkit.lab.postgres import PostgresServer
-from poolkit.lab.service.compare import compare_reviewed
+from poolkit.lab.service.compare import Lines, compare_reviewed
 from poolkit.lab.service.compare import write as write_comparison
-from poolkit.lab.service.lines import Lines
 from poolkit.measure.store import write_atomic
 from poolkit.report.source import RECORDED as REVIEW
 from poolkit.report.source import shared

@@ -383,12 +383,7 @@ def write(folder: Path, mades: tuple[Made, ...] = (*FOUR, UNREACHABLE)) -> Path:
     (folder / "recommended.json").write_text(written.model_dump_json(indent=1))
     manifest = Manifest(
         created="2026-01-02T03:05:00Z",
-        versions={
-            "poolkit": "0.1.0",
-            "python": "3.11.7",
-            "aiohttp": "3.14.5",
-            "asyncpg": "0.32.0",
-        },
+        versions={"poolkit": "0.1.0", "python": "3.11.7", "aiohttp": "3.14.5", "asyncpg": "0.32.0"},
         host=HostFacts(
             cores=2,
             cores_total=2,

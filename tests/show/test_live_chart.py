@@ -55,8 +55,7 @@ def test_a_kept_figure_gives_what_a_fresh_one_gives() -> None:
 
 
 @pytest.mark.parametrize(
-    "name",
-    ["a soft knee", "target far above the plateau", "every trial failed", "four pools"],
+    "name", ["a soft knee", "target far above the plateau", "every trial failed", "four pools"]
 )
 def test_every_case_can_be_painted(name: str) -> None:
     """A running sweep, a review, an answer and none: each becomes a picture."""

@@ -10,7 +10,7 @@ import pytest
 
 from poolkit.errors import BadInput, PoolkitError
 from poolkit.lab.models import Workers
-from poolkit.lab.upstream import http_upstream
+from poolkit.lab.upstream import HttpUpstream
 from poolkit.panels import FileSource, Findings, RecordedSource
 from poolkit.report.source import shared
 from poolkit.review.manifest import changed_files, read_manifest
@@ -104,7 +104,7 @@ def test_an_http_target_has_no_overflow() -> None:
 @pytest.mark.lab
 def test_an_order_is_measured_in_a_child(tmp_path: Path) -> None:
     """One open-loop trial at the size and rate that were ordered; each call counts from its due."""
-    with http_upstream(Workers(4, 0.01, cv=0.3)) as upstream:
+    with HttpUpstream(Workers(4, 0.01, cv=0.3)) as upstream:
         file = tmp_path / "targets.toml"
         file.write_text(
             f'[targets.api]\ndriver = "aiohttp"\nurl = "{upstream.url}"\n'

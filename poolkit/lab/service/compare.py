@@ -5,7 +5,7 @@
     python -m poolkit.lab.service.compare --out DIR --url http://127.0.0.1:8800 --pools DIR/pools.py
 
 The first starts the lab, reviews what the service asks of it into DIR, which is made anew, runs the
-service with pools that nobody measured and with those that the review recommends, and writes the
+service with pools of unmeasured size and with those that the review recommends, and writes the
 report on both; it takes some minutes. The second takes the recommendations of such a review
 instead. The third takes a service that runs, and after it one with the pools.py of its review on
 the same upstreams. All write DIR/service.json, which the report of that folder shows.
@@ -14,17 +14,17 @@ the same upstreams. All write DIR/service.json, which the report of that folder 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from poolkit.errors import BadInput, ExitCode, PoolkitError
-from poolkit.events import Watcher
+from poolkit.events import Event, Failed, Recommended, Watcher
 from poolkit.lab.running import Lab
-from poolkit.lab.service.comparison import SECONDS, ServiceProcess, run_service
-from poolkit.lab.service.lines import Lines
+from poolkit.lab.service.run import SECONDS, ServiceProcess, run_service
 from poolkit.lab.service.sizes import (
     RECOMMENDED,
     UNDERSIZED,
@@ -37,6 +37,7 @@ from poolkit.lab.service.sizes import (
 from poolkit.measure.store import make_anew, prepare_out, write_atomic
 from poolkit.review.run import review
 from poolkit.show.before_after import SERVICE, ServiceComparison, ServiceRun
+from poolkit.show.words import outcome
 
 REPORT = "report.html"
 BEFORE, AFTER = "undersized", "recommended"
@@ -47,6 +48,40 @@ class NothingComparedError(PoolkitError):
     """Load was sent, and led to no recommendation to compare with."""
 
     exit_code = ExitCode.STOPPED
+
+
+class Lines:
+    """A watcher that prints on stderr: each target's beginning, its finding, and failures."""
+
+    @contextlib.contextmanager
+    def measuring(self, name: str) -> Iterator[None]:
+        """Around the measurement of target `name`."""
+        self.say(f"{name}: is reviewed")
+        yield
+
+    @contextlib.contextmanager
+    def doing(self, what: str) -> Iterator[None]:
+        """Around a longer step that sends no load."""
+        self.say(what)
+        yield
+
+    def see(self, event: Event) -> None:
+        """Print what was found or failed; the steps on the way are left out."""
+        if isinstance(event, Failed):
+            self.fail(f"{event.target}: {event.cause}", event.remedy)
+        elif isinstance(event, Recommended):
+            self.say(f"{event.recommendation.target}: {outcome(event.recommendation)}")
+
+    def cancelling(self) -> None:
+        """Nothing: the command ends."""
+
+    def say(self, text: str) -> None:
+        """Print one line."""
+        sys.stderr.write(f"{text}\n")
+
+    def fail(self, cause: str, remedy: str = "") -> None:
+        """Print what went wrong and what to do about it."""
+        self.say(f"{cause}\n{remedy}".rstrip())
 
 
 def compare_on_lab(seconds: float = SECONDS, *, reviewed: Path | None = None) -> ServiceComparison:
@@ -94,7 +129,7 @@ def compare_reviewed(
             # What the service makes of the recommendations belongs into the report on them.
             try:
                 made.append(_compare(lab, seconds, of))
-            except Exception as failure:  # told below: the review goes on without a report
+            except Exception as failure:  # raised below: the review goes on without a report
                 failures.append(failure)
                 raise
             write(made[0], of)
@@ -150,7 +185,7 @@ def compare_running(url: str, pools: Path, seconds: float = SECONDS) -> ServiceC
 
 
 def _run_with(pools: Path, label: str, seconds: float) -> ServiceRun:
-    with ServiceProcess("--pools", str(pools)) as service:
+    with ServiceProcess(pools) as service:
         return run_service(service.url, label, seconds=seconds)
 
 

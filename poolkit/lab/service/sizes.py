@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib.util
 import sys
 import tomllib
@@ -19,10 +18,11 @@ from poolkit.records import Recommendation, Sizing, Verdict
 from poolkit.review import codegen
 from poolkit.review.export import read_recommended
 from poolkit.targets import Target
+from poolkit.targets.words import nearest
 
 TARGET_RATE = 80.0  # calls/s of the service's busiest address
 UPSTREAMS = ("lab-http", "lab-db")  # of the lab
-# What a service starts with when nobody measured: the traffic keeps more connections busy on
+# Sizes of a service that was not measured: the traffic keeps more connections busy on
 # average (80 calls/s of some 14 and 25 ms each).
 UNDERSIZED: Mapping[str, int] = {"orders-db": 1, "orders-history": 1, "quotes-api": 1}
 # Smallest sizes with P(wait > 10 ms) below 1 % by Erlang C at 80 calls/s, hold times of 18 ms (a
@@ -45,7 +45,7 @@ def targets_toml(lab: Lab) -> str:
 
     Each call of the busiest address reads once from each.
     """
-    url = lab.url("lab-http")
+    url = lab.upstream("lab-http").url
     return "\n".join(target.toml(url if target.model is not None else None) for target in _TARGETS)
 
 
@@ -94,19 +94,16 @@ def parse_sizes(text: str) -> dict[str, int]:
         return dict(named[text])
     sizes = dict(UNDERSIZED)
     for part in text.split(","):
-        name, _, number = part.partition("=")
-        if name.strip() not in sizes:
-            near = difflib.get_close_matches(name.strip(), [*sizes, *named], n=1)
-            hint = f"; did you mean {near[0]}?" if near else ""
+        name, _, number = (piece.strip() for piece in part.partition("="))
+        if name not in sizes:
             raise BadInput(
-                f"--sizes: no pool named {name.strip()!r}{hint}",
+                f"--sizes: no pool named {name!r}{nearest(name, [*sizes, *named])}",
                 f"it has {', '.join(sizes)}; or say undersized or recommended",
             )
-        if not number.strip().isascii() or not number.strip().isdigit():
-            number = "0"
-        if not 1 <= int(number) <= 64:
-            raise BadInput(f"--sizes: {name.strip()} must be a whole number from 1 to 64")
-        sizes[name.strip()] = int(number)
+        size = int(number) if number.isascii() and number.isdigit() else 0
+        if not 1 <= size <= 64:
+            raise BadInput(f"--sizes: {name} must be a whole number from 1 to 64")
+        sizes[name] = size
     return sizes
 
 

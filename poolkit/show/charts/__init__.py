@@ -16,11 +16,6 @@ scale changes) and from any thread:
 
 from poolkit.show.charts.before_after import before_after, before_after_alt, before_after_finding
 from poolkit.show.charts.changes import changes, changes_alt, changes_finding, changes_shown
-from poolkit.show.charts.checkout_costs import (
-    checkout_costs,
-    checkout_costs_alt,
-    checkout_costs_finding,
-)
 from poolkit.show.charts.fairness import fairness, fairness_alt, fairness_finding
 from poolkit.show.charts.figures import Drawn, inline_svg, new_figure, png, svg
 from poolkit.show.charts.fleet_budget import (
@@ -30,16 +25,24 @@ from poolkit.show.charts.fleet_budget import (
     fleet_budget,
     fleet_finding,
 )
-from poolkit.show.charts.idle_proof import idle_proof, idle_proof_alt, idle_proof_finding
 from poolkit.show.charts.live import live_png
+from poolkit.show.charts.of_probe import (
+    checkout_costs,
+    checkout_costs_alt,
+    checkout_costs_finding,
+    idle_proof,
+    idle_proof_alt,
+    idle_proof_finding,
+    stale_calls,
+    stale_calls_alt,
+    stale_calls_finding,
+)
 from poolkit.show.charts.response_time import response_alt, response_finding, response_time
-from poolkit.show.charts.scene import CurveAxes, Scene, scene_alt_text, what_if
+from poolkit.show.charts.scene import CurveAxes, Scene, alt_text, scene_alt_text, what_if
 from poolkit.show.charts.spreads import Spread, spreads, spreads_alt
-from poolkit.show.charts.stale_calls import stale_calls, stale_calls_alt, stale_calls_finding
 from poolkit.show.charts.throughput import OVERSIZED_FROM, throughput_curve
 from poolkit.show.charts.time_budget import time_budget, time_budget_alt, time_budget_finding
 from poolkit.show.charts.wait_distribution import wait_alt, wait_distribution, wait_finding
-from poolkit.show.charts.words import alt_text, footnote
 from poolkit.show.words import finding
 
 __all__ = [
@@ -68,7 +71,6 @@ __all__ = [
     "fleet_alt",
     "fleet_budget",
     "fleet_finding",
-    "footnote",
     "idle_proof",
     "idle_proof_alt",
     "idle_proof_finding",

@@ -9,22 +9,16 @@ from poolkit.show.charts import style
 from poolkit.show.charts.figures import beside, log_times, row_axes
 from poolkit.units import milliseconds, number, share
 
-_ROW = 0.5  # inches
 _LEAST = 1e-5  # s: a shorter time is drawn here, at the left edge
 
 
 def _rows(found: ServiceComparison) -> list[tuple[str, float, float]]:
     """What callers felt, then each pool's wait; what one of the runs lacks is left out."""
     before, after = found.before, found.after
-    later = {pool.pool: pool for pool in after.pools}
     pairs = [
         ("response, p50", before.response_p50, after.response_p50),
         ("response, p99", before.response_p99, after.response_p99),
-    ]
-    pairs += [
-        (f"{pool.pool}: mean wait", pool.wait_time, later[pool.pool].wait_time)
-        for pool in before.pools
-        if pool.pool in later
+        *((f"{was.pool}: mean wait", was.wait_time, now.wait_time) for was, now in found.pools),
     ]
     return [(name, was, now) for name, was, now in pairs if was is not None and now is not None]
 
@@ -58,26 +52,23 @@ def before_after(found: ServiceComparison, *, axes: Axes | None = None) -> Axes:
     rows = _rows(found)
     if not rows:
         raise ValueError("the two runs must have a time in common")
-    with style.house():
-        below = f"ms; triangle: {found.before.label}, circle: {found.after.label}"
-        names = [name for name, *_ in rows]
-        axes = row_axes(axes, names, before_after_finding(found), below, row=_ROW)
-        log_times(axes, [max(v, _LEAST) * 1000 for _, was, now in rows for v in (was, now)])
+    below = f"ms; triangle: {found.before.label}, circle: {found.after.label}"
+    names = [name for name, *_ in rows]
+    with row_axes(axes, names, before_after_finding(found), below, row=0.5) as axes:
+        log_times(axes, [max(v, _LEAST) * 1000 for _, *times in rows for v in times])
         low, high = axes.get_xlim()
         axes.set_xlim(left=low / (high / low) ** 0.13)  # room for a value left of the shortest
         for row, (_, was, now) in enumerate(rows):
-            _draw(axes, row, was, now)
+            left, right = (max(value, _LEAST) * 1000 for value in (was, now))
+            axes.plot([left, right], [row, row], color=style.FAINT, lw=1.6, zorder=2)
+            _mark(axes, row, was, left, style.VERMILION, "^", is_left=left < right)
+            _mark(axes, row, now, right, style.GREEN, "o", is_left=right <= left)
     return axes
 
 
-def _draw(axes: Axes, row: int, was: float, now: float) -> None:
-    left, right = (max(value, _LEAST) * 1000 for value in (was, now))
-    axes.plot([left, right], [row, row], color=style.FAINT, lw=1.6, zorder=2)
-    for value, drawn, other, colour, marker in (
-        (was, left, right, style.VERMILION, "^"),
-        (now, right, left, style.GREEN, "o"),
-    ):
-        axes.plot([drawn], [row], marker, color=colour, ms=7.5, zorder=4)
-        is_left = drawn < other or (drawn == other and marker == "o")
-        side = {"xytext": (-9, 0), "ha": "right"} if is_left else {}
-        beside(axes, milliseconds(value), (drawn, row), colour, **side)
+def _mark(
+    axes: Axes, row: int, value: float, at: float, colour: str, marker: str, is_left: bool
+) -> None:
+    axes.plot([at], [row], marker, color=colour, ms=7.5, zorder=4)
+    side = {"xytext": (-9, 0), "ha": "right"} if is_left else {}
+    beside(axes, milliseconds(value), (at, row), colour, **side)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,15 +15,8 @@ from poolkit.show.charts import style
 from poolkit.show.charts.figures import beside, row_axes
 from poolkit.units import plural
 
-QUANTITIES = {
-    "recommended_size": "size",
-    "plateau": "plateau",
-    "hold_time.at_one": "hold time alone",
-    "hold_time.at_recommended": "hold time at the size",
-    "knee": "Little's Law knee",
-}
-_ROW = 0.27  # inches
-_FURTHEST = 2.5  # times the old figure: beyond it an arrow
+_MEASURED = ("recommended_size", "plateau", "hold_time.at_one", "hold_time.at_recommended", "knee")
+_FURTHEST = 2.5  # times the old figure: what is beyond it is drawn there
 
 
 def changes_shown(comparison: Comparison) -> list[Difference]:
@@ -30,7 +24,7 @@ def changes_shown(comparison: Comparison) -> list[Difference]:
     return [
         d
         for d in comparison.differences
-        if d.quantity in QUANTITIES
+        if d.quantity in _MEASURED
         and isinstance(d.before, int | float)
         and isinstance(d.after, int | float)
         and d.before > 0
@@ -46,22 +40,18 @@ def changes_finding(comparison: Comparison) -> str:
         return f"Nothing can be set against the review of {since}"
     if not moved:
         return f"Nothing changed by more than noise since {since}"
-    named = list(dict.fromkeys(d.target for d in moved))
-    return (
-        f"{len(moved)} of {plural(len(shown), 'figure')} changed by more than noise since {since}: "
-        f"{', '.join(named)}"
-    )
+    named = ", ".join(dict.fromkeys(d.target for d in moved))
+    of = plural(len(shown), "figure")
+    return f"{len(moved)} of {of} changed by more than noise since {since}: {named}"
 
 
 def changes_alt(comparison: Comparison) -> str:
     """The chart in words, with its figures, for who cannot see it."""
-    parts = [changes_finding(comparison) + "."]
-    parts += [
-        f"{d.target}, {QUANTITIES[d.quantity]}: {words.then(d)} then, "
-        f"{words.now(d)} now, {_judged(d)}."
+    rows = [
+        f"{d.target}, {words.quantity(d)}: {words.then(d)} then, {words.now(d)} now, {_judged(d)}."
         for d in changes_shown(comparison)
     ]
-    return " ".join(parts)
+    return " ".join([changes_finding(comparison) + ".", *rows])
 
 
 def _judged(difference: Difference) -> str:
@@ -75,64 +65,50 @@ def _judged(difference: Difference) -> str:
 def changes(comparison: Comparison, *, axes: Axes | None = None) -> Axes:
     """Draw each figure as a share of its old one; without `axes` a figure is made."""
     shown = changes_shown(comparison)
+    then = [_shares(d, d.before, d.before_interval) for d in shown]
+    now = [_shares(d, d.after, d.after_interval) for d in shown]
     firsts = {d.target: i for i, d in reversed(list(enumerate(shown)))}
     names = [
-        (f"{d.target}  " if firsts[d.target] == i else "") + QUANTITIES[d.quantity]
+        (f"{d.target}  " if firsts[d.target] == i else "") + words.quantity(d)
         for i, d in enumerate(shown)
     ]
-    with style.house():
-        below = "of the figure then (grey: then, coloured: now; with intervals)"
-        axes = row_axes(axes, names, changes_finding(comparison), below, row=_ROW)
-        ends = [1.0, *(e for d in shown for e in (*_then(d), *_now(d)))]
-        low, high = min(ends), min(max(ends), _FURTHEST)
+    below = "of the figure then (grey: then, coloured: now; with intervals)"
+    with row_axes(axes, names, changes_finding(comparison), below, row=0.27) as axes:
+        ends = [1.0, *itertools.chain(*then, *now)]
+        low, high = min(ends), max(ends)
         air = 0.06 * (high - low) + 0.01
         axes.set_xlim(low - air, high + air)
         axes.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
         axes.axvline(1.0, color=style.MUTED, lw=1.0, ls=(0, (4, 3)), zorder=1)
         for row, d in enumerate(shown):
-            _row(axes, row, d, high + air)
+            _draw(axes, row, d, then[row], now[row])
     return axes
 
 
-def _row(axes: Axes, row: int, difference: Difference, right: float) -> None:
+def _draw(
+    axes: Axes, row: int, difference: Difference, then: Sequence[float], now: Sequence[float]
+) -> None:
     moved = difference.is_larger_than_noise and difference.before != difference.after
     colour, marker = (style.VERMILION, "D") if moved else (style.BLUE, "o")
-    then: Any = {"color": style.FAINT, "lw": 4.5, "solid_capstyle": "butt", "zorder": 2}
-    axes.plot(_then(difference), [row + 0.16] * 2, **then)
+    grey: Any = {"color": style.FAINT, "lw": 4.5, "solid_capstyle": "butt", "zorder": 2}
+    axes.plot(then[1:], [row + 0.16] * 2, **grey)
     axes.plot([1.0], [row + 0.16], "|", color=style.MUTED, ms=9, mew=1.6, zorder=3)
-    axes.plot(_now(difference), [row - 0.12] * 2, color=colour, lw=2.2, zorder=3)
-    middle = _ratio(difference, difference.after)
-    axes.plot([min(middle, _FURTHEST)], [row - 0.12], marker, color=colour, ms=6, zorder=4)
+    axes.plot(now[1:], [row - 0.12] * 2, color=colour, lw=2.2, zorder=3)
+    axes.plot(now[:1], [row - 0.12], marker, color=colour, ms=6, zorder=4)
     figures = words.now(difference)
     if difference.before != difference.after:
-        then = words.then(difference).removesuffix(f" {figures.partition(' ')[2]}")
-        figures = f"{then} → {figures}"
-    weight = "bold" if moved else "normal"
-    colour = colour if moved else style.INK
-    beside(
-        axes, f"{figures}, {_judged(difference)}", (right, row), colour, xytext=(4, 0),
-        fontweight=weight,
-    )  # fmt: skip
+        before = words.then(difference).removesuffix(f" {figures.partition(' ')[2]}")
+        figures = f"{before} → {figures}"
+    kw: Any = {"xytext": (4, 0), "fontweight": "bold" if moved else "normal"}
+    at, ink = (axes.get_xlim()[1], row), colour if moved else style.INK
+    beside(axes, f"{figures}, {_judged(difference)}", at, ink, **kw)
 
 
-def _ratio(difference: Difference, value: float | str | None) -> float:
+def _shares(
+    difference: Difference, value: float | str | None, interval: Interval | None
+) -> list[float]:
+    """A figure and the ends of its interval as shares of the old figure."""
     assert isinstance(value, int | float)
     assert isinstance(difference.before, int | float)
-    return float(value) / float(difference.before)
-
-
-def _then(difference: Difference) -> Sequence[float]:
-    return _around(difference, difference.before_interval, difference.before)
-
-
-def _now(difference: Difference) -> Sequence[float]:
-    return _around(difference, difference.after_interval, difference.after)
-
-
-def _around(
-    difference: Difference, interval: Interval | None, value: float | str | None
-) -> Sequence[float]:
-    """An interval as shares of the old figure, cut at what the chart shows."""
-    middle = _ratio(difference, value)
-    ends = (middle, middle) if interval is None else [_ratio(difference, v) for v in interval]
-    return [min(end, _FURTHEST) for end in ends]
+    ends = (value, *(interval or (value, value)))
+    return [min(end / difference.before, _FURTHEST) for end in ends]

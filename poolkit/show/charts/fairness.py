@@ -12,8 +12,6 @@ from poolkit.show.charts.figures import beside, log_times, row_axes
 from poolkit.show.charts.spreads import draw_spread, points
 from poolkit.units import milliseconds, number, plural
 
-_ROW = 0.7  # inches
-
 
 def pair(trials: Sequence[Trial]) -> tuple[Trial, Trial] | None:
     """The latest crowded trials without and with the gate; None where one was not made."""
@@ -52,13 +50,10 @@ def fairness_alt(without: Trial, gated: Trial) -> str:
 
 
 def _evenness(trial: Trial) -> str:
-    """Longest over mean wait, and Jain's index."""
-    said = []
-    if trial.longest_wait_ratio is not None:
-        said.append(f"longest {number(trial.longest_wait_ratio, 2)} × the mean")
-    if trial.fairness is not None:
-        said.append(f"Jain's index {number(trial.fairness, 2)} (1: all alike)")
-    return ", ".join(said) or "nobody waited"
+    longest, jain = trial.longest_wait_ratio, trial.fairness
+    parts = [] if longest is None else [f"longest {number(longest, 2)} × the mean"]
+    parts += [] if jain is None else [f"Jain's index {number(jain, 2)} (1: all alike)"]
+    return ", ".join(parts) or "nobody waited"
 
 
 def fairness(without: Trial, gated: Trial, *, axes: Axes | None = None) -> Axes:
@@ -66,8 +61,7 @@ def fairness(without: Trial, gated: Trial, *, axes: Axes | None = None) -> Axes:
     callers = plural(without.callers or 0, "caller")
     below = f"wait (ms) of {callers} at {plural(without.pool_size, 'connection')}"
     names = ("without gate", "with gate")
-    with style.house():
-        axes = row_axes(axes, names, fairness_finding(without, gated), below, row=_ROW)
+    with row_axes(axes, names, fairness_finding(without, gated), below, row=0.7) as axes:
         log_times(axes, [value for t in (without, gated) for value in points(t.wait_time)])
         for row, t in enumerate((without, gated)):
             seen, colour = t.wait_time, style.BLUE if row else style.VERMILION

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 
 from poolkit.show.charts import style
-from poolkit.show.charts.figures import beside, legend_beside, row_axes
+from poolkit.show.charts.figures import RIGHT, beside, legend_beside, row_axes
 from poolkit.units import plural
 
-_ROW = 0.52  # inches
-_PARTS = (
-    ("reserved", style.FAINT, "--"),
-    ("in use elsewhere", style.YELLOW, "\\\\"),
-    ("pools", style.BLUE, ""),
-    ("left", style.PAPER, ""),
-)
+_EDGE: Any = {"edgecolor": style.PAPER, "lw": 0}
+_PARTS: dict[str, Any] = {
+    "reserved": {"color": style.FAINT, "hatch": "--", **_EDGE},
+    "in use elsewhere": {"color": style.YELLOW, "hatch": "\\\\", **_EDGE},
+    "pools": {"color": style.BLUE, **_EDGE},
+    "left": {"color": style.PAPER, "edgecolor": style.MUTED, "lw": 0.8, "ls": "--"},
+}
+_MISSING: Any = {"color": style.VERMILION, "hatch": "//", **_EDGE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,45 +98,29 @@ def _rest(budget: FleetBudget, case: FleetCase) -> str:
 
 def fleet_budget(budget: FleetBudget, *, axes: Axes | None = None) -> Axes:
     """Draw one bar a state of the fleet; without `axes` a figure is made."""
-    cases = budget.cases
-    fixed = budget.reserved + budget.in_use
-    with style.house():
-        names = [case.name for case in cases]
-        below = "connections of the server"
-        axes = row_axes(axes, names, fleet_finding(budget), below, row=_ROW)
-        limit = budget.max_connections
-        axes.set_xlim(0, max([limit, *(fixed + c.connections for c in cases)]) * 1.02)
+    cases, limit, fixed = budget.cases, budget.max_connections, budget.reserved + budget.in_use
+    names, title = [case.name for case in cases], fleet_finding(budget)
+    widths = (
+        [budget.reserved] * len(cases),
+        [budget.in_use] * len(cases),
+        [case.connections for case in cases],
+        [max(0, budget.left(case)) for case in cases],
+    )
+    with row_axes(axes, names, title, "connections of the server", row=0.52, right=RIGHT) as axes:
+        axes.set_xlim(0, max([limit, *(fixed + case.connections for case in cases)]) * 1.02)
         start = [0] * len(cases)
         named: list[tuple[Artist, str]] = []
-        for name, colour, hatch in _PARTS:
-            widths = [_width(budget, case, name) for case in cases]
-            is_left = name == "left"
-            bars = axes.barh(
-                range(len(cases)), widths, 0.5, left=start, color=colour, hatch=hatch,
-                edgecolor=style.MUTED if is_left else style.PAPER, lw=0.8 if is_left else 0,
-                ls="--" if is_left else "-", zorder=3,
-            )  # fmt: skip
+        for (name, look), wide in zip(_PARTS.items(), widths, strict=True):
+            bars = axes.barh(range(len(cases)), wide, 0.5, left=start, zorder=3, **look)
             named.append((bars[0], name))
-            start = [at + width for at, width in zip(start, widths, strict=True)]
+            start = [at + more for at, more in zip(start, wide, strict=True)]
         for row, case in enumerate(cases):
             left = budget.left(case)
             colour = style.VERMILION if left < 0 else style.INK
             if left < 0:
-                axes.barh(
-                    row, -left, 0.5, left=limit, color=colour, hatch="//",
-                    edgecolor=style.PAPER, lw=0, zorder=4,
-                )  # fmt: skip
+                axes.barh(row, -left, 0.5, left=limit, zorder=4, **_MISSING)
             words = f"{_sum(case)}, {_rest(budget, case)}"
             beside(axes, words, (fixed, row - 0.25), colour, xytext=(2, 2), va="bottom")
-        words = f"max_connections {limit}"
         line = axes.axvline(limit, color=style.VERMILION, lw=1.8, zorder=5)
-        legend_beside(axes, [*named, (line, words)])
+        legend_beside(axes, [*named, (line, f"max_connections {limit}")])
     return axes
-
-
-def _width(budget: FleetBudget, case: FleetCase, part: str) -> int:
-    if part == "pools":
-        return case.connections
-    if part == "left":
-        return max(0, budget.left(case))
-    return budget.reserved if part == "reserved" else budget.in_use

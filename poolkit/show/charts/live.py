@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import io
-import textwrap
 from typing import Any
 
 import numpy as np
@@ -17,13 +16,12 @@ from matplotlib.text import Text
 from PIL import Image
 
 from poolkit.show.charts import style
+from poolkit.show.charts.figures import LEFT, set_margins, title_lines
 from poolkit.show.charts.scene import Scene
 from poolkit.show.charts.throughput import Picture, new_curve_axes
-from poolkit.show.words import finding
 
 _SMALLEST = (400, 300)  # px
-_CHARACTER = 10.4  # px that a character of the title needs on average
-_LEFT, _RIGHT, _TOP, _BOTTOM = 72, 218, 54, 46  # px around the two plots
+_LINES = 2  # of the title
 
 
 def live_png(scene: Scene, width_px: int = 900, height_px: int = 560, dark: bool = False) -> bytes:
@@ -43,9 +41,7 @@ def live_png(scene: Scene, width_px: int = 900, height_px: int = 560, dark: bool
             f"a live chart needs {_SMALLEST[0]} x {_SMALLEST[1]} px or more, "
             f"got {width_px} x {height_px}"
         )
-    words = finding(scene.sizing, scene.recommendation, scene.trials, scene.pools)
-    room = int((width_px - _LEFT) / _CHARACTER)
-    title = textwrap.wrap(words, room, max_lines=2, placeholder=" ...")
+    title = title_lines(scene.finding, width_px, max_lines=_LINES, placeholder=" ...")
     with style.house():  # one thread at a time, so the kept figure is this call's alone
         return _kept(width_px, height_px, dark).png(scene, "\n".join(title))
 
@@ -90,17 +86,11 @@ class _Kept:
 
 @functools.lru_cache(maxsize=4)
 def _kept(width: int, height: int, dark: bool) -> _Kept:
-    # Fixed margins in place of a layout engine: the same places for every scene.
-    axes = new_curve_axes((width / style.DPI, height / style.DPI), layout=None)
+    # The same places for every scene.
+    axes = new_curve_axes((width / style.DPI, height / style.DPI))
     figure = axes.figure
-    figure.subplots_adjust(
-        left=_LEFT / width,
-        right=1 - _RIGHT / width,
-        top=1 - _TOP / height,
-        bottom=_BOTTOM / height,
-        hspace=0.09,
-    )
+    set_margins(figure, _LINES)
     figure.set_facecolor(style.DARK[style.PAPER] if dark else "#ffffff")
     ink = style.DARK[style.INK] if dark else style.INK
-    title = figure.text(_LEFT / width, 1 - 8 / height, "", color=ink, va="top", **style.TITLE)
+    title = figure.text(LEFT / width, 1 - 8 / height, "", color=ink, va="top", **style.TITLE)
     return _Kept(Picture(axes, dark=dark), title)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from poolkit.records import PredictedWait, Recommendation, Sizing, Trial
+from poolkit.records import Recommendation, Sizing, Trial
 from poolkit.show.charts import style
 from poolkit.show.charts.figures import legend_beside, single_axes
 from poolkit.show.charts.time_budget import in_service
@@ -20,43 +20,49 @@ _SAME = 0.05  # share by which two response times may differ and be called the s
 _IN_SIGHT = 6.0  # times the best response time: what takes longer leaves the chart
 
 
-def known(sizing: Sizing) -> list[PredictedWait]:
+class Predicted(NamedTuple):
+    """The mean times (s) that are predicted at a size of one pool."""
+
+    size: int
+    hold: float
+    response: float
+
+
+def known(sizing: Sizing) -> list[Predicted]:
     """The predicted sizes that carry the rate, in order."""
-    found = [p for p in sizing.predictions if p.response_time is not None]
-    return sorted(found, key=lambda p: p.pool_size)
+    return sorted(
+        Predicted(p.pool_size, p.hold_time, p.response_time)
+        for p in sizing.predictions
+        if p.response_time is not None
+    )
 
 
 def response_finding(sizing: Sizing, recommendation: Recommendation) -> str:
     """The finding as a sentence: what a larger pool than the recommended one would do."""
     shown = known(sizing)
-    size = recommendation.recommended_size
-    at = next((p for p in shown if p.pool_size == size), None)
-    if at is None or at.response_time is None:
+    at = next((p for p in shown if p.size == recommendation.recommended_size), None)
+    if at is None:
         return "No size carries the target rate: response times grow without end"
-    largest = shown[-1]
-    assert largest.response_time is not None
-    here = milliseconds(at.response_time)
-    if largest.pool_size == at.pool_size:
-        return f"With {plural(at.pool_size, 'connection')} a call takes {here}"
-    gained = at.response_time - largest.response_time
-    more = f"{largest.pool_size} connections in place of {at.pool_size}"
-    if sizing.only_moves_queue or abs(gained) <= _SAME * at.response_time:
+    largest, here = shown[-1], milliseconds(at.response)
+    if largest.size == at.size:
+        return f"With {plural(at.size, 'connection')} a call takes {here}"
+    gained = at.response - largest.response
+    more = f"{largest.size} connections in place of {at.size}"
+    if sizing.only_moves_queue or abs(gained) <= _SAME * at.response:
         return f"{more} would serve nobody sooner: a call takes {here} either way"
-    there = milliseconds(largest.response_time)
     verb = "shorten" if gained > 0 else "lengthen"
-    return f"{more} would {verb} a call from {here} to {there}"
+    return f"{more} would {verb} a call from {here} to {milliseconds(largest.response)}"
 
 
 def response_alt(sizing: Sizing, trials: Sequence[Trial], recommendation: Recommendation) -> str:
     """The chart in words, with its figures, for who cannot see it."""
+    shown = known(sizing)
     parts = [response_finding(sizing, recommendation) + "."]
-    for p in {p.pool_size: p for p in (known(sizing)[:1] + known(sizing)[-1:])}.values():
-        response = p.response_time or 0.0
-        parts.append(
-            f"Predicted with {plural(p.pool_size, 'connection')}: mean response "
-            f"{milliseconds(response)}, of which {milliseconds(max(0.0, response - p.hold_time))} "
-            "wait."
-        )
+    parts += [
+        f"Predicted with {plural(p.size, 'connection')}: mean response {milliseconds(p.response)}, "
+        f"of which {milliseconds(max(0.0, p.response - p.hold))} wait."
+        for p in dict.fromkeys(shown[:1] + shown[-1:])
+    ]
     seen = in_service(trials, recommendation)
     if seen is not None:
         parts.append(f"Measured with {seen.pool_size}: {milliseconds(seen.response_time.mean)}.")
@@ -77,23 +83,21 @@ def response_time(
         response_p99: s, longest good p99 of the response time; None: not asked.
         axes: to draw on; without it a figure is made.
     """
-    best = min((p.response_time or 0.0 for p in known(sizing)), default=0.001)
-    shown = [p for p in known(sizing) if (p.response_time or 0.0) <= _IN_SIGHT * best]
-    sizes = [p.pool_size for p in shown] or [1]
-    holds = [p.hold_time * 1000 for p in shown]
-    responses = [(p.response_time or 0.0) * 1000 for p in shown]
+    best = min((p.response for p in known(sizing)), default=0.001)
+    shown = [p for p in known(sizing) if p.response <= _IN_SIGHT * best]
+    sizes = [p.size for p in shown] or [1]
+    holds, responses = ([p[i] * 1000 for p in shown] for i in (1, 2))
     served = in_service(trials, recommendation)
     measured = None if served is None else served.response_time.mean
+    size = recommendation.recommended_size
     named: list[tuple[Artist, str]] = []
-    with style.house():
-        axes = single_axes(axes, HEIGHT, response_finding(sizing, recommendation))
+    with single_axes(axes, HEIGHT, response_finding(sizing, recommendation)) as axes:
         top = max([*responses, (measured or 0.0) * 1000, 1e-6]) * 1.15
         axes.set_xlim(sizes[0] - 0.5, sizes[-1] + 0.5)
         axes.set_ylim(0, top)
-        axes.set_xlabel("pool size (connections of one pool)", loc="left")
+        axes.set_xlabel("pool size (connections of one pool)")
         axes.set_ylabel("mean time (ms)")
         axes.xaxis.set_major_locator(MaxNLocator(12, integer=True))
-        size = recommendation.recommended_size
         if size is not None:
             line = axes.axvline(size, color=style.GREEN, lw=2.4, zorder=2)
             named.append((line, f"recommended {size}"))
@@ -106,12 +110,8 @@ def response_time(
             wait = axes.fill_between(sizes, holds, responses, alpha=0.55, lw=0, hatch="//")
             wait.set(facecolor=style.VERMILION, edgecolor=style.PAPER)
             (line,) = axes.plot(sizes, responses, color=style.INK, lw=1.8, marker="o", ms=4)
-            at = short_rate(sizing.rate_per_pool)
-            named += [
-                (line, f"response = wait + hold,\npredicted at {at}"),
-                (wait, "wait"),
-                (hold, "hold"),
-            ]
+            predicted = f"response = wait + hold,\npredicted at {short_rate(sizing.rate_per_pool)}"
+            named += [(line, predicted), (wait, "wait"), (hold, "hold")]
         if response_p99 is not None and response_p99 * 1000 <= top:
             line = axes.axhline(response_p99 * 1000, color=style.VERMILION, lw=1.2, ls=":")
             named.append((line, f"p99 asked: {milliseconds(response_p99)}"))

@@ -1,30 +1,31 @@
-"""What a throughput curve shows, gathered once from the records."""
+"""What a throughput curve shows, gathered once from the records, and the same in words."""
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from poolkit.records import (
-    Interval,
     Knee,
     LimitedBy,
     Plateau,
     PredictedWait,
     Recommendation,
+    Record,
     Sizing,
     Trial,
 )
-from poolkit.show.charts.words import alt_text, knee
-from poolkit.show.words import pools_left
+from poolkit.show import words
+from poolkit.units import interval, milliseconds, number, plural, rate
 
 Points = Sequence[tuple[float, float]]  # connections, and a height
+R = TypeVar("R", bound=Record)
 
 
 class CurveAxes(NamedTuple):
@@ -53,11 +54,16 @@ class Scene:
     slowed: float = 1.0  # what was measured is drawn with calls this many times as long
 
     @property
+    def finding(self) -> str:
+        """The finding as a sentence: the chart's title."""
+        return words.finding(self.sizing, self.recommendation, self.trials, self.pools)
+
+    @property
     def left(self) -> int:
         """Pools that carry the target rate, a lost replica taken off."""
         if self.pools_left is not None:
             return self.pools_left
-        return pools_left(self.sizing, self.trials, self.recommendation)
+        return words.pools_left(self.sizing, self.trials, self.recommendation)
 
     @property
     def curve(self) -> list[Trial]:
@@ -67,7 +73,7 @@ class Scene:
     @property
     def sizes(self) -> list[int]:
         """Sizes of the curve, in order."""
-        return sorted({t.pool_size * t.pools for t in self.curve})
+        return sorted({t.connections for t in self.curve})
 
     @property
     def line(self) -> Points:
@@ -79,12 +85,12 @@ class Scene:
     @property
     def repeats(self) -> Points:
         """Each trial that passed its checks."""
-        return [(t.pool_size * t.pools, t.throughput) for t in self.curve if t.is_usable]
+        return [(t.connections, t.throughput) for t in self.curve if t.is_usable]
 
     @property
     def unfit(self) -> Points:
         """Each trial that failed a check."""
-        return [(t.pool_size * t.pools, t.throughput) for t in self.curve if not t.is_usable]
+        return [(t.connections, t.throughput) for t in self.curve if not t.is_usable]
 
     @property
     def plateau(self) -> Plateau | None:
@@ -95,8 +101,12 @@ class Scene:
 
     @property
     def knee(self) -> Knee | None:
-        """The Little's Law knee, where one was seen."""
-        return knee(self.sizing, self.recommendation)
+        """The Little's Law knee, the one that is drawn, where one was seen."""
+        knees = (self.sizing.knees if self.sizing else ()) or (
+            self.recommendation.knees if self.recommendation else ()
+        )
+        seen = (k for k in knees if k.rule == "littles_law" and k.size is not None)
+        return next(seen, None)
 
     @property
     def knee_band(self) -> tuple[float, float, float] | None:
@@ -120,13 +130,13 @@ class Scene:
 
     @property
     def wait_limit(self) -> float | None:
-        """The longest good p99 wait (s)."""
-        return self.recommendation.wait_p99 if self.recommendation else None
+        """The longest good p99 wait (ms)."""
+        limit = self.recommendation.wait_p99 if self.recommendation else None
+        return None if limit is None else limit * 1000
 
     def hold(self, quantile: str) -> Points:
         """The hold time (ms) at each size of the curve; `quantile` is p50, p95 or p99."""
-        usable = [t for t in self.curve if t.is_usable]
-        times = [(t.pool_size * t.pools, getattr(t.hold_time, quantile)) for t in usable]
+        times = [(t.connections, getattr(t.hold_time, quantile)) for t in self.curve if t.is_usable]
         return _means([(size, held * 1000) for size, held in times if held is not None])
 
     def wait(self, quantile: str) -> Points:
@@ -135,7 +145,7 @@ class Scene:
         A closed loop's waits say nothing of the target rate.
         """
         tried = [t for t in self.trials if t.purpose == "verify" and t.is_usable]
-        times = [(t.pool_size * t.pools, getattr(t.wait_time, quantile)) for t in tried]
+        times = [(t.connections, getattr(t.wait_time, quantile)) for t in tried]
         return sorted((size, wait * 1000) for size, wait in times if wait is not None)
 
     @property
@@ -152,6 +162,50 @@ class Scene:
             if x0 <= size <= x1:
                 return y0 + (y1 - y0) * math.log(size / x0) / math.log(x1 / x0)
         return line[-1][1] if line else (self.target or 0.0)
+
+
+def alt_text(
+    sizing: Sizing | None,
+    trials: Sequence[Trial],
+    recommendation: Recommendation | None,
+    pools: int | None = None,
+) -> str:
+    """The throughput curve in words, with its figures, for who cannot see it."""
+    return scene_alt_text(Scene(sizing, tuple(trials), recommendation, pools))
+
+
+def scene_alt_text(scene: Scene) -> str:
+    """A scene in words, with its figures, for who cannot see it."""
+    parts = [scene.finding + "."]
+    curve, chosen = scene.curve, scene.recommendation
+    if curve:
+        means = _means([(t.connections, t.throughput) for t in curve])
+        (first, low), (last, high) = means[0], means[-1]
+        parts.append(
+            f"Throughput over pool size, {len(means)} sizes from {first} to {last}: "
+            f"{rate(low)} at {first}, {rate(high)} at {last}."
+        )
+    if scene.plateau is not None:
+        ends = interval(scene.plateau.interval95)
+        parts.append(f"Plateau {rate(scene.plateau.throughput)} ({ends}).")
+    if scene.knee is not None:
+        ends = interval(scene.knee.interval95)
+        parts.append(f"Little's Law knee {number(scene.knee.size)} ({ends}).")
+    if chosen is not None:
+        parts.append(f"Target {rate(chosen.target_rate)}.")
+        if chosen.recommended_size is not None:
+            pools = scene.pools or scene.left
+            phrase = words.pool_phrase(chosen.recommended_size, pools)
+            parts.append(f"Recommended {phrase}, {words.verified_phrase(chosen)}.")
+    held = sorted((t.connections, t.hold_time.p50) for t in curve if t.hold_time.p50 is not None)
+    if held:
+        (first, low), (last, high) = held[0], held[-1]
+        parts.append(
+            f"Median hold time {milliseconds(low)} at {first}, {milliseconds(high)} at {last}."
+        )
+    if scene.unfit:
+        parts.append(f"{plural(len(scene.unfit), 'trial')} failed a check and are not fitted.")
+    return " ".join(parts)
 
 
 def what_if(
@@ -195,66 +249,41 @@ def what_if(
         PredictedWait(pool_size=at, exceedance=None, wait_p99=wait, hold_time=0.0, utilisation=0.0)
         for at, wait in waits
     )
+    lower = {"throughput": 1 / hold_factor, "interval95": 1 / hold_factor}
+    longer = {"p50": hold_factor, "p99": hold_factor}
     asked = sizing.model_copy(
         update={
             "size": size,
             "limited_by": limited_by,
             "out_of_reach": size is None and limited_by != "unknown",
             "predictions": predictions,
+            # The same upstream with longer calls: its throughput is that much lower.
+            "points": tuple(_times(point, lower) for point in sizing.points),
+            "plateau": sizing.plateau and _times(sizing.plateau, lower),
         }
     )
-    curve = tuple(t for t in trials if t.is_of_curve)
-    if hold_factor != 1.0:
-        asked, curve = _slowed(asked, hold_factor), tuple(_slow(t, hold_factor) for t in curve)
+    curve = tuple(
+        _times(t, {"throughput": 1 / hold_factor}).model_copy(
+            update={"hold_time": _times(t.hold_time, longer)}
+        )
+        for t in trials
+        if t.is_of_curve
+    )
     left = pools if pools_left is None else pools_left
+    asked = _times(asked, {"hold_at_one": hold_factor})
     return Scene(asked, curve, answer, pools, left, slowed=hold_factor)
 
 
-def _slowed(sizing: Sizing, factor: float) -> Sizing:
-    """The same upstream with every call `factor` times as long: throughput is that much lower."""
-    lower = 1.0 / factor
-    plateau = sizing.plateau
-    return sizing.model_copy(
-        update={
-            "points": tuple(
-                p.model_copy(
-                    update={
-                        "throughput": p.throughput * lower,
-                        "interval95": _times(p.interval95, lower),
-                    }
-                )
-                for p in sizing.points
-            ),
-            "plateau": plateau
-            and plateau.model_copy(
-                update={
-                    "throughput": plateau.throughput * lower,
-                    "interval95": _times(plateau.interval95, lower),
-                }
-            ),
-            "hold_at_one": sizing.hold_at_one and sizing.hold_at_one * factor,
-        }
-    )
-
-
-def _slow(trial: Trial, factor: float) -> Trial:
-    held = trial.hold_time
-    update = {name: (seen := getattr(held, name)) and seen * factor for name in ("p50", "p99")}
-    return trial.model_copy(
-        update={
-            "throughput": trial.throughput / factor,
-            "hold_time": held.model_copy(update=update),
-        }
-    )
-
-
-def _times(values: Interval | None, factor: float) -> Interval | None:
-    return None if values is None else (values[0] * factor, values[1] * factor)
-
-
-def scene_alt_text(scene: Scene) -> str:
-    """A scene in words, with its figures, for who cannot see it."""
-    return alt_text(scene.sizing, scene.trials, scene.recommendation, scene.pools)
+def _times(record: R, factors: Mapping[str, float]) -> R:
+    """The record with some figures, or intervals of them, times a factor each."""
+    update = {}
+    for name, factor in factors.items():
+        value = getattr(record, name)
+        if isinstance(value, tuple):
+            update[name] = tuple(end * factor for end in value)
+        elif value is not None:
+            update[name] = value * factor
+    return record.model_copy(update=update)
 
 
 def _means(points: Points) -> Points:

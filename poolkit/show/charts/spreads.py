@@ -12,7 +12,6 @@ from poolkit.show.charts import style
 from poolkit.show.charts.figures import beside, log_times, row_axes
 from poolkit.units import milliseconds
 
-_ROW = 0.6  # inches
 _LEAST = 1e-5  # s: a shorter time is drawn here, at the left edge
 
 
@@ -43,10 +42,9 @@ def spreads(rows: Sequence[Spread], title: str, what: str, *, axes: Axes | None 
     """
     if not rows:
         raise ValueError("rows must be 1 or more, got 0")
-    with style.house():
-        names = [row.name for row in rows]
-        below = f"{what} (ms): median, 95 % (thick), 99 %, longest (mark)"
-        axes = row_axes(axes, names, title, below, row=_ROW)
+    names = [row.name for row in rows]
+    below = f"{what} (ms): median, 95 % (thick), 99 %, longest (mark)"
+    with row_axes(axes, names, title, below, row=0.6) as axes:
         log_times(axes, [value for row in rows for value in points(row.times)])
         for position, row in enumerate(rows):
             half, most = milliseconds(row.times.p50), milliseconds(row.times.p99)

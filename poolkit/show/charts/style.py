@@ -37,28 +37,20 @@ RIGHT_SIZE: Final = "#009e73"
 OVERSIZED: Final = "#7570b3"
 REGION_ALPHA: Final = 0.13
 
-# Where a page defines these, an inline chart follows its light or dark theme.
-THEME: Final = {
-    BLUE: "--pk-blue",
-    VERMILION: "--pk-vermilion",
-    GREEN: "--pk-green",
-    INK: "--pk-ink",
-    MUTED: "--pk-muted",
-    FAINT: "--pk-faint",
-    PAPER: "--pk-paper",
-}
-
-# The same colours on dark paper, for a picture that no page can theme (the report's and
+# Colour -> the property by which a page may set it, so that an inline chart follows its light or
+# dark theme; and the same on dark paper, for a picture that no page can theme (the report's and
 # JupyterLab's style sheets say the same).
-DARK: Final = {
-    BLUE: "#6bb8ea",
-    VERMILION: "#f0955c",
-    GREEN: "#4fc79f",
-    INK: "#e4e4e4",
-    MUTED: "#b3b3b3",
-    FAINT: "#8a8a8a",
-    PAPER: "#16181a",
+_THEMED = {
+    BLUE: ("--pk-blue", "#6bb8ea"),
+    VERMILION: ("--pk-vermilion", "#f0955c"),
+    GREEN: ("--pk-green", "#4fc79f"),
+    INK: ("--pk-ink", "#e4e4e4"),
+    MUTED: ("--pk-muted", "#b3b3b3"),
+    FAINT: ("--pk-faint", "#8a8a8a"),
+    PAPER: ("--pk-paper", "#16181a"),
 }
+THEME: Final = {colour: name for colour, (name, _) in _THEMED.items()}
+DARK: Final = {colour: dark for colour, (_, dark) in _THEMED.items()}
 
 TITLE_SIZE: Final = 12.5  # points
 TITLE: Final[Any] = {"fontsize": TITLE_SIZE, "fontweight": "bold", "linespacing": 1.25}
@@ -71,11 +63,21 @@ RC: Final[Any] = {
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],  # ships with matplotlib: the same chart on every machine
     "font.size": LABEL_SIZE,
+    "axes.facecolor": "none",  # the page's own paper, light or dark
+    "axes.titlelocation": "left",
+    "axes.titlepad": 9,
     "axes.edgecolor": MUTED,
     "axes.labelcolor": INK,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.linewidth": 0.9,
+    "xaxis.labellocation": "left",
+    "legend.frameon": False,
+    "legend.fontsize": LABEL_SIZE - 0.5,
+    "legend.handlelength": 1.7,
+    "legend.handletextpad": 0.6,
+    "legend.labelspacing": 0.45,
+    "legend.borderaxespad": 0.0,
     "xtick.color": INK,
     "ytick.color": INK,
     "text.color": INK,

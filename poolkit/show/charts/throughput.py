@@ -8,6 +8,8 @@ report's, on a figure that is built once.
 from __future__ import annotations
 
 import math
+import textwrap
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,21 +20,31 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator, NullFormatter
 
 from poolkit.records import Recommendation, Sizing, Trial
-from poolkit.show.charts import style
-from poolkit.show.charts.figures import Layout, legend_beside, new_figure
+from poolkit.show.charts import ranges, style
+from poolkit.show.charts.figures import (
+    BOTTOM,
+    LEFT,
+    RIGHT,
+    legend_beside,
+    new_figure,
+    set_margins,
+    set_title,
+    title_lines,
+)
 from poolkit.show.charts.scene import CurveAxes, Points, Scene
-from poolkit.show.charts.words import footnote
-from poolkit.show.words import finding, verified_phrase
-from poolkit.units import interval, milliseconds, number, short_rate
+from poolkit.show.words import verified_phrase
+from poolkit.units import interval, milliseconds, number, plural, short_rate
 
+Named = tuple[Artist, str]  # with what a legend calls it; nothing: it is not to be seen
 OVERSIZED_FROM = 1.5  # times the recommended size: half as many again do nothing for any caller
-_IN_SIGHT = 2.5  # a target above this many plateaus is named, not drawn to scale
-_ROOM = 1.18  # of the highest thing drawn: room for the names of the regions
-_NICE = (1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0)
 _LONG = 1e5  # from here on a figure at the axis is told in thousands
-_CLEAR = 0.05  # share of the axis between two named sizes
 _CHARACTER = 6.2  # px that a character of a region's name needs
-_AROUND = 290  # px of the figure's width that numbers and legend take
+_NOTE_CHARACTER, _NOTE_LINE = 6.3, 16  # px of the footnote
+_REGIONS = (  # from small sizes to large ones, in full and in short
+    ("undersized:\ncallers wait", "under-\nsized"),
+    ("right size", "right\nsize"),
+    ("oversized:\nidle connections", "over-\nsized"),
+)
 _DASHED = (0, (4, 2.5))
 
 
@@ -51,24 +63,27 @@ def throughput_curve(
     not known yet (`sizing`, `recommendation`) is left out, so a running sweep can be drawn, too.
     """
     scene = Scene(sizing, tuple(trials), recommendation, pools)
+    title, note = scene.finding, _footnote(scene, versions)
     with style.house():
-        axes = axes or new_curve_axes()
+        if axes is None:
+            axes = new_curve_axes()
+            wide = axes.figure.bbox.width
+            lines = title_lines(title, wide)
+            notes = textwrap.wrap(note, int(wide / _NOTE_CHARACTER))
+            set_margins(axes.figure, len(lines), bottom=BOTTOM + _NOTE_LINE * len(notes))
+            title, note = "\n".join(lines), "\n".join(notes)
         Picture(axes).show(scene)
-        title = finding(sizing, recommendation, trials, pools)
-        axes.throughput.set_title(title, loc="left", pad=9, wrap=True, **style.TITLE)
-        if note := footnote(sizing, trials, versions):
-            axes.figure.supxlabel(
-                note, x=0.01, ha="left", fontsize=style.NOTE_SIZE, color=style.MUTED, wrap=True
-            )
+        set_title(axes.throughput, title)
+        if note:
+            small: Any = {"fontsize": style.NOTE_SIZE, "color": style.MUTED, "wrap": True}
+            axes.figure.supxlabel(note, x=0.01, ha="left", **small)
     return axes
 
 
-def new_curve_axes(
-    size: tuple[float, float] = style.FIGURE_SIZE, layout: Layout = "constrained"
-) -> CurveAxes:
+def new_curve_axes(size: tuple[float, float] = style.FIGURE_SIZE) -> CurveAxes:
     """The two axes, empty, of a new figure of `size` (inches)."""
-    upper, lower = new_figure(size, layout).subplots(2, 1, sharex=True, height_ratios=[2.1, 1.0])
-    return CurveAxes(upper, lower)
+    figure = new_figure(size, layout=None)
+    return CurveAxes(*figure.subplots(2, 1, sharex=True, height_ratios=[2.1, 1.0]))
 
 
 class Picture:
@@ -146,7 +161,6 @@ class Picture:
         upper.set_xscale("log", base=2)
         upper.xaxis.set_minor_formatter(NullFormatter())
         for each, most in ((upper, 6), (lower, 3)):
-            each.patch.set_alpha(0.0)
             each.tick_params(length=3.5, colors=self._ink)
             each.tick_params(which="minor", length=2, colors=self._colour(style.MUTED))
             each.yaxis.set_major_locator(MaxNLocator(most, steps=[1, 2, 2.5, 5, 10]))
@@ -157,59 +171,36 @@ class Picture:
         upper.tick_params(labelbottom=False)
         upper.set_ylabel("throughput (calls/s)")
         lower.set_ylabel("time (ms)")
-        lower.set_xlabel("pool size (connections)", loc="left", color=self._ink)
+        lower.set_xlabel("pool size (connections)", color=self._ink)
 
     def show(self, scene: Scene) -> None:
         """Move every artist to where this scene has it, or out of sight."""
         upper, lower = self.axes
-        limits = _limits(scene)
+        limits = ranges.sizes(scene)
         upper.set_xlim(limits)
-        upper.set_ylim(0, _top(scene))
-        times_top = _times_top(scene)
+        upper.set_ylim(0, ranges.throughput(scene))
+        times_top = ranges.times(scene)
         lower.set_ylim(-0.03 * times_top, times_top)
         sizes = scene.sizes or [1, 2]
         frame = (sizes, limits, upper.get_ylim(), times_top)
         if frame != self.frame:
             self.frame = frame
-            self._name_sizes(sizes, limits)
-        self._show_measured(scene)
-        self._show_recommended(scene, limits)
-        self._show_rates(scene, limits)
-        self._show_times(scene, limits, times_top)
-        self._legends(scene)
+            # Sizes that were measured are named, as many as stand clear.
+            shown = ranges.named_sizes(sizes, limits)
+            lower.xaxis.set_ticks(shown, labels=[str(size) for size in shown])
+            lower.xaxis.set_ticks([size for size in sizes if size not in shown], minor=True)
+        self._show_regions(scene, limits)
+        self._legend(upper, self._show_rates(scene, limits))
+        self._legend(lower, self._show_times(scene, limits))
 
-    def _name_sizes(self, sizes: Sequence[int], limits: tuple[float, float]) -> None:
-        """Name sizes that were measured, powers of two first, as many as stand clear."""
-        axis = self.axes.times.xaxis
-        shown = named_sizes(sizes, limits)
-        axis.set_ticks(shown, labels=[str(size) for size in shown])
-        axis.set_ticks([size for size in sizes if size not in shown], minor=True)
-
-    def _show_measured(self, scene: Scene) -> None:
-        _put(self._curve, scene.line)
-        _put(self._repeats, scene.repeats)
-        _put(self._unfit, scene.unfit)
-        points = scene.sizing.points if scene.sizing else ()
-        rows = sorted((p.pool_size, *p.interval95) for p in points if p.interval95)
-        at, lows, highs = ([row[i] for row in rows] for i in range(3))
-        self._band.set_data(at, lows, highs)
-
-    def _show_recommended(self, scene: Scene, limits: tuple[float, float]) -> None:
+    def _show_regions(self, scene: Scene, limits: tuple[float, float]) -> None:
         size, (low, high) = scene.recommended, limits
-        knee = scene.knee_band
-        is_seen = knee is not None and low < knee[0] < high
-        _span(self._knee, knee[1:] if knee and is_seen else None, limits)
-        wide = self.axes.figure.bbox.width - _AROUND
+        wide = self.axes.figure.bbox.width - LEFT - RIGHT
         edges = (low, low, low, low)
         if size is not None:
             start = size / math.sqrt(1 + 1 / size)  # half way to the next smaller size, on the axis
             edges = (low, start, max(size * OVERSIZED_FROM, size + 1), high)
-        names = (
-            ("undersized:\ncallers wait", "under-\nsized"),
-            ("right size", "right\nsize"),
-            ("oversized:\nidle connections", "over-\nsized"),
-        )
-        for i, forms in enumerate(names):
+        for i, forms in enumerate(_REGIONS):
             left, right = max(edges[i], low), min(edges[i + 1], high)
             _span(self._regions[i], (left, right), limits)
             room = wide * math.log(right / left) / math.log(high / low) if right > left else 0.0
@@ -217,74 +208,72 @@ class Picture:
             self._region_names[i].set_text(_fitting(forms, room))
         for line, axes in zip(self._size, self.axes, strict=True):
             _put(line, [] if size is None else [(size, y) for y in axes.get_ylim()])
-        _put(self._at_size, [] if size is None else [(size, scene.height_at(size))])
+        knee = scene.knee_band
+        is_seen = knee is not None and low < knee[0] < high
+        _span(self._knee, knee[1:] if knee and is_seen else None, limits)
 
-    def _show_rates(self, scene: Scene, limits: tuple[float, float]) -> None:
-        low, high = limits
+    def _show_rates(self, scene: Scene, limits: tuple[float, float]) -> list[Named]:
         top = self.axes.throughput.get_ylim()[1]
-        is_seen = scene.target is not None and scene.target <= top
-        _put(self._target, [(x, scene.target or 0.0) for x in limits] if is_seen else [])
-        plateau = scene.plateau
-        _put(self._plateau, [(x, plateau.throughput) for x in limits] if plateau else [])
-        hold = scene.sizing.hold_at_one if scene.sizing else None
-        xs = [low * (high / low) ** (i / 60) for i in range(61)] if hold else []
-        # Below the names of the regions.
-        _put(self._alone, [(x, x / (hold or 1.0)) for x in xs if x <= top * 0.9 * (hold or 1.0)])
+        points = scene.sizing.points if scene.sizing else ()
+        band = sorted((p.pool_size, *p.interval95) for p in points if p.interval95)
+        self._band.set_data(*([row[i] for row in band] for i in range(3)))
+        _put(self._repeats, scene.repeats)
+        size, target, plateau, knee = scene.recommended, scene.target, scene.plateau, scene.knee
+        hold = (scene.sizing.hold_at_one if scene.sizing else None) or 0.0
+        # It ends below the names of the regions.
+        xs = [limits[0] * (limits[1] / limits[0]) ** (i / 60) for i in range(61)]
+        alone = [(x, x / hold) for x in xs if x <= top * 0.9 * hold]
+        is_seen = target is not None and target <= top
+        _put(self._target, _across(limits, target if is_seen else None))
+        knee_words = ""
+        if knee is not None and self._knee[0].get_visible():
+            knee_words = f"{number(knee.size)} ({interval(knee.interval95)})"
+            knee_words = f"Little's Law knee\n{knee_words}"
+        slowed = scene.slowed != 1.0
+        return [
+            _put(
+                self._at_size,
+                [] if size is None else [(size, scene.height_at(size))],
+                _recommended(scene),
+            ),
+            (self._target, _limit_words(f"target {short_rate(target)}", target, top)),
+            _put(
+                self._plateau,
+                _across(limits, plateau.throughput if plateau else None),
+                f"plateau {short_rate(plateau.throughput if plateau else None)}",
+            ),
+            _put(self._alone, alone, "n / S(1): no call slowed\nby another"),
+            (self._knee[0], knee_words),
+            _put(
+                self._curve,
+                scene.line,
+                "measured" + f",\ncalls {number(scene.slowed)} times as long" * slowed,
+            ),
+            _put(self._unfit, scene.unfit, "failed a check:\nnot fitted"),
+        ]
 
-    def _show_times(self, scene: Scene, limits: tuple[float, float], top: float) -> None:
-        limit = scene.wait_limit
-        _put(self._limit, [] if limit is None else [(x, limit * 1000) for x in limits])
-        _put(self._hold_p50, scene.hold("p50"))
-        _put(self._hold_p99, scene.hold("p99"))
-        seen = [(x, y) for x, y in scene.predicted if limits[0] <= x <= limits[1]]
-        _put(self._predicted, seen)
+    def _show_times(self, scene: Scene, limits: tuple[float, float]) -> list[Named]:
+        top, limit = self.axes.times.get_ylim()[1], scene.wait_limit
+        predicted = [(x, y) for x, y in scene.predicted if limits[0] <= x <= limits[1]]
+        _put(self._limit, _across(limits, limit))
+        named = [
+            _put(self._hold_p99, scene.hold("p99"), "hold p99"),
+            _put(self._hold_p50, scene.hold("p50"), "hold p50"),
+            _put(self._predicted, predicted, "wait p99, predicted"),
+            (
+                self._limit,
+                _limit_words(f"wait target {milliseconds(limit and limit / 1000)}", limit, top),
+            ),
+        ]
         for line, quantile in ((self._wait_p99, "p99"), (self._wait_p50, "p50")):
-            _put(line, [(x, min(y, 0.95 * top)) for x, y in scene.wait(quantile)])
+            waits = scene.wait(quantile)
+            words = f"wait at target: {quantile} {number(waits[-1][1], 2)} ms" if waits else ""
+            named.append(_put(line, [(x, min(y, 0.95 * top)) for x, y in waits], words))
+        return named
 
-    def _legends(self, scene: Scene) -> None:
-        """Every line, marker and band says what it is, beside the axes that it is in."""
-        upper: list[tuple[Artist, str]] = []
-        chosen = scene.recommendation
-        if chosen is not None and scene.recommended is not None:
-            upper.append((self._at_size, _recommended(scene, chosen)))
-        if scene.target is not None:
-            words = f"target {short_rate(scene.target)}"
-            if scene.target > self.axes.throughput.get_ylim()[1]:
-                words += "\nabove this chart ↑"
-            upper.append((self._target, words))
-        if scene.plateau is not None:
-            upper.append((self._plateau, f"plateau {short_rate(scene.plateau.throughput)}"))
-        if scene.sizing is not None and scene.sizing.hold_at_one:
-            upper.append((self._alone, "n / S(1): no call slowed\nby another"))
-        if scene.knee is not None and self._knee[0].get_visible():
-            words = f"{number(scene.knee.size)} ({interval(scene.knee.interval95)})"
-            upper.append((self._knee[0], f"Little's Law knee\n{words}"))
-        if scene.line:
-            words = "measured"
-            if scene.slowed != 1.0:
-                words += f",\ncalls {number(scene.slowed)} times as long"
-            upper.append((self._curve, words))
-        if scene.unfit:
-            upper.append((self._unfit, "failed a check:\nnot fitted"))
-        lower: list[tuple[Artist, str]] = []
-        if scene.hold("p99"):
-            lower += [(self._hold_p99, "hold p99"), (self._hold_p50, "hold p50")]
-        if scene.predicted:
-            lower.append((self._predicted, "wait p99, predicted"))
-        if scene.wait_limit is not None:
-            words = f"wait target {milliseconds(scene.wait_limit)}"
-            if scene.wait_limit * 1000 > self.axes.times.get_ylim()[1]:
-                words += "\nabove this chart ↑"
-            lower.append((self._limit, words))
-        for line, quantile in ((self._wait_p99, "p99"), (self._wait_p50, "p50")):
-            if waits := scene.wait(quantile):
-                words = f"wait at target: {quantile} {number(waits[-1][1], 2)} ms"
-                lower.append((line, words))
-        self._legend(self.axes.throughput, upper)
-        self._legend(self.axes.times, lower)
-
-    def _legend(self, axes: Axes, named: Sequence[tuple[Artist, str]]) -> None:
-        """A legend is made anew only where it names other artists."""
+    def _legend(self, axes: Axes, lines: Sequence[Named]) -> None:
+        """Say what each line, marker and band is; made anew only where it names other artists."""
+        named = [(artist, words) for artist, words in lines if words]
         artists = [artist for artist, _ in named]
         legend = axes.get_legend()
         if legend is None or self._named.get(axes) != artists:
@@ -297,8 +286,20 @@ class Picture:
             text.set_text(words)
 
 
-def _put(line: Line2D, points: Points) -> None:
+def _put(line: Line2D, points: Points, words: str = "") -> Named:
+    """Move a line; what the legend calls it, where there is something to be seen of it."""
     line.set_data([x for x, _ in points], [y for _, y in points])
+    return line, words if points else ""
+
+
+def _across(limits: tuple[float, float], height: float | None) -> Points:
+    return [] if height is None else [(x, height) for x in limits]
+
+
+def _limit_words(words: str, limit: float | None, top: float) -> str:
+    if limit is None:
+        return ""
+    return words if limit <= top else f"{words}\nabove this chart ↑"
 
 
 def _span(
@@ -319,10 +320,13 @@ def _fitting(forms: Sequence[str], room: float) -> str:
     return ""
 
 
-def _recommended(scene: Scene, chosen: Recommendation) -> str:
-    size, left = chosen.recommended_size, scene.left
+def _recommended(scene: Scene) -> str:
+    chosen, left = scene.recommendation, scene.left
+    if chosen is None:
+        return ""
     pools = scene.pools or left
-    words = f"recommended {size}" if chosen.verification else f"predicted {size}"
+    words = "recommended" if chosen.verification else "predicted"
+    words += f" {chosen.recommended_size}"
     if pools > 1:
         words += f"\nin each of {pools} pools"
     if left < pools:
@@ -330,57 +334,24 @@ def _recommended(scene: Scene, chosen: Recommendation) -> str:
     return "\n".join([words, verified_phrase(chosen).replace(", ", ",\n")])
 
 
-def named_sizes(sizes: Sequence[int], limits: tuple[float, float]) -> list[int]:
-    """Sizes to name on a log axis: powers of two first, as many as stand clear of each other."""
-    low, high = limits
-    last = int(high / 1.13 + 0.5)
-    powers = [size for size in sizes if size & (size - 1) == 0]
-    shown: list[int] = []
-    for size in [sizes[0], last, *powers, *sizes]:
-        if all(abs(math.log(size / s)) >= _CLEAR * math.log(high / low) for s in shown):
-            shown.append(size)
-    return sorted(shown)
-
-
-def _limits(scene: Scene) -> tuple[float, float]:
-    """The sizes in sight (connections); a recommended one beyond those measured doubles them."""
-    sizes, recommended = scene.sizes or [1, 2], scene.recommended or 1
-    high = max(sizes[-1], sizes[0] * 1.5)
-    if recommended > high:
-        high *= 2 ** math.ceil(math.log2(recommended / high))
-    return sizes[0] / 1.13, high * 1.13
-
-
-def _top(scene: Scene) -> float:
-    heights = [t.throughput for t in scene.curve]
-    if scene.sizing is not None:
-        heights += [p.interval95[1] for p in scene.sizing.points if p.interval95]
-    if scene.plateau is not None:
-        heights.append(scene.plateau.throughput)
-    top, target = max(heights, default=0.0), scene.target or 0.0
-    if not top or target <= _IN_SIGHT * top:
-        top = max(top, target)
-    return _nice(top * _ROOM)
-
-
-def _times_top(scene: Scene) -> float:
-    """The height (ms): that of hold times and wait target; a saturated pool's waits leave it."""
-    limit = None if scene.wait_limit is None else scene.wait_limit * 1000
-    median = max((y for _, y in scene.hold("p50")), default=0.0)
-    high = [median, *(y for _, y in scene.hold("p99") if y <= 6 * median)]
-    if limit is not None:
-        high.append(min(limit * 1.3, 6 * median) if median else limit)
-    high += [y for _, y in scene.wait("p99") if y <= 2 * max(high)]
-    return _nice(max(high) * 1.1)
-
-
-def _nice(value: float) -> float:
-    """The next rounder number: a slider that moves a little does not move the axis."""
-    if value <= 0:
-        return 1.0
-    unit = 10.0 ** math.floor(math.log10(value))
-    return next(step * unit for step in (*_NICE, 20.0) if step * unit >= value)
-
-
 def _figure_at_axis(value: float, _: float) -> str:
     return f"{value / 1000:g}k" if value >= _LONG else number(value)
+
+
+def _footnote(scene: Scene, versions: str) -> str:
+    """Durations, repeats, seed and versions: what a reader needs to judge the figures."""
+    curve, parts = scene.curve, []
+    if scene.trials:
+        parts.append(f"{scene.trials[0].target}, {scene.trials[0].driver}")
+    if curve:
+        windows = sorted(t.window for t in curve)
+        span = number(windows[0], 2)
+        if windows[-1] > windows[0] * 1.05:
+            span += f"–{number(windows[-1], 2)}"
+        repeats = max(Counter(t.pool_size for t in curve).values())
+        parts.append(f"{plural(len(curve), 'trial')} of {span} s")
+        parts.append(f"up to {plural(repeats, 'repeat')} a size")
+        parts.append(f"seed {min(t.seed for t in curve)}")
+    if scene.sizing is not None and any(p.interval95 for p in scene.sizing.points):
+        parts.append("band: 95 % interval")
+    return " · ".join([*parts, *([versions] if versions else [])])

@@ -27,7 +27,7 @@ def budgets(trials: Sequence[Trial]) -> dict[int, Budget]:
     found: dict[int, list[Budget]] = {}
     for t in trials:
         if t.is_of_curve and t.is_usable and t.service_time.mean is not None:
-            found.setdefault(t.pool_size * t.pools, []).append(budget(t))
+            found.setdefault(t.connections, []).append(budget(t))
     return {
         size: {part: sum(b[part] for b in found[size]) / len(found[size]) for part in PARTS}
         for size in sorted(found)
@@ -36,18 +36,7 @@ def budgets(trials: Sequence[Trial]) -> dict[int, Budget]:
 
 def budget(trial: Trial) -> Budget:
     """The mean time of each part in one trial (s), of its successful calls."""
-    if trial.budget is not None:
-        return {part: getattr(trial.budget, part).mean for part in PARTS}
-    return {part: getattr(trial, _FIELDS[part]).mean or 0.0 for part in PARTS}
-
-
-_FIELDS = {
-    "lag": "lag",
-    "wait": "wait_time",
-    "dial": "dial_time",
-    "service": "service_time",
-    "release": "release_time",
-}
+    return {part: trial.mean_of(part) or 0.0 for part in PARTS}
 
 
 def in_service(trials: Sequence[Trial], recommendation: Recommendation | None) -> Trial | None:
@@ -69,44 +58,32 @@ def time_budget_finding(
     trials: Sequence[Trial], recommendation: Recommendation | None = None
 ) -> str:
     """The finding as a sentence: what most of a call's time is, where it matters."""
-    serving = _timed(trials, recommendation)
+    serving, closed = _timed(trials, recommendation), budgets(trials)
     if serving is not None:
-        seen = budget(serving)
-        return (
-            f"At {short_rate(serving.arrival_rate)} a call takes "
-            f"{milliseconds(sum(seen.values()))}: {_largest(seen)}"
-        )
-    closed = budgets(trials)
-    if not closed:
+        where, seen = f"At {short_rate(serving.arrival_rate)}", budget(serving)
+    elif closed:
+        size = max(closed)
+        where, seen = f"With {plural(size, 'connection')}", closed[size]
+    else:
         return "The parts of a call were not recorded"
-    size = max(closed)
-    total = milliseconds(sum(closed[size].values()))
-    return f"With {plural(size, 'connection')} a call takes {total}: {_largest(closed[size])}"
-
-
-def _largest(seen: Budget) -> str:
     total = sum(seen.values())
-    first, second = sorted(seen, key=lambda part: -seen[part])[:2]
-    return (
-        f"{share(seen[first] / total)} {first}, {share(seen[second] / total)} {second}"
-        if total
-        else "nothing is known"
-    )
+    most = sorted(seen, key=lambda part: -seen[part])[:2]
+    shares = ", ".join(f"{share(seen[part] / total)} {part}" for part in most if total)
+    return f"{where} a call takes {milliseconds(total)}: {shares or 'nothing is known'}"
 
 
 def time_budget_alt(trials: Sequence[Trial], recommendation: Recommendation | None = None) -> str:
     """The chart in words, with its figures, for who cannot see it."""
+    serving, closed = _timed(trials, recommendation), budgets(trials)
     parts = [time_budget_finding(trials, recommendation) + "."]
-    closed = budgets(trials)
     parts += [
         f"With {plural(size, 'connection')}, all busy: {_spoken(closed[size])}."
-        for size in sorted({min(closed, default=0), max(closed, default=0)} & set(closed))
+        for size in dict.fromkeys([*closed][:1] + [*closed][-1:])
     ]
-    serving = _timed(trials, recommendation)
     if serving is not None:
-        size = serving.pool_size * serving.pools
+        with_size = plural(serving.connections, "connection")
         at = short_rate(serving.arrival_rate)
-        parts.append(f"With {plural(size, 'connection')} at {at}: {_spoken(budget(serving))}.")
+        parts.append(f"With {with_size} at {at}: {_spoken(budget(serving))}.")
     return " ".join(parts)
 
 
@@ -124,35 +101,32 @@ def time_budget(
 
     Without `axes` a figure is made.
     """
-    closed = budgets(trials)
+    bars = {str(size): parts for size, parts in budgets(trials).items()}
+    places = [float(i) for i in range(len(bars))]
+    below = "pool size (connections), as many callers as connections"
     serving = _timed(trials, recommendation)
-    with style.house():
-        axes = single_axes(axes, HEIGHT, time_budget_finding(trials, recommendation))
-        places = [float(i) for i in range(len(closed))]
-        names = [str(size) for size in closed]
-        bars = list(closed.values())
-        if serving is not None:
-            bars.append(budget(serving))
-            size = serving.pool_size * serving.pools
-            names.append(f"{size}\nat {short_rate(serving.arrival_rate)}")
-            places.append(len(places) + 0.8)
-        _stack(axes, places, bars)
-        for place, b in zip(places, bars, strict=True):
-            total = sum(b.values()) * 1000
+    if serving is not None:
+        places.append(len(bars) + 0.8)
+        bars[f"{serving.connections}\nat {short_rate(serving.arrival_rate)}"] = budget(serving)
+        below += ", and in service at the right"
+    title = time_budget_finding(trials, recommendation)
+    with single_axes(axes, HEIGHT, title, bottom=60) as axes:
+        totals = [sum(parts.values()) * 1000 for parts in bars.values()]
+        top = max(totals, default=1.0)
+        _stack(axes, places, list(bars.values()), top)
+        for place, total in zip(places, totals, strict=True):
             beside(axes, number(total, 2), (place, total), xytext=(0, 6), ha="center")
-        axes.set_xticks(places, labels=names)
-        axes.set_xlim(-0.6, (places[-1] if places else 0.0) + 0.6)
-        axes.set_ylim(0, max((sum(b.values()) for b in bars), default=0.001) * 1120)
+        axes.set_xticks(places, labels=bars)
+        axes.set_xlim(-0.6, max(places, default=0.0) + 0.6)
+        axes.set_ylim(0, top * 1.12)
         axes.tick_params(axis="x", length=0)
         axes.set_ylabel("mean time of a call (ms)")
-        below = "pool size (connections), as many callers as connections"
-        axes.set_xlabel(below + (", and in service at the right" if serving else ""), loc="left")
+        axes.set_xlabel(below)
     return axes
 
 
-def _stack(axes: Axes, places: Sequence[float], bars: Sequence[Budget]) -> None:
+def _stack(axes: Axes, places: Sequence[float], bars: Sequence[Budget], top: float) -> None:
     """The parts upon each other; the legend has the range of each, also of those too small."""
-    top = max((sum(b.values()) for b in bars), default=0.001)
     heights = [0.0] * len(bars)
     named: list[tuple[Any, str]] = []
     for part, (colour, hatch) in style.PARTS.items():
@@ -163,7 +137,7 @@ def _stack(axes: Axes, places: Sequence[float], bars: Sequence[Budget]) -> None:
         if values:
             low, high = number(min(values), 2), number(max(values), 2)
             words = f"{part} {low} ms" if low == high else f"{part} {low}–{high} ms"
-            if 0 < max(values) < _SEEN * top * 1000:
+            if 0 < max(values) < _SEEN * top:
                 words += ",\ntoo little to see"
             named.append((drawn, words))
     legend_beside(axes, named[::-1])

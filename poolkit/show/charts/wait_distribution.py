@@ -21,56 +21,35 @@ _STEPS = 160
 Points = Sequence[tuple[float, float]]  # (wait in s, share of the calls that wait longer)
 
 
-def beyond(trial: Trial, longest: float) -> list[tuple[float, float]]:
-    """The measured share of calls that wait longer, at waits from 0 to `longest` (s)."""
-    waits = [longest * i / _STEPS for i in range(_STEPS + 1)]
-    return [(w, share_above(trial.wait_time.buckets, w)) for w in waits]
-
-
 def wait_finding(trial: Trial, predicted: Points, wait_p99: float | None) -> str:
     """The finding as a sentence: the share that waits too long, measured and predicted."""
+    limit = 0.001 if wait_p99 is None else wait_p99
+    seen = share(share_above(trial.wait_time.buckets, limit), 1)
     at = short_rate(trial.arrival_rate)
-    limit = wait_p99
-    if limit is None:
-        waited = share_above(trial.wait_time.buckets, 0.001)
-        return f"{share(waited, 1)} of the calls waited longer than 1 ms at {at}"
-    seen = share_above(trial.wait_time.buckets, limit)
-    text = f"{share(seen, 1)} of the calls waited longer than {milliseconds(limit)} at {at}"
-    expected = at_wait(predicted, limit)
-    if expected is not None:
-        text += f"; {share(expected, 1)} were predicted"
-    return text
-
-
-def at_wait(predicted: Points, wait: float) -> float | None:
-    """The predicted share at a wait (s), read off the points; None beyond them."""
-    for w, p in predicted:
-        if w >= wait:
-            return p
-    return None
+    text = f"{seen} of the calls waited longer than {milliseconds(limit)} at {at}"
+    expected = next((p for w, p in predicted if w >= limit), None)
+    if wait_p99 is None or expected is None:
+        return text
+    return f"{text}; {share(expected, 1)} were predicted"
 
 
 def wait_alt(trial: Trial, predicted: Points, wait_p99: float | None) -> str:
     """The chart in words, with its figures, for who cannot see it."""
     seen = trial.wait_time
-    parts = [
-        wait_finding(trial, predicted, wait_p99) + ".",
+    text = (
+        f"{wait_finding(trial, predicted, wait_p99)}. "
         f"Share of calls that wait longer, over the wait, with "
         f"{pool_phrase(trial.pool_size, trial.pools)}: of {plural(seen.count, 'call')} half "
         f"waited {milliseconds(seen.p50)} or less, 99 % {milliseconds(seen.p99)} or less, the "
-        f"longest {milliseconds(seen.longest)}.",
-    ]
-    if wait_p99 is not None:
-        parts.append(f"Asked: at most 1 % wait longer than {milliseconds(wait_p99)}.")
-    return " ".join(parts)
+        f"longest {milliseconds(seen.longest)}."
+    )
+    if wait_p99 is None:
+        return text
+    return f"{text} Asked: at most 1 % wait longer than {milliseconds(wait_p99)}."
 
 
 def wait_distribution(
-    trial: Trial,
-    predicted: Points,
-    wait_p99: float | None,
-    *,
-    axes: Axes | None = None,
+    trial: Trial, predicted: Points, wait_p99: float | None, *, axes: Axes | None = None
 ) -> Axes:
     """Draw the share of calls that wait longer than each wait; without `axes` a figure is made.
 
@@ -82,8 +61,7 @@ def wait_distribution(
     seen = trial.wait_time
     longest = max(2.0 * (wait_p99 or 0.0), 1.1 * (seen.longest or 0.0), 0.001)
     longest = min(longest, 6.0 * (wait_p99 or longest))
-    with style.house():
-        axes = single_axes(axes, HEIGHT, wait_finding(trial, predicted, wait_p99))
+    with single_axes(axes, HEIGHT, wait_finding(trial, predicted, wait_p99)) as axes:
         floor = min(0.5 / max(seen.count, 1), 5e-4)
         axes.set_yscale("log")
         axes.set_xlim(0, longest * 1000)
@@ -92,11 +70,13 @@ def wait_distribution(
         axes.set_yticks(shares, labels=[f"{s * 100:g} %" for s in shares])
         axes.minorticks_off()
         axes.xaxis.set_major_formatter(lambda value, _: number(value))
-        axes.set_xlabel("wait for a connection (ms)", loc="left")
+        axes.set_xlabel("wait for a connection (ms)")
         axes.set_ylabel("calls that wait longer")
+        waits = [longest * i / _STEPS for i in range(_STEPS + 1)]
+        measured = [(w, share_above(seen.buckets, w)) for w in waits]
         named: list[tuple[Artist, str]] = []
         for points, words, colour, dash in (
-            (beyond(trial, longest), f"measured,\n{plural(seen.count, 'call')}", style.BLUE, "-"),
+            (measured, f"measured,\n{plural(seen.count, 'call')}", style.BLUE, "-"),
             (predicted, "predicted\nfrom the curve", style.MUTED, (0, (5, 3))),
         ):
             shown = [(w * 1000, s) for w, s in points if s >= floor and w <= longest]

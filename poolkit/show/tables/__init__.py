@@ -1,7 +1,7 @@
 """Records as tables: rows of plain text, written as HTML, as Markdown or for a terminal."""
 
-from poolkit.show.tables.of_comparison import changes
 from poolkit.show.tables.of_recommendation import (
+    changes,
     checks,
     checks_in_short,
     curve,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from poolkit import units
-from poolkit.probes.records import Cost, Costs, Probe, Proof, ProofRun, StaleCount
+from poolkit.drivers.parameters.findings import Cost, Costs, Proof, ProofRun
+from poolkit.probes.records import Probe, StaleCount
 from poolkit.records import Parameter
 from poolkit.show import words
 from poolkit.show.tables.table import Column, Columns, Number, Table
@@ -21,31 +22,25 @@ _CUTS = {"restart": "the server went down", "drop": "dropped in silence"}
 def tables_of_probe(probe: Probe) -> tuple[Table, ...]:
     """Every table that the probe has rows for, in the order in which they are read."""
     found = [limits(probe), proof(probe.proof), costs(probe.costs), stale(probe), parameters(probe)]
-    return tuple(table for table in found if table is not None)
+    return tuple(table for table in found if table)
 
 
-def limits(probe: Probe) -> Table | None:
+def limits(probe: Probe) -> Table:
     """What ends a connection: silence, the number of requests, age; and a changed record."""
-    rows = [
-        (
-            _SESSIONS[limit.session],
-            _seconds(limit.timeout, limit.longer_than) if limit.kind != "random" else "at random",
-            limit.seen,
-        )
-        for limit in probe.idle
-    ]
-    if probe.uses is not None:
-        count = probe.uses.requests
-        found = f"more than {probe.uses.tried}" if count is None else str(count)
-        rows.append(("requests a connection", found, probe.uses.seen))
-    if probe.age is not None:
-        age = _seconds(probe.age.seconds, probe.age.longer_than)
-        rows.append(("age of a connection", age, probe.age.seen))
-    if probe.names is not None:
-        old = probe.names.old_for
-        rows.append(("changed DNS record", "" if old is None else f"{old:.1f} s", probe.names.seen))
-    if not rows:
-        return None
+    rows = []
+    for limit in probe.idle:
+        ends = "at random"
+        if limit.kind != "random":
+            ends = _seconds(limit.timeout, limit.longer_than)
+        rows.append((_SESSIONS[limit.session], ends, limit.seen))
+    if (uses := probe.uses) is not None:
+        found = f"more than {uses.tried}" if uses.requests is None else str(uses.requests)
+        rows.append(("requests a connection", found, uses.seen))
+    if (age := probe.age) is not None:
+        rows.append(("age of a connection", _seconds(age.seconds, age.longer_than), age.seen))
+    if (names := probe.names) is not None:
+        old = "" if names.old_for is None else f"{names.old_for:.1f} s"
+        rows.append(("changed DNS record", old, names.seen))
     return Table(f"{probe.target}: what ends a connection", ("limit", "found", "seen"), tuple(rows))
 
 
@@ -86,10 +81,8 @@ def costs(found: Costs | None) -> Table | None:
     return Table.of(caption, columns, found.costs)
 
 
-def stale(probe: Probe) -> Table | None:
+def stale(probe: Probe) -> Table:
     """What each setting lets through to the caller after every connection was cut."""
-    if not probe.stale:
-        return None
     columns: Columns[StaleCount] = (
         Column("cut", lambda count: _CUTS[count.cut]),
         Column("setting", lambda count: RECYCLED if count.setting == "recycle" else count.setting),
@@ -102,10 +95,8 @@ def stale(probe: Probe) -> Table | None:
     return Table.of(caption, columns, probe.stale)
 
 
-def parameters(probe: Probe) -> Table | None:
+def parameters(probe: Probe) -> Table:
     """The driver's parameters that follow, each with its reason."""
-    if not probe.parameters:
-        return None
     columns: Columns[Parameter] = (
         Column("parameter", lambda p: p.name),
         Number("value", _value),

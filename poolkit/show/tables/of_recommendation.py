@@ -1,4 +1,4 @@
-"""Tables of what poolkit says of a target: the decision, its reasons and its doubts."""
+"""Tables of what poolkit says of a target: the decision, its reasons, doubts and changes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from poolkit.records import (
     Signal,
     Sizing,
 )
-from poolkit.review.compare import Comparison
+from poolkit.review.compare import Comparison, Difference
 from poolkit.show import words
 from poolkit.show.tables.table import Column, Columns, Number, Table, passed
 from poolkit.units import NONE, interval, milliseconds, number, rate, short_rate
@@ -33,8 +33,8 @@ def decision(
         Number("size", words.size),
         Column("set", _settings),
         Number("rate asked", lambda r: rate(r.target_rate)),
-        Number("rate carried", _rate_carried),
-        Number("p99 wait seen", _wait_seen),
+        Number("rate carried", lambda r: rate(_seen(r)[0])),
+        Number("p99 wait seen", lambda r: milliseconds(_seen(r)[1])),
         Column("bound by", words.bound_by),
         Column("how sure", words.how_sure),
     ]
@@ -50,36 +50,25 @@ def decision_in_short(recommendations: Sequence[Recommendation]) -> Table:
         Column("target", lambda r: r.target),
         Number("size", words.size),
         Column("verdict", words.verdict),
-        Number("plateau", _plateau),
+        Number("plateau", lambda r: short_rate(r.plateau.throughput if r.plateau else None)),
         Number("carried", _carried),
-        Number("p99 wait", _wait_seen),
+        Number("p99 wait", lambda r: milliseconds(_seen(r)[1])),
         Number("knee (95 %)", lambda r: words.knee_in_short(r.knees)),
     )
     table = Table.of("Recommended connections in each pool", columns, recommendations)
     return replace(table, whole=frozenset({1}))
 
 
+def _seen(recommendation: Recommendation) -> tuple[float | None, float | None]:
+    """The rate that was carried and the p99 wait (s), as far as they were verified."""
+    seen = recommendation.verification
+    return (None, None) if seen is None else (seen.achieved_rate, seen.wait_p99)
+
+
 def _carried(recommendation: Recommendation) -> str:
-    seen = recommendation.verification
-    if seen is None:
-        return NONE
-    doubt = "" if recommendation.is_verified else ", in doubt"
-    return f"{short_rate(seen.achieved_rate)}{doubt}"
-
-
-def _wait_seen(recommendation: Recommendation) -> str:
-    seen = recommendation.verification
-    return NONE if seen is None else milliseconds(seen.wait_p99)
-
-
-def _rate_carried(recommendation: Recommendation) -> str:
-    seen = recommendation.verification
-    return NONE if seen is None else rate(seen.achieved_rate)
-
-
-def _plateau(recommendation: Recommendation) -> str:
-    seen = recommendation.plateau
-    return NONE if seen is None else short_rate(seen.throughput)
+    achieved, _ = _seen(recommendation)
+    doubt = "" if achieved is None or recommendation.is_verified else ", in doubt"
+    return f"{short_rate(achieved)}{doubt}"
 
 
 def _settings(recommendation: Recommendation) -> str:
@@ -140,13 +129,9 @@ def checks_in_short(found: Sequence[Check]) -> Table:
     columns: Columns[Check] = (
         Column("", lambda c: "ok" if c.passed else "no"),
         Column("check", lambda c: c.name),
-        Column("seen", lambda c: c.seen if c.passed else _doubt_in_lines(c)),
+        Column("seen", lambda c: c.seen if c.passed else f"{c.seen}\n{c.why}\nnext: {c.next}"),
     )
     return replace(Table.of("", columns, found), whole=frozenset({0, 1}))
-
-
-def _doubt_in_lines(check: Check) -> str:
-    return f"{check.seen}\n{check.why}\nnext: {check.next}"
 
 
 def curve(sizing: Sizing) -> Table:
@@ -200,3 +185,25 @@ def signals(recommendation: Recommendation) -> Table:
     )
     seen = recommendation.verification
     return Table.of("Verification under load", columns, () if seen is None else seen.signals)
+
+
+def changes(comparison: Comparison, target: str | None = None) -> Table:
+    """Then and now, and whether the difference is larger than the noise of both.
+
+    `target`: of this one alone, with the intervals; of all, each named, by default.
+    """
+    since = comparison.before[:10]
+    quantity = Column("quantity", words.quantity)
+    then, now = Number("then", words.then), Number("now", words.now)
+    noise = Column("larger than the noise", words.is_larger_than_noise)
+    if target is None:
+        name = Column[Difference]("target", lambda d: d.target)
+        caption = f"What changed since the review of {since}"
+        return Table.of(caption, (name, quantity, then, now, noise), comparison.differences)
+    intervals = (
+        Number[Difference]("95 % interval", lambda d: words.interval_of(d, d.before_interval)),
+        Number[Difference]("95 % interval", lambda d: words.interval_of(d, d.after_interval)),
+    )
+    of_target = [d for d in comparison.differences if d.target == target]
+    columns = (quantity, then, intervals[0], now, intervals[1], noise)
+    return Table.of(f"What changed since {since}", columns, of_target)

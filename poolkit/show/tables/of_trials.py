@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Literal
+from collections.abc import Sequence
+from functools import partial
 
-from poolkit.records import Distribution, PredictedWait, Sizing, Trial
+from poolkit.records import PredictedWait, Sizing, Trial
 from poolkit.show import words
 from poolkit.show.tables.table import Column, Columns, Number, Table
 from poolkit.units import NONE, interval, listed, milliseconds, number, plural, share
+
+_DIAL_PARTS = ("dns", "tcp", "tls")
 
 
 def trials(measured: Sequence[Trial]) -> Table:
@@ -33,23 +35,13 @@ def time_budget(measured: Sequence[Trial]) -> Table:
     The parts are those of the successful calls, where they are known.
     """
 
-    def part(name: str, of_all: str) -> Callable[[Trial], str]:
-        def mean(trial: Trial) -> str:
-            times: Distribution = getattr(trial, of_all)
-            return milliseconds(
-                times.mean if trial.budget is None else getattr(trial.budget, name).mean
-            )
-
-        return mean
-
-    wait = part("wait", "wait_time")
     columns: Columns[Trial] = (
         *_SIZE_AND_LOOP,
-        Number("lag", part("lag", "lag")),
-        Number("wait", lambda t: wait(t) + _inferred(t)),
-        Number("dial", part("dial", "dial_time")),
-        Number("service", part("service", "service_time")),
-        Number("release", part("release", "release_time")),
+        Number("lag", lambda t: milliseconds(t.mean_of("lag"))),
+        Number("wait", lambda t: milliseconds(t.mean_of("wait")) + _inferred(t)),
+        Number("dial", lambda t: milliseconds(t.mean_of("dial"))),
+        Number("service", lambda t: milliseconds(t.mean_of("service"))),
+        Number("release", lambda t: milliseconds(t.mean_of("release"))),
         Number("response, all together", lambda t: milliseconds(t.response_time.mean)),
     )
     known = _in_order([t for t in measured if t.service_time.mean is not None])
@@ -63,23 +55,21 @@ def cut_and_dials(measured: Sequence[Trial]) -> Table:
         Number("cut off", lambda t: f"{t.warm_up:.2f} s"),
         Number("measured", lambda t: f"{t.window:.2f} s"),
         Number("dials", lambda t: str(t.connections_opened)),
-        Number(
-            "dials a call", lambda t: NONE if t.reuse_ratio is None else share(1.0 - t.reuse_ratio)
-        ),
+        Number("dials a call", _dials),
     ]
     # Mean times of a dial's parts; aiohttp shows them.
     if any(t.dial_parts is not None for t in measured):
-        columns += [
-            Number[Trial]("DNS", lambda t: _mean_of_dial(t, "dns")),
-            Number[Trial]("TCP", lambda t: _mean_of_dial(t, "tcp")),
-            Number[Trial]("TLS", lambda t: _mean_of_dial(t, "tls")),
-        ]
+        columns += [Number(part.upper(), partial(_dial_part, part)) for part in _DIAL_PARTS]
     caption = "What was cut off as warm-up (MSER-5), and dials"
     return Table.of(caption, columns, _in_order(measured))
 
 
-def _mean_of_dial(trial: Trial, part: Literal["dns", "tcp", "tls"]) -> str:
+def _dial_part(part: str, trial: Trial) -> str:
     return NONE if trial.dial_parts is None else milliseconds(getattr(trial.dial_parts, part))
+
+
+def _dials(trial: Trial) -> str:
+    return NONE if trial.reuse_ratio is None else share(1.0 - trial.reuse_ratio)
 
 
 def trial_checks(measured: Sequence[Trial]) -> Table:

@@ -68,11 +68,10 @@ class Table:
     whole: frozenset[int] = frozenset()
 
     def __post_init__(self) -> None:
+        cells = len(self.columns)
         for row in self.rows:
-            if len(row) != len(self.columns):
-                raise ValueError(
-                    f"a row must have {len(self.columns)} cells, got {len(row)}: {row}"
-                )
+            if len(row) != cells:
+                raise ValueError(f"a row must have {cells} cells, got {len(row)}: {row}")
 
     @classmethod
     def of(
@@ -92,9 +91,8 @@ class Table:
             frozenset(i for i, record in enumerate(records) if first(record)),
         )
 
-    def records(self) -> list[dict[str, str]]:
-        """One dictionary a row, ready for `pandas.DataFrame`."""
-        return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
+    def __bool__(self) -> bool:
+        return bool(self.rows)  # one without rows is nothing to show
 
     def html(self) -> str:
         """A <table> with a caption and scoped headers; every text is escaped."""
@@ -102,7 +100,13 @@ class Table:
             f'<th scope="col"{self._class(i)}>{escape(name)}</th>'
             for i, name in enumerate(self.columns)
         )
-        body = "\n".join(self._row(i, row) for i, row in enumerate(self.rows))
+        rows = []
+        for index, (first, *rest) in enumerate(self.rows):
+            mark = ' class="pk-emphasis"' if index in self.emphasis else ""
+            cells = "".join(f"<td{self._class(i)}>{_marked(c)}</td>" for i, c in enumerate(rest, 1))
+            name = f'<th scope="row"{self._class(0)}>{_marked(first)}</th>'
+            rows.append(f"<tr{mark}>{name}{cells}</tr>")
+        body = "\n".join(rows)
         return (
             f'<div class="pk-scroll"><table class="pk-table">'
             f"<caption>{escape(self.caption)}</caption>\n"
@@ -162,23 +166,13 @@ class Table:
 
     __repr__ = __str__
 
-    def _row(self, index: int, row: tuple[str, ...]) -> str:
-        first, *rest = row
-        cells = "".join(f"<td{self._class(i)}>{_marked(c)}</td>" for i, c in enumerate(rest, 1))
-        mark = ' class="pk-emphasis"' if index in self.emphasis else ""
-        return f'<tr{mark}><th scope="row"{self._class(0)}>{_marked(first)}</th>{cells}</tr>'
-
     def _class(self, column: int) -> str:
         return ' class="pk-number"' if column in self.numeric else ""
 
 
 def _marked(cell: str) -> str:
-    text = escape(cell)
-    if cell.startswith("✓"):
-        return f'<span class="pk-good">{text}</span>'
-    if cell.startswith("✗"):
-        return f'<span class="pk-bad">{text}</span>'
-    return text
+    kind = {"✓": "pk-good", "✗": "pk-bad"}.get(cell[:1])
+    return escape(cell) if kind is None else f'<span class="{kind}">{escape(cell)}</span>'
 
 
 def _cell(text: str) -> str:

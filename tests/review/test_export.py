@@ -9,7 +9,7 @@ from typing import Any
 
 from poolkit.recommend import recommend, unreachable
 from poolkit.records import Recommendation, RecommendedFile
-from poolkit.review.documents import CSV_COLUMNS, to_csv, to_json, to_markdown
+from poolkit.review.export import CSV_COLUMNS, to_csv, to_json, to_markdown
 from tests.recommend.examples import (
     check,
     database_target,

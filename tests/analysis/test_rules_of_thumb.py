@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from poolkit.analysis.gradient2 import QUEUE, TOLERANCE, settled_limit
+from poolkit.analysis.rules_of_thumb import QUEUE, TOLERANCE, settled_limit
 
 
 @pytest.mark.parametrize("workers", [4, 24, 100])
