@@ -9,7 +9,7 @@ import numpy as np
 from poolkit.histogram import Histogram
 from poolkit.load.measurement import Measurement, Samples, Segment
 from poolkit.measure import verify
-from poolkit.measure.verify import VerifyPlan
+from poolkit.measure.sweep import TrialPlan
 from poolkit.records import Sizing, Trial
 from poolkit.targets.objective import Objective
 from tests.analysis import simulate
@@ -20,7 +20,7 @@ BUDGET = 25.0  # s of load that a sizing has left for its verification
 
 
 def open_trial(
-    upstream: simulate.Upstream, plan: VerifyPlan, wait_target: float, seed: int
+    upstream: simulate.Upstream, plan: TrialPlan, wait_target: float, seed: int
 ) -> Trial:
     """What one open-loop trial of the plan shows: its calls simulated one by one."""
     assert plan.rate is not None
@@ -86,9 +86,7 @@ def verified(
     trials: list[Trial] = []
     spent = 0.0
     while True:
-        plan = verify.next_trial(
-            trials, objective, sizing, most=objective.largest, left=budget - spent, gate=gate
-        )
+        plan = verify.next_trial(trials, objective, sizing, left=budget - spent, gate=gate)
         if plan is None or plan.purpose != "verify":
             break
         assert len(trials) < 50

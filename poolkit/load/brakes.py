@@ -1,12 +1,12 @@
 """When to stop: pure rules over what the generator counts, so that a live system is never hurt.
 
-`Brakes` looks at a trial that runs; `Quota` hands out the right to start a call.
+`Brakes` judges a trial that runs; `Quota` hands out the right to start a call.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain, repeat
 
@@ -37,62 +37,45 @@ USUAL_HELD_P99 = 10.0  # s: a first call that takes longer gets no load at all
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What the generator knows of the running trial when it asks the brakes.
-
-    Attributes:
-        finished, failed, rejected: calls so far; rejected ones are among the failed.
-        in_system: calls that wait or hold.
-        kinds: calls that failed, by kind.
-        no_connection: calls by kind that got no connection since one last succeeded.
-        silent_for: s since a call last ended, while some are under way.
-        held: s that calls of the last moments held a connection; empty where nobody looked.
-        connections: open now, in use or idle.
-    """
+    """What the generator knows of the running trial when it asks the brakes."""
 
     finished: int = 0
     failed: int = 0
-    rejected: int = 0
-    in_system: int = 0
-    kinds: Mapping[str, int] = field(default_factory=dict)
+    rejected: int = 0  # of those that failed
+    in_system: int = 0  # calls that wait or hold
+    kinds: Mapping[str, int] = field(default_factory=dict)  # of the calls that failed
+    # Calls by kind that got no connection since one last succeeded.
     no_connection: Mapping[str, int] = field(default_factory=dict)
-    silent_for: float = 0.0
+    silent_for: float = 0.0  # s since a call last ended, while some are under way
+    # s that calls of the last moments held a connection; empty between close checks.
     held: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
-    connections: int = 0
+    connections: int = 0  # open now, in use or idle
 
 
 @dataclass(frozen=True, slots=True)
 class Brakes:
     """Hard limits of one trial.
 
-    The first two are kept while calls are started; the others are looked at some 50 times a second.
-
-    Attributes:
-        max_calls: most calls that one trial may start; `Quota` holds the generator to it.
-        max_rate: most calls/s that one trial may start, an open loop as planned; None: no cap.
-        max_connections: most connections open at once; None: the pool's own limit is trusted.
-        max_failed_share: largest share (0 to 1) of calls that may fail before the trial stops.
-        min_calls: fewest finished calls before a share means anything.
-        max_in_system: most calls that may wait or hold at once (open loop): beyond it the queue
-            grows without bound, and nothing is learnt from letting it.
-        max_no_connection: calls in a row that may fail for want of a connection.
-        max_silence: s without the end of any call while some are under way; more than the longest
-            first call that is let through.
-        max_held_p99: s, p99 of the time that calls hold a connection. Not of the response time: the
-            queue in front of the pool is the generator's own, hurts no server and is what an
-            overload trial is there to show; `max_in_system` bounds it.
-        work: the user's function that does the calls, which may keep the connections it is given.
+    The first two hold while calls are started; the others are checked some 50 times a second.
     """
 
-    max_calls: int = MOST_CALLS
-    max_rate: float | None = None
-    max_connections: int | None = None
-    max_failed_share: float = 0.05
-    min_calls: int = 20
+    max_calls: int = MOST_CALLS  # that one trial may start
+    max_rate: float | None = None  # calls/s started, of an open loop as planned; None: no cap
+    max_connections: int | None = None  # open at once; None: the pool's own limit is trusted
+    max_failed_share: float = 0.05  # of the calls (0 to 1)
+    min_calls: int = 20  # finished ones before a share means anything
+    # Calls that wait or hold at once (open loop): beyond it the queue grows without bound, and
+    # nothing is learnt from letting it.
     max_in_system: int = 20_000
-    max_no_connection: int = 5
+    max_no_connection: int = 5  # calls in a row that fail for want of a connection
+    # s without the end of any call while some are under way; more than the longest first call that
+    # is let through.
     max_silence: float = 15.0
+    # s, p99 of the time that calls hold a connection. Not of the response time: the queue in front
+    # of the pool is the generator's own, hurts no server and is what an overload trial is there to
+    # show; `max_in_system` bounds it.
     max_held_p99: float = USUAL_HELD_P99
-    work: str | None = None
+    work: str | None = None  # the user's function that does the calls, which may keep connections
 
     def check(self, counts: Counts) -> None:
         """Raise `BrakeStop` when a limit is passed; `counts` are of the running trial."""
@@ -164,7 +147,7 @@ def _usual(kinds: Mapping[str, int]) -> str:
 
 
 def silence(seconds: float, in_system: int) -> BrakeStop:
-    """The stop for a server that keeps its connections and says nothing."""
+    """The stop for a server that keeps its connections and sends nothing."""
     return BrakeStop(
         "silence",
         f"no call ended for {seconds:.1f} s, with {units.plural(in_system, 'call')} under way",
@@ -183,91 +166,70 @@ def held_limit(response_p99: float | None) -> float:
 class Quota:
     """Hands out permits until a cap is met; `spent` then says which.
 
+    The rate is counted from the first permit, and 0.05 s of calls may come at once. Raises
+    `BrakeStop` where an open loop's plan is above the cap on it.
+
     Args:
         now: the clock (s).
-        max_calls: most calls that may be started, 1 or more.
-        max_rate: most calls/s, counted from the first permit; None: no cap. Up to `burst` calls, or
-            0.05 s of calls where that is more, may come at once.
-        is_scheduled: whether the calls come by a schedule rather than as fast as they are served.
+        callers: of a closed loop, who may all call at once; None: an open one.
+        arrival_rate: of an open loop's plan; None: it has none, so that its calls are held to the
+            cap as they begin, those of 1 s at once.
     """
 
     def __init__(
         self,
         now: Callable[[], float],
-        max_calls: int,
-        max_rate: float | None = None,
-        burst: int = 1,
-        *,
-        is_scheduled: bool = False,
+        brakes: Brakes,
+        callers: int | None = None,
+        arrival_rate: float | None = None,
     ) -> None:
         self.spent: BrakeStop | None = None
         self._now = now
-        self._max_calls = max_calls
-        self._max_rate = max_rate
-        self._burst = burst
-        self._too_fast = _schedule_too_fast if is_scheduled else _endpoint_too_fast
+        self._max_calls = brakes.max_calls
+        self._callers = callers
+        most = brakes.max_rate
+        if arrival_rate is not None and most is not None and arrival_rate > most:
+            raise BrakeStop(
+                "rate",
+                f"{arrival_rate:g} calls/s are planned, and max_rate is {most:g}",
+                "raise max_rate",
+            )
+        self._max_rate = most if arrival_rate is None else None
 
     def permits(self) -> Iterator[None]:
         """One permit a call; shared by all callers, since the caps are on all of them together."""
-        if self._max_rate is None:
-            return chain(repeat(None, self._max_calls), self._out_of_calls())
-        return chain(self._paced(self._max_rate), self._out_of_calls())
+        permits = repeat(None, self._max_calls)
+        if self._max_rate is not None:
+            return chain(self._paced(permits, self._max_rate), self._out_of_calls())
+        return chain(permits, self._out_of_calls())
 
     def _out_of_calls(self) -> Iterator[None]:
         self.spent = self.spent or out_of_calls(self._max_calls)
         yield from ()
 
-    def _paced(self, rate: float) -> Iterator[None]:
-        burst = max(float(self._burst), BURST * rate, 1.0)
+    def _paced(self, permits: Iterable[None], rate: float) -> Iterator[None]:
+        at_once = math.ceil(rate) if self._callers is None else self._callers
+        burst = max(float(at_once), BURST * rate, 1.0)
         began = self._now()
-        for sent in range(self._max_calls):
+        for sent, permit in enumerate(permits):
             if sent >= burst + rate * (self._now() - began):
                 self.spent = self._too_fast(rate)
                 return
-            yield
+            yield permit
 
-
-def quota_of(
-    now: Callable[[], float], brakes: Brakes, callers: int | None, arrival_rate: float | None
-) -> Quota:
-    """The caps of a trial; raises `BrakeStop` where an open loop's plan is above them.
-
-    Args:
-        callers: of a closed loop; None: an open one.
-        arrival_rate: what an open loop's plan says; None: nothing, so that its calls are held to
-            the cap as they begin, those of 1 s at once.
-    """
-    most = brakes.max_rate
-    if callers is not None:
-        return Quota(now, brakes.max_calls, most, burst=callers)
-    if most is None:
-        return Quota(now, brakes.max_calls)
-    if arrival_rate is None:
-        return Quota(now, brakes.max_calls, most, burst=math.ceil(most), is_scheduled=True)
-    if arrival_rate > most:
-        raise BrakeStop(
+    def _too_fast(self, rate: float) -> BrakeStop:
+        if self._callers is None:
+            return BrakeStop(
+                "rate",
+                f"the schedule asked for more than max_rate = {rate:g} calls/s",
+                "raise max_rate, or spread the arrivals out; what was measured until then is kept",
+            )
+        return BrakeStop(
             "rate",
-            f"{arrival_rate:g} calls/s are planned, and max_rate is {most:g}",
-            "raise max_rate",
+            f"the endpoint took more than max_rate = {rate:g} calls/s at this size",
+            "larger pools would be faster still: raise max_rate, or lower max_size so far that the "
+            "curve ends before; finished trials are kept",
         )
-    return Quota(now, brakes.max_calls)
-
-
-def _endpoint_too_fast(rate: float) -> BrakeStop:
-    return BrakeStop(
-        "rate",
-        f"the endpoint took more than max_rate = {rate:g} calls/s at this size",
-        "larger pools would be faster still: raise max_rate, or lower max_size so far that the "
-        "curve ends before; finished trials are kept",
-    )
-
-
-def _schedule_too_fast(rate: float) -> BrakeStop:
-    return BrakeStop(
-        "rate",
-        f"the schedule asked for more than max_rate = {rate:g} calls/s",
-        "raise max_rate, or spread the arrivals out; what was measured until then is kept",
-    )
 
 
 def out_of_calls(most: int) -> BrakeStop:

@@ -22,28 +22,24 @@ _BURST = 64  # arrivals started in one go before the loop may turn
 _NONE_LEFT = object()
 
 
-class End:
-    """The end of a trial's load, set once for whatever reason; callers look before each call."""
+class End(asyncio.Event):
+    """The end of a trial's load, set once for whatever reason; checked before each call."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.is_over = False
-        self._event = asyncio.Event()
 
     def set(self) -> None:
         """Nothing new starts from here on."""
         self.is_over = True
-        self._event.set()
-
-    async def wait(self) -> None:
-        """Return at the end."""
-        await self._event.wait()
+        super().set()
 
 
 class Tasks:
     """The tasks of a trial, each with the stamps of its call; a closed loop's are callers.
 
     Args:
-        on_fault: told of an exception that is no outcome of a call.
+        on_fault: called with an exception that is no outcome of a call.
     """
 
     def __init__(self, on_fault: Callable[[BaseException], None]) -> None:
@@ -77,12 +73,12 @@ class Tasks:
         await asyncio.wait({self._draining})
 
     def hurry(self) -> None:
-        """Wait no longer."""
+        """End `drain`."""
         if self._draining is not None:
             self._draining.cancel()
 
     async def cancel(self) -> list[CallStamps]:
-        """End what is left; the stamps of calls that are deaf to it, no longer looked at."""
+        """End what is left; the stamps of calls that are deaf to it, which are given up."""
         # A task that is cancelled before its first step would leave no record.
         await asyncio.sleep(0)
         for _ in range(CANCEL_ROUNDS):
@@ -103,12 +99,7 @@ class Tasks:
 
 @dataclass(slots=True)
 class _Loop:
-    """Calls on `pool` that are written down in the ledger, until `end` or the last permit.
-
-    Attributes:
-        tasks: takes what is started.
-        on_spent: told when the permits are used up.
-    """
+    """Calls on `pool`, recorded in the ledger, until `end` or the last permit (then `on_spent`)."""
 
     pool: Pool
     ledger: Ledger
@@ -149,7 +140,8 @@ class ClosedLoop(_Loop):
                 ledger.in_system -= 1
                 ledger.balance += released
                 ledger.failed(started, started, stamps, released, failure)
-                await self._rest()
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(end.wait(), BACK_OFF)
                 if end.is_over:
                     return
                 continue
@@ -165,10 +157,6 @@ class ClosedLoop(_Loop):
                 return
             add(started, started, stamps, released, OK)
         self.on_spent()
-
-    async def _rest(self) -> None:
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self.end.wait(), BACK_OFF)
 
 
 @dataclass(slots=True)

@@ -15,12 +15,12 @@ from typing import Literal
 
 from poolkit.drivers.base import Pool, has_exact_waits
 from poolkit.errors import BrakeStop, Cancelled
-from poolkit.load.brakes import Brakes, quota_of, silence
+from poolkit.load.brakes import Brakes, Quota, silence
 from poolkit.load.calls import ClosedLoop, End, OpenLoop, Tasks
 from poolkit.load.measurement import Measurement
 from poolkit.load.recorder import Columns, Ledger, Recorder
 from poolkit.load.timer import Timer
-from poolkit.load.watch import PATIENCE, SETTLE, BrakeWatch, LeakWatch, Sampler
+from poolkit.load.watch import PATIENCE, SETTLE, Sampler, Watch
 
 SAMPLE_SECONDS = 0.02
 PROGRESS_SECONDS = 0.25
@@ -28,26 +28,16 @@ PROGRESS_SECONDS = 0.25
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One trial's load.
+    """One trial's load: `callers` of a closed loop, or `arrivals` of an open one."""
 
-    Attributes:
-        seconds: longest the load lasts; it ends earlier when `is_enough` says so.
-        warm_up: s at the front that are never measured.
-        min_seconds: s after the warm-up before `is_enough` is asked.
-        grace: s that calls still under way at the end may take before they count as unfinished.
-        callers: closed loop: how many callers; None for an open loop.
-        arrivals: open loop: due times (s from the start).
-        arrival_rate: open loop: the planned rate of `arrivals` (calls/s).
-    """
-
-    seconds: float
-    warm_up: float
+    seconds: float  # longest duration; it ends earlier when `is_enough` is true
+    warm_up: float  # s at the front that are never measured
     seed: int
-    min_seconds: float = 0.0
-    grace: float = 5.0
+    min_seconds: float = 0.0  # after the warm-up, before `is_enough` is asked
+    grace: float = 5.0  # s that calls under way at the end may take before they are unfinished
     callers: int | None = None
-    arrivals: Iterable[float] | None = None
-    arrival_rate: float | None = None
+    arrivals: Iterable[float] | None = None  # due times (s from the start)
+    arrival_rate: float | None = None  # the planned rate of `arrivals` (calls/s)
 
     def __post_init__(self) -> None:
         """Refuse a plan that is neither a closed nor an open loop."""
@@ -71,7 +61,7 @@ class Generator:
         timer: the clock that every stamp comes from.
         brakes: limits that end the trial early.
         is_enough: asked about four times a second whether the interval is narrow enough.
-        on_progress: told about four times a second (s so far, calls finished, calls/s lately).
+        on_progress: called as often with s so far, calls finished, calls/s lately.
         on_chunk: sees the raw call records.
 
     State: the ledger of the calls, the task of every caller or call, and why it ended.
@@ -98,20 +88,24 @@ class Generator:
         self._recorder = Recorder(
             plan.seconds, segment, segment / max(1, round(segment / 0.005)), on_chunk
         )
-        self._watch = BrakeWatch(brakes, self._recorder)
+        self._tasks = Tasks(self._fail)
+        self._watch = Watch(brakes, pool, self._recorder, self._tasks.holding)
         self._ledger = Ledger(timer.now, self._recorder, self._watch.failed)
         self._sampler = Sampler(pool, self._ledger)
-        self._quota = quota_of(timer.now, brakes, plan.callers, plan.arrival_rate)
-        self._tasks = Tasks(self._fail)
-        self._leaks = LeakWatch(pool, self._tasks.holding, brakes.work)
+        self._quota = Quota(timer.now, brakes, plan.callers, plan.arrival_rate)
         self._end = End()
-        self._stopped: BrakeStop | None = None
+        self.stopped: BrakeStop | None = None  # the brake that ended the trial, if one did
         self._fault: BaseException | None = None
         self._cancelled = False
         self._ticker: asyncio.TimerHandle
         self._next_sample = 0.0  # s
         self._reported_at, self._reported_calls = 0.0, 0
         self._seconds = plan.seconds
+
+    @property
+    def calls(self) -> int:
+        """Calls that have a record, those that were due and never started included."""
+        return self._recorder.finished
 
     def cancel(self) -> None:
         """End the trial now; `run` raises `Cancelled`."""
@@ -142,7 +136,10 @@ class Generator:
                 dispatcher.cancel()
             # From here on nothing new starts; what is under way may finish within the grace.
             await self._drain()
-            await self._look_for_leaks()
+            if self._watch.can_leak and not self._tasks and self.stopped is None:
+                # With no call under way, a connection in use is one that the user's function kept.
+                await asyncio.sleep(SETTLE)
+                self.stopped = self._watch.leak()
         finally:
             end.set()
             self._ticker.cancel()
@@ -172,7 +169,7 @@ class Generator:
 
     def _spend(self) -> None:
         """The quota is used up; what is under way may finish as at any other end."""
-        self._stopped = self._stopped or self._quota.spent
+        self.stopped = self.stopped or self._quota.spent
         self._end_at(self._ledger.at)
 
     def _end_at(self, at: float) -> None:
@@ -181,31 +178,23 @@ class Generator:
         self._end.set()
 
     async def _drain(self) -> None:
-        is_spent = self._stopped is not None and self._stopped is self._quota.spent
-        if self._cancelled or not self._tasks or not (self._stopped is None or is_spent):
+        if self._cancelled or not self._tasks or self.stopped is not self._quota.spent:
             return
         finished = self._recorder.finished
         grace = self._plan.grace
-        if self._leaks.can_leak and grace > PATIENCE:
+        if self._watch.can_leak and grace > PATIENCE:
             await self._tasks.drain(PATIENCE)
-            is_leak = self._recorder.finished == finished and self._leaks.found() is not None
+            is_leak = self._recorder.finished == finished and self._watch.leak() is not None
             grace = 0.0 if is_leak or self._cancelled else grace - PATIENCE
         await self._tasks.drain(grace)
         if self._cancelled:
             return
         if self._tasks and self._recorder.finished == finished:
             stop = silence(self._plan.grace, self._ledger.in_system)
-            self._stopped = self._leaks.found() or stop
+            self.stopped = self._watch.leak() or stop
             return
         # A short trial of slow calls learns most of them only now.
         self._check_brakes(self._ledger.at, closely=True)
-
-    async def _look_for_leaks(self) -> None:
-        """With no call under way, a connection in use is one that the user's function kept."""
-        if not self._leaks.can_leak or self._tasks or self._stopped is not None:
-            return
-        await asyncio.sleep(SETTLE)
-        self._stopped = self._leaks.found()
 
     def _tick(self) -> None:
         """Look after the trial, and again in a moment; a callback, as a task would cost more."""
@@ -218,7 +207,7 @@ class Generator:
             self._ticker = asyncio.get_running_loop().call_later(max(0.0, delay), self._tick)
 
     def _look_after(self, at: float) -> None:
-        """Sample the generator's own state, ask the brakes, tell of the progress."""
+        """Sample the generator's own state, ask the brakes, report the progress."""
         self._sampler.take(at, at - self._next_sample)
         self._next_sample = max(self._next_sample + SAMPLE_SECONDS, at)
         is_report = at >= self._reported_at + PROGRESS_SECONDS
@@ -230,28 +219,18 @@ class Generator:
             if self._on_progress is not None:
                 self._on_progress(at, calls, (calls - self._reported_calls) / since)
             self._reported_calls, self._reported_at = calls, at
-            if self._has_enough(at):
-                self._end_at(at)
-                return
+            if self._is_enough is not None and at >= self._plan.warm_up + self._plan.min_seconds:
+                self._recorder.fold()
+                if self._is_enough(self._recorder, at):
+                    self._end_at(at)
         if at >= self._plan.seconds:
-            self._end_at(self._plan.seconds)
-
-    def _has_enough(self, at: float) -> bool:
-        if self._is_enough is None or at < self._plan.warm_up + self._plan.min_seconds:
-            return False
-        self._recorder.fold()
-        return self._is_enough(self._recorder, at)
+            self._end_at(at)
 
     def _check_brakes(self, at: float, *, closely: bool) -> bool:
         """Whether the trial may go on."""
-        stop = self._leaks.check(at, self._recorder.finished) if closely else None
-        try:
-            self._watch.check(
-                at, self._ledger.in_system, self._sampler.connections, closely=closely
-            )
-        except BrakeStop as brake:
-            stop = self._leaks.found() or brake
-        self._stopped = self._stopped or stop
+        in_system, connections = self._ledger.in_system, self._sampler.connections
+        stop = self._watch.check(at, in_system, connections, closely=closely)
+        self.stopped = self.stopped or stop
         return stop is None
 
     def _measurement(self, started: str) -> Measurement:
@@ -276,15 +255,5 @@ class Generator:
             samples=self._sampler.samples(),
             dial_times=self._pool.statistics().dial_times,
             wait_is_exact=has_exact_waits(self._pool),
-            stopped=self._stopped.brake if self._stopped else None,
+            stopped=self.stopped.brake if self.stopped else None,
         )
-
-    @property
-    def calls(self) -> int:
-        """Calls that have a record, those that were due and never started included."""
-        return self._recorder.finished
-
-    @property
-    def stopped(self) -> BrakeStop | None:
-        """The brake that ended the trial, if one did."""
-        return self._stopped

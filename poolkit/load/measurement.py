@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,8 +40,7 @@ class Segment:
     held_seconds: float = 0.0  # connection-seconds, all outcomes
 
 
-@dataclass(frozen=True, slots=True)
-class Samples:
+class Samples(NamedTuple):
     """The generator's view of itself, one row a sample; all arrays of one length.
 
     `at` is s since the trial began; `area` call-seconds spent in the system so far (the integral of
@@ -89,11 +88,11 @@ def part(measurement: Measurement, begin: float, end: float, arrival_rate: float
     last = min(max(last, first + 1), len(measurement.segments))
     bins = round(width / measurement.bin_seconds)
     begin, end = first * width, last * width
-    samples = measurement.samples
+    at = measurement.samples.at
     # One sample beyond each edge, so that changes cover the whole part.
-    low = max(0, int(np.searchsorted(samples.at, begin, side="right")) - 1)
-    high = int(np.searchsorted(samples.at, end, side="left")) + 1
-    rows = slice(low, high)
+    low = max(0, int(np.searchsorted(at, begin, side="right")) - 1)
+    high = int(np.searchsorted(at, end, side="left")) + 1
+    samples = Samples(*(column[low:high] for column in measurement.samples))
     return replace(
         measurement,
         arrival_rate=arrival_rate,
@@ -101,12 +100,5 @@ def part(measurement: Measurement, begin: float, end: float, arrival_rate: float
         seconds=end - begin,
         segments=measurement.segments[first:last],
         completions=measurement.completions[first * bins : last * bins],
-        samples=Samples(
-            at=samples.at[rows] - begin,
-            area=samples.area[rows],
-            cpu=samples.cpu[rows],
-            loop_lag=samples.loop_lag[rows],
-            opened=samples.opened[rows],
-            disconnects=samples.disconnects[rows],
-        ),
+        samples=samples._replace(at=samples.at - begin),
     )

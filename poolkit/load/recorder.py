@@ -1,4 +1,4 @@
-"""One record a call, kept in columns and folded into histograms when a chunk is full."""
+"""One record a call, packed into a chunk and folded into histograms when a chunk is full."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from poolkit.errors import CallFailed
 from poolkit.histogram import add_rows
-from poolkit.load.measurement import Segment
+from poolkit.load.measurement import Floats, Segment
 from poolkit.load.stamps import NEVER, CallStamps
 from poolkit.records import OUTCOMES, Outcome
 
@@ -29,20 +29,8 @@ _pack = _ROW.pack_into
 class Columns:
     """A chunk of call records; times are s from the trial's start, nan where a call has none."""
 
-    __slots__ = (
-        "_times",
-        "acquired",
-        "dialled",
-        "due",
-        "is_all_ok",
-        "outcome",
-        "released",
-        "served",
-        "started",
-    )
-
-    def __init__(self, times: NDArray[np.float64], outcome: NDArray[np.int8]) -> None:
-        self._times = times
+    def __init__(self, times: Floats, outcome: NDArray[np.int8]) -> None:
+        self.times = times
         self.due, self.started, self.acquired, self.dialled, self.served, self.released = times
         self.outcome = outcome
         self.is_all_ok = not outcome.any()
@@ -55,7 +43,7 @@ class Columns:
 
     def where(self, mask: NDArray[np.bool_]) -> Columns:
         """The records that the mask picks."""
-        return Columns(self._times[:, mask], self.outcome[mask])
+        return Columns(self.times[:, mask], self.outcome[mask])
 
 
 class Recorder:
@@ -69,8 +57,8 @@ class Recorder:
         on_chunk: sees every chunk before it is folded (tests, exports).
 
     State: the open chunk (records packed end to end into one buffer, which costs a call the least,
-    and how much of it is used), the folded segments and the timeline, and `finished`, `failed`
-    and `failed_calls` (the sum of it), which the brakes read.
+    and how much of it is used), the folded segments and the timeline, and `finished` and `failed`,
+    which the brakes read.
     """
 
     def __init__(
@@ -84,9 +72,8 @@ class Recorder:
         self.segment_seconds = segment_seconds
         self.bin_seconds = bin_seconds
         self._on_chunk = on_chunk
-        self.finished = 0
+        self.finished = 0  # calls that failed included
         self.failed: Counter[Outcome] = Counter()
-        self.failed_calls = 0
         # The last segment takes calls that were due after the end; it is never measured.
         self.segments = [Segment() for _ in range(max(1, round(seconds / segment_seconds)) + 1)]
         bins = max(1, round(seconds / bin_seconds))
@@ -117,23 +104,13 @@ class Recorder:
             self.fold()
 
     def add_failure(
-        self,
-        due: float,
-        started: float,
-        stamps: CallStamps,
-        released: float,
-        outcome: int,
-        kind: str,
+        self, due: float, started: float, stamps: CallStamps, released: float, code: int, kind: str
     ) -> None:
         """Record a call that did not succeed; `kind` is a short stable word."""
-        name = OUTCOMES[outcome]
-        self.failed[name] += 1
-        self.failed_calls += 1
-        self.segments[self._segment_of(due)].error_kinds[kind] += 1
-        self.add(due, started, stamps, released, outcome)
-
-    def _segment_of(self, due: float) -> int:
-        return min(len(self.segments) - 1, max(0, int(due / self.segment_seconds)))
+        self.failed[OUTCOMES[code]] += 1
+        segment = min(len(self.segments) - 1, max(0, int(due / self.segment_seconds)))
+        self.segments[segment].error_kinds[kind] += 1
+        self.add(due, started, stamps, released, code)
 
     def fold(self) -> None:
         """Fold the open chunk into segments and timeline."""
@@ -152,16 +129,14 @@ class Recorder:
             whole = counts[at] == index.size
             _fold_segment(self.segments[at], chunk if whole else chunk.where(index == at))
 
-    def held_since(self, at: float) -> NDArray[np.float64]:
+    def held_since(self, at: float) -> Floats:
         """How long (s) calls that were released since `at` held; of the last two chunks at most."""
-        lately = Columns.unpacked(self._rows, self._used)
-        acquired, released = lately.acquired, lately.released
+        chunks = [Columns.unpacked(self._rows, self._used)]
         if self._folded is not None:
-            acquired = np.concatenate((self._folded.acquired, acquired))
-            released = np.concatenate((self._folded.released, released))
+            chunks.insert(0, self._folded)
+        acquired, released = np.hstack([(chunk.acquired, chunk.released) for chunk in chunks])
         ended = (released >= at) & ~np.isnan(acquired)
-        held: NDArray[np.float64] = released[ended] - acquired[ended]
-        return held
+        return np.asarray(released[ended] - acquired[ended])
 
     def _fold_timeline(self, chunk: Columns) -> None:
         released = chunk.released
@@ -179,8 +154,7 @@ class Recorder:
 def _fold_segment(segment: Segment, chunk: Columns) -> None:
     if chunk.is_all_ok:
         segment.outcomes["ok"] += chunk.due.size
-        lag_and_wait = _fold_successes(segment, chunk)
-        add_rows((segment.lag, segment.wait), lag_and_wait)
+        add_rows((segment.lag, segment.wait), _fold_successes(segment, chunk))
         return
     for code, count in enumerate(np.bincount(chunk.outcome, minlength=len(OUTCOMES)).tolist()):
         if count:
@@ -188,10 +162,8 @@ def _fold_segment(segment: Segment, chunk: Columns) -> None:
     is_ok = chunk.outcome == OK
     if is_ok.any():
         _fold_successes(segment, chunk.where(is_ok))
-    was_started = ~np.isnan(chunk.started)
-    held = ~np.isnan(chunk.acquired)
-    lag = chunk.started - chunk.due
-    wait = chunk.acquired - chunk.started
+    was_started, held = ~np.isnan(chunk.started), ~np.isnan(chunk.acquired)
+    lag, wait = chunk.started - chunk.due, chunk.acquired - chunk.started
     segment.lag.add(lag[was_started])
     segment.wait.add(wait[held])
     segment.lost_lag.add(lag[was_started & ~is_ok])
@@ -200,28 +172,24 @@ def _fold_segment(segment: Segment, chunk: Columns) -> None:
     segment.held_seconds += float((chunk.released[ended] - chunk.acquired[ended]).sum())
 
 
-def _fold_successes(segment: Segment, chunk: Columns) -> NDArray[np.float64]:
+def _fold_successes(segment: Segment, chunk: Columns) -> Floats:
     """Fold what only successful calls have; returns rows of their lags and waits.
 
     The parts of a hold: a call on a kept connection dials for no time, and one whose adapter saw no
     end of the work gives its connection back in no time.
     """
-    due, started, acquired, released = chunk.due, chunk.started, chunk.acquired, chunk.released
-    dialled = np.fmax(acquired, chunk.dialled)
-    served = np.fmin(chunk.served, released)
-    times = np.empty((7, due.size))
-    np.subtract(started, due, out=times[0])
-    np.subtract(acquired, started, out=times[1])
-    np.subtract(released, acquired, out=times[2])
-    np.subtract(released, due, out=times[3])
-    np.subtract(dialled, acquired, out=times[4])
-    np.subtract(served, dialled, out=times[5])
-    np.subtract(released, served, out=times[6])
-    segment.held_seconds += float(times[2].sum())
-    add_rows(
-        (segment.hold, segment.response, segment.dial, segment.service, segment.release), times[2:]
-    )
-    return times[:2]
+    due, acquired, released = chunk.due, chunk.acquired, chunk.released
+    moments = chunk.times.copy()
+    np.fmax(acquired, chunk.dialled, out=moments[3])
+    np.fmin(chunk.served, released, out=moments[4])
+    parts = np.empty((7, due.size))
+    np.subtract(moments[1:], moments[:-1], out=parts[:5])
+    np.subtract(released, acquired, out=parts[5])
+    np.subtract(released, due, out=parts[6])
+    segment.held_seconds += float(parts[5].sum())
+    holds = (segment.dial, segment.service, segment.release, segment.hold, segment.response)
+    add_rows(holds, parts[2:])
+    return parts[:2]
 
 
 class Ledger:
@@ -232,7 +200,7 @@ class Ledger:
 
     Args:
         now: the clock (s); `origin` is the trial's beginning on it, set when it begins.
-        on_failure: told the kind of each call that ended without success.
+        on_failure: called with the kind of each call that ended without success.
     """
 
     __slots__ = ("_on_failure", "balance", "in_system", "now", "origin", "recorder")

@@ -14,9 +14,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from typing import Protocol
 
-IS_AVAILABLE = sys.platform == "linux"
 _ABSOLUTE = 1  # TFD_TIMER_ABSTIME
 
 
@@ -31,12 +29,12 @@ class _Itimerspec(ctypes.Structure):
 class Timerfd:
     """One alarm on CLOCK_MONOTONIC, the clock behind `time.monotonic` and `time.perf_counter`.
 
-    `ring` is called in the loop when the moment has come. Raises OSError where there is none to be
-    had. The ctypes way serves Python before 3.13, which brought `os.timerfd_create`.
+    `ring` is called in the loop at the moment. Raises OSError where there is no timerfd. ctypes
+    serves Python before 3.13, which brought `os.timerfd_create`.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, ring: Callable[[], None]) -> None:
-        if not IS_AVAILABLE:
+        if sys.platform != "linux":
             raise OSError("timerfd is Linux's")
         libc = ctypes.CDLL(None, use_errno=True)
         self._settime = libc.timerfd_settime
@@ -73,40 +71,28 @@ class Timerfd:
         os.close(self._fd)
 
 
-class Timer(Protocol):
-    """A clock (s) and the way to wait for a moment on it."""
+class Timer:
+    """A clock (s) and the way to wait for a moment on it: the event loop's own.
 
-    def now(self) -> float:
-        """The present moment on this clock (s)."""
-        ...
-
-    async def wait_until(self, at: float) -> None:
-        """Return at the moment `at` of this clock or as soon after it as can be."""
-        ...
-
-    def close(self) -> None:
-        """Free what the timer holds."""
-        ...
-
-
-class LoopTimer:
-    """The event loop's own clock and timers: exact on a virtual clock, to 1 ms on a real one."""
+    Exact on a virtual clock, to 1 ms on a real one.
+    """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.now = loop.time
 
     async def wait_until(self, at: float) -> None:
-        """Sleep on the loop."""
+        """Return at the moment `at` of this clock or as soon after it as can be."""
         await asyncio.sleep(max(0.0, at - self.now()))
 
     def close(self) -> None:
-        """Nothing to free."""
+        """Free what the timer holds."""
 
 
-class TimerfdTimer:
+class TimerfdTimer(Timer):
     """Waits by Linux's timerfd; one waiter at a time: the dispatcher of an open loop."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(loop)
         self.now = time.perf_counter
         self._loop = loop
         self._waiter: asyncio.Future[None] | None = None
@@ -117,7 +103,7 @@ class TimerfdTimer:
             self._waiter.set_result(None)
 
     async def wait_until(self, at: float) -> None:
-        """Set the alarm for the absolute moment and wait for the loop to see it."""
+        """Set the alarm for the absolute moment and wait until it rings in the loop."""
         while self.now() < at:
             self._alarm.set(at)
             self._waiter = self._loop.create_future()
@@ -133,4 +119,4 @@ def best_timer(loop: asyncio.AbstractEventLoop) -> Timer:
     try:
         return TimerfdTimer(loop)
     except (OSError, AttributeError):
-        return LoopTimer(loop)
+        return Timer(loop)

@@ -1,4 +1,4 @@
-"""Runs a measurement in a child process and hands on the events that it prints.
+"""Runs a measurement in a child process and passes on the events that it prints.
 
 The command line, the notebooks and the panels all measure through this, so that no measurement
 shares an interpreter with what draws it.
@@ -6,7 +6,6 @@ shares an interpreter with what draws it.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import select
 import signal
@@ -25,7 +24,7 @@ from poolkit.measure.loop import on_signals
 from poolkit.redact import Redactor
 from poolkit.targets import Target
 
-LOOK_AROUND = 0.25  # s between two looks at a child that says nothing
+POLL_SECONDS = 0.25  # s between two checks of a child that prints nothing
 GRACE = 10.0  # s that a cancelled child has to put its results away
 TAIL = 4000  # bytes of the child's stderr that may explain its end
 RESUMES = "the same command resumes from the finished trials"
@@ -33,24 +32,17 @@ RESUMES = "the same command resumes from the finished trials"
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """The measurement of target `name`, as the command line takes it.
+    """The measurement of target `name`, as the command line takes it."""
 
-    Attributes:
-        mode: `sweep` ends with the sizing, `size` goes on to verification and recommendation.
-        sizes: pool sizes to measure; empty: chosen while measuring.
-        budget: s of load in all; None: the mode's own.
-        rate, wait: calls/s and s, in place of what the file asks of the target.
-    """
-
-    mode: Literal["sweep", "size"]
+    mode: Literal["sweep", "size"]  # `size` goes on from the sizing to a recommendation
     name: str
     targets: Path
     out: Path
-    sizes: tuple[int, ...] = ()
-    budget: float | None = None
+    sizes: tuple[int, ...] = ()  # to measure; empty: chosen while measuring
+    budget: float | None = None  # s of load in all; None: the mode's own
     seed: int | None = None
-    rate: float | None = None
-    wait: float | None = None
+    rate: float | None = None  # calls/s, in place of what the file asks of the target
+    wait: float | None = None  # s, likewise
 
     def asked_of(self, target: Target) -> Target:
         """The target with this rate and wait in place of its own, where they are given."""
@@ -82,14 +74,14 @@ def command(order: Order) -> list[str]:
 
 
 class Child:
-    """A measuring process: `events()` yields what it says until it has ended.
+    """A measuring process: `events()` yields what it prints until it has ended.
 
     It is in a session of its own, so a Ctrl-C in the terminal reaches only the process that started
     it, and that one decides. `cancel` may be called from any thread and from a signal handler;
     `events` is read by one thread, the caller's own. However the process ends, the events end with
     what became of it: a `Failed` is added where it did not say so itself.
 
-    State: the process, when it was cancelled, and whether it said its last word.
+    State: the process, when it was cancelled, and the event that tells its end.
 
     Args:
         target: name of the target, for events that are added here.
@@ -111,17 +103,16 @@ class Child:
         self._redactor = Redactor(secrets)
         self._grace = grace
         self._cancelled_at: float | None = None
-        self._done: Done | None = None
-        self._failed: Failed | None = None
-        # A file, not a pipe: nobody reads it while the child runs, and a full pipe would block it.
+        self._end: Done | Failed | None = None
+        # A file, not a pipe: it is read when the child has ended, and a full pipe would block it.
         self._stderr: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long
         try:
             self._process = subprocess.Popen(
-                list(command),
+                command,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=self._stderr,
-                env=None if env is None else dict(env),
+                env=env,
                 start_new_session=True,
                 bufsize=0,
             )
@@ -156,31 +147,32 @@ class Child:
     @property
     def exit_code(self) -> ExitCode | None:
         """What became of the measurement; None while its events have not all been read."""
-        if self._failed is not None:
-            return _known(self._failed.exit_code)
-        return None if self._done is None else _known(self._done.exit_code)
+        if self._end is None:
+            return None
+        try:
+            return ExitCode(self._end.exit_code)
+        except ValueError:
+            return ExitCode.STOPPED
 
-    def events(self, look: Callable[[], None] | None = None) -> Iterator[Event]:
+    def events(self, on_poll: Callable[[], None] | None = None) -> Iterator[Event]:
         """Every event up to the end of the process.
 
         Args:
-            look: called several times a second, whether the child says something or not.
+            on_poll: called several times a second, whether there are events or not.
         """
         for line in self._lines():
-            if look is not None:
-                look()
+            if on_poll is not None:
+                on_poll()
             event = None if line is None else from_line(line)
             if event is None:
                 continue
-            if isinstance(event, Done):
-                self._done = event
-            elif isinstance(event, Failed):
-                self._failed = event
+            if isinstance(event, Failed) or (isinstance(event, Done) and self._end is None):
+                self._end = event
             yield event
         self._wait()
-        if self._done is None and self._failed is None:
-            self._failed = self._explained()
-            yield self._failed
+        if self._end is None:
+            self._end = self._explained()
+            yield self._end
 
     def cancel(self) -> None:
         """Ask the child to end and keep what it has; the second call ends it at once."""
@@ -188,21 +180,19 @@ class Child:
         # can do to each other is to send one signal too many.
         if self._cancelled_at is None:
             self._cancelled_at = time.monotonic()
-            self._signal(signal.SIGTERM)
+            self._process.terminate()
         else:
-            self._signal(signal.SIGKILL)
+            self._process.kill()
 
     def close(self) -> None:
         """End the process if it still runs, politely first, and free what is held for it."""
         if self.is_running and not self.is_cancelled:
             self.cancel()
-        # Before waiting: a child that fills a pipe which nobody reads would never end.
+        # Before waiting: a child that fills a pipe without a reader would never end.
         if self._process.stdout is not None:
             self._process.stdout.close()
         self._wait()
         self._stderr.close()
-
-    # -- the pipe -----------------------------------------------------------------------------
 
     def _lines(self) -> Iterator[str | None]:
         """Lines of the child's stdout; None when none came for a moment."""
@@ -210,8 +200,9 @@ class Child:
         descriptor = self._process.stdout.fileno()
         rest = b""
         while True:
-            self._end_if_overdue()
-            if not select.select([descriptor], [], [], LOOK_AROUND)[0]:
+            if self.is_cancelled and self._grace_left() <= 0.0:
+                self._process.kill()
+            if not select.select([descriptor], [], [], POLL_SECONDS)[0]:
                 # A process that the child started may hold the pipe open after it.
                 if not self.is_running:
                     return
@@ -225,59 +216,41 @@ class Child:
             for line in whole:
                 yield line.decode(errors="replace")
 
-    def _end_if_overdue(self) -> None:
-        if self._cancelled_at is not None and time.monotonic() > self._cancelled_at + self._grace:
-            self._signal(signal.SIGKILL)
+    def _grace_left(self) -> float:
+        if self._cancelled_at is None:
+            return self._grace
+        return max(0.0, self._cancelled_at + self._grace - time.monotonic())
 
     def _wait(self) -> None:
         """Wait for the end of the process; one that closed its output has a grace to go."""
-        left = self._grace
-        if self._cancelled_at is not None:
-            left = max(0.0, self._cancelled_at + self._grace - time.monotonic())
         try:
-            self._process.wait(left)
+            self._process.wait(self._grace_left())
         except subprocess.TimeoutExpired:
-            self._signal(signal.SIGKILL)
+            self._process.kill()
             self._process.wait()
 
-    def _signal(self, number: signal.Signals) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            self._process.send_signal(number)
-
-    # -- last words ---------------------------------------------------------------------------
-
     def _explained(self) -> Failed:
-        """What to say of a process that ended without saying it."""
+        """The failure of a process that ended without an event about it."""
         code = self._process.returncode
+        self._stderr.seek(max(0, self._stderr.seek(0, os.SEEK_END) - TAIL))
+        words = self._redactor.text(last_words(self._stderr.read().decode(errors="replace")))
+        remedy, exit_code = RESUMES, ExitCode.STOPPED
         if self.is_cancelled:
-            return self._failure("cancelled", RESUMES, ExitCode.CANCELLED)
-        said = self._last_words()
-        if code == ExitCode.BAD_INPUT:
-            return self._failure(said or "the request was refused", "", ExitCode.BAD_INPUT)
-        if code < 0:
-            how = f"was killed by {_signal_name(-code)}"
-        elif code == 0:
-            how = "ended without a result"
+            cause, exit_code = "cancelled", ExitCode.CANCELLED
+        elif code == ExitCode.BAD_INPUT:
+            cause, remedy, exit_code = words or "the request was refused", "", ExitCode.BAD_INPUT
         else:
-            how = f"ended with exit code {code}"
-        cause = f"the measuring process {how}" + (f": {said}" if said else "")
-        remedy = RESUMES
-        if code == -signal.SIGKILL:
-            remedy = f"see whether this machine ran out of memory; {RESUMES}"
-        return self._failure(cause, remedy, ExitCode.STOPPED)
-
-    def _failure(self, cause: str, remedy: str, code: ExitCode) -> Failed:
-        return Failed(target=self._target, cause=cause, remedy=remedy, exit_code=code)
-
-    def _last_words(self) -> str:
-        size = self._stderr.seek(0, os.SEEK_END)
-        self._stderr.seek(max(0, size - TAIL))
-        text = self._stderr.read().decode(errors="replace")
-        return self._redactor.text(last_words(text))
+            how = f"ended with exit code {code}" if code else "ended without a result"
+            if code < 0:
+                how = f"was killed by {_signal_name(-code)}"
+            if code == -signal.SIGKILL:
+                remedy = f"see whether this machine ran out of memory; {RESUMES}"
+            cause = f"the measuring process {how}" + (f": {words}" if words else "")
+        return Failed(target=self._target, cause=cause, remedy=remedy, exit_code=exit_code)
 
 
 def last_words(text: str) -> str:
-    """What the end of a program's stderr says, in one line; of a traceback only what was raised."""
+    """The end of a program's stderr in one line; of a traceback only what was raised."""
     lines = [line.rstrip() for line in text.splitlines() if line.strip()]
     starts = [i for i, line in enumerate(lines) if line.startswith("Traceback (")]
     if starts:
@@ -286,9 +259,7 @@ def last_words(text: str) -> str:
 
 
 def watch(
-    child: Child,
-    see: Callable[[Event], None],
-    look: Callable[[], None] | None = None,
+    child: Child, see: Callable[[Event], None], on_poll: Callable[[], None] | None = None
 ) -> ExitCode:
     """Show every event of the child to `see`, and say what became of it.
 
@@ -296,7 +267,7 @@ def watch(
     next one kills it; no child is left behind.
     """
     with on_signals(child.cancel), child:
-        for event in child.events(look):
+        for event in child.events(on_poll):
             see(event)
     return child.exit_code or ExitCode.DONE
 
@@ -318,13 +289,6 @@ def measure_watched(
         child = Child(words, target=target.name, secrets=target.secrets)
         code = watch(child, both, lambda: watcher.cancelling() if child.is_cancelled else None)
     return ExitCode.CANCELLED if child.is_cancelled else code
-
-
-def _known(code: int) -> ExitCode:
-    try:
-        return ExitCode(code)
-    except ValueError:
-        return ExitCode.STOPPED
 
 
 def _signal_name(number: int) -> str:

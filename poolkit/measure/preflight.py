@@ -1,4 +1,4 @@
-"""What is looked at before any load: does the first call work, is there room for the pool."""
+"""What is checked before any load: does the first call work, does the pool fit."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import psutil
 
-from poolkit.drivers.base import HasConnectionBudget, Pool, close_pool
+from poolkit.drivers.base import HasConnectionBudget, close_pool
 from poolkit.drivers.registry import make_pool
 from poolkit.drivers.table import Kind
 from poolkit.errors import BadInput, CallFailed, Unreachable
@@ -29,6 +29,8 @@ _READ_ONLY = (
     "poolkit keeps transactions read-only; where the statement may really write to this database, "
     "say read_only = false"
 )
+_LOGIN = "the endpoint wants a login; choose one that answers this machine"
+_SHEDS = "the server sheds load before any was sent; try when it is quiet"
 # Where a failure has no remedy of its own.
 _BY_HAND: Mapping[Kind, str] = {
     "http": "check the target's url",
@@ -47,6 +49,11 @@ _REMEDIES = {
     "too_many_connections": "lower max_size, or free connections on the server",
     "ReadOnlySqlTransaction": _READ_ONLY,
     "ReadOnlySQLTransactionError": _READ_ONLY,
+    "http_3": "redirects are not followed: point url at the address that answers 200",
+    "http_401": _LOGIN,
+    "http_403": _LOGIN,
+    "http_429": _SHEDS,
+    "http_503": _SHEDS,
 }
 
 
@@ -92,15 +99,24 @@ async def _first_call(target: Target) -> float:
     pool = make_pool(target, 1, call_timeout=FIRST_CALL_TIMEOUT)
     await pool.open()
     try:
-        seconds = await _within(_timed_call(pool), FIRST_CALL_TIMEOUT + 1.0)
+        began = time.perf_counter()
+        call = pool.call(CallStamps(time.perf_counter, 0.0))
+        await _within(call, FIRST_CALL_TIMEOUT + 1.0)
+        seconds = time.perf_counter() - began
         if target.work is not None:
             await asyncio.sleep(SETTLE)
             if kept := pool.statistics().in_use:
                 raise BadInput(*leak(target.work, kept))
         if isinstance(pool, HasConnectionBudget):
             spare = await _within(pool.spare_connections(), FIRST_CALL_TIMEOUT)
-            if spare is not None:
-                _check_budget(target, spare)
+            # Beside our own connection: a sweep must not take the database's last ones.
+            if spare is not None and target.max_size > spare + 1:
+                raise BadInput(
+                    f"max_size = {target.max_size}, but {target.endpoint} has {spare + 1} free "
+                    "connections (max_connections less those reserved and in use)",
+                    f"set max_size = {max(1, spare + 1)} or less for this target, or raise "
+                    "max_connections",
+                )
     except CallFailed as failure:
         raise Unreachable(*_explained(target, failure)) from failure
     except TimeoutError as error:
@@ -116,12 +132,6 @@ async def _first_call(target: Target) -> float:
     return seconds
 
 
-async def _timed_call(pool: Pool) -> float:
-    began = time.perf_counter()
-    await pool.call(CallStamps(time.perf_counter, 0.0))
-    return time.perf_counter() - began
-
-
 async def _within(work: Coroutine[Any, Any, T], seconds: float) -> T:
     """The result of the work, or `TimeoutError`; work that resists its cancellation is left."""
     task = asyncio.ensure_future(work)
@@ -135,29 +145,12 @@ async def _within(work: Coroutine[Any, Any, T], seconds: float) -> T:
     return task.result()
 
 
-def _check_budget(target: Target, spare: int) -> None:
-    """Refuse a sweep that would take the database's last connections; our own is not counted."""
-    if target.max_size > spare + 1:
-        raise BadInput(
-            f"max_size = {target.max_size}, but {target.endpoint} has {spare + 1} free connections "
-            "(max_connections less those reserved and in use)",
-            f"set max_size = {max(1, spare + 1)} or less for this target, or raise max_connections",
-        )
-
-
 def _explained(target: Target, failure: CallFailed) -> tuple[str, str]:
     kind = failure.kind
     if kind.startswith("http_"):
-        status = kind.removeprefix("http_")
-        if status.startswith("3"):
-            remedy = "redirects are not followed: point url at the address that answers 200"
-        elif status in ("401", "403"):
-            remedy = "the endpoint wants a login; choose one that answers this machine"
-        elif status in ("429", "503"):
-            remedy = "the server sheds load before any was sent; try when it is quiet"
-        else:
-            remedy = "open the address in a browser or with curl; load needs an endpoint that works"
-        return f"the first call to {target.endpoint} answered HTTP {status}", remedy
+        cause = f"the first call to {target.endpoint} answered HTTP {kind.removeprefix('http_')}"
+        other = "open the address in a browser or with curl; load needs an endpoint that works"
+        return cause, _REMEDIES.get(kind) or _REMEDIES.get(kind[: len("http_3")], other)
     detail = f" ({failure.detail})" if failure.detail else ""
     cause = f"the first call to {target.endpoint} failed: {kind.replace('_', ' ')}{detail}"
     if target.work is not None and kind not in _REMEDIES:

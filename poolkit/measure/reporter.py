@@ -17,8 +17,7 @@ from poolkit.targets import Target
 class Reporter:
     """Prints one JSON line an event on stdout, where nothing else is printed meanwhile.
 
-    State: the target that is spoken of, the texts that must not be shown, and whether somebody
-    still reads.
+    State: the target of the events, the texts that must not be shown, and whether the reader went.
     """
 
     def __init__(self, name: str = "") -> None:
@@ -28,7 +27,7 @@ class Reporter:
         self._is_closed = False
 
     def about(self, target: Target) -> None:
-        """From here on it is about this target, whose secrets are shown to nobody."""
+        """From here on it is about this target, whose secrets are redacted."""
         self._name, self._redact = target.name, Redactor(target.secrets).text
 
     def run(self, work: Callable[[], ExitCode]) -> ExitCode:
@@ -60,7 +59,7 @@ class Reporter:
         return code
 
     def emit(self, event: Event) -> None:
-        """Print and flush; when nobody reads any more, end the measurement tidily."""
+        """Print and flush; when the reader is gone, end the measurement tidily."""
         if self._is_closed:
             return
         try:

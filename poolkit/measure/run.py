@@ -1,22 +1,20 @@
-"""The three steps of one target's measurement: sweep, size, verify."""
+"""What is measured of one target: its sweep, sizing and verification, or arrivals by a schedule."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
+from pathlib import Path
 
 from poolkit import events
 from poolkit.analysis.sizing import size
-from poolkit.drivers.registry import gate_size, make_pool, make_service_pool
-from poolkit.errors import BrakeStop, ExitCode
+from poolkit.drivers.registry import gate_size
+from poolkit.errors import BadInput, BrakeStop, ExitCode
 from poolkit.events import Emit
-from poolkit.load.arrivals import steps
-from poolkit.load.generator import Plan
 from poolkit.measure import sweep, verify
 from poolkit.measure.child import Order
 from poolkit.measure.preflight import check_caps, check_descriptors
 from poolkit.measure.session import LastWords, Session
 from poolkit.measure.store import prepare_out, write_atomic
-from poolkit.measure.trial import TrialOrder
 from poolkit.recommend import recommend
 from poolkit.records import Sizing, Sweep, Trial
 from poolkit.targets import Target
@@ -24,17 +22,19 @@ from poolkit.targets import Target
 SWEEP_BUDGET = 20.0  # s of load
 SIZE_BUDGET = 45.0  # s of load, verification included
 SWEEP_SHARE = 0.45  # of a size budget
+DEADLINE_BUDGETS, DEADLINE_SPARE = 3.0, 120.0  # a run's end, in budgets and s on top
+ARRIVALS_SPARE = 60.0  # s that opening the pool and ending slow calls may take beside the load
 SEED = 20_260_101
 
 
 def measure(target: Target, order: Order, emit: Emit, last_words: LastWords) -> ExitCode:
-    """Carry out an order for this target in this process, told through `emit`.
+    """Carry out an order for this target in this process, reported through `emit`.
 
     NAME.trials.jsonl and NAME.sizing.json in the order's folder keep what is found; finished trials
     there are resumed.
 
     Args:
-        last_words: told, in another thread, before the process is ended whose loop stands still.
+        last_words: called, in another thread, before the process is ended whose loop stands still.
 
     Raises:
         PoolkitError: nothing was sent, or it ended early; it says why and what to do.
@@ -45,20 +45,74 @@ def measure(target: Target, order: Order, emit: Emit, last_words: LastWords) -> 
     return Run(target, order, emit, last_words).run()
 
 
+def measure_arrivals(
+    target: Target,
+    arrivals: Iterable[float],
+    *,
+    pool_size: int,
+    seconds: float,
+    out: Path,
+    emit: Emit = lambda _event: None,
+    seed: int = SEED,
+    warm_up: float = 0.0,
+    arrival_rate: float | None = None,
+    file: str = "",
+    because: str = "arrivals of the reader's own",
+    last_words: LastWords | None = None,
+) -> Trial:
+    """Send load by a schedule and return its trial, which NAME.arrivals.jsonl in `out` keeps.
+
+    For a script, not a cell: it runs an event loop of its own. All brakes hold, and max_rate and
+    max_calls of the target.
+
+    Args:
+        arrivals: due times (s from the start, in order), as `poolkit.load.arrivals` makes them:
+            `ramp(10, 500, 60, seed=1)`, `replay(timestamps, speed=2.0)`.
+        pool_size: connections, 1 to the target's max_size.
+        seconds: calls that are due later are left out; more than 0.
+        seed: of the values drawn for statements.
+        warm_up: s at the front that are not measured.
+        arrival_rate: calls/s that the schedule means; None: it has no one rate.
+        file: in `out`, in place of NAME.arrivals.jsonl.
+        because: the reason in the trial's record.
+        last_words: called, in another thread, before the process is ended whose loop stands still.
+
+    Raises:
+        PoolkitError: nothing was sent, or the load ended early; it says why and what to do.
+    """
+    if not 1 <= pool_size <= target.max_size:
+        raise BadInput(
+            f"{target.name}: pool_size must be 1 to max_size = {target.max_size}, got {pool_size}",
+            "raise max_size in targets.toml, if the endpoint may have so many",
+        )
+    prepare_out(out)
+    check_descriptors(target)
+    log = out / (file or f"{target.name}.arrivals.jsonl")
+    deadline = seconds + ARRIVALS_SPARE
+    session = Session(target, log, emit, budget=seconds, deadline=deadline, last_words=last_words)
+    plan = sweep.TrialPlan("verify", pool_size, warm_up, seconds, because, rate=arrival_rate)
+
+    async def steps() -> ExitCode:
+        await session.run(plan, seed, arrivals)
+        return ExitCode.DONE
+
+    session.carry_out(steps)
+    return session.trials[-1]
+
+
 class Run:
     """One target's measurement: asks the pure deciders what comes next until they have enough."""
 
     def __init__(self, target: Target, order: Order, emit: Emit, last_words: LastWords) -> None:
         self._target = target
-        self._mode = order.mode
+        self._is_sweep = order.mode == "sweep"
         self._emit = emit
         self._seed = SEED if order.seed is None else order.seed
         self._out = order.out
-        self._budget = order.budget or (SIZE_BUDGET if self._mode == "size" else SWEEP_BUDGET)
-        self._objective = target
+        self._budget = order.budget or (SWEEP_BUDGET if self._is_sweep else SIZE_BUDGET)
         self._limits = sweep.SweepLimits(
             max_size=target.max_size,
-            budget=self._budget * (SWEEP_SHARE if self._mode == "size" else 1.0),
+            budget=self._budget * (1.0 if self._is_sweep else SWEEP_SHARE),
             sizes=order.sizes or None,
             seed=self._seed,
         )
@@ -67,15 +121,10 @@ class Run:
             order.out / f"{target.name}.trials.jsonl",
             emit,
             budget=self._budget,
-            deadline=self.deadline,
+            deadline=DEADLINE_BUDGETS * self._budget + DEADLINE_SPARE,
             last_words=last_words,
         )
-        self._runner = self._session.runner
-
-    @property
-    def deadline(self) -> float:
-        """Seconds after which the process must be over, whatever the target does."""
-        return 3.0 * self._budget + 120.0
+        self._trials = self._session.trials
 
     def run(self) -> ExitCode:
         """Sweep, size, verify; raises `PoolkitError` with what was measured kept."""
@@ -84,83 +133,44 @@ class Run:
     async def _steps(self) -> ExitCode:
         stop: BrakeStop | None = None
         try:
-            await self._sweep()
+            while plan := sweep.next_trial(self._curve(), self._target, self._limits):
+                await self._run(plan)
         except BrakeStop as brake:
             stop = brake
         sizing = self._size(stop)
-        if self._mode == "sweep":
+        if self._is_sweep:
             if stop is not None:
                 raise stop
             return ExitCode.OUT_OF_REACH if sizing.out_of_reach else ExitCode.DONE
         if stop is None:
             try:
-                await self._verify(sizing)
+                while plan := self._next_verification(sizing):
+                    await self._run(plan)
             except BrakeStop as brake:
                 stop = brake
         return self._recommend(sizing, stop)
 
-    async def _sweep(self) -> None:
-        while plan := sweep.next_trial(self._curve(), self._objective, self._limits):
-            seed = self._next_seed()
-            await self._runner.run(
-                TrialOrder(
-                    make_pool(self._target, plan.pool_size, seed=seed),
-                    Plan(
-                        seconds=plan.seconds,
-                        warm_up=plan.warm_up,
-                        min_seconds=0.5 * (plan.seconds - plan.warm_up),
-                        seed=seed,
-                        callers=plan.pool_size,
-                    ),
-                    plan.purpose,
-                    plan.pool_size,
-                    plan.because,
-                )
-            )
+    async def _run(self, plan: sweep.TrialPlan) -> None:
+        # Another seed for every trial, the same ones in every run of the same command.
+        await self._session.run(plan, self._seed + len(self._trials))
+
+    def _curve(self) -> list[Trial]:
+        return [trial for trial in self._trials if trial.is_of_curve]
 
     def _size(self, stop: BrakeStop | None) -> Sizing:
+        name = self._target.name
         stopped = None if stop is None else f"{stop.brake}: {stop.seen}"
-        trials = tuple(self._curve())
-        sizing = size(
-            Sweep(target=self._target.name, trials=trials, stopped=stopped), self._objective
-        )
-        path = self._out / f"{self._target.name}.sizing.json"
-        write_atomic(path, sizing.model_dump_json(indent=1) + "\n")
+        found = Sweep(target=name, trials=tuple(self._curve()), stopped=stopped)
+        sizing = size(found, self._target)
+        write_atomic(self._out / f"{name}.sizing.json", sizing.model_dump_json(indent=1) + "\n")
         self._emit(events.Sized(sizing=sizing))
         return sizing
 
-    async def _verify(self, sizing: Sizing) -> None:
-        while plan := self._next_verification(sizing):
-            seed = self._next_seed()
-            gate = gate_size(self._target, plan.pool_size) if plan.gated else None
-            await self._runner.run(
-                TrialOrder(
-                    make_service_pool(
-                        self._target, plan.pool_size, pools=plan.pools, seed=seed, gated=plan.gated
-                    ),
-                    Plan(
-                        seconds=plan.seconds,
-                        warm_up=plan.warm_up,
-                        seed=seed,
-                        callers=plan.callers,
-                        arrivals=None if plan.rate is None else _arrivals(plan, plan.rate, seed),
-                        arrival_rate=plan.rate,
-                    ),
-                    plan.purpose,
-                    plan.pool_size,
-                    plan.because,
-                    pools=plan.pools,
-                    gate=gate,
-                    calm=plan.calm,
-                )
-            )
-
-    def _next_verification(self, sizing: Sizing) -> verify.VerifyPlan | None:
+    def _next_verification(self, sizing: Sizing) -> sweep.TrialPlan | None:
         return verify.next_trial(
             self._trials,
-            self._objective,
+            self._target,
             sizing,
-            most=max(1, self._objective.largest),
             left=self._budget - sweep.spent(self._trials),
             gate=gate_size(self._target, 1) is not None,
         )
@@ -168,8 +178,8 @@ class Run:
     def _recommend(self, sizing: Sizing, stop: BrakeStop | None) -> ExitCode:
         verification = chosen = None
         if sizing.size is not None:
-            chosen = verify.chosen_size(self._trials, self._objective, sizing)
-            verification = verify.verification(self._trials, chosen, self._objective, sizing)
+            chosen = verify.chosen_size(self._trials, self._target, sizing)
+            verification = verify.verification(self._trials, chosen, self._target, sizing)
         recommendation = recommend(
             self._target,
             sizing,
@@ -190,22 +200,3 @@ class Run:
             signal.passed for signal in verification.signals if signal.name == "wait_near_zero"
         )
         return ExitCode.DONE if held else ExitCode.FINDINGS
-
-    @property
-    def _trials(self) -> list[Trial]:
-        return self._runner.trials
-
-    def _curve(self) -> list[Trial]:
-        return [trial for trial in self._trials if trial.is_of_curve]
-
-    def _next_seed(self) -> int:
-        """Another seed for every trial, the same ones in every run of the same command."""
-        return self._seed + len(self._trials)
-
-
-def _arrivals(plan: verify.VerifyPlan, rate: float, seed: int) -> Iterator[float]:
-    """Poisson arrivals at the plan's rate, and less in its calm; the window has its exact rate."""
-    phases = [(rate, plan.warm_up), (rate, plan.seconds - plan.warm_up - plan.calm)]
-    if plan.calm:
-        phases.append((verify.calm_rate(rate), plan.calm))
-    return steps(phases, seed)

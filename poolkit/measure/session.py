@@ -1,20 +1,39 @@
-"""The load of one target in this process: checked before it, over at its deadline."""
+"""The load of one target in this process: checked before it, each trial on disk before the next."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import gc
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 
 from poolkit import events
-from poolkit.errors import BrakeStop, Cancelled, ExitCode, PoolkitError
+from poolkit.analysis.checks import drift_check
+from poolkit.analysis.noise import EARLY_BATCH_HOLDS, rate_interval
+from poolkit.analysis.summary import summarise
+from poolkit.drivers.base import close_pool
+from poolkit.drivers.registry import gate_size, make_service_pool
+from poolkit.errors import BrakeStop, Cancelled, ExitCode, PoolkitError, Unreachable
 from poolkit.events import Emit
-from poolkit.measure.loop import run_until_over, why_ended
+from poolkit.load.arrivals import steps
+from poolkit.load.brakes import MOST_CALLS, Brakes, held_limit, out_of_calls
+from poolkit.load.generator import Generator, Plan
+from poolkit.load.measurement import Measurement, part
+from poolkit.load.recorder import Recorder
+from poolkit.load.timer import best_timer
+from poolkit.measure import verify
+from poolkit.measure.child import RESUMES
+from poolkit.measure.loop import HUNG_SECONDS, Reason, run_until_over
 from poolkit.measure.preflight import check_first_call
 from poolkit.measure.store import TrialLog
-from poolkit.measure.trial import TrialRunner
-from poolkit.measure.watchdog import Reason
+from poolkit.measure.sweep import NARROW, WARM_UP, TrialPlan, spent
+from poolkit.records import CURVE_PURPOSES, Purpose, Trial
 from poolkit.targets import Target
+
+LEAST_GRACE = 5.0  # s
+GRACE_HOLDS = 3.0  # the same in hold times
+LEAST_SHARE = 0.5  # of a closed loop's window, before its interval is checked
 
 LastWords = Callable[[PoolkitError], object]
 
@@ -22,13 +41,14 @@ LastWords = Callable[[PoolkitError], object]
 class Session:
     """Everything that sends load goes through here: a sweep, a lesson, the reader's own arrivals.
 
-    State: the trials, the task under way, whether its end was asked for, and why it had to be.
+    State: the trials so far (resumed ones first), the calls of this run, the task and the generator
+    under way, and why it was cancelled.
 
     Args:
         log: file that keeps the trials; finished ones of the same target in it are resumed.
         budget: s of load that may be sent.
         deadline: s after which the process must be over, whatever the target does.
-        last_words: told why, in another thread, before a process is ended whose loop stands still.
+        last_words: called with why, in a thread, before a process is ended whose loop stands still.
     """
 
     def __init__(
@@ -46,9 +66,13 @@ class Session:
         self._budget = budget
         self._deadline = deadline
         self._last_words = last_words or (lambda _error: None)
-        self.runner = TrialRunner(target, TrialLog(log), emit, budget)
+        self._log = TrialLog(log)
+        # A trial that a brake ended is measured again: the endpoint may be well by now.
+        self.trials = [t for t in self._log.resume(target.fingerprint) if t.stopped is None]
+        self._first_call = 0.0  # s that a single call took before there was load
+        self._calls = 0
         self._task: asyncio.Task[ExitCode] | None = None
-        self._is_cancelled = False
+        self._generator: Generator | None = None
         self._reason: Reason | None = None
 
     def carry_out(self, steps: Callable[[], Awaitable[ExitCode]]) -> ExitCode:
@@ -57,44 +81,234 @@ class Session:
         Raises:
             PoolkitError: it ended early; the finished trials are kept.
         """
-
-        def last_words(reason: Reason) -> None:
-            self._last_words(why_ended(self._target, reason))
-
-        return run_until_over(self._run(steps), self._cancel, self._deadline, last_words)
+        return run_until_over(
+            self._run(steps),
+            self._cancel,
+            self._deadline,
+            lambda reason: self._last_words(self._why_ended(reason, is_standing=True)),
+        )
 
     async def _run(self, steps: Callable[[], Awaitable[ExitCode]]) -> ExitCode:
         self._task = asyncio.current_task()
         try:
-            self.runner.first_call = await check_first_call(self._target)
+            self._first_call = await check_first_call(self._target)
             self._emit(
                 events.Started(
                     target=self._target.name,
                     driver=self._target.driver,
                     budget=self._budget,
-                    resumed_trials=len(self.runner.trials),
+                    resumed_trials=len(self.trials),
                 )
             )
             return await steps()
         except (asyncio.CancelledError, Cancelled):
-            if self._is_cancelled:
-                raise self._why_cancelled() from None
-            raise
+            if self._reason is None:
+                raise
+            raise self._why_ended(self._reason, is_standing=False) from None
 
-    def _cancel(self, reason: Reason | None) -> None:
-        """End it, the finished trials kept; `reason` None: somebody asked for it."""
-        self._is_cancelled = True
+    def _cancel(self, reason: Reason) -> None:
+        """End it, the finished trials kept."""
         self._reason = self._reason or reason
-        was_loading = self.runner.is_loading
-        self.runner.cancel()
-        if not was_loading and self._task is not None:
+        if self._generator is not None:
+            self._generator.cancel()
+        elif self._task is not None:
             self._task.cancel()
 
-    def _why_cancelled(self) -> PoolkitError:
-        if self._reason == "deadline":
+    def _why_ended(self, reason: Reason, *, is_standing: bool) -> PoolkitError:
+        """The error of an early end; `is_standing`: the loop hangs, and the process is ended."""
+        if reason in ("signal", "parent"):
+            return Cancelled()
+        if reason == "deadline" and not is_standing:
             return BrakeStop(
                 "deadline",
                 f"not done after {self._deadline:.0f} s",
                 "the endpoint is far slower than its first call; the same command resumes",
             )
-        return why_ended(self._target, self._reason or "signal")
+        how = f" for {HUNG_SECONDS:g} s" if reason == "hung" else ", and the time was over"
+        work = self._target.work
+        return BrakeStop(
+            reason,
+            f"the event loop stood still{how}",
+            "a look-up or a library blocked it; please report it where it happens again"
+            if work is None
+            else f"{work} blocks the event loop: await what it waits for, or move it to a thread "
+            "with asyncio.to_thread",
+        )
+
+    async def run(
+        self, plan: TrialPlan, seed: int, arrivals: Iterable[float] | None = None
+    ) -> None:
+        """Carry out one trial; raises `BrakeStop` after a brake ended it and it is on disk.
+
+        Args:
+            arrivals: due times, in place of Poisson arrivals at the plan's rate.
+        """
+        if arrivals is None and plan.rate is not None:
+            arrivals = _arrivals(plan, plan.rate, seed)
+        load = Plan(
+            seconds=plan.seconds,
+            warm_up=plan.warm_up,
+            min_seconds=LEAST_SHARE * (plan.seconds - plan.warm_up),
+            grace=self._grace(),
+            seed=seed,
+            callers=plan.callers,
+            arrivals=arrivals,
+            arrival_rate=plan.rate,
+        )
+        self._raise_if_cancelled()
+        self._emit(
+            events.TrialStarted(
+                target=self._target.name,
+                purpose=plan.purpose,
+                loop=load.loop,
+                pool_size=plan.pool_size,
+                arrival_rate=plan.rate,
+                seconds=plan.seconds,
+                because=plan.because,
+            )
+        )
+        measurement, stop = await self._load(plan, load)
+        phases: list[tuple[Measurement, Purpose]] = [(measurement, plan.purpose)]
+        if plan.calm and stop is None:
+            phases = _split(measurement, plan)
+        for phase, purpose in phases:
+            trial = self._summarised(phase, purpose, plan)
+            self._log.append(trial)
+            self.trials.append(trial)
+            self._emit(events.TrialDone(trial=trial))
+        if stop is not None:
+            raise stop
+
+    def _raise_if_cancelled(self) -> None:
+        if self._reason is not None:
+            raise Cancelled
+
+    def _summarised(self, measured: Measurement, purpose: Purpose, plan: TrialPlan) -> Trial:
+        trial = summarise(
+            measured,
+            target=self._target.name,
+            driver=self._target.driver,
+            fingerprint=self._target.fingerprint,
+            purpose=purpose,
+            pools=plan.pools,
+            gate=gate_size(self._target, plan.pool_size) if plan.gated else None,
+        )
+        if trial.loop == "open":
+            late = verify.late_interval(measured, self._target.wait_p99)
+            return trial.model_copy(update={"late_interval95": late})
+        if purpose != "sentinel":
+            return trial
+        checks = (*trial.checks, drift_check(trial, self.trials))
+        return trial.model_copy(update={"checks": checks})
+
+    async def _load(self, plan: TrialPlan, load: Plan) -> tuple[Measurement, BrakeStop | None]:
+        pool = make_service_pool(
+            self._target, plan.pool_size, pools=plan.pools, seed=load.seed, gated=plan.gated
+        )
+        is_curve = plan.purpose in CURVE_PURPOSES
+        timer = best_timer(asyncio.get_running_loop())
+        # Collections pause the loop; what lives already need not be scanned again.
+        gc.collect()
+        gc.freeze()
+        try:
+            try:
+                await pool.open()
+            except Unreachable as error:  # the first call went well: the server has changed
+                remedy = f"{error.remedy}; {RESUMES}"
+                raise BrakeStop("refused", error.cause, remedy) from error
+            generator = Generator(
+                pool,
+                load,
+                timer,
+                brakes=Brakes(
+                    max_calls=self._calls_left(),
+                    max_rate=self._target.max_rate,
+                    max_connections=most_connections(self._target, plan),
+                    max_held_p99=held_limit(self._target.response_p99),
+                    work=self._target.work,
+                ),
+                is_enough=partial(_is_narrow, plan.callers) if is_curve else None,
+                on_progress=partial(self._report, plan),
+            )
+            self._raise_if_cancelled()
+            self._generator = generator
+            return await generator.run(), generator.stopped
+        finally:
+            if self._generator is not None:
+                self._calls += self._generator.calls
+            self._generator = None
+            timer.close()
+            gc.unfreeze()
+            await close_pool(pool)
+
+    def _calls_left(self) -> int:
+        """Calls that the next trial may send; raises `BrakeStop` where that is none."""
+        most = self._target.max_calls
+        if most is None:
+            return MOST_CALLS
+        if self._calls >= most:
+            raise out_of_calls(most)
+        return min(MOST_CALLS, most - self._calls)
+
+    def _grace(self) -> float:
+        """Seconds that calls under way at a trial's end may take, by how long calls take here."""
+        holds = [trial.hold_time.p99 or 0.0 for trial in self.trials]
+        return max(LEAST_GRACE, GRACE_HOLDS * max([self._first_call, *holds]))
+
+    def _report(self, plan: TrialPlan, at: float, calls: int, rate: float) -> None:
+        self._emit(
+            events.Progress(
+                target=self._target.name,
+                seconds=spent(self.trials) + at,
+                budget=self._budget,
+                pool_size=plan.pool_size,
+                throughput=rate,
+                calls=calls,
+            )
+        )
+
+
+def most_connections(target: Target, plan: TrialPlan) -> int:
+    """Connections that a trial may have open at once.
+
+    aiohttp's `limit` counts those in use: idle ones to another host come on top, within max_size.
+    """
+    asked = plan.pools * plan.pool_size
+    return max(asked, min(asked * target.origins, target.max_size))
+
+
+def _arrivals(plan: TrialPlan, rate: float, seed: int) -> Iterator[float]:
+    """Poisson arrivals at the plan's rate, and less in its calm; the window has its exact rate."""
+    phases = [(rate, plan.warm_up), (rate, plan.seconds - plan.warm_up - plan.calm)]
+    if plan.calm:
+        phases.append((verify.calm_rate(rate), plan.calm))
+    return steps(phases, seed)
+
+
+def _split(measurement: Measurement, plan: TrialPlan) -> list[tuple[Measurement, Purpose]]:
+    """An overload and the calm after it as two measurements; between them the queue drains."""
+    rate = plan.rate or 0.0
+    turn = plan.seconds - plan.calm
+    settled = turn + verify.SETTLED * plan.calm
+    return [
+        (part(measurement, plan.warm_up, turn, rate), "overload"),
+        (part(measurement, settled, plan.seconds, verify.calm_rate(rate)), "recovery"),
+    ]
+
+
+def _is_narrow(callers: int | None, recorder: Recorder, at: float) -> bool:
+    """Whether a closed loop's throughput is known well enough to go on to the next size."""
+    width = recorder.bin_seconds
+    bins = int(at / width)
+    first = min(bins, int(WARM_UP / width))
+    completions = recorder.completions[first:bins].astype(float)
+    served = float(completions.sum())
+    if served == 0 or callers is None:
+        return False
+    # Little's Law gives the hold time; batches shorter than a few of it look too sure.
+    hold = callers * (bins - first) * width / served
+    interval = rate_interval(completions, width, EARLY_BATCH_HOLDS * hold)
+    if interval is None:
+        return False
+    low, high = interval
+    return (high - low) / 2 <= NARROW * (low + high) / 2

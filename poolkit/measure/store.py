@@ -88,19 +88,12 @@ class TrialLog:
     """NAME.trials.jsonl: one finished trial a line, only ever appended to.
 
     A line counts once its line end is on disk. What a killed process left after the last line end
-    is no trial: reading skips it, and the next append cuts it off.
+    is no trial: reading skips it, and the next append cuts it off. `path` exists from the first
+    append on.
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def __repr__(self) -> str:
-        return f"TrialLog({self._path.name})"
-
-    @property
-    def path(self) -> Path:
-        """The file; it exists from the first append on."""
-        return self._path
+        self.path = path
 
     def append(self, trial: Trial) -> None:
         """Put the trial on disk before returning.
@@ -110,13 +103,16 @@ class TrialLog:
         """
         line = trial.model_dump_json().encode() + b"\n"
         try:
-            with self._path.open("a+b") as file:
-                _cut_torn_line(file.fileno())
+            with self.path.open("a+b") as file:
+                size = os.fstat(file.fileno()).st_size
+                whole = os.pread(file.fileno(), size, 0).rfind(b"\n") + 1
+                if whole < size:
+                    file.truncate(whole)
                 file.write(line)
                 file.flush()
                 os.fsync(file.fileno())
         except OSError as error:
-            raise _disk_stop(self._path, error) from error
+            raise _disk_stop(self.path, error) from error
 
     def read(self) -> list[Trial]:
         """Every whole trial in the order of writing; empty where there is no file.
@@ -125,13 +121,11 @@ class TrialLog:
             BadInput: a whole line is not a trial of this version, or the file cannot be read.
         """
         try:
-            content = self._path.read_bytes()
+            content = self.path.read_bytes()
         except FileNotFoundError:
             return []
         except OSError as error:
-            raise BadInput(
-                f"{self._path.name} cannot be read: {reason(error)}", self._remedy
-            ) from error
+            raise self._unusable(f"cannot be read: {reason(error)}") from error
         *lines, _torn = content.split(b"\n")
         return [self._parsed(line, number) for number, line in enumerate(lines, start=1)]
 
@@ -143,14 +137,12 @@ class TrialLog:
         """
         trials = self.read()
         if any(trial.fingerprint != fingerprint for trial in trials):
-            raise BadInput(
-                f"{self._path.name} was measured with other settings of this target", self._remedy
-            )
+            raise self._unusable("was measured with other settings of this target")
         return trials
 
-    @property
-    def _remedy(self) -> str:
-        return f"choose another --out, or delete {self._path.name}"
+    def _unusable(self, why: str) -> BadInput:
+        name = self.path.name
+        return BadInput(f"{name} {why}", f"choose another --out, or delete {name}")
 
     def _parsed(self, line: bytes, number: int) -> Trial:
         try:
@@ -160,24 +152,7 @@ class TrialLog:
             first = error.errors(include_input=False, include_url=False)[0]
             where = ".".join(str(part) for part in first["loc"])
             what = f"{where}: {first['msg']}" if where else first["msg"]
-            raise BadInput(
-                f"{self._path.name} line {number} is not a trial: {what}", self._remedy
-            ) from error
-
-
-def _cut_torn_line(descriptor: int) -> None:
-    """Cut off what follows the last line end, so that a new line starts on its own."""
-    end = os.fstat(descriptor).st_size
-    position = end
-    while position > 0:
-        start = max(0, position - 65536)
-        found = os.pread(descriptor, position - start, start).rfind(b"\n")
-        if found >= 0:
-            position = start + found + 1
-            break
-        position = start
-    if position < end:
-        os.ftruncate(descriptor, position)
+            raise self._unusable(f"line {number} is not a trial: {what}") from error
 
 
 def _disk_stop(path: Path, error: OSError) -> BrakeStop:
@@ -189,5 +164,5 @@ def _disk_stop(path: Path, error: OSError) -> BrakeStop:
 
 
 def reason(error: OSError) -> str:
-    """What the system says of a failed read or write, without the path."""
+    """The system's reason for a failed read or write, without the path."""
     return error.strerror or type(error).__name__

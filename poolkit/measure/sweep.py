@@ -18,8 +18,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from poolkit.analysis.curve import is_clean, points, relative_error
 from poolkit.analysis.checks import sentinel_size
+from poolkit.analysis.curve import is_clean, points, relative_error
 from poolkit.analysis.knee import has_plateau
 from poolkit.analysis.model import model
 from poolkit.analysis.refused import first_refused
@@ -46,30 +46,32 @@ CLOSER = 0.75  # of the largest size: whether throughput still rises there shows
 
 @dataclass(frozen=True, slots=True)
 class SweepLimits:
-    """What the sweep may spend.
+    """What the sweep may spend."""
 
-    Attributes:
-        max_size: largest pool to try, 1 or more.
-        budget: s of load in all.
-        sizes: measure just these (ascending), None to choose.
-        seed: of the shuffling.
-    """
-
-    max_size: int
-    budget: float
-    sizes: tuple[int, ...] | None = None
-    seed: int = 1
+    max_size: int  # largest pool to try, 1 or more
+    budget: float  # s of load in all
+    sizes: tuple[int, ...] | None = None  # measure just these; None: choose
+    seed: int = 1  # of the shuffling
 
 
 @dataclass(frozen=True, slots=True)
 class TrialPlan:
-    """One closed-loop trial to run next; `seconds` is its longest duration, warm-up included."""
+    """One trial to run next: a closed loop of `callers`, or an open one of `rate` calls/s."""
 
-    pool_size: int
     purpose: Purpose
+    pool_size: int  # connections of each pool
     warm_up: float
-    seconds: float
+    seconds: float  # longest duration, warm-up included
     because: str
+    pools: int = 1  # side by side
+    callers: int | None = None
+    rate: float | None = None  # None in an open loop too, where its schedule has no one rate
+    calm: float = 0.0  # s at the end of an overload, at half the target rate
+    gated: bool = True  # the target's gate stands in front of each pool
+
+
+Choice = tuple[int, Purpose, str]
+"""A pool size, and why it is measured."""
 
 
 def spent(trials: Sequence[Trial]) -> float:
@@ -87,37 +89,91 @@ def next_trial(
     if any(trial.purpose == "sentinel" for trial in trials):
         return None
     left = limits.budget - spent(trials)
-    sentinel = _sentinel(trials, left)
-    # The sentinel's time is kept back from the start: it is measured last.
-    left -= 0.0 if sentinel is None else sentinel.seconds
-    measured = Counter(trial.pool_size for trial in trials)
-    if limits.sizes is not None:
-        return _fixed(measured, trials, limits, left) or sentinel
+    sentinel = None
+    if (early := sentinel_size(trials)) is not None:
+        because = "sentinel: the same size again, to see whether the endpoint changed"
+        sentinel = _plan((early, "sentinel", because), trials, left)
+    if sentinel is not None:
+        # Its time is kept back from the start: it is measured last.
+        left -= sentinel.seconds
+    choose = _next_size if limits.sizes is None else _next_of_asked
+    choice = choose(trials, objective, limits)
+    plan = None if choice is None else _plan(choice, trials, left)
+    return plan or sentinel
+
+
+def _plan(choice: Choice, trials: Sequence[Trial], left: float) -> TrialPlan | None:
+    """A trial long enough for the target's own hold time, or None when the budget is spent."""
+    pool_size, purpose, because = choice
+    hold = _expected_hold(trials, pool_size)
+    warm_up = max(WARM_UP, 3.0 * hold)
+    window = max(FIRST_WINDOW if pool_size == 1 else WINDOW, WINDOW_HOLDS * hold)
+    seconds = warm_up + window
+    # The first ramp may use a whole budget up; anything after it must fit into what is left.
+    is_first_ramp = purpose == "ramp" and all(trial.purpose == "ramp" for trial in trials)
+    if left <= 0 or (not is_first_ramp and seconds > left):
+        return None
+    return TrialPlan(purpose, pool_size, warm_up, seconds, because, callers=pool_size, gated=False)
+
+
+def _expected_hold(trials: Sequence[Trial], pool_size: int) -> float:
+    """Mean hold time (s) to expect at a size; 0 before the first trial.
+
+    Where throughput still rose nearly as much as the size did, the shortest hold time so far; else
+    what the best throughput so far leaves for this many callers, n / X, as beyond the plateau.
+    """
+    held = [trial.hold_time.mean for trial in trials if trial.hold_time.mean]
+    best = max((trial.throughput for trial in trials), default=0.0)
+    if not held or best <= 0:
+        return 0.0
+    largest = max(trials, key=lambda trial: trial.pool_size)
+    halved = [t.throughput for t in trials if t.pool_size == largest.pool_size // 2]
+    still_rises = not halved or largest.throughput >= NEARLY_DOUBLES * max(halved)
+    if pool_size < largest.pool_size / 2 or (still_rises and pool_size > largest.pool_size):
+        return min(held)
+    return max(min(held), pool_size / best)
+
+
+def _next_of_asked(
+    trials: Sequence[Trial], _objective: Objective, limits: SweepLimits
+) -> Choice | None:
+    """The sizes that the user named: once each in order, then repeats in shuffled order."""
+    counts = Counter(trial.pool_size for trial in trials)
+    sizes = sorted(set(limits.sizes or ()))
+    fewest = min(counts[n] for n in sizes)
+    rest = [n for n in sizes if counts[n] == fewest]
+    if fewest == 0:
+        return rest[0], "ramp", "asked for"
+    if fewest >= MOST_REPEATS:
+        return None
+    chosen = random.Random(limits.seed + len(trials)).choice(rest)
+    return chosen, "repeat", "asked for: repeat"
+
+
+def _next_size(trials: Sequence[Trial], objective: Objective, limits: SweepLimits) -> Choice | None:
+    """The ramp's next size, then one near the answer or the knee, then the one known worst."""
+    counts = Counter(trial.pool_size for trial in trials)
     ramp = _next_in_ramp(trials, limits.max_size)
     if ramp is not None:
-        purpose, because = _why_in_ramp(ramp, measured)
-        return _plan(ramp, purpose, because, trials, left) or sentinel
+        if counts[ramp]:
+            return ramp, "repeat", "ramp: its end came as a surprise, once more"
+        return ramp, "ramp", "ramp: first look" if ramp == 1 else "ramp: throughput still rises"
     sizing = size(Sweep(target="", trials=tuple(trials)), objective)
     near = refinements(sizing, limits.max_size, objective.pools_left)
-    wanted = [n for n in near if not _is_measured(n, measured)]
+    # A size counts as measured where the curve cannot tell it from one that was.
+    wanted = [n for n in near if not any(abs(n - other) <= SAME_SIZE * n for other in counts)]
     if wanted:
         # The answer first; the others in shuffled order, so that no drift looks like a slope.
         shuffled = random.Random(limits.seed + len(trials)).choice(wanted)
         answer = _answer(sizing, limits.max_size, objective.pools_left)
         chosen = answer if answer in wanted else shuffled
-        return _plan(chosen, "refine", _why(chosen, answer), trials, left) or sentinel
+        if answer is not None and abs(chosen - answer) <= 0.2 * answer:
+            why = f"refine: next to the size that the target needs (about {answer})"
+            return chosen, "refine", why
+        return chosen, "refine", "refine: around the knee"
     if is_narrow(trials, sizing, objective):
-        return sentinel
-    return _repeat(sizing, measured, trials, limits, objective.pools_left, left) or sentinel
-
-
-def _sentinel(trials: Sequence[Trial], left: float) -> TrialPlan | None:
-    """The last trial of a sweep: an early size again, to see whether the endpoint changed."""
-    chosen = sentinel_size(trials)
-    if chosen is None:
         return None
-    because = "sentinel: the same size again, to see whether the endpoint changed"
-    return _plan(chosen, "sentinel", because, trials, left)
+    return _worst_known(sizing, counts, near)
 
 
 def _next_in_ramp(trials: Sequence[Trial], max_size: int) -> int | None:
@@ -127,33 +183,28 @@ def _next_in_ramp(trials: Sequence[Trial], max_size: int) -> int | None:
         return 1
     if first_refused(trials) is not None:
         return None
-    seen = _throughputs(trials)
-    rises = len(ramp) < 2 or seen[ramp[-1]] >= STILL_RISING * seen[ramp[-2]]
-    if not rises and _is_surprising(trials, ramp, seen):
+    # By size: of all usable trials together, else of the best there is.
+    throughput: dict[int, float] = {}
+    for trial in trials:
+        throughput[trial.pool_size] = max(throughput.get(trial.pool_size, 0.0), trial.throughput)
+    curve = points(trials)
+    throughput |= {point.pool_size: point.throughput for point in curve}
+    rises = len(ramp) < 2 or throughput[ramp[-1]] >= STILL_RISING * throughput[ramp[-2]]
+    if not rises and _is_surprising(trials, ramp, throughput):
         return ramp[-1]
     largest = max(trial.pool_size for trial in trials)
-    if largest >= max_size or not (rises or _has_no_plateau(trials)):
+    # Trials of other purposes may show that it rises after all.
+    rises = rises or (len(curve) > 2 and not has_plateau(curve))
+    if largest >= max_size or not rises:
         return None
     # A last step that is hardly larger than the one before would say little about rising.
     doubled = largest * 2
     return max_size if doubled > max_size * 0.75 else doubled
 
 
-def _why_in_ramp(size: int, measured: Counter[int]) -> tuple[Purpose, str]:
-    if measured[size]:
-        return "repeat", "ramp: its end came as a surprise, once more"
-    return "ramp", "ramp: first look" if size == 1 else "ramp: throughput still rises"
-
-
-def _throughputs(trials: Sequence[Trial]) -> dict[int, float]:
-    """Throughput (calls/s) by size: of all usable trials together, else of the best there is."""
-    seen: dict[int, float] = {}
-    for trial in trials:
-        seen[trial.pool_size] = max(seen.get(trial.pool_size, 0.0), trial.throughput)
-    return seen | {point.pool_size: point.throughput for point in points(trials)}
-
-
-def _is_surprising(trials: Sequence[Trial], ramp: Sequence[int], seen: Mapping[int, float]) -> bool:
+def _is_surprising(
+    trials: Sequence[Trial], ramp: Sequence[int], throughput: Mapping[int, float]
+) -> bool:
     """Whether a ramp that stops rising at its last size rests on one trial, and looks like a slip.
 
     Throughput falls, stops right after a step that nearly doubled it, or was not measured usably.
@@ -161,16 +212,10 @@ def _is_surprising(trials: Sequence[Trial], ramp: Sequence[int], seen: Mapping[i
     last = [trial for trial in trials if trial.pool_size == ramp[-1]]
     if len(last) > 1:
         return False
-    before = seen[ramp[-2]]
-    falls = seen[ramp[-1]] < FALLS * before
-    was_steep = len(ramp) < 3 or before >= NEARLY_DOUBLES * seen[ramp[-3]]
+    before = throughput[ramp[-2]]
+    falls = throughput[ramp[-1]] < FALLS * before
+    was_steep = len(ramp) < 3 or before >= NEARLY_DOUBLES * throughput[ramp[-3]]
     return falls or was_steep or not is_clean(last[0])
-
-
-def _has_no_plateau(trials: Sequence[Trial]) -> bool:
-    """Whether the trials of all purposes together show that throughput still rises."""
-    seen = points(trials)
-    return len(seen) > 2 and not has_plateau(seen)
 
 
 def refinements(sizing: Sizing, max_size: int, pools: int = 1) -> tuple[int, ...]:
@@ -178,13 +223,12 @@ def refinements(sizing: Sizing, max_size: int, pools: int = 1) -> tuple[int, ...
 
     Sizes of the curve are connections of all `pools` together; `sizing` is asked for one of them.
     """
-    wanted: set[int] = set()
     largest = max((point.pool_size for point in sizing.points), default=1)
     knee = next((k.size for k in sizing.knees if k.rule == "littles_law" and k.size), None)
     if knee is not None:
-        wanted |= {round(knee * factor) for factor in (0.75, 1.0, 1.4)}
+        wanted = {round(knee * factor) for factor in (0.75, 1.0, 1.4)}
     else:
-        wanted.add(round(CLOSER * largest))
+        wanted = {round(CLOSER * largest)}
     answer = _answer(sizing, max_size, pools)
     if answer is not None:
         wanted |= {round(answer * 0.85), math.ceil(answer * 1.15)}
@@ -195,41 +239,6 @@ def refinements(sizing: Sizing, max_size: int, pools: int = 1) -> tuple[int, ...
 def _answer(sizing: Sizing, max_size: int, pools: int) -> int | None:
     """Connections of all pools at the size that the target needs; None: it is not known."""
     return None if sizing.size is None else min(sizing.size * pools, max_size)
-
-
-def _is_measured(size: int, measured: Counter[int]) -> bool:
-    """Whether this size, or one that the curve cannot tell from it, was measured."""
-    return any(abs(size - other) <= SAME_SIZE * size for other in measured)
-
-
-def _why(chosen: int, answer: int | None) -> str:
-    if answer is not None and abs(chosen - answer) <= 0.2 * answer:
-        return f"refine: next to the size that the target needs (about {answer})"
-    return "refine: around the knee"
-
-
-def _repeat(
-    sizing: Sizing,
-    measured: Counter[int],
-    trials: Sequence[Trial],
-    limits: SweepLimits,
-    pools: int,
-    left: float,
-) -> TrialPlan | None:
-    """Repeat the size, of those that decide, whose throughput is known worst."""
-    largest = max(measured)
-    matters = {1, largest, *refinements(sizing, limits.max_size, pools)}
-    saturated = [p.pool_size for p in sizing.points if _is_saturated(p.throughput, sizing)]
-    matters |= set(saturated[:2])
-    open_sizes = [n for n in matters if n in measured and measured[n] < MOST_REPEATS]
-    if not open_sizes:
-        return None
-    errors = {point.pool_size: relative_error(point) for point in sizing.points}
-    for n in open_sizes:
-        # Without a usable trial nothing is known worse; but what fails twice fails again.
-        errors.setdefault(n, math.inf if measured[n] < 2 else 0.0)
-    chosen = max(sorted(open_sizes), key=lambda n: (errors[n], -measured[n]))
-    return _plan(chosen, "repeat", "repeat: this size is known worst", trials, left)
 
 
 def is_narrow(trials: Sequence[Trial], sizing: Sizing, objective: Objective) -> bool:
@@ -254,54 +263,17 @@ def is_narrow(trials: Sequence[Trial], sizing: Sizing, objective: Objective) -> 
     return high - low <= max(1.0, SIZE_NARROW * low)
 
 
-def _is_saturated(throughput: float, sizing: Sizing) -> bool:
-    return sizing.plateau is not None and throughput >= 0.95 * sizing.plateau.throughput
-
-
-def _fixed(
-    measured: Counter[int], trials: Sequence[Trial], limits: SweepLimits, left: float
-) -> TrialPlan | None:
-    """The sizes that the user named: once each in order, then repeats in shuffled order."""
-    sizes = sorted(set(limits.sizes or ()))
-    for n in sizes:
-        if not measured[n]:
-            return _plan(n, "ramp", "asked for", trials, left)
-    fewest = min(measured[n] for n in sizes)
-    if fewest >= MOST_REPEATS:
+def _worst_known(sizing: Sizing, counts: Counter[int], near: Sequence[int]) -> Choice | None:
+    """Repeat the size, of those that decide, whose throughput is known worst."""
+    plateau = sizing.plateau.throughput if sizing.plateau is not None else math.inf
+    saturated = [p.pool_size for p in sizing.points if p.throughput >= 0.95 * plateau]
+    matters = {1, max(counts), *near, *saturated[:2]}
+    open_sizes = sorted(n for n in matters if 0 < counts[n] < MOST_REPEATS)
+    if not open_sizes:
         return None
-    rest = [n for n in sizes if measured[n] == fewest]
-    chosen = random.Random(limits.seed + len(trials)).choice(rest)
-    return _plan(chosen, "repeat", "asked for: repeat", trials, left)
-
-
-def _plan(
-    pool_size: int, purpose: Purpose, because: str, trials: Sequence[Trial], left: float
-) -> TrialPlan | None:
-    """A trial long enough for the target's own hold time, or None when the budget is spent."""
-    hold = _expected_hold(trials, pool_size)
-    warm_up = max(WARM_UP, 3.0 * hold)
-    window = max(FIRST_WINDOW if pool_size == 1 else WINDOW, WINDOW_HOLDS * hold)
-    seconds = warm_up + window
-    # The first ramp may use a whole budget up; anything after it must fit into what is left.
-    is_first_ramp = purpose == "ramp" and all(trial.purpose == "ramp" for trial in trials)
-    if left <= 0 or (not is_first_ramp and seconds > left):
-        return None
-    return TrialPlan(pool_size, purpose, warm_up, seconds, because)
-
-
-def _expected_hold(trials: Sequence[Trial], pool_size: int) -> float:
-    """Mean hold time (s) to expect at a size; 0 before the first trial.
-
-    Where throughput still rose nearly as much as the size did, the shortest hold time seen; else
-    what the best throughput so far leaves for this many callers, n / X, as beyond the plateau.
-    """
-    held = [trial.hold_time.mean for trial in trials if trial.hold_time.mean]
-    best = max((trial.throughput for trial in trials), default=0.0)
-    if not held or best <= 0:
-        return 0.0
-    largest = max(trials, key=lambda trial: trial.pool_size)
-    halved = [t.throughput for t in trials if t.pool_size == largest.pool_size // 2]
-    still_rises = not halved or largest.throughput >= NEARLY_DOUBLES * max(halved)
-    if pool_size < largest.pool_size / 2 or (still_rises and pool_size > largest.pool_size):
-        return min(held)
-    return max(min(held), pool_size / best)
+    errors = {point.pool_size: relative_error(point) for point in sizing.points}
+    for n in open_sizes:
+        # Without a usable trial nothing is known worse; but what fails twice fails again.
+        errors.setdefault(n, math.inf if counts[n] < 2 else 0.0)
+    chosen = max(open_sizes, key=lambda n: (errors[n], -counts[n]))
+    return chosen, "repeat", "repeat: this size is known worst"

@@ -7,10 +7,10 @@ found = await panel.finished()          # in the next cell
 """
 
 from poolkit.analysis.what_if import Question
-from poolkit.panels.findings import Findings
-from poolkit.panels.request import Request
 from poolkit.panels.review import ReviewPanel
+from poolkit.panels.running import Request
 from poolkit.panels.sources import FileSource, LabSource, RecordedSource, Source, read_source
+from poolkit.panels.story import Findings
 from poolkit.panels.sweep import SweepPanel
 from poolkit.panels.what_if import WhatIfPanel
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -27,10 +27,7 @@ class Painter(Generic[T]):
     """
 
     def __init__(
-        self,
-        paint: Callable[[T], None],
-        fail: Callable[[Exception], None],
-        per_second: float = 4.0,
+        self, paint: Callable[[T], None], fail: Callable[[Exception], None], per_second: float = 4.0
     ) -> None:
         self._paint = paint
         self._fail = fail
@@ -68,18 +65,6 @@ class Painter(Generic[T]):
             try:
                 self._paint(thing)
             except Exception as error:
-                # A thread that died of telling would leave nobody to paint what comes next.
+                # A thread that ends here would leave none to paint what comes next.
                 with contextlib.suppress(Exception):
                     self._fail(error)
-
-
-def each_of(steps: Iterable[Callable[[], object]]) -> None:
-    """Take every step, whatever one of them raises; then raise the first of these exceptions."""
-    first: Exception | None = None
-    for step in steps:
-        try:
-            step()
-        except Exception as error:
-            first = first or error
-    if first is not None:
-        raise first

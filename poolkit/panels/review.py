@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
 from html import escape
 from pathlib import Path
-from typing import Any
 
 from poolkit.errors import BadInput, PoolkitError
-from poolkit.panels.look import alert, bundle, column, framed, pages, piece
+from poolkit.panels.panel import Panel, column, pages, piece
 from poolkit.review.compare import Comparison, compare
 from poolkit.review.export import RECOMMENDED, read_recommended, read_sizings
 from poolkit.review.manifest import is_same_machine, read_manifest
@@ -19,7 +16,7 @@ from poolkit.units import listed, plural
 DEEPEST = 2  # folders below the root that are looked into
 
 
-class ReviewPanel:
+class ReviewPanel(Panel):
     """Compares two review folders below one root.
 
     In JupyterLab the two are picked from lists; wherever widgets cannot run the comparison is shown
@@ -38,15 +35,13 @@ class ReviewPanel:
         before: Path | str | None = None,
         after: Path | str | None = None,
     ) -> None:
+        super().__init__()
         self.root = Path(root)
+        self._comparison: Comparison | None = None
         self.folders = review_folders(self.root)
         latest = [*self.folders[:2][::-1], None, None]
-        self.before = Path(before) if before is not None else latest[0]
-        self.after = Path(after) if after is not None else latest[1]
-        self._lock = threading.RLock()
-        self._view: Any = None
-        self._problem: Exception | None = None
-        self._comparison: Comparison | None = None
+        self.before = latest[0] if before is None else Path(before)
+        self.after = latest[1] if after is None else Path(after)
         self.guarded(self._compare)
 
     def __repr__(self) -> str:
@@ -79,40 +74,18 @@ class ReviewPanel:
             raise self._problem or BadInput("nothing is compared yet", "pick two reviews")
         return self._comparison
 
-    def html(self) -> str:
-        """The panel without widgets."""
-        return framed(self.page())
-
     def page(self) -> str:
         """Which two, and what changed, or why that cannot be said."""
-        problem = self._problem
-        if isinstance(problem, PoolkitError):
-            return alert(problem.cause, problem.remedy)
-        if problem is not None:
-            return alert(f"{type(problem).__name__}: {problem}", "result() raises it again")
-        assert self._comparison is not None
+        if self._comparison is None or self._problem is not None:
+            return self.problem_html()
         return words(self._comparison)
 
-    def guarded(self, action: Callable[[], object]) -> None:
-        """Carry out a choice; what it raises is shown, and kept for `result`."""
-        with self._lock:
-            self._problem = None
-            try:
-                action()
-            except Exception as error:
-                self._problem = error
-            if self._view is not None:
-                self._view.show()
+    def _make_view(self) -> _ReviewView:
+        return _ReviewView(self)
 
-    def widget(self) -> Any:
-        """The live widget; ImportError where ipywidgets is not installed."""
-        with self._lock:
-            if self._view is None:
-                self._view = ReviewView(self)
-        return self._view.box
-
-    def _repr_mimebundle_(self, **_: object) -> dict[str, Any]:
-        return bundle(self.widget, self.html, repr(self))
+    def _show(self) -> None:
+        if self._view is not None:
+            self._view.show()
 
     def _compare(self) -> None:
         self._comparison = None
@@ -126,8 +99,8 @@ class ReviewPanel:
         self._comparison = changed(self.before, self.after)
 
 
-class ReviewView:
-    """The lists and what they lead to; shown as often as one likes."""
+class _ReviewView:
+    """The two lists, and what they lead to."""
 
     def __init__(self, panel: ReviewPanel) -> None:
         import ipywidgets
@@ -166,25 +139,17 @@ class ReviewView:
         self.page.value = piece(panel.page())
 
     def _chosen(self, _change: object) -> None:
-        if self._is_listing:
-            return
-        panel = self._panel
-
-        def take() -> None:
-            panel.compare(self.before.value, self.after.value)
-
-        panel.guarded(take)
+        if not self._is_listing:
+            before, after = self.before.value, self.after.value
+            self._panel.guarded(lambda: self._panel.compare(before, after))
 
 
 def review_folders(root: Path) -> tuple[Path, ...]:
     """Folders at or below `root` that hold a review, the latest first."""
-    found = []
-    for depth in range(DEEPEST + 1):
-        found += [file.parent for file in root.glob("*/" * depth + RECOMMENDED)]
-    made = {folder: _created(folder) for folder in found}
-    return tuple(
-        sorted((f for f in found if made[f]), key=lambda f: (made[f], f.name), reverse=True)
-    )
+    files = [file for depth in range(DEEPEST + 1) for file in root.glob("*/" * depth + RECOMMENDED)]
+    made = {file.parent: _created(file.parent) for file in files}
+    readable = (folder for folder, created in made.items() if created)
+    return tuple(sorted(readable, key=lambda folder: (made[folder], folder.name), reverse=True))
 
 
 def _created(folder: Path) -> str:
@@ -215,22 +180,13 @@ def changed(before: Path, after: Path) -> Comparison:
     except PoolkitError:
         caution = "one of them has no manifest, so they may have run on different machines"
     earlier, later = read_recommended(before), read_recommended(after)
-    return compare(
-        earlier,
-        later,
-        caution,
-        sizings_before=read_sizings(before, earlier),
-        sizings_after=read_sizings(after, later),
-    )
+    sizings = read_sizings(before, earlier), read_sizings(after, later)
+    return compare(earlier, later, caution, sizings_before=sizings[0], sizings_after=sizings[1])
 
 
 def sentence(comparison: Comparison) -> str:
     """What changed by more than noise, in one sentence."""
-    larger = [
-        difference
-        for difference in comparison.differences
-        if difference.is_larger_than_noise and difference.before != difference.after
-    ]
+    larger = [d for d in comparison.differences if d.is_larger_than_noise and d.before != d.after]
     if not larger:
         return "Nothing changed by more than noise."
     targets = listed(list(dict.fromkeys(difference.target for difference in larger)))
@@ -238,18 +194,14 @@ def sentence(comparison: Comparison) -> str:
 
 
 def words(comparison: Comparison) -> str:
-    """Sentence, caution, chart and table."""
+    """Sentence, caution, chart (where a figure is a number on both sides) and table."""
     caution = comparison.caution
     warned = f"<p><strong>Caution</strong>: {escape(caution)}.</p>" if caution else ""
+    chart = ""
+    if charts.changes_shown(comparison):
+        axes, alt = charts.changes(comparison), charts.changes_alt(comparison)
+        chart = f"<figure>{charts.inline_svg(axes, alt=alt, label='what-changed')}</figure>"
     return (
         f'<p role="status">{escape(sentence(comparison))}</p>{warned}'
-        f"{chart(comparison)}{tables.changes(comparison).html()}"
+        f"{chart}{tables.changes(comparison).html()}"
     )
-
-
-def chart(comparison: Comparison) -> str:
-    """Each figure against its old one as an <svg>; empty where none is a number on both sides."""
-    if not charts.changes_shown(comparison):
-        return ""
-    axes, alt = charts.changes(comparison), charts.changes_alt(comparison)
-    return f"<figure>{charts.inline_svg(axes, alt=alt, label='what-changed')}</figure>"

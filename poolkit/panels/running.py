@@ -1,20 +1,18 @@
-"""One measurement under way in a child process, and the register of those of this kernel."""
+"""One measurement: what is asked of it, its run in a child process, and this kernel's runs."""
 
 from __future__ import annotations
 
-import contextlib
+import math
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from poolkit.errors import BadInput, Cancelled, ExitCode, PoolkitError
 from poolkit.events import Event, Started
+from poolkit.measure import SIZE_BUDGET, SWEEP_BUDGET
 from poolkit.measure.child import Child, Order, command
 from poolkit.measure.sweep import spent
-from poolkit.panels import story as stories
-from poolkit.panels.request import Request
 from poolkit.panels.sources import Source
 from poolkit.panels.story import Story
 from poolkit.recommend import recommend
@@ -23,44 +21,98 @@ from poolkit.review.outcome import trial_log
 from poolkit.targets import Target, load_targets
 
 GRACE = 1.5  # s that a cancelled child has to put its trials away: nothing is left after 2 s
-LOOK = 0.05  # s between two looks whether the end was asked for, while an upstream starts
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One measurement to make.
+
+    Attributes:
+        target: name of the target; empty: the one that the panel has.
+        sizes: pool sizes to measure; empty: chosen while measuring. None with `verify`, which
+            must choose them.
+        budget: s of load, 1 to 3600; None: what the command uses (20, or 45 with `verify`).
+        target_rate: calls/s to sustain, more than 0; None: what the target asks.
+        wait_p99: s, longest good p99 wait for a connection; None: what the target asks.
+        verify: whether the size found is tried under load.
+    """
+
+    target: str = ""
+    sizes: tuple[int, ...] = ()
+    budget: float | None = None
+    target_rate: float | None = None
+    wait_p99: float | None = None
+    verify: bool = False
+
+    def __post_init__(self) -> None:
+        if self.verify and self.sizes:
+            raise BadInput(
+                "a verification chooses the sizes itself",
+                "leave the sizes empty, or measure them without verification",
+            )
+        if self.budget is not None and not 1.0 <= self.budget <= 3600.0:
+            raise BadInput(
+                f"the budget must be from 1 to 3600 s, got {self.budget:g}",
+                f"{SWEEP_BUDGET:g} s are enough for a sweep, {SIZE_BUDGET:g} s with verification",
+            )
+        for name, value in (("target rate", self.target_rate), ("wait target", self.wait_p99)):
+            if value is not None and not (math.isfinite(value) and value > 0):
+                raise BadInput(
+                    f"the {name} must be more than 0, got {value:g}",
+                    "leave it empty for what targets.toml asks",
+                )
+
+
+def read_sizes(text: str) -> tuple[int, ...]:
+    """Pool sizes from `1, 2, 4`, each once and in order; empty where none are given.
+
+    Raises:
+        BadInput: one is not a whole number of 1 or more.
+    """
+    sizes = set()
+    for word in text.replace(",", " ").split():
+        if not (word.isascii() and word.isdigit()) or int(word) < 1:
+            raise BadInput(
+                f"sizes must be whole numbers of 1 or more, got {word!r}",
+                "write them like this: 1, 2, 4, 8; or leave the field empty",
+            )
+        sizes.add(int(word))
+    return tuple(sorted(sizes))
+
+
+def read_number(text: str, name: str) -> float | None:
+    """The number in a field, None where it is empty; BadInput where it is none."""
+    if not text.strip():
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        raise BadInput(f"the {name} must be a number, got {text.strip()!r}") from None
 
 
 class Run:
-    """A measurement that this kernel started; its story is told to whoever listens.
+    """One measurement; its story is told to whoever listens.
 
     The load is in a child process that ends with this one. A daemon thread reads its events; so
     nothing here depends on a loop, on the kernel's threads, or on a cell that still runs. Every
     method may be called from any thread.
 
-    State: the story, the child once there is one, the target, and whether the end was asked for.
+    State: the story (what is known by now), and the child once there is one.
     """
 
     def __init__(self, request: Request, source: Source, out: Path) -> None:
         self.request = request
+        self.source = source
         self.out = out
-        self._source = source
-        self._story = stories.starting(request.target)
-        self._listeners: list[Callable[[Story], None]] = []
+        doing = "starting: one call to see whether it answers"
+        self.story = Story(request.target, "starting", doing=doing)
         self._child: Child | None = None
-        self._target: Target | None = None
-        self._is_cancelled = False
+        self._listeners: list[Callable[[Story], None]] = []
         self._lock = threading.RLock()
         self._over = threading.Event()
-        self._thread = threading.Thread(target=self._follow, name="poolkit-run", daemon=True)
 
     def __repr__(self) -> str:
         return f"Run({self.request.target!r}, {self.story.phase})"
-
-    @property
-    def story(self) -> Story:
-        """What is known by now."""
-        return self._story
-
-    @property
-    def target(self) -> Target | None:
-        """What targets.toml says of the target; None before it was read."""
-        return self._target
 
     @property
     def pid(self) -> int | None:
@@ -74,30 +126,28 @@ class Run:
 
     @property
     def is_ending(self) -> bool:
-        """Whether its end was asked for or has been told, its child perhaps not yet gone."""
-        return self._is_cancelled or self._story.is_over
-
-    def is_of(self, source: Source) -> bool:
-        """Whether this source's target is measured."""
-        return self._source.identity == source.identity
+        """Whether its end was asked for or has come, its child perhaps not yet gone."""
+        return self.story.phase == "cancelling" or self.story.is_over
 
     def start(self) -> None:
         """Begin; returns at once."""
-        self._thread.start()
+        threading.Thread(target=self._follow, name="poolkit-run", daemon=True).start()
 
     def listen(self, listener: Callable[[Story], None]) -> None:
-        """Tell the story so far to `listener`, and each change of it (on the run's thread)."""
+        """Call `listener` with the story so far, and with each later one (on the run's thread)."""
         with self._lock:
             self._listeners.append(listener)
-            listener(self._story)
+            listener(self.story)
 
     def cancel(self) -> None:
         """Ask for the end; finished trials are kept. The second time it ends at once."""
         with self._lock:
-            self._is_cancelled = True
-            self._tell(stories.cancelling(self._story))
+            self._tell(self.story.cancelling())
             if self._child is not None:
                 self._child.cancel()
+            else:
+                # An upstream of the lab that starts goes on, for whoever measures it next.
+                self._end(Cancelled())
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait for the end; whether it came within `timeout` (s)."""
@@ -109,19 +159,18 @@ class Run:
         try:
             self._measure()
         except PoolkitError as error:
-            self._fail(error.cause, error.remedy, error.exit_code)
+            self._end(error)
         except Exception as error:
-            self._fail(
-                f"poolkit itself failed: {type(error).__name__}: {error}",
-                "please report it; finished trials are kept",
-                ExitCode.STOPPED,
-            )
+            cause = f"poolkit itself failed: {type(error).__name__}: {error}"
+            failure = PoolkitError(cause, "please report it; finished trials are kept")
+            failure.exit_code = ExitCode.STOPPED
+            self._end(failure)
         finally:
             self._over.set()
 
     def _measure(self) -> None:
         asked = self.request
-        file = self._targets_file()
+        file = self.source.targets_file(asked.target)
         target = load_targets(file, (asked.target,))[asked.target]
         order = Order(
             "size" if asked.verify else "sweep",
@@ -133,14 +182,14 @@ class Run:
             rate=asked.target_rate,
             wait=asked.wait_p99,
         )
-        self._target = order.asked_of(target)
         with self._lock:
-            if self._is_cancelled:
-                raise Cancelled
+            if self.is_over:
+                return
+            self._tell(replace(self.story, objective=order.asked_of(target)))
             child = Child(command(order), target=asked.target, secrets=target.secrets, grace=GRACE)
             self._child = child
         with child:
-            # The last event is told when the process is gone, so that "over" means over.
+            # The last event is taken when the process is gone, so that "over" means over.
             last: Event | None = None
             for event in child.events():
                 if last is not None:
@@ -149,75 +198,52 @@ class Run:
         if last is not None:
             self._take(last)
 
-    def _targets_file(self) -> Path:
-        """The target's file, its endpoint ready; Cancelled where the end is asked for before.
-
-        An upstream of the lab that starts then goes on starting, for whoever measures it next.
-        """
-        made: Future[Path] = Future()
-
-        def make() -> None:
-            try:
-                made.set_result(self._source.targets_file(self.request.target))
-            except Exception as error:
-                made.set_exception(error)
-
-        threading.Thread(target=make, name="poolkit-source", daemon=True).start()
-        while True:
-            if made.done():
-                return made.result()
-            with contextlib.suppress(TimeoutError):
-                made.exception(LOOK)
-            if self._is_cancelled and not made.done():
-                raise Cancelled
-
     def _take(self, event: Event) -> None:
-        resumed: list[Trial] = []
-        if isinstance(event, Started) and event.resumed_trials and self._target is not None:
-            resumed = trial_log(self.out, self._target).read()
+        target, resumed = self.story.objective, list[Trial]()
+        assert isinstance(target, Target)
+        if isinstance(event, Started) and event.resumed_trials:
+            resumed = trial_log(self.out, target).read()
         with self._lock:
-            story = stories.after(self._story, event, resumed)
-            self._tell(_recommended(story, self._target))
+            story = self.story.after(event, resumed)
+            if story.phase == "done" and story.sizing is not None and story.recommendation is None:
+                # A sweep without verification ends in a sizing.
+                trials = story.trials
+                found = recommend(target, story.sizing, None, trials, "done", spent(trials))
+                story = replace(story, recommendation=found)
+            self._tell(story)
 
-    def _fail(self, cause: str, remedy: str, code: ExitCode) -> None:
+    def _end(self, error: PoolkitError) -> None:
+        """Over, without a child or after it; a run that is over already stays as it ended."""
         with self._lock:
-            self._tell(stories.failed(self._story, cause, remedy, code))
+            if not self.is_over:
+                self._tell(self.story.failed(error.cause, error.remedy, error.exit_code))
+                self._over.set()
 
     def _tell(self, story: Story) -> None:
-        self._story = story
+        self.story = story
         for listener in self._listeners:
             listener(story)
 
 
-def _recommended(story: Story, target: Target | None) -> Story:
-    """With a recommendation, where a sweep without verification ended in a sizing."""
-    if story.phase != "done" or story.recommendation is not None:
-        return story
-    if story.sizing is None or target is None:
-        return story
-    trials = story.trials
-    found = recommend(target, story.sizing, None, trials, "done", spent(trials))
-    return replace(story, recommendation=found)
-
-
-# -- the register: a panel that is made again finds what its name has under way --------------
-
-_runs: dict[str, Run] = {}
+# Of this kernel, by the panels' name: a panel that is made again finds the latest, over or not.
+latest: dict[str, Run] = {}
 _registering = threading.Lock()
 
 
-def under_way(name: str) -> Run | None:
-    """The latest run of the panels called `name` in this kernel, over or not."""
-    return _runs.get(name)
+def under_way(name: str, source: Source) -> Run | None:
+    """The run of the panels called `name` that is not over, where it is of this source."""
+    run = latest.get(name)
+    is_shown = run is not None and not run.is_over and run.source.identity == source.identity
+    return run if is_shown else None
 
 
 def begin(name: str, run: Run) -> None:
     """Start a run under the panels' name; BadInput while another one is under way."""
     with _registering:
-        former = _runs.get(name)
+        former = latest.get(name)
         if former is not None and not former.is_over:
             raise BadInput(
                 f"{former.request.target} is being measured already", "wait for it or cancel it"
             )
-        _runs[name] = run
+        latest[name] = run
         run.start()

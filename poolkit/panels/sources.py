@@ -10,7 +10,7 @@ import os
 import threading
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from poolkit.errors import BadInput
 from poolkit.lab.catalogue import CATALOGUE
@@ -21,54 +21,51 @@ from poolkit.report.temporary import lasting_folder
 from poolkit.targets.reading import read_toml
 
 
-class Source(Protocol):
-    """Targets to pick from; what is not live has recordings in place of endpoints."""
+class Source:
+    """Targets to pick from; what is not live has recordings in place of endpoints.
+
+    Args:
+        identity: what two objects have in common that stand for one source.
+        drivers: name of a target -> its client library; empty where the target does not say.
+    """
+
+    is_live = False  # whether its targets can be measured now
+
+    def __init__(self, identity: str, drivers: Mapping[str, str]) -> None:
+        self.identity = identity
+        self.drivers = drivers
 
     @property
     def names(self) -> tuple[str, ...]:
         """Names of the targets, in order."""
-        ...
-
-    @property
-    def is_live(self) -> bool:
-        """Whether its targets can be measured now."""
-        ...
-
-    @property
-    def identity(self) -> str:
-        """What two objects have in common that stand for one source."""
-        ...
-
-    def driver(self, name: str) -> str:
-        """The client library of a target; empty where the target does not say."""
-        ...
+        return tuple(self.drivers)
 
     def targets_file(self, name: str) -> Path:
-        """A targets.toml that holds the target, its endpoint ready; it may take seconds."""
-        ...
+        """A targets.toml that holds the target, its endpoint ready; it may take seconds.
+
+        Raises:
+            BadInput: there is nothing to measure.
+        """
+        raise BadInput(
+            f"{name} is a recording and cannot be measured",
+            f"set {VARIABLE} to lab or to the path of a targets.toml",
+        )
 
     def recording(self, name: str) -> TargetReview | None:
-        """What was found of the target before; None where nothing is kept."""
-        ...
+        """What was found of the target before; None where nothing is kept, as of one's own."""
+        return None
 
 
-class LabSource:
+class LabSource(Source):
     """The embedded lab; an upstream starts when it is first measured and ends with this process."""
 
     is_live = True
-    identity = "lab"
+
+    def __init__(self) -> None:
+        super().__init__("lab", {name: target.driver for name, target in CATALOGUE.items()})
 
     def __repr__(self) -> str:
         return "LabSource()"
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The lab's targets."""
-        return tuple(CATALOGUE)
-
-    def driver(self, name: str) -> str:
-        """The client library that the lab drives it with."""
-        return CATALOGUE[name].driver
 
     def targets_file(self, name: str) -> Path:
         """Starts the target's upstream, unless it runs already."""
@@ -96,71 +93,45 @@ _running: dict[str, Path] = {}
 _starting = threading.Lock()
 
 
-class FileSource:
-    """The targets of a targets.toml; BadInput where the file cannot be read."""
+class FileSource(Source):
+    """The targets of a targets.toml; BadInput where the file cannot be read.
+
+    Whether they are right shows when one is measured.
+    """
 
     is_live = True
 
     def __init__(self, path: Path | str) -> None:
         self._path = Path(path).absolute()
         tables = read_toml(self._path).get("targets", {})
-        self._tables: dict[str, Any] = tables if isinstance(tables, dict) else {}
-        self.identity = str(self._path)
+        tables = tables.items() if isinstance(tables, dict) else ()
+        super().__init__(
+            str(self._path),
+            {name: str(t.get("driver", "")) if isinstance(t, dict) else "" for name, t in tables},
+        )
 
     def __repr__(self) -> str:
         return f"FileSource({self._path.name})"
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The file's targets; whether they are right is seen when one is measured."""
-        return tuple(self._tables)
-
-    def driver(self, name: str) -> str:
-        """What the file says; it is not checked yet."""
-        table = self._tables[name]
-        return str(table.get("driver", "")) if isinstance(table, dict) else ""
 
     def targets_file(self, name: str) -> Path:
         """The file itself."""
         return self._path
 
-    def recording(self, name: str) -> TargetReview | None:
-        """Nothing is kept of one's own endpoints."""
-        return None
 
-
-class RecordedSource:
+class RecordedSource(Source):
     """A finished review in a folder, replayed; BadInput where it is none."""
 
-    is_live = False
-
     def __init__(self, folder: Path | str) -> None:
-        self._review = read_review(Path(folder))
-        self.identity = str(Path(folder).absolute())
+        self._reviews = {review.name: review for review in read_review(Path(folder)).targets}
+        drivers = {name: review.recommendation.driver for name, review in self._reviews.items()}
+        super().__init__(str(Path(folder).absolute()), drivers)
 
     def __repr__(self) -> str:
         return f"RecordedSource({', '.join(self.names)})"
 
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The targets that were reviewed."""
-        return tuple(target.name for target in self._review.targets)
-
-    def driver(self, name: str) -> str:
-        """The client library that was reviewed."""
-        kept = self.recording(name)
-        return "" if kept is None else kept.recommendation.driver
-
-    def targets_file(self, name: str) -> Path:
-        """There is nothing to measure."""
-        raise BadInput(
-            f"{name} is a recording and cannot be measured",
-            f"set {VARIABLE} to lab or to the path of a targets.toml",
-        )
-
     def recording(self, name: str) -> TargetReview | None:
         """What the review found of the target."""
-        return next((each for each in self._review.targets if each.name == name), None)
+        return self._reviews.get(name)
 
 
 def read_source(environment: Mapping[str, str] | None = None) -> Source:
@@ -169,12 +140,12 @@ def read_source(environment: Mapping[str, str] | None = None) -> Source:
     Raises:
         BadInput: it is none of these, or the file cannot be read.
     """
-    said = named(environment)
-    if said == "lab":
+    source = named(environment)
+    if source == "lab":
         return LabSource()
-    if said == "recorded":
+    if source == "recorded":
         return RecordedSource(shared(RECORDED))
-    return RecordedSource(said) if said.is_dir() else FileSource(said)
+    return RecordedSource(source) if source.is_dir() else FileSource(source)
 
 
 def is_page(environment: Mapping[str, str] | None = None) -> bool:
@@ -183,12 +154,17 @@ def is_page(environment: Mapping[str, str] | None = None) -> bool:
     return environment.get("SERVER_SOFTWARE", "").startswith("voila")
 
 
-def leave_out_the_rest() -> None:
-    """Have the cells after this one do nothing: what they are about has not been measured."""
+def notebook_shell() -> Any:
+    """The IPython shell that runs this cell; None outside a notebook."""
     try:
         from IPython.core.getipython import get_ipython
     except ImportError:
-        return
-    shell: Any = get_ipython()
+        return None
+    return get_ipython()
+
+
+def leave_out_the_rest() -> None:
+    """Have the cells after this one do nothing: what they are about has not been measured."""
+    shell = notebook_shell()
     if shell is not None:
         shell.input_transformers_cleanup.append(lambda lines: [])

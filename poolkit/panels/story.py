@@ -1,4 +1,4 @@
-"""What a panel knows of one measurement, told by its events; pure."""
+"""What a panel knows of one measurement, from its events, and what a finished one gives; pure."""
 
 from __future__ import annotations
 
@@ -12,9 +12,25 @@ from poolkit.errors import Cancelled, ExitCode, PoolkitError
 from poolkit.events import Event
 from poolkit.records import Recommendation, Sizing, Trial
 from poolkit.show import narration, words
+from poolkit.targets import Target
+from poolkit.targets.objective import Objective
 
 Phase = Literal["idle", "starting", "running", "cancelling", "done", "cancelled", "failed"]
-OVER: frozenset[Phase] = frozenset({"idle", "done", "cancelled", "failed"})
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What a finished sweep gives."""
+
+    trials: tuple[Trial, ...]
+    sizing: Sizing
+    recommendation: Recommendation
+    objective: Objective
+
+    @property
+    def target(self) -> Target | None:
+        """What was measured; None for a recording, whose endpoint is not kept."""
+        return self.objective if isinstance(self.objective, Target) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +38,7 @@ class Story:
     """One measurement so far; `after` gives the next one.
 
     Attributes:
+        objective: what is asked, the target itself where it is measured; None before it was read.
         phase: `idle` before the start, `starting` until the target has answered its first call.
         budget, seconds: s of load that may be sent, and that was.
         throughput: calls/s of the last moments; None before the first.
@@ -43,11 +60,21 @@ class Story:
     remedy: str = ""
     exit_code: ExitCode | None = None
     note: str = ""
+    objective: Objective | None = None
 
     @property
     def is_over(self) -> bool:
         """Whether nothing is under way."""
-        return self.phase in OVER
+        return self.phase in ("idle", "done", "cancelled", "failed")
+
+    @property
+    def findings(self) -> Findings | None:
+        """What was found; None where the measurement has not come to a result."""
+        if self.phase != "done":
+            return None
+        if self.sizing is None or self.recommendation is None or self.objective is None:
+            return None
+        return Findings(self.trials, self.sizing, self.recommendation, self.objective)
 
     @property
     def progress(self) -> float:
@@ -55,11 +82,6 @@ class Story:
         if self.phase == "done":
             return 1.0
         return min(1.0, self.seconds / self.budget) if self.budget else 0.0
-
-    @property
-    def left(self) -> int | None:
-        """Most seconds of load that may still come; None before that is known."""
-        return None if self.budget is None else max(0, math.ceil(self.budget - self.seconds))
 
     @property
     def error(self) -> PoolkitError | None:
@@ -72,90 +94,76 @@ class Story:
         error.exit_code = self.exit_code or ExitCode.STOPPED
         return error
 
+    @property
+    def headline(self) -> str:
+        """One line for the page: where the measurement stands."""
+        trials = units.plural(len(self.trials), "finished trial")
+        match self.phase:
+            case "idle":
+                return "Nothing measured yet. Start sends load to the target."
+            case "starting" | "cancelling" | "running":
+                outcome = self.doing
+            case "cancelled":
+                outcome = f"cancelled; {trials} kept. Start goes on from there."
+            case "failed":
+                outcome = f"ended early; {trials} kept."
+            case "done":
+                found = self.recommendation
+                outcome = words.outcome(found) if found is not None else self.doing
+        return f"{self.target}: {outcome}"
 
-def starting(target: str, note: str = "") -> Story:
-    """A measurement that was asked for."""
-    return Story(
-        target, "starting", doing="starting: one call to see whether it answers", note=note
-    )
+    @property
+    def time_left(self) -> str:
+        """How far and how fast, as `12 s of load sent, at most 8 s to go · 590 calls/s now`."""
+        if self.phase in ("running", "cancelling") and self.budget is not None:
+            left = max(0, math.ceil(self.budget - self.seconds))
+            is_known = self.phase == "running" and self.throughput is not None
+            speed = f" · {units.rate(self.throughput)} now" if is_known else ""
+            return f"{self.seconds:.0f} s of load sent, at most {left} s to go{speed}"
+        if self.trials and self.is_over:
+            load = sum(trial.warm_up + trial.window for trial in self.trials)
+            return f"{units.plural(len(self.trials), 'trial')}, {units.number(load)} s of load"
+        return ""
 
+    def after(self, event: Event, resumed: Sequence[Trial] = ()) -> Story:
+        """The story with one more event; `resumed` are the trials that a `Started` speaks of."""
+        # Running, unless its end was asked for meanwhile.
+        phase: Phase = "cancelling" if self.phase == "cancelling" else "running"
+        doing = narration.sentence(event) or self.doing
+        match event:
+            case events.Started():
+                trials = (*resumed, *self.trials)
+                return replace(self, phase=phase, budget=event.budget, doing=doing, trials=trials)
+            case events.TrialStarted():
+                return replace(self, phase=phase, doing=doing)
+            case events.Progress():
+                now, budget = event.seconds, event.budget
+                return replace(self, seconds=now, budget=budget, throughput=event.throughput)
+            case events.Step():
+                return replace(self, doing=event.what)
+            case events.TrialDone():
+                return replace(self, trials=(*self.trials, event.trial), doing=doing)
+            case events.Sized():
+                return replace(self, sizing=event.sizing, doing=doing)
+            case events.Recommended():
+                return replace(self, recommendation=event.recommendation, doing=doing)
+            case events.Failed():
+                return self.failed(event.cause, event.remedy, _code(event.exit_code))
+            case events.Done():
+                if self.phase in ("failed", "cancelled"):
+                    return self
+                return replace(self, phase="done", exit_code=_code(event.exit_code))
 
-def after(story: Story, event: Event, resumed: Sequence[Trial] = ()) -> Story:
-    """The story with one more event; `resumed` are the trials that a `Started` speaks of."""
-    doing = narration.sentence(event) or story.doing
-    match event:
-        case events.Started():
-            return replace(
-                _going(story), budget=event.budget, doing=doing, trials=(*resumed, *story.trials)
-            )
-        case events.TrialStarted():
-            return replace(_going(story), doing=doing)
-        case events.Progress():
-            return replace(
-                story, seconds=event.seconds, budget=event.budget, throughput=event.throughput
-            )
-        case events.Step():
-            return replace(story, doing=event.what)
-        case events.TrialDone():
-            return replace(story, trials=(*story.trials, event.trial), doing=doing)
-        case events.Sized():
-            return replace(story, sizing=event.sizing, doing=doing)
-        case events.Recommended():
-            return replace(story, recommendation=event.recommendation, doing=doing)
-        case events.Failed():
-            return failed(story, event.cause, event.remedy, _code(event.exit_code))
-        case events.Done():
-            if story.phase in ("failed", "cancelled"):
-                return story
-            return replace(story, phase="done", exit_code=_code(event.exit_code))
+    def cancelling(self) -> Story:
+        """The story once its end was asked for."""
+        if self.is_over:
+            return self
+        return replace(self, phase="cancelling", doing="cancelling: what is finished is kept")
 
-
-def cancelling(story: Story) -> Story:
-    """The story once somebody asked for its end."""
-    if story.is_over:
-        return story
-    return replace(story, phase="cancelling", doing="cancelling: what is finished is kept")
-
-
-def failed(story: Story, cause: str, remedy: str, code: ExitCode) -> Story:
-    """The story after its last word was a failure; being cancelled is one by wish."""
-    phase: Phase = "cancelled" if code == ExitCode.CANCELLED else "failed"
-    return replace(story, phase=phase, cause=cause, remedy=remedy, exit_code=code)
-
-
-def headline(story: Story) -> str:
-    """One line for the page: where the measurement stands."""
-    trials = units.plural(len(story.trials), "finished trial")
-    match story.phase:
-        case "idle":
-            return "Nothing measured yet. Start sends load to the target."
-        case "starting" | "cancelling" | "running":
-            return f"{story.target}: {story.doing}"
-        case "cancelled":
-            return f"{story.target}: cancelled; {trials} kept. Start goes on from there."
-        case "failed":
-            return f"{story.target}: ended early; {trials} kept."
-        case "done":
-            found = story.recommendation
-            said = words.outcome(found) if found is not None else story.doing
-            return f"{story.target}: {said}"
-
-
-def time_left(story: Story) -> str:
-    """How far and how fast it is, as `12 s of load sent, at most 8 s to go · 590 calls/s now`."""
-    if story.phase in ("running", "cancelling") and story.left is not None:
-        is_known = story.phase == "running" and story.throughput is not None
-        speed = f" · {units.rate(story.throughput)} now" if is_known else ""
-        return f"{story.seconds:.0f} s of load sent, at most {story.left} s to go{speed}"
-    if story.trials and story.is_over:
-        load = sum(trial.warm_up + trial.window for trial in story.trials)
-        return f"{units.plural(len(story.trials), 'trial')}, {units.number(load)} s of load"
-    return ""
-
-
-def _going(story: Story) -> Story:
-    """Running, unless its end was asked for meanwhile."""
-    return story if story.phase == "cancelling" else replace(story, phase="running")
+    def failed(self, cause: str, remedy: str, code: ExitCode) -> Story:
+        """The story after a failure, its last word; being cancelled is one by wish."""
+        phase: Phase = "cancelled" if code == ExitCode.CANCELLED else "failed"
+        return replace(self, phase=phase, cause=cause, remedy=remedy, exit_code=code)
 
 
 def _code(code: int) -> ExitCode:

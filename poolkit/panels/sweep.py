@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -15,17 +14,13 @@ from poolkit.errors import BadInput
 from poolkit.measure import SIZE_BUDGET, SWEEP_BUDGET
 from poolkit.measure.store import prepare_out
 from poolkit.panels import running, sweep_page
-from poolkit.panels import story as stories
-from poolkit.panels.findings import Findings
-from poolkit.panels.look import bundle, column, failure, framed, grid, pages, piece
-from poolkit.panels.painter import Painter, each_of
-from poolkit.panels.request import Request, read_number, read_sizes
-from poolkit.panels.running import Run
+from poolkit.panels.painter import Painter
+from poolkit.panels.panel import Panel, column, failure, grid, pages, piece
+from poolkit.panels.running import Request, Run, read_number, read_sizes
 from poolkit.panels.sources import Source, is_page, leave_out_the_rest, read_source
-from poolkit.panels.story import Story
+from poolkit.panels.story import Findings, Story
 from poolkit.report.temporary import lasting_folder
 from poolkit.review.export import write_recommended
-from poolkit.targets.objective import Objective
 
 REPLAYED = "Replayed from a recorded review: nothing was measured now."
 RECORDED_LAB = (
@@ -37,18 +32,18 @@ UNMEASURED = (
     "the tables that the text below speaks of are left out."
 )
 ENDING = 10.0  # s that a cancelled run may take: its child is ended long before
-POLL = 0.1  # s between two looks at a run that a cell waits for
+POLL = 0.1  # s between two looks at a run that a cell awaits
 
 
-class SweepPanel:
+class SweepPanel(Panel):
     """Measures one target at growing pool sizes, steered by widgets or by its methods.
 
     In JupyterLab it is a live widget; wherever widgets cannot run it shows the same as HTML. Load
     runs in a child process, at most one for each `name` in a kernel: a panel that is made again
     while one is under way shows that one. Every method may be called from any thread.
 
-    State: the run that is shown (or a replayed recording), the last mistake, what could not be
-    drawn, and the view.
+    State: `run`, the measurement that is shown (None before the first and for a recording), a
+    replayed recording, the last mistake, what could not be drawn, and the view.
 
     Args:
         source: of the targets; what POOLKIT_SOURCE says where None.
@@ -70,6 +65,7 @@ class SweepPanel:
         name: str = "sweep",
         out: Path | str | None = None,
     ) -> None:
+        super().__init__()
         self.source = read_source() if source is None else source
         names = self.source.names
         chosen = target or (names[0] if names else "")
@@ -81,37 +77,28 @@ class SweepPanel:
         self.request = replace(request or Request(), target=chosen)
         self.target = chosen
         self._out = None if out is None else Path(out)
+        self.run: Run | None = None
         self._replayed: Story | None = None
-        self._problem: Exception | None = None
         self._undrawn: Exception | None = None
-        self._view: Any = None
-        self._told: Story | None = None
+        self._handed_on: Story | None = None
         self._followers: list[Callable[[Findings], object]] = []
-        self._making = threading.Lock()
         self._painter: Painter[Story] = Painter(self._paint, self._note_undrawn)
-        self._run: Run | None = None
-        run = running.under_way(name)
-        is_shown = run is not None and not run.is_over and run.is_of(self.source)
-        if run is not None and is_shown and run.request.target in names:
-            self.target, self._run = run.request.target, run
+        run = running.under_way(name, self.source)
+        if run is not None and run.request.target in names:
+            self.target, self.run = run.request.target, run
             run.listen(self._painter.show)
 
     def __repr__(self) -> str:
-        return f"SweepPanel({self.name!r}): {stories.headline(self.story)}"
+        return f"SweepPanel({self.name!r}): {self.story.headline}"
 
     # -- what it does -------------------------------------------------------------------------
 
     @property
     def story(self) -> Story:
         """What is shown: the run's story, else a replayed recording's, else nothing yet."""
-        if self._run is not None:
-            return self._run.story
+        if self.run is not None:
+            return self.run.story
         return self._replayed or Story(target=self.target)
-
-    @property
-    def run(self) -> Run | None:
-        """The measurement that is shown; None before the first and for a recording."""
-        return self._run
 
     def open(self) -> SweepPanel:
         """Start where a notebook is run; show the recording where it is served as a page.
@@ -127,7 +114,7 @@ class SweepPanel:
             if self.source.recording(self.target) is None:
                 leave_out_the_rest()
             return self.replay()
-        run = self._run
+        run = self.run
         if run is None or run.is_over:
             return self.start()
         if run.is_ending:
@@ -148,43 +135,41 @@ class SweepPanel:
         if not self.source.is_live:
             self.target = asked.target
             return self.replay()
-        former = self._run
-        folder = self._folder(asked, former)
-        run = Run(asked, self.source, folder)
+        run = Run(asked, self.source, self._folder(asked))
         running.begin(self.name, run)
-        self.target, self._run, self._problem = asked.target, run, None
+        self.target, self.run, self._problem = asked.target, run, None
         run.listen(self._painter.show)
         return self
 
     def replay(self) -> SweepPanel:
         """Show what was recorded of the target instead of measuring it."""
-        kept = self.source.recording(self.target)
-        self._run = None
-        if kept is None:
+        self.run = None
+        recording = self.source.recording(self.target)
+        if recording is None:
             self._replayed = Story(target=self.target, note=UNMEASURED)
         else:
             self._replayed = Story(
                 self.target,
                 "done",
-                trials=kept.trials,
-                sizing=kept.sizing,
-                recommendation=kept.recommendation,
+                trials=recording.trials,
+                sizing=recording.sizing,
+                recommendation=recording.recommendation,
                 note=RECORDED_LAB if self.source.is_live else REPLAYED,
+                objective=recording.settings,
             )
-        self._painter.show(self.story)
+        self._show()
         return self
 
     def cancel(self) -> None:
         """End the measurement, its finished trials kept; harmless when none is under way."""
-        if self._run is not None and not self._run.is_over:
-            self._run.cancel()
+        if self.run is not None and not self.run.is_over:
+            self.run.cancel()
 
     def wait(self, timeout: float | None = None) -> Findings:
-        """Wait for the end in short steps, so that Ctrl-C works; then as `result`."""
-        until = None if timeout is None else time.monotonic() + timeout
+        """Wait for the end (Ctrl-C cancels), at most `timeout` s; then as `result`."""
         try:
-            while self._is_busy() and (until is None or time.monotonic() < until):
-                time.sleep(POLL)
+            if self.run is not None:
+                self.run.wait(timeout)
         except KeyboardInterrupt:
             self.cancel()
             raise
@@ -194,7 +179,7 @@ class SweepPanel:
         """Await the end, so that clicks are served meanwhile; then as `result`."""
         try:
             # Polled: an asyncio.Event would tie the run's thread to this cell's loop.
-            while self._is_busy():  # noqa: ASYNC110
+            while self.run is not None and not self.run.is_over:  # noqa: ASYNC110
                 await asyncio.sleep(POLL)
         except (KeyboardInterrupt, asyncio.CancelledError):
             self.cancel()
@@ -213,11 +198,9 @@ class SweepPanel:
         story = self.story
         if story.error is not None:
             raise story.error
-        if story.phase != "done" or story.sizing is None or story.recommendation is None:
+        if story.findings is None:
             raise BadInput("no sweep has ended yet", "start one, and wait for its end")
-        target = None if self._run is None else self._run.target
-        objective = self._recorded_objective() if target is None else target
-        return Findings(story.trials, story.sizing, story.recommendation, objective, target)
+        return story.findings
 
     def export(self, folder: Path | str) -> tuple[Path, ...]:
         """Write recommended.json, .csv and .md and pools.py to a folder; returns their paths."""
@@ -236,65 +219,33 @@ class SweepPanel:
 
     # -- how it is shown ----------------------------------------------------------------------
 
-    def html(self) -> str:
-        """The panel without widgets."""
-        return framed(sweep_page.whole(self.story, self.problem_html()))
+    def page(self) -> str:
+        """Status, alerts, chart and tables."""
+        story = self.story
+        status = sweep_page.line(story) + sweep_page.bar(story)
+        alerts = self.problem_html() + sweep_page.trouble(story)
+        return status + alerts + sweep_page.chart(story) + sweep_page.results(story)
 
     def problem_html(self) -> str:
         """Alerts of the last click that failed and of what could not be drawn, if any did."""
-        return "".join(
-            failure(problem, remedy)
-            for problem, remedy in (
-                (self._problem, "result() raises it again, with its traceback"),
-                (self._undrawn, "part of the page is not drawn; result() and export() have it all"),
-            )
-            if problem is not None
-        )
+        undrawn = "part of the page is not drawn; result() and export() have it all"
+        return super().problem_html() + failure(self._undrawn, undrawn)
 
-    def guarded(self, action: Callable[[], object]) -> None:
-        """Carry out a click; what it raises is shown, and kept for `result`."""
-        self._problem = None
-        try:
-            action()
-        except Exception as error:
-            self._note(error)
+    def _make_view(self) -> _SweepView:
+        return _SweepView(self)
+
+    def _show(self) -> None:
         self._painter.show(self.story)
-
-    def widget(self) -> Any:
-        """The live widget; MissingExtra where ipywidgets is not installed."""
-        with self._making:
-            if self._view is None:
-                self._view = SweepView(self)
-        return self._view.box
-
-    def _repr_mimebundle_(self, **_: object) -> dict[str, Any]:
-        return bundle(self.widget, self.html, repr(self))
-
-    def _recorded_objective(self) -> Objective:
-        kept = self.source.recording(self.target)
-        assert kept is not None
-        return kept.settings
-
-    def _is_busy(self) -> bool:
-        return self._run is not None and not self._run.is_over
 
     def _paint(self, story: Story) -> None:
         self._undrawn = None
         steps: list[Callable[[], object]] = []
         if self._view is not None:
-            steps.append(lambda: self._view.show(story))
-        if story.phase == "done" and story is not self._told and story.recommendation is not None:
-            self._told = story
-            steps += [partial(self._hand_on, follower) for follower in self._followers]
-        each_of(steps)
-
-    def _hand_on(self, follower: Callable[[Findings], object]) -> None:
-        follower(self.result())
-
-    def _note(self, error: Exception) -> None:
-        self._problem = error
-        if self._view is not None:
-            self._view.show_problem()
+            steps.append(partial(self._view.show, story))
+        if story.findings is not None and story is not self._handed_on:
+            self._handed_on = story
+            steps += [partial(follower, story.findings) for follower in self._followers]
+        _each_of(steps)
 
     def _note_undrawn(self, error: Exception) -> None:
         # Apart from `_problem`: what was measured stands, drawn or not.
@@ -302,50 +253,48 @@ class SweepPanel:
         if self._view is not None:
             self._view.show_problem()
 
-    def _folder(self, asked: Request, former: Run | None) -> Path:
+    def _folder(self, asked: Request) -> Path:
         """Where the trials go: a cancelled measurement of the same target goes on in its folder."""
         if self._out is not None:
             return self._out
-        if former is not None and former.story.phase in ("cancelled", "failed"):
-            before = former.request
-            if (before.target, before.sizes) == (asked.target, asked.sizes):
-                return former.out
+        if self.run is not None and self.story.phase in ("cancelled", "failed"):
+            former = self.run.request
+            if (former.target, former.sizes) == (asked.target, asked.sizes):
+                return self.run.out
         return lasting_folder("poolkit-sweep-")
 
 
-class SweepView:
-    """The controls and the pieces of page of one panel; shown as often as one likes."""
+# Of the form's texts: label, what stands in the field while it is empty, tooltip.
+_TEXTS = (
+    ("Sizes", "chosen for you", "pool sizes to measure"),
+    ("Budget (s)", "", "seconds of load, at most"),
+    ("Target rate (/s)", "as the target asks", "calls per second"),
+    ("Wait p99 (ms)", "as the target asks", "longest good p99 wait"),
+)
+
+
+class _SweepView:
+    """The controls and the pieces of page of one panel."""
 
     def __init__(self, panel: SweepPanel) -> None:
         import ipywidgets
 
         self._panel = panel
         asked = panel.request
-        style: Any = {"style": {"description_width": "7.5rem"}, "layout": {"width": "auto"}}
-
-        def field(description: str, value: str, placeholder: str, tooltip: str) -> Any:
-            words = {"description": description, "placeholder": placeholder, "tooltip": tooltip}
-            return ipywidgets.Text(value=value, **words, **style)
-
+        wide: Any = {"layout": {"width": "auto"}}
+        style: Any = {"style": {"description_width": "7.5rem"}, **wide}
         self.target = ipywidgets.Dropdown(
             options=list(panel.source.names), value=panel.target, description="Target", **style
         )
-        self.sizes = field(
-            "Sizes", ", ".join(map(str, asked.sizes)), "chosen for you", "pool sizes to measure"
-        )
-        self.budget = field("Budget (s)", _text(asked.budget), "", "seconds of load, at most")
-        self.rate = field(
-            "Target rate (/s)", _text(asked.target_rate), "as the target asks", "calls per second"
-        )
         wait = None if asked.wait_p99 is None else asked.wait_p99 * 1000
-        self.wait = field(
-            "Wait p99 (ms)", _text(wait), "as the target asks", "longest good p99 wait"
+        given = [", ".join(map(str, asked.sizes))]
+        given += [_text(value) for value in (asked.budget, asked.target_rate, wait)]
+        self.sizes, self.budget, self.rate, self.wait = (
+            ipywidgets.Text(value, description=name, placeholder=empty, tooltip=tip, **style)
+            for value, (name, empty, tip) in zip(given, _TEXTS, strict=True)
         )
         self.verify = ipywidgets.Checkbox(
-            value=asked.verify,
-            description="Verify the size under load",
-            indent=False,
-            layout={"width": "auto"},
+            value=asked.verify, description="Verify the size under load", indent=False, **wide
         )
         self.start = ipywidgets.Button(
             description="Start", button_style="primary", tooltip="Measure the target now"
@@ -354,18 +303,16 @@ class SweepView:
             description="Cancel", tooltip="End the measurement; finished trials are kept"
         )
         self.fields = [self.target, self.sizes, self.budget, self.rate, self.wait, self.verify]
-        self.status, self.progress, self.alert, self.chart, self.results, self.exports = pages(6)
+        places = pages(6)
+        self.status, self.progress, self.alert, self.chart, self.results, self.exports = places
         self._drawn: object = None
         self._showing = threading.Lock()
-        self.verify.observe(lambda _: self._say_budget(), names="value")
-        self._say_budget()
+        self.verify.observe(lambda _: self._show_budget(), names="value")
+        self._show_budget()
         self.start.on_click(lambda _: panel.guarded(self._start))
         self.cancel.on_click(lambda _: panel.guarded(panel.cancel))
-        self.box = column(
-            grid(self.fields, "17rem"),
-            ipywidgets.HBox([self.start, self.cancel]),
-            *(self.status, self.progress, self.alert, self.chart, self.results, self.exports),
-        )
+        buttons = ipywidgets.HBox([self.start, self.cancel])
+        self.box = column(grid(self.fields, "17rem"), buttons, *places)
         self.show(panel.story)
 
     def show(self, story: Story) -> None:
@@ -375,7 +322,7 @@ class SweepView:
             for control in (*self.fields, self.start):
                 _set(control, "disabled", is_busy)
             _set(self.cancel, "disabled", not is_busy)
-            # Apart: what a screen reader is told changes with what happens, not with each second.
+            # Apart: what a screen reader reads out changes with what happens, not with each second.
             _set(self.status, "value", piece(sweep_page.line(story)))
             _set(self.progress, "value", piece(sweep_page.bar(story)))
             self._show_problem(story)
@@ -393,21 +340,17 @@ class SweepView:
         _set(self.alert, "value", piece(self._panel.problem_html(), sweep_page.trouble(story)))
 
     def _draw(self, story: Story) -> None:
-        run = self._panel.run
-        target = None if run is None else run.target
+        def put(place: Any, page: Callable[[Story], str]) -> None:
+            place.value = piece(page(story))
 
-        def put(place: Any, page: Callable[[], str]) -> None:
-            place.value = piece(page())
-
-        each_of(
-            (
-                lambda: put(self.chart, lambda: sweep_page.chart(story)),
-                lambda: put(self.results, lambda: sweep_page.results(story)),
-                lambda: put(self.exports, lambda: sweep_page.exports(story, target)),
-            )
+        parts = (
+            (self.chart, sweep_page.chart),
+            (self.results, sweep_page.results),
+            (self.exports, sweep_page.exports),
         )
+        _each_of(partial(put, *part) for part in parts)
 
-    def _say_budget(self) -> None:
+    def _show_budget(self) -> None:
         """What an empty budget means."""
         budget = SIZE_BUDGET if self.verify.value else SWEEP_BUDGET
         _set(self.budget, "placeholder", _text(budget))
@@ -434,3 +377,15 @@ def _set(control: Any, trait: str, value: object) -> None:
     """Set a trait only where it changes: every message costs the page a little."""
     if getattr(control, trait) != value:
         setattr(control, trait, value)
+
+
+def _each_of(steps: Iterable[Callable[[], object]]) -> None:
+    """Take every step, whatever one of them raises; then raise the first of these exceptions."""
+    first: Exception | None = None
+    for step in steps:
+        try:
+            step()
+        except Exception as error:
+            first = first or error
+    if first is not None:
+        raise first

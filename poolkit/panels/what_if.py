@@ -5,23 +5,21 @@ from __future__ import annotations
 import functools
 import math
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from html import escape
 from typing import Any
 
 from poolkit.analysis.what_if import Answer, Planner, Question, what_if
 from poolkit.errors import BadInput
-from poolkit.panels.findings import Findings
-from poolkit.panels.look import alert, bundle, column, framed, grid, pages, picture, piece
 from poolkit.panels.painter import Painter
+from poolkit.panels.panel import Panel, column, grid, moving, pages, piece, still
+from poolkit.panels.story import Findings
 from poolkit.panels.sweep import SweepPanel
 from poolkit.records import Sweep
 from poolkit.show import charts
 from poolkit.show.tables import Table
 from poolkit.units import NONE, milliseconds, number, plural, rate, share
-
-CAPTION = "Predicted from the sweep"
-WIDTH, HEIGHT = 900, 560  # px
 
 PER_SECOND = 10.0  # pictures, at most; each takes some 50 ms
 
@@ -40,23 +38,22 @@ class Asked:
         return self.answer.question
 
 
-class WhatIfPanel:
+class WhatIfPanel(Panel):
     """Answers what a pool would need if the rate, the upstream or the fleet were different.
 
     Nothing is measured: answers come from the curve of one sweep. In JupyterLab the panel has
     sliders; wherever widgets cannot run it shows the last answer as HTML. Methods may be called
     from any thread.
 
-    State: the findings, fitted once; the last answer; the last mistake; the view.
+    State: the findings, fitted once; `asked`, the last question and its answer; the last mistake;
+    the view.
 
     Args:
         findings: of a sweep, or the panel that makes them: then later sweeps are followed.
     """
 
     def __init__(self, findings: Findings | SweepPanel) -> None:
-        self._lock = threading.RLock()
-        self._problem: Exception | None = None
-        self._view: Any = None
+        super().__init__()
         self._painter: Painter[Question] = Painter(self._paint, self._note, PER_SECOND)
         if isinstance(findings, SweepPanel):
             findings.when_done(self.take)
@@ -66,18 +63,13 @@ class WhatIfPanel:
     def __repr__(self) -> str:
         return f"WhatIfPanel: {sentence(self.asked)}"
 
-    @property
-    def asked(self) -> Asked:
-        """The last question and its answer."""
-        return self._asked
-
     def take(self, findings: Findings) -> None:
         """Answer from this sweep from now on, beginning with what its target asks today."""
         with self._lock:
             self._planner = planner_of(findings)
-            self._asked = today(findings, self._planner)
-        if self._view is not None:
-            self._view.reset(self._asked)
+            today = what_if(self._planner, Question())
+            self.asked = Asked(findings, today, today)
+        self._show()
 
     def ask(self, **changes: float | int | None) -> Answer:
         """The answer with these parts of the last question changed, for cells and tests.
@@ -88,10 +80,9 @@ class WhatIfPanel:
         Raises:
             BadInput: the question cannot be meant.
         """
-        self._answer(self._asked.question | changes)
-        if self._view is not None:
-            self._view.reset(self._asked)
-        return self._asked.answer
+        self._answer(self.asked.question | changes)
+        self._show()
+        return self.asked.answer
 
     def follow(self, question: Question) -> None:
         """Answer soon and show it; a slider's move. Only the latest of many is answered."""
@@ -101,39 +92,27 @@ class WhatIfPanel:
         """The last answer; raises what went wrong in a slider's move, if something did."""
         if self._problem is not None:
             raise self._problem
-        return self._asked.answer
+        return self.asked.answer
 
     def wait_shown(self, timeout: float = 10.0) -> bool:
         """Wait until the page shows the latest; whether that came within `timeout` (s)."""
         return self._painter.wait_idle(timeout)
 
-    def html(self) -> str:
-        """The panel without widgets."""
-        return framed(self.problem_html(), words(self._asked), svg(self._asked))
+    def page(self) -> str:
+        """Alert, sentence, table and chart."""
+        return self.problem_html() + words(self.asked) + still(scene(self.asked), "what-if")
 
-    def problem_html(self) -> str:
-        """The alert of the last move that failed; empty where none did."""
-        problem = self._problem
-        if problem is None:
-            return ""
-        if isinstance(problem, BadInput):
-            return alert(problem.cause, problem.remedy)
-        return alert(f"{type(problem).__name__}: {problem}", "result() raises it again")
+    def _make_view(self) -> _WhatIfView:
+        return _WhatIfView(self)
 
-    def widget(self) -> Any:
-        """The live widget; ImportError where ipywidgets is not installed."""
-        with self._lock:
-            if self._view is None:
-                self._view = WhatIfView(self)
-        return self._view.box
-
-    def _repr_mimebundle_(self, **_: object) -> dict[str, Any]:
-        return bundle(self.widget, self.html, repr(self))
+    def _show(self) -> None:
+        if self._view is not None:
+            self._view.reset(self.asked)
 
     def _answer(self, question: Question) -> None:
         with self._lock:
             try:
-                self._asked = replace(self._asked, answer=what_if(self._planner, question))
+                self.asked = replace(self.asked, answer=what_if(self._planner, question))
             except ValueError as error:
                 raise BadInput(str(error), "move the slider to where it makes sense") from error
             self._problem = None
@@ -141,16 +120,32 @@ class WhatIfPanel:
     def _paint(self, question: Question) -> None:
         self._answer(question)
         if self._view is not None:
-            self._view.show(self._asked)
+            self._view.show(self.asked)
 
-    def _note(self, error: Exception) -> None:
-        self._problem = error
+    def _note(self, problem: Exception) -> None:
+        self._problem = problem
         if self._view is not None:
             self._view.show_problem()
 
 
-class WhatIfView:
-    """The sliders and what they lead to; shown as often as one likes."""
+# Key of the question -> the slider's class in ipywidgets, its label, and the rest.
+_SLIDERS: dict[str, tuple[str, str, dict[str, Any]]] = {
+    "target_rate": ("FloatSlider", "Target rate (/s)", {"readout_format": ".0f"}),
+    "growth": ("FloatSlider", "Growth (×)", {"step": 0.05}),
+    "hold_factor": ("FloatSlider", "Hold time (×)", {"step": 0.05}),
+    "wait_p99": ("FloatLogSlider", "Wait p99 (ms)", {"step": 0.05, "readout_format": ".1f"}),
+    "replicas": ("IntSlider", "Replicas", {}),
+    "lost_replicas": ("IntSlider", "Lost replicas", {}),
+    "max_connections": ("IntSlider", "Max connections", {}),
+}
+
+
+class _WhatIfView:
+    """The sliders and what they lead to.
+
+    State: the question (the panel's, but for the sliders moved since), and whether it is the panel
+    that moves them.
+    """
 
     def __init__(self, panel: WhatIfPanel) -> None:
         import ipywidgets
@@ -159,86 +154,49 @@ class WhatIfView:
         self._question = panel.asked.question
         self._is_resetting = False
         self._showing = threading.Lock()
-        style: Any = {"style": {"description_width": "10rem"}}
-
-        def slider(kind: Any, description: str, key: str, **kw: Any) -> Any:
+        self.sliders: dict[str, Any] = {}
+        for key, (kind, label, options) in _SLIDERS.items():
             # A layout of its own each: one may be hidden.
-            layout = {"width": "auto"}
-            made = kind(description=description, layout=layout, **style, **kw)
-            made.observe(functools.partial(self._moved, key), names="value")
-            return made
-
-        real, whole = ipywidgets.FloatSlider, ipywidgets.IntSlider
-        self.rate = slider(
-            real,
-            "Target rate (/s)",
-            "target_rate",
-            readout_format=".0f",
-        )
-        self.growth = slider(real, "Growth (×)", "growth", step=0.05)
-        self.hold = slider(real, "Hold time (×)", "hold_factor", step=0.05)
-        self.wait = slider(
-            ipywidgets.FloatLogSlider,
-            "Wait p99 (ms)",
-            "wait_p99",
-            step=0.05,
-            readout_format=".1f",
-        )
-        self.replicas = slider(whole, "Replicas", "replicas")
-        self.lost = slider(whole, "Lost replicas", "lost_replicas")
-        self.most = slider(whole, "Max connections", "max_connections")
-        self.sliders = (
-            *(self.rate, self.growth, self.hold, self.wait),
-            *(self.replicas, self.lost, self.most),
-        )
+            slider = getattr(ipywidgets, kind)(
+                description=label,
+                layout={"width": "auto"},
+                style={"description_width": "10rem"},
+                **options,
+            )
+            slider.observe(functools.partial(self._moved, key), names="value")
+            self.sliders[key] = slider
         self.alert, self.words, self.chart = pages(3)
-        sliders = grid(list(self.sliders), "24rem")
+        sliders = grid(list(self.sliders.values()), "24rem")
         self.box = column(sliders, self.alert, self.words, self.chart, _naming())
         self.box.add_class(PANEL)
         self.reset(panel.asked)
 
     def reset(self, asked: Asked) -> None:
         """Put the sliders where the findings and the question say, with room on either side."""
-        today, objective, question = (
-            asked.findings.objective,
-            asked.answer.objective,
-            asked.question,
-        )
-        wait, rate, replicas = objective.wait_p99, objective.target_rate, objective.replicas
-        given = question.get("lost_replicas")
-        lost = today.lost if given is None else given
         self._is_resetting = True
         try:
-            self._question = question
-            top = _round_up(2.0 * max(asked.today.plateau or 0.0, today.target_rate, rate))
-            self.rate.step = top / 200
-            _set(self.rate, min(top / 200, rate), top, rate)
-            for slider, factor in (
-                (self.growth, objective.growth),
-                (self.hold, question.get("hold_factor") or 1.0),
-            ):
-                _set(slider, min(0.5, factor), max(4.0, _round_up(factor)), factor)
+            self._question = asked.question
+            ranges = _ranges(asked)
+            self.sliders["target_rate"].step = ranges["target_rate"][1] / 200
+            for key, (low, high, value) in ranges.items():
+                slider = self.sliders[key]
+                # Never a lower end above the upper one on the way there.
+                slider.min = min(slider.min, low)
+                slider.max = high
+                slider.min = low
+                slider.value = value
             # Where no wait is asked for there is none to move: a slider's place would ask for one.
-            self.wait.layout.display = "none" if wait is None else None
-            exponent = math.log10(1000 * (wait or 0.01))
-            _set(self.wait, min(-1.0, exponent - 1), max(3.0, exponent + 1), 10**exponent)
-            _set(self.replicas, 1, max(32, 2 * replicas), replicas)
-            _set(self.lost, 0, max(8, 2 * lost), lost)
-            most = objective.max_size
-            _set(self.most, 1, max(4 * today.max_size, most), most)
+            is_asked = asked.answer.objective.wait_p99 is not None
+            self.sliders["wait_p99"].layout.display = None if is_asked else "none"
         finally:
             self._is_resetting = False
         self.show(asked)
-
-    def question(self) -> Question:
-        """What is asked: the panel's question, but for the sliders that were moved since."""
-        return self._question
 
     def show(self, asked: Asked) -> None:
         """Put an answer on the page; from any thread."""
         with self._showing:
             self.words.value = piece(words(asked))
-            self.chart.value = piece(chart(asked))
+            self.chart.value = piece(moving(scene(asked)))
             self.alert.value = ""
 
     def show_problem(self) -> None:
@@ -251,6 +209,32 @@ class WhatIfView:
             value = change["new"] / 1000 if key == "wait_p99" else change["new"]
             self._question = self._question | {key: value}
             self._panel.follow(self._question)
+
+
+def _ranges(asked: Asked) -> dict[str, tuple[float, float, float]]:
+    """Lower end, upper end and value of each slider; the ends of the log scale are exponents."""
+    today, objective, question = asked.findings.objective, asked.answer.objective, asked.question
+    rate, replicas, most = objective.target_rate, objective.replicas, objective.max_size
+    top = _round_up(2.0 * max(asked.today.plateau or 0.0, today.target_rate, rate))
+    exponent = math.log10(1000 * (objective.wait_p99 or 0.01))
+    given = question.get("lost_replicas")
+    lost = today.lost if given is None else given
+    growth, hold = objective.growth, question.get("hold_factor") or 1.0
+    return {
+        "target_rate": (min(top / 200, rate), top, rate),
+        "growth": (min(0.5, growth), max(4.0, _round_up(growth)), growth),
+        "hold_factor": (min(0.5, hold), max(4.0, _round_up(hold)), hold),
+        "wait_p99": (min(-1.0, exponent - 1), max(3.0, exponent + 1), 10**exponent),
+        "replicas": (1, max(32, 2 * replicas), replicas),
+        "lost_replicas": (0, max(8, 2 * lost), lost),
+        "max_connections": (1, max(4 * today.max_size, most), most),
+    }
+
+
+def _round_up(value: float) -> float:
+    """The next of 1, 2, 5, 10, 20 ... that is not below the value."""
+    power = 10.0 ** math.floor(math.log10(value))
+    return next(power * step for step in (1, 2, 5, 10) if power * step >= value)
 
 
 PANEL = "pk-sliders"
@@ -267,8 +251,8 @@ const found = () => {
       'aria-valuetext': slider.querySelector('.widget-readout'),
     };
     for (const [name, beside] of Object.entries(words)) {
-      const said = beside?.textContent;
-      if (handle && said && handle.getAttribute(name) !== said) handle.setAttribute(name, said);
+      const text = beside?.textContent;
+      if (handle && text && handle.getAttribute(name) !== text) handle.setAttribute(name, text);
     }
   });
   new MutationObserver(say).observe(panel,
@@ -281,7 +265,7 @@ found();
 
 
 def _naming() -> Any:
-    """What has the sliders told by their descriptions, where scripts may run.
+    """A widget whose script names the handles of the sliders, where scripts may run.
 
     ipywidgets writes a description beside a handle and ties it to nothing: `tooltip` names the
     widget around the handle, not the handle, and no trait reaches its `aria-label`.
@@ -295,84 +279,56 @@ def _naming() -> Any:
     return ipywidgets.Output(outputs=(shown,), layout=layout)
 
 
-def _set(slider: Any, low: float, high: float, value: float) -> None:
-    """Another range and value; never a lower end above the upper one on the way there."""
-    slider.min = min(slider.min, low)
-    slider.max = high
-    slider.min = low
-    slider.value = value
-
-
-def _round_up(value: float) -> float:
-    """The next of 1, 2, 5, 10, 20 ... that is not below the value."""
-    power = 10.0 ** math.floor(math.log10(value))
-    return next(power * step for step in (1, 2, 5, 10) if power * step >= value)
-
-
 def planner_of(findings: Findings) -> Planner:
     """The sweep fitted once; questions are put to this."""
     trials = tuple(trial for trial in findings.trials if trial.is_of_curve)
     return Planner.of(Sweep(target=findings.sizing.target, trials=trials), findings.objective)
 
 
-def today(findings: Findings, planner: Planner) -> Asked:
-    """What the target asks now, with nothing different."""
-    answer = what_if(planner, Question())
-    return Asked(findings, answer, answer)
-
-
 def sentence(asked: Asked) -> str:
     """The answer in one sentence."""
-    answer = asked.answer
+    answer, because = asked.answer, asked.answer.because
     if answer.size is None:
-        because = answer.because
-        if because.startswith("cannot say"):
-            return f"{because[:1].upper()}{because[1:]}."
-        return f"No size will do: {because}."
+        is_unknown = because.startswith("cannot say")
+        return f"C{because[1:]}." if is_unknown else f"No size will do: {because}."
     text = f"{plural(answer.size, 'connection')} in each pool"
     if answer.pools > 1:
         text += f", {number(answer.connections)} in all"
-    return f"{text}: {answer.because}."
+    return f"{text}: {because}."
 
 
 def table(asked: Asked) -> Table:
     """Today and what if, side by side."""
     sides = (asked.today, asked.answer)
-    rows = [
-        (name, before, after)
-        for (name, before), (_, after) in zip(*map(_cells, sides), strict=True)
-    ]
+    rows = [(name, *(cell(side) for side in sides)) for name, cell in _ROWS]
     if any(side.size != side.pool_size for side in sides):
-        sizes = [number(side.pool_size) for side in sides]
-        rows.insert(1, ("figures below are for", sizes[0], sizes[1]))
-    columns = ("", "today", "what if")
-    return Table(CAPTION, columns, tuple(rows), frozenset({1, 2}), frozenset({0}))
+        rows.insert(1, ("figures below are for", *(number(side.pool_size) for side in sides)))
+    columns, caption = ("", "today", "what if"), "Predicted from the sweep"
+    return Table(caption, columns, tuple(rows), frozenset({1, 2}), frozenset({0}))
 
 
-def _cells(answer: Answer) -> list[tuple[str, str]]:
-    return [
-        ("connections needed in one pool", NONE if answer.size is None else str(answer.size)),
-        ("connections of all pools", number(answer.connections)),
-        ("rate of one pool", rate(answer.rate_per_pool)),
-        ("wait p99", milliseconds(answer.wait_p99)),
-        ("calls that wait too long", share(answer.late)),
-        ("mean hold time", milliseconds(answer.hold_time)),
-        ("response p99", milliseconds(answer.response_p99)),
-        ("connections busy", share(answer.utilisation)),
-        ("plateau left free", _margin(answer.plateau_margin)),
-    ]
+def _left_free(margin: float | None) -> str:
+    if margin is not None and margin < 0:
+        return f"none, {share(-margin)} above it"
+    return share(margin)
 
 
-def _margin(margin: float | None) -> str:
-    if margin is None:
-        return NONE
-    return share(margin) if margin >= 0 else f"none, {share(-margin)} above it"
+_ROWS: tuple[tuple[str, Callable[[Answer], str]], ...] = (
+    ("connections needed in one pool", lambda a: NONE if a.size is None else str(a.size)),
+    ("connections of all pools", lambda a: number(a.connections)),
+    ("rate of one pool", lambda a: rate(a.rate_per_pool)),
+    ("wait p99", lambda a: milliseconds(a.wait_p99)),
+    ("calls that wait too long", lambda a: share(a.late)),
+    ("mean hold time", lambda a: milliseconds(a.hold_time)),
+    ("response p99", lambda a: milliseconds(a.response_p99)),
+    ("connections busy", lambda a: share(a.utilisation)),
+    ("plateau left free", lambda a: _left_free(a.plateau_margin)),
+)
 
 
 def scene(asked: Asked) -> charts.Scene:
     """What the chart shows: the curve as it would be, the rate, and the size that it takes."""
-    answer, findings = asked.answer, asked.findings
-    objective = answer.objective
+    answer, findings, objective = asked.answer, asked.findings, asked.answer.objective
     return charts.what_if(
         findings.sizing,
         findings.trials,
@@ -385,23 +341,6 @@ def scene(asked: Asked) -> charts.Scene:
         pools_left=answer.pools_left,
         hold_factor=asked.question.get("hold_factor") or 1.0,
     )
-
-
-def chart(asked: Asked) -> str:
-    """The chart as an <img> with its words."""
-    drawn = scene(asked)
-    png = charts.live_png(drawn, WIDTH, HEIGHT)
-    return picture(png, charts.scene_alt_text(drawn), WIDTH, HEIGHT)
-
-
-def svg(asked: Asked) -> str:
-    """The chart as an <svg> element that follows the page's theme, for where nothing moves."""
-    drawn = scene(asked)
-    axes = charts.throughput_curve(
-        drawn.sizing, drawn.trials, drawn.recommendation, pools=drawn.pools
-    )
-    alt = charts.scene_alt_text(drawn)
-    return f"<figure>{charts.inline_svg(axes.figure, alt=alt, label='what-if')}</figure>"
 
 
 def words(asked: Asked) -> str:

@@ -73,7 +73,7 @@ def upstream(target: Target) -> Upstream | str:
 
 
 def _place(target: Target) -> Upstream:
-    options = parse_url(target.resolved_dsn())
+    options: dict[str, Any] = dict(parse_url(target.resolved_dsn()))
     # The library's own reading of ssl_cert_reqs and the like.
     kind = options.pop("connection_class", None)
     context: ssl.SSLContext | None = None if kind is None else kind(**options).ssl_context.get()

@@ -41,7 +41,7 @@ def export(notebook: Path, out: Path) -> Path:
     """
     try:
         import nbformat as untyped
-        from bs4 import BeautifulSoup as Soup  # of nbconvert's own dependencies
+        from bs4 import BeautifulSoup as Soup
         from nbconvert.exporters import HTMLExporter as UntypedExporter
         from traitlets.config import Config
     except ImportError as error:

@@ -5,6 +5,6 @@ curve = frames.trials(found.trials)             # a data frame, one row a trial
 table(curve[["pool_size", "throughput"]], "The curve")
 """
 
-from poolkit.workbook.measuring import measured
+from poolkit.workbook.measuring import database_target, measured, one_of_each
 
-__all__ = ["measured"]
+__all__ = ["database_target", "measured", "one_of_each"]

@@ -19,7 +19,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.text import Text
 
-from poolkit.panels.look import framed
+from poolkit.panels.panel import framed
 from poolkit.records import Distribution
 from poolkit.report.page import Part
 from poolkit.report.pictures import figure

@@ -1,32 +1,46 @@
-"""What the lessons measure beside a sweep: live, or from the recordings that come with poolkit."""
+"""What the lessons measure beside a sweep: live, or from the recordings that come with poolkit.
+
+Live orders are carried out by a process of their own:
+
+    python -m poolkit.workbook.lessons TARGETS OUT ORDERS
+
+ORDERS is a JSON list of `Serving`; events are printed as `poolkit sweep --events` does, and each
+trial is appended to OUT/LABEL.trials.jsonl.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import math
+import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from poolkit import events
-from poolkit.errors import BadInput, PoolkitError
-from poolkit.events import Event
-from poolkit.lab.child import side_by_side
+from pydantic import Field, TypeAdapter
+
+from poolkit.errors import BadInput, ExitCode, PoolkitError
+from poolkit.events import Event, Failed, TrialDone
 from poolkit.lab.models import Workers
 from poolkit.lab.upstream import HttpUpstream
-from poolkit.measure.child import Child
+from poolkit.load.arrivals import steps
+from poolkit.measure import SEED, measure_arrivals
+from poolkit.measure.child import Child, python
+from poolkit.measure.preflight import check_caps
+from poolkit.measure.reporter import Reporter
 from poolkit.measure.store import TrialLog
-from poolkit.panels.findings import Findings
 from poolkit.panels.sources import RecordedSource, Source, read_source
-from poolkit.records import Trial
+from poolkit.panels.story import Findings
+from poolkit.records import Record, Trial
 from poolkit.report.source import shared
 from poolkit.report.temporary import lasting_folder
-from poolkit.targets import load_targets
+from poolkit.targets import Target, load_targets
+from poolkit.targets.settings import SETTINGS
 from poolkit.workbook.measuring import followed
-from poolkit.workbook.serving import Serving, command
 
 RECORDED = "data/recordings/lessons"
+WARM_UP = 0.5  # s
 TOO_SMALL = 0.9  # of the connections that the traffic keeps busy
 ROOMY = 2.0  # times these connections
 # Two hosts behind one session: the slow one is asked for a quarter more than it can do.
@@ -34,7 +48,36 @@ FAST = Workers(workers=24, service_time=0.010, cv=0.5)
 SLOW = Workers(workers=2, service_time=0.025, cv=0.5, seed=2)
 HOSTS_RATE = 300.0  # calls/s, a third of them to the slow host
 HOSTS_SIZE = 16
-HOSTS = ("one-gate", "one-limit", "limit-per-host")
+# Name of a target -> what its sweep limits, and whether a gate stands before the session.
+HOSTS = {
+    "one-gate": ("limit", "true"),
+    "one-limit": ("limit", "false"),
+    "limit-per-host": ("limit_per_host", "false"),
+}
+
+
+class Serving(Record):
+    """One size of a target in service: Poisson arrivals at `rate`, whatever the replies do.
+
+    Attributes:
+        label: names the trial's file; letters, digits and hyphens.
+        target: name in targets.toml.
+        pool_size: connections, 1 or more.
+        rate: calls/s, more than 0.
+        seconds: measured, after a warm-up.
+        max_overflow: drive the same database with SQLAlchemy, so many of `pool_size` connections
+            being overflow; None: with the target's own driver.
+    """
+
+    label: str = Field(pattern=r"[a-z0-9][a-z0-9-]*")
+    target: str
+    pool_size: int = Field(ge=1)
+    rate: float = Field(gt=0)
+    seconds: float = Field(3.0, gt=0, le=30.0)
+    max_overflow: int | None = Field(None, ge=0)
+
+
+ORDERS = TypeAdapter(tuple[Serving, ...])
 
 
 def offered_load(found: Findings) -> float:
@@ -56,11 +99,8 @@ def too_small(found: Findings) -> tuple[Serving, ...]:
     """The target rate on a pool somewhat smaller than the load that it must carry."""
     size = max(1, int(TOO_SMALL * offered_load(found)))
     rate = found.objective.rate
-    return (
-        Serving(
-            label="too-small", target=found.sizing.target, pool_size=size, rate=rate, seconds=2.5
-        ),
-    )
+    target = found.sizing.target
+    return (Serving(label="too-small", target=target, pool_size=size, rate=rate, seconds=2.5),)
 
 
 def overflows(found: Findings) -> tuple[Serving, ...]:
@@ -127,50 +167,103 @@ async def measured_now(
     """One trial for each order, measured in a child process of its own."""
     folder = lasting_folder("poolkit-lesson-") if out is None else out
     target = load_targets(file, (orders[0].target,))[orders[0].target]
-    child = Child(command(orders, file, folder), target=target.name, secrets=target.secrets)
-    (seen,) = await followed(
-        [child],
-        lambda seen: (
-            f"<p role='status'>{len(_trials(seen[0]))} of {len(orders)} trials measured</p>"
-        ),
+    words = str(file), str(folder), ORDERS.dump_json(tuple(orders)).decode()
+    command = python("poolkit.workbook.lessons", *words)
+    child = Child(command, target=target.name, secrets=target.secrets)
+
+    def trials(so_far: Sequence[Event]) -> tuple[Trial, ...]:
+        return tuple(event.trial for event in so_far if isinstance(event, TrialDone))
+
+    (found,) = await followed(
+        [child], lambda so_far: f"{len(trials(so_far[0]))} of {len(orders)} trials measured"
     )
-    failed = next((event for event in seen if isinstance(event, events.Failed)), None)
-    if failed is not None:
-        raise PoolkitError(failed.cause, failed.remedy)
-    return _trials(seen)
-
-
-def _trials(seen: Sequence[Event]) -> tuple[Trial, ...]:
-    return tuple(event.trial for event in seen if isinstance(event, events.TrialDone))
+    for event in found:
+        if isinstance(event, Failed):
+            raise PoolkitError(event.cause, event.remedy)
+    return trials(found)
 
 
 @contextlib.contextmanager
 def two_hosts() -> Iterator[Path]:
     """Two upstreams of the lab, and a targets.toml with the three ways to limit their session."""
-    fast, slow = HttpUpstream(FAST), HttpUpstream(SLOW)
-    with contextlib.ExitStack() as stack:
-        stack.enter_context(side_by_side(fast, slow))
-        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="poolkit-hosts-"))
-        file = Path(folder) / "targets.toml"
+    with (
+        HttpUpstream(FAST) as fast,
+        HttpUpstream(SLOW) as slow,
+        tempfile.TemporaryDirectory(prefix="poolkit-hosts-") as folder,
+    ):
         # Two of three addresses are the fast host's, so that the median is one of its calls.
-        urls = [fast.url, f"{fast.url}other", slow.url]
-        ways = zip(HOSTS, ("limit", "limit", "limit_per_host"), (True, False, False), strict=True)
-        file.write_text("\n".join(_table(*way, urls) for way in ways), encoding="utf-8")
+        urls = ", ".join(f'"{url}"' for url in (fast.url, f"{fast.url}other", slow.url))
+        file = Path(folder) / "targets.toml"
+        tables = [
+            _HOST.format(
+                name=name, sweep=sweep, gate=gate, urls=urls, rate=HOSTS_RATE, most=2 * HOSTS_SIZE
+            )
+            for name, (sweep, gate) in HOSTS.items()
+        ]
+        file.write_text("\n".join(tables), encoding="utf-8")
         yield file
 
 
-def _table(name: str, limit: str, gate: bool, urls: Sequence[str]) -> str:
-    listed = ", ".join(f'"{url}"' for url in urls)
-    return "\n".join(
-        [
-            f"[targets.{name}]",
-            'driver = "aiohttp"',
-            f"urls = [{listed}]",
-            'url_order = "random"',
-            f'sweep = "{limit}"',
-            f"gate = {str(gate).lower()}",
-            f"target_rate = {HOSTS_RATE:g}",
-            f"max_size = {2 * HOSTS_SIZE}",
-            "",
-        ]
-    )
+_HOST = """\
+[targets.{name}]
+driver = "aiohttp"
+urls = [{urls}]
+url_order = "random"
+sweep = "{sweep}"
+gate = {gate}
+target_rate = {rate:g}
+max_size = {most}
+"""
+
+
+# -- the process that measures ---------------------------------------------------------------
+
+
+def with_overflow(target: Target, max_overflow: int) -> Target:
+    """The same statements on the same database, through SQLAlchemy's engine.
+
+    Raises:
+        BadInput: the target is no database, or its work is written for another library.
+    """
+    if target.is_http or (target.work is not None and target.driver != "sqlalchemy"):
+        raise BadInput(
+            f"{target.name} cannot be driven by SQLAlchemy", "name a database target by statements"
+        )
+    foreign = {key: None for key, drivers in SETTINGS.items() if "sqlalchemy" not in drivers}
+    changes = {**foreign, "driver": "sqlalchemy", "max_overflow": max_overflow}
+    return target.model_copy(update=changes)
+
+
+def serve(orders: Sequence[Serving], file: Path, out: Path, reporter: Reporter) -> ExitCode:
+    """Measure the orders one after the other; raises `PoolkitError` where one ends early."""
+    for order in orders:
+        target = load_targets(file, (order.target,))[order.target]
+        if order.max_overflow is not None:
+            target = with_overflow(target, order.max_overflow)
+        reporter.about(target)
+        check_caps(target)
+        phases = [(order.rate, WARM_UP), (order.rate, order.seconds)]
+        measure_arrivals(
+            target,
+            steps(phases, SEED),
+            pool_size=order.pool_size,
+            seconds=WARM_UP + order.seconds,
+            out=out,
+            emit=reporter.emit,
+            warm_up=WARM_UP,
+            arrival_rate=order.rate,
+            file=f"{order.label}.trials.jsonl",
+            because=f"lesson: {order.label}",
+            last_words=reporter.fail,
+        )
+    return ExitCode.DONE
+
+
+def main(targets: str, out: str, orders: str) -> int:
+    """Measure what the command line orders; returns the exit code."""
+    reporter, found = Reporter(), ORDERS.validate_json(orders)
+    return int(reporter.run(lambda: serve(found, Path(targets), Path(out), reporter)))
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

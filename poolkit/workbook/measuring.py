@@ -1,4 +1,4 @@
-"""Measuring from a cell: one line says how far it is, and the findings come back."""
+"""Measuring from a cell: which target, a line that says how far it is, and the findings."""
 
 from __future__ import annotations
 
@@ -6,20 +6,57 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from html import escape
 from typing import Any
 
 from poolkit.events import Event
 from poolkit.measure.child import Child
 from poolkit.panels import sweep_page
-from poolkit.panels.findings import Findings
-from poolkit.panels.look import piece
-from poolkit.panels.request import Request
-from poolkit.panels.sources import FileSource, Source, read_source
+from poolkit.panels.panel import piece
+from poolkit.panels.running import Request
+from poolkit.panels.sources import (
+    FileSource,
+    LabSource,
+    RecordedSource,
+    Source,
+    notebook_shell,
+    read_source,
+)
+from poolkit.panels.story import Findings
 from poolkit.panels.sweep import SweepPanel
-from poolkit.targets import load_targets
+from poolkit.report.source import RECORDED, shared
+from poolkit.targets import DATABASE_DRIVERS, HTTP_DRIVERS, load_targets
 
-EVERY = 0.5  # s between two looks
-LOOK = 0.25  # s, the same at children that are read here
+EVERY = 0.5  # s between two updates of the line, of a sweep
+LOOK = 0.25  # s, the same for children that are read here
+
+
+def one_of_each(source: Source | None = None) -> tuple[str, ...]:
+    """The first HTTP target and the first database target of the source, as far as it has them."""
+    source = read_source() if source is None else source
+    firsts = (_first(source, drivers) for drivers in (HTTP_DRIVERS, DATABASE_DRIVERS))
+    return tuple(name for name in firsts if name is not None)
+
+
+def database_target(target: str = "", source: Source | None = None) -> tuple[str, Source]:
+    """The database target that is named, or the first, and the source that has it.
+
+    Where the source has none it is the lab's own, which a line below the cell says.
+    """
+    source = read_source() if source is None else source
+    found = target or _first(source, DATABASE_DRIVERS)
+    if found is not None:
+        return found, source
+    lab: Source = LabSource() if source.is_live else RecordedSource(shared(RECORDED))
+    taken = _first(lab, DATABASE_DRIVERS)
+    assert taken is not None
+    missing = f"There is no database among {', '.join(source.names) or 'your targets'}: "
+    line()(f"<p>{escape(missing)}what follows is about {taken}, the lab's own.</p>")
+    return taken, lab
+
+
+def _first(source: Source, drivers: Sequence[str]) -> str | None:
+    return next((name for name, driver in source.drivers.items() if driver in drivers), None)
 
 
 async def measured(request: Request, source: Source | None = None) -> Findings:
@@ -40,16 +77,20 @@ async def measured(request: Request, source: Source | None = None) -> Findings:
     panel = SweepPanel(source, target, request=request, name=f"lesson {target}").open()
     if panel.run is None:
         return panel.result()
-    say, tell = line(), line()
+    # Apart: what a screen reader reads out changes with what happens, not with each second.
+    status, bar = line(), line()
+
+    def show() -> None:
+        status(sweep_page.line(panel.story))
+        bar(sweep_page.bar(panel.story))
+
     following = asyncio.ensure_future(panel.finished())
     try:
         while not (await asyncio.wait({following}, timeout=EVERY))[0]:
-            say(sweep_page.line(panel.story))
-            tell(sweep_page.bar(panel.story))
+            show()
         return following.result()
     finally:
-        say(sweep_page.line(panel.story))
-        tell(sweep_page.bar(panel.story))
+        show()
         if not following.done():
             following.cancel()
             await asyncio.wait({following})
@@ -64,14 +105,17 @@ def _allowed(sizes: tuple[int, ...], source: Source, target: str) -> tuple[int, 
 
 
 async def followed(
-    children: Sequence[Child], say: Callable[[Sequence[list[Event]]], str]
+    children: Sequence[Child], status: Callable[[Sequence[list[Event]]], str]
 ) -> tuple[list[Event], ...]:
     """The events of child processes, read side by side to their ends.
 
     Args:
-        say: the HTML of the line below the cell, from what each child has said by now.
+        status: the words of the line below the cell, from the events of each child so far.
     """
-    tell, seen = line(), tuple(list[Event]() for _ in children)
+    put, so_far = line(), tuple(list[Event]() for _ in children)
+
+    def show() -> None:
+        put(f"<p role='status'>{escape(status(so_far))}</p>")
 
     def read(child: Child, events: list[Event]) -> None:
         events.extend(child.events())
@@ -82,31 +126,27 @@ async def followed(
         # Threads read, so that the kernel answers meanwhile and an interrupt is heard.
         reading = [
             asyncio.ensure_future(asyncio.to_thread(read, child, events))
-            for child, events in zip(children, seen, strict=True)
+            for child, events in zip(children, so_far, strict=True)
         ]
         try:
             while (await asyncio.wait(reading, timeout=LOOK))[1]:
-                tell(say(seen))
+                show()
         except (KeyboardInterrupt, asyncio.CancelledError):
             for child in children:
                 child.cancel()
             raise
         for reader in reading:
             reader.result()
-    tell(say(seen))
-    return seen
+    show()
+    return so_far
 
 
 def line() -> Callable[[str], None]:
     """A place below the cell whose HTML is replaced by each call; nothing outside a notebook."""
-    try:
-        from IPython.core.getipython import get_ipython
-        from IPython.display import HTML, display
-    except ImportError:
+    if notebook_shell() is None:
         return lambda html: None
-    shell: Any = get_ipython()
-    if shell is None:
-        return lambda html: None
+    from IPython.display import HTML, display
+
     show: Any = display
     page: Any = HTML
     shown = show(page(""), display_id=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from poolkit import doctor
-from poolkit.lab.catalogue import CATALOGUE
+from poolkit.lab.catalogue import CATALOGUE, LabTarget
 from poolkit.panels.sources import LabSource, RecordedSource, Source
 from poolkit.records import Check
 from poolkit.report.source import RECORDED, shared
@@ -13,20 +13,14 @@ from poolkit.review.manifest import HostFacts, read_manifest
 from poolkit.show.tables import Table
 from poolkit.show.tables.table import passed
 from poolkit.targets import load_targets
-from poolkit.targets.together import DEFAULT_SIZES
+from poolkit.targets.objective import Objective
 from poolkit.units import NONE, milliseconds, rate
 
 
 def targets(source: Source) -> Table:
     """Every target of the source: its library, where it is, and what is asked of it."""
-    columns = (
-        "target",
-        "client library",
-        "where",
-        "rate to sustain",
-        "longest p99 wait",
-        "most connections",
-    )
+    about = ("target", "client library", "where")
+    columns = (*about, "rate to sustain", "longest p99 wait", "most connections")
     rows = tuple(_target(source, name) for name in source.names)
     return Table(f"Targets of this source: {_named(source)}", columns, rows, frozenset({3, 4, 5}))
 
@@ -40,24 +34,17 @@ def _named(source: Source) -> str:
 
 
 def _target(source: Source, name: str) -> tuple[str, ...]:
+    recording = source.recording(name)
+    asked: LabTarget | Objective
     if isinstance(source, LabSource):
-        lab = CATALOGUE[name]
-        asked = (rate(lab.target_rate), milliseconds(lab.wait_p99), str(lab.max_size))
-        return (name, lab.driver, "this machine", *asked)
-    kept = source.recording(name)
-    if kept is not None:
-        s, driver = kept.settings, kept.recommendation.driver
-        most = s.max_size or DEFAULT_SIZES["max_size"]
-        return (name, driver, "recorded", rate(s.target_rate), milliseconds(s.wait_p99), str(most))
-    target = load_targets(source.targets_file(name), (name,))[name]
-    return (
-        name,
-        target.driver,
-        target.endpoint,
-        rate(target.target_rate),
-        milliseconds(target.wait_p99),
-        str(target.max_size),
-    )
+        asked, where = CATALOGUE[name], "this machine"
+    elif recording is not None:
+        asked, where = recording.settings, "recorded"
+    else:
+        asked = target = load_targets(source.targets_file(name), (name,))[name]
+        where = target.endpoint
+    figures = (rate(asked.target_rate), milliseconds(asked.wait_p99), str(asked.max_size))
+    return (name, source.drivers[name], where, *figures)
 
 
 def fitness(source: Source) -> Table:

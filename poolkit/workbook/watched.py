@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import dataclasses
 import os
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path, PurePath
 from time import perf_counter
 from typing import Any, Literal, TypeVar
@@ -109,7 +109,7 @@ def _read(kind: type[R], path: Path) -> R:
         ) from error
 
 
-async def leak(dsn: str, *, cured: bool = False, seconds: float = SECONDS) -> Watched:
+async def leak(dsn: str, *, cured: bool = False) -> Watched:
     """Reads at a steady rate, and every half second an order that is damaged."""
     pool = await open_pool(dsn, SIZE)
     program = Program(pool, PATIENCE)
@@ -123,7 +123,7 @@ async def leak(dsn: str, *, cured: bool = False, seconds: float = SECONDS) -> Wa
     async def load(start: _Start) -> None:
         count = 0
         began = perf_counter()
-        while (now := perf_counter() - began) < seconds:
+        while (now := perf_counter() - began) < SECONDS:
             if now >= (count + 1) * EVERY:
                 count += 1
                 start(damaged(), f"export-{count}")
@@ -182,7 +182,7 @@ async def _watched(
             figures = parse(generate_latest(registry).decode(), "the program")[NAME]
         finally:
             looking.cancel()
-            done = sum(_is_done(task) for task in tasks)
+            done = sum(t.done() and not t.cancelled() and t.exception() is None for t in tasks)
             for task in tasks:
                 task.cancel()
             ends = await asyncio.gather(looking, *tasks, return_exceptions=True)
@@ -200,38 +200,26 @@ async def _watched(
     )
 
 
-def _is_done(task: asyncio.Task[None]) -> bool:
-    return task.done() and not task.cancelled() and task.exception() is None
-
-
 async def _look(watching: Watch, began: float, moments: list[Moment]) -> None:
     while True:
-        seen = watching.snapshot()
-        moments.append(
-            Moment(
-                at=perf_counter() - began,
-                in_use=seen.in_use,
-                waiting=seen.waiting,
-                lost=sum(holder.fate in ("forgotten", "left") for holder in seen.holders),
-            )
-        )
+        at, now = perf_counter() - began, watching.snapshot()
+        lost = sum(holder.fate in ("forgotten", "left") for holder in now.holders)
+        moments.append(Moment(at=at, in_use=now.in_use, waiting=now.waiting, lost=lost))
         await asyncio.sleep(_LOOK)
 
 
-def basenames(seen: Snapshot) -> Snapshot:
+def basenames(snapshot: Snapshot) -> Snapshot:
     """The snapshot with call sites as file and line, without the folders that they are in."""
-    return dataclasses.replace(
-        seen,
-        holders=tuple(dataclasses.replace(h, where=_base(h.where)) for h in seen.holders),
-        collected=tuple(dataclasses.replace(h, where=_base(h.where)) for h in seen.collected),
-        waiters=tuple(
-            dataclasses.replace(w, where=_base(w.where), holds_from=_base(w.holds_from))
-            for w in seen.waiters
-        ),
-        places=tuple(dataclasses.replace(p, where=_base(p.where)) for p in seen.places),
-    )
+
+    def short(record: Any) -> Any:
+        sites = [name for name in ("where", "holds_from") if hasattr(record, name)]
+        return replace(record, **{name: _basename(getattr(record, name)) for name in sites})
+
+    parts = ("holders", "collected", "waiters", "places")
+    shortened: dict[str, Any] = {name: tuple(map(short, getattr(snapshot, name))) for name in parts}
+    return replace(snapshot, **shortened)
 
 
-def _base(where: str) -> str:
-    path, separator, rest = where.partition(":")
+def _basename(site: str) -> str:
+    path, separator, rest = site.partition(":")
     return f"{PurePath(path).name}{separator}{rest}"

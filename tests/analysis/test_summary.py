@@ -14,7 +14,7 @@ from poolkit.errors import CallFailed
 from poolkit.load.arrivals import poisson
 from poolkit.load.brakes import Brakes
 from poolkit.load.generator import Generator, Plan
-from poolkit.load.timer import LoopTimer
+from poolkit.load.timer import Timer
 from poolkit.records import DialParts, Trial
 from tests.memory_pool import MemoryPool
 from tests.virtual_clock import run_virtual
@@ -23,7 +23,7 @@ from tests.virtual_clock import run_virtual
 def trial(pool: MemoryPool, plan: Plan) -> Trial:
     async def go() -> Trial:
         loop = asyncio.get_running_loop()
-        measurement = await Generator(pool, plan, LoopTimer(loop)).run()
+        measurement = await Generator(pool, plan, Timer(loop)).run()
         return summarise(measurement, target="t", driver="memory", fingerprint="f", purpose="ramp")
 
     return run_virtual(go())
@@ -125,7 +125,7 @@ def test_a_trial_that_a_brake_stopped_keeps_what_the_brake_saw() -> None:
         loop = asyncio.get_running_loop()
         pool = Failing(8, iter(lambda: 0.01, None))
         plan = Plan(seconds=10.0, warm_up=1.0, seed=1, callers=8)
-        generator = Generator(pool, plan, LoopTimer(loop), brakes=Brakes(max_failed_share=0.05))
+        generator = Generator(pool, plan, Timer(loop), brakes=Brakes(max_failed_share=0.05))
         measurement = await generator.run()
         return summarise(measurement, target="t", driver="memory", fingerprint="f", purpose="ramp")
 

@@ -51,8 +51,8 @@ async def get(session):
 """
 HASTY = """
 import sys
-from poolkit.measure import watchdog
-watchdog.HUNG_SECONDS = 2.0
+from poolkit.measure import loop
+loop.HUNG_SECONDS = 2.0
 sys.argv[0] = "poolkit"
 from poolkit.cli import main
 main()

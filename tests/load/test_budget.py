@@ -15,7 +15,7 @@ from poolkit.errors import CallFailed
 from poolkit.load.arrivals import poisson
 from poolkit.load.brakes import Brakes
 from poolkit.load.generator import Generator, Plan
-from poolkit.load.timer import LoopTimer
+from poolkit.load.timer import Timer
 from poolkit.records import Trial
 from tests.virtual_clock import run_virtual
 
@@ -61,7 +61,7 @@ class Staged:
 
 def trial(pool: Staged, plan: Plan) -> Trial:
     async def go() -> Trial:
-        generator = Generator(pool, plan, LoopTimer(asyncio.get_running_loop()), brakes=ENDURING)
+        generator = Generator(pool, plan, Timer(asyncio.get_running_loop()), brakes=ENDURING)
         return summarise(
             await generator.run(), target="t", driver="memory", fingerprint="f", purpose="verify"
         )

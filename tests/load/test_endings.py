@@ -13,7 +13,7 @@ from poolkit.errors import CallFailed, Cancelled
 from poolkit.load.brakes import Brakes
 from poolkit.load.generator import Generator, Plan
 from poolkit.load.recorder import Columns
-from poolkit.load.timer import LoopTimer
+from poolkit.load.timer import Timer
 from poolkit.records import OUTCOMES
 from tests.virtual_clock import run_virtual
 
@@ -51,7 +51,7 @@ def outcomes(
 
     async def go() -> tuple[float, str | None]:
         loop = asyncio.get_running_loop()
-        generator = Generator(pool, plan, LoopTimer(loop), brakes=brakes, on_chunk=chunks.append)
+        generator = Generator(pool, plan, Timer(loop), brakes=brakes, on_chunk=chunks.append)
         measurement = await generator.run()
         ended = loop.time()
         left = asyncio.all_tasks() - {asyncio.current_task()}
@@ -80,7 +80,7 @@ def test_a_call_that_resists_cancellation_is_recorded(loop: str, deaf: int) -> N
 def test_calls_due_before_the_end_that_were_never_started_are_recorded() -> None:
     """A generator that lags behind its schedule loses no call; what is due later is no call."""
 
-    class Slow(LoopTimer):
+    class Slow(Timer):
         """Hands out the third moment far too late."""
 
         async def wait_until(self, at: float) -> None:
@@ -106,7 +106,7 @@ def test_cancel_waits_for_no_call(at: float) -> None:
     async def go() -> float:
         loop = asyncio.get_running_loop()
         plan = Plan(seconds=1.0, warm_up=0.0, seed=1, grace=100.0, callers=2)
-        generator = Generator(Stubborn(0), plan, LoopTimer(loop))
+        generator = Generator(Stubborn(0), plan, Timer(loop))
         loop.call_later(at, generator.cancel)
         with pytest.raises(Cancelled):
             await generator.run()
@@ -158,7 +158,7 @@ def test_a_deaf_call_is_recorded_where_it_began_and_once(
 
     async def go() -> tuple[int, int, float]:
         plan = Plan(seconds=3.0, warm_up=1.0, seed=1, grace=0.5, **load)
-        timer = LoopTimer(asyncio.get_running_loop())
+        timer = Timer(asyncio.get_running_loop())
         generator = Generator(Deaf(ending), plan, timer, on_chunk=chunks.append)
         measurement = await generator.run()
         calls = generator.calls

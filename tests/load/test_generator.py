@@ -16,7 +16,7 @@ from poolkit.load.brakes import Brakes
 from poolkit.load.generator import Generator, Plan
 from poolkit.load.measurement import Measurement
 from poolkit.load.recorder import Columns, Recorder
-from poolkit.load.timer import LoopTimer
+from poolkit.load.timer import Timer
 from tests.memory_pool import MemoryPool
 from tests.virtual_clock import run_virtual
 
@@ -26,7 +26,7 @@ def run(pool: Pool, plan: Plan, **options: object) -> tuple[Measurement, list[Co
 
     async def go() -> tuple[Measurement, float]:
         loop = asyncio.get_running_loop()
-        generator = Generator(pool, plan, LoopTimer(loop), on_chunk=chunks.append, **options)  # type: ignore[arg-type]
+        generator = Generator(pool, plan, Timer(loop), on_chunk=chunks.append, **options)  # type: ignore[arg-type]
         return await generator.run(), loop.time()
 
     measurement, ended = run_virtual(go())
@@ -181,7 +181,7 @@ def test_cancel_ends_within_a_moment_even_between_rare_arrivals() -> None:
         generator = Generator(
             MemoryPool(1, iter(lambda: 0.01, None)),
             Plan(seconds=1000.0, warm_up=0.0, seed=1, arrivals=[0.0, 900.0]),
-            LoopTimer(loop),
+            Timer(loop),
         )
         loop.call_later(5.0, generator.cancel)
         with pytest.raises(Cancelled):

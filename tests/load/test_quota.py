@@ -13,7 +13,7 @@ from poolkit.load.arrivals import constant, ramp, replay
 from poolkit.load.brakes import Brakes, Quota
 from poolkit.load.generator import Generator, Plan
 from poolkit.load.recorder import Columns
-from poolkit.load.timer import LoopTimer
+from poolkit.load.timer import Timer
 from tests.memory_pool import MemoryPool
 from tests.virtual_clock import run_virtual
 
@@ -31,7 +31,7 @@ class Clock:
 @pytest.mark.parametrize("most", [1, 2, 1000])
 def test_no_more_permits_than_calls(most: int) -> None:
     """Exactly `max_calls`, and then the reason is there."""
-    quota = Quota(Clock(), most)
+    quota = Quota(Clock(), Brakes(max_calls=most))
     assert sum(1 for _ in quota.permits()) == most
     assert quota.spent is not None
     assert quota.spent.brake == "calls"
@@ -53,7 +53,7 @@ def test_no_more_permits_than_the_rate(
 ) -> None:
     """Asked for as many as there are after some seconds, it gives the rate's and the burst's."""
     clock = Clock()
-    quota = Quota(clock, 10**6, rate, burst)
+    quota = Quota(clock, Brakes(max_rate=rate), callers=burst)
     permits = quota.permits()
     given = sum(1 for _ in itertools.islice(permits, 1))
     clock.at = seconds
@@ -71,7 +71,7 @@ def drive(plan: Plan, brakes: Brakes) -> tuple[str | None, int, int, float]:
     async def go() -> tuple[str | None, float]:
         loop = asyncio.get_running_loop()
         pool = MemoryPool(4, iter(lambda: 0.01, None))
-        generator = Generator(pool, plan, LoopTimer(loop), brakes=brakes, on_chunk=chunks.append)
+        generator = Generator(pool, plan, Timer(loop), brakes=brakes, on_chunk=chunks.append)
         return (await generator.run()).stopped, loop.time()
 
     stopped, seconds = run_virtual(go())

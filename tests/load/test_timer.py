@@ -7,12 +7,12 @@ import sys
 
 import pytest
 
-from poolkit.load.timer import LoopTimer, Timer, TimerfdTimer, best_timer
+from poolkit.load.timer import Timer, TimerfdTimer, best_timer
 
 
 def timers() -> list[object]:
     return [
-        LoopTimer,
+        Timer,
         pytest.param(
             TimerfdTimer,
             marks=pytest.mark.skipif(sys.platform != "linux", reason="timerfd is Linux's"),
@@ -22,7 +22,7 @@ def timers() -> list[object]:
 
 @pytest.mark.parametrize("kind", timers())
 @pytest.mark.parametrize("ahead", [-1.0, 0.0, 0.0004, 0.02])
-def test_no_timer_returns_early(kind: type[LoopTimer], ahead: float) -> None:
+def test_no_timer_returns_early(kind: type[Timer], ahead: float) -> None:
     """`wait_until` returns at the moment or after it; a moment gone by returns at once."""
 
     async def go() -> float:

@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 from poolkit.analysis.sizing import size
 from poolkit.histogram import Histogram
 from poolkit.measure.verify import chosen_size, failed_share, next_trial, verification
-from poolkit.measure.verify.belief import belief
-from poolkit.measure.verify.evidence import Tally, latest, meets, tally
+from poolkit.measure.verify.evidence import Tally, belief, latest, meets, tally
 from poolkit.records import Distribution, PredictedWait, Sizing, Trial
 from poolkit.targets.objective import Objective
 from tests.analysis.simulate import Workers
@@ -47,12 +46,12 @@ def open_trial(
 
 
 def walk(
-    late_by_size: dict[int, int], *, most: int = 64, left: float = 60.0, gate: bool = False
+    late_by_size: dict[int, int], *, left: float = 60.0, gate: bool = False
 ) -> list[tuple[int, str]]:
     """The trials that verification asks for when a size shows this many late calls of 1000."""
     trials: list[Trial] = []
     steps = []
-    while plan := next_trial(trials, ASKED, SIZING, most=most, left=left, gate=gate):
+    while plan := next_trial(trials, ASKED, SIZING, left=left, gate=gate):
         steps.append((plan.pool_size, plan.purpose))
         late = late_by_size.get(plan.pool_size, 0)
         gated = plan.pool_size if plan.gated else None
@@ -75,12 +74,12 @@ def test_a_size_that_passes_is_also_tried_above_the_target() -> None:
     n = SIZING.size or 0
     assert walk({n - 1: 25}) == [(n, "verify"), (n - 1, "verify"), (n, "overload")]
     tried = [open_trial(n), open_trial(n - 1, late=25)]
-    plan = next_trial(tried, ASKED, SIZING, most=64, left=60.0)
+    plan = next_trial(tried, ASKED, SIZING, left=60.0)
     assert plan is not None
     assert plan.rate == pytest.approx(480.0)
     assert plan.calm > 0
     alone = SIZING.model_copy(update={"size": 1})
-    first = next_trial([], ASKED, alone, most=64, left=60.0)
+    first = next_trial([], ASKED, alone, left=60.0)
     assert first is not None
     assert first.because == "verify: 1 connection at the target rate"
 
@@ -106,7 +105,6 @@ def search(
     sizing: Sizing = HALVING,
     *,
     asked: Objective = ASKED,
-    most: int = 64,
     left: float = 60.0,
     replies: dict[int, int] | None = None,
 ) -> tuple[int, list[int]]:
@@ -115,7 +113,7 @@ def search(
     Sizes not in the table show none above it and 900 below. `replies`: the same of late replies.
     """
     trials: list[Trial] = []
-    while plan := next_trial(trials, asked, sizing, most=most, left=left):
+    while plan := next_trial(trials, asked, sizing, left=left):
         if plan.purpose != "verify":
             break
         before = sum(trial.pool_size == plan.pool_size for trial in trials)
@@ -154,7 +152,7 @@ def test_it_ends_at_the_smallest_size_that_clearly_passes(
 def test_growth_ends_at_the_budget_and_at_the_largest_size() -> None:
     """What does not fit is not tried, and the size that came closest is recommended."""
     failing = {size: [400 - 10 * size] for size in range(12, 40)}
-    assert max(search(failing, most=13)[1]) == 13
+    assert max(search(failing, asked=ASKED.but(max_size=13))[1]) == 13
     assert search(failing, left=8.0)[1] == [12]
     assert search(failing, left=25.0)[0] == max(search(failing, left=25.0)[1])
 
@@ -223,7 +221,7 @@ def test_any_outcomes_end_the_search_within_its_budget(
 
 
 def one(pool_size: int, late: float, looks: float = 50.0) -> Tally:
-    return Tally(pool_size, trials=1, calls=1000.0, late=late, looks=looks)
+    return Tally(pool_size, share=late / 1000.0, observations=looks)
 
 
 @given(late=st.floats(0.0, 1000.0), more=st.floats(0.0, 500.0), size=st.integers(8, 24))
@@ -251,14 +249,14 @@ def test_late_calls_of_a_busy_upstream_come_in_clusters(
     busy: float, least: float, most: float
 ) -> None:
     """1000 calls are worth as many looks as there are clusters of this many."""
-    assert least <= 1000.0 / tally([open_trial(12, late=10)], ASKED, busy).looks <= most
+    assert least <= 1000.0 / tally([open_trial(12, late=10)], ASKED, busy).observations <= most
 
 
 def test_what_the_batches_show_counts_where_it_is_worse() -> None:
     """A stall of the machine makes one cluster: its trial says less than busy spells would."""
     calm = open_trial(12, late=100)
     stalled = open_trial(12, late=100, late_interval95=(-0.3, 0.5))
-    assert tally([stalled], ASKED, 0.5).looks < 0.2 * tally([calm], ASKED, 0.5).looks
+    assert tally([stalled], ASKED, 0.5).observations < 0.2 * tally([calm], ASKED, 0.5).observations
 
 
 def test_the_interval_of_a_trial_holds_the_long_run() -> None:
@@ -311,7 +309,7 @@ def test_a_gate_is_shown_with_and_without() -> None:
 def test_nothing_is_verified_without_a_size() -> None:
     """'Cannot say' stays so."""
     unknown = SIZING.model_copy(update={"size": None})
-    assert next_trial([], ASKED, unknown, most=64, left=60.0) is None
+    assert next_trial([], ASKED, unknown, left=60.0) is None
 
 
 @pytest.mark.parametrize(("late", "passes"), [(0, True), (10, True), (11, False), (1000, False)])

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from poolkit.errors import BadInput
-from poolkit.panels.request import Request, read_number, read_sizes
+from poolkit.panels.running import Request, read_number, read_sizes
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 
 from poolkit.errors import BadInput
 from poolkit.panels import ReviewPanel
-from poolkit.panels.look import VIEW
+from poolkit.panels.panel import VIEW
 from poolkit.panels.review import review_folders
 from poolkit.report.source import RECORDED, shared
 from poolkit.review.export import read_recommended, write_recommended

@@ -7,7 +7,7 @@ from typing import Any
 
 import nbformat as untyped
 
-from poolkit.panels.look import VIEW
+from poolkit.panels.panel import VIEW
 from poolkit.report.source import shared
 from tests.notebooks.normal_form import executed, normal, problems
 

@@ -9,15 +9,15 @@ import pytest
 from poolkit import events
 from poolkit.errors import Cancelled, ExitCode, PoolkitError
 from poolkit.events import Event
-from poolkit.panels.story import Story, after, cancelling, headline, starting, time_left
+from poolkit.panels.story import Story
 from tests.cli import recorded
 from tests.recommend import examples
 
 
 def told(happened: Sequence[Event]) -> Story:
-    story = starting("orders-api")
+    story = Story("orders-api", "starting")
     for event in happened:
-        story = after(story, event)
+        story = story.after(event)
     return story
 
 
@@ -37,7 +37,7 @@ def test_a_whole_measurement_is_told() -> None:
     assert story.sizing is not None
     assert story.recommendation is not None
     assert story.error is None
-    assert headline(story).startswith("orders-api: 1")
+    assert story.headline.startswith("orders-api: 1")
 
 
 @pytest.mark.parametrize(
@@ -71,21 +71,21 @@ def test_the_error_carries_cause_remedy_and_exit_code() -> None:
 
 def test_being_cancelled_stays_until_the_end() -> None:
     """Events that were under way do not undo a Cancel; a story that is over is not cancelled."""
-    story = cancelling(told([recorded.started(), recorded.progress()]))
+    story = told([recorded.started(), recorded.progress()]).cancelling()
     for event in (recorded.ramp(), events.TrialDone(trial=examples.trial())):
-        story = after(story, event)
+        story = story.after(event)
     assert story.phase == "cancelling"
-    assert after(story, CANCEL).phase == "cancelled"
+    assert story.after(CANCEL).phase == "cancelled"
     over = told(recorded.whole())
-    assert cancelling(over) is over
+    assert over.cancelling() is over
 
 
 def test_resumed_trials_come_first() -> None:
     """A measurement that goes on shows what was finished before."""
     trial = examples.trial()
-    story = after(starting("orders-api"), recorded.started(1), [trial])
+    story = Story("orders-api", "starting").after(recorded.started(1), [trial])
     assert story.trials == (trial,)
-    story = after(story, events.TrialDone(trial=examples.verifying_trial()))
+    story = story.after(events.TrialDone(trial=examples.verifying_trial()))
     assert len(story.trials) == 2
 
 
@@ -93,10 +93,10 @@ def test_time_left_is_told_while_load_runs() -> None:
     """Seconds sent and at most to come, never below zero."""
     story = told([recorded.started(), recorded.progress()])
     left = "12 s of load sent, at most 33 s to go"
-    assert time_left(story).startswith(f"{left} · ")
-    assert time_left(cancelling(story)) == left
-    assert "now" not in headline(story)
+    assert story.time_left.startswith(f"{left} · ")
+    assert story.cancelling().time_left == left
+    assert "now" not in story.headline
     late = events.Progress(target="a", seconds=50, budget=45, pool_size=1, throughput=1, calls=1)
-    assert time_left(after(story, late)).startswith("50 s of load sent, at most 0 s to go")
-    assert after(story, late).progress == 1.0
-    assert time_left(starting("orders-api")) == ""
+    assert story.after(late).time_left.startswith("50 s of load sent, at most 0 s to go")
+    assert story.after(late).progress == 1.0
+    assert Story("orders-api", "starting").time_left == ""

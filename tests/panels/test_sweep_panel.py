@@ -21,7 +21,7 @@ from poolkit.lab.upstream import HttpUpstream
 from poolkit.measure import SIZE_BUDGET, SWEEP_BUDGET
 from poolkit.panels import FileSource, RecordedSource, Request, SweepPanel, read_source, sweep_page
 from poolkit.panels import running as register
-from poolkit.panels.look import VIEW
+from poolkit.panels.panel import VIEW
 from poolkit.panels.sources import LabSource, is_page
 from poolkit.panels.story import Story
 from poolkit.report.source import RECORDED, named, shared
@@ -34,10 +34,10 @@ END = 90.0  # s, far more than any of these measurements takes
 def _nothing_is_left() -> Iterator[None]:
     """Whatever a test began ends with it, and no other test finds it."""
     yield
-    for run in list(register._runs.values()):
+    for run in list(register.latest.values()):
         run.cancel()
         assert run.wait(END)
-    register._runs.clear()
+    register.latest.clear()
 
 
 @pytest.fixture(scope="module")
@@ -159,7 +159,7 @@ def test_a_relative_path_is_found_from_the_notebooks_folder(
     assert named(said) == targets
     source = read_source(said)
     assert source.targets_file("api") == targets
-    assert source.driver("api") == "aiohttp"
+    assert source.drivers["api"] == "aiohttp"
     # Without a word of the shell: the checkout, where make is run.
     assert named({"POOLKIT_SOURCE": RECORDED}) == shared(RECORDED)
     with pytest.raises(BadInput, match="no folder of a review"):

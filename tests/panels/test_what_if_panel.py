@@ -9,7 +9,7 @@ import pytest
 
 from poolkit.errors import BadInput
 from poolkit.panels import Question, RecordedSource, SweepPanel, WhatIfPanel
-from poolkit.panels.look import VIEW
+from poolkit.panels.panel import VIEW
 from poolkit.report.source import RECORDED, shared
 
 
@@ -74,9 +74,9 @@ def test_a_slider_moves_chart_and_table(sweep: SweepPanel) -> None:
     view = panel._view
     words, chart = view.words.value, view.chart.value
     for rate in range(610, 700, 10):
-        view.rate.value = rate
+        view.sliders["target_rate"].value = rate
     assert panel.wait_shown()
-    assert panel.asked.question["target_rate"] == view.rate.value
+    assert panel.asked.question["target_rate"] == view.sliders["target_rate"].value
     assert view.words.value != words
     assert view.chart.value != chart
     assert 'alt="' in view.chart.value
@@ -91,7 +91,7 @@ def test_a_slider_that_makes_no_sense_is_told_on_the_page(sweep: SweepPanel) -> 
     assert 'role="alert"' in panel._view.alert.value
     with pytest.raises(BadInput):
         panel.result()
-    panel._view.growth.value = 1.5
+    panel._view.sliders["growth"].value = 1.5
     assert panel.wait_shown()
     assert panel._view.alert.value == ""
     assert panel.result().question["growth"] == 1.5
@@ -107,13 +107,13 @@ def with_objective(sweep: SweepPanel, **changes: Any) -> WhatIfPanel:
 def test_a_slider_asks_what_it_says_and_nothing_else(sweep: SweepPanel) -> None:
     """A target with a response time alone gets no wait limit by the move of another slider."""
     panel = with_objective(sweep, wait_p99=None, response_p99=0.1)
-    assert panel._view.wait.layout.display == "none"
-    panel._view.growth.value = 1.1
-    panel._view.hold.value = 1.2
+    assert panel._view.sliders["wait_p99"].layout.display == "none"
+    panel._view.sliders["growth"].value = 1.1
+    panel._view.sliders["hold_factor"].value = 1.2
     assert panel.wait_shown()
     assert panel.asked.question == Question(growth=1.1, hold_factor=1.2)
     panel.ask(workers=2, lost_replicas=0)
-    panel._view.growth.value = 1.2
+    panel._view.sliders["growth"].value = 1.2
     assert panel.wait_shown()
     assert panel.asked.question == Question(growth=1.2, hold_factor=1.2, workers=2, lost_replicas=0)
 
@@ -122,10 +122,17 @@ def test_sliders_have_room_for_what_is_asked(sweep: SweepPanel) -> None:
     """Nothing is cut to a slider's end: forty replicas stay forty."""
     asked = {"replicas": 40, "lost_replicas": 10, "growth": 6.0, "wait_p99": 2.0, "max_size": 900}
     view = with_objective(sweep, **asked)._view
-    assert (view.replicas.value, view.lost.value, view.growth.value) == (40, 10, 6.0)
-    assert (view.wait.value, view.most.value) == (pytest.approx(2000.0), 900)
+    assert (
+        view.sliders["replicas"].value,
+        view.sliders["lost_replicas"].value,
+        view.sliders["growth"].value,
+    ) == (40, 10, 6.0)
+    assert (view.sliders["wait_p99"].value, view.sliders["max_connections"].value) == (
+        pytest.approx(2000.0),
+        900,
+    )
     slow = with_objective(sweep, target_rate=1.5)
-    assert slow._view.rate.value == 1.5
+    assert slow._view.sliders["target_rate"].value == 1.5
 
 
 def test_a_smaller_sweep_resets_the_sliders(sweep: SweepPanel) -> None:
@@ -137,8 +144,8 @@ def test_a_smaller_sweep_resets_the_sliders(sweep: SweepPanel) -> None:
     )
     found = replace(sweep.result(), trials=trials)
     panel.take(replace(found, objective=found.objective.but(target_rate=0.5)))
-    assert panel._view.rate.value == 0.5
-    assert panel._view.rate.max < 100
+    assert panel._view.sliders["target_rate"].value == 0.5
+    assert panel._view.sliders["target_rate"].max < 100
 
 
 def test_it_follows_the_panel_that_measures(sweep: SweepPanel) -> None:
@@ -150,7 +157,7 @@ def test_it_follows_the_panel_that_measures(sweep: SweepPanel) -> None:
     followed.start()
     assert followed.wait_shown()
     assert panel.asked.findings.sizing.target == "lab-db"
-    assert panel._view.rate.value == panel.asked.findings.objective.target_rate
+    assert panel._view.sliders["target_rate"].value == panel.asked.findings.objective.target_rate
 
 
 def test_the_page_is_the_same_each_time(panel: WhatIfPanel) -> None:

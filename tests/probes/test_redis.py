@@ -18,7 +18,7 @@ from poolkit.probes.records import CutKind
 from poolkit.probes.redis import dialer, upstream, work
 from poolkit.probes.stale import settings
 from poolkit.targets import Target
-from tests.redis_server import redis_server
+from tests.redis_server import RedisServer
 
 
 def target(url: str) -> Target:
@@ -34,8 +34,8 @@ def target(url: str) -> Target:
 
 @pytest.fixture(scope="module")
 def found() -> Iterator[Probe]:
-    with redis_server() as url:
-        yield probe(target(url), cap=2.0, size=2)
+    with RedisServer() as server:
+        yield probe(target(server.url), cap=2.0, size=2)
 
 
 @pytest.mark.lab
@@ -71,8 +71,8 @@ def test_a_server_that_closes_is_seen_to() -> None:
         limit, _ = await IdleSearch(dial, cap=15.0, connections=8).run()
         return limit
 
-    with redis_server("--timeout", "1") as url:
-        limit = asyncio.run(search(url))
+    with RedisServer("--timeout", "1") as server:
+        limit = asyncio.run(search(server.url))
     assert limit.bounds is not None
     assert 0.9 < limit.bounds[0] < 3.1
     assert {one.outcome for one in limit.observations} <= {"alive", "closed", "open"}
@@ -89,10 +89,10 @@ def test_a_login_that_is_refused() -> None:
         finally:
             await line.close()
 
-    with redis_server("--requirepass", "long enough") as url:
-        assert asyncio.run(alive(url.replace("//", "//:long%20enough@"))) == "alive"
+    with RedisServer("--requirepass", "long enough") as server:
+        assert asyncio.run(alive(server.url.replace("//", "//:long%20enough@"))) == "alive"
         with pytest.raises(NoLine, match="redis refused AUTH: WRONGPASS"):
-            asyncio.run(alive(url.replace("//", "//:not-the-one@")))
+            asyncio.run(alive(server.url.replace("//", "//:not-the-one@")))
 
 
 def test_the_way_through_a_relay() -> None:

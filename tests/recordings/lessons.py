@@ -16,14 +16,14 @@ from pathlib import Path
 
 from poolkit.lab.running import Lab
 from poolkit.measure import SEED
-from poolkit.panels.request import Request
+from poolkit.panels.running import Request
 from poolkit.panels.sources import RecordedSource
 from poolkit.report.source import RECORDED as REVIEW
 from poolkit.report.source import shared
 from poolkit.review.manifest import write_manifest
 from poolkit.workbook import lessons
+from poolkit.workbook.lessons import Serving
 from poolkit.workbook.measuring import measured
-from poolkit.workbook.serving import Serving
 
 OF_HTTP, OF_DATABASE = "lab-http", "lab-db"
 

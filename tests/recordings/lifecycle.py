@@ -20,8 +20,7 @@ from poolkit.measure.store import write_atomic
 from poolkit.report.source import RECORDED as REVIEW
 from poolkit.report.source import shared
 from poolkit.review.manifest import write_manifest
-from poolkit.workbook.kept import kept
-from poolkit.workbook.probing import CAP, RECORDED, probe_now
+from poolkit.workbook.probing import CAP, RECORDED, closing_servers, probe_now
 from poolkit.workbook.watched import RUNS, watched_runs
 
 
@@ -32,9 +31,8 @@ def record(out: Path) -> int:
     """
     with tempfile.TemporaryDirectory(prefix="poolkit-record-") as folder:
         made = Path(folder)
-        with kept() as servers:
-            probes = probe_now(servers.targets, (), CAP, servers.environment, made)
-            asyncio.run(probes)
+        with closing_servers() as (file, environment):
+            asyncio.run(probe_now(file, (), CAP, environment, made))
         with PostgresServer(accounts=10) as server:
             runs = asyncio.run(watched_runs(server.dsn))
         write_atomic(made / RUNS, runs.model_dump_json(indent=1) + "\n")

@@ -11,8 +11,7 @@ import pytest
 
 from poolkit.errors import BadInput, PoolkitError
 from poolkit.report.source import VARIABLE, shared
-from poolkit.workbook.kept import DATABASE, WEB
-from poolkit.workbook.probing import RECORDED, finished, probed
+from poolkit.workbook.probing import DATABASE, RECORDED, WEB, finished, probed
 
 
 def test_recorded_probes_come_back_by_name() -> None:

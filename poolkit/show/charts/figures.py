@@ -67,9 +67,9 @@ def title_lines(words: str, width: float, left: float = LEFT, **kw: Any) -> list
     return textwrap.wrap(words, room, break_on_hyphens=False, **kw)
 
 
-def set_title(axes: Axes, title: str) -> None:
-    """The title of axes whose place is not known yet."""
-    axes.set_title(title, wrap=True, **style.TITLE)
+def set_title(axes: Axes, title: str, wrap: bool = True) -> None:
+    """The title of axes; matplotlib wraps it where their place is not known yet."""
+    axes.set_title(title, wrap=wrap, **style.TITLE)
 
 
 @contextlib.contextmanager
@@ -94,7 +94,7 @@ def single_axes(
             axes = figure.subplots()
             lines = title_lines(title, figure.bbox.width, left)
             set_margins(figure, len(lines), left, right, bottom)
-            axes.set_title("\n".join(lines), **style.TITLE)
+            set_title(axes, "\n".join(lines), wrap=False)
         else:
             set_title(axes, title)
         yield axes

@@ -65,6 +65,7 @@ def throughput_curve(
     scene = Scene(sizing, tuple(trials), recommendation, pools)
     title, note = scene.finding, _footnote(scene, versions)
     with style.house():
+        is_own = axes is None
         if axes is None:
             axes = new_curve_axes()
             wide = axes.figure.bbox.width
@@ -73,9 +74,9 @@ def throughput_curve(
             set_margins(axes.figure, len(lines), bottom=BOTTOM + _NOTE_LINE * len(notes))
             title, note = "\n".join(lines), "\n".join(notes)
         Picture(axes).show(scene)
-        set_title(axes.throughput, title)
+        set_title(axes.throughput, title, wrap=not is_own)
         if note:
-            small: Any = {"fontsize": style.NOTE_SIZE, "color": style.MUTED, "wrap": True}
+            small: Any = {"fontsize": style.NOTE_SIZE, "color": style.MUTED, "wrap": not is_own}
             axes.figure.supxlabel(note, x=0.01, ha="left", **small)
     return axes
 

@@ -14,10 +14,10 @@ import pytest
 CHILD = textwrap.dedent(
     """
     import sys, time
-    from poolkit.measure import watchdog
-    watchdog.GRACE = 0.3
+    from poolkit.measure import loop
+    loop.GRACE = 0.3
     stopped = []
-    dog = watchdog.Watchdog(stopped.append, float(sys.argv[2]))
+    dog = loop.Watchdog(stopped.append, float(sys.argv[2]))
     dog.start()
     print("ready", flush=True)
     end = time.monotonic() + 60

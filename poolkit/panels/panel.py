@@ -1,15 +1,19 @@
-"""How panels look: one style for both themes, the pieces of HTML and widgets that they share."""
+"""What every panel has: its two forms, one style for both themes, pieces of HTML and widgets."""
 
 from __future__ import annotations
 
 import base64
+import threading
 from collections.abc import Callable
 from html import escape
 from typing import Any
 
 from poolkit.errors import PoolkitError
+from poolkit.show import charts
 
 VIEW = "application/vnd.jupyter.widget-view+json"
+PAGE_WIDTH = "60rem"  # of controls and text, at most
+CHART_SIZE = 900, 560  # px of a chart that moves
 
 # The colours of charts follow JupyterLab's theme; elsewhere the light ones stand.
 STYLE = """<style>
@@ -50,6 +54,65 @@ body[data-jp-theme-light="false"] .pk-panel img { filter: invert(0.93) hue-rotat
 </style>"""
 
 
+class Panel:
+    """A live widget in JupyterLab, the same as HTML wherever widgets cannot run.
+
+    State: the last mistake of a click, and the view: made once, its widget (`box`) shown as often
+    as one likes.
+    """
+
+    def __init__(self) -> None:
+        self._view: Any = None
+        self._problem: Exception | None = None
+        self._lock = threading.RLock()
+
+    def page(self) -> str:
+        """What is shown without controls, as HTML."""
+        raise NotImplementedError
+
+    def html(self) -> str:
+        """The panel without widgets."""
+        return framed(self.page())
+
+    def problem_html(self) -> str:
+        """The alert of the last click that failed; empty where none did."""
+        return failure(self._problem, "result() raises it again, with its traceback")
+
+    def guarded(self, action: Callable[[], object]) -> None:
+        """Carry out a click; what it raises is shown, and kept for `result`."""
+        with self._lock:
+            self._problem = None
+            try:
+                action()
+            except Exception as error:
+                self._problem = error
+            self._show()
+
+    def widget(self) -> Any:
+        """The live widget; ImportError where ipywidgets is not installed."""
+        with self._lock:
+            if self._view is None:
+                self._view = self._make_view()
+        return self._view.box
+
+    def _make_view(self) -> Any:
+        raise NotImplementedError
+
+    def _show(self) -> None:
+        """Have the view show what there is, if there is a view."""
+        raise NotImplementedError
+
+    def _repr_mimebundle_(self, **_: object) -> dict[str, Any]:
+        """Without ipywidgets the static forms alone."""
+        shown: dict[str, Any] = {"text/plain": repr(self), "text/html": self.html()}
+        try:
+            live = self.widget()
+        except ImportError:
+            return shown
+        model = {"version_major": 2, "version_minor": 0, "model_id": live.model_id}
+        return shown | {VIEW: model}
+
+
 def framed(*pieces: str) -> str:
     """The pieces as one panel's HTML, its style included."""
     return STYLE + piece(*pieces)
@@ -69,20 +132,31 @@ def alert(cause: str, remedy: str = "") -> str:
     return f'<div role="alert">{words}{f"<br>{escape(remedy)}" if remedy else ""}</div>'
 
 
-def failure(problem: Exception, remedy: str) -> str:
-    """The alert of an exception; `remedy` is for those that bring none of their own."""
+def failure(problem: Exception | None, remedy: str) -> str:
+    """The alert of an exception, if any; `remedy` is for those that bring none of their own."""
+    if problem is None:
+        return ""
     if isinstance(problem, PoolkitError):
         return alert(problem.cause, problem.remedy)
     return alert(f"poolkit itself failed: {type(problem).__name__}: {problem}", remedy)
 
 
-def picture(png: bytes, alt: str, width: int, height: int) -> str:
-    """A PNG of fixed size that is replaced without flicker."""
-    data = base64.b64encode(png).decode()
+def moving(scene: charts.Scene) -> str:
+    """A scene as an <img> of CHART_SIZE, light to draw, that is replaced without flicker."""
+    width, height = CHART_SIZE
+    data = base64.b64encode(charts.live_png(scene, width, height)).decode()
     return (
-        f'<img decoding="sync" alt="{escape(alt, quote=True)}" width="{width}" '
-        f'height="{height}" src="data:image/png;base64,{data}">'
+        f'<img decoding="sync" alt="{escape(charts.scene_alt_text(scene), quote=True)}" '
+        f'width="{width}" height="{height}" src="data:image/png;base64,{data}">'
     )
+
+
+def still(scene: charts.Scene, label: str) -> str:
+    """A scene as an <svg> that follows the page's theme, where nothing moves; `label` is its id."""
+    shown = scene.sizing, scene.trials, scene.recommendation
+    figure = charts.throughput_curve(*shown, pools=scene.pools).figure
+    svg = charts.inline_svg(figure, alt=charts.scene_alt_text(scene), label=label)
+    return f"<figure>{svg}</figure>"
 
 
 def download(name: str, words: str, content: str, kind: str) -> str:
@@ -94,22 +168,11 @@ def download(name: str, words: str, content: str, kind: str) -> str:
     )
 
 
-def bundle(widget: Callable[[], Any], html: Callable[[], str], words: str) -> dict[str, Any]:
-    """The MIME bundle of a panel; without ipywidgets its static forms alone."""
-    shown: dict[str, Any] = {"text/plain": words, "text/html": html()}
-    try:
-        live = widget()
-    except ImportError:
-        return shown
-    shown[VIEW] = {"version_major": 2, "version_minor": 0, "model_id": live.model_id}
-    return shown
-
-
 def pages(count: int) -> list[Any]:
     """Widgets that each hold a piece of page, empty."""
     import ipywidgets
 
-    layout = {"width": "auto", "max_width": "60rem"}
+    layout = {"width": "auto", "max_width": PAGE_WIDTH}
     return [ipywidgets.HTML(layout=layout) for _ in range(count)]
 
 
@@ -125,10 +188,6 @@ def grid(controls: list[Any], narrowest: str) -> Any:
     """The controls in as many columns as the page has room for, none narrower than this."""
     import ipywidgets
 
-    layout = {
-        "display": "grid",
-        "grid_template_columns": f"repeat(auto-fit, minmax({narrowest}, 1fr))",
-        "grid_gap": "0 1rem",
-        "max_width": "60rem",
-    }
-    return ipywidgets.Box(controls, layout=layout)
+    columns = f"repeat(auto-fit, minmax({narrowest}, 1fr))"
+    layout = {"grid_template_columns": columns, "grid_gap": "0 1rem", "max_width": PAGE_WIDTH}
+    return ipywidgets.Box(controls, layout={"display": "grid", **layout})

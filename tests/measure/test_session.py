@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from poolkit.drivers.registry import make_pool
-from poolkit.load.generator import Plan
-from poolkit.measure.trial import TrialOrder, _most_connections
+from poolkit.measure.session import most_connections
+from poolkit.measure.sweep import TrialPlan
 from poolkit.targets import Target
 
 URLS = ("http://127.0.0.1:1/a", "http://127.0.0.1:1/b", "http://127.0.0.1:2/")
@@ -26,6 +25,5 @@ def test_idle_connections_to_other_hosts_are_no_breach(
 ) -> None:
     """aiohttp's `limit` counts the connections in use; the cap of the target holds all the same."""
     target = Target(name="t", driver="aiohttp", urls=urls, target_rate=1.0, max_size=max_size)
-    plan = Plan(seconds=1.0, warm_up=0.0, seed=1, callers=1)
-    order = TrialOrder(make_pool(target, 8), plan, "ramp", 8, "a test")
-    assert _most_connections(target, order) == most
+    plan = TrialPlan("ramp", 8, 0.0, 1.0, "a test", callers=1)
+    assert most_connections(target, plan) == most

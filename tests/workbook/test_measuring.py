@@ -10,7 +10,7 @@ import pytest
 from poolkit.errors import BadInput
 from poolkit.panels import FileSource, Findings, LabSource, RecordedSource, Request
 from poolkit.panels.sources import Source
-from poolkit.workbook import choosing, measured
+from poolkit.workbook import database_target, measured, one_of_each
 from poolkit.workbook.measuring import _allowed, line
 
 WEB = (
@@ -27,19 +27,19 @@ def own(folder: Path, text: str) -> FileSource:
 
 def test_the_first_of_each_kind(tmp_path: Path, source: RecordedSource) -> None:
     """As many as the source has; the lab's are those that the prose speaks of."""
-    assert choosing.one_of_each(source) == ("lab-http", "lab-db")
-    assert choosing.one_of_each(LabSource()) == ("lab-http", "lab-db")
-    assert choosing.one_of_each(own(tmp_path, DATABASE + WEB)) == ("web", "orders")
-    assert choosing.one_of_each(own(tmp_path, DATABASE)) == ("orders",)
+    assert one_of_each(source) == ("lab-http", "lab-db")
+    assert one_of_each(LabSource()) == ("lab-http", "lab-db")
+    assert one_of_each(own(tmp_path, DATABASE + WEB)) == ("web", "orders")
+    assert one_of_each(own(tmp_path, DATABASE)) == ("orders",)
 
 
 def test_a_database_of_ones_own_or_the_labs(tmp_path: Path, source: RecordedSource) -> None:
     """Named, else the first; where there is none the lab lends its own."""
     mine: Source = own(tmp_path, WEB + DATABASE)
-    assert choosing.database("", mine) == ("orders", mine)
-    assert choosing.database("web", mine) == ("web", mine)
-    assert choosing.database("", source) == ("lab-db", source)
-    name, lent = choosing.database("", own(tmp_path, WEB))
+    assert database_target("", mine) == ("orders", mine)
+    assert database_target("web", mine) == ("web", mine)
+    assert database_target("", source) == ("lab-db", source)
+    name, lent = database_target("", own(tmp_path, WEB))
     assert name == "lab-db"
     assert isinstance(lent, LabSource)
 
