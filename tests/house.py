@@ -51,7 +51,7 @@ ONLY = {
     "errors": set(),
     "records": set(),
     "doctor": {"records"},
-    "audit": {"errors"},
+    "audit": {"errors", "drivers.table"},
     "retry": {"drivers.table"},
     "targets.production": {"errors"},
     "monitor": {"errors", "targets.production", "drivers"},

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from poolkit.drivers.table import keeps
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Library:
@@ -66,7 +68,7 @@ LIBRARIES = (
         types=("ClientSession",),
         limits=("TCPConnector",),
         other_pool=("connector",),
-        idle=("keepalive_timeout", 15.0),
+        idle=keeps("aiohttp"),
         unverified={"TCPConnector": ("ssl", "verify_ssl")},
         unverified_requests=("ssl",),
     ),
@@ -78,7 +80,7 @@ LIBRARIES = (
         types=("AsyncClient",),
         limits=("Limits",),
         other_pool=("limits", "transport", "mounts"),
-        idle=("keepalive_expiry", 5.0),
+        idle=keeps("httpx"),
         endless={"timeout": "timeout=None also waits for a connection without end"},
         unverified={"*": ("verify",)},
     ),
@@ -93,7 +95,7 @@ LIBRARIES = (
         ),
         is_held_by_await=True,
         size=((("max_size",), 10),),
-        idle=("max_inactive_connection_lifetime", 300.0),
+        idle=keeps("asyncpg"),
         idle_zero_is_endless=True,
         acquire_timeout="timeout",
     ),
