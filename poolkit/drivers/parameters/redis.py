@@ -92,7 +92,7 @@ def _probed_ping(found: Findings) -> Parameter | None:
         return row(PING, _ASKED_AFTER, "s", because)
     because = (
         f"{limit.seen} without a word, which the pool cannot tell from its socket: a PING before "
-        "the command finds it, so the command itself is not lost"
+        "the command finds it, and that call ends before anything of it was sent"
     )
     return measured(PING, max(1, int(below(limit.earliest))), because)
 
