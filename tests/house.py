@@ -13,6 +13,8 @@ from collections.abc import Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
+from poolkit.drivers.table import SUPPORTED_DRIVERS
+
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "poolkit"
 LONG = 300  # lines; a file above it may hold more than one idea
@@ -215,7 +217,7 @@ def _print() -> None:
         if count > LONG:
             print(f"  {name:<34} {count:>4}")
     print("\nfiles that name a driver:")
-    for driver in ("aiohttp", "httpx", "asyncpg", "sqlalchemy", "psycopg", "redis"):
+    for driver in SUPPORTED_DRIVERS:
         print(f"  {driver:<12} {len(naming(driver)):>3}")
 
 

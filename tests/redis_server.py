@@ -12,6 +12,7 @@ from types import TracebackType
 import pytest
 
 PATIENCE = 20.0  # s until it answers
+DOWN = 0.3  # s
 
 
 class RedisServer:
@@ -54,8 +55,9 @@ class RedisServer:
         self._process.wait(10.0)
 
     def restart(self) -> None:
-        """Cut every session and start anew."""
+        """Cut every session and start anew, after long enough for calls to be refused."""
         self.__exit__(None, None, None)
+        time.sleep(DOWN)
         self.__enter__()
 
     def _answers(self) -> bool:

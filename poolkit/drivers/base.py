@@ -1,7 +1,7 @@
 """The one protocol behind which every client library's pool stands.
 
-A new driver is one file beside this one, a row in `poolkit.drivers.registry` and a row in the
-contract test; nothing else imports the library.
+A new driver is a file beside this one, which alone imports the library, and a row in
+`poolkit.drivers.table`; CONTRIBUTING lists what else it has.
 """
 
 from __future__ import annotations

@@ -24,6 +24,7 @@ class Session:
 
 Members = Sequence[Recommendation]
 
+_PER_TARGET = ("gate", "gate_timeout", "library")
 # How the other parameters of a client become one value for all of its targets.
 _CHOICES: dict[str, dict[str, Callable[[Sequence[float]], float]]] = {
     "aiohttp": {
@@ -34,7 +35,14 @@ _CHOICES: dict[str, dict[str, Callable[[Sequence[float]], float]]] = {
         "sock_connect": max,
         "sock_read": max,
     },
-    "httpx": {"keepalive_expiry": min, "connect": max, "read": max, "write": max, "pool": max},
+    "httpx": {
+        "keepalive_expiry": min,
+        "connect": max,
+        "read": max,
+        "write": max,
+        "pool": max,
+        "total": max,
+    },
 }
 
 
@@ -53,12 +61,16 @@ def sessions(recommendations: Members, targets: Sequence[Target] = ()) -> tuple[
         hosts = _by_host(members, urls)
         limits = _aiohttp_limits(members, hosts) if driver == "aiohttp" else _httpx_limits(members)
         choices = _CHOICES[driver.removesuffix("2")]
+        chosen = [_chosen(members, *choice) for choice in choices.items()]
+        # A parameter that is the client's alone, and the same for each target.
+        merged = {*_PER_TARGET, *(row.name for row in (*limits, *chosen))}
+        others = [row for row in members[0].parameters if row.name not in merged]
         names = tuple(member.target for member in members)
         found.append(
             Session(
                 driver=driver,
                 targets=names,
-                parameters=(*limits, *(_chosen(members, *choice) for choice in choices.items())),
+                parameters=(*limits, *chosen, *others),
                 because=f"For {units.listed(list(names))} in one process: one client for all of "
                 "them, or one each as above, but not both.",
             )

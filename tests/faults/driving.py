@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from pydantic import SecretStr
 
+from poolkit.drivers import table
 from poolkit.drivers.base import Pool, PoolStatistics, Stamps, close_pool
 from poolkit.drivers.registry import make_pool
 from poolkit.errors import CallFailed
@@ -37,7 +38,7 @@ GRACE = 0.3  # s
 ENDURING = Brakes(max_failed_share=1.0, max_no_connection=10**9)
 
 Loop = Literal["closed", "open"]
-HTTP_DRIVERS = ("aiohttp", "httpx", "httpx2")
+HTTP_DRIVERS = (*table.HTTP_DRIVERS, "httpx2")
 
 
 def target_of(driver: str, address: str, **more: Any) -> Target:

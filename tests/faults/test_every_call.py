@@ -129,7 +129,9 @@ def test_a_pool_recovers_when_its_database_does(
     server = server_of(request, driver)
     target = target_of(driver, address(server))
     ending = drive(target, "open", fault=server.restart, until=has_recovered)
-    assert ending.pool.kinds["disconnected"] > 0
+    # Redis's pool finds the cut before its next command, and the calls until then are brief.
+    kind = "connection_refused" if driver == "redis" else "disconnected"
+    assert ending.pool.kinds[kind] > 0
     assert ending.pool.recovered >= FIRST
 
 

@@ -252,7 +252,7 @@ WRONG_TABLES = [
     ),
     (
         '[targets.t]\ndriver = "aiohtp"',
-        "targets.t.driver: must be one of aiohttp, httpx, asyncpg, sqlalchemy, psycopg, redis, "
+        f"targets.t.driver: must be one of {', '.join(SUPPORTED_DRIVERS)}, "
         'got "aiohtp"; did you mean aiohttp?',
     ),
     ('[targets.t]\ndriver = "httpx"', "targets.t.url: required by httpx"),
