@@ -22,7 +22,7 @@ from yarl import URL
 
 from poolkit.drivers.base import DialTimes, PoolStatistics, Stamps
 from poolkit.drivers.calls import outcome_of, run_function
-from poolkit.drivers.hooks import Hook, PoolState, Tap, told_ask, told_dial
+from poolkit.drivers.hooks import Hook, PoolState, Tap, of_type, told_ask, told_dial
 from poolkit.drivers.http import HttpPool, failure_of_status, limit_per_host
 from poolkit.drivers.table import DNS_CACHE, keeps
 from poolkit.drivers.variants import NEVER
@@ -369,7 +369,9 @@ class AiohttpHook(Hook):
         self._replace(
             connector,
             _poolkit_tap=tap,
-            connect=told_ask(tap, connector.connect, TimeoutError, lambda one: id(one.protocol)),
+            connect=told_ask(
+                tap, connector.connect, of_type(TimeoutError), lambda one: id(one.protocol)
+            ),
             _create_connection=told_dial(tap, connector._create_connection),
             _release=_told_release(tap, connector._release),
         )

@@ -17,7 +17,7 @@ import asyncpg
 from poolkit.drivers import postgres
 from poolkit.drivers.base import Stamps
 from poolkit.drivers.calls import outcome_of, run_function
-from poolkit.drivers.hooks import Hook, PoolState, Tap, told_ask, told_dial
+from poolkit.drivers.hooks import Hook, PoolState, Tap, of_type, told_ask, told_dial
 from poolkit.drivers.postgres import APPLICATION, BACKEND_PID, DIAL_TIMEOUT, READ_ONLY
 from poolkit.drivers.table import keeps
 from poolkit.drivers.variants import BASE, NEVER, Question
@@ -329,7 +329,7 @@ class AsyncpgHook(Hook):
                 "__slots__": (),
                 "__module__": kind.__module__,
                 "_poolkit_tap": tap,
-                "_acquire": told_ask(tap, kind._acquire, TimeoutError),
+                "_acquire": told_ask(tap, kind._acquire, of_type(TimeoutError)),
                 "release": _told_release(tap, kind.release),
                 "_get_new_connection": told_dial(tap, kind._get_new_connection),
             },

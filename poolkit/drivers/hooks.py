@@ -124,11 +124,13 @@ class Hook:
             self._replaced.append((thing, name))
 
 
-def told_ask(tap: Tap, take: Any, timeouts: Any, key: Callable[[Any], int] = id) -> Any:
+def told_ask(
+    tap: Tap, take: Any, gave_up: Callable[[BaseException], bool], key: Callable[[Any], int] = id
+) -> Any:
     """`take`, a coroutine function that hands out a connection, with every call told.
 
     Args:
-        timeouts: what it raises where the pool gives up.
+        gave_up: whether what it raised says that the pool gave up on its caller.
         key: of what it hands out.
     """
 
@@ -137,7 +139,7 @@ def told_ask(tap: Tap, take: Any, timeouts: Any, key: Callable[[Any], int] = id)
         try:
             connection = await take(*arguments, **options)
         except BaseException as error:
-            tell_failure(tap, call, error, timeouts)
+            tell_failure(tap, call, error, gave_up)
             raise
         tap.got(call, key(connection))
         return connection
@@ -145,13 +147,20 @@ def told_ask(tap: Tap, take: Any, timeouts: Any, key: Callable[[Any], int] = id)
     return told
 
 
-def tell_failure(tap: Tap, call: Any, error: BaseException, timeouts: Any) -> None:
-    """The call ended with `error`: the pool gave up (one of `timeouts`), or its caller."""
+def tell_failure(
+    tap: Tap, call: Any, error: BaseException, gave_up: Callable[[BaseException], bool]
+) -> None:
+    """The call ended with `error`: the pool gave up, or its caller."""
     tap.failed(
         call,
-        is_timeout=isinstance(error, timeouts),
+        is_timeout=gave_up(error),
         is_cancelled=isinstance(error, asyncio.CancelledError),
     )
+
+
+def of_type(*kinds: type[BaseException]) -> Callable[[BaseException], bool]:
+    """Whether an error is of one of these classes."""
+    return lambda error: isinstance(error, kinds)
 
 
 def told_dial(tap: Tap, dial: Any) -> Any:

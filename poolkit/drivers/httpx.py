@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from poolkit.drivers.base import PoolStatistics, Stamps
 from poolkit.drivers.calls import Holds, outcome_of, run_function, timed_out
-from poolkit.drivers.hooks import Hook, PoolState, Tap, tell_failure, told_dial
+from poolkit.drivers.hooks import Hook, PoolState, Tap, of_type, tell_failure, told_dial
 from poolkit.drivers.http import HttpPool, failure_of_status
 from poolkit.drivers.table import keeps
 from poolkit.drivers.variants import NEVER
@@ -469,7 +469,7 @@ class HttpxHook(Hook):
             try:
                 response = await handle(request)
             except BaseException as error:
-                tell_failure(tap, call, error, errors.PoolTimeout)
+                tell_failure(tap, call, error, of_type(errors.PoolTimeout))
                 raise
             finally:
                 del self._calls[id(request)]

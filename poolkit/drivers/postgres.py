@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from poolkit.drivers.base import PoolStatistics
 from poolkit.drivers.calls import run_function
+from poolkit.drivers.table import FORMS
 from poolkit.errors import CallFailed, CallRejected, Unreachable
 
 if TYPE_CHECKING:
@@ -150,7 +151,7 @@ def _refusal(error: BaseException) -> tuple[str, str]:
         # Its text may quote the DSN, password included.
         return (
             f"the DSN cannot be used: {type(error).__name__}",
-            "write it as postgresql://USER:PASSWORD@HOST:PORT/DATABASE",
+            f"write it as {FORMS['postgres']}",
         )
     return f"the database refused the connection: {said}", "check the DSN and the server's log"
 

@@ -22,7 +22,7 @@ from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout, TooManyRe
 from poolkit.drivers import postgres
 from poolkit.drivers.base import Stamps
 from poolkit.drivers.calls import Holds, outcome_of, timed_out
-from poolkit.drivers.hooks import Hook, PoolState, Tap, told_ask, told_dial
+from poolkit.drivers.hooks import Hook, PoolState, Tap, of_type, told_ask, told_dial
 from poolkit.drivers.postgres import APPLICATION, BACKEND_PID, DIAL_TIMEOUT, READ_ONLY
 from poolkit.drivers.variants import BASE, NEVER, Question
 from poolkit.errors import CallFailed, CallTimedOut, PoolTimedOut, Unreachable
@@ -332,7 +332,7 @@ class PsycopgHook(Hook):
         self._replace(
             pool,
             _poolkit_tap=tap,
-            getconn=told_ask(tap, pool.getconn, (PoolTimeout, TooManyRequests), taken),
+            getconn=told_ask(tap, pool.getconn, of_type(PoolTimeout, TooManyRequests), taken),
             putconn=_told_putconn(tap, pool.putconn, self._out),
             _connect=told_dial(tap, pool._connect),
         )

@@ -10,7 +10,6 @@ server has closed fails the next command.
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import sys
 from contextvars import ContextVar
@@ -25,7 +24,8 @@ from redis.maint_notifications import MaintNotificationsConfig
 
 from poolkit.drivers.base import PoolStatistics, Stamps
 from poolkit.drivers.calls import outcome_of, run_function
-from poolkit.drivers.hooks import Hook, PoolState, Tap
+from poolkit.drivers.hooks import Hook, PoolState, Tap, told_ask, told_dial
+from poolkit.drivers.table import FORMS
 from poolkit.drivers.variants import BASE, Question
 from poolkit.errors import (
     BadInput,
@@ -284,18 +284,21 @@ def _texts(flags: Any) -> set[str]:
     return {flag.decode() if isinstance(flag, bytes) else str(flag) for flag in flags}
 
 
+def _is_full(error: BaseException) -> bool:
+    """Whether the default pool turned a caller away."""
+    return isinstance(error, exceptions.MaxConnectionsError)
+
+
 def _gave_up(error: BaseException) -> bool:
     """Whether the pool gave up on a caller; BlockingConnectionPool has only words for it."""
-    is_full = isinstance(error, exceptions.MaxConnectionsError)
-    return is_full or str(error) == "No connection available."
+    return _is_full(error) or str(error) == "No connection available."
 
 
 def _failure(error: Exception) -> CallFailed:
     """The outcome that a library's exception stands for."""
     text = str(error)
     if _gave_up(error):
-        is_full = isinstance(error, exceptions.MaxConnectionsError)
-        return PoolTimedOut("pool_full" if is_full else "pool_timeout")
+        return PoolTimedOut("pool_full" if _is_full(error) else "pool_timeout")
     if isinstance(error, exceptions.TimeoutError):
         return CallTimedOut("dial_timeout" if "connecting" in text else "call_timeout")
     if text.startswith(_SHED):
@@ -316,7 +319,7 @@ def _unreachable(error: Exception) -> Unreachable:
     if isinstance(error, ValueError):  # its text may quote the URL
         return Unreachable(
             f"the URL cannot be used: {type(error).__name__}",
-            "write it as redis://USER:PASSWORD@HOST:PORT/DATABASE",
+            f"write it as {FORMS['redis']}",
         )
     failure = _failure(error)
     if isinstance(failure, CallRejected):
@@ -383,29 +386,11 @@ class RedisHook(Hook):
     def attach(self, tap: Tap) -> None:
         """From now on tell `tap` of every call."""
         pool = self._place
-        get, ensure, release = pool.get_connection, pool.ensure_connection, pool.release
-
-        async def get_connection(*arguments: Any, **options: Any) -> Any:
-            call = tap.ask(sys._getframe(1))
-            try:
-                connection = await get(*arguments, **options)
-            except BaseException as error:
-                tap.failed(
-                    call,
-                    is_timeout=_gave_up(error),
-                    is_cancelled=isinstance(error, asyncio.CancelledError),
-                )
-                raise
-            tap.got(call, id(connection))
-            return connection
+        ensure, release = pool.ensure_connection, pool.release
+        dial = told_dial(tap, ensure)
 
         async def ensure_connection(connection: Any) -> None:
-            if connection.is_connected:
-                await ensure(connection)
-                return
-            began = tap.dial_begins()
-            await ensure(connection)
-            tap.dial_ends(began)
+            await (ensure if connection.is_connected else dial)(connection)
 
         async def told_release(connection: Any) -> None:
             try:
@@ -416,7 +401,7 @@ class RedisHook(Hook):
         self._replace(
             pool,
             _poolkit_tap=tap,
-            get_connection=get_connection,
+            get_connection=told_ask(tap, pool.get_connection, _gave_up),
             ensure_connection=ensure_connection,
             release=told_release,
         )

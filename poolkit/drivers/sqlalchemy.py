@@ -23,7 +23,7 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool, ConnectionPoolEntry, QueuePoo
 from poolkit.drivers import postgres
 from poolkit.drivers.base import Stamps
 from poolkit.drivers.calls import outcome_of
-from poolkit.drivers.hooks import Hook, PoolState, Tap, tell_failure
+from poolkit.drivers.hooks import Hook, PoolState, Tap, of_type, tell_failure
 from poolkit.drivers.variants import BASE, Question
 from poolkit.errors import CallFailed, CallTimedOut, PoolTimedOut
 
@@ -416,7 +416,7 @@ def _told_get(tap: Tap, get: Any) -> Any:
         try:
             entry = get()
         except BaseException as error:
-            tell_failure(tap, call, error, NoConnectionInTime)
+            tell_failure(tap, call, error, of_type(NoConnectionInTime))
             raise
         finally:
             inside.discard(task)

@@ -13,6 +13,12 @@ from typing import Literal, get_args
 DNS_CACHE = 10  # s that aiohttp keeps a looked-up address unless told otherwise
 Driver = Literal["aiohttp", "httpx", "asyncpg", "sqlalchemy", "psycopg", "redis"]
 Kind = Literal["http", "postgres", "redis"]
+# How the address of each is written.
+FORMS: Mapping[Kind, str] = {
+    "http": "http://HOST:PORT/PATH",
+    "postgres": "postgresql://USER:PASSWORD@HOST:PORT/DATABASE",
+    "redis": "redis://USER:PASSWORD@HOST:PORT/DATABASE",
+}
 # What a failed attempt left behind; `disconnected`: not known.
 Safety = Literal["not_sent", "rolled_back", "disconnected"]
 

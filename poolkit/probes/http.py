@@ -7,15 +7,16 @@ import ssl
 from base64 import b64encode
 from dataclasses import replace
 from typing import Any
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import unquote, urlsplit
 
 import h11
 
 from poolkit import units
 from poolkit.probes.line import ANSWER, Dial, OnStep, StreamLine, Upstream, quiet
 from poolkit.probes.records import UseLimit
-from poolkit.probes.relay import LOOPBACK
+from poolkit.probes.relay import LOOPBACK, moved
 from poolkit.targets import Target
+from poolkit.targets.endpoint import PORTS
 from poolkit.targets.workload import HttpWork, http_work
 
 TLS_REQUEST = b""
@@ -96,7 +97,7 @@ def upstream(target: Target) -> Upstream | str:
 
 def _place(url: str, context: ssl.SSLContext | None) -> Upstream:
     parts = urlsplit(url)
-    port = parts.port or (443 if parts.scheme == "https" else 80)
+    port = parts.port or PORTS["http"][parts.scheme]
     return Upstream(parts.hostname or "", port, context=context)
 
 
@@ -113,10 +114,9 @@ def request(target: Target, port: int | None = None, host: str = LOOPBACK) -> Ht
     work = replace(http_work(target), function=None)
     if port is None:
         return work
-    parts = urlsplit(work.url)
-    user, at, authority = parts.netloc.rpartition("@")
-    url = parts._replace(scheme="http", netloc=f"{user}{at}{host}:{port}")
-    return replace(work, url=urlunsplit(url), headers={"Host": authority, **work.headers})
+    url = moved(work.url, port, host, scheme="http")
+    authority = urlsplit(work.url).netloc.rpartition("@")[2]
+    return replace(work, url=url, headers={"Host": authority, **work.headers})
 
 
 async def find_use_limit(

@@ -12,7 +12,7 @@ import contextlib
 import struct
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import asyncpg
 
@@ -21,8 +21,9 @@ from poolkit.drivers.asyncpg import session_options
 from poolkit.drivers.parameters.findings import IdleLimit
 from poolkit.probes.line import ANSWER, Dial, NoLine, OnStep, Upstream, Use, quiet
 from poolkit.probes.reading import Silence, read_silences
-from poolkit.probes.relay import LOOPBACK
+from poolkit.probes.relay import moved
 from poolkit.targets import Target
+from poolkit.targets.endpoint import PORTS
 from poolkit.targets.workload import SqlWork, sql_work
 
 # SSLRequest: length 8, code 80877103; the answer is S or N (protocol 3, 55.2.11).
@@ -38,7 +39,6 @@ select pid, extract(epoch from clock_timestamp() - state_change)::float8 as idle
 from pg_stat_activity
 where usename = current_user and datname = current_database() and pid <> pg_backend_pid()
 """
-_PORT = 5432
 _VERIFYING = ("verify-ca", "verify-full")
 _ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
 
@@ -136,7 +136,7 @@ def upstream(target: Target) -> Upstream | str:
     if options.get("sslmode") in _VERIFYING:
         return "the DSN's sslmode ties TLS to the server's name"
     try:
-        host, port = parts.hostname or "", parts.port or _PORT
+        host, port = parts.hostname or "", parts.port or PORTS["postgres"]["postgresql"]
     except ValueError:
         return "the DSN names several hosts"
     if len(target.hosts) != 1 or "host" in options or "port" in options or not host:
@@ -153,9 +153,7 @@ def work(target: Target, port: int | None) -> tuple[Any, ...]:
     """
     dsn = target.resolved_dsn()
     if port is not None:
-        parts = urlsplit(dsn)
-        user, at, _ = parts.netloc.rpartition("@")
-        dsn = urlunsplit(parts._replace(netloc=f"{user}{at}{LOOPBACK}:{port}"))
+        dsn = moved(dsn, port)
     return dsn, SqlWork(["select 1"]) if target.work is not None else sql_work(target, 1)
 
 

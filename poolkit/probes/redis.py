@@ -5,17 +5,17 @@ from __future__ import annotations
 import asyncio
 import ssl
 from typing import Any
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from redis.asyncio.connection import parse_url
 
 from poolkit.probes.line import DIAL_TIMEOUT, Dial, NoLine, StreamLine, Upstream
-from poolkit.probes.relay import LOOPBACK
+from poolkit.probes.relay import moved
 from poolkit.targets import Target
+from poolkit.targets.endpoint import PORTS
 from poolkit.targets.workload import RedisWork, redis_work
 
 TLS_REQUEST = b""
-_PORT = 6379
 
 
 class RedisLine(StreamLine):
@@ -77,7 +77,7 @@ def _place(target: Target) -> Upstream:
     # The library's own reading of ssl_cert_reqs and the like.
     kind = options.pop("connection_class", None)
     context: ssl.SSLContext | None = None if kind is None else kind(**options).ssl_context.get()
-    return Upstream(options["host"], options.get("port", _PORT), context=context)
+    return Upstream(options["host"], options.get("port", PORTS["redis"]["redis"]), context=context)
 
 
 def work(target: Target, port: int | None) -> tuple[Any, ...]:
@@ -87,9 +87,7 @@ def work(target: Target, port: int | None) -> tuple[Any, ...]:
     """
     url = target.resolved_dsn()
     if port is not None:
-        parts = urlsplit(url)
-        user, at, _ = parts.netloc.rpartition("@")
-        options = [one for one in parse_qsl(parts.query) if not one[0].startswith("ssl_")]
-        here = {"scheme": "redis", "netloc": f"{user}{at}{LOOPBACK}:{port}"}
-        url = urlunsplit(parts._replace(**here, query=urlencode(options)))
+        query = parse_qsl(urlsplit(url).query)
+        options = [one for one in query if not one[0].startswith("ssl_")]
+        url = moved(url, port, scheme="redis", query=urlencode(options))
     return url, RedisWork(["PING"]) if target.work is not None else redis_work(target, 1)

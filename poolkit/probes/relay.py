@@ -12,6 +12,7 @@ import struct
 from collections import Counter
 from dataclasses import dataclass
 from typing import Self
+from urllib.parse import urlsplit, urlunsplit
 
 from poolkit.probes.line import NoLine, Upstream
 from poolkit.probes.records import CutKind
@@ -20,6 +21,13 @@ LOOPBACK = "127.0.0.1"
 _PIECE = 65536
 # l_onoff = 1, l_linger = 0: closing sends RST instead of FIN.
 _RESET = struct.pack("ii", 1, 0)
+
+
+def moved(url: str, port: int, host: str = LOOPBACK, **changes: str) -> str:
+    """The URL or DSN led to `port` on this machine, its user kept; `changes`: other parts of it."""
+    parts = urlsplit(url)
+    user, at, _ = parts.netloc.rpartition("@")
+    return urlunsplit(parts._replace(netloc=f"{user}{at}{host}:{port}", **changes))
 
 
 @dataclass(eq=False)

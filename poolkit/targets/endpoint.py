@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
-from poolkit.drivers.table import Kind
+from poolkit.drivers.table import FORMS, Kind
 
 CREDENTIAL = re.compile(
     r"pass|pwd|secret|token|key|auth|sig|credential|session|jwt|bearer", re.IGNORECASE
@@ -20,19 +20,13 @@ CREDENTIAL = re.compile(
 # Files and names that only sound like credentials.
 _NO_CREDENTIAL = frozenset({"passfile", "sslkey", "sslkeylogfile", "target_session_attrs"})
 _SHORTEST_PASSWORD = 3  # characters; a shorter one means that the user name is the key
-_DEFAULT_POSTGRES_PORT = 5432
 # Scheme -> the port that it stands for, by what the client connects to.
-_PORTS: Mapping[Kind, Mapping[str, int]] = {
+PORTS: Mapping[Kind, Mapping[str, int]] = {
     "http": {"http": 80, "https": 443},
-    "postgres": {"postgresql": _DEFAULT_POSTGRES_PORT, "postgres": _DEFAULT_POSTGRES_PORT},
+    "postgres": {"postgresql": 5432, "postgres": 5432},
     "redis": {"redis": 6379, "rediss": 6379},
 }
 _REDIS_OPTIONS = frozenset({"db", "username", "password", "protocol", "client_name"})
-FORMS: Mapping[Kind, str] = {
-    "http": "http://HOST:PORT/PATH",
-    "postgres": "postgresql://USER:PASSWORD@HOST:PORT/DATABASE",
-    "redis": "redis://USER:PASSWORD@HOST:PORT/DATABASE",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +62,7 @@ def normal_host(host: str) -> str:
 
 def of_url(url: str, kind: Kind = "http") -> Endpoint:
     """Take the URL of an HTTP or Redis server apart; ValueError names the rule that it breaks."""
-    ports = _PORTS[kind]
+    ports = PORTS[kind]
     _refuse_odd_characters(url)
     try:
         parts = urlsplit(url)
@@ -140,7 +134,7 @@ def _of_postgres(dsn: str, environ: Mapping[str, str]) -> Endpoint:
         parts = urlsplit(dsn)
     except ValueError:
         raise ValueError(_DSN_FORM) from None
-    if parts.scheme not in _PORTS["postgres"]:
+    if parts.scheme not in PORTS["postgres"]:
         raise ValueError(_DSN_FORM)
     _refuse_second_at_sign(parts.netloc)
     if "#" in dsn:
@@ -155,7 +149,7 @@ def _of_postgres(dsn: str, environ: Mapping[str, str]) -> Endpoint:
     for name in ("host", "hostaddr"):
         places += _places(options.get(name, ""))
     places = places or _places(environ.get("PGHOST", ""))
-    ports = options.get("port") or environ.get("PGPORT") or str(_DEFAULT_POSTGRES_PORT)
+    ports = options.get("port") or environ.get("PGPORT") or str(PORTS["postgres"]["postgresql"])
     port = ",".join(_port(entry) for entry in ports.split(","))
     written = [_authority(host, own or port) for host, own in places if not host.startswith("/")]
     sockets = [host for host, _ in places if host.startswith("/")]

@@ -12,6 +12,7 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from string import Template
+from typing import ClassVar
 
 # A quote or comment that is not closed reaches to the end: the server will say what is wrong.
 _TOKEN = re.compile(
@@ -40,6 +41,9 @@ _SQLALCHEMY_COLON = re.compile(r"(?<![:\w\\]):\w+(?![:\w])|\\:\w*(?![:\w])")
 @dataclass(frozen=True, slots=True)
 class Statement:
     """One SQL text whose `:name` placeholders are found once and written in any library's form."""
+
+    mark: ClassVar = ":"
+    escape: ClassVar = "a colon that binds nothing wants a space behind it"
 
     text: str
     names: tuple[str, ...] = field(init=False)  # in the order of their first use
@@ -130,6 +134,9 @@ class Command:
     `$name` or `${name}` is a placeholder, `$$` a dollar. (Colons and braces stand in keys:
     `session:$id`, `{user:$id}:cart`.) ValueError: a quote is not closed, or there is no word.
     """
+
+    mark: ClassVar = "$"
+    escape: ClassVar = "a dollar that binds nothing is written $$"
 
     text: str
     names: tuple[str, ...] = field(init=False)  # in the order of their first use

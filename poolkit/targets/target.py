@@ -21,7 +21,7 @@ from pydantic import (
     model_validator,
 )
 
-from poolkit.drivers.table import DRIVERS, Driver, Kind
+from poolkit.drivers.table import DRIVERS, FORMS, Driver, Kind
 from poolkit.errors import BadInput
 from poolkit.targets import endpoint as endpoints
 from poolkit.targets import headers as http_headers
@@ -292,7 +292,7 @@ def kind_of(driver: object) -> Kind:
 
 def export_line(variable: str, kind: Kind) -> str:
     """What to type so that a DSN variable is set."""
-    return f"set it with: export {variable}={endpoints.FORMS[kind]}"
+    return f"set it with: export {variable}={FORMS[kind]}"
 
 
 def _digest(body: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from poolkit.drivers.table import DATABASE_DRIVERS, DRIVERS, HTTP_DRIVERS, SUPPORTED_DRIVERS
+from poolkit.drivers.table import DATABASE_DRIVERS, DRIVERS, HTTP_DRIVERS, SUPPORTED_DRIVERS, Kind
 from poolkit.targets.settings import READING_METHODS, misplaced_settings
 from poolkit.targets.statement import Command, Statement
 from poolkit.targets.words import key_path, nearest
@@ -13,6 +13,8 @@ HTTP_KEYS = ("url", "method", "headers", "body")
 _SEVERAL = ("urls", "url_order")  # addresses in place of url
 DATABASE_KEYS = ("dsn", "dsn_env", "statements", "parameters", "pause", "read_only")
 REDIS_KEYS = tuple(key for key in DATABASE_KEYS if key != "pause")
+# Kind of database -> how a text of `statements` is read.
+_STATEMENTS: Mapping[Kind, type[Statement | Command]] = {"postgres": Statement, "redis": Command}
 # What `work` replaces.
 _WORK_KEYS = ("body", "statements", "parameters", "pause")
 DEFAULT_SIZES = {
@@ -95,7 +97,8 @@ def _database(given: Mapping[str, object], driver: str) -> Iterable[Told]:
         if not statements:
             yield "statements", f"{driver} needs at least one statement (or work)"
         if isinstance(statements, Sequence) and not isinstance(statements, str):
-            yield from _placeholders(statements, given.get("parameters", {}), driver)
+            read = _STATEMENTS[DRIVERS[driver].kind]
+            yield from _placeholders(statements, given.get("parameters", {}), read)
             if given.get("pause") and not is_redis and len(statements) < 2:
                 yield "pause", "stands between statements, so it needs at least 2 of them"
     own = REDIS_KEYS if is_redis else DATABASE_KEYS
@@ -106,20 +109,16 @@ def _database(given: Mapping[str, object], driver: str) -> Iterable[Told]:
         yield "pause", "stands between SQL statements; Redis is sent all commands of a call at once"
 
 
-def _placeholders(statements: Sequence[object], parameters: object, driver: str) -> Iterable[Told]:
+def _placeholders(
+    statements: Sequence[object], parameters: object, read: type[Statement | Command]
+) -> Iterable[Told]:
     """Statements that cannot be read, placeholders without a parameter and the other way round."""
-    is_redis = DRIVERS[driver].kind == "redis"
-    mark, escape = (
-        ("$", "a dollar that binds nothing is written $$")
-        if is_redis
-        else (":", "a colon that binds nothing wants a space behind it")
-    )
     uses: dict[str, int] = {}  # placeholder -> the first statement that has it
     for index, text in enumerate(statements):
         if not isinstance(text, str):
             continue
         try:
-            statement = Command(text) if is_redis else Statement(text)
+            statement = read(text)
         except ValueError as error:
             yield f"statements[{index}]", str(error)
             continue
@@ -137,13 +136,13 @@ def _placeholders(statements: Sequence[object], parameters: object, driver: str)
     for name in missing:
         yield (
             key_path("parameters", name),
-            f"required by {mark}{name} in statements[{uses[name]}], such as "
-            f"{name} = {{ uniform = [1, 100000] }}; {escape}",
+            f"required by {read.mark}{name} in statements[{uses[name]}], such as "
+            f"{name} = {{ uniform = [1, 100000] }}; {read.escape}",
         )
     for name in unused:
         yield (
             key_path("parameters", name),
-            f"no statement uses {mark}{name}{nearest(name, missing)}",
+            f"no statement uses {read.mark}{name}{nearest(name, missing)}",
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Iterator, Mapping
+from itertools import repeat
 from types import MappingProxyType
 
 import numpy as np
@@ -21,10 +22,12 @@ _Floats = npt.NDArray[np.float64]
 
 
 def drawn_values(parameters: Mapping[str, Draw], seed: int) -> Iterator[Values]:
-    """One mapping of Python values a call, for ever.
+    """One mapping of Python values a call, for ever; without parameters an empty one.
 
     Each parameter has a stream of its own, so that adding one leaves the others' values alone.
     """
+    if not parameters:
+        yield from repeat(NO_VALUES)
     names = tuple(parameters)
     samplers = [_sampler(draw, _generator(seed, name)) for name, draw in parameters.items()]
     while True:

@@ -9,7 +9,7 @@ import importlib
 import inspect
 import os
 import sys
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType, ModuleType
 from typing import Any
@@ -18,7 +18,7 @@ from poolkit.errors import BadInput
 from poolkit.targets.draws import Draw
 from poolkit.targets.statement import Command, Statement
 from poolkit.targets.target import Target
-from poolkit.targets.values import NO_VALUES, Values, drawn_values
+from poolkit.targets.values import Values, drawn_values
 from poolkit.targets.words import nearest
 
 # Called with the client library's session (HTTP) or an acquired connection (SQL).
@@ -81,7 +81,7 @@ class SqlWork:
         self.pause = pause
         self.read_only = read_only
         self.function = function
-        self._rows: Iterator[Values] | None = drawn_values(parameters, seed) if parameters else None
+        self._rows = drawn_values(parameters, seed)
 
     def __repr__(self) -> str:
         names = ", ".join(
@@ -94,7 +94,7 @@ class SqlWork:
 
     def draw(self) -> Values:
         """The next call's values by placeholder, as Python objects; empty without parameters."""
-        return NO_VALUES if self._rows is None else next(self._rows)
+        return next(self._rows)
 
 
 class RedisWork:
@@ -120,11 +120,11 @@ class RedisWork:
         self.commands = tuple(Command(c) if isinstance(c, str) else c for c in commands)
         self.read_only = read_only
         self.function = function
-        self._rows: Iterator[Values] | None = drawn_values(parameters, seed) if parameters else None
+        self._rows = drawn_values(parameters, seed)
 
     def draw(self) -> list[tuple[str, ...]]:
         """The words of the next call's commands."""
-        values = NO_VALUES if self._rows is None else next(self._rows)
+        values = next(self._rows)
         return [command.words(values) for command in self.commands]
 
 
