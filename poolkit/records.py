@@ -14,15 +14,18 @@ Outcome = Literal["ok", "error", "pool_timeout", "timeout", "rejected", "unfinis
 OUTCOMES: tuple[Outcome, ...] = ("ok", "error", "pool_timeout", "timeout", "rejected", "unfinished")
 
 Interval = tuple[float, float]
-# The first four make the curve (closed loop, as many callers as connections); the others try one
-# size in service: at the target rate, above it, after it, and with more callers than connections.
+# The first four make the curve (closed loop, as many callers as connections). "approach" climbs to
+# the target rate with a roomy pool, "limit" asks a server that turned calls away what it counts;
+# the others try one size in service: at the target rate, above it, after it, and with more callers
+# than connections.
 CurvePurpose = Literal["ramp", "refine", "repeat", "sentinel"]
-Purpose = Literal[CurvePurpose, "verify", "overload", "recovery", "fairness"]
+Purpose = Literal[CurvePurpose, "approach", "limit", "verify", "overload", "recovery", "fairness"]
 CURVE_PURPOSES: frozenset[str] = frozenset({"ramp", "refine", "repeat", "sentinel"})
 KneeRule = Literal["littles_law", "plateau95", "usl_peak"]
 VerdictName = Literal[
-    "server_bound", "client_bound", "pool_bound", "rate_limited", "refused", "stopped"
+    "server_bound", "client_bound", "pool_bound", "rate_limited", "refused", "stopped", "not_pushed"
 ]
+LimitKind = Literal["at_once", "rate", "connections"]
 # What a size would have to give way on to be smaller, or what stands in the way of any.
 LimitedBy = Literal["wait", "response", "plateau", "cap", "floor", "unknown"]
 Status = Literal["done", "stopped", "unreachable", "failed"]
@@ -94,7 +97,7 @@ class Check(Record):
 class Trial(Record):
     """One measurement at one pool size; a line of NAME.trials.jsonl."""
 
-    schema_: Literal["poolkit.trial/1"] = Field("poolkit.trial/1", alias="schema")
+    schema_: Literal["poolkit.trial/2"] = Field("poolkit.trial/2", alias="schema")
     target: str
     driver: str
     fingerprint: str  # of the target's settings that shape the load; a resume checks it
@@ -133,6 +136,13 @@ class Trial(Record):
     dispersion: float | None = None  # variance / mean of completions per sub-window (Cd2)
     cpu_share: float  # this process's CPU seconds / window
     loop_lag_p99: float | None = None  # s, how late the event loop woke the sampler
+    # CPU seconds that other processes took of this machine, as a share of its cores' time in the
+    # window, steal time included; None: the system does not tell.
+    others_cpu: float | None = None
+    # By batch of the window, in order of time: connections in use at once, of all pools together ->
+    # T(n), s with exactly so many, and C(n), calls released out of that state (Denning and Buzen
+    # 1978, "The operational analysis of queueing network models").
+    in_use: tuple[dict[int, tuple[float, int]], ...] = Field(default=(), repr=False)
     # Open loop: share of calls that waited longer than the target's wait_p99; batch means.
     late_interval95: Interval | None = None
     longest_wait_ratio: float | None = None  # longest wait / mean wait of the calls that waited
@@ -192,6 +202,25 @@ class CurvePoint(Record):
     interval95: Interval | None
     hold_time: float  # s, mean
     repeats: int
+
+
+class StatePoint(Record):
+    """Throughput with so many connections in use at once, from every trial that was seen there."""
+
+    in_use: int
+    throughput: float  # C(n) / T(n), calls/s
+    interval95: Interval | None
+    seconds: float  # T(n)
+    releases: int  # C(n)
+
+
+class Limit(Record):
+    """At what a server turns calls away."""
+
+    kind: LimitKind  # calls at once, calls/s, or connections
+    value: float  # the most that it takes
+    interval95: Interval | None
+    seen: str
 
 
 class Knee(Record):
@@ -259,6 +288,9 @@ class Sizing(Record):
     dispersion: float | None = None
     hold_at_one: float | None = None  # s
     only_moves_queue: str | None = None  # set where a smaller pool serves callers as soon
+    smallest_as_fast: int | None = None  # smallest size with which callers are served as soon
+    limits: tuple[Limit, ...] = ()
+    states: tuple[StatePoint, ...] = ()  # in order of connections in use
     rules_of_thumb: tuple[RuleOfThumb, ...] = ()
 
 
@@ -321,6 +353,10 @@ class Recommendation(Record):
     wait_p99: float | None = None
     response_p99: float | None = None
     recommended_size: int | None = None
+    # The smallest size with which callers are served as soon; None where it is not smaller.
+    smallest_as_fast: int | None = None
+    limits: tuple[Limit, ...] = ()  # at which the server turned calls away
+    push: bool = True  # False: nothing above the target rate was sent, by choice
     limited_by: LimitedBy | None = None
     headroom: int = 0  # connections of recommended_size that only the headroom asks for
     reachable_rate: float | None = None  # calls/s, where target_rate is out of reach
@@ -353,6 +389,6 @@ class Recommendation(Record):
 class RecommendedFile(Record):
     """The whole of recommended.json."""
 
-    schema_: Literal["poolkit.recommended/1"] = Field("poolkit.recommended/1", alias="schema")
+    schema_: Literal["poolkit.recommended/2"] = Field("poolkit.recommended/2", alias="schema")
     created: str
     targets: tuple[Recommendation, ...]

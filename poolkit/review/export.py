@@ -63,7 +63,7 @@ def read_recommended(path: Path) -> RecommendedFile:
         ) from error
     except ValidationError as error:
         raise BadInput(
-            f"{file} is not a poolkit.recommended/1 document", "make it again with: poolkit review"
+            f"{file} is not a poolkit.recommended/2 document", "make it again with: poolkit review"
         ) from error
 
 

@@ -39,6 +39,8 @@ class Objective(BaseModel):
         zones: the replicas are spread evenly over so many zones and one may be down, 2 or more.
         tasks: tasks of one process that run at a time; with `connections_per_task`.
         connections_per_task: connections that one of them holds at a time, 1 or more.
+        push: whether load may go beyond the target rate with its growth, to see where the plateau
+            is; False for systems that are in use.
     """
 
     model_config = ConfigDict(
@@ -64,6 +66,7 @@ class Objective(BaseModel):
     zones: int | None = Field(None, ge=2)
     tasks: int = Field(1, ge=1)
     connections_per_task: int = Field(1, ge=1)
+    push: bool = True
 
     @model_validator(mode="before")
     @classmethod

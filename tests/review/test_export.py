@@ -88,7 +88,7 @@ def keys_of(value: Any, path: str = "") -> dict[str, set[str]]:
 def test_json_has_exactly_the_keys_of_the_contract() -> None:
     """No key more, none less, at every level."""
     document = json.loads(to_json([whole()], CREATED))
-    assert document["schema"] == "poolkit.recommended/1"
+    assert document["schema"] == "poolkit.recommended/2"
     assert keys_of(document) == KEYS
 
 
