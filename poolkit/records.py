@@ -140,9 +140,9 @@ class Trial(Record):
     # window, steal time included; None: the system does not tell.
     others_cpu: float | None = None
     # By batch of the window, in order of time: connections in use at once, of all pools together ->
-    # T(n), s with exactly so many, and C(n), calls released out of that state (Denning and Buzen
-    # 1978, "The operational analysis of queueing network models").
-    in_use: tuple[dict[int, tuple[float, int]], ...] = Field(default=(), repr=False)
+    # T(n), s with exactly so many, C(n), calls released out of that state (Denning and Buzen 1978,
+    # "The operational analysis of queueing network models"), and how many of these were rejected.
+    in_use: tuple[dict[int, tuple[float, int, int]], ...] = Field(default=(), repr=False)
     # Open loop: share of calls that waited longer than the target's wait_p99; batch means.
     late_interval95: Interval | None = None
     longest_wait_ratio: float | None = None  # longest wait / mean wait of the calls that waited
