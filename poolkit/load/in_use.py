@@ -116,7 +116,7 @@ class InUseFold:
             flags[: usual.size] = rejected[is_usual]
             flags[times.size - instant.size :] = rejected[is_instant]
         if times.size:
-            self._count(times, steps, flags)
+            self._count(first, times, steps, flags)
         self._held = held.size
         self._lost += acquired.size - never - usual.size - instant.size
 
@@ -125,18 +125,21 @@ class InUseFold:
         nothing, held = np.empty(0), np.full(self._held, self._at)
         self.fold(nothing, nothing, None, held, until=float(self._edges[-1]))
 
-    def _count(self, times: Floats, steps: NDArray[np.int64], rejected: Flags | None) -> None:
-        """Count events into their slices; each ends the state before it."""
+    def _count(
+        self, first: int, times: Floats, steps: NDArray[np.int64], rejected: Flags | None
+    ) -> None:
+        """Count events into their slices from `first` on; each ends the state before it."""
         order = np.argsort(times, kind="stable")
         times, steps = times[order], steps[order]
         before = self._held + self._lost + np.cumsum(steps) - steps
         is_release = steps < 0
         # Stamps that came late must not end the trial: a release is out of one or more in use.
         np.maximum(before, is_release, out=before)
-        at = np.searchsorted(self._edges, times)
-        first, width = int(at[0]), int(before.max()) + 1
-        key = (at - first) * width + before
-        table = np.zeros((3, int(at[-1]) - first + 1, width))
+        width = int(before.max()) + 1
+        is_edge = steps == 0
+        slices = np.cumsum(is_edge) - is_edge
+        key = slices * width + before
+        table = np.zeros((3, int(slices[-1]) + 1, width))
         size = table[0].size
         seconds = np.diff(times, prepend=self._at)
         table[0].flat = np.bincount(key, seconds, size)
