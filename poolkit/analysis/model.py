@@ -13,9 +13,9 @@ from poolkit.analysis.queueing import WaitPrediction, waits
 from poolkit.analysis.refused import first_refused
 from poolkit.analysis.response import HoldTimes, exceedance
 from poolkit.analysis.saturation import dispersion_of_holds, plateau_factor, pooled_dispersion
-from poolkit.analysis.state_curve import fit, open_loops, strained
+from poolkit.analysis.state_curve import CAUTION, fit, held, open_loops, strained, together
 from poolkit.analysis.states import state_points
-from poolkit.records import CurvePoint, StatePoint, Sweep
+from poolkit.records import CurvePoint, StatePoint, Sweep, Trial
 from poolkit.targets.objective import Objective
 
 # P(W > w) comes out of the formula right to about this share where the curve is known exactly, and
@@ -26,7 +26,7 @@ PRUDENCE = 0.85
 BEYOND = 4
 # "seen": the curve is one of states, and nothing is known beyond the connections seen in use.
 Ending = Literal["flat", "rising", "falling", "refused", "seen"]
-CAUTION = 0.5  # standard errors by which the upstream is taken to be slower than measured
+SLOWER = 0.5  # standard errors by which the upstream is taken to be slower than measured
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Model:
         Near saturation the needed size hangs on the last per cent of throughput, and a pool that is
         too small costs its callers more than one that is too large.
         """
-        return self.objective.rate_per_pool * (1.0 + CAUTION * self.curve.whole.error)
+        return self.objective.rate_per_pool * (1.0 + SLOWER * self.curve.whole.error)
 
     @cached_property
     def cautious(self) -> tuple[WaitPrediction, ...]:
@@ -133,40 +133,54 @@ class Fitted:
     states: tuple[StatePoint, ...] = ()  # X(n) by connections in use, of the open loops
 
     @classmethod
-    def of(cls, sweep: Sweep) -> Fitted:
-        """From the sweep's usable trials: closed loops at two sizes or more, else open loops."""
-        fitted = fit_points(sweep)
+    def of(cls, sweep: Sweep, caution: float = CAUTION) -> Fitted:
+        """From the sweep's usable trials: closed loops at two sizes or more, or open loops.
+
+        `caution`: standard errors by which open loops are taken to flatter the upstream.
+        """
+        fitted, in_service = fit_points(sweep), open_loops(sweep.trials)
+        states = state_points(in_service)
         if len(fitted) < 2:
-            return cls._of_states(sweep)
+            return cls._in_service(sweep, in_service, states, caution)
         curve = Curve.fit(fitted)
         trials = [
             trial
             for trial in sweep.trials
             if is_clean(trial) and trial.connections <= curve.measured
         ]
+        pooled = pooled_dispersion(trials)
+        dispersion = 1.0 if pooled is None else pooled
+        factor = plateau_factor(trials, dispersion)
+        refused = first_refused(sweep.trials)
+        seen = [one for one in states if refused is None or one.in_use < refused]
+        if seen:
+            curve = together(fitted, seen, max(1.0, dispersion), caution)
         ending: Ending
-        if first_refused(sweep.trials) is not None:
+        if refused is not None:
             ending = "refused"  # nothing is known to stay beyond the largest size
         elif is_falling(fitted):
             ending = "falling"
         elif has_plateau(fitted):
             ending = "flat"
             curve = curve.held_flat(BEYOND * curve.measured)
+        elif curve.measured > fitted[-1].pool_size:
+            ending = "seen"
+            curve = curve.held_flat(held(curve.measured))
         else:
             ending = "rising"
-        pooled = pooled_dispersion(trials)
-        dispersion = 1.0 if pooled is None else pooled
-        factor = plateau_factor(trials, dispersion)
-        states = state_points(open_loops(sweep.trials))
         return cls(fitted, curve, dispersion, factor, HoldTimes.of(trials), ending, states)
 
     @classmethod
-    def _of_states(cls, sweep: Sweep) -> Fitted:
+    def _in_service(
+        cls,
+        sweep: Sweep,
+        trials: Sequence[Trial],
+        states: tuple[StatePoint, ...],
+        caution: float,
+    ) -> Fitted:
         """From open loops alone, whose states hold the upstream as it serves at the target rate."""
-        trials = open_loops(sweep.trials)
-        states = state_points(trials)
         dispersion = max(1.0, dispersion_of_holds(trials))
-        curve = fit(states, dispersion)
+        curve = fit(states, dispersion, caution)
         factor = (1.0 + dispersion) / 2.0
         ending: Ending = "flat" if strained(sweep.trials) else "seen"
         return cls((), curve, dispersion, factor, HoldTimes.of(trials), ending, states)

@@ -22,7 +22,7 @@ from poolkit.records import Trial
 from poolkit.targets.objective import Objective
 
 SHARES = (0.25, 0.5, 0.75, 1.0)  # of the target rate, growth included
-WINDOW, LAST_WINDOW = 1.4, 5.0  # s of a step, and of the last one
+WINDOW, LAST_WINDOW = 1.2, 4.5  # s of a step, and of the last one
 WINDOW_HOLDS = 20.0  # the same in mean hold times
 WARM_UP, WARM_UP_HOLDS = 0.4, 3.0  # s, hold times: a step begins with an empty pool
 
