@@ -115,7 +115,7 @@ def summarise(
         dispersion=dispersion(completions, measurement.bin_seconds, mean_hold),
         cpu_share=change.cpu_share,
         loop_lag_p99=float(np.quantile(lags, 0.99)) if lags.size else None,
-        in_use=batches(window.segments, measurement.pool_size * pools),
+        in_use=batches(window.segments),
         longest_wait_ratio=longest_ratio(waits),
         fairness=jains_index(waits.buckets),
         checks=run_checks(evidence),

@@ -29,22 +29,22 @@ def _recording(callers: int, *, kept: bool, every_rejected: int) -> float:
     """us a call to record a closed loop whose callers end one after the other."""
     stamps = [CallStamps(time.perf_counter, 0.0) for _ in range(callers)]
 
-    def held() -> Floats:
-        moments: Floats = np.array([one.acquired_at for one in stamps], dtype=np.float64)
+    def under_way() -> Floats:
+        moments: Floats = np.array([one.started_at for one in stamps], dtype=np.float64)
         return moments[~np.isnan(moments)]
 
     seconds = CALLS * STEP
-    recorder = Recorder(seconds, seconds / 60, seconds / 1200, held=held)
+    recorder = Recorder(seconds, seconds / 60, seconds / 1200, under_way=under_way)
     if not kept:
         recorder._in_use = _NotKept()  # type: ignore[assignment]
-        recorder._held = lambda: NOTHING
+        recorder._under_way = lambda: NOTHING
     began = time.process_time()
     for index in range(CALLS):
         one, released = stamps[index % callers], index * STEP
         due = one.acquired_at = released - callers * STEP
         is_rejected = every_rejected and index % every_rejected == 0
         recorder.add(due, due, one, released, REJECTED if is_rejected else OK)
-        one.acquired_at = released
+        one.started_at = released
     recorder.fold()
     return (time.process_time() - began) / CALLS * 1e6
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import bisect
-import itertools
 import math
 import random
 from collections.abc import Callable
@@ -66,6 +65,19 @@ class Rough:
                 raise CallFailed("http_500")
 
 
+class Slow(MemoryPool):
+    """Its calls note their connection 1 ms after they got it."""
+
+    async def call(self, stamps: Stamps) -> None:
+        await self._acquire()
+        try:
+            await asyncio.sleep(0.001)
+            stamps.acquired()
+            await asyncio.sleep(next(self._holds))
+        finally:
+            self._release()
+
+
 def run(pool: Callable[[], Pool], plan: Plan, **options: object) -> tuple[Measurement, Columns]:
     """A trial and all its records."""
     chunks: list[Columns] = []
@@ -87,35 +99,34 @@ def run(pool: Callable[[], Pool], plan: Plan, **options: object) -> tuple[Measur
     return measurement, Columns(times, np.hstack([chunk.outcome for chunk in chunks]))
 
 
-def counted(calls: Columns, edges: list[float]) -> list[np.ndarray]:
+def counted(calls: Columns, edges: list[float], connections: int) -> list[np.ndarray]:
     """Rows of seconds, releases and rejected by n between edges, one event after the other."""
-    events = [(at, 9, False) for at in edges]
-    for acquired, released, code in zip(
-        calls.acquired.tolist(), calls.released.tolist(), calls.outcome.tolist(), strict=True
+    nothing = (False, False)
+    events = [(at, 9, nothing) for at in edges]
+    for started, acquired, released, code in zip(
+        calls.started.tolist(),
+        calls.acquired.tolist(),
+        calls.released.tolist(),
+        calls.outcome.tolist(),
+        strict=True,
     ):
-        if math.isnan(acquired):
+        if math.isnan(started):
             continue
-        events.append((acquired, 1, False))
+        events.append((started, 1, nothing))
         if not math.isnan(released):
-            # At one moment a connection that comes free is handed on; calls of no length come last.
-            events.append((released, 2 if released == acquired else 0, code == REJECTED))
+            had = not math.isnan(acquired)
+            # At one moment ends come before begins, and calls of no length last.
+            kind = 2 if released == started else 0
+            events.append((released, kind, (had, had and code == REJECTED)))
     events.sort(key=lambda event: event[:2])
-    most = 1 + max(
-        itertools.accumulate((1 if kind == 1 else -(kind != 9)) for _, kind, _ in events)
-    )
-    slices = [np.zeros((3, most)) for _ in edges]
-    slices.append(np.zeros((3, most)))
-    in_use, before = 0, 0.0
-    for at, kind, rejected in events:
+    slices = [np.zeros((3, connections + 1)) for _ in range(len(edges) + 1)]
+    under_way, before = 0, 0.0
+    for at, kind, (is_release, is_rejected) in events:
         # (begin, end]: an event on an edge belongs to the slice that ends there.
         table = slices[bisect.bisect_left(edges, at)]
-        table[0, in_use] += at - before
+        table[:, min(under_way, connections)] += (at - before, is_release, is_rejected)
         before = at
-        if kind in (0, 2):
-            table[1, in_use] += 1
-            table[2, in_use] += rejected
-            in_use -= 1
-        in_use += kind == 1
+        under_way += {0: -1, 1: 1, 2: -1, 9: 0}[kind]
     return slices[1:-1]
 
 
@@ -130,9 +141,11 @@ def assert_exact(folded: InUse, exact: np.ndarray) -> None:
     np.testing.assert_array_equal(whole.table[1:], expected[1:])
 
 
-def assert_every_segment(measurement: Measurement, calls: Columns) -> None:
+def assert_every_segment(measurement: Measurement, calls: Columns, connections: int) -> None:
     edges = [index * measurement.segment_seconds for index in range(len(measurement.segments) + 1)]
-    for segment, exact in zip(measurement.segments, counted(calls, edges), strict=True):
+    for segment, exact in zip(
+        measurement.segments, counted(calls, edges, connections), strict=True
+    ):
         assert_exact(segment.in_use, exact)
 
 
@@ -151,11 +164,11 @@ def load(rate_or_callers: float, seconds: float, seed: int, grace: float = 100.0
 
 @pytest.mark.parametrize("of", [12, 900.0], ids=["closed", "open"])
 def test_many_chunks_of_calls_equal_the_count(of: float) -> None:
-    """Calls that are under way at a fold are counted once, in the chunks that they acquired in."""
+    """Calls that are under way at a fold are counted once, when they began."""
     holds = np.random.default_rng(4).exponential(0.01, 20_000).tolist()
     measurement, calls = run(lambda: MemoryPool(12, holds), load(of, 10.0, 4))
     assert calls.due.size > 5 * recorder_module.CHUNK
-    assert_every_segment(measurement, calls)
+    assert_every_segment(measurement, calls, 12)
 
 
 @pytest.mark.parametrize("of", [9, 700.0], ids=["closed", "open"])
@@ -166,7 +179,7 @@ def test_failures_and_several_pools_equal_the_count(of: float) -> None:
     )
     assert set(calls.outcome.tolist()) == {0, 1, 4}
     assert np.isnan(calls.acquired).any()
-    assert_every_segment(measurement, calls)
+    assert_every_segment(measurement, calls, 9)
     table = sum((segment.in_use.table[:, :1] for segment in measurement.segments), np.zeros((3, 1)))
     assert table[1, 0] == 0  # nothing is released out of an empty pool
 
@@ -177,7 +190,7 @@ def test_calls_that_are_cut_off_hold_to_the_end(of: float) -> None:
     holds = [0.05] * 40 + [1e6] * 100
     measurement, calls = run(lambda: MemoryPool(4, holds), load(of, 4.0, 6, grace=0.5))
     assert (np.isnan(calls.released) & ~np.isnan(calls.acquired)).sum() == 4
-    assert_every_segment(measurement, calls)
+    assert_every_segment(measurement, calls, 4)
     (last,) = np.flatnonzero(measurement.segments[-1].in_use.table[0]).tolist()
     assert last == 4
 
@@ -200,7 +213,7 @@ def test_a_trial_that_ends_early_ends_its_states() -> None:
         is_enough=lambda _recorder, at: at > 2.0,
     )
     assert measurement.seconds < 2.5 < calls.released.max()
-    assert_every_segment(measurement, calls)
+    assert_every_segment(measurement, calls, 6)
 
 
 def test_a_phase_of_a_trial_has_its_own_states() -> None:
@@ -210,7 +223,7 @@ def test_a_phase_of_a_trial_has_its_own_states() -> None:
         phase = InUse()
         for segment in part(measurement, begin, end, 300.0).segments:
             phase.merge(segment.in_use)
-        assert_exact(phase, *counted(calls, [begin, end]))
+        assert_exact(phase, *counted(calls, [begin, end], 5))
 
 
 @settings(max_examples=40, deadline=None)
@@ -234,7 +247,7 @@ def test_states_balance(
     of: float,
     grace: float,
 ) -> None:
-    """Seconds add up to the window; releases - acquires = change of n; and all equals the count."""
+    """Seconds add up to the window, releases to the calls that ended in it, all to the count."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(recorder_module, "_CHUNK_BYTES", chunk * recorder_module._ROW_BYTES)
         measurement, calls = run(
@@ -246,48 +259,53 @@ def test_states_balance(
         whole.merge(segment.in_use)
     assert whole.table[0].sum() == pytest.approx(measurement.seconds)
     end = measurement.seconds
-    acquired = int((calls.acquired <= end).sum())
-    at_end = int(((calls.acquired <= end) & ~(calls.released <= end)).sum())
-    assert acquired - whole.table[1].sum() == at_end
+    released = ~np.isnan(calls.acquired) & (calls.released <= end)
+    assert whole.table[1].sum() == released.sum()
     assert whole.table.shape[1] <= size * pools + 1
-    assert_every_segment(measurement, calls)
+    assert_every_segment(measurement, calls, size * pools)
 
 
 def test_a_call_of_no_length_is_released_out_of_its_own_state() -> None:
     """Where the clock does not tell its release from its acquire."""
     slices = [InUse(), InUse()]
-    fold = InUseFold(slices, 1.0)
-    fold.fold(np.array([0.5, 0.7]), np.array([0.5, 0.7]), np.array([False, True]), np.empty(0))
+    fold = InUseFold(slices, 1.0, 8)
+    at, had = np.array([0.5, 0.7]), np.array([True, True])
+    fold.fold(at, at, had, np.array([False, True]), np.empty(0))
     fold.finish()
-    assert slices[0].states(9) == {0: (1.0, 0, 0), 1: (0.0, 2, 1)}
+    assert slices[0].states() == {0: (1.0, 0, 0), 1: (0.0, 2, 1)}
 
 
-def test_beyond_the_pool_is_the_full_pool() -> None:
-    """A library that hands on before its caller notes the release is no larger pool."""
-    one = InUse()
-    one.add(np.array([[0.0, 0.5, 0.3, 0.1], [0.0, 5.0, 1.0, 2.0], [0.0, 0.0, 0.0, 1.0]]))
-    assert one.states(2) == {1: (0.5, 5, 0), 2: (0.4, 3, 1)}
-    assert one.states(3) == one.states(7) == {1: (0.5, 5, 0), 2: (0.3, 1, 0), 3: (0.1, 2, 1)}
+def test_a_full_pool_stays_full_while_connections_change_hands() -> None:
+    """Its waiters take note 1 ms after a release, when others have ended too."""
+    plan = load(400.0, 5.0, 8)
+    measurement, _ = run(lambda: Slow(3, np.random.default_rng(1).exponential(0.01, 2500)), plan)
+    whole = InUse()
+    for segment in measurement.segments[10:]:
+        whole.merge(segment.in_use)
+    assert np.flatnonzero(whole.table[0]).tolist() == [3]
+    assert whole.table[1, 3] / whole.table[0, 3] == pytest.approx(3 / 0.011, rel=0.08)
 
 
 def test_stamps_that_came_late_end_no_trial() -> None:
     """A release without its acquire is counted out of one in use, and the next fold is right."""
     slices = [InUse(), InUse(), InUse()]
-    fold = InUseFold(slices, 1.0)
+    fold = InUseFold(slices, 1.0, 8)
     # One call is under way at 0.2; when the next fold comes it is gone without a record.
-    fold.fold(np.array([0.1]), np.array([0.2]), None, np.array([0.15]))
-    fold.fold(np.array([0.3]), np.array([0.5]), np.array([True]), np.array([0.45]))
+    had = np.array([True])
+    fold.fold(np.array([0.1]), np.array([0.2]), had, None, np.array([0.15]))
+    fold.fold(np.array([0.3]), np.array([0.5]), had, had, np.array([0.45]))
     fold.finish()
     assert slices[0].table[0].sum() == pytest.approx(1.0)
     assert slices[0].table[1:].sum(axis=1).tolist() == [2.0, 1.0]
-    assert slices[1].states(9) == {1: (1.0, 0, 0)}
+    assert slices[1].states() == {1: (1.0, 0, 0)}
 
 
 def test_memory_does_not_grow_with_calls() -> None:
     """Ten thousand folds of calls leave tables as wide as the most in use."""
     slices = [InUse() for _ in range(11)]
-    fold = InUseFold(slices, 1.0)
+    fold = InUseFold(slices, 1.0, 8)
     for index in range(10_000):
         at = index * 1e-3
-        fold.fold(np.full(8, at), np.full(8, at + 1e-3), None, np.empty(0))
+        began = np.full(12, at)
+        fold.fold(began, began + 1e-3, np.ones(12, dtype=np.bool_), None, np.empty(0))
     assert max(one.table.shape[1] for one in slices) == 9
