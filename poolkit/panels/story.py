@@ -11,10 +11,12 @@ from poolkit import events, units
 from poolkit.errors import Cancelled, ExitCode, PoolkitError
 from poolkit.events import Event
 from poolkit.records import Recommendation, Sizing, Trial
+from poolkit.review.provenance import from_when
 from poolkit.show import narration, words
 from poolkit.targets import Target
 from poolkit.targets.objective import Objective
 
+NOTHING_NOW = 'Nothing was measured now; with "Measure again" everything is.'
 Phase = Literal["idle", "starting", "running", "cancelling", "done", "cancelled", "failed"]
 
 
@@ -45,6 +47,7 @@ class Story:
         doing: what happens now, in a line.
         cause, remedy: what ended a `failed` or `cancelled` measurement, and what to do.
         note: where figures come from that were not measured now.
+        resumed: how many of the trials are of before, those that came first.
     """
 
     target: str = ""
@@ -60,6 +63,7 @@ class Story:
     remedy: str = ""
     exit_code: ExitCode | None = None
     note: str = ""
+    resumed: int = 0
     objective: Objective | None = None
 
     @property
@@ -132,8 +136,12 @@ class Story:
         doing = narration.sentence(event) or self.doing
         match event:
             case events.Started():
+                story = replace(self, phase=phase, budget=event.budget, doing=doing)
+                if event.resumed is None:
+                    return story
+                note = f"{self.note} {from_when(event.resumed, event.at)}.".strip()
                 trials = (*resumed, *self.trials)
-                return replace(self, phase=phase, budget=event.budget, doing=doing, trials=trials)
+                return replace(story, trials=trials, note=note, resumed=len(resumed))
             case events.TrialStarted():
                 return replace(self, phase=phase, doing=doing)
             case events.Progress():
@@ -152,7 +160,9 @@ class Story:
             case events.Done():
                 if self.phase in ("failed", "cancelled"):
                     return self
-                return replace(self, phase="done", exit_code=_code(event.exit_code))
+                is_old = self.resumed and self.resumed == len(self.trials)
+                note = f"{NOTHING_NOW} {self.note}" if is_old else self.note
+                return replace(self, phase="done", exit_code=_code(event.exit_code), note=note)
 
     def cancelling(self) -> Story:
         """The story once its end was asked for."""
