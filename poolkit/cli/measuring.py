@@ -52,7 +52,8 @@ def sweep(
 
     Writes NAME.trials.jsonl and NAME.sizing.json to DIR. Exit code 4: no size carries the target
     rate; 3: a brake stopped it; 130: cancelled. The finished trials are kept, and the same command
-    resumes.
+    resumes. In a finished DIR it measures nothing and says how old the trials are; --again measures
+    anew.
     """
     from poolkit.measure.child import Order
 
@@ -101,7 +102,9 @@ def size(
     """Sweep one target, size its pool, verify the size under load, and print the parameters.
 
     Adds the result to recommended.json, .csv, .md and pools.py in DIR. Exit code 4: no size carries
-    the target rate; 1: the size is in doubt; 3: a brake stopped it; 130: cancelled.
+    the target rate; 1: the size is in doubt; 3: a brake stopped it; 130: cancelled. The same
+    command resumes. In a finished DIR it measures nothing and says how old the trials are; --again
+    measures anew.
     """
     from poolkit.measure.child import Order
 

@@ -29,7 +29,7 @@ TargetsFile = Annotated[
 ]
 Out = Annotated[
     Path,
-    option("--out", "DIR", "Folder for the results; finished trials in it are not measured again."),
+    option("--out", "DIR", "Folder for the results; finished trials in it are resumed."),
 ]
 Budget = Annotated[
     float | None,

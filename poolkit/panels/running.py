@@ -225,6 +225,7 @@ class Run:
                 # A sweep without verification ends in a sizing.
                 trials = story.trials
                 found = recommend(target, story.sizing, None, trials, "done", spent(trials))
+                found = found.model_copy(update={"resumed": story.resumed})
                 story = replace(story, recommendation=found)
             self._tell(story)
 

@@ -14,7 +14,7 @@ from poolkit.records import Recommendation
 from poolkit.report import pictures
 from poolkit.report.folder import Review, TargetReview
 from poolkit.review.compare import Comparison
-from poolkit.review.provenance import left_out, measured_at, rests_on
+from poolkit.review.provenance import left_out, measured_at, written
 from poolkit.show import charts, tables, words
 from poolkit.show.tables import Column, Columns, Number, Table, of_probe
 from poolkit.units import NONE, listed, milliseconds, number, plural, rate, share
@@ -227,7 +227,7 @@ def provenance(review: Review) -> Table:
     """With what and on what kind of machine this was measured; no name of a host."""
     rows = [("measured", _measured_on(review))]
     found = [target.recommendation for target in review.targets]
-    aged = ((r.target, rests_on(r, review.created)) for r in found)
+    aged = ((r.target, written(r, review.created)) for r in found)
     rows += [(f"trials of {name}", said) for name, said in aged if said]
     seeds = [trial.seed for t in review.targets for trial in t.trials]
     if seeds:

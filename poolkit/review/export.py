@@ -16,7 +16,7 @@ from poolkit.measure.store import now, reason, write_atomic
 from poolkit.recommend.session import sessions
 from poolkit.records import Recommendation, RecommendedFile, Sizing
 from poolkit.review import codegen
-from poolkit.review.provenance import left_out, measured_at, rests_on
+from poolkit.review.provenance import left_out, measured_at, written
 from poolkit.review.templating import environment
 from poolkit.targets import Target
 
@@ -155,6 +155,6 @@ def _summary(r: Recommendation, created: str) -> str:
         text += f" {units.plural(r.trials, 'trial')}, {units.number(r.seconds)} s of load."
     if words := left_out(r):
         text += f" {words}"
-    if words := rests_on(r, created):
+    if words := written(r, created):
         text += f" {words[:1].upper()}{words[1:]}."
     return text

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from poolkit.errors import ExitCode, PoolkitError
-from poolkit.events import Event, Failed, Recommended, Sized, Started, TrialStarted, Watcher
+from poolkit.events import Event, Failed, Recommended, Sized, Started, TrialDone, Watcher
 from poolkit.measure.child import RESUMES, Order, command, measure_watched
 from poolkit.measure.resume import counting, is_of_question, resumed
 from poolkit.measure.store import TrialLog
@@ -15,7 +15,7 @@ from poolkit.measure.sweep import spent
 from poolkit.probes import find
 from poolkit.recommend import failed, parameters_of_trials, recommend, unreachable
 from poolkit.records import Recommendation, Sizing, Trial
-from poolkit.review.provenance import nothing_measured
+from poolkit.review.provenance import rests_on
 from poolkit.targets import Target
 
 
@@ -52,18 +52,21 @@ def carry_out(
 ) -> tuple[Mapping[type, Event], ExitCode]:
     """Carry the order out in a child process: its latest event of each kind, and its exit code.
 
-    Where every trial was there already, the watcher is told so, and how old they are.
+    The watcher is told which trials were there already, and how old they are.
     """
     latest: dict[type, Event] = {}
+    measured = 0
 
     def take(event: Event) -> None:
+        nonlocal measured
         latest[type(event)] = event
+        measured += isinstance(event, TrialDone)
 
     code = measure_watched(command(order), target, watcher, take)
     started = latest.get(Started)
-    if isinstance(started, Started) and started.resumed is not None and TrialStarted not in latest:
-        said = nothing_measured(started.resumed, started.at)
-        watcher.say(f"{target.name}: {said}; --again measures anew")
+    if isinstance(started, Started) and started.resumed is not None:
+        said = rests_on(started.resumed, started.resumed.trials + measured, started.at)
+        watcher.say(f"{target.name}: {said}" + "; --again measures anew" * (not measured))
     return latest, code
 
 

@@ -10,47 +10,49 @@ from poolkit.measure.verify import OVERLOAD
 from poolkit.records import Recommendation, Resumed
 
 
-def when(resumed: Resumed, at: str) -> str:
-    """When trials began, and how old they are at `at` (ISO 8601).
-
-    As `2026-11-27 16:58 to 17:01 UTC (3 days old)`.
-    """
+def when(resumed: Resumed) -> str:
+    """When trials began, as `2026-11-27 16:58 to 17:01 UTC`."""
     oldest, newest = _minute(resumed.oldest), _minute(resumed.newest)
     day, _, clock = newest.partition(" ")
     end = "" if newest == oldest else f" to {clock if oldest.startswith(day) else newest}"
-    age = datetime.fromisoformat(at) - datetime.fromisoformat(resumed.oldest)
-    return f"{oldest}{end} UTC ({units.age(age.total_seconds())} old)"
+    return f"{oldest}{end} UTC"
 
 
-def is_old(recommendation: Recommendation) -> bool:
-    """Whether all that it says was measured by an earlier run."""
-    resumed = recommendation.resumed
-    return resumed is not None and resumed.trials >= recommendation.trials
+def age(resumed: Resumed, at: str) -> str:
+    """How old the oldest is at the moment `at` (ISO 8601), as `3 days`."""
+    passed = datetime.fromisoformat(at) - datetime.fromisoformat(resumed.oldest)
+    return units.age(passed.total_seconds())
 
 
-def rests_on(recommendation: Recommendation, at: str) -> str:
-    """Which of its trials are of an earlier run, without a full stop; empty where none is."""
+def rests_on(resumed: Resumed, trials: int, at: str, *, written: bool = False) -> str:
+    """Which of the trials are of an earlier run, and how old they are; without a full stop.
+
+    Args:
+        trials: how many there are, those measured since included.
+        at: seen from when, ISO 8601.
+        written: for a document of that moment, which is read later.
+    """
+    verb = "is" if resumed.trials == 1 else "are"
+    seen = "before this was written" if written else "old"
+    said = f"{verb} from {when(resumed)} ({age(resumed, at)} {seen})"
+    if resumed.trials < trials:
+        return f"{resumed.trials} of {units.plural(trials, 'trial')} {said}"
+    now = "for this" if written else "now"
+    return f"nothing was measured {now}: the {units.plural(trials, 'trial')} {said}"
+
+
+def written(recommendation: Recommendation, created: str) -> str:
+    """The same of a recommendation, for a document made at `created`; empty where none is."""
     r = recommendation
-    if r.resumed is None:
-        return ""
-    if is_old(r):
-        return nothing_measured(r.resumed, at)
-    return f"{r.resumed.trials} of its {units.plural(r.trials, 'trial')} {_are_from(r.resumed, at)}"
-
-
-def nothing_measured(resumed: Resumed, at: str) -> str:
-    """That all trials are of an earlier run, without a full stop."""
-    return f"nothing was measured now: the {from_when(resumed, at)}"
-
-
-def from_when(resumed: Resumed, at: str) -> str:
-    """`19 trials are from 2026-11-27 16:58 to 17:01 UTC (3 days old)`."""
-    return f"{units.plural(resumed.trials, 'trial')} {_are_from(resumed, at)}"
+    return "" if r.resumed is None else rests_on(r.resumed, r.trials, created, written=True)
 
 
 def measured_at(recommendations: Iterable[Recommendation], created: str) -> str:
     """When the latest measurement of a file made at `created` was, ISO 8601."""
-    newest = [r.resumed.newest if r.resumed and is_old(r) else created for r in recommendations]
+    newest = [
+        r.resumed.newest if r.resumed and r.resumed.trials >= r.trials else created
+        for r in recommendations
+    ]
     return max(newest, default=created)
 
 
@@ -60,10 +62,6 @@ def left_out(recommendation: Recommendation) -> str:
         return ""
     over = f"the {OVERLOAD:g} times trial"
     return f"The plateau, the knees and {over} were left out: push = false."
-
-
-def _are_from(resumed: Resumed, at: str) -> str:
-    return f"{'is' if resumed.trials == 1 else 'are'} from {when(resumed, at)}"
 
 
 def _minute(moment: str) -> str:

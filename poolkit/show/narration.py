@@ -44,7 +44,7 @@ def _begun(event: Started) -> str:
     text = f"{event.driver}, at most {units.number(event.budget)} s of load"
     if event.resumed is not None:
         trials = units.plural(event.resumed.trials, "finished trial")
-        text += f"; {trials} resumed, from {provenance.when(event.resumed, event.at)}"
+        text += f"; {trials} resumed ({provenance.age(event.resumed, event.at)} old)"
     return text
 
 

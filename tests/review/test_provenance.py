@@ -8,7 +8,7 @@ from poolkit import units
 from poolkit.recommend import recommend, unreachable
 from poolkit.records import Recommendation, Resumed
 from poolkit.review.export import to_markdown
-from poolkit.review.provenance import left_out, measured_at, rests_on, when
+from poolkit.review.provenance import left_out, measured_at, rests_on, when, written
 from tests.recommend.examples import http_target, sizing, trial, verification, verifying_trial
 
 NOW = "2026-11-28T10:00:00Z"
@@ -27,14 +27,14 @@ def found(resumed: Resumed | None) -> Recommendation:
 @pytest.mark.parametrize(
     ("oldest", "newest", "words"),
     [
-        ("2026-11-12T09:10:00", "2026-11-12T09:11:40", "2026-11-12 09:10 to 09:11 UTC (16 days"),
+        ("2026-11-12T09:10:00", "2026-11-12T09:11:40", "2026-11-12 09:10 to 09:11 UTC"),
         ("2026-11-27T23:59:10", "2026-11-28T00:01:00", "2026-11-27 23:59 to 2026-11-28 00:01 UTC"),
-        ("2026-11-28T09:59:20", "2026-11-28T09:59:20", "2026-11-28 09:59 UTC (40 seconds old)"),
+        ("2026-11-28T09:59:20", "2026-11-28T09:59:40", "2026-11-28 09:59 UTC"),
     ],
 )
 def test_when_trials_began(oldest: str, newest: str, words: str) -> None:
-    """The day once where it is the same, and how long ago that was."""
-    assert when(of(oldest, newest), NOW).startswith(words)
+    """The day once where it is the same, the minute too."""
+    assert when(of(oldest, newest)) == words
 
 
 @pytest.mark.parametrize(
@@ -58,14 +58,16 @@ def test_an_age_loses_less_than_half_by_rounding(seconds: float, words: str) -> 
 
 def test_what_a_result_rests_on_is_told() -> None:
     """All, some or none of its trials are of before."""
-    morning = "2026-11-28T08:00:00"
-    assert rests_on(found(None), NOW) == ""
-    assert rests_on(found(of(morning, morning)), NOW) == (
+    morning = of("2026-11-28T08:00:00", "2026-11-28T08:00:00")
+    assert rests_on(morning, 2, NOW) == (
         "nothing was measured now: the 2 trials are from 2026-11-28 08:00 UTC (2 hours old)"
     )
-    assert rests_on(found(of(morning, morning, trials=1)), NOW) == (
-        "1 of its 2 trials is from 2026-11-28 08:00 UTC (2 hours old)"
+    assert rests_on(morning, 5, NOW) == "2 of 5 trials are from 2026-11-28 08:00 UTC (2 hours old)"
+    assert written(found(morning), NOW) == (
+        "nothing was measured for this: the 2 trials are from 2026-11-28 08:00 UTC (2 hours before "
+        "this was written)"
     )
+    assert written(found(None), NOW) == ""
 
 
 def test_a_file_is_as_old_as_its_latest_measurement() -> None:
@@ -77,8 +79,8 @@ def test_a_file_is_as_old_as_its_latest_measurement() -> None:
     assert measured_at([], NOW) == NOW
     text = to_markdown([old], NOW)
     assert "Measured 2026-11-13 with poolkit." in text
-    assert "Nothing was measured now: the 2 trials are from 2026-11-12 09:10 to" in text
-    assert "measured now" not in to_markdown([found(None)], NOW)
+    assert "Nothing was measured for this: the 2 trials are from 2026-11-12 09:10 to" in text
+    assert "measured for this" not in to_markdown([found(None)], NOW)
 
 
 def test_what_was_left_out_by_choice_is_told() -> None:

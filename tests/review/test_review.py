@@ -319,18 +319,20 @@ def test_a_finished_folder_says_that_nothing_was_measured(
     """And how old its trials are; one that was measured on says which part of it is old."""
     whole = recorded.whole()
     scripted("orders-api", [recorded.started(2), *whole[4:5], *whole[-2:]])
-    scripted("users-api", [recorded.started(1), recorded.ramp(), *done(of_users())])
+    one = events.TrialDone(trial=examples.trial(target="users-api"))
+    scripted("users-api", [recorded.started(1), recorded.ramp(), one, *done(of_users())])
     log = Log()
     finished = run(tmp_path, log)
+    span = "from 2026-11-21 08:00 to 08:01 UTC (4 hours old)"
     assert log.said == [
-        "orders-api: nothing was measured now: the 2 trials are from 2026-11-21 08:00 to 08:01 UTC "
-        "(4 hours old); --again measures anew"
+        f"orders-api: nothing was measured now: the 2 trials are {span}; --again measures anew",
+        f"users-api: 1 of 2 trials is {span}",
     ]
     first, second = finished.recommendations
     assert first.resumed == second.resumed.model_copy(update={"trials": 2})
     text = (tmp_path / "out" / "recommended.md").read_text(encoding="utf-8")
-    assert "Nothing was measured now: the 2 trials are from 2026-11-21 08:00 to 08:01 UTC" in text
-    assert "1 of its 2 trials is from 2026-11-21 08:00" in text
+    assert "Nothing was measured for this: the 2 trials are from 2026-11-21 08:00" in text
+    assert "1 of 2 trials is from 2026-11-21 08:00" in text
 
 
 def test_again_measures_anew_and_compares_without_being_told(
