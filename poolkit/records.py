@@ -343,6 +343,14 @@ class HoldTimes(Record):
     at_recommended: float | None
 
 
+class Resumed(Record):
+    """Trials that an earlier run measured and a later one goes on from."""
+
+    trials: int  # 1 or more
+    oldest: str  # when the first of them began, ISO 8601, UTC
+    newest: str
+
+
 class Recommendation(Record):
     """What poolkit says of one target; an entry of recommended.json."""
 
@@ -371,6 +379,7 @@ class Recommendation(Record):
     checks: tuple[Check, ...] = ()
     trials: int = 0
     seconds: float = 0.0
+    resumed: Resumed | None = None  # those of the trials that an earlier run measured
 
     @property
     def failed_checks(self) -> tuple[Check, ...]:

@@ -27,7 +27,8 @@ from poolkit.measure.approach import Strain
 from poolkit.measure.child import RESUMES
 from poolkit.measure.loop import HUNG_SECONDS, Reason, run_until_over
 from poolkit.measure.preflight import check_first_call
-from poolkit.measure.store import TrialLog
+from poolkit.measure.resume import counting, resumed
+from poolkit.measure.store import TrialLog, now
 from poolkit.measure.sweep import NARROW, WARM_UP, TrialPlan, spent
 from poolkit.records import CURVE_PURPOSES, Purpose, Trial
 from poolkit.targets import Target
@@ -68,8 +69,7 @@ class Session:
         self._deadline = deadline
         self._last_words = last_words or (lambda _error: None)
         self._log = TrialLog(log)
-        # A trial that a brake ended is measured again: the endpoint may be well by now.
-        self.trials = [t for t in self._log.resume(target.fingerprint) if t.stopped is None]
+        self.trials = counting(self._log.resume(target.fingerprint), target)
         self._first_call = 0.0  # s that a single call took before there was load
         self._calls = 0
         self._task: asyncio.Task[ExitCode] | None = None
@@ -98,7 +98,8 @@ class Session:
                     target=self._target.name,
                     driver=self._target.driver,
                     budget=self._budget,
-                    resumed_trials=len(self.trials),
+                    at=now(),
+                    resumed=resumed(self.trials),
                 )
             )
             return await steps()

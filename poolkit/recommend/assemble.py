@@ -153,6 +153,7 @@ def _result(
         target_rate_from=target.rate_from,
         wait_p99=target.wait_p99,
         response_p99=target.response_p99,
+        push=target.push,
         checks=checks,
         trials=len(trials),
         seconds=seconds,

@@ -149,7 +149,10 @@ def reasons(sizing: Sizing | None) -> list[str]:
     """Why this size and no other, in sentences."""
     if sizing is None:
         return []
-    said = [f"Bound by {BOUND_BY[sizing.verdict.name]}: {sizing.verdict.evidence}", sizing.because]
+    bound = f"Bound by {BOUND_BY[sizing.verdict.name]}: {sizing.verdict.evidence}"
+    if sizing.verdict.name == "not_pushed":
+        bound = sizing.verdict.evidence
+    said = [bound, sizing.because]
     if sizing.out_of_reach and sizing.reachable_rate is not None:
         said.append(f"Within reach: {rate(sizing.reachable_rate)} still meets what is asked.")
     if sizing.raised_by:
