@@ -21,7 +21,8 @@ from poolkit.units import NONE, listed, milliseconds, number, plural, rate, shar
 # JupyterLab's dark theme; the report's own template brings the rest.
 _THEME = """<style>
 body[data-jp-theme-light="false"] { --pk-ink: #e3e3e3; --pk-muted: #b0b0b0; --pk-faint: #8a8a8a;
-  --pk-blue: #6bb8ea; --pk-vermilion: #f0955c; --pk-green: #4fc79f; --pk-paper: #111111; }
+  --pk-blue: #6bb8ea; --pk-vermilion: #f0955c; --pk-green: #4fc79f; --pk-purple: #e29bc4;
+  --pk-paper: #111111; }
 .pk-chart { max-width: 60rem; height: auto; }
 .pk-table caption { text-align: left; font-weight: 600; }
 .pk-table td, .pk-table th { text-align: left !important; vertical-align: top; }
