@@ -150,6 +150,8 @@ def outcome(recommendation: Recommendation) -> str:
         text += f" for {short_rate(r.target_rate)}, in doubt: {missing}"
     if r.plateau is not None:
         text += f"; plateau {short_rate(r.plateau.throughput)}"
+    elif not r.push:
+        text += f"; {NOT_PUSHED}"
     return text
 
 
@@ -157,9 +159,10 @@ def reasons(sizing: Sizing | None) -> list[str]:
     """Why this size and no other, in sentences."""
     if sizing is None:
         return []
-    said = [sizing.verdict.evidence, sizing.because]
-    if sizing.verdict.name != "not_pushed":
-        said[0] = f"Bound by {BOUND_BY[sizing.verdict.name]}: {said[0]}"
+    bound = f"Bound by {BOUND_BY[sizing.verdict.name]}: {sizing.verdict.evidence}"
+    if sizing.verdict.name == "not_pushed":
+        bound = sizing.verdict.evidence
+    said = [bound, sizing.because]
     if sizing.out_of_reach and sizing.reachable_rate is not None:
         said.append(f"Within reach: {rate(sizing.reachable_rate)} still meets what is asked.")
     if sizing.raised_by:

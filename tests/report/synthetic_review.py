@@ -144,7 +144,9 @@ def trial(made: Made, size: int, seed: int, *, open_rate: float | None = None) -
     throughput = min(carried, open_rate) if open_rate else carried
     hold = size * pools / made.curve(size * pools)
     if open_rate:
-        hold = min(hold, throughput * hold / max(throughput, 1e-9))
+        most = size * pools
+        busy = next((n for n in range(1, most) if made.curve(n) >= throughput), most)
+        hold = busy / made.curve(busy)
     bad = size in made.failed_sizes and open_rate is None
     checks = (LITTLE, CLIENT_BOUND) if bad else (LITTLE,)
     wait = times(rng, 0.0 if open_rate is None else made.wait / 8, 1.0)
@@ -459,6 +461,7 @@ def write(folder: Path, mades: tuple[Made, ...] = (*FOUR, UNREACHABLE)) -> Path:
             "replicas": made.pools,
             "workers": 1,
             "endpoint": "http://127.0.0.1:8080/",
+            "push": made.push,
         }
     written = RecommendedFile(created="2026-01-02T03:05:00Z", targets=tuple(recommendations))
     (folder / "recommended.json").write_text(written.model_dump_json(indent=1))

@@ -125,7 +125,7 @@ class Scene:
         """Mean hold time (ms) by connections in use, n / X(n), where no sweep measured any."""
         if self.is_swept:
             return []
-        return [(s.in_use, 1000 * s.in_use / s.throughput) for s in self.states if s.throughput]
+        return [(s.in_use, 1000 * (s.mean_hold or 0.0)) for s in self.states]
 
     @property
     def plateau(self) -> Plateau | None:
@@ -226,7 +226,7 @@ def scene_alt_text(scene: Scene) -> str:
     if scene.states:
         fewest, most = scene.states[0], scene.states[-1]
         parts.append(
-            f"By connections in use, from every trial: {rate(fewest.throughput)} "
+            f"By connections in use: {rate(fewest.throughput)} "
             f"with {fewest.in_use}, {rate(most.throughput)} with {most.in_use}."
         )
     if scene.trials and not scene.is_swept:
