@@ -144,6 +144,8 @@ def trial(made: Made, size: int, seed: int, *, open_rate: float | None = None) -
     throughput = min(carried, open_rate) if open_rate else carried
     hold = size * pools / made.curve(size * pools)
     if open_rate:
+        hold = min(hold, throughput * hold / max(throughput, 1e-9))
+    if made.climbs and open_rate:
         most = size * pools
         busy = next((n for n in range(1, most) if made.curve(n) >= throughput), most)
         hold = busy / made.curve(busy)
