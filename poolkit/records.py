@@ -168,6 +168,11 @@ class Trial(Record):
         return times.mean
 
     @property
+    def most_in_use(self) -> int | None:
+        """The most connections that were in use at once; None where that was not recorded."""
+        return max((n for batch in self.in_use for n in batch), default=None)
+
+    @property
     def mean_hold(self) -> float:
         """Mean hold time (s); 0 where no call held a connection."""
         return self.hold_time.mean or 0.0
@@ -214,6 +219,11 @@ class StatePoint(Record):
     interval95: Interval | None
     seconds: float  # T(n)
     releases: int  # C(n)
+
+    @property
+    def mean_hold(self) -> float | None:
+        """n / X(n), s; None where no call was released."""
+        return self.in_use / self.throughput if self.throughput else None
 
 
 class Limit(Record):

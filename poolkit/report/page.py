@@ -22,7 +22,8 @@ from poolkit.units import NONE, listed, milliseconds, number, plural, rate, shar
 # JupyterLab's dark theme; the report's own template brings the rest.
 _THEME = """<style>
 body[data-jp-theme-light="false"] { --pk-ink: #e3e3e3; --pk-muted: #b0b0b0; --pk-faint: #8a8a8a;
-  --pk-blue: #6bb8ea; --pk-vermilion: #f0955c; --pk-green: #4fc79f; --pk-paper: #111111; }
+  --pk-blue: #6bb8ea; --pk-vermilion: #f0955c; --pk-green: #4fc79f; --pk-purple: #e29bc4;
+  --pk-paper: #111111; }
 .pk-chart { max-width: 60rem; height: auto; }
 .pk-table caption { text-align: left; font-weight: 600; }
 .pk-table td, .pk-table th { text-align: left !important; vertical-align: top; }
@@ -165,6 +166,8 @@ def _evidence(target: TargetReview) -> list[Table]:
     found = [] if sizing is None else [tables.predictions(sizing, r.recommended_size)]
     if r.knees:
         found.append(tables.knees(r, sizing))
+    if sizing is not None:
+        found.append(tables.states(sizing))
     found.append(tables.rules_of_thumb(r))
     if r.recommended_size is not None:
         found.append(tables.checks(r))
@@ -193,13 +196,17 @@ def weakest(review: Review) -> Part:
     items += [f"{s.name.replace('_', ' ')} was not seen: {s.seen}." for s in r.missing_signals]
     items += [f"{reason}." for reason in words.left_out(worst.unfit)]
     if worst.trials:
-        spread = _spread(r)
-        items.append(
-            "No plateau was reached within the sizes measured."
-            if spread is None
-            else f"The interval of its plateau spans {share(spread, 1)} of it."
-        )
+        items.append(_plateau(r))
     return Part(_html("sentence", said=said, items=items), "\n".join([said, *items]))
+
+
+def _plateau(recommendation: Recommendation) -> str:
+    spread = _spread(recommendation)
+    if spread is not None:
+        return f"The interval of its plateau spans {share(spread, 1)} of it."
+    if not recommendation.push:
+        return "Its plateau was not looked for: no more than the target rate was sent, by choice."
+    return "No plateau was reached within the sizes measured."
 
 
 def _doubt(target: TargetReview) -> tuple[float, ...]:
