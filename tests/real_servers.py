@@ -24,7 +24,7 @@ from tests.pgbouncer import PgBouncer
 from tests.probes.servers import free_port, nginx, running
 
 ROOT = Path(__file__).parents[1]
-SERVICE_TIME = 0.020  # s
+SERVICE_TIME = 0.018  # s
 
 # What a statement of the database does: it notes the call, then takes the time.
 _WORK = """
@@ -128,7 +128,7 @@ def nginx_limit_req(rate: int, burst: int) -> Iterator[Server]:
 def pgbouncer(servers: int) -> Iterator[Server]:
     """PgBouncer in transaction mode with so many connections to PostgreSQL.
 
-    `select work(0.02)` takes that many seconds of one of them.
+    `select work(0.018)` takes that many seconds of one of them.
     """
     with PostgresServer(accounts=10) as postgres:
         with psycopg.connect(postgres.dsn) as connection:

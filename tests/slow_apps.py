@@ -12,9 +12,9 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
-SERVICE_TIME = float(os.environ.get("SERVICE_TIME", "0.02"))
+SERVICE_TIME = float(os.environ["SERVICE_TIME"])
 # Unbuffered: lines of several threads and of the server's own logger stay whole.
-_log = os.open(os.environ.get("CALLS_LOG", os.devnull), os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+_log = os.open(os.environ["CALLS_LOG"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 
 
 def _note() -> None:

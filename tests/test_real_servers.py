@@ -97,7 +97,7 @@ def test_pgbouncer_runs_as_many_statements_as_it_has_servers() -> None:
             )
             async with connection:
                 for _ in range(3):
-                    await connection.execute("select work(0.02)")
+                    await connection.execute(f"select work({SERVICE_TIME})")
 
         await asyncio.gather(*(one() for _ in range(15)))
 
