@@ -19,11 +19,14 @@ from statistics import median
 from typing import Any
 
 from poolkit.measure.verify import failed_share
+from poolkit.records import Outcome, Trial
 from poolkit.targets import Target
 from tests.bench.needed import Repeats, next_repeat
+from tests.bench.quiet import Cores
 from tests.bench.trials import open_loop
 
 ALLOWANCE = 0.01  # share of calls that may be late
+OTHERS = 0.15  # share of the cores; a repeat beside more is no measurement
 REFUSED = 0.001  # share of calls; a server that turns away more has met its limit
 
 
@@ -89,6 +92,7 @@ def brute_force(target: Target, size: int, form: Form, results: Results) -> None
     """Repeats around `size` until the judgement is known or the seconds are used up.
 
     Sizes that meet a limit of the server are too large, not too small: the search stays below.
+    Calls that failed otherwise count as late. A repeat on a machine that others use is not kept.
     """
     while form.budget - spent(target.name, form, results) >= form.seconds + form.warm_up:
         largest = int(min(target.max_size, least_refused(target.name, results) - 1))
@@ -105,17 +109,30 @@ def brute_force(target: Target, size: int, form: Form, results: Results) -> None
             return
         repeat = len(results.shares(target.name, "late").get(n, []))
         # The same arrivals at each size.
+        cores = Cores.now()
         trial = open_loop(target, n, form.seconds, seed=repeat, warm_up=form.warm_up)
-        share = failed_share(trial, target.wait_p99)
-        refused = trial.outcomes.get("rejected", 0) / max(1, sum(trial.outcomes.values()))
-        results.add(target.name, "repeat", size=n, late=share, refused=refused)
+        others = cores.others_since()
+        if others > OTHERS:
+            results.add(target.name, "disturbed", size=n, others=others)
+            say(f"{target.name}: {n} connections again: others took {others:.0%} of the cores")
+            continue
+        late = failed_share(trial, target.wait_p99) + share_of(trial, "error", "timeout")
+        refused = share_of(trial, "rejected")
+        results.add(target.name, "repeat", size=n, late=late, refused=refused)
         turned_away = f", {refused:.2%} refused" if refused else ""
-        say(f"{target.name}: {n} connections, repeat {repeat + 1}: {share:.2%} late{turned_away}")
+        say(f"{target.name}: {n} connections, repeat {repeat + 1}: {late:.2%} late{turned_away}")
+
+
+def share_of(trial: Trial, *outcomes: Outcome) -> float:
+    """The share (0 to 1) of its calls that ended so."""
+    ended = sum(trial.outcomes.get(outcome, 0) for outcome in outcomes)
+    return ended / max(1, sum(trial.outcomes.values()))
 
 
 def spent(name: str, form: Form, results: Results) -> float:
     """Seconds of load that brute force has used on an upstream."""
-    return sum(form.seconds + form.warm_up for _ in results.of(name, "repeat"))
+    repeats = [*results.of(name, "repeat"), *results.of(name, "disturbed")]
+    return len(repeats) * (form.seconds + form.warm_up)
 
 
 def tried_sizes(name: str, results: Results) -> dict[int, Repeats]:

@@ -121,6 +121,12 @@ def is_within(size: int, tried: Tried) -> bool:
     return decisive(size) < 1 or any(tried[n].standing != "passes" for n in _near(size, tried))
 
 
+def is_too_large(size: int, tried: Tried) -> bool:
+    """Whether a size that is enough was seen so far below it that it is not near enough."""
+    high = needed(tried).high
+    return high is not None and high <= decisive(size)
+
+
 def needed(tried: Tried) -> Needed:
     """The range of the needed size, as far as the sizes tried tell."""
     too_small = [n for n, repeats in tried.items() if repeats.standing == "fails"]

@@ -98,10 +98,10 @@ class Row:
 
     @classmethod
     def of(cls, name: str, results: Results) -> Row | None:
-        """What is known of an upstream; None before its brute force."""
+        """What is known of an upstream; None before its sizing."""
         sizing = next(results.of(name, "sizing"), None)
         tried = tried_sizes(name, results)
-        if sizing is None or (sizing["size"] is not None and not tried):
+        if sizing is None:
             return None
         knee, truth = sizing["knee"], true_knee(name)
         error = None if knee is None or truth is None else knee / truth - 1.0

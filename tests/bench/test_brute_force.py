@@ -3,17 +3,32 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from tests.bench.brute_force import Results, least_refused, tried_sizes
 from tests.bench.needed import needed
+from tests.bench.quiet import Cores
 
 
 @pytest.fixture
 def results(tmp_path: Path) -> Results:
     return Results(tmp_path / "rows.jsonl", "full", "code")
+
+
+def test_a_child_is_no_other() -> None:
+    """Its CPU time is this process's own, after its end too."""
+    before = Cores.now()
+    burn = "import time\nwhile time.process_time() < 0.5: pass"
+    subprocess.run([sys.executable, "-c", burn], check=True)
+    after = Cores.now()
+    assert after.own - before.own >= 0.45
+    # The system counts in ticks of 10 ms.
+    assert after.used - before.used >= after.own - before.own - 0.1
+    assert 0.0 <= before.others_since() <= 1.1
 
 
 def repeats(results: Results, size: int, late: float, *refused: float) -> None:

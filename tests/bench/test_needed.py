@@ -14,6 +14,7 @@ from tests.bench.needed import (
     decisive,
     is_below,
     is_clear,
+    is_too_large,
     is_within,
     needed,
     next_repeat,
@@ -89,6 +90,7 @@ def test_a_twentieth_or_one_connection_more_is_near_enough(
     """Never less than what may be enough, and never while nothing was seen to pass."""
     assert is_within(size, tried) is within
     assert not (within and is_below(size, tried))
+    assert not (within and is_too_large(size, tried))
 
 
 @pytest.mark.parametrize(

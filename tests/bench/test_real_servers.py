@@ -25,9 +25,11 @@ ANSWER = {
 }
 
 
-def row(*, refused_from: float = 12, **changes: Any) -> Row:
+TRIED = {9: Repeats(0, 3), 10: Repeats(3, 0), 11: Repeats(3, 0)}
+
+
+def row(*, refused_from: float = 12, tried: dict[int, Repeats] = TRIED, **changes: Any) -> Row:
     """An answer for a server that needs 10 and refuses at 12, so 300 calls too many are a push."""
-    tried = {9: Repeats(0, 3), 10: Repeats(3, 0), 11: Repeats(3, 0)}
     return Row("uvicorn-limit-12", {**ANSWER, **changes}, tried, refused_from)
 
 
@@ -38,7 +40,9 @@ def row(*, refused_from: float = 12, **changes: Any) -> Row:
         ({"size": 10}, []),
         ({"size": 9}, ["too small"]),
         ({"size": 12}, ["refused"]),
-        ({"size": 14, "refused_from": math.inf}, ["too large, or not known"]),
+        ({"size": 14, "refused_from": math.inf}, ["too large"]),
+        ({"tried": {11: Repeats(3, 0)}}, ["not known"]),  # nothing smaller was tried
+        ({"tried": {}}, ["not known"]),
         ({"size": None, "exit_code": 3}, ["no answer"]),
         ({"exit_code": 1}, ["exit code"]),
         ({"push": False}, ["pushed"]),
