@@ -12,8 +12,10 @@ from poolkit.analysis.knee import has_plateau, is_falling
 from poolkit.analysis.queueing import WaitPrediction, waits
 from poolkit.analysis.refused import first_refused
 from poolkit.analysis.response import HoldTimes, exceedance
-from poolkit.analysis.saturation import plateau_factor, pooled_dispersion
-from poolkit.records import CurvePoint, Sweep
+from poolkit.analysis.saturation import dispersion_of_holds, plateau_factor, pooled_dispersion
+from poolkit.analysis.state_curve import CAUTION, fit, held, open_loops, strained, together
+from poolkit.analysis.states import state_points
+from poolkit.records import CurvePoint, StatePoint, Sweep, Trial
 from poolkit.targets.objective import Objective
 
 # P(W > w) comes out of the formula right to about this share where the curve is known exactly, and
@@ -22,8 +24,9 @@ from poolkit.targets.objective import Objective
 PRUDENCE = 0.85
 # On a plateau throughput is taken to stay up to this many times the largest size measured.
 BEYOND = 4
-Ending = Literal["flat", "rising", "falling", "refused"]
-CAUTION = 0.5  # standard errors by which the upstream is taken to be slower than measured
+# "seen": the curve is one of states, and nothing is known beyond the connections seen in use.
+Ending = Literal["flat", "rising", "falling", "refused", "seen"]
+SLOWER = 0.5  # standard errors by which the upstream is taken to be slower than measured
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,7 @@ class Model:
         Near saturation the needed size hangs on the last per cent of throughput, and a pool that is
         too small costs its callers more than one that is too large.
         """
-        return self.objective.rate_per_pool * (1.0 + CAUTION * self.curve.whole.error)
+        return self.objective.rate_per_pool * (1.0 + SLOWER * self.curve.whole.error)
 
     @cached_property
     def cautious(self) -> tuple[WaitPrediction, ...]:
@@ -127,36 +130,80 @@ class Fitted:
     factor: float  # v of the queue on the plateau (see `saturation`)
     holds: HoldTimes
     ending: Ending  # what throughput does at the largest sizes measured
+    states: tuple[StatePoint, ...] = ()  # X(n) by connections in use, of the open loops
 
     @classmethod
-    def of(cls, sweep: Sweep) -> Fitted:
-        """From the sweep's usable trials (two sizes or more)."""
-        fitted = fit_points(sweep)
+    def of(cls, sweep: Sweep, caution: float = CAUTION) -> Fitted:
+        """From the sweep's usable trials: closed loops at two sizes or more, or open loops.
+
+        `caution`: standard errors by which open loops are taken to flatter the upstream.
+        """
+        fitted, in_service = fit_points(sweep), open_loops(sweep.trials)
+        states = state_points(in_service)
+        if len(fitted) < 2:
+            return cls._in_service(sweep, in_service, states, caution)
         curve = Curve.fit(fitted)
         trials = [
             trial
             for trial in sweep.trials
             if is_clean(trial) and trial.connections <= curve.measured
         ]
+        pooled = pooled_dispersion(trials)
+        dispersion = 1.0 if pooled is None else pooled
+        factor = plateau_factor(trials, dispersion)
+        refused = first_refused(sweep.trials)
+        seen = [one for one in states if refused is None or one.in_use < refused]
+        if seen:
+            curve = together(fitted, seen, max(1.0, dispersion), caution)
         ending: Ending
-        if first_refused(sweep.trials) is not None:
+        if refused is not None:
             ending = "refused"  # nothing is known to stay beyond the largest size
         elif is_falling(fitted):
             ending = "falling"
         elif has_plateau(fitted):
             ending = "flat"
             curve = curve.held_flat(BEYOND * curve.measured)
+        elif curve.measured > fitted[-1].pool_size:
+            ending = "seen"
+            curve = curve.held_flat(held(curve.measured))
         else:
             ending = "rising"
-        pooled = pooled_dispersion(trials)
-        dispersion = 1.0 if pooled is None else pooled
-        factor = plateau_factor(trials, dispersion)
-        return cls(fitted, curve, dispersion, factor, HoldTimes.of(trials), ending)
+        return cls(fitted, curve, dispersion, factor, HoldTimes.of(trials), ending, states)
+
+    @classmethod
+    def _in_service(
+        cls,
+        sweep: Sweep,
+        trials: Sequence[Trial],
+        states: tuple[StatePoint, ...],
+        caution: float,
+    ) -> Fitted:
+        """From open loops alone, whose states hold the upstream as it serves at the target rate."""
+        dispersion = max(1.0, dispersion_of_holds(trials))
+        curve = fit(states, dispersion, caution)
+        factor = (1.0 + dispersion) / 2.0
+        ending: Ending = "flat" if strained(sweep.trials) else "seen"
+        return cls((), curve, dispersion, factor, HoldTimes.of(trials), ending, states)
+
+    @property
+    def measured(self) -> tuple[CurvePoint, ...]:
+        """What was measured by size, in closed loops; without any by connections in use."""
+        return self.points or tuple(
+            CurvePoint(
+                pool_size=state.in_use,
+                throughput=state.throughput,
+                interval95=state.interval95,
+                hold_time=state.in_use / state.throughput,
+                repeats=1,
+            )
+            for state in self.states
+            if state.throughput > 0
+        )
 
     @property
     def may_grow(self) -> bool:
         """Whether more connections than were measured serve no worse, as far as is known."""
-        return self.ending in ("flat", "rising")
+        return self.ending in ("flat", "rising", "seen")
 
     def slowed(self, factor: float) -> Fitted:
         """The same upstream with every call taking `factor` times as long (more than 0).
