@@ -52,7 +52,7 @@ def open_trial(
         segments=tuple(segments),
         bin_seconds=width,
         completions=np.zeros(SEGMENTS, dtype=np.int64),
-        samples=Samples(nothing, nothing, nothing, nothing, nothing, nothing),
+        samples=Samples(*[nothing] * len(Samples._fields)),
     )
     shown = drawn_trial(
         plan.pool_size,

@@ -84,7 +84,13 @@ def simulated_trial(
         bin_seconds=recorder.bin_seconds,
         completions=recorder.completions[:bins],
         samples=Samples(
-            at, at * callers, at * 0.3, flat + 1e-4, flat + float(callers), flat.copy()
+            at,
+            at * callers,
+            at * 0.3,
+            flat + 1e-4,
+            flat + float(callers),
+            flat,
+            *[flat * np.nan] * 4,
         ),
     )
     return summarise(
