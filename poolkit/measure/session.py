@@ -14,7 +14,7 @@ from poolkit.analysis.disturbed import marked
 from poolkit.analysis.noise import EARLY_BATCH_HOLDS, rate_interval
 from poolkit.analysis.summary import summarise
 from poolkit.drivers.base import close_pool
-from poolkit.drivers.registry import gate_size, make_service_pool
+from poolkit.drivers.registry import dialled_by_need, gate_size, make_service_pool
 from poolkit.errors import BrakeStop, Cancelled, ExitCode, PoolkitError, Unreachable
 from poolkit.events import Emit
 from poolkit.load.arrivals import steps
@@ -24,6 +24,7 @@ from poolkit.load.measurement import Measurement, part
 from poolkit.load.recorder import Recorder
 from poolkit.load.timer import best_timer
 from poolkit.measure import verify
+from poolkit.measure.approach import Strain
 from poolkit.measure.child import RESUMES
 from poolkit.measure.loop import HUNG_SECONDS, Reason, run_until_over
 from poolkit.measure.preflight import check_first_call
@@ -149,7 +150,9 @@ class Session:
         load = Plan(
             seconds=plan.seconds,
             warm_up=plan.warm_up,
-            min_seconds=LEAST_SHARE * (plan.seconds - plan.warm_up),
+            min_seconds=0.0
+            if plan.purpose == "approach"
+            else LEAST_SHARE * (plan.seconds - plan.warm_up),
             grace=self._grace(),
             seed=seed,
             callers=plan.callers,
@@ -168,12 +171,15 @@ class Session:
                 because=plan.because,
             )
         )
-        measurement, stop = await self._load(plan, load)
+        strain = self._strain(plan)
+        measurement, stop = await self._load(plan, load, strain)
         phases: list[tuple[Measurement, Purpose]] = [(measurement, plan.purpose)]
         if plan.calm and stop is None:
             phases = _split(measurement, plan)
         for phase, purpose in phases:
             trial = self._summarised(phase, purpose, plan)
+            if strain is not None and strain.seen is not None:
+                trial = trial.model_copy(update={"cut_short": strain.seen})
             self._log.append(trial)
             self.trials[:] = marked([*self.trials, trial])
             self._emit(events.TrialDone(trial=trial))
@@ -202,11 +208,24 @@ class Session:
         checks = (*trial.checks, drift_check(trial, self.trials))
         return trial.model_copy(update={"checks": checks})
 
-    async def _load(self, plan: TrialPlan, load: Plan) -> tuple[Measurement, BrakeStop | None]:
+    def _strain(self, plan: TrialPlan) -> Strain | None:
+        """What watches a step of the climb to the target rate."""
+        if plan.purpose != "approach":
+            return None
+        light = next((t.mean_hold for t in self.trials if t.purpose == "approach"), None)
+        return Strain(plan, light or None)
+
+    async def _load(
+        self, plan: TrialPlan, load: Plan, strain: Strain | None
+    ) -> tuple[Measurement, BrakeStop | None]:
+        # The climb has far more room than it needs: connections are dialled as they are needed.
+        target = self._target if strain is None else dialled_by_need(self._target)
         pool = make_service_pool(
-            self._target, plan.pool_size, pools=plan.pools, seed=load.seed, gated=plan.gated
+            target, plan.pool_size, pools=plan.pools, seed=load.seed, gated=plan.gated
         )
-        is_curve = plan.purpose in CURVE_PURPOSES
+        is_enough: Callable[[Recorder, float], bool] | None = strain
+        if plan.purpose in CURVE_PURPOSES:
+            is_enough = partial(_is_narrow, plan.callers)
         timer = best_timer(asyncio.get_running_loop())
         # Collections pause the loop; what lives already need not be scanned again.
         gc.collect()
@@ -228,7 +247,7 @@ class Session:
                     max_held_p99=held_limit(self._target.response_p99),
                     work=self._target.work,
                 ),
-                is_enough=partial(_is_narrow, plan.callers) if is_curve else None,
+                is_enough=is_enough,
                 on_progress=partial(self._report, plan),
             )
             self._raise_if_cancelled()

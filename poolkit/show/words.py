@@ -38,6 +38,7 @@ BOUND_BY: dict[VerdictName, str] = {
     "rate_limited": "a rate limit",
     "refused": "refused calls",
     "stopped": "a brake",
+    "not_pushed": "not looked for",
 }
 SOURCES = {"measured": "measured here", "library": "library default", "rule": "rule"}
 # Quantities that two reviews are compared by.
