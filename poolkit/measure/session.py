@@ -10,6 +10,7 @@ from pathlib import Path
 
 from poolkit import events
 from poolkit.analysis.checks import drift_check
+from poolkit.analysis.disturbed import marked
 from poolkit.analysis.noise import EARLY_BATCH_HOLDS, rate_interval
 from poolkit.analysis.summary import summarise
 from poolkit.drivers.base import close_pool
@@ -181,7 +182,7 @@ class Session:
             if strain is not None and strain.seen is not None:
                 trial = trial.model_copy(update={"cut_short": strain.seen})
             self._log.append(trial)
-            self.trials.append(trial)
+            self.trials[:] = marked([*self.trials, trial])
             self._emit(events.TrialDone(trial=trial))
         if stop is not None:
             raise stop

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from poolkit import events, units
+from poolkit.analysis.disturbed import marked
 from poolkit.errors import Cancelled, ExitCode, PoolkitError
 from poolkit.events import Event
 from poolkit.records import Recommendation, Resumed, Sizing, Trial
@@ -165,7 +166,8 @@ class Story:
             case events.Step():
                 return replace(self, doing=event.what)
             case events.TrialDone():
-                return replace(self, trials=(*self.trials, event.trial), doing=doing)
+                trials = tuple(marked([*self.trials, event.trial]))
+                return replace(self, trials=trials, doing=doing)
             case events.Sized():
                 return replace(self, sizing=event.sizing, doing=doing)
             case events.Recommended():
