@@ -9,8 +9,8 @@ from typing import Literal
 
 from poolkit.analysis.curve import Curve, SharedCurve, is_clean, points
 from poolkit.analysis.knee import has_plateau, is_falling
+from poolkit.analysis.limits import FITS_QUOTA, first_refused, limits, quota
 from poolkit.analysis.queueing import WaitPrediction, waits
-from poolkit.analysis.refused import first_refused
 from poolkit.analysis.response import HoldTimes, exceedance
 from poolkit.analysis.saturation import plateau_factor, pooled_dispersion
 from poolkit.records import CurvePoint, Sweep
@@ -39,6 +39,7 @@ class Model:
     # Whether a size beyond `most` serves callers no worse than `most` does, as far as is known: no
     # refusals were met and throughput was not seen to fall.
     may_grow: bool
+    quota: float | None = None  # calls/s of all pools that the server takes; None: it counts none
 
     def predictions(self, rate: float | None = None) -> tuple[WaitPrediction, ...]:
         """What callers meet at sizes 1 .. most, at `rate` or the objective's (calls/s)."""
@@ -65,6 +66,11 @@ class Model:
         """What `cautious` says of one size, 1 .. most."""
         return waits(self.curve, self.cautious_rate, (pool_size,), self.dispersion, self.factor)[0]
 
+    @property
+    def is_within_quota(self) -> bool:
+        """Whether the rate asked is one that the server does not turn away."""
+        return self.quota is None or self.objective.rate <= FITS_QUOTA * self.quota
+
     def meets_wait(self, prediction: WaitPrediction) -> bool:
         """Whether few enough calls wait longer than allowed; where no wait is asked, stability."""
         limit = self.objective.wait_p99
@@ -85,7 +91,9 @@ class Model:
 
     def meets(self, prediction: WaitPrediction) -> bool:
         """Whether everything that is asked of the times is met; give it a `cautious` one."""
-        return self.meets_wait(prediction) and self.meets_response(prediction)
+        return (
+            self.is_within_quota and self.meets_wait(prediction) and self.meets_response(prediction)
+        )
 
     def is_enough(self, pool_size: int) -> bool:
         """Whether a size (1 or more) meets what is asked.
@@ -127,6 +135,8 @@ class Fitted:
     factor: float  # v of the queue on the plateau (see `saturation`)
     holds: HoldTimes
     ending: Ending  # what throughput does at the largest sizes measured
+    quota: float | None = None  # calls/s that the server takes; None: it counts none
+    most: int | None = None  # connections of all pools that the server takes; None: no limit seen
 
     @classmethod
     def of(cls, sweep: Sweep) -> Fitted:
@@ -139,8 +149,16 @@ class Fitted:
             if is_clean(trial) and trial.connections <= curve.measured
         ]
         ending: Ending
-        if first_refused(sweep.trials) is not None:
+        allowed = quota(sweep.trials)
+        most = None
+        if allowed is not None:
+            # No size is refused at a rate below it. What is beyond is taken as a plateau, as if
+            # calls took longer there: the safe side.
+            ending = "flat"
+            curve = curve.held_flat(BEYOND * curve.measured)
+        elif first_refused(sweep.trials) is not None:
             ending = "refused"  # nothing is known to stay beyond the largest size
+            most = next((int(limit.value) for limit in limits(sweep.trials)), None)
         elif is_falling(fitted):
             ending = "falling"
         elif has_plateau(fitted):
@@ -151,7 +169,8 @@ class Fitted:
         pooled = pooled_dispersion(trials)
         dispersion = 1.0 if pooled is None else pooled
         factor = plateau_factor(trials, dispersion)
-        return cls(fitted, curve, dispersion, factor, HoldTimes.of(trials), ending)
+        holds = HoldTimes.of(trials)
+        return cls(fitted, curve, dispersion, factor, holds, ending, allowed, most)
 
     @property
     def may_grow(self) -> bool:
@@ -179,7 +198,10 @@ class Fitted:
         own = max(self.dispersion, 1.0 + (self.dispersion - 1.0) / shared.pools)
         factor = max(self.factor, 1.0 + (self.factor - 1.0) / shared.pools)
         most = min(objective.largest, shared.largest)
-        return Model(shared, own, factor, self.holds, objective, most, self.may_grow)
+        if self.most is not None:
+            most = min(most, self.most // objective.pools_left)
+        may_grow, allowed = self.may_grow, self.quota
+        return Model(shared, own, factor, self.holds, objective, most, may_grow, allowed)
 
 
 def model(sweep: Sweep, objective: Objective) -> Model:
