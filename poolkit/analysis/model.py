@@ -12,8 +12,10 @@ from poolkit.analysis.knee import has_plateau, is_falling
 from poolkit.analysis.limits import FITS_QUOTA, first_refused, limits, quota
 from poolkit.analysis.queueing import WaitPrediction, waits
 from poolkit.analysis.response import HoldTimes, exceedance
-from poolkit.analysis.saturation import plateau_factor, pooled_dispersion
-from poolkit.records import CurvePoint, Sweep
+from poolkit.analysis.saturation import dispersion_of_holds, plateau_factor, pooled_dispersion
+from poolkit.analysis.state_curve import fit, open_loops, strained
+from poolkit.analysis.states import state_points
+from poolkit.records import CurvePoint, StatePoint, Sweep
 from poolkit.targets.objective import Objective
 
 # P(W > w) comes out of the formula right to about this share where the curve is known exactly, and
@@ -22,7 +24,8 @@ from poolkit.targets.objective import Objective
 PRUDENCE = 0.85
 # On a plateau throughput is taken to stay up to this many times the largest size measured.
 BEYOND = 4
-Ending = Literal["flat", "rising", "falling", "refused"]
+# "seen": the curve is one of states, and nothing is known beyond the connections seen in use.
+Ending = Literal["flat", "rising", "falling", "refused", "seen"]
 CAUTION = 0.5  # standard errors by which the upstream is taken to be slower than measured
 
 
@@ -125,6 +128,18 @@ def fit_points(sweep: Sweep) -> tuple[CurvePoint, ...]:
     )
 
 
+def _taken(sweep: Sweep) -> int | None:
+    """Connections at which the server was seen to turn no call away; None: it did at none.
+
+    A quota is met at any size, but only where a paced trial showed that it is one.
+    """
+    refused = first_refused(sweep.trials)
+    if refused is None or quota(sweep.trials) is not None:
+        return None
+    known = [int(limit.value) for limit in limits(sweep.trials) if limit.kind != "rate"]
+    return min([refused - 1, *known])
+
+
 @dataclass(frozen=True, slots=True)
 class Fitted:
     """The upstream as a sweep saw it, whatever is asked of it: fitted once, asked many times."""
@@ -135,13 +150,16 @@ class Fitted:
     factor: float  # v of the queue on the plateau (see `saturation`)
     holds: HoldTimes
     ending: Ending  # what throughput does at the largest sizes measured
+    states: tuple[StatePoint, ...] = ()  # X(n) by connections in use, of the open loops
     quota: float | None = None  # calls/s that the server takes; None: it counts none
-    most: int | None = None  # connections of all pools that the server takes; None: no limit seen
+    taken: int | None = None  # connections of all pools that the server takes; None: no limit seen
 
     @classmethod
     def of(cls, sweep: Sweep) -> Fitted:
-        """From the sweep's usable trials (two sizes or more)."""
+        """From the sweep's usable trials: closed loops at two sizes or more, else open loops."""
         fitted = fit_points(sweep)
+        if len(fitted) < 2:
+            return cls._of_states(sweep)
         curve = Curve.fit(fitted)
         trials = [
             trial
@@ -149,19 +167,14 @@ class Fitted:
             if is_clean(trial) and trial.connections <= curve.measured
         ]
         ending: Ending
-        allowed = quota(sweep.trials)
-        most = None
-        if allowed is not None:
-            # No size is refused at a rate below it. What is beyond is taken as a plateau, as if
-            # calls took longer there: the safe side.
-            ending = "flat"
-            curve = curve.held_flat(BEYOND * curve.measured)
-        elif first_refused(sweep.trials) is not None:
+        allowed, taken = quota(sweep.trials), _taken(sweep)
+        if taken is not None:
             ending = "refused"  # nothing is known to stay beyond the largest size
-            most = next((int(limit.value) for limit in limits(sweep.trials)), None)
-        elif is_falling(fitted):
+        elif allowed is None and is_falling(fitted):
             ending = "falling"
-        elif has_plateau(fitted):
+        elif allowed is not None or has_plateau(fitted):
+            # Below a quota no size is refused. What is beyond the sizes measured is taken as a
+            # plateau, as if calls took longer there: the safe side.
             ending = "flat"
             curve = curve.held_flat(BEYOND * curve.measured)
         else:
@@ -169,13 +182,46 @@ class Fitted:
         pooled = pooled_dispersion(trials)
         dispersion = 1.0 if pooled is None else pooled
         factor = plateau_factor(trials, dispersion)
+        states = state_points(open_loops(sweep.trials))
         holds = HoldTimes.of(trials)
-        return cls(fitted, curve, dispersion, factor, holds, ending, allowed, most)
+        return cls(fitted, curve, dispersion, factor, holds, ending, states, allowed, taken)
+
+    @classmethod
+    def _of_states(cls, sweep: Sweep) -> Fitted:
+        """From open loops alone, whose states hold the upstream as it serves at the target rate."""
+        trials = open_loops(sweep.trials)
+        allowed, taken = quota(sweep.trials), _taken(sweep)
+        states = state_points(trials)
+        if taken is not None:
+            states = tuple(state for state in states if state.in_use <= taken)
+        dispersion = max(1.0, dispersion_of_holds(trials))
+        curve = fit(states, dispersion)
+        factor = (1.0 + dispersion) / 2.0
+        ending: Ending = "flat" if strained(sweep.trials) else "seen"
+        if taken is not None:
+            ending = "refused"
+        holds = HoldTimes.of(trials)
+        return cls((), curve, dispersion, factor, holds, ending, states, allowed, taken)
+
+    @property
+    def measured(self) -> tuple[CurvePoint, ...]:
+        """What was measured by size, in closed loops; without any by connections in use."""
+        return self.points or tuple(
+            CurvePoint(
+                pool_size=state.in_use,
+                throughput=state.throughput,
+                interval95=state.interval95,
+                hold_time=state.in_use / state.throughput,
+                repeats=1,
+            )
+            for state in self.states
+            if state.throughput > 0
+        )
 
     @property
     def may_grow(self) -> bool:
         """Whether more connections than were measured serve no worse, as far as is known."""
-        return self.ending in ("flat", "rising")
+        return self.ending in ("flat", "rising", "seen")
 
     def slowed(self, factor: float) -> Fitted:
         """The same upstream with every call taking `factor` times as long (more than 0).
@@ -198,8 +244,8 @@ class Fitted:
         own = max(self.dispersion, 1.0 + (self.dispersion - 1.0) / shared.pools)
         factor = max(self.factor, 1.0 + (self.factor - 1.0) / shared.pools)
         most = min(objective.largest, shared.largest)
-        if self.most is not None:
-            most = min(most, self.most // objective.pools_left)
+        if self.taken is not None:
+            most = min(most, self.taken // objective.pools_left)
         may_grow, allowed = self.may_grow, self.quota
         return Model(shared, own, factor, self.holds, objective, most, may_grow, allowed)
 

@@ -43,12 +43,18 @@ class HoldTimes:
 
     @classmethod
     def of(cls, trials: Iterable[Trial]) -> HoldTimes:
-        """Those of the usable closed-loop trials, repeats added up and made to rise with size."""
+        """Those of the usable closed-loop trials, repeats added up and made to rise with size.
+
+        Without any, those of open loops, each at the connections that it had in use on average.
+        """
         counts: dict[int, Floats] = defaultdict(lambda: np.zeros(BUCKETS))
-        for trial in trials:
-            if is_clean(trial) and trial.hold_time.buckets:
-                buckets = trial.hold_time.buckets
-                counts[trial.connections][list(buckets)] += list(buckets.values())
+        held = [trial for trial in trials if trial.hold_time.buckets]
+        for trial in list(filter(is_clean, held)) or held:
+            in_use = trial.connections
+            if not trial.is_of_curve:
+                in_use = max(1, round(trial.throughput * trial.mean_hold))
+            buckets = trial.hold_time.buckets
+            counts[in_use][list(buckets)] += list(buckets.values())
         sizes = tuple(sorted(counts))
         totals = np.array([counts[size].sum() for size in sizes])
         rows = [1.0 - np.cumsum(counts[size]) / counts[size].sum() for size in sizes]
