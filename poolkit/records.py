@@ -109,6 +109,7 @@ class Trial(Record):
     gate: int | None = None  # size of the semaphore in front of each pool
     callers: int | None = None  # closed loop: callers that each wait for their reply
     arrival_rate: float | None = None  # open loop: planned calls/s over all pools
+    at_a_time: int | None = None  # open loop: calls due together, evenly spaced; None: Poisson
     seed: int
     started: str  # ISO 8601, UTC
     warm_up: float  # s cut from the front, by MSER-5 but at least the planned warm-up

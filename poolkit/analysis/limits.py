@@ -29,12 +29,16 @@ MOSTLY_BUSY = 0.97  # share of the connections that successful calls keep busy i
 # Poisson arrivals at a quota itself are refused half of the time; it is met this far below.
 FITS_QUOTA = 0.95
 ENOUGH_STEADY = 30  # calls served while others were refused, before their rate is believed
+STEADY_CALLS = 100  # the same, before it is known well
 # Calls refused for want of a connection, by what the adapters call it.
 NO_ROOM = frozenset({"too_many_connections", "connection_refused"})
 _RATE_KINDS = frozenset({"http_429"})
 # A call refused is back at once, so calls that end while too many are in use are mostly such; a few
 # of them are still under way when the number falls again.
 STRAYS = 0.25
+# Calls served while as many were in use as are refused, for each refused: a limit on calls at once
+# leaves a fraction, those that end while a refusal is under way.
+FULL_HOUSE = 3.0
 
 Counts = Literal["at_once", "rate"]
 
@@ -79,20 +83,34 @@ def counted(trials: Sequence[Trial]) -> Counts | None:
 
     A size that is refused at full rate and not at half of it is no limit on calls at once. One at
     which many more calls are refused than are beyond the sizes seen clean is none either: then the
-    quota has no room for a burst. Once a quota is found, the trials that follow look for its rate.
+    quota has no room for a burst.
     """
     found: Counts | None = None
     for index, trial in enumerate(trials):
         if not is_paced(trial) or answered(trial) < ENOUGH_CALLS:
             continue
         seen = bracket(trials[:index])
-        if refused_share(trial) > SHEDDING:
+        if _sheds(trial):
             found = _by_share(trial, seen.clean)
         elif seen.refused is not None and trial.connections >= seen.refused:
             found = "rate"
-        if found == "rate":
-            return found
-    return found
+    return found or _by_states(trials)
+
+
+def _by_states(trials: Sequence[Trial]) -> Counts | None:
+    """What closed loops at the refused size show, once the size below it is known to be clean.
+
+    Calls are never served as many at a time where the server turns away one of so many at once;
+    below a quota they are, until it is used up.
+    """
+    seen = bracket(trials)
+    if seen.refused is None or not 0 < seen.clean == seen.refused - 1:
+        return None
+    at_size = [t for t in turned_away(trials) if t.is_of_curve and t.connections == seen.refused]
+    states = [_states(trial).get(seen.refused, (0, 0)) for trial in at_size]
+    served = sum(calls - lost for calls, lost in states)
+    lost = sum(trial.outcomes.get("rejected", 0) for trial in at_size)
+    return "rate" if served >= max(ENOUGH_CALLS, FULL_HOUSE * lost) else None
 
 
 def _by_share(paced: Trial, clean: int) -> Counts:
@@ -111,6 +129,8 @@ def bracket(trials: Sequence[Trial]) -> Bracket:
     refused: dict[int, bool] = {}  # size -> whether a closed loop saw it
     has_changed = False
     for trial in trials:
+        if trial.at_a_time is not None and not is_paced(trial):
+            continue  # evenly spaced calls that look for a quota's rate
         closed = trial.is_of_curve
         if id(trial) in away:
             size = trial.connections if closed or is_paced(trial) else _first_refused(trial)
@@ -150,7 +170,7 @@ def quota(trials: Sequence[Trial]) -> float | None:
 
 def is_paced(trial: Trial) -> bool:
     """Whether the trial sent as many calls at a time as it has connections, at a low rate."""
-    return trial.loop == "open" and trial.purpose == "limit" and trial.pool_size > 0
+    return trial.at_a_time is not None and trial.at_a_time >= trial.connections
 
 
 def is_at_limit(trial: Trial, before: Sequence[Trial]) -> bool:
@@ -179,7 +199,12 @@ def turned_away(trials: Sequence[Trial]) -> list[Trial]:
 
 def shed(trials: Iterable[Trial]) -> list[Trial]:
     """The trials in which the server rejected calls (429, 503, no room for a connection)."""
-    return [trial for trial in trials if refused_share(trial) > SHEDDING]
+    return [trial for trial in trials if _sheds(trial)]
+
+
+def _sheds(trial: Trial) -> bool:
+    # The last moments before a stop are in no whole segment, and all refusals may be there.
+    return trial.stopped == "rejected" or refused_share(trial) > SHEDDING
 
 
 def over_quota(trials: Sequence[Trial]) -> list[Trial]:
@@ -269,7 +294,7 @@ def _is_clean(trial: Trial) -> bool:
     return (
         trial.stopped is None
         and answered(trial) >= min(ENOUGH_CALLS, 3 * trial.connections)
-        and refused_share(trial) <= SHEDDING
+        and not _sheds(trial)
     )
 
 
@@ -312,8 +337,9 @@ def _at_once(trials: Sequence[Trial], refused: Sequence[Trial], kind: LimitKind)
     if seen.refused is None or not seen.clean:
         return None
     value, most = seen.clean, seen.refused - 1
-    noun = "connections" if kind == "connections" else "calls at once"
-    text = f"{seen.clean} {noun} were taken and {seen.refused} were not ({_named(refused)})"
+    noun = "connection" if kind == "connections" else "call"
+    taken = f"{units.plural(seen.clean, noun)}{'' if kind == 'connections' else ' at once'}"
+    text = f"no more than {taken} were taken: not {seen.refused} ({_named(refused)})"
     if seen.has_changed:
         text += "; it changed while it was searched for, and the latest trials count"
     return Limit(kind=kind, value=value, interval95=(float(value), float(most)), seen=text)
@@ -321,17 +347,19 @@ def _at_once(trials: Sequence[Trial], refused: Sequence[Trial], kind: LimitKind)
 
 def _quota(trials: Sequence[Trial], refused: Sequence[Trial]) -> Limit | None:
     """The calls/s that get through while others are refused, else those that were not refused."""
-    served = max((trial.throughput for trial in refused), default=0.0)
-    first = bracket(trials).refused or min(trial.connections for trial in refused)
     away = {id(trial) for trial in refused}
+    served = max((trial.throughput for trial in refused), default=0.0)
+    # Paced trials say nothing of it: they keep below on purpose.
     free = max(
-        (t.throughput for t in trials if id(t) not in away and t.connections < first), default=0.0
+        (t.throughput for t in trials if id(t) not in away and not is_paced(t)), default=0.0
     )
     found = _steady(refused)
     if found is None:
-        value = free or served
-        found = (value, (value, max(value, served)))
+        found = (free or served, (free, max(free, served)))
     value, interval = found
+    if free > value and steady(refused)[0] < STEADY_CALLS:
+        # A bucket may have let so many through, but then so few calls tell no better.
+        value, interval = free, (interval[0], max(free, interval[1]))
     if value <= 0:
         return None
     text = f"{units.rate(value)} got through while others were refused ({_named(refused)})"
@@ -339,7 +367,17 @@ def _quota(trials: Sequence[Trial], refused: Sequence[Trial]) -> Limit | None:
 
 
 def _steady(refused: Iterable[Trial]) -> tuple[float, Interval] | None:
-    """Calls/s served after the first refusals, when what a bucket had saved up is used."""
+    """Their rate (calls/s) once what a bucket had saved up is used; None: too few."""
+    calls, seconds = steady(refused)
+    if calls < ENOUGH_STEADY or seconds <= 0:
+        return None
+    # A bucket that is filled evenly lets calls through more evenly than Poisson's noise.
+    rate, error = calls / seconds, max(LEAST_ERROR, 0.5 / math.sqrt(calls))
+    return rate, ((1.0 - 2.0 * error) * rate, (1.0 + 2.0 * error) * rate)
+
+
+def steady(refused: Iterable[Trial]) -> tuple[int, float]:
+    """Calls served after a trial's first refusals, and in how many seconds."""
     calls, seconds = 0, 0.0
     for trial in refused:
         begun = False
@@ -350,11 +388,7 @@ def _steady(refused: Iterable[Trial]) -> tuple[float, Interval] | None:
                 calls += sum(releases for _, releases, _ in batch.values()) - lost
                 seconds += width
             begun = begun or lost > 0
-    if calls < ENOUGH_STEADY or seconds <= 0:
-        return None
-    # A bucket that is filled evenly lets calls through more evenly than Poisson's noise.
-    rate, error = calls / seconds, max(LEAST_ERROR, 0.5 / math.sqrt(calls))
-    return rate, ((1.0 - 2.0 * error) * rate, (1.0 + 2.0 * error) * rate)
+    return calls, seconds
 
 
 def _named(refused: Iterable[Trial]) -> str:

@@ -9,13 +9,20 @@ from typing import Literal
 
 from poolkit.analysis.curve import Curve, SharedCurve, is_clean, points
 from poolkit.analysis.knee import has_plateau, is_falling
-from poolkit.analysis.limits import FITS_QUOTA, first_refused, limits, quota
+from poolkit.analysis.limits import (
+    ENOUGH_CALLS,
+    FITS_QUOTA,
+    first_refused,
+    limits,
+    quota,
+    turned_away,
+)
 from poolkit.analysis.queueing import WaitPrediction, waits
 from poolkit.analysis.response import HoldTimes, exceedance
 from poolkit.analysis.saturation import dispersion_of_holds, plateau_factor, pooled_dispersion
 from poolkit.analysis.state_curve import fit, open_loops, strained
 from poolkit.analysis.states import state_points
-from poolkit.records import CurvePoint, StatePoint, Sweep
+from poolkit.records import CurvePoint, StatePoint, Sweep, Trial
 from poolkit.targets.objective import Objective
 
 # P(W > w) comes out of the formula right to about this share where the curve is known exactly, and
@@ -128,6 +135,26 @@ def fit_points(sweep: Sweep) -> tuple[CurvePoint, ...]:
     )
 
 
+def _beside_refusals(sweep: Sweep) -> list[CurvePoint]:
+    """X(n) = n / hold time at the refused sizes, from the calls that got through a quota."""
+    largest = max((point.pool_size for point in fit_points(sweep)), default=0)
+    held: dict[int, Trial] = {}
+    for trial in turned_away(sweep.trials):
+        enough = trial.hold_time.count >= ENOUGH_CALLS and trial.mean_hold > 0
+        if trial.is_of_curve and enough and trial.connections > largest:
+            held[trial.connections] = trial
+    return [
+        CurvePoint(
+            pool_size=n,
+            throughput=n / trial.mean_hold,
+            interval95=None,
+            hold_time=trial.mean_hold,
+            repeats=1,
+        )
+        for n, trial in sorted(held.items())
+    ]
+
+
 def _taken(sweep: Sweep) -> int | None:
     """Connections at which the server was seen to turn no call away; None: it did at none.
 
@@ -160,21 +187,20 @@ class Fitted:
         fitted = fit_points(sweep)
         if len(fitted) < 2:
             return cls._of_states(sweep)
-        curve = Curve.fit(fitted)
+        allowed, taken = quota(sweep.trials), _taken(sweep)
+        # Below a quota no size is refused, and calls take as long as those that got through it.
+        curve = Curve.fit(fitted if allowed is None else (*fitted, *_beside_refusals(sweep)))
         trials = [
             trial
             for trial in sweep.trials
             if is_clean(trial) and trial.connections <= curve.measured
         ]
         ending: Ending
-        allowed, taken = quota(sweep.trials), _taken(sweep)
         if taken is not None:
             ending = "refused"  # nothing is known to stay beyond the largest size
         elif allowed is None and is_falling(fitted):
             ending = "falling"
         elif allowed is not None or has_plateau(fitted):
-            # Below a quota no size is refused. What is beyond the sizes measured is taken as a
-            # plateau, as if calls took longer there: the safe side.
             ending = "flat"
             curve = curve.held_flat(BEYOND * curve.measured)
         else:

@@ -98,7 +98,7 @@ def in_words(limit: Limit) -> str:
 
 def _shedding(rejecting: Sequence[Trial]) -> str:
     closed = [trial for trial in rejecting if trial.is_of_curve]
-    found = closed or rejecting
+    found = closed or [t for t in rejecting if t.purpose != "limit"] or list(rejecting)
     rejected = sum(trial.outcomes.get("rejected", 0) for trial in found)
     share = units.share(rejected / sum(map(answered, found)), 1)
     most = max(trial.throughput for trial in found)

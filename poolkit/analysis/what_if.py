@@ -147,7 +147,7 @@ def answer(planner: Planner, question: Question) -> Answer:
     if reachable is not None and planner.verdict.name in ("rate_limited", "refused"):
         instead = find(found.upstream, objective.but(target_rate=reachable)).size
         because += (
-            f"; at most {units.rate(reachable)} get through, and they take "
+            f"; within reach is at most {units.rate(reachable)}, with "
             f"{units.plural(instead, 'connection')}"
             if instead is not None
             else ""

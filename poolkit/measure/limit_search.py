@@ -5,7 +5,7 @@ one connection: with a caller for each connection, whose clean trials are points
 well; where load must not go beyond the target rate with a paced trial instead (see
 `analysis.limits`), that many calls at a time and few per second. Then the last clean size is tried
 once more if nothing after the first refusal did, since limits change; and a paced trial at the
-refused size tells a limit on calls at once from a quota, whose rate is bisected then.
+refused size tells a limit on calls at once from a quota, whose rate is measured then.
 
 A server that turns calls away is asked little: all trials that are refused take 2 s together.
 """
@@ -17,14 +17,17 @@ from collections.abc import Sequence
 
 from poolkit import units
 from poolkit.analysis.limits import (
+    STEADY_CALLS,
     Bracket,
     bracket,
     counted,
     first_in_use,
     is_paced,
     limit_kind,
+    steady,
     turned_away,
 )
+from poolkit.analysis.limits import limits as limits_of
 from poolkit.measure.sweep import WARM_UP, WINDOW, WINDOW_HOLDS, SweepLimits, TrialPlan
 from poolkit.records import Trial
 from poolkit.targets.objective import Objective
@@ -36,8 +39,8 @@ PACED_CALLS = 40
 PACED_TIMES = 5  # that so many calls at a time come at least, and once more before the window
 APART = 1.5  # p99 hold times between them, so that all are over before the next
 PACED_SHARE = 0.5  # of the rate that was carried
-RATE_NARROW = 1.05  # between the rates carried and refused
-RATE_SECONDS = 1.0
+ABOVE = 1.15  # times the rate that is served, to meet a quota
+WORTH_A_TRIAL = 1.02
 
 
 def next_trial(
@@ -143,21 +146,20 @@ def _paced(
 def _rate(
     trials: Sequence[Trial], away: Sequence[Trial], objective: Objective, seconds: float
 ) -> TrialPlan | None:
-    """Evenly spaced calls at a rate between the one carried and the one refused; None: known."""
-    if not objective.push or seconds < RATE_SECONDS / 2:
+    """Evenly spaced calls a little above the quota, as far as it is known; None: known.
+
+    At so little above it the brakes leave some time between the last call that a bucket had saved
+    up and the stop, and the calls served then come at the quota's rate.
+    """
+    served, _ = steady(away)
+    if served >= STEADY_CALLS:
         return None
-    size = max(t.connections for t in away)
-    paced = [t for t in trials if t.purpose == "limit" and t.loop == "open" and t.arrival_rate]
-    lost = {id(trial) for trial in away}
-    low = max((t.throughput for t in trials if id(t) not in lost), default=0.0)
-    tried = [t.arrival_rate or 0.0 for t in paced if id(t) in lost]
-    offered = [t.connections / t.mean_hold for t in away if t.is_of_curve and t.mean_hold > 0]
-    # The trial that found the quota may have been refused at a low rate, for its calls at a time.
-    high = min((rate for rate in (*tried, *offered) if rate > low), default=0.0)
-    if not low or high <= RATE_NARROW * low:
+    limit = next(iter(limits_of(trials)), None)
+    if limit is None:
         return None
-    rate = math.sqrt(low * high)
-    because = f"limit: {units.rate(low)} are not refused, {units.rate(high)} are"
-    return TrialPlan(
-        "limit", size, 0.0, min(RATE_SECONDS, seconds), because, rate=rate, at_a_time=1, gated=False
-    )
+    size, known = max(t.connections for t in away), limit.value
+    rate = ABOVE * known if objective.push else min(ABOVE * known, objective.rate)
+    if rate < WORTH_A_TRIAL * known:
+        return None
+    because = f"limit: {units.rate(known)} are served, is {units.rate(rate)}?"
+    return TrialPlan("limit", size, 0.0, seconds, because, rate=rate, at_a_time=1, gated=False)

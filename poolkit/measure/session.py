@@ -218,7 +218,7 @@ class Session:
         )
         if trial.loop == "open":
             late = verify.late_interval(measured, self._target.wait_p99)
-            return trial.model_copy(update={"late_interval95": late})
+            return trial.model_copy(update={"late_interval95": late, "at_a_time": plan.at_a_time})
         if purpose != "sentinel":
             return trial
         checks = (*trial.checks, drift_check(trial, self.trials))
