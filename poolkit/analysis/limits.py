@@ -114,8 +114,10 @@ def _by_states(trials: Sequence[Trial]) -> Counts | None:
 
 
 def _by_share(paced: Trial, clean: int) -> Counts:
-    beyond = max(0, paced.connections - clean) + 0.5
-    return "at_once" if refused_share(paced) * paced.connections <= beyond else "rate"
+    # Calls that a stop cut had been let in: those turned away are back at once.
+    times = sum(paced.outcomes.values()) / paced.connections
+    refused = refused_share(paced) * answered(paced)
+    return "at_once" if refused <= (paced.connections - clean + 0.5) * times else "rate"
 
 
 def bracket(trials: Sequence[Trial]) -> Bracket:
@@ -381,12 +383,11 @@ def steady(refused: Iterable[Trial]) -> tuple[int, float]:
     calls, seconds = 0, 0.0
     for trial in refused:
         begun = False
-        width = trial.window / len(trial.in_use) if trial.in_use else 0.0
         for batch in trial.in_use:
             lost = sum(rejected for _, _, rejected in batch.values())
             if begun:
                 calls += sum(releases for _, releases, _ in batch.values()) - lost
-                seconds += width
+                seconds += sum(passed for passed, _, _ in batch.values())
             begun = begun or lost > 0
     return calls, seconds
 

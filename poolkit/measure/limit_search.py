@@ -35,6 +35,7 @@ from poolkit.targets.objective import Objective
 REFUSED_SECONDS = 2.0  # of load on a server that turns calls away, over the whole search
 LEAST_SECONDS = 0.3  # of a trial that says anything
 MOST_TRIALS = 16
+REFUSED_WINDOW, REFUSED_HOLDS = 0.4, 4.0  # s, and mean hold times, of one to be refused
 PACED_CALLS = 40
 PACED_TIMES = 5  # that so many calls at a time come at least, and once more before the window
 APART = 1.5  # p99 hold times between them, so that all are over before the next
@@ -83,12 +84,18 @@ def next_trial(
 
 
 def _closed(trials: Sequence[Trial], size: int, seconds: float, because: str) -> TrialPlan | None:
-    """A caller for each connection, as long as a trial of the curve where there is time."""
+    """A caller for each connection, as long as a trial of the curve where there is time.
+
+    Shorter where refusals are to be expected: the server is asked little, and they show at once.
+    """
     if sum(t.purpose == "limit" and t.is_of_curve and t.connections == size for t in trials) > 1:
         return None  # calls so slow that no trial tells
     hold = max((trial.mean_hold for trial in trials if trial.stopped is None), default=0.0)
     warm_up = max(WARM_UP, 3.0 * hold)
-    whole = min(warm_up + max(WINDOW, WINDOW_HOLDS * hold), seconds)
+    window = max(WINDOW, WINDOW_HOLDS * hold)
+    if any(size >= guess for guess in _guesses(trials)):
+        window = max(REFUSED_WINDOW, REFUSED_HOLDS * hold)
+    whole = min(warm_up + window, seconds)
     return TrialPlan(
         "limit", size, min(warm_up, whole / 4), whole, because, callers=size, gated=False
     )
