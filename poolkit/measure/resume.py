@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from poolkit.measure.at_limit import whole
 from poolkit.measure.verify import OVERLOAD, calm_rate
 from poolkit.records import Resumed, Trial
 from poolkit.targets.objective import Objective
@@ -33,9 +34,10 @@ def is_of_question(trial: Trial, objective: Objective) -> bool:
 def counting(trials: Sequence[Trial], objective: Objective) -> list[Trial]:
     """The trials that a measurement goes on from.
 
-    One that a brake ended is measured again: the endpoint may be well by now.
+    One that a brake ended is measured again: the endpoint may be well by now. Not where a limit of
+    the server stopped it, which is a finding.
     """
-    return [t for t in trials if t.stopped is None and is_of_question(t, objective)]
+    return [trial for trial in whole(trials) if is_of_question(trial, objective)]
 
 
 def resumed(trials: Sequence[Trial]) -> Resumed | None:

@@ -24,8 +24,8 @@ from poolkit.analysis.checks import sentinel_size
 from poolkit.analysis.curve import is_clean, points, relative_error
 from poolkit.analysis.disturbed import to_repeat
 from poolkit.analysis.knee import has_plateau
+from poolkit.analysis.limits import first_refused
 from poolkit.analysis.model import model
-from poolkit.analysis.refused import first_refused
 from poolkit.analysis.sizing import size
 from poolkit.records import Purpose, Sizing, Sweep, Trial
 from poolkit.targets.objective import Objective
@@ -69,6 +69,7 @@ class TrialPlan:
     pools: int = 1  # side by side
     callers: int | None = None
     rate: float | None = None  # None in an open loop too, where its schedule has no one rate
+    at_a_time: int | None = None  # calls that are due together, evenly spaced; None: Poisson
     calm: float = 0.0  # s at the end of an overload, at half the target rate
     gated: bool = True  # the target's gate stands in front of each pool
 
@@ -168,7 +169,12 @@ def _next_size(trials: Sequence[Trial], objective: Objective, limits: SweepLimit
             return ramp, "repeat", "ramp: its end came as a surprise, once more"
         return ramp, "ramp", "ramp: first look" if ramp == 1 else "ramp: throughput still rises"
     sizing = size(Sweep(target="", trials=tuple(trials)), objective)
-    near = refinements(sizing, limits.max_size, objective.pools_left)
+    refused = first_refused(trials)
+    near = tuple(
+        n
+        for n in refinements(sizing, limits.max_size, objective.pools_left)
+        if refused is None or n < refused
+    )
     # A size counts as measured where the curve cannot tell it from one that was.
     wanted = [n for n in near if not any(abs(n - other) <= SAME_SIZE * n for other in counts)]
     if wanted:
@@ -182,7 +188,8 @@ def _next_size(trials: Sequence[Trial], objective: Objective, limits: SweepLimit
         return chosen, "refine", "refine: around the knee"
     if is_narrow(trials, sizing, objective):
         return None
-    return _worst_known(sizing, counts, near)
+    taken = Counter({n: count for n, count in counts.items() if refused is None or n < refused})
+    return _worst_known(sizing, taken, near) if taken else None
 
 
 def _next_in_ramp(trials: Sequence[Trial], max_size: int) -> int | None:

@@ -113,6 +113,8 @@ def recommend(
             "limited_by": sizing.limited_by,
             "headroom": headroom_left(sizing, size),
             "reachable_rate": sizing.reachable_rate,
+            "size_for_reachable": sizing.size_for_reachable,
+            "limits": sizing.limits,
             "knees": sizing.knees,
             "plateau": sizing.plateau,
             "hold_time": HoldTimes(
