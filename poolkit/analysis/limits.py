@@ -352,9 +352,7 @@ def _quota(trials: Sequence[Trial], refused: Sequence[Trial]) -> Limit | None:
     away = {id(trial) for trial in refused}
     served = max((trial.throughput for trial in refused), default=0.0)
     # Paced trials say nothing of it: they keep below on purpose.
-    free = max(
-        (t.throughput for t in trials if id(t) not in away and not is_paced(t)), default=0.0
-    )
+    free = max((t.throughput for t in trials if id(t) not in away and not is_paced(t)), default=0.0)
     found = _steady(refused)
     if found is None:
         found = (free or served, (free, max(free, served)))
