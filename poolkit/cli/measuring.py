@@ -137,7 +137,7 @@ def size(
     if recommendation.status == "done":
         screen.say(f"written: {out / 'recommended.md'}, {out / 'pools.py'}")
     found = RecommendedFile(created=now(), targets=(recommendation,))
-    if comparison := with_records(out, found):
+    if comparison := with_records(out, found, {name: target}):
         print_changes(console, comparison)
     _leave(screen, outcome.exit_code, again=again)
 
