@@ -12,6 +12,7 @@ from poolkit.cli.options import (
     Budget,
     Events,
     HiddenEvents,
+    HiddenNoPush,
     Name,
     NoPush,
     Out,
@@ -44,7 +45,7 @@ def sweep(
     seed: Seed = None,
     rate: Rate = None,
     wait: Wait = None,
-    no_push: NoPush = False,
+    no_push: HiddenNoPush = False,
     again: Again = False,
     events: Events = False,
 ) -> None:
