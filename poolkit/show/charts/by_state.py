@@ -23,7 +23,7 @@ class StateMarks:
         upper, lower = axes
         kw: Any = {"color": colour(style.PURPLE_INK), "mec": colour(style.PAPER), "ls": ""}
         self._bars = upper.plot([], [], color=kw["color"], lw=1.1, alpha=0.65, zorder=6.4)[0]
-        self._known = upper.plot([], [], marker="s", ms=5.6, mew=0.8, zorder=6.6, **kw)[0]
+        self._known = upper.plot([], [], marker="s", ms=4.8, mew=0.7, zorder=6.6, **kw)[0]
         self._vague = upper.plot([], [], marker="s", ms=3.4, mew=0, alpha=0.4, zorder=5, **kw)[0]
         self._hold = lower.plot([], [], marker="s", ms=5.2, mew=0.8, zorder=5, **kw)[0]
 
