@@ -14,7 +14,8 @@ from poolkit.targets import Target
 
 def line(story: Story) -> str:
     """What happens, to be read out whenever it changes, and where figures come from."""
-    note = f'<p class="pk-small">{escape(story.note)}</p>' if story.note else ""
+    sources = story.sources
+    note = f'<p class="pk-small">{escape(sources)}</p>' if sources else ""
     return f'<p role="status">{escape(story.headline)}</p>{note}'
 
 

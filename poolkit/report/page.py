@@ -14,6 +14,7 @@ from poolkit.records import Recommendation
 from poolkit.report import pictures
 from poolkit.report.folder import Review, TargetReview
 from poolkit.review.compare import Comparison
+from poolkit.review.provenance import left_out, measured_at, written
 from poolkit.show import charts, tables, words
 from poolkit.show.tables import Column, Columns, Number, Table, of_probe
 from poolkit.units import NONE, listed, milliseconds, number, plural, rate, share
@@ -81,11 +82,16 @@ def _measured(review: Review) -> str:
     sure = [r for r in sized if words.how_sure(r).startswith("✓")]
     trials, seconds = sum(r.trials for r in found), sum(r.seconds for r in found)
     return (
-        f"Measured on {review.created[:10]}: {plural(len(found), 'target')}, "
+        f"Measured on {_measured_on(review)}: {plural(len(found), 'target')}, "
         f"{plural(trials, 'trial')}, {number(seconds)} s of load. "
         f"A size is recommended for {len(sized)} of {len(found)}; "
         f"{len(sure)} of these passed verification in full."
     )
+
+
+def _measured_on(review: Review) -> str:
+    found = [target.recommendation for target in review.targets]
+    return measured_at(found, review.created)[:10]
 
 
 def scope(review: Review) -> Table:
@@ -231,7 +237,10 @@ def _spread(recommendation: Recommendation) -> float | None:
 
 def provenance(review: Review) -> Table:
     """With what and on what kind of machine this was measured; no name of a host."""
-    rows = [("measured", review.created[:10])]
+    rows = [("measured", _measured_on(review))]
+    found = [target.recommendation for target in review.targets]
+    aged = ((r.target, written(r, review.created)) for r in found)
+    rows += [(f"trials of {name}", said) for name, said in aged if said]
     seeds = [trial.seed for t in review.targets for trial in t.trials]
     if seeds:
         rows.append(("seeds", f"{min(seeds)} to {max(seeds)}"))
@@ -269,6 +278,7 @@ _TEMPLATES.globals.update(
     tables=tables,
     of_probe=of_probe,
     words=words,
+    left_out=left_out,
     pictures=pictures,
     theme=_THEME,
     evidence=_evidence,

@@ -7,6 +7,7 @@ import math
 from poolkit import units
 from poolkit.events import Event, Recommended, Sized, Started, Step, TrialDone, TrialStarted
 from poolkit.records import Sizing, Trial
+from poolkit.review import provenance
 from poolkit.show import words
 
 _PURPOSES = {
@@ -43,8 +44,9 @@ def sentence(event: Event) -> str | None:
 
 def _begun(event: Started) -> str:
     text = f"{event.driver}, at most {units.number(event.budget)} s of load"
-    if event.resumed_trials:
-        text += f"; {units.plural(event.resumed_trials, 'finished trial')} resumed"
+    if event.resumed is not None:
+        trials = units.plural(event.resumed.trials, "finished trial")
+        text += f"; {trials} resumed ({provenance.age(event.resumed, event.at)} old)"
     return text
 
 
