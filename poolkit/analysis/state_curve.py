@@ -16,6 +16,7 @@ from dataclasses import replace
 import numpy as np
 
 from poolkit.analysis.curve import ENOUGH_SERVED, Curve, Floats, as_arrays
+from poolkit.analysis.limits import answered
 from poolkit.analysis.noise import LEAST_ERROR
 from poolkit.records import CurvePoint, Sizing, StatePoint, Trial
 
@@ -36,13 +37,16 @@ MOST_CUT_SHORT = 2  # trials at one rate, before a strain that this machine may 
 
 def tells_states(trial: Trial) -> bool:
     """Whether an open-loop trial tells of the upstream in each of its states."""
-    answered = sum(trial.outcomes.values()) - trial.outcomes.get("unfinished", 0)
+    # Calls that were turned away are known by state, so the others tell as much as ever.
+    tried = answered(trial) - trial.outcomes.get("rejected", 0)
     return (
         trial.loop == "open"
-        and trial.stopped is None
+        # Of calls that begin together the most are in use while none ends.
+        and trial.purpose != "limit"
+        and trial.stopped in (None, "rejected")
         and bool(trial.in_use)
         and {check.name for check in trial.failed_checks} <= _HARMLESS
-        and trial.outcomes.get("ok", 0) >= ENOUGH_SERVED * max(answered, 1)
+        and trial.outcomes.get("ok", 0) >= ENOUGH_SERVED * max(tried, 1)
     )
 
 

@@ -13,7 +13,7 @@ import math
 from collections.abc import Sequence
 
 from poolkit import units
-from poolkit.analysis.refused import SHEDDING, rejected_share
+from poolkit.analysis.limits import turned_away
 from poolkit.analysis.state_curve import strained
 from poolkit.analysis.verdict import FEWEST_CALLS
 from poolkit.load.recorder import Recorder
@@ -41,8 +41,7 @@ def next_trial(trials: Sequence[Trial], objective: Objective, left: float) -> Tr
         left: s of load that may still be spent.
     """
     climb = [trial for trial in trials if trial.purpose == "approach"]
-    is_refused = any(t.stopped is not None or rejected_share(t) > SHEDDING for t in climb)
-    if objective.largest < 1 or left <= 0 or strained(climb) is not None or is_refused:
+    if objective.largest < 1 or left <= 0 or strained(climb) is not None or turned_away(climb):
         return None
     # A step that this machine may have cut short is measured again.
     done = max((t.arrival_rate or 0.0 for t in climb if t.cut_short is None), default=0.0)

@@ -156,7 +156,13 @@ def _measured(recorder: Recorder, calls: Calls, end: float, **run: Any) -> Measu
         bin_seconds=recorder.bin_seconds,
         completions=recorder.completions[:bins],
         samples=Samples(
-            at, area, at * 0.3, flat + 1e-4, flat + float(run["pool_size"]), flat.copy()
+            at,
+            area,
+            at * 0.3,
+            flat + 1e-4,
+            flat + float(run["pool_size"]),
+            flat,
+            *[flat * np.nan] * 4,
         ),
         **run,
     )
