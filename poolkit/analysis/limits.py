@@ -36,9 +36,10 @@ _RATE_KINDS = frozenset({"http_429"})
 # A call refused is back at once, so calls that end while too many are in use are mostly such; a few
 # of them are still under way when the number falls again.
 STRAYS = 0.25
-# Calls served while as many were in use as are refused, for each refused: a limit on calls at once
-# leaves a fraction, those that end while a refusal is under way.
-FULL_HOUSE = 3.0
+# Calls served while as many were in use as are refused, for each refused: few beyond a limit on
+# calls at once, those that end while a refusal is under way; below a quota, many.
+FEW_BESIDE, MANY_BESIDE = 6.0, 10.0
+FEWEST_REFUSED = 3
 
 Counts = Literal["at_once", "rate"]
 
@@ -110,7 +111,7 @@ def _by_states(trials: Sequence[Trial]) -> Counts | None:
     states = [_states(trial).get(seen.refused, (0, 0)) for trial in at_size]
     served = sum(calls - lost for calls, lost in states)
     lost = sum(trial.outcomes.get("rejected", 0) for trial in at_size)
-    return "rate" if served >= max(ENOUGH_CALLS, FULL_HOUSE * lost) else None
+    return "rate" if served >= max(ENOUGH_CALLS, MANY_BESIDE * lost) else None
 
 
 def _by_share(paced: Trial, clean: int) -> Counts:
@@ -206,7 +207,10 @@ def shed(trials: Iterable[Trial]) -> list[Trial]:
 
 def _sheds(trial: Trial) -> bool:
     # The last moments before a stop are in no whole segment, and all refusals may be there.
-    return trial.stopped == "rejected" or refused_share(trial) > SHEDDING
+    if trial.stopped == "rejected" or refused_share(trial) > SHEDDING:
+        return True
+    # A caller that is refused rests, so beside many quick calls there are few refusals.
+    return trial.outcomes.get("rejected", 0) >= FEWEST_REFUSED and first_in_use(trial) is not None
 
 
 def over_quota(trials: Sequence[Trial]) -> list[Trial]:
@@ -314,7 +318,8 @@ def first_in_use(trial: Trial) -> int | None:
     """With how many connections in use a trial's refusals began; None: nothing in it says so.
 
     The number that parts the calls that were served from those that were refused best. As calls
-    that are refused are back at once, most of those that end beyond a limit on calls at once are.
+    that are refused are back at once, they are many of those that end beyond a limit on calls at
+    once, and few where the server fails now and then.
     """
     states = _states(trial)
     rejected = sum(lost for _, lost in states.values())
@@ -322,11 +327,12 @@ def first_in_use(trial: Trial) -> int | None:
     for first in sorted(states):
         strays = sum(lost for n, (_, lost) in states.items() if n < first)
         served = sum(calls - lost for n, (calls, lost) in states.items() if n >= first)
-        parted.append((strays + served, first, strays))
+        parted.append((strays + served, first, strays, served))
     if not parted or not rejected:
         return None
-    _, first, strays = min(parted)
-    return first if strays <= STRAYS * rejected else None
+    _, first, strays, served = min(parted)
+    is_sharp = strays <= STRAYS * rejected and served <= FEW_BESIDE * (rejected - strays)
+    return first if is_sharp else None
 
 
 def _first_refused(trial: Trial) -> int:
@@ -352,9 +358,7 @@ def _quota(trials: Sequence[Trial], refused: Sequence[Trial]) -> Limit | None:
     away = {id(trial) for trial in refused}
     served = max((trial.throughput for trial in refused), default=0.0)
     # Paced trials say nothing of it: they keep below on purpose.
-    free = max(
-        (t.throughput for t in trials if id(t) not in away and not is_paced(t)), default=0.0
-    )
+    free = max((t.throughput for t in trials if id(t) not in away and not is_paced(t)), default=0.0)
     found = _steady(refused)
     if found is None:
         found = (free or served, (free, max(free, served)))

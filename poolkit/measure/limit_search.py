@@ -60,7 +60,7 @@ def next_trial(
     seconds = min(left, refused_left)
     if not away or limits.sizes is not None or len(searched) >= MOST_TRIALS:
         return None
-    if seconds < LEAST_SECONDS:
+    if seconds < LEAST_SECONDS or not any(trial.outcomes.get("ok") for trial in trials):
         return None
     kind = counted(trials)
     if kind == "rate":

@@ -157,7 +157,7 @@ def test_without_pushing_a_quota_is_told_from_a_limit() -> None:
     assert limit.value == pytest.approx(200.0, rel=0.06)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(
     most=st.integers(1, 40),
     hold=st.sampled_from([0.004, 0.02, 0.08]),
@@ -182,7 +182,7 @@ def _was_stopped(trials: list[Trial], size: int) -> bool:
     return any(t.stopped for t in trials if t.connections == size)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(before=st.integers(10, 30), after=st.integers(2, 40), calls=st.integers(1500, 3000))
 def test_a_limit_that_changes_meanwhile_ends_the_search_all_the_same(
     before: int, after: int, calls: int
