@@ -170,6 +170,11 @@ class Trial(Record):
         return times.mean
 
     @property
+    def most_in_use(self) -> int | None:
+        """The most connections that were in use at once; None where that was not recorded."""
+        return max((n for batch in self.in_use for n in batch), default=None)
+
+    @property
     def mean_hold(self) -> float:
         """Mean hold time (s); 0 where no call held a connection."""
         return self.hold_time.mean or 0.0
@@ -216,6 +221,11 @@ class StatePoint(Record):
     interval95: Interval | None
     seconds: float  # T(n)
     releases: int  # C(n)
+
+    @property
+    def mean_hold(self) -> float | None:
+        """n / X(n), s; None where no call was released."""
+        return self.in_use / self.throughput if self.throughput else None
 
 
 class Limit(Record):
@@ -346,6 +356,14 @@ class HoldTimes(Record):
     at_recommended: float | None
 
 
+class Resumed(Record):
+    """Trials that an earlier run measured and a later one goes on from."""
+
+    trials: int  # 1 or more
+    oldest: str  # when the first of them began, ISO 8601, UTC
+    newest: str
+
+
 class Recommendation(Record):
     """What poolkit says of one target; an entry of recommended.json."""
 
@@ -375,6 +393,7 @@ class Recommendation(Record):
     checks: tuple[Check, ...] = ()
     trials: int = 0
     seconds: float = 0.0
+    resumed: Resumed | None = None  # those of the trials that an earlier run measured
 
     @property
     def failed_checks(self) -> tuple[Check, ...]:

@@ -20,7 +20,7 @@ from poolkit.analysis.limits import (
 from poolkit.analysis.queueing import WaitPrediction, waits
 from poolkit.analysis.response import HoldTimes, exceedance
 from poolkit.analysis.saturation import dispersion_of_holds, plateau_factor, pooled_dispersion
-from poolkit.analysis.state_curve import fit, open_loops, strained
+from poolkit.analysis.state_curve import CAUTION, fit, held, open_loops, strained, together
 from poolkit.analysis.states import state_points
 from poolkit.records import CurvePoint, StatePoint, Sweep, Trial
 from poolkit.targets.objective import Objective
@@ -33,7 +33,7 @@ PRUDENCE = 0.85
 BEYOND = 4
 # "seen": the curve is one of states, and nothing is known beyond the connections seen in use.
 Ending = Literal["flat", "rising", "falling", "refused", "seen"]
-CAUTION = 0.5  # standard errors by which the upstream is taken to be slower than measured
+SLOWER = 0.5  # standard errors by which the upstream is taken to be slower than measured
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Model:
         Near saturation the needed size hangs on the last per cent of throughput, and a pool that is
         too small costs its callers more than one that is too large.
         """
-        return self.objective.rate_per_pool * (1.0 + CAUTION * self.curve.whole.error)
+        return self.objective.rate_per_pool * (1.0 + SLOWER * self.curve.whole.error)
 
     @cached_property
     def cautious(self) -> tuple[WaitPrediction, ...]:
@@ -182,19 +182,30 @@ class Fitted:
     taken: int | None = None  # connections of all pools that the server takes; None: no limit seen
 
     @classmethod
-    def of(cls, sweep: Sweep) -> Fitted:
-        """From the sweep's usable trials: closed loops at two sizes or more, else open loops."""
-        fitted = fit_points(sweep)
+    def of(cls, sweep: Sweep, caution: float = CAUTION) -> Fitted:
+        """From the sweep's usable trials: closed loops at two sizes or more, or open loops.
+
+        `caution`: standard errors by which open loops are taken to flatter the upstream.
+        """
+        fitted, in_service = fit_points(sweep), open_loops(sweep.trials)
+        states = state_points(in_service)
         if len(fitted) < 2:
-            return cls._of_states(sweep)
+            return cls._in_service(sweep, in_service, states, caution)
         allowed, taken = quota(sweep.trials), _taken(sweep)
         # Below a quota no size is refused, and calls take as long as those that got through it.
-        curve = Curve.fit(fitted if allowed is None else (*fitted, *_beside_refusals(sweep)))
+        closed = fitted if allowed is None else (*fitted, *_beside_refusals(sweep))
+        curve = Curve.fit(closed)
         trials = [
             trial
             for trial in sweep.trials
             if is_clean(trial) and trial.connections <= curve.measured
         ]
+        pooled = pooled_dispersion(trials)
+        dispersion = 1.0 if pooled is None else pooled
+        factor = plateau_factor(trials, dispersion)
+        seen = [one for one in states if taken is None or one.in_use <= taken]
+        if seen:
+            curve = together(closed, seen, max(1.0, dispersion), caution)
         ending: Ending
         if taken is not None:
             ending = "refused"  # nothing is known to stay beyond the largest size
@@ -203,25 +214,28 @@ class Fitted:
         elif allowed is not None or has_plateau(fitted):
             ending = "flat"
             curve = curve.held_flat(BEYOND * curve.measured)
+        elif curve.measured > fitted[-1].pool_size:
+            ending = "seen"
+            curve = curve.held_flat(held(curve.measured))
         else:
             ending = "rising"
-        pooled = pooled_dispersion(trials)
-        dispersion = 1.0 if pooled is None else pooled
-        factor = plateau_factor(trials, dispersion)
-        states = state_points(open_loops(sweep.trials))
         holds = HoldTimes.of(trials)
         return cls(fitted, curve, dispersion, factor, holds, ending, states, allowed, taken)
 
     @classmethod
-    def _of_states(cls, sweep: Sweep) -> Fitted:
+    def _in_service(
+        cls,
+        sweep: Sweep,
+        trials: Sequence[Trial],
+        states: tuple[StatePoint, ...],
+        caution: float,
+    ) -> Fitted:
         """From open loops alone, whose states hold the upstream as it serves at the target rate."""
-        trials = open_loops(sweep.trials)
         allowed, taken = quota(sweep.trials), _taken(sweep)
-        states = state_points(trials)
         if taken is not None:
             states = tuple(state for state in states if state.in_use <= taken)
         dispersion = max(1.0, dispersion_of_holds(trials))
-        curve = fit(states, dispersion)
+        curve = fit(states, dispersion, caution)
         factor = (1.0 + dispersion) / 2.0
         ending: Ending = "flat" if strained(sweep.trials) else "seen"
         if taken is not None:

@@ -17,7 +17,7 @@ from poolkit.records import Trial
 SECONDS = 0.1  # that are taken for a trial in which the pool did not open
 
 
-def resumed(trials: Iterable[Trial]) -> list[Trial]:
+def whole(trials: Iterable[Trial]) -> list[Trial]:
     """The trials that count on: whole ones, and those that a limit of the server stopped.
 
     One that another brake ended is measured again: the endpoint may be well by now.

@@ -10,7 +10,7 @@ from poolkit.analysis.sizing import size
 from poolkit.drivers.registry import gate_size
 from poolkit.errors import BadInput, BrakeStop, ExitCode
 from poolkit.events import Emit
-from poolkit.measure import sweep, verify
+from poolkit.measure import approach, sweep, verify
 from poolkit.measure.child import Order
 from poolkit.measure.preflight import check_caps, check_descriptors
 from poolkit.measure.session import LastWords, Session
@@ -21,7 +21,8 @@ from poolkit.targets import Target
 
 SWEEP_BUDGET = 20.0  # s of load
 SIZE_BUDGET = 45.0  # s of load, verification included
-SWEEP_SHARE = 0.45  # of a size budget
+SWEEP_SHARE = 0.3  # of a size budget
+AFTER_SWEEP = 12.0  # s of load kept for what the sweep changes, and for trials beyond the target
 DEADLINE_BUDGETS, DEADLINE_SPARE = 3.0, 120.0  # a run's end, in budgets and s on top
 ARRIVALS_SPARE = 60.0  # s that opening the pool and ending slow calls may take beside the load
 SEED = 20_260_101
@@ -125,6 +126,7 @@ class Run:
             last_words=last_words,
         )
         self._trials = self._session.trials
+        self._sizing: Sizing | None = None  # the last that was told
 
     def run(self) -> ExitCode:
         """Sweep, size, verify; raises `PoolkitError` with what was measured kept."""
@@ -133,26 +135,55 @@ class Run:
     async def _steps(self) -> ExitCode:
         stop: BrakeStop | None = None
         try:
-            while plan := sweep.next_trial(self._curve(), self._target, self._limits):
-                await self._run(plan)
+            if self._is_sweep:
+                await self._sweep()
+            else:
+                await self._verified()
         except BrakeStop as brake:
             stop = brake
         sizing = self._size(stop)
-        if self._is_sweep:
-            if stop is not None:
-                raise stop
-            return ExitCode.OUT_OF_REACH if sizing.out_of_reach else ExitCode.DONE
-        if stop is None:
-            try:
-                while plan := self._next_verification(sizing):
-                    await self._run(plan)
-            except BrakeStop as brake:
-                stop = brake
-        return self._recommend(sizing, stop)
+        if not self._is_sweep:
+            return self._recommend(sizing, stop)
+        if stop is not None:
+            raise stop
+        return ExitCode.OUT_OF_REACH if sizing.out_of_reach else ExitCode.DONE
+
+    async def _verified(self) -> None:
+        """The target first: a size for it, verified; then, where load may go beyond, the curve."""
+        while plan := approach.next_trial(self._trials, self._target, self._left):
+            await self._run(plan)
+        kept = self._limits.budget + AFTER_SWEEP if self._target.push else 0.0
+        await self._verify(keep=kept)
+        if self._target.push:
+            await self._sweep()
+            await self._verify(beyond=True)
+
+    async def _sweep(self) -> None:
+        while plan := sweep.next_trial(self._curve(), self._target, self._limits):
+            await self._run(plan)
+
+    async def _verify(self, keep: float = 0.0, *, beyond: bool = False) -> None:
+        """Look for the smallest size that holds; every trial makes the prediction better.
+
+        `keep` are the seconds of load to leave; `beyond`: then try the size beyond the target rate.
+        """
+        while plan := verify.next_trial(
+            self._trials,
+            self._target,
+            self._size(None),
+            left=self._left - keep,
+            gate=gate_size(self._target, 1) is not None,
+            beyond=beyond,
+        ):
+            await self._run(plan)
 
     async def _run(self, plan: sweep.TrialPlan) -> None:
         # Another seed for every trial, the same ones in every run of the same command.
         await self._session.run(plan, self._seed + len(self._trials))
+
+    @property
+    def _left(self) -> float:
+        return self._budget - sweep.spent(self._trials)
 
     def _curve(self) -> list[Trial]:
         return [trial for trial in self._trials if trial.is_of_curve]
@@ -160,20 +191,13 @@ class Run:
     def _size(self, stop: BrakeStop | None) -> Sizing:
         name = self._target.name
         stopped = None if stop is None else f"{stop.brake}: {stop.seen}"
-        found = Sweep(target=name, trials=tuple(self._curve()), stopped=stopped)
+        found = Sweep(target=name, trials=tuple(self._trials), stopped=stopped)
         sizing = size(found, self._target)
         write_atomic(self._out / f"{name}.sizing.json", sizing.model_dump_json(indent=1) + "\n")
-        self._emit(events.Sized(sizing=sizing))
+        told, self._sizing = self._sizing, sizing
+        if told is None or (sizing.size, sizing.because) != (told.size, told.because):
+            self._emit(events.Sized(sizing=sizing))
         return sizing
-
-    def _next_verification(self, sizing: Sizing) -> sweep.TrialPlan | None:
-        return verify.next_trial(
-            self._trials,
-            self._target,
-            sizing,
-            left=self._budget - sweep.spent(self._trials),
-            gate=gate_size(self._target, 1) is not None,
-        )
 
     def _recommend(self, sizing: Sizing, stop: BrakeStop | None) -> ExitCode:
         verification = chosen = None

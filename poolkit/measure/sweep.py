@@ -1,7 +1,9 @@
 """Which pool size to measure next: a pure decision over the trials so far.
 
-A ramp doubles the size from 1 until throughput stops rising. One trial that the machine disturbed
-looks like that too: where the end of the ramp comes as a surprise its last size is measured again,
+A trial that something disturbed is measured again first of all (see `analysis.disturbed`).
+
+A ramp doubles the size from 1 until throughput stops rising. One trial that was disturbed looks
+like that too: where the end of the ramp comes as a surprise its last size is measured again,
 and whenever the trials of any purpose show no plateau after all, the ramp goes on. It never goes on
 past a size at which the server turned calls away. Then the sizes are refined where the answer is
 decided: around the knee, and next to the size that the target needs. What is left of the
@@ -20,6 +22,7 @@ from dataclasses import dataclass
 
 from poolkit.analysis.checks import sentinel_size
 from poolkit.analysis.curve import is_clean, points, relative_error
+from poolkit.analysis.disturbed import to_repeat
 from poolkit.analysis.knee import has_plateau
 from poolkit.analysis.limits import first_refused
 from poolkit.analysis.model import model
@@ -98,7 +101,7 @@ def next_trial(
         # Its time is kept back from the start: it is measured last.
         left -= sentinel.seconds
     choose = _next_size if limits.sizes is None else _next_of_asked
-    choice = choose(trials, objective, limits)
+    choice = _next_again(trials) or choose(trials, objective, limits)
     plan = None if choice is None else _plan(choice, trials, left)
     return plan or sentinel
 
@@ -149,6 +152,12 @@ def _next_of_asked(
         return None
     chosen = random.Random(limits.seed + len(trials)).choice(rest)
     return chosen, "repeat", "asked for: repeat"
+
+
+def _next_again(trials: Sequence[Trial]) -> Choice | None:
+    """The size that a disturbed trial spoilt, where another trial may help."""
+    again = to_repeat(trials)
+    return None if again is None else (again.pool_size, "repeat", again.because)
 
 
 def _next_size(trials: Sequence[Trial], objective: Objective, limits: SweepLimits) -> Choice | None:
