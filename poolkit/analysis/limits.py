@@ -80,22 +80,34 @@ def limit_kind(trials: Sequence[Trial]) -> LimitKind:
 
 
 def counted(trials: Sequence[Trial]) -> Counts | None:
-    """What a paced trial shows the server to count; None: there was none that tells.
+    """What paced trials show the server to count; None: there was none that tells.
 
-    A size that is refused at full rate and not at half of it is no limit on calls at once. One at
-    which many more calls are refused than are beyond the sizes seen clean is none either: then the
-    quota has no room for a burst.
+    A size that is refused at full rate and not at half of it is no limit on calls at once. One that
+    is refused at half as well is, where not many more calls are refused than are beyond the largest
+    size seen clean, or where that size is not refused so either: a server that counts connections
+    may refuse every call while one is too many. Else it is a quota that has no room for a burst.
     """
-    found: Counts | None = None
-    for index, trial in enumerate(trials):
-        if not is_paced(trial) or answered(trial) < ENOUGH_CALLS:
-            continue
-        seen = bracket(trials[:index])
-        if _sheds(trial):
-            found = _by_share(trial, seen.clean)
-        elif seen.refused is not None and trial.connections >= seen.refused:
-            found = "rate"
-    return found or _by_states(trials)
+    paced = [t for t in trials if is_paced(t) and sum(t.outcomes.values()) >= ENOUGH_CALLS]
+    latest = {trial.connections: trial for trial in paced}
+    clean = [n for n, trial in latest.items() if not _sheds(trial)]
+    refused = [n for n, trial in latest.items() if _sheds(trial)]
+    seen = bracket([trial for trial in trials if not is_paced(trial)])
+    if seen.refused is not None and max(clean, default=0) >= seen.refused:
+        return "rate"
+    if not refused:
+        return _by_states(trials)
+    first = min(refused)
+    if any(n < first for n in clean) or _is_beyond_alone(latest[first], seen.clean):
+        return "at_once"
+    return "rate" if first <= seen.clean else None
+
+
+def _is_beyond_alone(paced: Trial, clean: int) -> bool:
+    """Whether no more calls were refused than came beyond the size that was clean."""
+    # Calls that a stop cut had been let in: those turned away are back at once.
+    times = sum(paced.outcomes.values()) / paced.connections
+    refused = refused_share(paced) * answered(paced)
+    return clean > 0 and refused <= (paced.connections - clean + 0.5) * times
 
 
 def _by_states(trials: Sequence[Trial]) -> Counts | None:
@@ -136,7 +148,9 @@ def bracket(trials: Sequence[Trial]) -> Bracket:
             continue  # evenly spaced calls that look for a quota's rate
         closed = trial.is_of_curve
         if id(trial) in away:
-            size = trial.connections if closed or is_paced(trial) else _first_refused(trial)
+            # No more connections can have been open than were once in use.
+            known = closed or is_paced(trial)
+            size = trial.connections if known else max(_states(trial), default=trial.connections)
             has_changed = has_changed or any(n >= size for n in clean)
             clean = {n: late for n, late in clean.items() if n < size}
             refused[size] = refused.get(size, False) or closed
@@ -333,11 +347,6 @@ def first_in_use(trial: Trial) -> int | None:
     _, first, strays, served = min(parted)
     is_sharp = strays <= STRAYS * rejected and served <= FEW_BESIDE * (rejected - strays)
     return first if is_sharp else None
-
-
-def _first_refused(trial: Trial) -> int:
-    """The same; where nothing parts them, as with a quota, the most that were in use."""
-    return first_in_use(trial) or max(_states(trial), default=trial.connections)
 
 
 def _at_once(trials: Sequence[Trial], refused: Sequence[Trial], kind: LimitKind) -> Limit | None:

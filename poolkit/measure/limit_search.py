@@ -79,7 +79,9 @@ def next_trial(
         return _closed(trials, size, seconds, because)
     if kind is None and limit_kind(trials) != "connections":
         because = "limit: as many calls at a time, but at half the rate"
-        return _paced(trials, seen.refused, objective, seconds, because)
+        tried = {trial.connections for trial in trials if is_paced(trial)}
+        size = next((n for n in (seen.refused, seen.clean) if n and n not in tried), None)
+        return None if size is None else _paced(trials, size, objective, seconds, because)
     return None
 
 

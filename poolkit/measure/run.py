@@ -10,7 +10,7 @@ from poolkit.analysis.sizing import size
 from poolkit.drivers.registry import gate_size
 from poolkit.errors import BadInput, BrakeStop, ExitCode
 from poolkit.events import Emit
-from poolkit.measure import approach, sweep, verify
+from poolkit.measure import approach, limit_search, sweep, verify
 from poolkit.measure.child import Order
 from poolkit.measure.preflight import check_caps, check_descriptors
 from poolkit.measure.session import LastWords, Session
@@ -152,6 +152,7 @@ class Run:
         """The target first: a size for it, verified; then, where load may go beyond, the curve."""
         while plan := approach.next_trial(self._trials, self._target, self._left):
             await self._run(plan)
+        await self._search_limit()
         kept = self._limits.budget + AFTER_SWEEP if self._target.push else 0.0
         await self._verify(keep=kept)
         if self._target.push:
@@ -160,6 +161,14 @@ class Run:
 
     async def _sweep(self) -> None:
         while plan := sweep.next_trial(self._curve(), self._target, self._limits):
+            await self._run(plan)
+            await self._search_limit()
+
+    async def _search_limit(self) -> None:
+        """What the server counts, as soon as it turned calls away."""
+        while plan := limit_search.next_trial(
+            self._trials, self._target, self._limits, left=self._left
+        ):
             await self._run(plan)
 
     async def _verify(self, keep: float = 0.0, *, beyond: bool = False) -> None:
