@@ -67,6 +67,18 @@ def limits(trials: Sequence[Trial]) -> tuple[Limit, ...]:
     return () if limit is None else (limit,)
 
 
+def in_words(limit: Limit) -> str:
+    """`the server takes 12 calls at once (11 to 12)`."""
+    ends = limit.interval95
+    if limit.kind == "rate":
+        around = "" if ends is None else f" ({units.number(ends[0])} to {units.number(ends[1])})"
+        return f"the server takes {units.rate(limit.value)}{around}"
+    noun = "connection" if limit.kind == "connections" else "call"
+    at_once = "" if limit.kind == "connections" else " at once"
+    around = "" if ends is None or ends[0] == ends[1] else f" ({ends[0]:.0f} to {ends[1]:.0f})"
+    return f"the server takes {units.plural(int(limit.value), noun)}{at_once}{around}"
+
+
 def limit_kind(trials: Sequence[Trial]) -> LimitKind:
     """What the server counts, as a paced trial showed it; without one, as it says itself."""
     kinds = refusals(turned_away(trials))

@@ -26,7 +26,7 @@ from poolkit.targets.objective import Objective
 
 # What is asked on top of the times, and may ask for a size that does not meet them.
 OnTop = Literal["floor", "headroom"]
-NEAR_LIMIT = 0.9  # of the target rate that the curve allows: load may show that the limit will do
+NEAR_LIMIT = 0.8  # of the target rate that the curve allows: load may show that the limit will do
 STEPS = 12  # of the bisection for the reachable rate: to 1/4096 of the highest throughput
 
 
