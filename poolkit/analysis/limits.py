@@ -71,7 +71,11 @@ def in_words(limit: Limit) -> str:
     """`the server takes 12 calls at once (11 to 12)`."""
     ends = limit.interval95
     if limit.kind == "rate":
-        around = "" if ends is None else f" ({units.number(ends[0])} to {units.number(ends[1])})"
+        around = (
+            ""
+            if ends is None or ends[0] == ends[1]
+            else f" ({units.number(ends[0])} to {units.number(ends[1])})"
+        )
         return f"the server takes {units.rate(limit.value)}{around}"
     noun = "connection" if limit.kind == "connections" else "call"
     at_once = "" if limit.kind == "connections" else " at once"
