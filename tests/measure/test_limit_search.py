@@ -105,10 +105,10 @@ def test_a_limit_on_connections_needs_no_paced_trial() -> None:
 
 @pytest.mark.parametrize(
     ("rate", "needed"),
-    [(350.0, 11), (450.0, None)],
+    [(350.0, 11), (550.0, None)],
 )
 def test_a_target_below_the_limit_has_a_size(rate: float, needed: int | None) -> None:
-    """12 calls at once of 20 ms: 350/s need 11; 450/s need more, and what fits is said."""
+    """12 calls at once of 20 ms: 350/s need 11; 550/s need more, and what fits is said."""
     server = Server(hold=0.02, cv=0.5, at_once=12)
     found = sized(search(server, ramp(server), asked(rate)), asked(rate))
     assert found.verdict.name == "refused"
@@ -120,7 +120,7 @@ def test_a_target_below_the_limit_has_a_size(rate: float, needed: int | None) ->
     else:
         assert found.size is None
         assert found.reachable_rate is not None
-        assert 350.0 <= found.reachable_rate < rate
+        assert 350.0 <= found.reachable_rate < 500.0
         assert found.size_for_reachable == 12
         assert "within reach is at most" in found.because
 
