@@ -7,7 +7,9 @@ from collections import Counter
 from collections.abc import Sequence
 
 from poolkit import units
+from poolkit.analysis.checks import BUSY_CORE
 from poolkit.analysis.curve import has_numbers, is_clean, relative_error
+from poolkit.analysis.disturbed import QUIET, is_quiet
 from poolkit.analysis.knee import NEAR_PLATEAU, end_slope, has_plateau, is_falling, plateau
 from poolkit.analysis.refused import answered, first_refused, over_quota, shed, short_hold
 from poolkit.analysis.state_curve import open_loops, strained
@@ -40,9 +42,12 @@ def judge(sweep: Sweep, points: Sequence[CurvePoint]) -> Verdict:
         return Verdict(name="client_bound", evidence=busy)
     if len(points) < 2 and (in_service := open_loops(sweep.trials)):
         return _in_service(sweep, in_service)
+    is_rising = not points or not has_plateau(points)
+    if is_rising and (crowded := _crowded_machine(trials, points)):
+        return Verdict(name="stopped", evidence=crowded)
     if not points:
         return Verdict(name="stopped", evidence="no trial passed its checks, so nothing was seen")
-    if not has_plateau(points):
+    if is_rising:
         return Verdict(name="pool_bound", evidence=_rising(points))
     return Verdict(name="server_bound", evidence=_flat(points))
 
@@ -111,9 +116,30 @@ def _busy_client(trials: Sequence[Trial]) -> str:
     if 2 * len(failed) <= len(near):
         return ""
     worst = max(trial.cpu_share for trial in failed)
+    if worst <= BUSY_CORE:
+        late = units.milliseconds(max(trial.loop_lag_p99 or 0.0 for trial in failed))
+        return (
+            f"near its highest throughput ({units.rate(top)}) this process's event loop was up to "
+            f"{late} late (p99), though it used no more than {units.share(worst)} of a core: "
+            "something in the client blocks it, and the curve there is the client's own"
+        )
     return (
         f"near its highest throughput ({units.rate(top)}) this process used {units.share(worst)} "
         "of a core: the curve there is the client's own"
+    )
+
+
+def _crowded_machine(trials: Sequence[Trial], points: Sequence[CurvePoint]) -> str:
+    """The evidence where beyond the points every trial failed `machine_quiet`; else empty."""
+    last = max((point.pool_size for point in points), default=0)
+    beyond = [trial for trial in trials if trial.connections > last]
+    if not beyond or any(map(is_quiet, beyond)):
+        return ""
+    worst = max(beyond, key=lambda trial: trial.others_cpu or 0.0)
+    seen = next(check.seen for check in worst.failed_checks if check.name == QUIET)
+    return (
+        f"from {_first(beyond)} on this machine was not quiet, so nothing is known there ({seen}, "
+        f"at {worst.connections})"
     )
 
 
@@ -252,10 +278,15 @@ def _dip(points: Sequence[CurvePoint]) -> str | None:
         noise = DIP_ERRORS * (relative_error(bottom) ** 2 + around**2) ** 0.5
         height = min(before.throughput, after.throughput)
         if bottom.throughput < (1.0 - max(DIP, noise)) * height:
+            because = (
+                "the endpoint was not the same all the time; measure again when it is quiet"
+                if bottom.repeats == 1
+                else f"{bottom.repeats} trials there say so, and no size can be read off such a "
+                "curve; see how the endpoint shares its connections out"
+            )
             return (
                 f"throughput falls from {units.rate(before.throughput)} at {before.pool_size} "
                 f"connections to {units.rate(bottom.throughput)} at {bottom.pool_size} and rises "
-                f"again to {units.rate(after.throughput)} at {after.pool_size}: the endpoint was "
-                "not the same all the time; measure again when it is quiet"
+                f"again to {units.rate(after.throughput)} at {after.pool_size}: {because}"
             )
     return None
