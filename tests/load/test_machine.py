@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import os
 import subprocess
@@ -10,7 +11,14 @@ import time
 
 import pytest
 
+from poolkit.analysis.summary import summarise
+from poolkit.load.generator import Generator, Plan
 from poolkit.load.machine import CoreTimes, core_times, glance, ready_seconds
+from poolkit.load.measurement import Measurement
+from poolkit.load.timer import Timer
+from tests.analysis.simulate import Workers
+from tests.analysis.synthetic import simulated_trial
+from tests.memory_pool import MemoryPool
 
 STAT = """\
 cpu  300 0 100 1400 50 0 10 140 90 0
@@ -85,3 +93,35 @@ def test_what_a_child_burns_is_others_and_what_this_process_burns_is_not() -> No
     after = glance()
     capacity = after.capacity - before.capacity
     assert after.others - before.others <= capacity - 0.5 + 0.1
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/stat"), reason="only Linux tells")
+def test_a_trial_knows_what_others_took() -> None:
+    """A real second of load beside a child that keeps a core busy."""
+
+    async def load() -> Measurement:
+        pool = MemoryPool(4, iter(lambda: 0.01, None))
+        plan = Plan(seconds=1.4, warm_up=0.2, seed=1, callers=4)
+        return await Generator(pool, plan, Timer(asyncio.get_running_loop())).run()
+
+    child = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    try:
+        measured = asyncio.run(load())
+    finally:
+        child.kill()
+        child.wait()
+    trial = summarise(measured, target="t", driver="memory", fingerprint="f", purpose="ramp")
+    assert trial.others_cpu is not None
+    assert 0.3 / len(os.sched_getaffinity(0)) <= trial.others_cpu <= 1.0
+    (check,) = (check for check in trial.checks if check.name == "machine_quiet")
+    assert f"others took {trial.others_cpu:.0%} of the cores' time" in check.seen
+    # Looked at five times a second, however often the generator looks at itself.
+    looks = len(set(measured.samples.capacity.tolist()))
+    assert 5 <= looks <= 9 < measured.samples.at.size
+
+
+def test_a_system_that_does_not_tell_leaves_the_field_empty() -> None:
+    """As on macOS: no share, and no row among the checks."""
+    trial = simulated_trial(Workers(4, 0.01), 4)
+    assert trial.others_cpu is None
+    assert "machine_quiet" not in {check.name for check in trial.checks}

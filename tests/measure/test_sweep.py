@@ -7,6 +7,7 @@ import math
 import pytest
 
 from poolkit.analysis.curve import relative_error
+from poolkit.analysis.disturbed import marked
 from poolkit.analysis.sizing import size
 from poolkit.measure.sweep import SweepLimits, TrialPlan, next_trial, refinements, spent
 from poolkit.records import Outcome, Sweep, Trial
@@ -181,6 +182,31 @@ def test_one_disturbed_trial_does_not_end_the_ramp(index: int, share: float) -> 
     answer = size(Sweep(target="t", trials=tuple(trials)), asked)
     assert answer.size is not None, answer.because
     assert 19 <= answer.size <= 24
+
+
+@pytest.mark.parametrize("purpose", ["ramp", "refine"])
+def test_a_disturbed_trial_is_measured_again_and_not_fitted(purpose: str) -> None:
+    """24 workers, one trial that somebody else made slow: the answer is as without it."""
+    upstream, asked = workers(count=24, hold=0.025), objective(600.0)
+    limits = SweepLimits(max_size=64, budget=30.0)
+    trials: list[Trial] = []
+    again: list[TrialPlan] = []
+    while (plan := next_trial(trials, asked, limits)) is not None:
+        trial = measured(upstream, plan, seed=len(trials))
+        is_disturbed = plan.pool_size >= 12 and trials[-1].purpose == plan.purpose == purpose
+        if is_disturbed and not any(t.seed == -1 for t in trials):
+            slow = {"throughput": 0.7 * trial.throughput, "seed": -1}
+            trial = trial.model_copy(update=slow)
+        again += [plan] if plan.because.startswith("again: ") else []
+        trials = marked([*trials, trial])
+    (disturbed,) = (trial for trial in trials if trial.seed == -1)
+    assert [plan.pool_size for plan in again] == [disturbed.pool_size]
+    assert again[0].purpose == "repeat"
+    assert [check.name for check in disturbed.failed_checks] == ["machine_quiet"]
+    assert spent(trials) <= limits.budget
+    answer = size(Sweep(target="t", trials=tuple(trials)), asked)
+    sound = tuple(trial for trial in trials if trial.seed != -1)
+    assert answer.size == size(Sweep(target="t", trials=sound), asked).size
 
 
 def test_the_ramp_goes_on_where_later_trials_show_no_plateau() -> None:
