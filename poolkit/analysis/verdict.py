@@ -220,7 +220,9 @@ def why_not(sweep: Sweep, points: Sequence[CurvePoint]) -> str | None:
         )
     if len(points) == 1:
         size = units.plural(points[0].pool_size, "connection")
-        return f"only one size was measured ({size}): one size is not a curve"
+        if all(trial.connections == points[0].pool_size for trial in closed):
+            return f"only one size was measured ({size}): one size is not a curve"
+        return f"only one size passed its checks ({size}; {_failed(closed)})"
     return _dip(points) or _leap(points)
 
 
@@ -249,10 +251,16 @@ def _nothing_usable(trials: Sequence[Trial]) -> str:
         )
     if all(trial.mean_hold <= 0 for trial in trials):
         return "every hold time is zero: calls that hold no connection tell nothing of a pool"
-    failed = sorted({check.name for trial in trials for check in trial.failed_checks})
-    if failed:
-        return f"none of {of_trials} passed its checks ({units.listed(failed)} failed)"
+    if any(trial.failed_checks for trial in trials):
+        return f"none of {of_trials} passed its checks ({_failed(trials)})"
     return "too many calls failed in every trial"
+
+
+def _failed(trials: Sequence[Trial]) -> str:
+    """The names of the checks that failed, and what to do about a machine that was not quiet."""
+    failed = {check.name: check.next for trial in trials for check in trial.failed_checks}
+    text = f"{units.listed(sorted(failed)) or 'too many calls'} failed"
+    return f"{text}: {failed[QUIET]}" if QUIET in failed else text
 
 
 def _leap(points: Sequence[CurvePoint]) -> str | None:
