@@ -15,9 +15,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from poolkit.analysis.curve import ENOUGH_SERVED, Curve, Floats
+from poolkit.analysis.curve import ENOUGH_SERVED, Curve, Floats, as_arrays
+from poolkit.analysis.limits import answered
 from poolkit.analysis.noise import LEAST_ERROR
-from poolkit.records import Sizing, StatePoint, Trial
+from poolkit.records import CurvePoint, Sizing, StatePoint, Trial
 
 NEIGHBOURS = 0.12  # of n: states closer than this are pooled
 FEWEST_RELEASES = 5  # of a group of states
@@ -26,7 +27,7 @@ DESIGN = 2.0
 AROUND = 0.25  # of n: the releases of these states stand behind the error of a group
 MOST_LOWERED = 0.3  # of a throughput
 CAUTION = 0.6  # standard errors by which each throughput is lowered
-HELD = 1.25  # throughput is taken to stay up to so many times the most connections seen in use
+HELD = 1.5  # throughput is taken to stay up to so many times the most connections seen in use
 # Checks whose failure leaves T(n) and C(n) as true as they were: what they doubt is one mean.
 _HARMLESS = frozenset({"steady", "enough", "fair", "lag"})
 # A failure of these says that it was this machine that was slow.
@@ -36,13 +37,16 @@ MOST_CUT_SHORT = 2  # trials at one rate, before a strain that this machine may 
 
 def tells_states(trial: Trial) -> bool:
     """Whether an open-loop trial tells of the upstream in each of its states."""
-    answered = sum(trial.outcomes.values()) - trial.outcomes.get("unfinished", 0)
+    # Calls that were turned away are known by state, so the others tell as much as ever.
+    tried = answered(trial) - trial.outcomes.get("rejected", 0)
     return (
         trial.loop == "open"
-        and trial.stopped is None
+        # Of calls that begin together the most are in use while none ends.
+        and trial.purpose != "limit"
+        and trial.stopped in (None, "rejected")
         and bool(trial.in_use)
         and {check.name for check in trial.failed_checks} <= _HARMLESS
-        and trial.outcomes.get("ok", 0) >= ENOUGH_SERVED * max(answered, 1)
+        and trial.outcomes.get("ok", 0) >= ENOUGH_SERVED * max(tried, 1)
     )
 
 
@@ -91,17 +95,44 @@ def grouped(states: Sequence[StatePoint], dispersion: float) -> tuple[Floats, Fl
     return sizes, rates, np.maximum(np.sqrt(DESIGN * dispersion / releases), LEAST_ERROR)
 
 
-def fit(states: Sequence[StatePoint], dispersion: float) -> Curve:
-    """The curve through the states seen (one group at least), lowered by `CAUTION`."""
+def fit(states: Sequence[StatePoint], dispersion: float, caution: float = CAUTION) -> Curve:
+    """The curve through the states seen (one group at least), lowered by `caution` errors."""
+    sizes, rates, errors = _lowered(states, dispersion, caution)
+    # The caution is in the curve: no error is left to be cautious of.
+    curve = replace(Curve.through(sizes, rates, errors), error=0.0)
+    return curve.held_flat(held(curve.measured))
+
+
+def held(measured: int) -> int:
+    """The most connections to which the throughput of so many in use is taken to stay."""
+    return int(HELD * measured) + 1
+
+
+def together(
+    points: Sequence[CurvePoint], states: Sequence[StatePoint], dispersion: float, caution: float
+) -> Curve:
+    """One curve from closed loops by size and from open loops by state, each by what it knows."""
+    by_size = as_arrays(points)
+    by_state = _lowered(states, dispersion, caution)
+    sizes, rates, errors = (np.concatenate(pair) for pair in zip(by_size, by_state, strict=True))
+    known, place = np.unique(sizes, return_inverse=True)
+    weights = (rates * errors) ** -2.0
+    total = np.bincount(place, weights)
+    mean = np.bincount(place, weights * rates) / total
+    curve = Curve.through(known, mean, total**-0.5 / mean, points[0].hold_time)
+    # How well the plateau is known: only closed loops go there.
+    return replace(curve, error=Curve.fit(points).error)
+
+
+def _lowered(
+    states: Sequence[StatePoint], dispersion: float, caution: float
+) -> tuple[Floats, Floats, Floats]:
+    """The groups of states, each X lowered by `caution` standard errors."""
     sizes, rates, errors = grouped(states, dispersion)
     # What a group alone does not know its neighbours do: the curve is smooth.
-    weights = errors**-2.0
     around = np.abs(sizes[:, None] - sizes) <= AROUND * sizes[:, None]
-    shared = (around @ weights) ** -0.5
-    lowered = rates * (1.0 - np.minimum(CAUTION * shared, MOST_LOWERED))
-    # The caution is in the curve: no error is left to be cautious of.
-    curve = replace(Curve.through(sizes, lowered, errors), error=0.0)
-    return curve.held_flat(int(HELD * curve.measured) + 1)
+    shared = (around @ errors**-2.0) ** -0.5
+    return sizes, rates * (1.0 - np.minimum(caution * shared, MOST_LOWERED)), errors
 
 
 def curve_of(sizing: Sizing) -> Curve:

@@ -13,7 +13,7 @@ import math
 from collections.abc import Sequence
 
 from poolkit import units
-from poolkit.analysis.refused import SHEDDING, rejected_share
+from poolkit.analysis.limits import turned_away
 from poolkit.analysis.state_curve import strained
 from poolkit.analysis.verdict import FEWEST_CALLS
 from poolkit.load.recorder import Recorder
@@ -22,7 +22,7 @@ from poolkit.records import Trial
 from poolkit.targets.objective import Objective
 
 SHARES = (0.25, 0.5, 0.75, 1.0)  # of the target rate, growth included
-WINDOW, LAST_WINDOW = 1.4, 5.0  # s of a step, and of the last one
+WINDOW, LAST_WINDOW = 1.2, 4.5  # s of a step, and of the last one
 WINDOW_HOLDS = 20.0  # the same in mean hold times
 WARM_UP, WARM_UP_HOLDS = 0.4, 3.0  # s, hold times: a step begins with an empty pool
 
@@ -41,8 +41,7 @@ def next_trial(trials: Sequence[Trial], objective: Objective, left: float) -> Tr
         left: s of load that may still be spent.
     """
     climb = [trial for trial in trials if trial.purpose == "approach"]
-    is_refused = any(t.stopped is not None or rejected_share(t) > SHEDDING for t in climb)
-    if objective.largest < 1 or left <= 0 or strained(climb) is not None or is_refused:
+    if objective.largest < 1 or left <= 0 or strained(climb) is not None or turned_away(climb):
         return None
     # A step that this machine may have cut short is measured again.
     done = max((t.arrival_rate or 0.0 for t in climb if t.cut_short is None), default=0.0)

@@ -11,13 +11,14 @@ from pathlib import Path
 from poolkit import events
 from poolkit.analysis.checks import drift_check
 from poolkit.analysis.disturbed import marked
+from poolkit.analysis.limits import is_at_limit
 from poolkit.analysis.noise import EARLY_BATCH_HOLDS, rate_interval
 from poolkit.analysis.summary import summarise
 from poolkit.drivers.base import close_pool
 from poolkit.drivers.registry import dialled_by_need, gate_size, make_service_pool
 from poolkit.errors import BrakeStop, Cancelled, ExitCode, PoolkitError, Unreachable
 from poolkit.events import Emit
-from poolkit.load.arrivals import steps
+from poolkit.load.arrivals import constant, steps
 from poolkit.load.brakes import MOST_CALLS, Brakes, held_limit, out_of_calls
 from poolkit.load.generator import Generator, Plan
 from poolkit.load.measurement import Measurement, part
@@ -25,10 +26,12 @@ from poolkit.load.recorder import Recorder
 from poolkit.load.timer import best_timer
 from poolkit.measure import verify
 from poolkit.measure.approach import Strain
+from poolkit.measure.at_limit import refused_at_open
 from poolkit.measure.child import RESUMES
 from poolkit.measure.loop import HUNG_SECONDS, Reason, run_until_over
 from poolkit.measure.preflight import check_first_call
-from poolkit.measure.store import TrialLog
+from poolkit.measure.resume import counting, resumed
+from poolkit.measure.store import TrialLog, now
 from poolkit.measure.sweep import NARROW, WARM_UP, TrialPlan, spent
 from poolkit.records import CURVE_PURPOSES, Purpose, Trial
 from poolkit.targets import Target
@@ -69,8 +72,7 @@ class Session:
         self._deadline = deadline
         self._last_words = last_words or (lambda _error: None)
         self._log = TrialLog(log)
-        # A trial that a brake ended is measured again: the endpoint may be well by now.
-        self.trials = [t for t in self._log.resume(target.fingerprint) if t.stopped is None]
+        self.trials = counting(self._log.resume(target.fingerprint), target)
         self._first_call = 0.0  # s that a single call took before there was load
         self._calls = 0
         self._task: asyncio.Task[ExitCode] | None = None
@@ -99,7 +101,8 @@ class Session:
                     target=self._target.name,
                     driver=self._target.driver,
                     budget=self._budget,
-                    resumed_trials=len(self.trials),
+                    at=now(),
+                    resumed=resumed(self.trials),
                 )
             )
             return await steps()
@@ -142,6 +145,9 @@ class Session:
     ) -> None:
         """Carry out one trial; raises `BrakeStop` after a brake ended it and it is on disk.
 
+        Not where the server turned a part of the calls away and still answers: its limit is a
+        finding like any other, and the trial names the brake in `stopped`.
+
         Args:
             arrivals: due times, in place of Poisson arrivals at the plan's rate.
         """
@@ -172,7 +178,13 @@ class Session:
             )
         )
         strain = self._strain(plan)
-        measurement, stop = await self._load(plan, load, strain)
+        try:
+            measurement, stop = await self._load(plan, load, strain)
+        except Unreachable as error:  # the first call went well: the server has changed
+            stop = BrakeStop("refused", error.cause, f"{error.remedy}; {RESUMES}")
+            if not await self._answers():
+                raise stop from error
+            measurement = refused_at_open(plan, load)
         phases: list[tuple[Measurement, Purpose]] = [(measurement, plan.purpose)]
         if plan.calm and stop is None:
             phases = _split(measurement, plan)
@@ -180,11 +192,24 @@ class Session:
             trial = self._summarised(phase, purpose, plan)
             if strain is not None and strain.seen is not None:
                 trial = trial.model_copy(update={"cut_short": strain.seen})
+            if trial.stopped == "refused" and await self._answers():
+                # Dials are refused beside connections that are served: the server has no room.
+                trial = trial.model_copy(update={"stopped": "rejected"})
             self._log.append(trial)
             self.trials[:] = marked([*self.trials, trial])
             self._emit(events.TrialDone(trial=trial))
-        if stop is not None:
+        if stop is not None and not is_at_limit(self.trials[-1], self.trials[:-1]):
             raise stop
+
+    async def _answers(self) -> bool:
+        """Whether the server that refused connections was seen to serve, and still takes one."""
+        if not any(trial.outcomes.get("ok", 0) for trial in self.trials):
+            return False
+        try:
+            await check_first_call(self._target)
+        except PoolkitError:
+            return False
+        return True
 
     def _raise_if_cancelled(self) -> None:
         if self._reason is not None:
@@ -202,7 +227,7 @@ class Session:
         )
         if trial.loop == "open":
             late = verify.late_interval(measured, self._target.wait_p99)
-            return trial.model_copy(update={"late_interval95": late})
+            return trial.model_copy(update={"late_interval95": late, "at_a_time": plan.at_a_time})
         if purpose != "sentinel":
             return trial
         checks = (*trial.checks, drift_check(trial, self.trials))
@@ -231,11 +256,7 @@ class Session:
         gc.collect()
         gc.freeze()
         try:
-            try:
-                await pool.open()
-            except Unreachable as error:  # the first call went well: the server has changed
-                remedy = f"{error.remedy}; {RESUMES}"
-                raise BrakeStop("refused", error.cause, remedy) from error
+            await pool.open()
             generator = Generator(
                 pool,
                 load,
@@ -298,7 +319,12 @@ def most_connections(target: Target, plan: TrialPlan) -> int:
 
 
 def _arrivals(plan: TrialPlan, rate: float, seed: int) -> Iterator[float]:
-    """Poisson arrivals at the plan's rate, and less in its calm; the window has its exact rate."""
+    """Poisson arrivals at the plan's rate, and less in its calm; the window has its exact rate.
+
+    Where calls are due together they are evenly spaced instead.
+    """
+    if plan.at_a_time is not None:
+        return constant(rate, plan.seconds, plan.at_a_time)
     phases = [(rate, plan.warm_up), (rate, plan.seconds - plan.warm_up - plan.calm)]
     if plan.calm:
         phases.append((verify.calm_rate(rate), plan.calm))

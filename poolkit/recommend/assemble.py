@@ -113,6 +113,8 @@ def recommend(
             "limited_by": sizing.limited_by,
             "headroom": headroom_left(sizing, size),
             "reachable_rate": sizing.reachable_rate,
+            "size_for_reachable": sizing.size_for_reachable,
+            "limits": sizing.limits,
             "knees": sizing.knees,
             "plateau": sizing.plateau,
             "hold_time": HoldTimes(
@@ -154,6 +156,7 @@ def _result(
         target_rate_from=target.rate_from,
         wait_p99=target.wait_p99,
         response_p99=target.response_p99,
+        push=target.push,
         checks=checks,
         trials=len(trials),
         seconds=seconds,

@@ -78,7 +78,7 @@ def next_trial(
     search = Search(trials, objective, sizing)
     done = {trial.purpose for trial in trials}
     after = 0.0
-    if beyond:
+    if beyond and search.has_answer:
         after = WARM_UP + OVERLOAD_SECONDS + CALM_SECONDS + (2 * CROWD_SECONDS if gate else 0.0)
     seconds = min(MOST_SECONDS, max(LEAST_SECONDS, LEAST_CALLS / objective.rate))
     may_search = "verify" not in done or left >= WARM_UP + seconds + after
@@ -165,6 +165,11 @@ class Search:
             ],
         )
 
+    @property
+    def has_answer(self) -> bool:
+        """Whether a size clearly passed."""
+        return any(map(self._clearly_passed, self._tried))
+
     def next_step(self) -> tuple[int, str] | None:
         """The size to try (again), and why; None when the answer is found or enough was tried."""
         if not self._tried:
@@ -194,15 +199,16 @@ class Search:
 
     def chosen(self) -> int:
         """The size to recommend: the smallest that clearly passed, else the best there is."""
-        passed = [size for size in self._tried if self._passed(size)]
-        clearly = [
-            size for size in passed if self._holds(size) >= SURE and self._is_far_in_time(size)
-        ]
+        clearly = list(filter(self._clearly_passed, self._tried))
         if clearly:
             return min(clearly)
+        passed = [size for size in self._tried if self._passed(size)]
         if passed:
             return max(passed, key=self._holds)
         return min(self._tried, key=self._mean_failed_share, default=self._first)
+
+    def _clearly_passed(self, size: int) -> bool:
+        return self._passed(size) and self._holds(size) >= SURE and self._is_far_in_time(size)
 
     def _smallest_allowed(self, sizing: Sizing) -> int:
         """The smallest size that may be tried.

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from poolkit.analysis.disturbed import QUIET
-from poolkit.records import PredictedWait, Sizing, Trial
+from poolkit.records import PredictedWait, Sizing, StatePoint, Trial
 from poolkit.show import words
 from poolkit.show.tables.table import Column, Columns, Number, Table
 from poolkit.units import NONE, interval, listed, milliseconds, number, plural, share
@@ -15,7 +15,7 @@ _DIAL_PARTS = ("dns", "tcp", "tls")
 
 
 def trials(measured: Sequence[Trial]) -> Table:
-    """Every trial in the order of sizes; open-loop ones name their rate."""
+    """Every trial in the order of sizes, the climb first; open-loop ones name their rate."""
     columns: Columns[Trial] = (
         *_SIZE_AND_LOOP,
         Number("calls/s", lambda t: number(t.throughput)),
@@ -89,6 +89,19 @@ def trial_checks(measured: Sequence[Trial]) -> Table:
     return Table("Checks made on every trial", columns, tuple(rows))
 
 
+def states(sizing: Sizing) -> Table:
+    """Throughput by connections in use at once."""
+    columns: Columns[StatePoint] = (
+        Number("in use", lambda s: str(s.in_use)),
+        Number("seen for", lambda s: f"{number(s.seconds)} s"),
+        Number("released", lambda s: number(s.releases)),
+        Number("calls/s", lambda s: number(s.throughput)),
+        Number("95 % interval", lambda s: interval(s.interval95)),
+        Number("mean hold", lambda s: milliseconds(s.mean_hold)),
+    )
+    return Table.of("Throughput by connections in use", columns, sizing.states)
+
+
 def predictions(sizing: Sizing, size: int | None = None, around: int = 3) -> Table:
     """What the queue model expects at the sizes around `size` and the target rate.
 
@@ -118,11 +131,21 @@ def predictions(sizing: Sizing, size: int | None = None, around: int = 3) -> Tab
 
 
 def _in_order(measured: Sequence[Trial]) -> list[Trial]:
-    return sorted(measured, key=lambda t: (t.loop, t.pool_size * t.pools, t.arrival_rate or 0.0))
+    """The climb to the target rate, then sizes in order, closed loops first."""
+    return sorted(
+        measured,
+        key=lambda t: (
+            t.purpose != "approach",
+            t.loop,
+            t.pool_size * t.pools,
+            t.arrival_rate or 0.0,
+        ),
+    )
 
 
 def _connections(trial: Trial) -> str:
-    return str(trial.pool_size) if trial.pools == 1 else f"{trial.pools} × {trial.pool_size}"
+    size = str(trial.pool_size) if trial.pools == 1 else f"{trial.pools} × {trial.pool_size}"
+    return f"up to {size}" if trial.purpose == "approach" else size
 
 
 def _loop(trial: Trial) -> str:
@@ -142,7 +165,9 @@ def _use(trial: Trial) -> str:
         # Why a trial was measured again is told where it stands beside the one in its place.
         why = "".join(f": {check.seen}" for check in failed if check.name == QUIET)
         return f"✗ failed {listed([check.name.replace('_', ' ') for check in failed])}{why}"
-    return "✓ yes" if trial.is_of_curve else f"✓ {trial.purpose}"
+    if trial.is_of_curve:
+        return "✓ yes"
+    return "✓ by connections in use" if trial.purpose == "approach" else f"✓ {trial.purpose}"
 
 
 _SIZE_AND_LOOP = (Column("connections", _connections), Column("loop", _loop))
