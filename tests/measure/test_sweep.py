@@ -10,7 +10,7 @@ from poolkit.analysis.curve import relative_error
 from poolkit.analysis.disturbed import marked
 from poolkit.analysis.sizing import size
 from poolkit.measure.sweep import SweepLimits, TrialPlan, next_trial, refinements, spent
-from poolkit.records import Outcome, Sweep, Trial
+from poolkit.records import Check, Outcome, Sweep, Trial
 from poolkit.targets.objective import Objective
 from tests.analysis.simulate import CpuBound, Upstream, Workers
 from tests.analysis.synthetic import drawn_trial, simulated_trial
@@ -233,6 +233,20 @@ def test_the_ramp_does_not_go_on_past_refusals() -> None:
             break
         assert plan.pool_size <= 8
         begun.append(drawn_trial(plan.pool_size, plan.pool_size / 0.02, purpose=plan.purpose))
+
+
+def test_a_disturbed_trial_is_not_tried_again_where_calls_were_refused() -> None:
+    """However busy the machine was: the server has said that it does not take so many."""
+    busy = Check(name="machine_quiet", passed=False, seen="others took 97%", why="", next="")
+    refused: dict[Outcome, int] = {"ok": 975, "rejected": 25}
+    begun = [drawn_trial(n, n / 0.02) for n in (1, 2, 4)]
+    last = drawn_trial(8, 390.0, checks=[busy])
+    plan = next_trial([*begun, last], objective(600.0), LIMITS)
+    assert plan is not None
+    assert (plan.pool_size, plan.because[:6]) == (8, "again:")
+    last = last.model_copy(update={"outcomes": refused, "error_kinds": {"http_429": 25}})
+    plan = next_trial([*begun, last], objective(600.0), LIMITS)
+    assert plan is None or plan.pool_size < 8
 
 
 def test_a_resumed_sweep_goes_on_where_it_was() -> None:
