@@ -60,8 +60,9 @@ def cores(
     [
         # In time: what others take is no fault, for it may be the endpoint itself.
         (0.005, 0.85, cores(), set()),
-        (0.005, 0.30, cores(others=0.85, waited=0.25), set()),
-        (0.005, 0.30, cores(others=0.85, waited=0.26), {"machine_quiet"}),
+        (0.005, 0.20, cores(others=0.85, waited=0.25), set()),
+        (0.005, 0.20, cores(others=0.85, waited=0.26), {"machine_quiet"}),
+        (0.005, 0.60, cores(others=0.65, waited=0.35), set()),  # it ran for longer than it waited
         # Late: by its own work, for want of a core, or because something in the client blocks it.
         (0.006, 0.90, cores(own=0.45), {"client_bound"}),
         (0.006, 0.90, cores(own=0.45, others=0.5, waited=0.06), {"client_bound"}),
