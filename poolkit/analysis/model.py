@@ -11,7 +11,7 @@ from poolkit.analysis.curve import Curve, SharedCurve, is_clean, points
 from poolkit.analysis.knee import has_plateau, is_falling
 from poolkit.analysis.queueing import WaitPrediction, waits
 from poolkit.analysis.refused import first_refused
-from poolkit.analysis.response import HoldTimes, exceedance
+from poolkit.analysis.response import HoldTimes, as_soon, exceedance, gains_by_more
 from poolkit.analysis.saturation import plateau_factor, pooled_dispersion
 from poolkit.records import CurvePoint, Sweep
 from poolkit.targets.objective import Objective
@@ -65,6 +65,20 @@ class Model:
         """What `cautious` says of one size, 1 .. most."""
         return waits(self.curve, self.cautious_rate, (pool_size,), self.dispersion, self.factor)[0]
 
+    @cached_property
+    def as_soon(self) -> frozenset[int]:
+        """The sizes with which callers are served as soon as with the best that may be answered.
+
+        None where throughput still rises at the largest size measured and a larger one, which the
+        cap leaves room for, might serve them sooner.
+        """
+        whole, predictions = self.curve.whole, self.cautious
+        is_rising = self.may_grow and whole.largest == whole.measured
+        has_room = bool(predictions) and self.most < self.objective.largest
+        if is_rising and has_room and gains_by_more(predictions[-1], self.holds, self.curve.pools):
+            return frozenset()
+        return as_soon(predictions, self.holds, self.curve.pools)
+
     def meets_wait(self, prediction: WaitPrediction) -> bool:
         """Whether few enough calls wait longer than allowed; where no wait is asked, stability."""
         limit = self.objective.wait_p99
@@ -85,6 +99,8 @@ class Model:
 
     def meets(self, prediction: WaitPrediction) -> bool:
         """Whether everything that is asked of the times is met; give it a `cautious` one."""
+        if self.objective.asks_as_soon:
+            return prediction.pool_size in self.as_soon
         return self.meets_wait(prediction) and self.meets_response(prediction)
 
     def is_enough(self, pool_size: int) -> bool:
@@ -95,6 +111,10 @@ class Model:
         if self.most < 1 or (pool_size > self.most and not self.may_grow):
             return False
         return self.meets(self.at(min(pool_size, self.most)))
+
+    def carries(self, pool_size: int) -> bool:
+        """Whether a size (1 or more) carries the rate; beyond `most`, whether that one does."""
+        return self.most >= 1 and self.at(min(pool_size, self.most)).is_stable
 
     def is_extrapolated(self, pool_size: int) -> bool:
         """Whether no size as large, or none as small, was measured on the upstream."""
@@ -151,7 +171,7 @@ class Fitted:
         pooled = pooled_dispersion(trials)
         dispersion = 1.0 if pooled is None else pooled
         factor = plateau_factor(trials, dispersion)
-        return cls(fitted, curve, dispersion, factor, HoldTimes.of(trials), ending)
+        return cls(fitted, curve, dispersion, factor, HoldTimes.of(trials, curve), ending)
 
     @property
     def may_grow(self) -> bool:

@@ -7,7 +7,7 @@ import math
 from poolkit.analysis.curve import is_clean
 from poolkit.analysis.knee import knees
 from poolkit.analysis.reasons import only_moves_queue
-from poolkit.analysis.response import p99 as response_p99
+from poolkit.analysis.response import p99s
 from poolkit.analysis.rules_of_thumb import rules
 from poolkit.analysis.smallest import Found
 from poolkit.analysis.what_if import Planner, Question, answer
@@ -58,6 +58,7 @@ def size(sweep: Sweep, objective: Objective) -> Sizing:
             "raised_by": raised_by,
             "is_extrapolated": found.size is not None and queue.is_extrapolated(found.size),
             "only_moves_queue": only_moves_queue(found),
+            "smallest_as_fast": found.as_fast,
         }
     )
 
@@ -67,12 +68,11 @@ def _shown(found: Found) -> tuple[PredictedWait, ...]:
     queue, objective = found.queue, found.queue.objective
     middle = len(found.predictions) if found.size is None else found.size
     shown = []
-    for one in found.predictions[math.ceil(middle / 2) - 1 : 2 * middle]:
-        limit, late, response = objective.wait_p99, None, None
+    asked = found.predictions[math.ceil(middle / 2) - 1 : 2 * middle]
+    for one, p99 in zip(asked, p99s(asked, queue.holds, queue.curve.pools), strict=True):
+        limit, late = objective.wait_p99, None
         if limit is not None and one.is_stable:
             late = one.exceedance(limit)
-        if objective.response_p99 is not None:
-            response = response_p99(one, queue.holds, queue.curve.pools)
         shown.append(
             PredictedWait(
                 pool_size=one.pool_size,
@@ -81,7 +81,7 @@ def _shown(found: Found) -> tuple[PredictedWait, ...]:
                 hold_time=one.hold_time,
                 utilisation=one.utilisation,
                 response_time=one.response_time,
-                response_p99=response,
+                response_p99=p99,
                 is_extrapolated=queue.is_extrapolated(one.pool_size),
             )
         )
