@@ -149,6 +149,8 @@ class Trial(Record):
     fairness: float | None = None  # Jain's index of the waits, 1: all waited alike; None: no wait
     checks: tuple[Check, ...] = ()
     stopped: str | None = None  # the brake that ended it early
+    # "approach": why it ended before its time, at a load that the server was not up to.
+    cut_short: str | None = None
 
     @property
     def connections(self) -> int:

@@ -12,8 +12,10 @@ from poolkit.analysis.knee import has_plateau, is_falling
 from poolkit.analysis.queueing import WaitPrediction, waits
 from poolkit.analysis.refused import first_refused
 from poolkit.analysis.response import HoldTimes, as_soon, exceedance, gains_by_more
-from poolkit.analysis.saturation import plateau_factor, pooled_dispersion
-from poolkit.records import CurvePoint, Sweep
+from poolkit.analysis.saturation import dispersion_of_holds, plateau_factor, pooled_dispersion
+from poolkit.analysis.state_curve import fit, open_loops, strained
+from poolkit.analysis.states import state_points
+from poolkit.records import CurvePoint, StatePoint, Sweep
 from poolkit.targets.objective import Objective
 
 # P(W > w) comes out of the formula right to about this share where the curve is known exactly, and
@@ -22,7 +24,8 @@ from poolkit.targets.objective import Objective
 PRUDENCE = 0.85
 # On a plateau throughput is taken to stay up to this many times the largest size measured.
 BEYOND = 4
-Ending = Literal["flat", "rising", "falling", "refused"]
+# "seen": the curve is one of states, and nothing is known beyond the connections seen in use.
+Ending = Literal["flat", "rising", "falling", "refused", "seen"]
 CAUTION = 0.5  # standard errors by which the upstream is taken to be slower than measured
 
 
@@ -147,11 +150,14 @@ class Fitted:
     factor: float  # v of the queue on the plateau (see `saturation`)
     holds: HoldTimes
     ending: Ending  # what throughput does at the largest sizes measured
+    states: tuple[StatePoint, ...] = ()  # X(n) by connections in use, of the open loops
 
     @classmethod
     def of(cls, sweep: Sweep) -> Fitted:
-        """From the sweep's usable trials (two sizes or more)."""
+        """From the sweep's usable trials: closed loops at two sizes or more, else open loops."""
         fitted = fit_points(sweep)
+        if len(fitted) < 2:
+            return cls._of_states(sweep)
         curve = Curve.fit(fitted)
         trials = [
             trial
@@ -171,12 +177,39 @@ class Fitted:
         pooled = pooled_dispersion(trials)
         dispersion = 1.0 if pooled is None else pooled
         factor = plateau_factor(trials, dispersion)
-        return cls(fitted, curve, dispersion, factor, HoldTimes.of(trials, curve), ending)
+        states = state_points(open_loops(sweep.trials))
+        return cls(fitted, curve, dispersion, factor, HoldTimes.of(trials, curve), ending, states)
+
+    @classmethod
+    def _of_states(cls, sweep: Sweep) -> Fitted:
+        """From open loops alone, whose states hold the upstream as it serves at the target rate."""
+        trials = open_loops(sweep.trials)
+        states = state_points(trials)
+        dispersion = max(1.0, dispersion_of_holds(trials))
+        curve = fit(states, dispersion)
+        factor = (1.0 + dispersion) / 2.0
+        ending: Ending = "flat" if strained(sweep.trials) else "seen"
+        return cls((), curve, dispersion, factor, HoldTimes.of(trials, curve), ending, states)
+
+    @property
+    def measured(self) -> tuple[CurvePoint, ...]:
+        """What was measured by size, in closed loops; without any by connections in use."""
+        return self.points or tuple(
+            CurvePoint(
+                pool_size=state.in_use,
+                throughput=state.throughput,
+                interval95=state.interval95,
+                hold_time=state.in_use / state.throughput,
+                repeats=1,
+            )
+            for state in self.states
+            if state.throughput > 0
+        )
 
     @property
     def may_grow(self) -> bool:
         """Whether more connections than were measured serve no worse, as far as is known."""
-        return self.ending in ("flat", "rising")
+        return self.ending in ("flat", "rising", "seen")
 
     def slowed(self, factor: float) -> Fitted:
         """The same upstream with every call taking `factor` times as long (more than 0).

@@ -55,12 +55,18 @@ class HoldTimes:
         Between two sizes measured, the shape of the distribution is interpolated over the logarithm
         of the size, and its mean is the curve's: a mix of the two as they were seen would have two
         humps, and a p99 that jumps from size to size.
+
+        Without closed loops, those of open ones, each at the connections that it had in use on
+        average.
         """
         counts: dict[int, Floats] = defaultdict(lambda: np.zeros(BUCKETS))
-        for trial in trials:
-            if is_clean(trial) and trial.hold_time.buckets:
-                buckets = trial.hold_time.buckets
-                counts[trial.connections][list(buckets)] += list(buckets.values())
+        held = [trial for trial in trials if trial.hold_time.buckets]
+        for trial in list(filter(is_clean, held)) or held:
+            in_use = trial.connections
+            if not trial.is_of_curve:
+                in_use = max(1, round(trial.throughput * trial.mean_hold))
+            buckets = trial.hold_time.buckets
+            counts[in_use][list(buckets)] += list(buckets.values())
         if not counts:
             return cls((), np.zeros((0, BUCKETS)))
         seen = sorted(counts)
@@ -68,7 +74,7 @@ class HoldTimes:
         rows = [1.0 - np.cumsum(counts[size]) / counts[size].sum() for size in seen]
         measured = _rising(np.maximum(np.array(rows), 0.0), totals)
         means = measured @ _WIDTHS
-        sizes = _sizes(seen[0], max(curve.largest, seen[-1]))
+        sizes = _sizes(min(curve.smallest, seen[0]), max(curve.largest, seen[-1]))
         overhead = curve.cycles[0] - curve.hold
         holds = curve.cycle_time(np.minimum(sizes, curve.largest)) - overhead
         weights = _weights(np.log(seen), np.log(sizes))

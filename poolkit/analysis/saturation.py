@@ -77,6 +77,15 @@ def pooled_dispersion(trials: Sequence[Trial]) -> float | None:
     return min(MOST, total / weight) if weight else None
 
 
+def dispersion_of_holds(trials: Sequence[Trial]) -> float:
+    """cv^2 of the hold times of open loops, where no saturated departures were seen.
+
+    What the departures would be if connections worked side by side, at most `PRIOR_MOST`.
+    """
+    held = [trial for trial in trials if trial.hold_time.count]
+    return min(PRIOR_MOST, _spread(held)) if held else 1.0
+
+
 def plateau_factor(trials: Sequence[Trial], dispersion: float) -> float:
     """v on the plateau, 0.5 or more, of the upstream that these trials measured.
 

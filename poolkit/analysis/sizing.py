@@ -10,6 +10,7 @@ from poolkit.analysis.reasons import only_moves_queue
 from poolkit.analysis.response import p99s
 from poolkit.analysis.rules_of_thumb import rules
 from poolkit.analysis.smallest import Found
+from poolkit.analysis.state_curve import open_loops
 from poolkit.analysis.what_if import Planner, Question, answer
 from poolkit.analysis.why_none import what_raises
 from poolkit.records import PredictedWait, Sizing, Sweep
@@ -43,17 +44,18 @@ def size(sweep: Sweep, objective: Objective) -> Sizing:
     if found is None:  # the curve makes no sense
         return sizing
     upstream, queue = found.upstream, found.queue
-    usable = [trial for trial in sweep.trials if is_clean(trial)]
+    usable = [t for t in sweep.trials if is_clean(t)] or open_loops(sweep.trials)
     hold = upstream.curve.hold
     raised_by = ""
     if plain.out_of_reach:
         raised_by = what_raises(upstream, plain.objective, planner.verdict, plain.reachable_rate)
     return sizing.model_copy(
         update={
-            "knees": knees(planner.points),
+            "knees": knees(planner.points) if planner.points else (),
+            "states": upstream.states,
             "dispersion": queue.dispersion,
             "hold_at_one": hold if upstream.curve.smallest == 1 else None,
-            "rules_of_thumb": rules(found, usable, planner.points, hold),
+            "rules_of_thumb": rules(found, usable, upstream.measured, hold),
             "predictions": _shown(found),
             "raised_by": raised_by,
             "is_extrapolated": found.size is not None and queue.is_extrapolated(found.size),

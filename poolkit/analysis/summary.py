@@ -12,8 +12,10 @@ import numpy as np
 
 from poolkit.analysis.checks import Evidence, fairness_check, jains_index, longest_ratio, run_checks
 from poolkit.analysis.noise import BATCH_HOLDS, dispersion, mser5, rate_interval
+from poolkit.analysis.states import batches
 from poolkit.drivers.base import DialTimes
 from poolkit.histogram import Histogram, value_of
+from poolkit.load.in_use import InUse
 from poolkit.load.measurement import Floats, Measurement, Segment
 from poolkit.records import BudgetPart, DialParts, Purpose, TimeBudget, Trial
 
@@ -113,6 +115,7 @@ def summarise(
         dispersion=dispersion(completions, measurement.bin_seconds, mean_hold),
         cpu_share=change.cpu_share,
         loop_lag_p99=float(np.quantile(lags, 0.99)) if lags.size else None,
+        in_use=batches(window.segments, measurement.pool_size * pools),
         longest_wait_ratio=longest_ratio(waits),
         fairness=jains_index(waits.buckets),
         checks=run_checks(evidence),
@@ -133,7 +136,7 @@ def _together(segments: Iterable[Segment]) -> Segment:
     for segment in segments:
         for field in fields(Segment):
             kept, more = getattr(whole, field.name), getattr(segment, field.name)
-            if isinstance(kept, Histogram):
+            if isinstance(kept, Histogram | InUse):
                 kept.merge(more)
             elif isinstance(kept, Counter):
                 kept.update(more)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 
@@ -9,6 +10,8 @@ from poolkit import units
 from poolkit.analysis.curve import has_numbers, is_clean, relative_error
 from poolkit.analysis.knee import NEAR_PLATEAU, end_slope, has_plateau, is_falling, plateau
 from poolkit.analysis.refused import answered, first_refused, over_quota, shed, short_hold
+from poolkit.analysis.state_curve import open_loops, strained
+from poolkit.analysis.states import together
 from poolkit.records import CurvePoint, Sweep, Trial, Verdict
 
 NEAR_TOP = 0.9
@@ -16,6 +19,7 @@ _RATE_KINDS = frozenset({"http_429"})
 # A fall and a rise of this share, and of this many standard errors, are no noise.
 DIP = 0.12
 DIP_ERRORS = 4.0
+FEWEST_CALLS = 200  # of open loops, before a size is read off their states
 LEAP = 1.6  # times the best throughput of a connection at fewer of them
 
 
@@ -34,11 +38,29 @@ def judge(sweep: Sweep, points: Sequence[CurvePoint]) -> Verdict:
     busy = _busy_client(trials)
     if busy:
         return Verdict(name="client_bound", evidence=busy)
+    if len(points) < 2 and (in_service := open_loops(sweep.trials)):
+        return _in_service(sweep, in_service)
     if not points:
         return Verdict(name="stopped", evidence="no trial passed its checks, so nothing was seen")
     if not has_plateau(points):
         return Verdict(name="pool_bound", evidence=_rising(points))
     return Verdict(name="server_bound", evidence=_flat(points))
+
+
+def _in_service(sweep: Sweep, trials: Sequence[Trial]) -> Verdict:
+    """The verdict where the target rate was approached and nothing was sent beyond."""
+    if (strain := strained(sweep.trials)) is not None:
+        rate = units.rate(strain.arrival_rate or 0.0)
+        evidence = f"at {rate} {strain.cut_short}: the server is at its limit there, or near it"
+        return Verdict(name="server_bound", evidence=evidence)
+    fastest = max(trials, key=lambda trial: trial.arrival_rate or 0.0)
+    most = units.plural(max(together(trials)), "connection")
+    rate = units.rate(fastest.arrival_rate or 0.0)
+    return Verdict(
+        name="not_pushed",
+        evidence=f"{rate} had {most} in use at once at most; nothing beyond was sent, so what "
+        "bounds the server was not seen",
+    )
 
 
 def _shedding(trials: Sequence[Trial], turned_away: Sequence[Trial]) -> Verdict:
@@ -158,6 +180,8 @@ def why_not(sweep: Sweep, points: Sequence[CurvePoint]) -> str | None:
     `points` are those of its usable trials.
     """
     closed = [trial for trial in sweep.trials if trial.is_of_curve]
+    if len(points) < 2 and (in_service := open_loops(sweep.trials)):
+        return _too_few_calls(in_service)
     if not closed:
         return "no pool size was measured"
     if not points:
@@ -172,6 +196,19 @@ def why_not(sweep: Sweep, points: Sequence[CurvePoint]) -> str | None:
         size = units.plural(points[0].pool_size, "connection")
         return f"only one size was measured ({size}): one size is not a curve"
     return _dip(points) or _leap(points)
+
+
+def _too_few_calls(trials: Sequence[Trial]) -> str | None:
+    """Fewer calls than states can be told from."""
+    calls = sum(trial.outcomes.get("ok", 0) for trial in trials)
+    if calls >= FEWEST_CALLS:
+        return None
+    rate = max(trial.arrival_rate or 0.0 for trial in trials)
+    seconds = math.ceil(FEWEST_CALLS / rate) if rate else 0
+    return (
+        f"{units.plural(calls, 'call')} are too few and {FEWEST_CALLS} are needed, which "
+        f"{units.rate(rate)} take {seconds} s for: give it --budget {2 * seconds}"
+    )
 
 
 def _nothing_usable(trials: Sequence[Trial]) -> str:

@@ -110,7 +110,8 @@ class Planner:
         if cannot is not None:
             return cls(objective, verdict, measured, cannot=cannot)
         upstream = Fitted.of(sweep)
-        return cls(objective, verdict, upstream.points, upstream, plateau(upstream.points))
+        height = plateau(upstream.points) if upstream.points else None
+        return cls(objective, verdict, upstream.points, upstream, height)
 
 
 def what_if(planner: Planner, question: Question) -> Answer:

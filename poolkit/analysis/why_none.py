@@ -61,6 +61,12 @@ def _too_much(found: Found, verdict: Verdict) -> WhyNone:
     queue, objective = found.queue, found.queue.objective
     asked, most = _asked(objective), units.plural(queue.most, "connection")
     cap = objective.cap_in_words
+    if found.upstream.ending == "seen":
+        return "unknown", (
+            f"cannot say, because no more than {units.plural(queue.curve.whole.measured, 'connection')} "
+            f"were seen in use at once, and {asked} need more: allow load beyond the target rate "
+            "(push = true)"
+        )
     is_rising = found.upstream.ending == "rising"
     if is_rising and queue.most < objective.largest:
         widen = "the sweep was stopped there" if verdict.name == "stopped" else "widen the range"

@@ -8,8 +8,11 @@ import itertools
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass
 
+import numpy as np
+
 from poolkit.drivers.base import Pool
 from poolkit.errors import CallFailed
+from poolkit.load.measurement import Floats
 from poolkit.load.recorder import OK, Ledger
 from poolkit.load.stamps import NEVER, CallStamps
 from poolkit.load.timer import Timer
@@ -51,8 +54,14 @@ class Tasks:
         return len(self._stamps)
 
     def holding(self) -> int:
-        """Calls that hold a connection, or held one."""
-        return sum(stamps.has_acquired for stamps in self._stamps.values())
+        """Calls under way that hold a connection, or held one."""
+        return self.held().size
+
+    def held(self) -> Floats:
+        """When (s from the trial's start) these acquired it."""
+        stamps = self._stamps.values()
+        moments: Floats = np.array([one.acquired_at for one in stamps], dtype=np.float64)
+        return moments[~np.isnan(moments)]
 
     def spawn(self, work: Coroutine[object, object, None], stamps: CallStamps) -> None:
         """Start a task that does its call, or one call after the other, with these stamps."""

@@ -85,10 +85,14 @@ class Generator:
         self._is_enough = is_enough
         self._on_progress = on_progress
         segment = plan.seconds / max(10, min(60, round(plan.seconds / 0.1)))
-        self._recorder = Recorder(
-            plan.seconds, segment, segment / max(1, round(segment / 0.005)), on_chunk
-        )
         self._tasks = Tasks(self._fail)
+        self._recorder = Recorder(
+            plan.seconds,
+            segment,
+            segment / max(1, round(segment / 0.005)),
+            on_chunk,
+            self._tasks.held,
+        )
         self._watch = Watch(brakes, pool, self._recorder, self._tasks.holding)
         self._ledger = Ledger(timer.now, self._recorder, self._watch.failed)
         self._sampler = Sampler(pool, self._ledger)
@@ -151,7 +155,7 @@ class Generator:
             raise Cancelled
         if open_loop is not None and self._quota.spent is None:
             open_loop.record_missed(self._seconds)
-        self._recorder.fold()
+        self._recorder.finish()
         ledger.detach()
         return self._measurement(started)
 

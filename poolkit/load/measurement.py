@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from poolkit.drivers.base import DialTimes
 from poolkit.histogram import Histogram
+from poolkit.load.in_use import InUse
 from poolkit.records import Outcome
 
 Floats = NDArray[np.float64]
@@ -23,7 +24,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(slots=True)
 class Segment:
-    """The calls that were due within one slice of the trial."""
+    """The calls that were due within one slice of the trial, and what happened in it."""
 
     outcomes: Counter[Outcome] = field(default_factory=Counter)
     error_kinds: Counter[str] = field(default_factory=Counter)
@@ -38,6 +39,8 @@ class Segment:
     lost_wait: Histogram = field(default_factory=Histogram)
     lost_lag: Histogram = field(default_factory=Histogram)
     held_seconds: float = 0.0  # connection-seconds, all outcomes
+    # Unlike the rest, by when things happened rather than by when their calls were due.
+    in_use: InUse = field(default_factory=InUse)
 
 
 class Samples(NamedTuple):

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from poolkit.errors import CallFailed
 from poolkit.histogram import add_rows
+from poolkit.load.in_use import InUseFold
 from poolkit.load.measurement import Floats, Segment
 from poolkit.load.stamps import NEVER, CallStamps
 from poolkit.records import OUTCOMES, Outcome
@@ -24,6 +25,7 @@ _ROW = struct.Struct("7d")  # six times and the outcome
 _ROW_BYTES = _ROW.size
 _CHUNK_BYTES = CHUNK * _ROW_BYTES
 _pack = _ROW.pack_into
+NOTHING: Floats = np.empty(0)
 
 
 class Columns:
@@ -55,6 +57,7 @@ class Recorder:
         segment_seconds: width of a segment (calls by due time).
         bin_seconds: width of a bin of the timeline (completions by release time).
         on_chunk: sees every chunk before it is folded (tests, exports).
+        held: since when (s from the trial's start) the calls under way hold their connections.
 
     State: the open chunk (records packed end to end into one buffer, which costs a call the least,
     and how much of it is used), the folded segments and the timeline, and `finished` and `failed`,
@@ -67,15 +70,18 @@ class Recorder:
         segment_seconds: float,
         bin_seconds: float,
         on_chunk: Callable[[Columns], None] | None = None,
+        held: Callable[[], Floats] = lambda: NOTHING,
     ) -> None:
         self.seconds = seconds
         self.segment_seconds = segment_seconds
         self.bin_seconds = bin_seconds
         self._on_chunk = on_chunk
+        self._held = held
         self.finished = 0  # calls that failed included
         self.failed: Counter[Outcome] = Counter()
         # The last segment takes calls that were due after the end; it is never measured.
         self.segments = [Segment() for _ in range(max(1, round(seconds / segment_seconds)) + 1)]
+        self._in_use = InUseFold([one.in_use for one in self.segments], segment_seconds)
         bins = max(1, round(seconds / bin_seconds))
         self.completions = np.zeros(bins, dtype=np.int64)
         self._folded: Columns | None = None  # the last chunk, for `held_since`
@@ -85,7 +91,7 @@ class Recorder:
     def add(
         self, due: float, started: float, stamps: CallStamps, released: float, outcome: int
     ) -> None:
-        """Record a call; a moment is nan for a call that never came so far."""
+        """Record a call, which holds nothing now; a moment is nan where it never came so far."""
         used = self._used
         _pack(
             self._rows,
@@ -98,6 +104,7 @@ class Recorder:
             released,
             outcome,
         )
+        stamps.acquired_at = NEVER
         self._used = used = used + _ROW_BYTES
         self.finished += 1
         if used == _CHUNK_BYTES:
@@ -122,12 +129,19 @@ class Recorder:
             self._on_chunk(chunk)
         self._folded = chunk
         self._fold_timeline(chunk)
+        rejected = None if chunk.is_all_ok else chunk.outcome == REJECTED
+        self._in_use.fold(chunk.acquired, chunk.released, rejected, self._held())
         last = len(self.segments) - 1
         index = np.clip((chunk.due / self.segment_seconds).astype(np.int64), 0, last)
         counts = np.bincount(index)
         for at in np.flatnonzero(counts).tolist():
             whole = counts[at] == index.size
             _fold_segment(self.segments[at], chunk if whole else chunk.where(index == at))
+
+    def finish(self) -> None:
+        """Fold what is left, at the end of the trial."""
+        self.fold()
+        self._in_use.finish()
 
     def held_since(self, at: float) -> Floats:
         """How long (s) calls that were released since `at` held; of the last two chunks at most."""

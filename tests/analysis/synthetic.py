@@ -15,7 +15,7 @@ import numpy as np
 from poolkit.analysis.noise import EARLY_BATCH_HOLDS, rate_interval
 from poolkit.analysis.summary import summarise
 from poolkit.histogram import Histogram
-from poolkit.load.measurement import Measurement, Samples
+from poolkit.load.measurement import Floats, Measurement, Samples
 from poolkit.load.recorder import OK, Recorder
 from poolkit.load.stamps import CallStamps
 from poolkit.records import Check, Distribution, Outcome, Purpose, Sweep, Trial
@@ -57,14 +57,20 @@ def simulated_trial(
     """The record of a closed-loop trial; it may end early as real trials do."""
     calls = closed_calls(upstream, callers, seconds, seed)
     segment = seconds / max(10, min(60, round(seconds / 0.1)))
-    recorder = Recorder(seconds, segment, segment / max(1, round(segment / 0.005)))
     order = np.argsort(calls.released, kind="stable")
+
+    def held() -> Floats:
+        left = calls.acquired[order[recorder.finished :]]
+        return left[left <= calls.released[order[recorder.finished - 1]]]
+
+    bins = max(1, round(segment / 0.005))
+    recorder = Recorder(seconds, segment, segment / bins, held=held)
     stamps = CallStamps(lambda: 0.0, 0.0)
     for at in order:
         due = float(calls.arrived[at])
         stamps.acquired_at = due
         recorder.add(due, due, stamps, float(calls.released[at]), OK)
-    recorder.fold()
+    recorder.finish()
     end = _end(recorder, warm_up, seconds) if ends_early else seconds
     whole = max(1, int(end / segment + 1e-9))
     bins = min(recorder.completions.size, round(whole * segment / recorder.bin_seconds))
