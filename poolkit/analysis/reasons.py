@@ -122,17 +122,23 @@ def _headroom(found: Found, wanted: int) -> str:
 def only_moves_queue(found: Found) -> str | None:
     """What to say where a smaller pool serves callers as soon; None: nothing.
 
-    Past saturation the queue moves from the pool into the server as the pool grows. What is asked
-    decides between the two sizes, so that is said in the same sentence.
+    Past saturation the queue moves from the pool into the server as the pool grows; before it the
+    waits may be short against the response. What is asked decides between the two sizes, so that is
+    said in the same sentence.
     """
     if found.as_fast is None or found.wanted is None or found.wanted > len(found.predictions):
         return None
     queue = found.queue
     less, more = (found.predictions[size - 1] for size in (found.as_fast, found.wanted))
+    wait_saved = (less.wait or 0.0) - (more.wait or 0.0)
+    moves = more.hold_time - less.hold_time >= wait_saved / 2.0
+    since = (
+        "the queue only moves into the server" if moves else "few callers wait, and not for long"
+    )
     return (
         f"{less.pool_size} connections serve callers as soon as {more.pool_size}: "
         f"{response(queue, less)} with {less.pool_size}, {response(queue, more)} with "
-        f"{more.pool_size}, since the queue only moves into the server (the mean wait falls from "
+        f"{more.pool_size}, since {since} (the mean wait falls from "
         f"{units.milliseconds(less.wait)} to {units.milliseconds(more.wait)}, the mean hold goes "
         f"from {units.milliseconds(less.hold_time)} to {units.milliseconds(more.hold_time)}); "
         f"{more.pool_size} are needed only for {_asked_times(queue)}"

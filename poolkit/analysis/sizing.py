@@ -66,11 +66,15 @@ def size(sweep: Sweep, objective: Objective) -> Sizing:
 
 
 def _shown(found: Found) -> tuple[PredictedWait, ...]:
-    """The predictions for half to twice the answer; without one, for the larger half of sizes."""
+    """The predictions for half to twice the answer, or from the smallest that is as fast on.
+
+    Without an answer those of the larger half of sizes.
+    """
     queue, objective = found.queue, found.queue.objective
     middle = len(found.predictions) if found.size is None else found.size
     shown = []
-    asked = found.predictions[math.ceil(middle / 2) - 1 : 2 * middle]
+    first = min(math.ceil(middle / 2), found.as_fast or middle)
+    asked = found.predictions[first - 1 : 2 * middle]
     for one, p99 in zip(asked, p99s(asked, queue.holds, queue.curve.pools), strict=True):
         limit, late = objective.wait_p99, None
         if limit is not None and one.is_stable:

@@ -68,7 +68,7 @@ class Found:
         if self.size is None or self.wanted is None:
             return None
         least = self.queue.objective.floor
-        most = self.wanted - max(2, round(IN_DOUBT * self.wanted))
+        most = self.wanted - max(2, round(IN_DOUBT * self.wanted)) - 1
         sizes = frozenset.intersection(*(case.as_soon for case in self.cases))
         return min((size for size in sizes if least <= size <= most), default=None)
 
