@@ -42,8 +42,8 @@ _WHY = {
     "sized": "a size is only given where the measured curve supports one",
     "reachable": "no pool size helps beyond what the upstream can do",
     "verified": "the size comes from a model of the curve; only load at the target rate proves it",
-    "serves_sooner": "connections beyond those that serve callers as soon are only needed where the "
-    "wait itself matters",
+    "serves_sooner": "connections beyond those that serve callers as soon are needed only where "
+    "the wait itself matters",
 }
 
 
