@@ -12,7 +12,7 @@ from typing import Annotated, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from poolkit.records import Purpose, Recommendation, Sizing, Trial
+from poolkit.records import Purpose, Recommendation, Resumed, Sizing, Trial
 
 
 class _Event(BaseModel):
@@ -26,7 +26,8 @@ class Started(_Event):
     target: str
     driver: str
     budget: float  # s of load that may be spent
-    resumed_trials: int = 0
+    at: str  # when, ISO 8601, UTC
+    resumed: Resumed | None = None  # trials of before that count
 
 
 class TrialStarted(_Event):

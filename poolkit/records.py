@@ -14,13 +14,14 @@ Outcome = Literal["ok", "error", "pool_timeout", "timeout", "rejected", "unfinis
 OUTCOMES: tuple[Outcome, ...] = ("ok", "error", "pool_timeout", "timeout", "rejected", "unfinished")
 
 Interval = tuple[float, float]
-# The first four make the curve (closed loop, as many callers as connections). "approach" climbs to
-# the target rate with a roomy pool, "limit" asks a server that turned calls away what it counts;
+# The first five make the curve where they are closed loops, with as many callers as connections.
+# "limit" asks a server that turned calls away what it counts, in an open loop too: calls are due as
+# many at a time as there are connections. "approach" climbs to the target rate with a roomy pool;
 # the others try one size in service: at the target rate, above it, after it, and with more callers
 # than connections.
-CurvePurpose = Literal["ramp", "refine", "repeat", "sentinel"]
-Purpose = Literal[CurvePurpose, "approach", "limit", "verify", "overload", "recovery", "fairness"]
-CURVE_PURPOSES: frozenset[str] = frozenset({"ramp", "refine", "repeat", "sentinel"})
+CurvePurpose = Literal["ramp", "refine", "repeat", "sentinel", "limit"]
+Purpose = Literal[CurvePurpose, "approach", "verify", "overload", "recovery", "fairness"]
+CURVE_PURPOSES: frozenset[str] = frozenset({"ramp", "refine", "repeat", "sentinel", "limit"})
 KneeRule = Literal["littles_law", "plateau95", "usl_peak"]
 VerdictName = Literal[
     "server_bound", "client_bound", "pool_bound", "rate_limited", "refused", "stopped", "not_pushed"
@@ -108,6 +109,7 @@ class Trial(Record):
     gate: int | None = None  # size of the semaphore in front of each pool
     callers: int | None = None  # closed loop: callers that each wait for their reply
     arrival_rate: float | None = None  # open loop: planned calls/s over all pools
+    at_a_time: int | None = None  # open loop: calls due together, evenly spaced; None: Poisson
     seed: int
     started: str  # ISO 8601, UTC
     warm_up: float  # s cut from the front, by MSER-5 but at least the planned warm-up
@@ -168,6 +170,11 @@ class Trial(Record):
         return times.mean
 
     @property
+    def most_in_use(self) -> int | None:
+        """The most connections that were in use at once; None where that was not recorded."""
+        return max((n for batch in self.in_use for n in batch), default=None)
+
+    @property
     def mean_hold(self) -> float:
         """Mean hold time (s); 0 where no call held a connection."""
         return self.hold_time.mean or 0.0
@@ -214,6 +221,11 @@ class StatePoint(Record):
     interval95: Interval | None
     seconds: float  # T(n)
     releases: int  # C(n)
+
+    @property
+    def mean_hold(self) -> float | None:
+        """n / X(n), s; None where no call was released."""
+        return self.in_use / self.throughput if self.throughput else None
 
 
 class Limit(Record):
@@ -284,6 +296,7 @@ class Sizing(Record):
     headroom: int = 0  # connections of `size` on top of those needed, because they were asked for
     out_of_reach: bool = False
     reachable_rate: float | None = None  # calls/s that still meets the objective
+    size_for_reachable: int | None = None  # what that rate needs, where a limit is in the way
     raised_by: str = ""  # where out of reach: what would raise that rate, in words
     rate_per_pool: float  # calls/s that one pool must carry, a lost replica included
     predictions: tuple[PredictedWait, ...] = ()
@@ -343,6 +356,14 @@ class HoldTimes(Record):
     at_recommended: float | None
 
 
+class Resumed(Record):
+    """Trials that an earlier run measured and a later one goes on from."""
+
+    trials: int  # 1 or more
+    oldest: str  # when the first of them began, ISO 8601, UTC
+    newest: str
+
+
 class Recommendation(Record):
     """What poolkit says of one target; an entry of recommended.json."""
 
@@ -362,6 +383,7 @@ class Recommendation(Record):
     limited_by: LimitedBy | None = None
     headroom: int = 0  # connections of recommended_size that only the headroom asks for
     reachable_rate: float | None = None  # calls/s, where target_rate is out of reach
+    size_for_reachable: int | None = None  # what that rate needs, where a limit is in the way
     knees: tuple[Knee, ...] = ()
     plateau: Plateau | None = None
     hold_time: HoldTimes | None = None
@@ -371,6 +393,7 @@ class Recommendation(Record):
     checks: tuple[Check, ...] = ()
     trials: int = 0
     seconds: float = 0.0
+    resumed: Resumed | None = None  # those of the trials that an earlier run measured
 
     @property
     def failed_checks(self) -> tuple[Check, ...]:

@@ -61,6 +61,15 @@ def share(value: float | None, digits: int = 0) -> str:
     return f"{percent:.{digits}f} %"
 
 
+def age(seconds: float) -> str:
+    """A time span to say how old something is: `40 seconds`, `3 hours`, `16 days`; 0 or more."""
+    for noun, length in (("day", 86_400), ("hour", 3_600), ("minute", 60)):
+        # Two of a unit or more, so that rounding down loses less than half.
+        if seconds >= 2 * length:
+            return plural(int(seconds / length), noun)
+    return plural(max(0, int(seconds)), "second")
+
+
 def plural(count: int, noun: str) -> str:
     """`1 connection`, `2 connections`."""
     if count == 1:

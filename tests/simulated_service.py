@@ -4,74 +4,13 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-
-from poolkit.histogram import Histogram
-from poolkit.load.measurement import Measurement, Samples, Segment
 from poolkit.measure import verify
-from poolkit.measure.sweep import TrialPlan
 from poolkit.records import Sizing, Trial
 from poolkit.targets.objective import Objective
 from tests.analysis import simulate
-from tests.analysis.synthetic import drawn_trial
+from tests.analysis.synthetic import simulated_open_trial
 
-SEGMENTS = 60
 BUDGET = 25.0  # s of load that a sizing has left for its verification
-
-
-def open_trial(
-    upstream: simulate.Upstream, plan: TrialPlan, wait_target: float | None, seed: int
-) -> Trial:
-    """What one open-loop trial of the plan shows: its calls simulated one by one."""
-    assert plan.rate is not None
-    rng = np.random.default_rng(seed)
-    rate = plan.rate / plan.pools
-    arrived = np.sort(rng.uniform(0.0, plan.seconds, round(rate * plan.seconds)))
-    calls = upstream.serve(arrived, plan.pool_size, rng)
-    width = (plan.seconds - plan.warm_up) / SEGMENTS
-    segments = []
-    for index in range(SEGMENTS):
-        begin = plan.warm_up + index * width
-        inside = (arrived >= begin) & (arrived < begin + width)
-        segment = Segment()
-        segment.wait.add(calls.waits[inside])
-        segments.append(segment)
-    waits, responses, counted = Histogram(), Histogram(), arrived >= plan.warm_up
-    waits.add(calls.waits[counted])
-    responses.add((calls.released - arrived)[counted])
-    nothing = np.zeros(0)
-    measurement = Measurement(
-        loop="open",
-        pool_size=plan.pool_size,
-        callers=None,
-        arrival_rate=plan.rate,
-        seed=seed,
-        started="2026-01-02T03:04:05+00:00",
-        warm_up=0.0,
-        seconds=SEGMENTS * width,
-        segment_seconds=width,
-        segments=tuple(segments),
-        bin_seconds=width,
-        completions=np.zeros(SEGMENTS, dtype=np.int64),
-        samples=Samples(nothing, nothing, nothing, nothing, nothing, nothing),
-    )
-    shown = drawn_trial(
-        plan.pool_size,
-        plan.rate,
-        hold=float(calls.holds.mean()),
-        window=SEGMENTS * width,
-        purpose=plan.purpose,
-    )
-    return shown.model_copy(
-        update={
-            "loop": "open",
-            "arrival_rate": plan.rate,
-            "warm_up": plan.warm_up,
-            "wait_time": waits.distribution(),
-            "response_time": responses.distribution(),
-            "late_interval95": verify.late_interval(measurement, wait_target),
-        }
-    )
 
 
 def verified(
@@ -91,7 +30,8 @@ def verified(
         if plan is None or plan.purpose != "verify":
             break
         assert len(trials) < 50
-        trials.append(open_trial(upstream, plan, objective.wait_p99, seed * 100 + len(trials)))
+        seeded = seed * 100 + len(trials)
+        trials.append(simulated_open_trial(upstream, plan, seeded, objective.wait_p99))
         spent += plan.seconds
     return verify.chosen_size(trials, objective, sizing), trials, spent
 

@@ -12,6 +12,11 @@ from poolkit.records import Check, Distribution, Interval, Trial
 LITTLES_LAW_TOLERANCE = 0.05
 BUSY_CORE = 0.85
 SLOW_LOOP = 0.005  # s by which the loop wakes late, nine times in ten at most
+# A loop is late for want of a core where its thread stood ready without one for this share of the
+# window; where the system does not count that, where nearly all of the cores' time was taken.
+READY, FULL = 0.05, 0.9
+HELD_UP = 0.25  # share of the window without a core from which on every time is too long
+STOLEN = 0.05  # share of the cores' time that the hypervisor gave to others
 LATE = 0.010  # s, p99 of the generator's lag
 UNSTEADY = 0.05
 GROWING_QUEUE = 2.0  # second half over first, calls in the system
@@ -36,6 +41,11 @@ _WORDS = {
     "client_bound": (
         "a busy client measures itself: the plateau would be the client's own",
         "use fewer connections, a faster machine, or take the result as this client's limit",
+    ),
+    "machine_quiet": (
+        "what else runs on these cores lengthens every time that is measured, and a plateau would "
+        "be the machine's, neither the endpoint's nor the client's",
+        "close other programs; where the endpoint runs here too, measure from another machine",
     ),
     "steady": (
         "a mean over a changing process describes neither its start nor its end",
@@ -64,6 +74,16 @@ def _check(name: str, passed: bool, seen: str) -> Check:
 
 
 @dataclass(frozen=True, slots=True)
+class Cores:
+    """Where the time of the cores went that this process may use: shares (0 to 1) of all of it."""
+
+    others: float  # to other processes, the endpoint where it runs here; stolen time included
+    stolen: float  # to other machines, by the hypervisor
+    own: float
+    waited: float | None  # share of the window for which the load stood ready and had no core
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence:
     """What the checks look at; times in s, rates in calls/s."""
 
@@ -84,11 +104,14 @@ class Evidence:
     mean_lag: float | None  # mean of due -> started; None: a closed loop
     lag_p99: float | None
     fair: Check | None = None  # the finished check of the waits; None: no call waited
+    cores: Cores | None = None  # None: the system does not tell
 
 
 def run_checks(evidence: Evidence) -> tuple[Check, ...]:
     """Every check of a trial, in the order a reader wants them."""
     checks = [_littles_law(evidence), _client_bound(evidence), _steady(evidence), _enough(evidence)]
+    if evidence.cores is not None:
+        checks.insert(2, _machine_quiet(evidence, evidence.cores))
     if evidence.mean_lag is not None:
         lag_p99 = evidence.lag_p99 or 0.0
         seen = f"calls started {lag_p99 * 1e3:.2f} ms after they were due (p99)"
@@ -116,8 +139,33 @@ def _client_bound(e: Evidence) -> Check:
     seen = f"{e.cpu_share:.2f} of a core"
     if e.loop_lag_p90 is not None:
         seen += f", loop late by {max(0.0, e.loop_lag_p90) * 1e3:.1f} ms (p90)"
-    is_slow = e.loop_lag_p90 is not None and e.loop_lag_p90 > SLOW_LOOP
-    return _check("client_bound", e.cpu_share <= BUSY_CORE and not is_slow, seen)
+    if _is_slow(e) and e.cores is not None and _lacks_core(e.cores):
+        seen += ", for want of a core"
+        return _check("client_bound", e.cpu_share <= BUSY_CORE, seen)
+    return _check("client_bound", e.cpu_share <= BUSY_CORE and not _is_slow(e), seen)
+
+
+def _is_slow(e: Evidence) -> bool:
+    return e.loop_lag_p90 is not None and e.loop_lag_p90 > SLOW_LOOP
+
+
+def _lacks_core(cores: Cores) -> bool:
+    """Whether others had the cores when the loop wanted one."""
+    if cores.waited is not None:
+        return cores.waited >= READY
+    return cores.own + cores.others >= FULL
+
+
+def _machine_quiet(e: Evidence, cores: Cores) -> Check:
+    """The others' CPU alone is no fault: on a lab run it is the endpoint that is measured."""
+    seen = f"others took {cores.others:.0%} of the cores' time"
+    if cores.stolen >= 0.005:
+        seen += f", {cores.stolen:.0%} stolen by the machine's host"
+    if cores.waited is not None:
+        seen += f"; the load stood ready without a core for {cores.waited:.0%} of the window"
+    is_late = _is_slow(e) and e.cpu_share <= BUSY_CORE and _lacks_core(cores)
+    held_up = is_late or (cores.waited or 0.0) > HELD_UP
+    return _check("machine_quiet", cores.stolen <= STOLEN and not held_up, seen)
 
 
 def _steady(e: Evidence) -> Check:

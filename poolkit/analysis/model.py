@@ -9,13 +9,20 @@ from typing import Literal
 
 from poolkit.analysis.curve import Curve, SharedCurve, is_clean, points
 from poolkit.analysis.knee import has_plateau, is_falling
+from poolkit.analysis.limits import (
+    ENOUGH_CALLS,
+    FITS_QUOTA,
+    first_refused,
+    limits,
+    quota,
+    turned_away,
+)
 from poolkit.analysis.queueing import WaitPrediction, waits
-from poolkit.analysis.refused import first_refused
 from poolkit.analysis.response import HoldTimes, as_soon, exceedance, gains_by_more
 from poolkit.analysis.saturation import dispersion_of_holds, plateau_factor, pooled_dispersion
-from poolkit.analysis.state_curve import fit, open_loops, strained
+from poolkit.analysis.state_curve import CAUTION, fit, held, open_loops, strained, together
 from poolkit.analysis.states import state_points
-from poolkit.records import CurvePoint, StatePoint, Sweep
+from poolkit.records import CurvePoint, StatePoint, Sweep, Trial
 from poolkit.targets.objective import Objective
 
 # P(W > w) comes out of the formula right to about this share where the curve is known exactly, and
@@ -26,7 +33,7 @@ PRUDENCE = 0.85
 BEYOND = 4
 # "seen": the curve is one of states, and nothing is known beyond the connections seen in use.
 Ending = Literal["flat", "rising", "falling", "refused", "seen"]
-CAUTION = 0.5  # standard errors by which the upstream is taken to be slower than measured
+SLOWER = 0.5  # standard errors by which the upstream is taken to be slower than measured
 
 
 @dataclass(frozen=True)
@@ -42,6 +49,7 @@ class Model:
     # Whether a size beyond `most` serves callers no worse than `most` does, as far as is known: no
     # refusals were met and throughput was not seen to fall.
     may_grow: bool
+    quota: float | None = None  # calls/s of all pools that the server takes; None: it counts none
 
     def predictions(self, rate: float | None = None) -> tuple[WaitPrediction, ...]:
         """What callers meet at sizes 1 .. most, at `rate` or the objective's (calls/s)."""
@@ -57,7 +65,7 @@ class Model:
         Near saturation the needed size hangs on the last per cent of throughput, and a pool that is
         too small costs its callers more than one that is too large.
         """
-        return self.objective.rate_per_pool * (1.0 + CAUTION * self.curve.whole.error)
+        return self.objective.rate_per_pool * (1.0 + SLOWER * self.curve.whole.error)
 
     @cached_property
     def cautious(self) -> tuple[WaitPrediction, ...]:
@@ -82,6 +90,11 @@ class Model:
             return frozenset()
         return as_soon(predictions, self.holds, self.curve.pools)
 
+    @property
+    def is_within_quota(self) -> bool:
+        """Whether the rate asked is one that the server does not turn away."""
+        return self.quota is None or self.objective.rate <= FITS_QUOTA * self.quota
+
     def meets_wait(self, prediction: WaitPrediction) -> bool:
         """Whether few enough calls wait longer than allowed; where no wait is asked, stability."""
         limit = self.objective.wait_p99
@@ -102,6 +115,8 @@ class Model:
 
     def meets(self, prediction: WaitPrediction) -> bool:
         """Whether everything that is asked of the times is met; give it a `cautious` one."""
+        if not self.is_within_quota:
+            return False
         if self.objective.asks_as_soon:
             return prediction.pool_size in self.as_soon
         return self.meets_wait(prediction) and self.meets_response(prediction)
@@ -140,6 +155,38 @@ def fit_points(sweep: Sweep) -> tuple[CurvePoint, ...]:
     )
 
 
+def _beside_refusals(sweep: Sweep) -> list[CurvePoint]:
+    """X(n) = n / hold time at the refused sizes, from the calls that got through a quota."""
+    largest = max((point.pool_size for point in fit_points(sweep)), default=0)
+    held: dict[int, Trial] = {}
+    for trial in turned_away(sweep.trials):
+        enough = trial.hold_time.count >= ENOUGH_CALLS and trial.mean_hold > 0
+        if trial.is_of_curve and enough and trial.connections > largest:
+            held[trial.connections] = trial
+    return [
+        CurvePoint(
+            pool_size=n,
+            throughput=n / trial.mean_hold,
+            interval95=None,
+            hold_time=trial.mean_hold,
+            repeats=1,
+        )
+        for n, trial in sorted(held.items())
+    ]
+
+
+def _taken(sweep: Sweep) -> int | None:
+    """Connections at which the server was seen to turn no call away; None: it did at none.
+
+    A quota is met at any size, but only where a paced trial showed that it is one.
+    """
+    refused = first_refused(sweep.trials)
+    if refused is None or quota(sweep.trials) is not None:
+        return None
+    known = [int(limit.value) for limit in limits(sweep.trials) if limit.kind != "rate"]
+    return min([refused - 1, *known])
+
+
 @dataclass(frozen=True, slots=True)
 class Fitted:
     """The upstream as a sweep saw it, whatever is asked of it: fitted once, asked many times."""
@@ -151,45 +198,70 @@ class Fitted:
     holds: HoldTimes
     ending: Ending  # what throughput does at the largest sizes measured
     states: tuple[StatePoint, ...] = ()  # X(n) by connections in use, of the open loops
+    quota: float | None = None  # calls/s that the server takes; None: it counts none
+    taken: int | None = None  # connections of all pools that the server takes; None: no limit seen
 
     @classmethod
-    def of(cls, sweep: Sweep) -> Fitted:
-        """From the sweep's usable trials: closed loops at two sizes or more, else open loops."""
-        fitted = fit_points(sweep)
+    def of(cls, sweep: Sweep, caution: float = CAUTION) -> Fitted:
+        """From the sweep's usable trials: closed loops at two sizes or more, or open loops.
+
+        `caution`: standard errors by which open loops are taken to flatter the upstream.
+        """
+        fitted, in_service = fit_points(sweep), open_loops(sweep.trials)
+        states = state_points(in_service)
         if len(fitted) < 2:
-            return cls._of_states(sweep)
-        curve = Curve.fit(fitted)
+            return cls._in_service(sweep, in_service, states, caution)
+        allowed, taken = quota(sweep.trials), _taken(sweep)
+        # Below a quota no size is refused, and calls take as long as those that got through it.
+        closed = fitted if allowed is None else (*fitted, *_beside_refusals(sweep))
+        curve = Curve.fit(closed)
         trials = [
             trial
             for trial in sweep.trials
             if is_clean(trial) and trial.connections <= curve.measured
         ]
-        ending: Ending
-        if first_refused(sweep.trials) is not None:
-            ending = "refused"  # nothing is known to stay beyond the largest size
-        elif is_falling(fitted):
-            ending = "falling"
-        elif has_plateau(fitted):
-            ending = "flat"
-            curve = curve.held_flat(BEYOND * curve.measured)
-        else:
-            ending = "rising"
         pooled = pooled_dispersion(trials)
         dispersion = 1.0 if pooled is None else pooled
         factor = plateau_factor(trials, dispersion)
-        states = state_points(open_loops(sweep.trials))
-        return cls(fitted, curve, dispersion, factor, HoldTimes.of(trials, curve), ending, states)
+        seen = [one for one in states if taken is None or one.in_use <= taken]
+        if seen:
+            curve = together(closed, seen, max(1.0, dispersion), caution)
+        ending: Ending
+        if taken is not None:
+            ending = "refused"  # nothing is known to stay beyond the largest size
+        elif allowed is None and is_falling(fitted):
+            ending = "falling"
+        elif allowed is not None or has_plateau(fitted):
+            ending = "flat"
+            curve = curve.held_flat(BEYOND * curve.measured)
+        elif curve.measured > fitted[-1].pool_size:
+            ending = "seen"
+            curve = curve.held_flat(held(curve.measured))
+        else:
+            ending = "rising"
+        holds = HoldTimes.of(trials, curve)
+        return cls(fitted, curve, dispersion, factor, holds, ending, states, allowed, taken)
 
     @classmethod
-    def _of_states(cls, sweep: Sweep) -> Fitted:
+    def _in_service(
+        cls,
+        sweep: Sweep,
+        trials: Sequence[Trial],
+        states: tuple[StatePoint, ...],
+        caution: float,
+    ) -> Fitted:
         """From open loops alone, whose states hold the upstream as it serves at the target rate."""
-        trials = open_loops(sweep.trials)
-        states = state_points(trials)
+        allowed, taken = quota(sweep.trials), _taken(sweep)
+        if taken is not None:
+            states = tuple(state for state in states if state.in_use <= taken)
         dispersion = max(1.0, dispersion_of_holds(trials))
-        curve = fit(states, dispersion)
+        curve = fit(states, dispersion, caution)
         factor = (1.0 + dispersion) / 2.0
         ending: Ending = "flat" if strained(sweep.trials) else "seen"
-        return cls((), curve, dispersion, factor, HoldTimes.of(trials, curve), ending, states)
+        if taken is not None:
+            ending = "refused"
+        holds = HoldTimes.of(trials, curve)
+        return cls((), curve, dispersion, factor, holds, ending, states, allowed, taken)
 
     @property
     def measured(self) -> tuple[CurvePoint, ...]:
@@ -232,7 +304,10 @@ class Fitted:
         own = max(self.dispersion, 1.0 + (self.dispersion - 1.0) / shared.pools)
         factor = max(self.factor, 1.0 + (self.factor - 1.0) / shared.pools)
         most = min(objective.largest, shared.largest)
-        return Model(shared, own, factor, self.holds, objective, most, self.may_grow)
+        if self.taken is not None:
+            most = min(most, self.taken // objective.pools_left)
+        may_grow, allowed = self.may_grow, self.quota
+        return Model(shared, own, factor, self.holds, objective, most, may_grow, allowed)
 
 
 def model(sweep: Sweep, objective: Objective) -> Model:

@@ -102,8 +102,9 @@ def _with_less(queue: Model, less: WaitPrediction, limited_by: LimitedBy) -> str
         share = less.exceedance(objective.wait_p99)
         text = f"with {fewer}: {units.share(share, 1)}"
     if share <= objective.allowance:
-        error = units.share(queue.curve.whole.error, 1)
-        text += f", too near the limit for a curve that is known to {error}"
+        error = queue.curve.whole.error
+        known = f"a curve that is known to {units.share(error, 1)}" if error else "what was seen"
+        text += f", too near the limit for {known}"
     return f" ({text})"
 
 

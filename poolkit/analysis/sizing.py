@@ -6,6 +6,7 @@ import math
 
 from poolkit.analysis.curve import is_clean
 from poolkit.analysis.knee import knees
+from poolkit.analysis.limits import limits
 from poolkit.analysis.reasons import only_moves_queue
 from poolkit.analysis.response import p99s
 from poolkit.analysis.rules_of_thumb import rules
@@ -38,6 +39,8 @@ def size(sweep: Sweep, objective: Objective) -> Sizing:
         headroom=plain.headroom,
         out_of_reach=plain.out_of_reach,
         reachable_rate=plain.reachable_rate,
+        size_for_reachable=plain.size_for_reachable,
+        limits=limits(sweep.trials),
         rate_per_pool=plain.rate_per_pool,
     )
     found = plain.found

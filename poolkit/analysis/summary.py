@@ -10,7 +10,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from poolkit.analysis.checks import Evidence, fairness_check, jains_index, longest_ratio, run_checks
+from poolkit.analysis.checks import (
+    Cores,
+    Evidence,
+    fairness_check,
+    jains_index,
+    longest_ratio,
+    run_checks,
+)
 from poolkit.analysis.noise import BATCH_HOLDS, dispersion, mser5, rate_interval
 from poolkit.analysis.states import batches
 from poolkit.drivers.base import DialTimes
@@ -77,6 +84,7 @@ def summarise(
         fair=fairness_check(waits, hold=mean_hold, crowded=crowded)
         if crowded or not closed
         else None,
+        cores=change.cores,
     )
     return Trial(
         target=target,
@@ -115,6 +123,7 @@ def summarise(
         dispersion=dispersion(completions, measurement.bin_seconds, mean_hold),
         cpu_share=change.cpu_share,
         loop_lag_p99=float(np.quantile(lags, 0.99)) if lags.size else None,
+        others_cpu=None if change.cores is None else change.cores.others,
         in_use=batches(window.segments, measurement.pool_size * pools),
         longest_wait_ratio=longest_ratio(waits),
         fairness=jains_index(waits.buckets),
@@ -199,6 +208,7 @@ class _Changes(NamedTuple):
     cpu_share: float = 0.0
     opened: int = 0
     disconnects: int = 0
+    cores: Cores | None = None
 
 
 def _changes(measurement: Measurement, window: _Window) -> _Changes:
@@ -225,7 +235,25 @@ def _changes(measurement: Measurement, window: _Window) -> _Changes:
         cpu_share=change(samples.cpu) / seconds,
         opened=round(change(samples.opened)),
         disconnects=round(change(samples.disconnects)),
+        cores=_cores(
+            change(samples.others),
+            change(samples.stolen),
+            change(samples.cpu),
+            change(samples.capacity),
+            change(samples.waited) / seconds,
+        ),
     )
+
+
+def _cores(
+    others: float, stolen: float, own: float, capacity: float, waited: float
+) -> Cores | None:
+    """The shares of the cores' time, of CPU seconds; None where the system does not tell."""
+    if not capacity > 0:
+        return None
+    # Seconds of the scheduler's clock less those of its ticks: a hair below 0 is 0.
+    others, stolen, own = (min(1.0, max(0.0, s / capacity)) for s in (others, stolen, own))
+    return Cores(others, stolen, own, None if math.isnan(waited) else min(1.0, waited))
 
 
 def _edges(response: Histogram, concurrency: float | None, seconds: float) -> float:

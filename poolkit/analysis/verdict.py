@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Sequence
 
 from poolkit import units
 from poolkit.analysis.curve import has_numbers, is_clean, relative_error
 from poolkit.analysis.knee import NEAR_PLATEAU, end_slope, has_plateau, is_falling, plateau
-from poolkit.analysis.refused import answered, first_refused, over_quota, shed, short_hold
+from poolkit.analysis.limits import (
+    answered,
+    first_refused,
+    limit_kind,
+    limits,
+    over_quota,
+    refusals,
+    shed,
+    short_hold,
+    turned_away,
+)
 from poolkit.analysis.state_curve import open_loops, strained
 from poolkit.analysis.states import together
-from poolkit.records import CurvePoint, Sweep, Trial, Verdict
+from poolkit.records import CurvePoint, Limit, Sweep, Trial, Verdict
 
 NEAR_TOP = 0.9
-_RATE_KINDS = frozenset({"http_429"})
 # A fall and a rise of this share, and of this many standard errors, are no noise.
 DIP = 0.12
 DIP_ERRORS = 4.0
@@ -27,12 +35,8 @@ def judge(sweep: Sweep, points: Sequence[CurvePoint]) -> Verdict:
     """The verdict on a sweep whose usable trials gave these points (none is allowed)."""
     trials = [trial for trial in sweep.trials if trial.is_of_curve]
     # First of all: a brake stops a sweep that is shed, and the shedding is the reason.
-    turned_away = shed(trials)
-    if turned_away:
-        return _shedding(trials, turned_away)
-    wrong = over_quota(trials)
-    if wrong:
-        return Verdict(name="rate_limited", evidence=_quota(trials, wrong))
+    if away := turned_away(sweep.trials):
+        return _limited(sweep.trials, away)
     if sweep.stopped is not None:
         return Verdict(name="stopped", evidence=_stopped(sweep, points))
     busy = _busy_client(trials)
@@ -63,43 +67,61 @@ def _in_service(sweep: Sweep, trials: Sequence[Trial]) -> Verdict:
     )
 
 
-def _shedding(trials: Sequence[Trial], turned_away: Sequence[Trial]) -> Verdict:
-    kinds = _kinds(turned_away)
-    del kinds["unfinished"]
-    by_rate = sum(count for kind, count in kinds.items() if kind in _RATE_KINDS)
-    rejected = sum(trial.outcomes.get("rejected", 0) for trial in turned_away)
-    share = units.share(rejected / sum(map(answered, turned_away)), 1)
-    most = max(trial.throughput for trial in turned_away)
-    named = kinds.most_common(1)[0][0] if kinds else "rejected"
-    limited = by_rate * 2 > kinds.total()
-    # A server that refuses connections leaves the others as fast too.
-    short = short_hold(trials, turned_away) if limited else ""
-    evidence = (
-        f"from {_first(turned_away)} on the server shed {share} of the calls ({named}); "
-        f"at most {units.rate(most)} got through there{short}"
+def _limited(trials: Sequence[Trial], away: Sequence[Trial]) -> Verdict:
+    """The limit with its number, where it is known, and what was seen of it."""
+    kind = limit_kind(trials)
+    curve = [trial for trial in trials if trial.is_of_curve]
+    rejecting = shed(away)
+    seen = _shedding(rejecting) if rejecting else _quota(over_quota(curve))
+    if kind == "rate":
+        # A server that refuses connections leaves the others as fast too.
+        of_curve = [trial for trial in away if trial.is_of_curve]
+        seen += short_hold(curve, of_curve) if of_curve else ""
+    number = "; ".join(in_words(limit) for limit in limits(trials))
+    return Verdict(
+        name="rate_limited" if kind == "rate" else "refused",
+        evidence=f"{number}: {seen}" if number else seen,
     )
-    return Verdict(name="rate_limited" if limited else "refused", evidence=evidence)
 
 
-def _quota(trials: Sequence[Trial], wrong: Sequence[Trial]) -> str:
+def in_words(limit: Limit) -> str:
+    """`the server takes 12 calls at once (11 to 12)`."""
+    ends = limit.interval95
+    if limit.kind == "rate":
+        around = "" if ends is None else f" ({units.number(ends[0])} to {units.number(ends[1])})"
+        return f"the server takes {units.rate(limit.value)}{around}"
+    noun = "connection" if limit.kind == "connections" else "call"
+    at_once = "" if limit.kind == "connections" else " at once"
+    around = "" if ends is None or ends[0] == ends[1] else f" ({ends[0]:.0f} to {ends[1]:.0f})"
+    return f"the server takes {units.plural(int(limit.value), noun)}{at_once}{around}"
+
+
+def _shedding(rejecting: Sequence[Trial]) -> str:
+    closed = [trial for trial in rejecting if trial.is_of_curve]
+    found = closed or [t for t in rejecting if t.purpose != "limit"] or list(rejecting)
+    rejected = sum(trial.outcomes.get("rejected", 0) for trial in found)
+    share = units.share(rejected / sum(map(answered, found)), 1)
+    most = max(trial.throughput for trial in found)
+    named = next((kind for kind, _ in refusals(found).most_common(1)), "rejected")
+    where = f"from {_first(closed)} on" if closed else f"at {units.rate(found[-1].arrival_rate)}"
+    return (
+        f"{where} the server shed {share} of the calls ({named}); "
+        f"at most {units.rate(most)} got through there"
+    )
+
+
+def _quota(wrong: Sequence[Trial]) -> str:
     errors = sum(trial.outcomes.get("error", 0) for trial in wrong)
     share = units.share(errors / sum(map(answered, wrong)), 1)
-    kind = next(kind for kind, _ in _kinds(wrong).most_common() if kind.startswith("http_4"))
+    kind = next(kind for kind, _ in refusals(wrong).most_common() if kind.startswith("http_4"))
     return (
         f"from {_first(wrong)} on {share} of the calls end with {kind}, below it none; the others "
-        f"got through{short_hold(trials, wrong)}"
+        "got through"
     )
 
 
 def _first(trials: Sequence[Trial]) -> str:
     return units.plural(min(trial.connections for trial in trials), "connection")
-
-
-def _kinds(trials: Sequence[Trial]) -> Counter[str]:
-    kinds: Counter[str] = Counter()
-    for trial in trials:
-        kinds.update(trial.error_kinds)
-    return kinds
 
 
 def _busy_client(trials: Sequence[Trial]) -> str:

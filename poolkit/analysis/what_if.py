@@ -70,6 +70,8 @@ class Answer:
     plateau_margin: float | None = None  # share of it that the rate leaves free; below 0: too much
     out_of_reach: bool = False
     reachable_rate: float | None = None  # of the whole service, where out of reach
+    # The size for that rate, where the server turns more calls away; None elsewhere.
+    size_for_reachable: int | None = None
     pool_size: int | None = None
     meets: bool = False  # whether `pool_size` meets what is asked
     connections: int | None = None  # of all pools together
@@ -110,6 +112,10 @@ class Planner:
         if cannot is not None:
             return cls(objective, verdict, measured, cannot=cannot)
         upstream = Fitted.of(sweep)
+        if not upstream.points and find(upstream, objective).size is None:
+            # Nothing holds with the caution that few calls deserve: as they were then, and a trial
+            # at the target rate tells.
+            upstream = Fitted.of(sweep, caution=0.0)
         height = plateau(upstream.points) if upstream.points else None
         return cls(objective, verdict, upstream.points, upstream, height)
 
@@ -145,6 +151,16 @@ def answer(planner: Planner, question: Question) -> Answer:
     else:
         limited_by, because = why_none(found, planner.verdict)
     out_of_reach = found.size is None and limited_by != "unknown"
+    reachable = reachable_rate(found.upstream, objective) if out_of_reach else None
+    instead = None
+    if reachable is not None and planner.verdict.name in ("rate_limited", "refused"):
+        instead = find(found.upstream, objective.but(target_rate=reachable)).size
+        because += (
+            f"; within reach is at most {units.rate(reachable)}, with "
+            f"{units.plural(instead, 'connection')}"
+            if instead is not None
+            else ""
+        )
     height = None if planner.plateau is None else planner.plateau.throughput / factor
     return replace(
         plain,
@@ -157,7 +173,8 @@ def answer(planner: Planner, question: Question) -> Answer:
         plateau=height,
         plateau_margin=None if height is None else 1.0 - objective.rate / height,
         out_of_reach=out_of_reach,
-        reachable_rate=reachable_rate(found.upstream, objective) if out_of_reach else None,
+        reachable_rate=reachable,
+        size_for_reachable=instead,
         found=found,
     )
 

@@ -63,9 +63,9 @@ def _too_much(found: Found, verdict: Verdict) -> WhyNone:
     cap = objective.cap_in_words
     if found.upstream.ending == "seen":
         return "unknown", (
-            f"cannot say, because no more than {units.plural(queue.curve.whole.measured, 'connection')} "
-            f"were seen in use at once, and {asked} need more: allow load beyond the target rate "
-            "(push = true)"
+            "cannot say, because no more than "
+            f"{units.plural(queue.curve.whole.measured, 'connection')} were seen in use at once, "
+            f"and {asked} need more: allow load beyond the target rate (push = true)"
         )
     is_rising = found.upstream.ending == "rising"
     if is_rising and queue.most < objective.largest:

@@ -52,6 +52,7 @@ _COMMANDS: tuple[tuple[Callable[..., None], tuple[str, ...]], ...] = (
             "poolkit review --targets targets.toml --out reviews/q1",
             "poolkit review --targets targets.toml --out reviews/q2 --since reviews/q1",
             "poolkit review --targets targets.toml --out orders --only orders-api",
+            "poolkit review --targets targets.toml --out reviews/q1 --again",
         ),
     ),
     (
@@ -59,6 +60,8 @@ _COMMANDS: tuple[tuple[Callable[..., None], tuple[str, ...]], ...] = (
         (
             "poolkit size orders-api --targets targets.toml --out orders",
             "poolkit size orders-api --targets targets.toml --out orders --budget 90",
+            "poolkit size orders-api --targets targets.toml --out orders --no-push",
+            "poolkit size orders-api --targets targets.toml --out orders --again",
         ),
     ),
     (
@@ -67,6 +70,7 @@ _COMMANDS: tuple[tuple[Callable[..., None], tuple[str, ...]], ...] = (
             "poolkit sweep orders-api --targets targets.toml --out orders",
             "poolkit sweep orders-api --targets targets.toml --out orders --sizes 1,2,4,8",
             "poolkit sweep orders-api --targets targets.toml --out orders --events",
+            "poolkit sweep orders-api --targets targets.toml --out orders --again",
         ),
     ),
     (

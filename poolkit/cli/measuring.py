@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 
 from poolkit.cli.options import (
+    Again,
     Budget,
     Events,
     HiddenEvents,
     Name,
+    NoPush,
     Out,
     Rate,
     Seed,
@@ -26,9 +28,9 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from poolkit.errors import ExitCode
-    from poolkit.events import Event, Watcher
+    from poolkit.events import Watcher
     from poolkit.measure.child import Order
-    from poolkit.records import Recommendation, Sizing
+    from poolkit.records import Recommendation
     from poolkit.targets import Target
 
 
@@ -42,37 +44,46 @@ def sweep(
     seed: Seed = None,
     rate: Rate = None,
     wait: Wait = None,
+    no_push: NoPush = False,
+    again: Again = False,
     events: Events = False,
 ) -> None:
     """Measure throughput over pool size, and read the knee from the curve.
 
     Writes NAME.trials.jsonl and NAME.sizing.json to DIR. Exit code 4: no size carries the target
     rate; 3: a brake stopped it; 130: cancelled. The finished trials are kept, and the same command
-    resumes.
+    resumes. In a finished DIR it measures nothing and says how old the trials are; --again measures
+    anew.
     """
-    from poolkit.measure.child import Order, command, measure_watched
+    from poolkit.measure.child import Order
 
-    order = Order("sweep", name, targets, out, budget=budget, seed=seed, rate=rate, wait=wait)
+    order = Order(
+        "sweep",
+        name,
+        targets,
+        out,
+        budget=budget,
+        seed=seed,
+        rate=rate,
+        wait=wait,
+        push=not no_push,
+    )
     if events:
-        _print_events(order, sizes)
+        _print_events(order, sizes, again=again)
     from poolkit.cli.progress import knees, printable
     from poolkit.events import Sized
+    from poolkit.review.outcome import carry_out
     from poolkit.show import tables
 
-    target, order, console, screen = _prepared(order, sizes)
-    found: list[Sizing] = []
-
-    def see(event: Event) -> None:
-        if isinstance(event, Sized):
-            found.append(event.sizing)
-
-    code = measure_watched(command(order), target, screen, see)
-    if found:
+    target, order, console, screen = _prepared(order, sizes, again=again)
+    latest, code = carry_out(target, order, screen)
+    sized = latest.get(Sized)
+    if isinstance(sized, Sized):
         console.print()
-        console.print(tables.curve(found[-1]).rich(printable))
-        screen.say(knees(found[-1]))
+        console.print(tables.curve(sized.sizing).rich(printable))
+        screen.say(knees(sized.sizing))
         screen.say(f"trials: {out / f'{name}.trials.jsonl'}")
-    raise typer.Exit(int(code))
+    _leave(screen, code, again=again)
 
 
 @error_boundary()
@@ -84,23 +95,40 @@ def size(
     seed: Seed = None,
     rate: Rate = None,
     wait: Wait = None,
+    no_push: NoPush = False,
+    again: Again = False,
     events: HiddenEvents = False,
 ) -> None:
     """Sweep one target, size its pool, verify the size under load, and print the parameters.
 
     Adds the result to recommended.json, .csv, .md and pools.py in DIR. Exit code 4: no size carries
-    the target rate; 1: the size is in doubt; 3: a brake stopped it; 130: cancelled.
+    the target rate; 1: the size is in doubt; 3: a brake stopped it; 130: cancelled. The same
+    command resumes. In a finished DIR it measures nothing and says how old the trials are; --again
+    measures anew.
     """
     from poolkit.measure.child import Order
 
-    order = Order("size", name, targets, out, budget=budget, seed=seed, rate=rate, wait=wait)
+    order = Order(
+        "size",
+        name,
+        targets,
+        out,
+        budget=budget,
+        seed=seed,
+        rate=rate,
+        wait=wait,
+        push=not no_push,
+    )
     if events:
-        _print_events(order)
-    from poolkit.cli.progress import print_results
+        _print_events(order, again=again)
+    from poolkit.cli.progress import print_changes, print_results
+    from poolkit.measure.store import now
+    from poolkit.records import RecommendedFile
     from poolkit.review.outcome import measure_target
+    from poolkit.review.run import with_records
     from poolkit.show import tables
 
-    target, order, console, screen = _prepared(order)
+    target, order, console, screen = _prepared(order, again=again)
     outcome = measure_target(target, order, screen)
     recommendation = outcome.recommendation
     _write(order, recommendation, target)
@@ -108,21 +136,37 @@ def size(
     print_results(console, (recommendation,), more)
     if recommendation.status == "done":
         screen.say(f"written: {out / 'recommended.md'}, {out / 'pools.py'}")
-    raise typer.Exit(int(outcome.exit_code))
+    found = RecommendedFile(created=now(), targets=(recommendation,))
+    if comparison := with_records(out, found):
+        print_changes(console, comparison)
+    _leave(screen, outcome.exit_code, again=again)
 
 
-def _prepared(order: Order, sizes: str | None = None) -> tuple[Target, Order, Console, Watcher]:
+def _prepared(
+    order: Order, sizes: str | None = None, *, again: bool = False
+) -> tuple[Target, Order, Console, Watcher]:
     """The checked order and its target, and where to print; BadInput before anything is sent."""
     from poolkit.cli import terminal
-    from poolkit.review.run import check_before
+    from poolkit.review.run import prepare
 
     target, order = checked(order, sizes)
-    check_before({target.name: target}, order.out)
     console = terminal.results()
-    return target, order, console, terminal.screen(console)
+    screen = terminal.screen(console)
+    prepare({target.name: target}, order.out, screen, again=again)
+    return target, order, console, screen
 
 
-def _print_events(order: Order, sizes: str | None = None) -> None:
+def _leave(screen: Watcher, code: ExitCode, *, again: bool) -> NoReturn:
+    """End with this exit code, and say how to go on from a measurement that was cut off."""
+    from poolkit.errors import ExitCode
+    from poolkit.review.before import GO_ON
+
+    if again and code in (ExitCode.CANCELLED, ExitCode.STOPPED):
+        screen.say(GO_ON)
+    raise typer.Exit(int(code))
+
+
+def _print_events(order: Order, sizes: str | None = None, *, again: bool = False) -> None:
     """Carry the order out in this process, stdout holding its events alone."""
     from poolkit.measure.reporter import Reporter
 
@@ -132,7 +176,10 @@ def _print_events(order: Order, sizes: str | None = None) -> None:
         target, asked = checked(order, sizes)
         reporter.about(target)
         from poolkit.measure import measure
+        from poolkit.review.before import set_aside
 
+        if again:
+            set_aside(asked.out, (target.name,))
         return measure(target, asked, reporter.emit, reporter.fail)
 
     raise typer.Exit(int(reporter.run(work)))

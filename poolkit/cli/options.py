@@ -28,7 +28,8 @@ TargetsFile = Annotated[
     Path, option("--targets", "FILE", "targets.toml: the endpoints and what is asked of them.")
 ]
 Out = Annotated[
-    Path, option("--out", "DIR", "Folder for the results; finished trials in it are resumed.")
+    Path,
+    option("--out", "DIR", "Folder for the results; finished trials in it are resumed."),
 ]
 Budget = Annotated[
     float | None,
@@ -47,6 +48,23 @@ Wait = Annotated[
         "--wait",
         "SECONDS",
         "Longest good p99 wait for a connection, instead of the wait_p99 in FILE.",
+    ),
+]
+Again = Annotated[
+    bool,
+    typer.Option(
+        "--again",
+        help="Measure anew what DIR holds already, keep that in DIR/before, and compare with it.",
+        show_default=False,
+    ),
+]
+NoPush = Annotated[
+    bool,
+    typer.Option(
+        "--no-push",
+        help="Send no more load than the target rate (with its growth), as push = false in FILE: "
+        "a size without the plateau and the knees.",
+        show_default=False,
     ),
 ]
 Sizes = Annotated[

@@ -17,9 +17,11 @@ from rich.text import Text
 from poolkit import events, units
 from poolkit.events import Event, Watcher
 from poolkit.records import Recommendation, Sizing
+from poolkit.review.provenance import left_out
 from poolkit.show import narration, words
 
 if TYPE_CHECKING:
+    from poolkit.review.compare import Comparison
     from poolkit.show.tables import Table
 
 NAME_WIDTH = 24  # characters of a target's name beside its bar
@@ -242,7 +244,20 @@ def print_results(
         console.print()
         console.print(table.rich(printable))
     console.print()
+    for r in recommendations:
+        if said := left_out(r):
+            console.print(Text.assemble((f"{r.target}: ", "bold"), said), highlight=False)
     print_doubts(console, recommendations)
+
+
+def print_changes(console: Console, comparison: Comparison) -> None:
+    """Print what changed since an earlier review, and why that may mean nothing."""
+    from poolkit.show import tables
+
+    console.print()
+    console.print(tables.changes(comparison).rich(printable))
+    if comparison.caution:
+        console.print(f"caution: {comparison.caution}", markup=False)
 
 
 def print_doubts(console: Console, recommendations: Sequence[Recommendation]) -> None:

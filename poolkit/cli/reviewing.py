@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from poolkit.cli.options import Budget, Out, Seed, TargetsFile, checked_budget, checked_seed, option
+from poolkit.cli.options import (
+    Again,
+    Budget,
+    NoPush,
+    Out,
+    Seed,
+    TargetsFile,
+    checked_budget,
+    checked_seed,
+    option,
+)
 from poolkit.cli.terminal import error_boundary
 
 if TYPE_CHECKING:
@@ -36,6 +46,8 @@ def review(
     ] = None,
     budget: Budget = None,
     seed: Seed = None,
+    no_push: NoPush = False,
+    again: Again = False,
 ) -> None:
     """Measure every target, size and verify its pool, and write the report.
 
@@ -43,7 +55,8 @@ def review(
     found report.pdf, too) and manifest.json.
     Exit code 0: done; 1: a size is in doubt; 2: nothing was sent; 3: a target was stopped, broke
     down or did not answer; 4: a target rate is out of reach; 130: cancelled. Results are kept, and
-    the same command resumes.
+    the same command resumes. In a finished DIR it measures nothing and says how old the trials are;
+    --again measures anew.
     """
     from poolkit.cli import terminal
     from poolkit.review.run import review
@@ -57,6 +70,8 @@ def review(
         since=since,
         budget=checked_budget(budget),
         seed=checked_seed(seed),
+        push=not no_push,
+        again=again,
         make_report=_make_report,
     )
     _print(console, finished)
@@ -125,15 +140,11 @@ def _make_report(out: Path) -> Path:
 
 
 def _print(console: Console, review: Review) -> None:
-    from poolkit.cli.progress import print_results, printable
-    from poolkit.show import tables
+    from poolkit.cli.progress import print_changes, print_results
 
     print_results(console, review.recommendations)
     if review.comparison is not None:
-        console.print()
-        console.print(tables.changes(review.comparison).rich(printable))
-        if review.comparison.caution:
-            console.print(f"caution: {review.comparison.caution}", markup=False)
+        print_changes(console, review.comparison)
     console.print()
     shown = review.out / "recommended.md" if review.report is None else review.report
     label = "results" if review.report is None else "report"

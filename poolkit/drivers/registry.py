@@ -85,6 +85,13 @@ def _settings(target: Target, pool_size: int) -> dict[str, Any]:
     return arguments
 
 
+def dialled_by_need(target: Target) -> Target:
+    """The target with a pool that dials no connection before a call needs it."""
+    if target.min_size is not None or "min_size" not in DRIVERS[target.driver].settings:
+        return target
+    return target.model_copy(update={"min_size": 0})
+
+
 def gate_size(target: Target, pool_size: int) -> int | None:
     """How many calls the gate in front of the target's pool lets through; None: no gate."""
     gated = DRIVERS[target.driver].is_gated if target.gate is None else target.gate

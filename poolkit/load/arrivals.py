@@ -6,19 +6,23 @@ Only the generator sleeps; a schedule neither knows a clock nor whether anybody 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import repeat
 
 import numpy as np
 
 _CHUNK = 4096
 
 
-def constant(rate: float, seconds: float) -> Iterator[float]:
-    """Evenly spaced arrivals: `rate` calls/s (more than 0) for `seconds` s (0 or more)."""
+def constant(rate: float, seconds: float, at_a_time: int = 1) -> Iterator[float]:
+    """Evenly spaced arrivals: `rate` calls/s (more than 0) for `seconds` s (0 or more).
+
+    `at_a_time` (1 or more) of them are due together.
+    """
     _check(rate, seconds)
     index = 0
     while (due := index / rate) < seconds:
-        yield due
-        index += 1
+        yield from repeat(due, at_a_time)
+        index += at_a_time
 
 
 def poisson(rate: float, seconds: float, seed: int) -> Iterator[float]:

@@ -35,6 +35,13 @@ class InUse:
         seconds, releases, _ = self.table.sum(axis=1).tolist()
         return f"InUse(seconds={seconds:.6f}, releases={releases:.0f})"
 
+    @property
+    def mean(self) -> float:
+        """Connections in use on average; 0 where no time has passed."""
+        seconds = self.table[0]
+        passed = float(seconds.sum())
+        return float(seconds @ np.arange(seconds.size)) / passed if passed > 0.0 else 0.0
+
     def add(self, table: Floats) -> None:
         """Add three rows like those of `table`, for 0, 1, ... in use."""
         missing = table.shape[1] - self.table.shape[1]

@@ -48,7 +48,8 @@ class Samples(NamedTuple):
 
     `at` is s since the trial began; `area` call-seconds spent in the system so far (the integral of
     calls started and not released); `cpu` this process's CPU seconds so far; `loop_lag` s by which
-    the sampler woke late; `opened` and `disconnects` connections counted so far.
+    the sampler woke late; `opened` and `disconnects` connections counted so far. The others
+    are those of `machine.Glance`, taken less often: NaN where the system does not tell.
     """
 
     at: Floats
@@ -57,6 +58,10 @@ class Samples(NamedTuple):
     loop_lag: Floats
     opened: Floats
     disconnects: Floats
+    others: Floats
+    stolen: Floats
+    capacity: Floats
+    waited: Floats
 
 
 @dataclass(frozen=True, slots=True)

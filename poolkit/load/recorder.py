@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from poolkit.errors import CallFailed
 from poolkit.histogram import add_rows
-from poolkit.load.in_use import InUseFold
+from poolkit.load.in_use import InUse, InUseFold
 from poolkit.load.measurement import Floats, Segment
 from poolkit.load.stamps import NEVER, CallStamps
 from poolkit.records import OUTCOMES, Outcome
@@ -142,6 +142,14 @@ class Recorder:
         """Fold what is left, at the end of the trial."""
         self.fold()
         self._in_use.finish()
+
+    def mean_in_use(self, begin: float, end: float) -> float:
+        """Connections in use on average from `begin` to `end` s, to whole segments, as folded."""
+        first, last = int(begin / self.segment_seconds), int(end / self.segment_seconds) + 1
+        whole = InUse()
+        for segment in self.segments[first:last]:
+            whole.merge(segment.in_use)
+        return whole.mean
 
     def held_since(self, at: float) -> Floats:
         """How long (s) calls that were released since `at` held; of the last two chunks at most."""

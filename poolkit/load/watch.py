@@ -12,12 +12,14 @@ from poolkit import units
 from poolkit.drivers.base import Pool
 from poolkit.errors import BrakeStop
 from poolkit.load.brakes import NO_CONNECTION, Brakes, Counts
+from poolkit.load.machine import Glance, glance
 from poolkit.load.measurement import Floats, Samples
 from poolkit.load.recorder import Ledger, Recorder
 
 PATIENCE = 0.5  # s without the end of any call before a leak is looked for
 SETTLE = 0.02  # s that a connection may take to go back after its call has ended
 LATELY = 10.0  # s that count as the last moments where calls are few
+BETWEEN_GLANCES = 0.2  # s: a look at the machine costs as much as a call, and its clock is coarse
 NOT_LOOKED_AT: Floats = np.empty(0)
 
 
@@ -116,21 +118,25 @@ def leak(work: str, kept: int) -> tuple[str, str]:
 
 
 class Sampler:
-    """Takes rows of `Samples` of the generator itself and of its pool.
+    """Takes rows of `Samples` of the generator itself, its pool and the machine under both.
 
-    `connections` is how many were open at the last one.
+    State: the rows so far, the last look at the machine and when it was (s), and in `connections`
+    how many were open at the last row.
     """
 
     def __init__(self, pool: Pool, ledger: Ledger) -> None:
         self._pool = pool
         self._ledger = ledger
         self._rows: list[tuple[float, ...]] = []
+        self._glance, self._glanced_at = Glance(), -BETWEEN_GLANCES
         self.connections = 0
 
     def take(self, at: float, lag: float) -> None:
         """One row at `at` s, `lag` s later than was meant."""
         pool, ledger = self._pool.statistics(), self._ledger
         self.connections = pool.in_use + pool.idle
+        if at >= self._glanced_at + BETWEEN_GLANCES:
+            self._glance, self._glanced_at = glance(), at
         self._rows.append(
             (
                 at,
@@ -139,10 +145,11 @@ class Sampler:
                 lag,
                 pool.connections_opened,
                 pool.disconnects,
+                *self._glance,
             )
         )
 
     def samples(self) -> Samples:
         """All rows, as columns."""
-        rows = np.asarray(self._rows, dtype=np.float64).reshape(-1, 6)
+        rows = np.asarray(self._rows, dtype=np.float64).reshape(-1, len(Samples._fields))
         return Samples(*rows.T.copy())

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Literal
 
-from poolkit.errors import ExitCode
+from poolkit.errors import BadInput, ExitCode
 from poolkit.events import Done, Event, Failed, Watcher, from_line
 from poolkit.measure.loop import on_signals
 from poolkit.redact import Redactor
@@ -43,14 +43,28 @@ class Order:
     seed: int | None = None
     rate: float | None = None  # calls/s, in place of what the file asks of the target
     wait: float | None = None  # s, likewise
+    push: bool = True  # False: no load above the target rate; True: what the file says
 
     def asked_of(self, target: Target) -> Target:
-        """The target with this rate and wait in place of its own, where they are given."""
+        """The target with this rate and wait in place of its own, and `push` off where it is here.
+
+        Raises:
+            BadInput: a sweep, which cannot be without pushing.
+        """
         changed: dict[str, float | None] = {}
         if self.rate is not None:
             changed |= {"target_rate": self.rate, "rate_from": None}
         if self.wait is not None:
             changed["wait_p99"] = self.wait
+        if not self.push:
+            changed["push"] = False
+        if self.mode == "sweep" and not (self.push and target.push):
+            raise BadInput(
+                "a sweep pushes: it raises the load until throughput no longer grows, and that is "
+                "not allowed here (push = false)",
+                f"poolkit size {self.name} --no-push sizes the pool with no more load than the "
+                "target rate",
+            )
         return target.model_copy(update=changed) if changed else target
 
 
@@ -70,6 +84,8 @@ def command(order: Order) -> list[str]:
         value = getattr(order, option)
         if value is not None:
             words += [f"--{option}", repr(value)]
+    if not order.push:
+        words.append("--no-push")
     return python("poolkit", *words)
 
 

@@ -71,10 +71,12 @@ def check_descriptors(target: Target) -> None:
 
 def check_caps(target: Target) -> None:
     """Refuse a target whose size could not be verified under its own cap on the rate."""
-    most, rate = target.max_rate, OVERLOAD * target.target_rate * target.growth
+    over = OVERLOAD if target.push else 1.0
+    most, rate = target.max_rate, over * target.rate
     # The product of three decimals may lie a rounding error above the one that was meant.
     if most is not None and rate > most * (1 + 1e-9):
-        times = f"{OVERLOAD:g} times target_rate" + (" with its growth" * (target.growth > 1))
+        times = f"{over:g} times " * target.push + "target_rate"
+        times += " with its growth" * (target.growth > 1)
         raise BadInput(
             f"max_rate = {most:g}, but a size is verified at up to {rate:g} calls/s ({times})",
             f"set max_rate = {math.ceil(rate)} or more, or lower target_rate",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from poolkit import events
@@ -10,7 +11,7 @@ from poolkit.analysis.sizing import size
 from poolkit.drivers.registry import gate_size
 from poolkit.errors import BadInput, BrakeStop, ExitCode
 from poolkit.events import Emit
-from poolkit.measure import sweep, verify
+from poolkit.measure import approach, limit_search, sweep, verify
 from poolkit.measure.child import Order
 from poolkit.measure.preflight import check_caps, check_descriptors
 from poolkit.measure.session import LastWords, Session
@@ -21,8 +22,10 @@ from poolkit.targets import Target
 
 SWEEP_BUDGET = 20.0  # s of load
 SIZE_BUDGET = 45.0  # s of load, verification included
-SWEEP_SHARE = 0.45  # of a size budget
+SWEEP_SHARE = 0.2  # of a size budget
 DEADLINE_BUDGETS, DEADLINE_SPARE = 3.0, 120.0  # a run's end, in budgets and s on top
+# What a sizing keeps of a former one that was verified.
+ANSWER = ("size", "because", "limited_by", "headroom", "predictions", "is_extrapolated")
 ARRIVALS_SPARE = 60.0  # s that opening the pool and ending slow calls may take beside the load
 SEED = 20_260_101
 
@@ -125,6 +128,7 @@ class Run:
             last_words=last_words,
         )
         self._trials = self._session.trials
+        self._sizing: Sizing | None = None  # the last that was told
 
     def run(self) -> ExitCode:
         """Sweep, size, verify; raises `PoolkitError` with what was measured kept."""
@@ -133,47 +137,77 @@ class Run:
     async def _steps(self) -> ExitCode:
         stop: BrakeStop | None = None
         try:
-            while plan := sweep.next_trial(self._curve(), self._target, self._limits):
-                await self._run(plan)
+            if self._is_sweep:
+                await self._sweep()
+            else:
+                await self._verified()
         except BrakeStop as brake:
             stop = brake
         sizing = self._size(stop)
-        if self._is_sweep:
-            if stop is not None:
-                raise stop
-            return ExitCode.OUT_OF_REACH if sizing.out_of_reach else ExitCode.DONE
-        if stop is None:
-            try:
-                while plan := self._next_verification(sizing):
-                    await self._run(plan)
-            except BrakeStop as brake:
-                stop = brake
-        return self._recommend(sizing, stop)
+        if not self._is_sweep:
+            return self._recommend(sizing, stop)
+        if stop is not None:
+            raise stop
+        return ExitCode.OUT_OF_REACH if sizing.out_of_reach else ExitCode.DONE
 
-    async def _run(self, plan: sweep.TrialPlan) -> None:
-        # Another seed for every trial, the same ones in every run of the same command.
-        await self._session.run(plan, self._seed + len(self._trials))
+    async def _verified(self) -> None:
+        """The target first: a size for it, verified; then, where load may go beyond, the curve."""
+        await self._while(lambda: approach.next_trial(self._trials, self._target, self._left))
+        # One trial shows whether the size holds; where a sweep follows it sharpens the search.
+        await self._verify(keep=math.inf if self._target.push else 0.0)
+        if self._target.push:
+            await self._sweep()
+            await self._verify(beyond=True)
 
-    def _curve(self) -> list[Trial]:
-        return [trial for trial in self._trials if trial.is_of_curve]
+    async def _sweep(self) -> None:
+        await self._while(lambda: sweep.next_trial(self._trials, self._target, self._limits))
+
+    async def _verify(self, keep: float = 0.0, *, beyond: bool = False) -> None:
+        """Look for the smallest size that holds; every trial makes the prediction better.
+
+        `keep` are the seconds of load to leave; `beyond`: then try the size beyond the target rate.
+        """
+        await self._while(
+            lambda: verify.next_trial(
+                self._trials,
+                self._target,
+                self._size(None),
+                left=self._left - keep,
+                gate=gate_size(self._target, 1) is not None,
+                beyond=beyond,
+            )
+        )
+
+    async def _while(self, decide: Callable[[], sweep.TrialPlan | None]) -> None:
+        """Run what is decided until nothing is; a limit that a trial met is searched for first."""
+        while plan := self._next_for_limit() or decide():
+            # Another seed for every trial, the same ones in every run of the same command.
+            await self._session.run(plan, self._seed + len(self._trials))
+
+    def _next_for_limit(self) -> sweep.TrialPlan | None:
+        return limit_search.next_trial(self._trials, self._target, self._limits, left=self._left)
+
+    @property
+    def _left(self) -> float:
+        return self._budget - sweep.spent(self._trials)
 
     def _size(self, stop: BrakeStop | None) -> Sizing:
         name = self._target.name
         stopped = None if stop is None else f"{stop.brake}: {stop.seen}"
-        found = Sweep(target=name, trials=tuple(self._curve()), stopped=stopped)
+        found = Sweep(target=name, trials=tuple(self._trials), stopped=stopped)
         sizing = size(found, self._target)
+        gave_up = sizing.size is None and not sizing.out_of_reach
+        if gave_up and self._sizing is not None and self._was_verified():
+            # Trials at the target rate decide: a curve that lost its answer takes none back.
+            sizing = sizing.model_copy(update={key: getattr(self._sizing, key) for key in ANSWER})
         write_atomic(self._out / f"{name}.sizing.json", sizing.model_dump_json(indent=1) + "\n")
-        self._emit(events.Sized(sizing=sizing))
+        told, self._sizing = self._sizing, sizing
+        if told is None or (sizing.size, sizing.because) != (told.size, told.because):
+            self._emit(events.Sized(sizing=sizing))
         return sizing
 
-    def _next_verification(self, sizing: Sizing) -> sweep.TrialPlan | None:
-        return verify.next_trial(
-            self._trials,
-            self._target,
-            sizing,
-            left=self._budget - sweep.spent(self._trials),
-            gate=gate_size(self._target, 1) is not None,
-        )
+    def _was_verified(self) -> bool:
+        return any(trial.purpose == "verify" for trial in self._trials)
 
     def _recommend(self, sizing: Sizing, stop: BrakeStop | None) -> ExitCode:
         verification = chosen = None

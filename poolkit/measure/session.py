@@ -10,23 +10,28 @@ from pathlib import Path
 
 from poolkit import events
 from poolkit.analysis.checks import drift_check
+from poolkit.analysis.disturbed import marked
+from poolkit.analysis.limits import is_at_limit
 from poolkit.analysis.noise import EARLY_BATCH_HOLDS, rate_interval
 from poolkit.analysis.summary import summarise
 from poolkit.drivers.base import close_pool
-from poolkit.drivers.registry import gate_size, make_service_pool
+from poolkit.drivers.registry import dialled_by_need, gate_size, make_service_pool
 from poolkit.errors import BrakeStop, Cancelled, ExitCode, PoolkitError, Unreachable
 from poolkit.events import Emit
-from poolkit.load.arrivals import steps
+from poolkit.load.arrivals import constant, steps
 from poolkit.load.brakes import MOST_CALLS, Brakes, held_limit, out_of_calls
 from poolkit.load.generator import Generator, Plan
 from poolkit.load.measurement import Measurement, part
 from poolkit.load.recorder import Recorder
 from poolkit.load.timer import best_timer
 from poolkit.measure import verify
+from poolkit.measure.approach import Strain
+from poolkit.measure.at_limit import refused_at_open
 from poolkit.measure.child import RESUMES
 from poolkit.measure.loop import HUNG_SECONDS, Reason, run_until_over
 from poolkit.measure.preflight import check_first_call
-from poolkit.measure.store import TrialLog
+from poolkit.measure.resume import counting, resumed
+from poolkit.measure.store import TrialLog, now
 from poolkit.measure.sweep import NARROW, WARM_UP, TrialPlan, spent
 from poolkit.records import CURVE_PURPOSES, Purpose, Trial
 from poolkit.targets import Target
@@ -67,8 +72,7 @@ class Session:
         self._deadline = deadline
         self._last_words = last_words or (lambda _error: None)
         self._log = TrialLog(log)
-        # A trial that a brake ended is measured again: the endpoint may be well by now.
-        self.trials = [t for t in self._log.resume(target.fingerprint) if t.stopped is None]
+        self.trials = counting(self._log.resume(target.fingerprint), target)
         self._first_call = 0.0  # s that a single call took before there was load
         self._calls = 0
         self._task: asyncio.Task[ExitCode] | None = None
@@ -97,7 +101,8 @@ class Session:
                     target=self._target.name,
                     driver=self._target.driver,
                     budget=self._budget,
-                    resumed_trials=len(self.trials),
+                    at=now(),
+                    resumed=resumed(self.trials),
                 )
             )
             return await steps()
@@ -140,6 +145,9 @@ class Session:
     ) -> None:
         """Carry out one trial; raises `BrakeStop` after a brake ended it and it is on disk.
 
+        Not where the server turned a part of the calls away and still answers: its limit is a
+        finding like any other, and the trial names the brake in `stopped`.
+
         Args:
             arrivals: due times, in place of Poisson arrivals at the plan's rate.
         """
@@ -148,7 +156,9 @@ class Session:
         load = Plan(
             seconds=plan.seconds,
             warm_up=plan.warm_up,
-            min_seconds=LEAST_SHARE * (plan.seconds - plan.warm_up),
+            min_seconds=0.0
+            if plan.purpose == "approach"
+            else LEAST_SHARE * (plan.seconds - plan.warm_up),
             grace=self._grace(),
             seed=seed,
             callers=plan.callers,
@@ -167,17 +177,39 @@ class Session:
                 because=plan.because,
             )
         )
-        measurement, stop = await self._load(plan, load)
+        strain = self._strain(plan)
+        try:
+            measurement, stop = await self._load(plan, load, strain)
+        except Unreachable as error:  # the first call went well: the server has changed
+            stop = BrakeStop("refused", error.cause, f"{error.remedy}; {RESUMES}")
+            if not await self._answers():
+                raise stop from error
+            measurement = refused_at_open(plan, load)
         phases: list[tuple[Measurement, Purpose]] = [(measurement, plan.purpose)]
         if plan.calm and stop is None:
             phases = _split(measurement, plan)
         for phase, purpose in phases:
             trial = self._summarised(phase, purpose, plan)
+            if strain is not None and strain.seen is not None:
+                trial = trial.model_copy(update={"cut_short": strain.seen})
+            if trial.stopped == "refused" and await self._answers():
+                # Dials are refused beside connections that are served: the server has no room.
+                trial = trial.model_copy(update={"stopped": "rejected"})
             self._log.append(trial)
-            self.trials.append(trial)
+            self.trials[:] = marked([*self.trials, trial])
             self._emit(events.TrialDone(trial=trial))
-        if stop is not None:
+        if stop is not None and not is_at_limit(self.trials[-1], self.trials[:-1]):
             raise stop
+
+    async def _answers(self) -> bool:
+        """Whether the server that refused connections was seen to serve, and still takes one."""
+        if not any(trial.outcomes.get("ok", 0) for trial in self.trials):
+            return False
+        try:
+            await check_first_call(self._target)
+        except PoolkitError:
+            return False
+        return True
 
     def _raise_if_cancelled(self) -> None:
         if self._reason is not None:
@@ -195,27 +227,36 @@ class Session:
         )
         if trial.loop == "open":
             late = verify.late_interval(measured, self._target.wait_p99)
-            return trial.model_copy(update={"late_interval95": late})
+            return trial.model_copy(update={"late_interval95": late, "at_a_time": plan.at_a_time})
         if purpose != "sentinel":
             return trial
         checks = (*trial.checks, drift_check(trial, self.trials))
         return trial.model_copy(update={"checks": checks})
 
-    async def _load(self, plan: TrialPlan, load: Plan) -> tuple[Measurement, BrakeStop | None]:
+    def _strain(self, plan: TrialPlan) -> Strain | None:
+        """What watches a step of the climb to the target rate."""
+        if plan.purpose != "approach":
+            return None
+        light = next((t.mean_hold for t in self.trials if t.purpose == "approach"), None)
+        return Strain(plan, light or None)
+
+    async def _load(
+        self, plan: TrialPlan, load: Plan, strain: Strain | None
+    ) -> tuple[Measurement, BrakeStop | None]:
+        # The climb has far more room than it needs: connections are dialled as they are needed.
+        target = self._target if strain is None else dialled_by_need(self._target)
         pool = make_service_pool(
-            self._target, plan.pool_size, pools=plan.pools, seed=load.seed, gated=plan.gated
+            target, plan.pool_size, pools=plan.pools, seed=load.seed, gated=plan.gated
         )
-        is_curve = plan.purpose in CURVE_PURPOSES
+        is_enough: Callable[[Recorder, float], bool] | None = strain
+        if plan.purpose in CURVE_PURPOSES:
+            is_enough = partial(_is_narrow, plan.callers)
         timer = best_timer(asyncio.get_running_loop())
         # Collections pause the loop; what lives already need not be scanned again.
         gc.collect()
         gc.freeze()
         try:
-            try:
-                await pool.open()
-            except Unreachable as error:  # the first call went well: the server has changed
-                remedy = f"{error.remedy}; {RESUMES}"
-                raise BrakeStop("refused", error.cause, remedy) from error
+            await pool.open()
             generator = Generator(
                 pool,
                 load,
@@ -227,7 +268,7 @@ class Session:
                     max_held_p99=held_limit(self._target.response_p99),
                     work=self._target.work,
                 ),
-                is_enough=partial(_is_narrow, plan.callers) if is_curve else None,
+                is_enough=is_enough,
                 on_progress=partial(self._report, plan),
             )
             self._raise_if_cancelled()
@@ -278,7 +319,12 @@ def most_connections(target: Target, plan: TrialPlan) -> int:
 
 
 def _arrivals(plan: TrialPlan, rate: float, seed: int) -> Iterator[float]:
-    """Poisson arrivals at the plan's rate, and less in its calm; the window has its exact rate."""
+    """Poisson arrivals at the plan's rate, and less in its calm; the window has its exact rate.
+
+    Where calls are due together they are evenly spaced instead.
+    """
+    if plan.at_a_time is not None:
+        return constant(rate, plan.seconds, plan.at_a_time)
     phases = [(rate, plan.warm_up), (rate, plan.seconds - plan.warm_up - plan.calm)]
     if plan.calm:
         phases.append((verify.calm_rate(rate), plan.calm))

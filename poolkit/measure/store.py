@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from poolkit.analysis.disturbed import settled
 from poolkit.errors import BadInput, BrakeStop
 from poolkit.records import Trial
 
@@ -115,7 +116,7 @@ class TrialLog:
             raise _disk_stop(self.path, error) from error
 
     def read(self) -> list[Trial]:
-        """Every whole trial in the order of writing; empty where there is no file.
+        """Every whole trial in the order of writing, disturbed ones marked; empty without a file.
 
         Raises:
             BadInput: a whole line is not a trial of this version, or the file cannot be read.
@@ -127,7 +128,7 @@ class TrialLog:
         except OSError as error:
             raise self._unusable(f"cannot be read: {reason(error)}") from error
         *lines, _torn = content.split(b"\n")
-        return [self._parsed(line, number) for number, line in enumerate(lines, start=1)]
+        return settled(self._parsed(line, number) for number, line in enumerate(lines, start=1))
 
     def resume(self, fingerprint: str) -> list[Trial]:
         """The trials to go on from, all measured with these settings of the target.

@@ -1,7 +1,9 @@
 """Which pool size to measure next: a pure decision over the trials so far.
 
-A ramp doubles the size from 1 until throughput stops rising. One trial that the machine disturbed
-looks like that too: where the end of the ramp comes as a surprise its last size is measured again,
+A trial that something disturbed is measured again first of all (see `analysis.disturbed`).
+
+A ramp doubles the size from 1 until throughput stops rising. One trial that was disturbed looks
+like that too: where the end of the ramp comes as a surprise its last size is measured again,
 and whenever the trials of any purpose show no plateau after all, the ramp goes on. It never goes on
 past a size at which the server turned calls away. Then the sizes are refined where the answer is
 decided: around the knee, and next to the size that the target needs. What is left of the
@@ -20,9 +22,10 @@ from dataclasses import dataclass
 
 from poolkit.analysis.checks import sentinel_size
 from poolkit.analysis.curve import is_clean, points, relative_error
+from poolkit.analysis.disturbed import to_repeat
 from poolkit.analysis.knee import has_plateau
+from poolkit.analysis.limits import first_refused
 from poolkit.analysis.model import model
-from poolkit.analysis.refused import first_refused
 from poolkit.analysis.sizing import size
 from poolkit.records import Purpose, Sizing, Sweep, Trial
 from poolkit.targets.objective import Objective
@@ -66,6 +69,7 @@ class TrialPlan:
     pools: int = 1  # side by side
     callers: int | None = None
     rate: float | None = None  # None in an open loop too, where its schedule has no one rate
+    at_a_time: int | None = None  # calls that are due together, evenly spaced; None: Poisson
     calm: float = 0.0  # s at the end of an overload, at half the target rate
     gated: bool = True  # the target's gate stands in front of each pool
 
@@ -84,8 +88,11 @@ def next_trial(
 ) -> TrialPlan | None:
     """The trial to run now, or None when enough is known or the budget is spent.
 
-    `trials` are the closed-loop trials so far, in order, unusable ones included.
+    `trials` are those of the target so far, in order, unusable ones included; open loops among them
+    have told of the smaller sizes, and are not part of the budget.
     """
+    in_service = [trial for trial in trials if not trial.is_of_curve]
+    trials = [trial for trial in trials if trial.is_of_curve]
     if any(trial.purpose == "sentinel" for trial in trials):
         return None
     left = limits.budget - spent(trials)
@@ -96,8 +103,11 @@ def next_trial(
     if sentinel is not None:
         # Its time is kept back from the start: it is measured last.
         left -= sentinel.seconds
-    choose = _next_size if limits.sizes is None else _next_of_asked
-    choice = choose(trials, objective, limits)
+    choice = _next_again(trials)
+    if choice is None and limits.sizes is not None:
+        choice = _next_of_asked(trials, limits)
+    elif choice is None:
+        choice = _next_size(trials, in_service, objective, limits)
     plan = None if choice is None else _plan(choice, trials, left)
     return plan or sentinel
 
@@ -134,9 +144,7 @@ def _expected_hold(trials: Sequence[Trial], pool_size: int) -> float:
     return max(min(held), pool_size / best)
 
 
-def _next_of_asked(
-    trials: Sequence[Trial], _objective: Objective, limits: SweepLimits
-) -> Choice | None:
+def _next_of_asked(trials: Sequence[Trial], limits: SweepLimits) -> Choice | None:
     """The sizes that the user named: once each in order, then repeats in shuffled order."""
     counts = Counter(trial.pool_size for trial in trials)
     sizes = sorted(set(limits.sizes or ()))
@@ -150,16 +158,35 @@ def _next_of_asked(
     return chosen, "repeat", "asked for: repeat"
 
 
-def _next_size(trials: Sequence[Trial], objective: Objective, limits: SweepLimits) -> Choice | None:
+def _next_again(trials: Sequence[Trial]) -> Choice | None:
+    """The size that a disturbed trial spoilt, where another trial may help."""
+    again = to_repeat(trials)
+    return None if again is None else (again.pool_size, "repeat", again.because)
+
+
+def _next_size(
+    trials: Sequence[Trial],
+    in_service: Sequence[Trial],
+    objective: Objective,
+    limits: SweepLimits,
+) -> Choice | None:
     """The ramp's next size, then one near the answer or the knee, then the one known worst."""
     counts = Counter(trial.pool_size for trial in trials)
-    ramp = _next_in_ramp(trials, limits.max_size)
+    ramp = _next_in_ramp(trials, limits.max_size, _second(trials, in_service, objective, limits))
     if ramp is not None:
         if counts[ramp]:
             return ramp, "repeat", "ramp: its end came as a surprise, once more"
+        if ramp > 2 and len(counts) == 1:
+            return ramp, "ramp", "ramp: the connections that the target rate keeps busy"
         return ramp, "ramp", "ramp: first look" if ramp == 1 else "ramp: throughput still rises"
-    sizing = size(Sweep(target="", trials=tuple(trials)), objective)
-    near = refinements(sizing, limits.max_size, objective.pools_left)
+    every = (*in_service, *trials)
+    sizing = size(Sweep(target="", trials=every), objective)
+    refused = first_refused(every)
+    near = tuple(
+        n
+        for n in refinements(sizing, limits.max_size, objective.pools_left)
+        if refused is None or n < refused
+    )
     # A size counts as measured where the curve cannot tell it from one that was.
     wanted = [n for n in near if not any(abs(n - other) <= SAME_SIZE * n for other in counts)]
     if wanted:
@@ -171,12 +198,37 @@ def _next_size(trials: Sequence[Trial], objective: Objective, limits: SweepLimit
             why = f"refine: next to the size that the target needs (about {answer})"
             return chosen, "refine", why
         return chosen, "refine", "refine: around the knee"
-    if is_narrow(trials, sizing, objective):
+    if is_narrow(every, sizing, objective):
         return None
-    return _worst_known(sizing, counts, near)
+    taken = Counter({n: count for n, count in counts.items() if refused is None or n < refused})
+    return _worst_known(sizing, taken, near) if taken else None
 
 
-def _next_in_ramp(trials: Sequence[Trial], max_size: int) -> int | None:
+def _second(
+    trials: Sequence[Trial],
+    in_service: Sequence[Trial],
+    objective: Objective,
+    limits: SweepLimits,
+) -> int:
+    """The ramp's size after 1: 2, or the offered load where that is known and saves load.
+
+    It is known where the target rate was sent, whose trials have seen the smaller sizes in use.
+    Else it is guessed from the hold time alone, where the budget does not reach up to it by
+    doubling: calls are slow, and a ramp that ends below the offered load tells nothing.
+    """
+    sent = [t for t in in_service if t.arrival_rate and t.throughput > 0 and t.mean_hold > 0]
+    if sent:
+        fastest = max(sent, key=lambda trial: trial.throughput)
+        return max(2, math.floor(objective.rate * fastest.mean_hold))
+    hold = _expected_hold(trials, 1)
+    offered = math.floor(objective.rate * hold)
+    steps = math.ceil(math.log2(max(offered, 1))) + 1
+    if offered <= 2 or steps * WINDOW_HOLDS * hold <= limits.budget - spent(trials):
+        return 2
+    return offered
+
+
+def _next_in_ramp(trials: Sequence[Trial], max_size: int, second: int = 2) -> int | None:
     """The ramp's next size, or its last once more; None where it has ended."""
     ramp = sorted({trial.pool_size for trial in trials if trial.purpose == "ramp"})
     if not ramp:
@@ -198,7 +250,7 @@ def _next_in_ramp(trials: Sequence[Trial], max_size: int) -> int | None:
     if largest >= max_size or not rises:
         return None
     # A last step that is hardly larger than the one before would say little about rising.
-    doubled = largest * 2
+    doubled = second if largest == 1 else largest * 2
     return max_size if doubled > max_size * 0.75 else doubled
 
 

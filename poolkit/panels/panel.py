@@ -21,7 +21,8 @@ STYLE = """<style>
   font-family: var(--jp-ui-font-family, system-ui, sans-serif); font-size: 14px; }
 body[data-jp-theme-light="false"] .pk-panel { --pk-ink: #e3e3e3; --pk-muted: #b0b0b0;
   --pk-faint: #8a8a8a; --pk-blue: #6bb8ea; --pk-vermilion: #f0955c; --pk-green: #4fc79f;
-  --pk-paper: #111111; --pk-line: #4a4a4a; --pk-strong: #17302a; --pk-alert: #4a1f10; }
+  --pk-purple: #e29bc4; --pk-paper: #111111; --pk-line: #4a4a4a; --pk-strong: #17302a;
+  --pk-alert: #4a1f10; }
 .pk-panel p { margin: 0.3rem 0; }
 .pk-panel progress { width: 100%; height: 0.7rem; accent-color: var(--pk-blue, #0072b2);
   display: block; margin: 0.2rem 0; }

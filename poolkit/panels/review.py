@@ -13,7 +13,7 @@ from poolkit.review.manifest import is_same_machine, read_manifest
 from poolkit.show import charts, tables
 from poolkit.units import listed, plural
 
-DEEPEST = 2  # folders below the root that are looked into
+DEEPEST = 3  # folders below the root that are looked into: a review's records are two below it
 
 
 class ReviewPanel(Panel):

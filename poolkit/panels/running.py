@@ -12,11 +12,13 @@ from poolkit.errors import BadInput, Cancelled, ExitCode, PoolkitError
 from poolkit.events import Event, Started
 from poolkit.measure import SIZE_BUDGET, SWEEP_BUDGET
 from poolkit.measure.child import Child, Order, command
+from poolkit.measure.resume import counting
 from poolkit.measure.sweep import spent
 from poolkit.panels.sources import Source
 from poolkit.panels.story import Story
 from poolkit.recommend import recommend
 from poolkit.records import Trial
+from poolkit.review.before import check_trials, set_aside
 from poolkit.review.outcome import trial_log
 from poolkit.targets import Target, load_targets
 
@@ -35,6 +37,8 @@ class Request:
         target_rate: calls/s to sustain, more than 0; None: what the target asks.
         wait_p99: s, longest good p99 wait for a connection; None: what the target asks.
         verify: whether the size found is tried under load.
+        push: False: no load above the target rate, with `verify` alone; True: what the target says.
+        again: whether to measure anew what the folder holds, which keeps that as a record.
     """
 
     target: str = ""
@@ -43,12 +47,19 @@ class Request:
     target_rate: float | None = None
     wait_p99: float | None = None
     verify: bool = False
+    push: bool = True
+    again: bool = False
 
     def __post_init__(self) -> None:
         if self.verify and self.sizes:
             raise BadInput(
                 "a verification chooses the sizes itself",
                 "leave the sizes empty, or measure them without verification",
+            )
+        if not (self.push or self.verify):
+            raise BadInput(
+                "a sweep pushes: it raises the load until throughput no longer grows",
+                "have the size verified under load, which works without pushing",
             )
         if self.budget is not None and not 1.0 <= self.budget <= 3600.0:
             raise BadInput(
@@ -181,11 +192,16 @@ class Run:
             budget=asked.budget,
             rate=asked.target_rate,
             wait=asked.wait_p99,
+            push=asked.push,
         )
+        target = order.asked_of(target)
+        said = "" if asked.again else check_trials(self.out, target)
         with self._lock:
             if self.is_over:
                 return
-            self._tell(replace(self.story, objective=order.asked_of(target)))
+            if asked.again:
+                set_aside(self.out, (target.name,))
+            self._tell(replace(self.story, objective=target, note=said and f"{said}."))
             child = Child(command(order), target=asked.target, secrets=target.secrets, grace=GRACE)
             self._child = child
         with child:
@@ -201,14 +217,15 @@ class Run:
     def _take(self, event: Event) -> None:
         target, resumed = self.story.objective, list[Trial]()
         assert isinstance(target, Target)
-        if isinstance(event, Started) and event.resumed_trials:
-            resumed = trial_log(self.out, target).read()
+        if isinstance(event, Started) and event.resumed is not None:
+            resumed = counting(trial_log(self.out, target).read(), target)
         with self._lock:
             story = self.story.after(event, resumed)
             if story.phase == "done" and story.sizing is not None and story.recommendation is None:
                 # A sweep without verification ends in a sizing.
                 trials = story.trials
                 found = recommend(target, story.sizing, None, trials, "done", spent(trials))
+                found = found.model_copy(update={"resumed": story.resumed})
                 story = replace(story, recommendation=found)
             self._tell(story)
 

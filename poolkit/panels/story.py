@@ -8,13 +8,16 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from poolkit import events, units
+from poolkit.analysis.disturbed import marked
 from poolkit.errors import Cancelled, ExitCode, PoolkitError
 from poolkit.events import Event
-from poolkit.records import Recommendation, Sizing, Trial
+from poolkit.records import Recommendation, Resumed, Sizing, Trial
+from poolkit.review.provenance import rests_on
 from poolkit.show import narration, words
 from poolkit.targets import Target
 from poolkit.targets.objective import Objective
 
+AGAIN = "Tick “Measure again” and start for new ones."
 Phase = Literal["idle", "starting", "running", "cancelling", "done", "cancelled", "failed"]
 
 
@@ -45,6 +48,7 @@ class Story:
         doing: what happens now, in a line.
         cause, remedy: what ended a `failed` or `cancelled` measurement, and what to do.
         note: where figures come from that were not measured now.
+        started: its first event; None where that told of no trials of before.
     """
 
     target: str = ""
@@ -60,6 +64,7 @@ class Story:
     remedy: str = ""
     exit_code: ExitCode | None = None
     note: str = ""
+    started: events.Started | None = None
     objective: Objective | None = None
 
     @property
@@ -113,6 +118,23 @@ class Story:
         return f"{self.target}: {outcome}"
 
     @property
+    def sources(self) -> str:
+        """Where figures come from that were not measured now, and how old they are."""
+        resumed, trials = self.resumed, len(self.trials)
+        if self.started is None or resumed is None:
+            return self.note
+        is_old = trials == resumed.trials
+        if is_old and not self.is_over:  # whether more are measured is not known yet
+            return self.note
+        said = words.sentence(rests_on(resumed, trials, self.started.at))
+        return " ".join(part for part in (self.note, said, AGAIN if is_old else "") if part)
+
+    @property
+    def resumed(self) -> Resumed | None:
+        """Those of the trials that an earlier run measured."""
+        return None if self.started is None else self.started.resumed
+
+    @property
     def time_left(self) -> str:
         """How far and how fast, as `12 s of load sent, at most 8 s to go · 590 calls/s now`."""
         if self.phase in ("running", "cancelling") and self.budget is not None:
@@ -132,8 +154,10 @@ class Story:
         doing = narration.sentence(event) or self.doing
         match event:
             case events.Started():
-                trials = (*resumed, *self.trials)
-                return replace(self, phase=phase, budget=event.budget, doing=doing, trials=trials)
+                story = replace(self, phase=phase, budget=event.budget, doing=doing)
+                if event.resumed is None:
+                    return story
+                return replace(story, trials=(*resumed, *self.trials), started=event)
             case events.TrialStarted():
                 return replace(self, phase=phase, doing=doing)
             case events.Progress():
@@ -142,11 +166,13 @@ class Story:
             case events.Step():
                 return replace(self, doing=event.what)
             case events.TrialDone():
-                return replace(self, trials=(*self.trials, event.trial), doing=doing)
+                trials = tuple(marked([*self.trials, event.trial]))
+                return replace(self, trials=trials, doing=doing)
             case events.Sized():
                 return replace(self, sizing=event.sizing, doing=doing)
             case events.Recommended():
-                return replace(self, recommendation=event.recommendation, doing=doing)
+                found = event.recommendation.model_copy(update={"resumed": self.resumed})
+                return replace(self, recommendation=found, doing=doing)
             case events.Failed():
                 return self.failed(event.cause, event.remedy, _code(event.exit_code))
             case events.Done():

@@ -296,6 +296,20 @@ class _SweepView:
         self.verify = ipywidgets.Checkbox(
             value=asked.verify, description="Verify the size under load", indent=False, **wide
         )
+        self.gently = ipywidgets.Checkbox(
+            value=not asked.push,
+            description="No load above the target rate",
+            tooltip="push = false: a verified size without the plateau and the knees",
+            indent=False,
+            **wide,
+        )
+        self.again = ipywidgets.Checkbox(
+            value=asked.again,
+            description="Measure again",
+            tooltip="Measure anew what was measured before; that is kept beside it",
+            indent=False,
+            **wide,
+        )
         self.start = ipywidgets.Button(
             description="Start", button_style="primary", tooltip="Measure the target now"
         )
@@ -303,6 +317,7 @@ class _SweepView:
             description="Cancel", tooltip="End the measurement; finished trials are kept"
         )
         self.fields = [self.target, self.sizes, self.budget, self.rate, self.wait, self.verify]
+        self.fields += [self.gently, self.again]
         places = pages(6)
         self.status, self.progress, self.alert, self.chart, self.results, self.exports = places
         self._drawn: object = None
@@ -365,8 +380,12 @@ class _SweepView:
                 target_rate=read_number(self.rate.value, "target rate"),
                 wait_p99=None if wait is None else wait / 1000,
                 verify=self.verify.value,
+                push=not self.gently.value,
+                again=self.again.value,
             )
         )
+        # Once: the next Start goes on from what this one measures.
+        self.again.value = False
 
 
 def _text(number: float | None) -> str:

@@ -14,7 +14,8 @@ from poolkit.targets import Target
 
 def line(story: Story) -> str:
     """What happens, to be read out whenever it changes, and where figures come from."""
-    note = f'<p class="pk-small">{escape(story.note)}</p>' if story.note else ""
+    sources = story.sources
+    note = f'<p class="pk-small">{escape(sources)}</p>' if sources else ""
     return f'<p role="status">{escape(story.headline)}</p>{note}'
 
 
@@ -36,8 +37,12 @@ def trouble(story: Story) -> str:
 
 
 def chart(story: Story) -> str:
-    """The throughput curve of the trials so far; a light picture while load runs."""
-    if not any(trial.is_of_curve for trial in story.trials):
+    """The throughput curve of the trials so far; a light picture while load runs.
+
+    Before the sweep, or without one, it is that by connections in use, as soon as it is known.
+    """
+    has_states = story.sizing is not None and bool(story.sizing.states)
+    if not has_states and not any(trial.is_of_curve for trial in story.trials):
         return ""
     scene = charts.Scene(story.sizing, story.trials, story.recommendation)
     return still(scene, f"sweep-{story.target}") if story.is_over else moving(scene)
@@ -53,6 +58,8 @@ def results(story: Story) -> str:
         folded.append(tables.predictions(sizing, size))
     if found is not None and found.knees:
         folded.append(tables.knees(found, sizing))
+    if sizing is not None and sizing.states:
+        folded.append(tables.states(sizing))
     if found is not None and found.checks:
         folded.append(tables.checks(found))
     if story.trials and story.is_over:

@@ -280,8 +280,8 @@ def _naming() -> Any:
 
 
 def planner_of(findings: Findings) -> Planner:
-    """The sweep fitted once; questions are put to this."""
-    trials = tuple(trial for trial in findings.trials if trial.is_of_curve)
+    """The sweep fitted once, or without one the open loops; questions are put to this."""
+    trials = tuple(trial for trial in findings.trials if trial.is_of_curve) or findings.trials
     return Planner.of(Sweep(target=findings.sizing.target, trials=trials), findings.objective)
 
 
@@ -305,7 +305,8 @@ def table(asked: Asked) -> Table:
     rows = [(name, *(cell(side) for side in sides)) for name, cell in _ROWS]
     if any(side.size != side.pool_size for side in sides):
         rows.insert(1, ("figures below are for", *(number(side.pool_size) for side in sides)))
-    columns, caption = ("", "today", "what if"), "Predicted from the sweep"
+    source = "the sweep" if asked.findings.sizing.points else "the load up to the target rate"
+    columns, caption = ("", "today", "what if"), f"Predicted from {source}"
     return Table(caption, columns, tuple(rows), frozenset({1, 2}), frozenset({0}))
 
 

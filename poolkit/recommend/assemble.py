@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from poolkit.analysis.disturbed import is_quiet
 from poolkit.analysis.rules_of_thumb import beside
 from poolkit.drivers import parameters as of_driver
 from poolkit.drivers.parameters.basis import Basis, Verified
@@ -113,6 +114,8 @@ def recommend(
             "limited_by": sizing.limited_by,
             "headroom": headroom_left(sizing, size),
             "reachable_rate": sizing.reachable_rate,
+            "size_for_reachable": sizing.size_for_reachable,
+            "limits": sizing.limits,
             "knees": sizing.knees,
             "plateau": sizing.plateau,
             "hold_time": HoldTimes(
@@ -160,6 +163,7 @@ def _result(
         target_rate_from=target.rate_from,
         wait_p99=target.wait_p99,
         response_p99=target.response_p99,
+        push=target.push,
         checks=checks,
         trials=len(trials),
         seconds=seconds,
@@ -174,12 +178,12 @@ def verifying(trials: Sequence[Trial], size: int) -> list[Trial]:
 def nearest_trial(trials: Sequence[Trial], size: int) -> Trial | None:
     """The trial closest to the recommended operation.
 
-    The latest that verified this size at the target rate; else the usable one of the curve that is
-    nearest in size, the larger of two.
+    The latest that verified this size at the target rate, while the machine was quiet where there
+    is such a one; else the usable one of the curve that is nearest in size, the larger of two.
     """
     at_target = verifying(trials, size)
     if at_target:
-        return at_target[-1]
+        return next((trial for trial in reversed(at_target) if is_quiet(trial)), at_target[-1])
     usable = [trial for trial in trials if trial.is_of_curve and trial.is_usable]
     return min(usable, key=lambda t: (abs(t.pool_size - size), -t.pool_size), default=None)
 

@@ -24,6 +24,7 @@ _REMEDIES: Mapping[str, str] = {
     "pool_bound": "raise max_size: throughput still rose at the largest size that it allows",
     "rate_limited": "ask for a higher quota upstream, or lower target_rate",
     "refused": "raise the server's own limit on connections, or lower target_rate",
+    "not_pushed": "allow load beyond the target rate: push = true",
     "stopped": "see what the brake saw, then run the same command again: it resumes",
 }
 

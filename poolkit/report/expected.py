@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from poolkit.analysis.model import fit_points, model
+from poolkit.analysis.verdict import why_not
 from poolkit.records import Sweep, Trial
 from poolkit.targets.objective import Objective
 
@@ -17,12 +18,14 @@ def expected_waits(
     """Waits (s), ascending, and the share of calls that should wait longer, in a trial in service.
 
     `limit` (s) is one of the waits.
-    Read off the closed-loop trials alone, so the trial in service is no part of its own prediction.
-    Empty where the curve or the rate allows none.
+    Read off the closed-loop trials alone, without any off the climb to the target rate, so the
+    trial in service is no part of its own prediction. Empty where these or the rate allow none.
     """
     curve = tuple(t for t in trials if t.is_of_curve)
-    sweep = Sweep(target=serving.target, trials=curve)
-    if serving.arrival_rate is None or len(fit_points(sweep)) < 2:
+    climb = tuple(t for t in trials if t.purpose == "approach")
+    sweep = Sweep(target=serving.target, trials=curve or climb)
+    is_known = len(fit_points(sweep)) > 1 if curve else why_not(sweep, ()) is None
+    if serving.arrival_rate is None or not is_known:
         return []
     objective = Objective(
         target_rate=serving.arrival_rate,

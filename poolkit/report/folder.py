@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from pydantic import ConfigDict, ValidationError
 
 from poolkit.errors import BadInput
+from poolkit.measure.resume import is_of_question
 from poolkit.measure.store import TrialLog
 from poolkit.probes import Probe, read
 from poolkit.recommend.checks import is_without_gate
@@ -88,11 +89,12 @@ def read_review(path: Path) -> Review:
     public: dict[str, Any] = manifest.parameters.get("targets", {}) if manifest else {}
     targets = []
     for r in written.targets:
+        trials = TrialLog(path / f"{r.target}.trials.jsonl").read()
         settings, probe = _settings(r, public.get(r.target, {})), probes.get(r.target)
         target = TargetReview(
             recommendation=r,
             sizing=_optional(Sizing, path / f"{r.target}.sizing.json"),
-            trials=tuple(TrialLog(path / f"{r.target}.trials.jsonl").read()),
+            trials=tuple(t for t in trials if is_of_question(t, settings)),
             settings=settings,
             probe=probe if probe and _is_of(probe, r, settings) else None,
         )

@@ -14,6 +14,7 @@ from poolkit.records import Recommendation
 from poolkit.report import pictures
 from poolkit.report.folder import Review, TargetReview
 from poolkit.review.compare import Comparison
+from poolkit.review.provenance import left_out, measured_at, written
 from poolkit.show import charts, tables, words
 from poolkit.show.tables import Column, Columns, Number, Table, of_probe
 from poolkit.units import NONE, listed, milliseconds, number, plural, rate, share
@@ -21,7 +22,8 @@ from poolkit.units import NONE, listed, milliseconds, number, plural, rate, shar
 # JupyterLab's dark theme; the report's own template brings the rest.
 _THEME = """<style>
 body[data-jp-theme-light="false"] { --pk-ink: #e3e3e3; --pk-muted: #b0b0b0; --pk-faint: #8a8a8a;
-  --pk-blue: #6bb8ea; --pk-vermilion: #f0955c; --pk-green: #4fc79f; --pk-paper: #111111; }
+  --pk-blue: #6bb8ea; --pk-vermilion: #f0955c; --pk-green: #4fc79f; --pk-purple: #e29bc4;
+  --pk-paper: #111111; }
 .pk-chart { max-width: 60rem; height: auto; }
 .pk-table caption { text-align: left; font-weight: 600; }
 .pk-table td, .pk-table th { text-align: left !important; vertical-align: top; }
@@ -80,11 +82,16 @@ def _measured(review: Review) -> str:
     sure = [r for r in sized if words.how_sure(r).startswith("✓")]
     trials, seconds = sum(r.trials for r in found), sum(r.seconds for r in found)
     return (
-        f"Measured on {review.created[:10]}: {plural(len(found), 'target')}, "
+        f"Measured on {_measured_on(review)}: {plural(len(found), 'target')}, "
         f"{plural(trials, 'trial')}, {number(seconds)} s of load. "
         f"A size is recommended for {len(sized)} of {len(found)}; "
         f"{len(sure)} of these passed verification in full."
     )
+
+
+def _measured_on(review: Review) -> str:
+    found = [target.recommendation for target in review.targets]
+    return measured_at(found, review.created)[:10]
 
 
 def scope(review: Review) -> Table:
@@ -159,6 +166,8 @@ def _evidence(target: TargetReview) -> list[Table]:
     found = [] if sizing is None else [tables.predictions(sizing, r.recommended_size)]
     if r.knees:
         found.append(tables.knees(r, sizing))
+    if sizing is not None:
+        found.append(tables.states(sizing))
     found.append(tables.rules_of_thumb(r))
     if r.recommended_size is not None:
         found.append(tables.checks(r))
@@ -187,13 +196,17 @@ def weakest(review: Review) -> Part:
     items += [f"{s.name.replace('_', ' ')} was not seen: {s.seen}." for s in r.missing_signals]
     items += [f"{reason}." for reason in words.left_out(worst.unfit)]
     if worst.trials:
-        spread = _spread(r)
-        items.append(
-            "No plateau was reached within the sizes measured."
-            if spread is None
-            else f"The interval of its plateau spans {share(spread, 1)} of it."
-        )
+        items.append(_plateau(r))
     return Part(_html("sentence", said=said, items=items), "\n".join([said, *items]))
+
+
+def _plateau(recommendation: Recommendation) -> str:
+    spread = _spread(recommendation)
+    if spread is not None:
+        return f"The interval of its plateau spans {share(spread, 1)} of it."
+    if not recommendation.push:
+        return "Its plateau was not looked for: no more than the target rate was sent, by choice."
+    return "No plateau was reached within the sizes measured."
 
 
 def _doubt(target: TargetReview) -> tuple[float, ...]:
@@ -219,7 +232,10 @@ def _spread(recommendation: Recommendation) -> float | None:
 
 def provenance(review: Review) -> Table:
     """With what and on what kind of machine this was measured; no name of a host."""
-    rows = [("measured", review.created[:10])]
+    rows = [("measured", _measured_on(review))]
+    found = [target.recommendation for target in review.targets]
+    aged = ((r.target, written(r, review.created)) for r in found)
+    rows += [(f"trials of {name}", said) for name, said in aged if said]
     seeds = [trial.seed for t in review.targets for trial in t.trials]
     if seeds:
         rows.append(("seeds", f"{min(seeds)} to {max(seeds)}"))
@@ -257,6 +273,7 @@ _TEMPLATES.globals.update(
     tables=tables,
     of_probe=of_probe,
     words=words,
+    left_out=left_out,
     pictures=pictures,
     theme=_THEME,
     evidence=_evidence,

@@ -13,7 +13,7 @@ from poolkit.show import charts
 from poolkit.show.before_after import ServiceComparison
 from poolkit.show.charts.fairness import pair
 from poolkit.show.charts.response_time import known
-from poolkit.show.charts.time_budget import budgets, in_service
+from poolkit.show.charts.time_budget import budgets, climb, in_service
 
 _WAIT = (
     "Wait: time between the start of a call and the moment it holds a connection. The curve ends "
@@ -70,7 +70,7 @@ def more(target: TargetReview) -> Iterator[str]:
     if sizing is not None and r.recommended_size is not None and len(known(sizing)) > 1:
         drawn = charts.response_time(sizing, trials, r, response_p99=target.settings.response_p99)
         yield figure(drawn, charts.response_alt(sizing, trials, r), f"{anchor}-r", _RESPONSE)
-    if budgets(trials):
+    if budgets(trials) or climb(trials):
         drawn = charts.time_budget(trials, r)
         yield figure(drawn, charts.time_budget_alt(trials, r), f"{anchor}-b", _BUDGET)
     fleet = _fleet(target)
@@ -128,10 +128,17 @@ def figure(drawn: charts.Drawn, alt: str, label: str, caption: str) -> str:
 
 
 def _how_to_read(target: TargetReview) -> str:
-    words = "Points are single trials, the band is the 95 % interval of their mean. "
+    words = ""
+    if any(t.is_of_curve for t in target.trials):
+        words += "Points are single trials, the band is the 95 % interval of their mean. "
+    if target.sizing is not None and target.sizing.states:
+        words += (
+            "Squares: calls released while so many connections were in use, over the time for "
+            "which so many were. "
+        )
     if any(not t.is_usable for t in target.trials if t.is_of_curve):
         words += "Grey crosses failed a check and are not fitted. "
-    if target.sizing is not None and target.sizing.hold_at_one:
+    if target.sizing is not None and target.sizing.points and target.sizing.hold_at_one:
         words += "n / S(1): the throughput if calls never slowed each other down. "
     if target.recommendation.recommended_size is not None:
         left = "callers wait longer than asked"

@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple
 from pydantic import Field
 
 from poolkit.records import HoldTimes, Interval, Recommendation, RecommendedFile, Record, Sizing
+from poolkit.review.provenance import measured_at
 
 # A recommended size is found to within one connection of the smallest that passes.
 SIZE_RESOLUTION = 1
@@ -38,7 +39,7 @@ class Comparison(Record):
     """The whole of since.json; `caution` says why the two may not be comparable at all."""
 
     schema_: Literal["poolkit.since/1"] = Field("poolkit.since/1", alias="schema")
-    before: str  # when the earlier review was made, ISO 8601
+    before: str  # when the earlier one was measured, ISO 8601
     after: str
     caution: str = ""
     differences: tuple[Difference, ...]
@@ -77,7 +78,10 @@ def compare(
             if was.value is not None or now.value is not None:
                 differences.append(_difference(name, quantity, unit, was, now))
     return Comparison(
-        before=before.created, after=after.created, caution=caution, differences=tuple(differences)
+        before=measured_at(before.targets, before.created),
+        after=measured_at(after.targets, after.created),
+        caution=caution,
+        differences=tuple(differences),
     )
 
 

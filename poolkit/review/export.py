@@ -16,6 +16,7 @@ from poolkit.measure.store import now, reason, write_atomic
 from poolkit.recommend.session import sessions
 from poolkit.records import Recommendation, RecommendedFile, Sizing
 from poolkit.review import codegen
+from poolkit.review.provenance import left_out, measured_at, written
 from poolkit.review.templating import environment
 from poolkit.targets import Target
 
@@ -105,7 +106,8 @@ def to_markdown(
     """
     template = environment().get_template("recommended.md.j2")
     return template.render(
-        day=created[:10],
+        day=measured_at(recommendations, created)[:10],
+        created=created,
         recommendations=recommendations,
         verdict=_verdict,
         summary=_summary,
@@ -130,7 +132,7 @@ def _verdict(r: Recommendation) -> str:
     return "yes" if not missing else f"no: {', '.join(missing)}"
 
 
-def _summary(r: Recommendation) -> str:
+def _summary(r: Recommendation, created: str) -> str:
     if r.recommended_size is None:
         text = f"No size can be recommended ({r.status})."
     else:
@@ -150,8 +152,14 @@ def _summary(r: Recommendation) -> str:
         if r.plateau.interval95 is not None:
             text += f" (95 %: {units.interval(r.plateau.interval95)})"
         text += "."
+    if not r.push:
+        text += " No more than the target rate was sent, by choice."
     if r.target_rate_from is not None:
         text += f" Target rate {units.rate(r.target_rate)}, from {r.target_rate_from}."
     if r.trials:
         text += f" {units.plural(r.trials, 'trial')}, {units.number(r.seconds)} s of load."
+    if words := left_out(r):
+        text += f" {words}"
+    if words := written(r, created):
+        text += f" {words[:1].upper()}{words[1:]}."
     return text

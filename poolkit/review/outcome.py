@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from poolkit.errors import ExitCode, PoolkitError
-from poolkit.events import Event, Failed, Recommended, Sized, Watcher
+from poolkit.events import Event, Failed, Recommended, Sized, Started, TrialDone, Watcher
 from poolkit.measure.child import RESUMES, Order, command, measure_watched
+from poolkit.measure.resume import counting, is_of_question, resumed
 from poolkit.measure.store import TrialLog
 from poolkit.measure.sweep import spent
 from poolkit.probes import find
 from poolkit.recommend import failed, parameters_of_trials, recommend, unreachable
 from poolkit.records import Recommendation, Sizing, Trial
+from poolkit.review.provenance import rests_on
 from poolkit.targets import Target
 
 
@@ -30,26 +32,49 @@ def measure_target(target: Target, order: Order, watcher: Watcher) -> Outcome:
 
     Its parameters rest on a probe in the order's folder as well, where there is one.
     """
-    latest: dict[type, Event] = {}
-
-    def take(event: Event) -> None:
-        latest[type(event)] = event
-
-    code = measure_watched(command(order), target, watcher, take)
-    sized, recommended, failure = (latest.get(kind) for kind in (Sized, Recommended, Failed))
+    latest, code = carry_out(target, order, watcher)
+    started, sized, recommended, failure = (
+        latest.get(kind) for kind in (Started, Sized, Recommended, Failed)
+    )
     sizing = sized.sizing if isinstance(sized, Sized) else None
     if isinstance(recommended, Recommended):
         found = recommended.recommendation
     else:
         failure = failure if isinstance(failure, Failed) else None
         found = _without_result(target, sizing, failure, code, _trials(order.out, target))
+    if isinstance(started, Started) and started.resumed is not None:
+        found = found.model_copy(update={"resumed": started.resumed})
     return Outcome(_with_probe(found, target, sizing, order.out), code)
+
+
+def carry_out(
+    target: Target, order: Order, watcher: Watcher
+) -> tuple[Mapping[type, Event], ExitCode]:
+    """Carry the order out in a child process: its latest event of each kind, and its exit code.
+
+    The watcher is told which trials were there already, and how old they are.
+    """
+    latest: dict[type, Event] = {}
+    measured = 0
+
+    def take(event: Event) -> None:
+        nonlocal measured
+        latest[type(event)] = event
+        measured += isinstance(event, TrialDone)
+
+    code = measure_watched(command(order), target, watcher, take)
+    started = latest.get(Started)
+    if isinstance(started, Started) and started.resumed is not None:
+        said = rests_on(started.resumed, started.resumed.trials + measured, started.at)
+        watcher.say(f"{target.name}: {said}" + "; --again measures anew" * (not measured))
+    return latest, code
 
 
 def left_out(target: Target, out: Path) -> Outcome:
     """The outcome of a target whose turn did not come."""
     trials = _trials(out, target)
     stopped = _stopped(target, None, trials, "cancelled before its turn", RESUMES)
+    stopped = stopped.model_copy(update={"resumed": resumed(trials)})
     return Outcome(stopped, ExitCode.CANCELLED)
 
 
@@ -83,7 +108,7 @@ def _with_probe(
         return recommendation
     # As the child had them: a trial that a brake ended is measured again when it is resumed.
     trials = _trials(out, target)
-    trials = [trial for trial in trials[:-1] if trial.stopped is None] + trials[-1:]
+    trials = counting(trials[:-1], target) + trials[-1:]
     chosen = parameters_of_trials(
         target,
         sizing,
@@ -108,9 +133,13 @@ def trial_log(out: Path, target: Target) -> TrialLog:
 
 
 def _trials(out: Path, target: Target) -> list[Trial]:
-    """The finished trials; none where the file is not readable, which was reported before."""
+    """The trials that help to answer what is asked; none of a file that is not readable.
+
+    That it is not was reported before.
+    """
     try:
-        return trial_log(out, target).read()
+        trials = trial_log(out, target).read()
+        return [trial for trial in trials if is_of_question(trial, target)]
     except PoolkitError:
         return []
 

@@ -6,7 +6,7 @@ What was measured is on disk before the report is made, so a report that fails l
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,10 +20,11 @@ from poolkit.measure.child import Order
 from poolkit.measure.preflight import check_caps, check_descriptors
 from poolkit.measure.store import now, prepare_out, write_atomic
 from poolkit.records import Recommendation, RecommendedFile, Sizing
+from poolkit.review.before import GO_ON, check_trials, records_of, set_aside
 from poolkit.review.compare import Comparison, compare
 from poolkit.review.export import read_recommended, read_sizings, write_recommended
 from poolkit.review.manifest import host_facts, is_same_machine, read_manifest, write_manifest
-from poolkit.review.outcome import Outcome, exit_code_of, left_out, measure_target, trial_log
+from poolkit.review.outcome import Outcome, exit_code_of, left_out, measure_target
 from poolkit.targets import Target, load_targets
 
 SINCE = "since.json"
@@ -54,6 +55,8 @@ def review(
     since: Path | None = None,
     budget: float | None = None,
     seed: int | None = None,
+    push: bool = True,
+    again: bool = False,
     make_report: Callable[[Path], Path] | None = None,
 ) -> Review:
     """Measure every target of the file, one after the other, and write the whole folder `out`.
@@ -62,32 +65,38 @@ def review(
 
     Args:
         only: names to review; all when empty.
-        since: folder of an earlier review to compare with.
+        since: folder of an earlier review to compare with; where None, what is compared with are
+            the latest of the folder's own records, if it has any.
         budget: s of load for each target; the default of `poolkit size` where None.
+        again: whether to measure anew what the folder holds; that is kept as a record in it.
+        push: False: no target is sent more load than its target rate; True: what the file says.
         make_report: makes the report of a folder of results and returns its path.
 
     Raises:
         BadInput: the request cannot be carried out; nothing was sent.
         BrakeStop: the results could not be written; the finished trials are kept.
     """
-    targets = load_targets(targets_file, only)
+    read = load_targets(targets_file, only)
+    orders = {
+        name: Order("size", name, targets_file, out, budget=budget, seed=seed, push=push)
+        for name in read
+    }
+    targets = {name: orders[name].asked_of(target) for name, target in read.items()}
     earlier = None if since is None else _Earlier.read(since, out, only)
-    check_before(targets, out)
+    prepare(targets, out, watcher, again=again)
     outcomes: list[Outcome] = []
     for target in targets.values():
         outcome = None
         if not outcomes or outcomes[-1].exit_code != ExitCode.CANCELLED:
-            order = Order("size", target.name, targets_file, out, budget=budget, seed=seed)
             with contextlib.suppress(KeyboardInterrupt):  # between two children
-                outcome = measure_target(target, order, watcher)
+                outcome = measure_target(target, orders[target.name], watcher)
         outcomes.append(outcome or left_out(target, out))
     recommendations = tuple(outcome.recommendation for outcome in outcomes)
     created = now()
     write_recommended(out, recommendations, tuple(targets.values()), created=created)
-    comparison = None
-    if earlier is not None:
-        later = RecommendedFile(created=created, targets=recommendations)
-        comparison = earlier.compared(later, out)
+    later = RecommendedFile(created=created, targets=recommendations)
+    comparison = with_records(out, later) if earlier is None else earlier.compared(later, out)
+    if comparison is not None:
         write_atomic(out / SINCE, comparison.model_dump_json(indent=2) + "\n")
     settings = {name: target.public_settings() for name, target in targets.items()}
     parameters = parameters_of("review", budget, seed, settings)
@@ -107,11 +116,20 @@ def review(
     except PoolkitError as error:
         watcher.fail(f"the report could not be made: {error.cause}", error.remedy)
         code = ExitCode.STOPPED if code == ExitCode.DONE else code
+    if again and code in (ExitCode.CANCELLED, ExitCode.STOPPED):
+        watcher.say(GO_ON)
     return Review(out, tuple(outcomes), code, report, comparison)
 
 
-def check_before(targets: dict[str, Target], out: Path) -> None:
-    """Find everything that would stop a target's measurement before any of them is sent a call.
+def prepare(
+    targets: Mapping[str, Target], out: Path, watcher: Watcher, *, again: bool = False
+) -> None:
+    """Make the folder ready for a measurement, and say which trials in it still count.
+
+    Whatever would stop a target's measurement is found before any of them is sent a call.
+
+    Args:
+        again: whether they are to be measured anew, and what there is of them becomes a record.
 
     Raises:
         BadInput: the folder, a library, a limit of this machine, trials of other settings, or a
@@ -123,7 +141,34 @@ def check_before(targets: dict[str, Target], out: Path) -> None:
         check_driver(target)
         check_caps(target)
         check_descriptors(target)
-        trial_log(out, target).resume(target.fingerprint)
+    if again:
+        if record := set_aside(out, targets):
+            watcher.say(f"what was there is kept in {record}")
+        return
+    for name, target in targets.items():
+        if said := check_trials(out, target):
+            watcher.say(f"{name}: {said}")
+
+
+def with_records(out: Path, later: RecommendedFile) -> Comparison | None:
+    """What changed for the targets that have a record in `out`; None where none has."""
+    records = records_of(out, [entry.target for entry in later.targets])
+    found = []
+    for name, record in records.items():
+        with contextlib.suppress(BadInput):  # of another version, or only a sweep
+            found.append(_Earlier.read(record, out, (name,)))
+    known = {entry.target for earlier in found for entry in earlier.written.targets}
+    if not known:
+        return None
+    written = RecommendedFile(
+        created=max(earlier.written.created for earlier in found),
+        targets=tuple(entry for earlier in found for entry in earlier.written.targets),
+    )
+    sizings = {name: sizing for earlier in found for name, sizing in earlier.sizings.items()}
+    caution = next((earlier.caution for earlier in found if earlier.caution), "")
+    entries = tuple(entry for entry in later.targets if entry.target in known)
+    later = later.model_copy(update={"targets": entries})
+    return _Earlier(written, sizings, caution).compared(later, out)
 
 
 def parameters_of(
@@ -149,7 +194,7 @@ class _Earlier:
     @classmethod
     def read(cls, since: Path, out: Path, only: Sequence[str]) -> _Earlier:
         if since.resolve() == out.resolve():
-            remedy = "choose another --out, so that both are kept"
+            remedy = "choose another --out; or --again in place of --since, which compares as well"
             raise BadInput("--since and --out are the same folder", remedy)
         written = read_recommended(since)
         entries = tuple(entry for entry in written.targets if not only or entry.target in only)

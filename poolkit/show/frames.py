@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from poolkit.errors import MissingExtra
-from poolkit.records import Check, Parameter, Recommendation, Trial
+from poolkit.records import Check, Parameter, Recommendation, Sizing, Trial
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,24 +25,26 @@ TIMES = {
     "release": ("mean",),
 }
 _COLUMNS = {
-    "connections": ("pool_size",),
+    "connections": ("pool_size", "in_use", "most_in_use"),
     "pools": ("pools",),
     "callers": ("callers",),
-    "calls": ("gate", "concurrency", "disconnects"),
+    "calls": ("gate", "concurrency", "disconnects", "releases"),
     "calls/s": ("arrival_rate", "throughput", "throughput_low", "throughput_high"),
     "dials": ("connections_opened",),
     "s": (
         *(f"{part}_{name}" for part, names in TIMES.items() for name in names),
-        *("lag_p99", "warm_up", "window"),
+        *("lag_p99", "warm_up", "window", "seconds"),
     ),
 }
 UNITS = {name: unit for unit, names in _COLUMNS.items() for name in names}
 # Fields of a trial in the order of the columns: before the times, and after them.
 _OF_LOAD = ("target", "purpose", "loop", "pool_size", "pools", "gate", "callers",
             "arrival_rate", "throughput")  # fmt: skip
-_OF_WINDOW = ("concurrency", "utilisation", "warm_up", "window")
+_OF_WINDOW = ("concurrency", "most_in_use", "utilisation", "warm_up", "window")
 _OF_CLIENT = ("connections_opened", "disconnects", "reuse_ratio", "cpu_share", "fairness",
               "wait_is_exact", "stopped", "is_of_curve", "is_usable")  # fmt: skip
+_OF_STATE = ("in_use", "seconds", "releases", "throughput", "throughput_low", "throughput_high",
+             "hold_mean")  # fmt: skip
 _OF_RECOMMENDATION = ("target", "driver", "status", "verdict", "target_rate", "wait_p99",
                       "recommended_size", "trials", "seconds")  # fmt: skip
 
@@ -52,9 +54,32 @@ def trials(measured: Iterable[Trial]) -> pd.DataFrame:
 
     `throughput_low` and `throughput_high` are the ends of the 95 % interval; `utilisation`,
     `reuse_ratio`, `cpu_share` and `fairness` are shares (0 to 1); `is_usable`: no check failed and
-    no brake stopped it; `is_of_curve`: a closed loop over sizes, not a size in service.
+    no brake stopped it; `is_of_curve`: a closed loop over sizes, not a size in service nor the
+    climb to the target rate (`purpose` approach).
     """
     return _frame([_trial(trial) for trial in measured])
+
+
+def states(sizing: Sizing) -> pd.DataFrame:
+    """One row a number of connections in use at once: throughput there.
+
+    `seconds` is T(n), `releases` C(n), `throughput` C(n) / T(n), `hold_mean` n / throughput.
+    """
+    rows = []
+    for state in sizing.states:
+        low, high = state.interval95 or (None, None)
+        rows.append(
+            {
+                "in_use": state.in_use,
+                "seconds": state.seconds,
+                "releases": state.releases,
+                "throughput": state.throughput,
+                "throughput_low": low,
+                "throughput_high": high,
+                "hold_mean": state.mean_hold,
+            }
+        )
+    return _frame(rows, _OF_STATE)
 
 
 def checks(found: Iterable[Trial | Recommendation]) -> pd.DataFrame:

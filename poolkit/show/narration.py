@@ -7,6 +7,7 @@ import math
 from poolkit import units
 from poolkit.events import Event, Recommended, Sized, Started, Step, TrialDone, TrialStarted
 from poolkit.records import Sizing, Trial
+from poolkit.review import provenance
 from poolkit.show import words
 
 _PURPOSES = {
@@ -14,6 +15,8 @@ _PURPOSES = {
     "refine": "refining around the knee",
     "repeat": "repeated for its interval",
     "sentinel": "measured again to see drift",
+    "approach": "climbing to the target rate",
+    "limit": "asking what the server counts",
     "verify": "verifying",
     "overload": "offered more than the target rate",
     "recovery": "offered less after an overload",
@@ -41,13 +44,19 @@ def sentence(event: Event) -> str | None:
 
 def _begun(event: Started) -> str:
     text = f"{event.driver}, at most {units.number(event.budget)} s of load"
-    if event.resumed_trials:
-        text += f"; {units.plural(event.resumed_trials, 'finished trial')} resumed"
+    if event.resumed is not None:
+        trials = units.plural(event.resumed.trials, "finished trial")
+        text += f"; {trials} resumed ({provenance.age(event.resumed, event.at)} old)"
     return text
 
 
 def _doing(event: TrialStarted) -> str:
-    because = event.because.removeprefix("verify: ")
+    because = event.because.removeprefix("verify: ").removeprefix(f"{event.purpose}: ")
+    if event.purpose in ("approach", "limit"):
+        most = "at most " if event.purpose == "approach" else ""
+        size = units.plural(event.pool_size, "connection")
+        at = f"{units.short_rate(event.arrival_rate)}, " if event.arrival_rate is not None else ""
+        return f"{because or _PURPOSES[event.purpose]}: {at}{most}{size}"
     if event.loop == "open":
         text = f"verifying {event.pool_size} at {units.short_rate(event.arrival_rate)}"
         return f"{text} ({because})" if because else text
@@ -56,10 +65,15 @@ def _doing(event: TrialStarted) -> str:
 
 def _measured(trial: Trial) -> str:
     size = units.plural(trial.pool_size, "connection")
+    if trial.purpose == "approach":
+        # Its pool is as large as it may be: what it came to use is what was found.
+        size = "roomy pool"
     if trial.arrival_rate is not None:
         size += f" at {units.short_rate(trial.arrival_rate)}"
+    in_use = trial.most_in_use if trial.purpose == "approach" else None
     text = (
         f"{size}: {units.rate(trial.throughput)}, "
+        f"{'' if in_use is None else f'at most {in_use} in use, '}"
         f"p99 wait {units.milliseconds(trial.wait_time.p99)}, "
         f"p99 hold {units.milliseconds(trial.hold_time.p99)}"
     )

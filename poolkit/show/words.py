@@ -38,7 +38,9 @@ BOUND_BY: dict[VerdictName, str] = {
     "rate_limited": "a rate limit",
     "refused": "refused calls",
     "stopped": "a brake",
+    "not_pushed": "not looked for",
 }
+NOT_PUSHED = "not pushed beyond that rate, by choice"
 SOURCES = {"measured": "measured here", "library": "library default", "rule": "rule"}
 # Quantities that two reviews are compared by.
 QUANTITIES = {
@@ -124,6 +126,13 @@ def how_sure(recommendation: Recommendation) -> str:
     return f"✓ verified: {good} of {signs} seen, {doubts}"
 
 
+def beyond(most_in_use: int | None) -> str:
+    """That nothing can be said beyond the numbers in use that were seen."""
+    if most_in_use is None:
+        return "cannot say what a larger pool carries"
+    return f"cannot say what more than {most_in_use} in use would carry"
+
+
 def verified_phrase(recommendation: Recommendation) -> str:
     """`verified: 499/s, wait p99 6.1 ms`, or that it was not."""
     seen = recommendation.verification
@@ -152,6 +161,8 @@ def outcome(recommendation: Recommendation) -> str:
         text += f"; {as_fast(r)}"
     if r.plateau is not None:
         text += f"; plateau {short_rate(r.plateau.throughput)}"
+    elif not r.push:
+        text += f"; {NOT_PUSHED}"
     return text
 
 
@@ -170,7 +181,10 @@ def reasons(sizing: Sizing | None) -> list[str]:
     """Why this size and no other, in sentences."""
     if sizing is None:
         return []
-    said = [f"Bound by {BOUND_BY[sizing.verdict.name]}: {sizing.verdict.evidence}", sizing.because]
+    bound = f"Bound by {BOUND_BY[sizing.verdict.name]}: {sizing.verdict.evidence}"
+    if sizing.verdict.name == "not_pushed":
+        bound = sizing.verdict.evidence
+    said = [bound, sizing.because]
     if sizing.out_of_reach and sizing.reachable_rate is not None:
         said.append(f"Within reach: {rate(sizing.reachable_rate)} still meets what is asked.")
     if sizing.raised_by:
@@ -217,7 +231,18 @@ def finding(
     `pools` is how many pools the fleet has; by default as many as the size was tried with.
     """
     if recommendation is None:
-        return _measured(trials)
+        return _measured(sizing, trials)
+    found = _found(sizing, recommendation, trials, pools)
+    by_choice = recommendation.status == "done" and not recommendation.push
+    return f"{found}; {NOT_PUSHED}" if by_choice else found
+
+
+def _found(
+    sizing: Sizing | None,
+    recommendation: Recommendation,
+    trials: Sequence[Trial],
+    pools: int | None,
+) -> str:
     at = rate(recommendation.target_rate)
     size = recommendation.recommended_size
     if size is None:
@@ -311,10 +336,13 @@ def _out_of_reach(sizing: Sizing, recommendation: Recommendation) -> str:
     return f"No pool size carries {at}{asked}: that is too near the plateau, {top}"
 
 
-def _measured(trials: Sequence[Trial]) -> str:
+def _measured(sizing: Sizing | None, trials: Sequence[Trial]) -> str:
     closed = [t for t in trials if t.is_of_curve]
+    if not closed and sizing is not None and sizing.size is not None:
+        return f"{pool_phrase(sizing.size)} should do: predicted, to be verified"
     if not closed:
-        return "Nothing measured yet"
+        carried = max((t.throughput for t in trials), default=None)
+        return f"At most {rate(carried)} carried so far" if trials else "Nothing measured yet"
     best = max(closed, key=lambda t: t.throughput)
     sizes = len({t.pool_size for t in closed})
     return f"{plural(sizes, 'size')} measured: at most {rate(best.throughput)}"

@@ -48,7 +48,8 @@ class Settings(BaseModel):
             the one that the library takes by itself and that turns them away.
         health_check_interval: redis: s of idling after which a connection is asked for a sign of
             life before its next command, a whole number; 0: never.
-        max_rate: no more calls/s than this are sent, 1.2 times the target rate or more.
+        max_rate: no more calls/s than this are sent, 1.2 times the target rate (with its growth) or
+            more; where push is False that rate or more.
         max_calls: no more calls than this are sent by one run, 1 or more.
     """
 

@@ -18,6 +18,9 @@ from poolkit.histogram import Histogram
 from poolkit.load.measurement import Floats, Measurement, Samples
 from poolkit.load.recorder import OK, Recorder
 from poolkit.load.stamps import CallStamps
+from poolkit.measure.approach import Strain
+from poolkit.measure.sweep import TrialPlan
+from poolkit.measure.verify import late_interval
 from poolkit.records import Check, Distribution, Outcome, Purpose, Sweep, Trial
 from tests.analysis.simulate import Calls, Upstream
 
@@ -56,6 +59,68 @@ def simulated_trial(
 ) -> Trial:
     """The record of a closed-loop trial; it may end early as real trials do."""
     calls = closed_calls(upstream, callers, seconds, seed)
+    recorder = recorded(calls, seconds)
+    end = _end(recorder, warm_up, seconds) if ends_early else seconds
+    measurement = _measured(
+        recorder,
+        calls,
+        end,
+        loop="closed",
+        pool_size=callers,
+        callers=callers,
+        arrival_rate=None,
+        seed=seed,
+        warm_up=warm_up,
+    )
+    return summarise(
+        measurement, target="simulated", driver="memory", fingerprint="none", purpose=purpose
+    )
+
+
+def simulated_open_trial(
+    upstream: Upstream,
+    plan: TrialPlan,
+    seed: int,
+    wait_target: float | None,
+    light: float | None = None,
+) -> Trial:
+    """The record of an open-loop trial as planned, of one pool of those planned.
+
+    It arrives at its share of the rate. `light`: for a step of the climb, which ends early as a
+    real one does (see `Strain`).
+    """
+    assert plan.rate is not None
+    rng = np.random.default_rng(seed)
+    rate = plan.rate / plan.pools
+    arrived = np.sort(rng.uniform(0.0, plan.seconds, round(rate * plan.seconds)))
+    calls = upstream.serve(arrived, plan.pool_size, rng)
+    inside = calls.released <= plan.seconds
+    calls = Calls(calls.arrived[inside], calls.acquired[inside], calls.released[inside])
+    recorder = recorded(calls, plan.seconds)
+    strain, end = Strain(plan, light), plan.seconds
+    if plan.purpose == "approach":
+        looks = np.arange(plan.warm_up + LOOK, plan.seconds, LOOK)
+        end = next((at for at in looks.tolist() if strain(recorder, at)), end)
+    measurement = _measured(
+        recorder,
+        calls,
+        end,
+        loop="open",
+        pool_size=plan.pool_size,
+        callers=None,
+        arrival_rate=plan.rate,
+        seed=seed,
+        warm_up=plan.warm_up,
+    )
+    trial = summarise(
+        measurement, target="simulated", driver="memory", fingerprint="none", purpose=plan.purpose
+    )
+    late = late_interval(measurement, wait_target)
+    return trial.model_copy(update={"late_interval95": late, "cut_short": strain.seen})
+
+
+def recorded(calls: Calls, seconds: float) -> Recorder:
+    """The real recorder, fed with these calls in the order in which they end."""
     segment = seconds / max(10, min(60, round(seconds / 0.1)))
     order = np.argsort(calls.released, kind="stable")
 
@@ -68,34 +133,45 @@ def simulated_trial(
     stamps = CallStamps(lambda: 0.0, 0.0)
     for at in order:
         due = float(calls.arrived[at])
-        stamps.acquired_at = due
+        stamps.acquired_at = float(calls.acquired[at])
         recorder.add(due, due, stamps, float(calls.released[at]), OK)
     recorder.finish()
-    end = _end(recorder, warm_up, seconds) if ends_early else seconds
+    return recorder
+
+
+def _measured(recorder: Recorder, calls: Calls, end: float, **run: Any) -> Measurement:
+    """What the recorder holds up to `end` s, with samples of the calls in the system."""
+    segment = recorder.segment_seconds
     whole = max(1, int(end / segment + 1e-9))
     bins = min(recorder.completions.size, round(whole * segment / recorder.bin_seconds))
     at = np.arange(0.0, whole * segment + 0.01, 0.02)
     flat = np.zeros_like(at)
-    measurement = Measurement(
-        loop="closed",
-        pool_size=callers,
-        callers=callers,
-        arrival_rate=None,
-        seed=seed,
+    # Call-seconds in the system so far: of those that have come less of those that have gone.
+    area = _passed(np.sort(calls.arrived), at) - _passed(np.sort(calls.released), at)
+    return Measurement(
         started=STARTED,
-        warm_up=warm_up,
         seconds=whole * segment,
         segment_seconds=segment,
         segments=tuple(recorder.segments[:whole]),
         bin_seconds=recorder.bin_seconds,
         completions=recorder.completions[:bins],
         samples=Samples(
-            at, at * callers, at * 0.3, flat + 1e-4, flat + float(callers), flat.copy()
+            at,
+            area,
+            at * 0.3,
+            flat + 1e-4,
+            flat + float(run["pool_size"]),
+            flat,
+            *[flat * np.nan] * 4,
         ),
+        **run,
     )
-    return summarise(
-        measurement, target="simulated", driver="memory", fingerprint="none", purpose=purpose
-    )
+
+
+def _passed(moments: Floats, at: Floats) -> Floats:
+    """The seconds that have passed since those of the moments (s, ascending) that are over."""
+    count = np.searchsorted(moments, at)
+    return np.asarray(count * at - np.concatenate(([0.0], np.cumsum(moments)))[count])
 
 
 def _end(recorder: Recorder, warm_up: float, seconds: float) -> float:

@@ -171,10 +171,12 @@ def live() -> int:
         model = SIZING_CASES[name].model
         assert model is not None
         truth = model.plateau / model.throughput(1)
-        found = [None if sizing is None else knee_of(sizing) for sizing, _, _ in both]
+        found = [None if ran.sizing is None else knee_of(ran.sizing) for ran in both]
         errors = [None if knee is None else knee / truth - 1.0 for knee in found]
         shown = "".join(f"{'none' if e is None else f'{e:+.1%}':>10}" for e in errors)
-        print(f"{name:<18}{truth:>8.1f}{shown}{both[0][2]:>7.0f},{both[1][2]:>4.0f}", flush=True)
+        print(
+            f"{name:<18}{truth:>8.1f}{shown}{both[0].load:>7.0f},{both[1].load:>4.0f}", flush=True
+        )
         worst = max(worst, 1.0 if errors[1] is None else abs(errors[1]))
     return 0 if worst <= 2 * KNEE_WITHIN else 1
 

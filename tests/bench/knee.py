@@ -26,8 +26,8 @@ def error_of(workers: int, cv: float) -> float:
             f'[targets.workers]\ndriver = "aiohttp"\nurl = "{upstream.url}"\n'
             f"target_rate = {model.plateau * 0.6}\n"
         )
-        sizing, _, load = run_command("sweep", "workers", path, os.environ, "--budget", BUDGET)
-    knees = {knee.rule: knee for knee in sizing.knees} if sizing else {}
+        ran = run_command("sweep", "workers", path, os.environ, "--budget", BUDGET)
+    knees = {knee.rule: knee for knee in ran.sizing.knees} if ran.sizing else {}
     knee = knees.get("littles_law")
     if knee is None or knee.size is None or knee.interval95 is None:
         print(f"{workers:>8}{cv:>6g}    none seen", flush=True)
@@ -36,7 +36,7 @@ def error_of(workers: int, cv: float) -> float:
     error = knee.size / workers - 1.0
     print(
         f"{workers:>8}{cv:>6g}{knee.size:>8.1f}{f'{low:.1f} to {high:.1f}':>16}"
-        f"{error:>+9.1%}{load:>6.0f} s",
+        f"{error:>+9.1%}{ran.load:>6.0f} s",
         flush=True,
     )
     return abs(error)

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 FIFTH, FOUR_FIFTHS = 0.2, 0.8
+NEAR_ENOUGH = 1.05  # times the needed size; or one connection more
 FEW, MANY = 5, 12  # repeats that majority decides, and that tell of the band
 EACH_WAY = 3  # passed and failed: between a fifth and four fifths of any twelve
 CLEAR = 2.0  # times the allowance: a repeat this far beyond it fails whatever the luck
@@ -95,8 +96,8 @@ class Needed:
 
 
 def decisive(size: int) -> int:
-    """The size that must not pass if `size` is to be within 10 % (or one) of the needed."""
-    return max(0, min(size - 1, math.ceil(size / 1.1 - 1e-9)) - 1)
+    """The size that must not pass if `size` is to be near enough to the needed one."""
+    return max(0, min(size - 1, math.ceil(size / NEAR_ENOUGH - 1e-9)) - 1)
 
 
 def is_below(size: int, tried: Tried) -> bool:
@@ -108,7 +109,7 @@ def is_below(size: int, tried: Tried) -> bool:
 
 
 def is_within(size: int, tried: Tried) -> bool:
-    """Whether `size` is at least what is needed, and at most 10 % or one connection more.
+    """Whether `size` is at least what is needed, and at most NEAR_ENOUGH or one more.
 
     Not while no size was seen to pass: then nobody knows what is needed.
     """
@@ -118,6 +119,12 @@ def is_within(size: int, tried: Tried) -> bool:
         return False
     # Any size from there on that does not pass leaves a needed size that is near enough.
     return decisive(size) < 1 or any(tried[n].standing != "passes" for n in _near(size, tried))
+
+
+def is_too_large(size: int, tried: Tried) -> bool:
+    """Whether a size that is enough was seen so far below it that it is not near enough."""
+    high = needed(tried).high
+    return high is not None and high <= decisive(size)
 
 
 def needed(tried: Tried) -> Needed:

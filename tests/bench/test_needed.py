@@ -14,6 +14,7 @@ from tests.bench.needed import (
     decisive,
     is_below,
     is_clear,
+    is_too_large,
     is_within,
     needed,
     next_repeat,
@@ -77,18 +78,19 @@ def test_the_needed_size_is_a_range(tried: dict[int, Repeats], said: str) -> Non
         (12, shown(n11=(0, 5), n12=(4, 12)), False),  # nothing was seen to pass
         (12, shown(n11=(0, 5), n12=(1, 5), n13=(5, 5)), False),  # one of five is too small
         (12, shown(n12=(5, 5)), False),  # nothing smaller was tried
-        (33, shown(n29=(9, 12), n33=(5, 5)), True),  # 30 may be needed: 10 % more
-        (33, shown(n29=(4, 5), n33=(5, 5)), False),
+        (66, shown(n62=(9, 12), n66=(5, 5)), True),  # 63 may be needed: 5 % more
+        (66, shown(n62=(4, 5), n66=(5, 5)), False),
         (1, shown(n1=(5, 5)), True),
         (2, shown(n1=(5, 5), n2=(5, 5)), True),
     ],
 )
-def test_a_tenth_or_one_connection_more_is_near_enough(
+def test_a_twentieth_or_one_connection_more_is_near_enough(
     size: int, tried: dict[int, Repeats], within: bool
 ) -> None:
     """Never less than what may be enough, and never while nothing was seen to pass."""
     assert is_within(size, tried) is within
     assert not (within and is_below(size, tried))
+    assert not (within and is_too_large(size, tried))
 
 
 @pytest.mark.parametrize(
@@ -107,9 +109,9 @@ def test_the_ratio_is_to_the_nearest_end(
     assert needed(tried).ratio(size) == (None if ratio is None else pytest.approx(ratio))
 
 
-@pytest.mark.parametrize(("size", "limit"), [(1, 0), (2, 0), (3, 1), (12, 10), (22, 19), (33, 29)])
+@pytest.mark.parametrize(("size", "limit"), [(1, 0), (2, 0), (3, 1), (12, 10), (22, 20), (66, 62)])
 def test_one_size_decides_whether_a_recommendation_is_too_large(size: int, limit: int) -> None:
-    """If it passes, the needed size is more than a tenth (and more than one) below."""
+    """If it passes, the needed size is more than a twentieth (and more than one) below."""
     assert decisive(size) == limit
 
 

@@ -11,11 +11,12 @@ import pytest
 
 from poolkit.lab.catalogue import SIZING_CASES
 from tests.analysis.simulate import Workers
+from tests.bench.brute_force import Results
 from tests.bench.needed import Repeats, needed
 from tests.bench.population import Needed
 from tests.bench.population import Row as Population
 from tests.bench.provenance import caption, hash_of_code
-from tests.bench.sizing import RULES, Results, Row, report
+from tests.bench.sizing import RULES, Row, report
 from tests.bench.sizing_population import Examined, reaches
 
 
@@ -26,8 +27,8 @@ def test_results_of_other_code_are_not_taken_over(tmp_path: Path) -> None:
     results = Results(path, "full", "new")
     assert len(results) == 0
     results.add("mixed", "repeat", size=9, late=0.0)
-    assert Results(path, "full", "new").late("mixed") == {9: [0.0]}
-    assert Results(path, "full", "old").late("mixed") == {8: [0.5]}
+    assert Results(path, "full", "new").shares("mixed", "late") == {9: [0.0]}
+    assert Results(path, "full", "old").shares("mixed", "late") == {8: [0.5]}
     assert len(Results(path, "quick", "new")) == 0
     assert [json.loads(line)["code"] for line in path.read_text().splitlines()] == ["old", "new"]
 
@@ -60,8 +61,8 @@ def row(name: str, *, size: int = 12, load: float = 40.0, knee_error: float | No
     ("changes", "reached", "because"),
     [
         ({}, True, "all as it should be"),
-        ({"mixed": {"size": 14}}, True, "one of twelve may be too large"),
-        ({"mixed": {"size": 14}, "contended": {"size": 14}}, False, "two may not"),
+        ({"mixed": {"size": 13}}, True, "one connection more"),
+        ({"mixed": {"size": 14}}, False, "none may be too large"),
         ({"mixed": {"size": 11}}, False, "none may be too small"),
         ({"cpu-60": {"load": 46.0}}, False, "a sizing may take 45 s of load"),
         ({"mixed": {"knee_error": 0.2}}, True, "the median of the knees counts"),

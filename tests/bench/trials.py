@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from poolkit import events
@@ -57,10 +58,20 @@ def open_loop(
     return uvloop.run(go())
 
 
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """What a child command said: `load` is its seconds of load."""
+
+    sizing: Sizing | None
+    recommendation: Recommendation | None
+    load: float
+    exit_code: int
+
+
 def run_command(
     command: str, name: str, targets: Path, environment: Mapping[str, str], *options: str
-) -> tuple[Sizing | None, Recommendation | None, float]:
-    """`poolkit sweep` or `size` as a child: its sizing, its recommendation, its seconds of load."""
+) -> Ran:
+    """`poolkit sweep` or `size` as a child."""
     sizing = recommendation = None
     load = 0.0
     with tempfile.TemporaryDirectory() as out:
@@ -80,4 +91,4 @@ def run_command(
                 pass
             case events.TrialDone(trial=trial):
                 load += trial.warm_up + trial.window
-    return sizing, recommendation, load
+    return Ran(sizing, recommendation, load, done.returncode)

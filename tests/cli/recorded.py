@@ -5,7 +5,7 @@ from __future__ import annotations
 from poolkit import events
 from poolkit.events import Event
 from poolkit.recommend import recommend
-from poolkit.records import Recommendation, Verification
+from poolkit.records import Recommendation, Resumed, Verification
 from tests.recommend import examples
 
 
@@ -21,8 +21,14 @@ def recommendation(verified: Verification | None = None) -> Recommendation:
 
 
 def started(resumed: int = 0) -> Event:
+    """Begun at noon; the trials of before, where there are any, are of the same day's morning."""
+    morning = "2026-11-21T08:00:03+00:00", "2026-11-21T08:01:40+00:00"
     return events.Started(
-        target="orders-api", driver="aiohttp", budget=45.0, resumed_trials=resumed
+        target="orders-api",
+        driver="aiohttp",
+        budget=45.0,
+        at="2026-11-21T12:00:05Z",
+        resumed=Resumed(trials=resumed, oldest=morning[0], newest=morning[1]) if resumed else None,
     )
 
 

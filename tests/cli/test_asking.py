@@ -1,4 +1,4 @@
-"""`--rate` and `--wait`: the question of the command line in place of the file's."""
+"""`--rate`, `--wait`, `--no-push`: the command line's question in place of the file's."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pytest
 from poolkit.cli.options import checked
 from poolkit.errors import BadInput
 from poolkit.measure.child import Order, command
+from poolkit.measure.preflight import check_caps
 from poolkit.targets import load_targets
 
 TARGETS = """
@@ -59,6 +60,64 @@ def test_both_commands_check_it_before_anything_is_sent(file: Path, mode: str) -
     done = subprocess.run(run, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "--rate must be more than 0, got 0" in done.stderr
+
+
+def test_without_pushing_the_target_is_told_so(file: Path) -> None:
+    """In what is measured and in what the manifest says; the child is asked the same."""
+    gentle = Order("size", "api", file, file.parent, push=False)
+    target, asked = checked(gentle)
+    assert target.push is False
+    assert target.public_settings()["push"] is False
+    assert command(asked)[-1] == "--no-push"
+    pushed, asked = checked(Order("size", "api", file, file.parent))
+    assert pushed.push is True
+    assert "--no-push" not in command(asked)
+    assert pushed.fingerprint == target.fingerprint
+
+
+def test_the_file_may_forbid_to_push(file: Path) -> None:
+    """No option lifts that: who runs the command need not be who knows the system."""
+    file.write_text(TARGETS + "push = false\n", encoding="utf-8")
+    target, _ = checked(Order("size", "api", file, file.parent))
+    assert target.push is False
+    with pytest.raises(BadInput, match="a sweep pushes"):
+        checked(order(file))
+
+
+def test_a_sweep_cannot_be_without_pushing(file: Path) -> None:
+    """Refused before anything is sent, with the command that can."""
+    words = [sys.executable, "-m", "poolkit", "sweep", "api", "--targets", str(file)]
+    run = [*words, "--out", str(file.parent / "out"), "--no-push"]
+    done = subprocess.run(run, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "a sweep pushes" in done.stderr
+    assert "poolkit size api --no-push" in done.stderr
+    assert not (file.parent / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("keys", "push", "refused"),
+    [
+        ("max_rate = 250", False, ""),
+        ("max_rate = 249", False, "up to 250 calls/s (target_rate)"),
+        ("max_rate = 250\ngrowth = 1.2", False, "up to 300 calls/s (target_rate with its growth)"),
+        ("max_rate = 300\ngrowth = 1.2", False, ""),
+        ("max_rate = 299", True, "up to 300 calls/s (1.2 times target_rate)"),
+        ("max_rate = 300", True, ""),
+    ],
+)
+def test_a_cap_may_be_the_target_rate_where_nothing_is_pushed(
+    file: Path, keys: str, push: bool, refused: str
+) -> None:
+    """And 1.2 times that where it is."""
+    file.write_text(f"{TARGETS}{keys}\n", encoding="utf-8")
+    target, _ = checked(Order("size", "api", file, file.parent, push=push))
+    if not refused:
+        check_caps(target)
+        return
+    with pytest.raises(BadInput) as caught:
+        check_caps(target)
+    assert refused in caught.value.cause
 
 
 def test_the_child_is_asked_the_same(file: Path) -> None:

@@ -138,7 +138,7 @@ def test_a_servers_words_do_not_steer_the_terminal() -> None:
 def test_a_resumed_measurement_says_so() -> None:
     """Otherwise its quick end would look like a fault."""
     assert narration.sentence(recorded.started(3)) == (
-        "aiohttp, at most 45 s of load; 3 finished trials resumed"
+        "aiohttp, at most 45 s of load; 3 finished trials resumed (4 hours old)"
     )
 
 

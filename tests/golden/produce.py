@@ -139,7 +139,7 @@ def write_target(out: Path, name: str, target: Target, *, is_probed: bool, probe
 def endings() -> dict[str, Recommendation]:
     """Made-up targets that end in every way."""
     found = {}
-    for words, made in cases.CASES.items():
+    for words, made in cases.KEPT.items():
         sizing, trials, recommendation = cases.records(made)
         name = words.replace(",", "").replace(" ", "-")
         changes: dict[str, object] = {"target": name}
@@ -147,7 +147,8 @@ def endings() -> dict[str, Recommendation]:
             make = examples.http_target if made.driver == "aiohttp" else examples.database_target
             asked = {"target_rate": float(made.rate), "wait_p99": made.wait, "workers": made.pools}
             target = make(driver=made.driver, **asked)
-            changes["parameters"] = parameters(target, sizing, trials[-2], size=made.size)
+            serving = trials[-2 if made.push else -1]
+            changes["parameters"] = parameters(target, sizing, serving, size=made.size)
         found[words] = recommendation.model_copy(update=changes)
     return found
 
@@ -165,7 +166,7 @@ def printed_endings(width: int) -> str:
     console.print(tables.decision_in_short(found).rich(printable))
     console.print(tables.parameters_in_short(found[0]).rich(printable))
     print_doubts(console, found)
-    for words, made in cases.CASES.items():
+    for words, made in cases.KEPT.items():
         sizing, _, _ = cases.records(made)
         curve = tables.curve(sizing).rich(printable)
         console.print(f"\n{words}", curve, knees(sizing), sep="\n")
@@ -176,7 +177,7 @@ def tables_of_endings() -> Iterator[tuple[str, str, str]]:
     """(caption, Markdown, HTML) of every table about them, the parameters apart."""
     found = endings()
     yield _shown(tables.decision(tuple(found.values())))
-    for words, made in cases.CASES.items():
+    for words, made in cases.KEPT.items():
         sizing, trials, _ = cases.records(made)
         _, *others = _of_target(found[words], sizing)
         for table in (*others, tables.trial_checks(trials)):

@@ -13,8 +13,8 @@ from poolkit.measure.verify.as_soon import served_as_soon
 from poolkit.records import Sizing, Sweep, Trial
 from poolkit.targets.objective import Objective
 from tests.analysis.simulate import Upstream, Workers
-from tests.analysis.synthetic import simulated_trial
-from tests.simulated_service import open_trial, verified
+from tests.analysis.synthetic import simulated_open_trial, simulated_trial
+from tests.simulated_service import verified
 
 SERVICE, AT = Workers(7, 0.025, 0.5), Objective(target_rate=224.0)
 BUSY, AT_BUSY = Workers(7, 0.025, 0.5), Objective(target_rate=252.0)
@@ -31,7 +31,7 @@ def at_rate(
     upstream: Upstream, pool_size: int, objective: Objective, seed: int, purpose: str = "verify"
 ) -> Trial:
     plan = TrialPlan("verify", pool_size, 1.0, 9.0, "", pools=1, rate=objective.rate)
-    trial = open_trial(upstream, plan, None, seed)
+    trial = simulated_open_trial(upstream, plan, seed, None)
     return trial.model_copy(update={"purpose": purpose})
 
 

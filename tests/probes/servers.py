@@ -35,8 +35,17 @@ def find_program(name: str) -> str:
 
 
 @contextlib.contextmanager
-def nginx(*, tls: tuple[Path, Path] | None = None, **settings: object) -> Iterator[str]:
-    """nginx on a free port, with `settings` in its server block; gives its URL."""
+def nginx(
+    *,
+    tls: tuple[Path, Path] | None = None,
+    http: str = "access_log off;",
+    location: str = 'return 200 "ok";',
+    **settings: object,
+) -> Iterator[str]:
+    """nginx on a free port, with `settings` in its server block; gives its URL.
+
+    `http` and `location` stand as they are in the blocks of these names.
+    """
     program = find_program("nginx")
     port = free_port()
     with tempfile.TemporaryDirectory(prefix="poolkit-nginx-") as folder:
@@ -52,16 +61,16 @@ def nginx(*, tls: tuple[Path, Path] | None = None, **settings: object) -> Iterat
         )
         (path / "nginx.conf").write_text(
             f"daemon off;\nmaster_process off;\npid {path}/pid;\nerror_log {path}/log;\n"
-            f"events {{}}\nhttp {{\naccess_log off;\n{temporary}\nserver {{\n"
+            f"events {{}}\nhttp {{\n{http}\n{temporary}\nserver {{\n"
             f"listen 127.0.0.1:{port}{' ssl' if tls else ''};\n{secure}{lines}\n"
-            'location / { return 200 "ok"; }\n}\n}\n'
+            f"location / {{ {location} }}\n}}\n}}\n"
         )
         process = subprocess.Popen(
             [program, "-e", str(path / "log"), "-c", str(path / "nginx.conf")],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        with _running(process, port):
+        with running(process, port):
             yield f"http{'s' if tls else ''}://127.0.0.1:{port}/"
 
 
@@ -73,7 +82,7 @@ def uvicorn(keep_alive: int | None = None) -> Iterator[str]:
     words += ["--host", "127.0.0.1", "--port", str(port), "--log-level", "warning"]
     if keep_alive is not None:
         words += ["--timeout-keep-alive", str(keep_alive)]
-    with _running(subprocess.Popen(words), port):
+    with running(subprocess.Popen(words), port):
         yield f"http://127.0.0.1:{port}/"
 
 
@@ -86,7 +95,8 @@ async def application(scope, receive, send):  # type: ignore[no-untyped-def]
 
 
 @contextlib.contextmanager
-def _running(process: subprocess.Popen[bytes], port: int) -> Iterator[None]:
+def running(process: subprocess.Popen[bytes], port: int) -> Iterator[None]:
+    """Wait until it listens; end it with the block."""
     try:
         deadline = time.monotonic() + START_TIMEOUT
         while True:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,6 +30,7 @@ from poolkit.records import (
     RuleOfThumb,
     Signal,
     Sizing,
+    StatePoint,
     Status,
     Trial,
     Verdict,
@@ -70,6 +72,13 @@ class Made:
     because: str = "the smallest size that keeps the wait target at the target rate"
     checks: tuple[Check, ...] = field(default=())
     seed: int = 7
+    climbs: bool = False  # to the target rate before anything else, by connections in use
+    push: bool = True  # False: that, and a verification at the target rate, is all there is
+
+
+Batches = tuple[dict[int, tuple[float, int, int]], ...]
+NOT_PUSHED = "no more than the target rate was sent, by choice: a plateau was not looked for"
+ROOMY = 64  # connections of the pool that climbs to the target rate
 
 
 def times(rng: np.random.Generator, mean: float, spread: float = 0.25) -> Distribution:
@@ -98,6 +107,35 @@ CLIENT_BOUND = Check(
 )
 
 
+def in_use(made: Made, most: int, rate: float | None, seed: int, seconds: float) -> Batches:
+    """Ten batches of time and releases by connections in use, of arrivals in front of the curve.
+
+    Without a rate (calls/s) of a closed loop, which has all of them in use.
+    """
+    rng = np.random.default_rng([made.seed, most, seed])
+    weights = [0.0] * most + [1.0]
+    if rate is not None:
+        weights = [1.0]
+        for n in range(1, most + 1):
+            weights.append(weights[-1] * rate / made.curve(n))
+    spent = {n: weight / sum(weights) * seconds / 10 for n, weight in enumerate(weights)}
+    seen = [n for n, each in spent.items() if each * made.curve(max(n, 1)) > 0.05]
+    return tuple(
+        {n: (spent[n], int(rng.poisson(spent[n] * made.curve(n))) if n else 0, 0) for n in seen}
+        for _ in range(10)
+    )
+
+
+def climb(made: Made) -> list[Trial]:
+    """Up to the target rate in four steps through a roomy pool."""
+    return [
+        trial(made, ROOMY, 80 + step, open_rate=made.rate * step / 4).model_copy(
+            update={"purpose": "approach"}
+        )
+        for step in range(1, 5)
+    ]
+
+
 def trial(made: Made, size: int, seed: int, *, open_rate: float | None = None) -> Trial:
     """One trial at `size` connections (a pool)."""
     rng = np.random.default_rng([made.seed, size, seed])
@@ -107,10 +145,15 @@ def trial(made: Made, size: int, seed: int, *, open_rate: float | None = None) -
     hold = size * pools / made.curve(size * pools)
     if open_rate:
         hold = min(hold, throughput * hold / max(throughput, 1e-9))
+    if made.climbs and open_rate:
+        most = size * pools
+        busy = next((n for n in range(1, most) if made.curve(n) >= throughput), most)
+        hold = busy / made.curve(busy)
     bad = size in made.failed_sizes and open_rate is None
     checks = (LITTLE, CLIENT_BOUND) if bad else (LITTLE,)
     wait = times(rng, 0.0 if open_rate is None else made.wait / 8, 1.0)
     outcomes: dict[Outcome, int] = {"ok": int(throughput)}
+    window = 1.0 if open_rate is None else 2.0
     return Trial(
         target=made.name,
         driver=made.driver,
@@ -124,7 +167,7 @@ def trial(made: Made, size: int, seed: int, *, open_rate: float | None = None) -
         seed=made.seed + seed,
         started="2026-01-02T03:04:05+00:00",
         warm_up=0.2,
-        window=1.0 if open_rate is None else 2.0,
+        window=window,
         outcomes=outcomes,
         throughput=throughput,
         throughput_interval95=(throughput * 0.985, throughput * 1.015),
@@ -144,6 +187,7 @@ def trial(made: Made, size: int, seed: int, *, open_rate: float | None = None) -
         cpu_share=0.93 if bad else 0.41,
         loop_lag_p99=0.0004,
         longest_wait_ratio=9.0,
+        in_use=in_use(made, size * pools, open_rate, seed, window) if made.climbs else (),
         checks=checks,
     )
 
@@ -152,14 +196,35 @@ def trials_of(made: Made) -> tuple[Trial, ...]:
     """The sweep's trials in shuffled order, then the verification's."""
     sweep = [trial(made, size, r) for size in made.sizes for r in range(made.repeats)]
     random.Random(made.seed).shuffle(sweep)
+    if made.climbs:
+        sweep = climb(made) + sweep
     if made.size is None or made.verified is None:
         return tuple(sweep)
     each = max(1, made.size)
-    return (
-        *sweep,
-        trial(made, each, 90, open_rate=made.rate),
-        trial(made, each, 91, open_rate=made.rate * 1.2),
-    )
+    served = trial(made, each, 90, open_rate=made.rate)
+    if not made.push:
+        return (*sweep, served)
+    return (*sweep, served, trial(made, each, 91, open_rate=made.rate * 1.2))
+
+
+def states_of(trials: tuple[Trial, ...]) -> tuple[StatePoint, ...]:
+    """Throughput by connections in use, pooled over the trials that kept it."""
+    seconds: dict[int, float] = {}
+    releases: Counter[int] = Counter()
+    for batch in (batch for t in trials for batch in t.in_use):
+        for n, (spent, released, _) in batch.items():
+            seconds[n] = seconds.get(n, 0.0) + spent
+            releases[n] += released
+    points = []
+    for n in sorted(n for n in seconds if n and releases[n]):
+        seen = releases[n] / seconds[n]
+        half = 1.96 * seen * math.sqrt(0.8 / releases[n])
+        ends = (seen - half, seen + half) if releases[n] > 4 else None
+        point = StatePoint(
+            in_use=n, throughput=seen, interval95=ends, seconds=seconds[n], releases=releases[n]
+        )
+        points.append(point)
+    return tuple(points)
 
 
 def sizing_of(made: Made, trials: tuple[Trial, ...]) -> Sizing:
@@ -204,6 +269,21 @@ def sizing_of(made: Made, trials: tuple[Trial, ...]) -> Sizing:
                     response_time=c * made.pools / carried * 1.1,
                 )
             )
+    states = states_of(trials)
+    if not made.push:
+        return Sizing(
+            target=made.name,
+            verdict=Verdict(name="not_pushed", evidence=NOT_PUSHED),
+            points=(),
+            knees=(),
+            plateau=None,
+            size=made.size,
+            because=made.because,
+            limited_by="unknown" if made.size is None else "wait",
+            rate_per_pool=made.rate / made.pools,
+            predictions=tuple(predictions),
+            states=states,
+        )
     verdict = Verdict(
         name="stopped" if made.status == "stopped" else "server_bound",
         evidence=f"throughput stays at {plateau:.0f} calls/s beyond {knee:.0f} connections",
@@ -231,6 +311,7 @@ def sizing_of(made: Made, trials: tuple[Trial, ...]) -> Sizing:
         predictions=tuple(predictions),
         dispersion=0.8,
         hold_at_one=at_one,
+        states=states,
         rules_of_thumb=(
             RuleOfThumb(
                 name="littles_law_x1.3",
@@ -260,10 +341,13 @@ def recommendation_of(
                     passed=good,
                     seen=f"wait p50 0.0 ms, p99 {made.wait * (610 if good else 3400):.1f} ms",
                 ),
-                Signal(
-                    name="graceful_plateau",
-                    passed=good,
-                    seen="1.2 times the target rate was carried without errors",
+                *(
+                    Signal(
+                        name="graceful_plateau",
+                        passed=good,
+                        seen="1.2 times the target rate was carried without errors",
+                    )
+                    for _ in range(made.push)
                 ),
                 Signal(name="no_disconnects", passed=True, seen="0 disconnects"),
                 Signal(name="reuse_above_0.9", passed=True, seen="reuse ratio 0.999"),
@@ -303,6 +387,7 @@ def recommendation_of(
         target_rate=made.rate,
         wait_p99=made.wait,
         recommended_size=made.size,
+        push=made.push,
         knees=sizing.knees if sizing else (),
         plateau=sizing.plateau if sizing else None,
         hold_time=HoldTimes(
@@ -378,6 +463,7 @@ def write(folder: Path, mades: tuple[Made, ...] = (*FOUR, UNREACHABLE)) -> Path:
             "replicas": made.pools,
             "workers": 1,
             "endpoint": "http://127.0.0.1:8080/",
+            "push": made.push,
         }
     written = RecommendedFile(created="2026-01-02T03:05:00Z", targets=tuple(recommendations))
     (folder / "recommended.json").write_text(written.model_dump_json(indent=1))

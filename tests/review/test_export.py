@@ -8,7 +8,7 @@ import json
 from typing import Any
 
 from poolkit.recommend import recommend, unreachable
-from poolkit.records import Recommendation, RecommendedFile
+from poolkit.records import Recommendation, RecommendedFile, Resumed
 from poolkit.review.export import CSV_COLUMNS, to_csv, to_json, to_markdown
 from tests.recommend.examples import (
     check,
@@ -50,6 +50,7 @@ KEYS: dict[str, set[str]] = {
         "checks",
         "trials",
         "seconds",
+        "resumed",
     },
     "targets.knees": {"rule", "size", "interval95"},
     "targets.plateau": {"throughput", "interval95"},
@@ -59,12 +60,17 @@ KEYS: dict[str, set[str]] = {
     "targets.verification": {"achieved_rate", "wait_p99", "reuse_ratio", "disconnects", "signals"},
     "targets.verification.signals": {"name", "passed", "seen"},
     "targets.checks": {"name", "passed", "seen", "why", "next"},
+    "targets.resumed": {"trials", "oldest", "newest"},
 }
+
+
+RESUMED = Resumed(trials=1, oldest="2026-11-19T08:00:03+00:00", newest="2026-11-19T08:00:03+00:00")
 
 
 def whole() -> Recommendation:
     trials = [trial(checks=(check(seen="0.20 of a core"),)), verifying_trial()]
-    return recommend(http_target(), sizing(), verification(), trials, "done", 31.2)
+    found = recommend(http_target(), sizing(), verification(), trials, "done", 31.2)
+    return found.model_copy(update={"resumed": RESUMED})
 
 
 def examples() -> list[Recommendation]:

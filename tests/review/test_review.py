@@ -303,6 +303,124 @@ def test_an_earlier_review_of_unknown_origin_is_compared_with_caution(
     assert "another machine" in finished.comparison.caution
 
 
+def with_trials(tmp_path: Path, name: str = "users-api", **changes: object) -> TrialLog:
+    """A trial of the target in the folder of the review."""
+    path, out = tmp_path / "targets.toml", tmp_path / "out"
+    path.write_text(TARGETS, encoding="utf-8")
+    out.mkdir(exist_ok=True)
+    log = TrialLog(out / f"{name}.trials.jsonl")
+    log.append(examples.trial(fingerprint=load_targets(path)[name].fingerprint, **changes))
+    return log
+
+
+def test_a_finished_folder_says_that_nothing_was_measured(
+    tmp_path: Path, scripted: Callable[..., None]
+) -> None:
+    """And how old its trials are; one that was measured on says which part of it is old."""
+    whole = recorded.whole()
+    scripted("orders-api", [recorded.started(2), *whole[4:5], *whole[-2:]])
+    one = events.TrialDone(trial=examples.trial(target="users-api"))
+    scripted("users-api", [recorded.started(1), recorded.ramp(), one, *done(of_users())])
+    log = Log()
+    finished = run(tmp_path, log)
+    span = "from 2026-11-21 08:00 to 08:01 UTC (4 hours old)"
+    assert log.said == [
+        f"orders-api: nothing was measured now: the 2 trials are {span}; --again measures anew",
+        f"users-api: 1 of 2 trials is {span}",
+    ]
+    first, second = finished.recommendations
+    assert first.resumed == second.resumed.model_copy(update={"trials": 2})
+    text = (tmp_path / "out" / "recommended.md").read_text(encoding="utf-8")
+    assert "Nothing was measured for this: the 2 trials are from 2026-11-21 08:00" in text
+    assert "1 of 2 trials is from 2026-11-21 08:00" in text
+
+
+def test_again_measures_anew_and_compares_without_being_told(
+    tmp_path: Path, scripted: Callable[..., None]
+) -> None:
+    """What was there is a record; it is compared with now and by the reviews after this one."""
+    scripted("orders-api", recorded.whole())
+    scripted("users-api", done(of_users()))
+    run(tmp_path, Log())
+    kept = [with_trials(tmp_path, name).path.name for name in ("orders-api", "users-api")]
+    scripted("users-api", done(of_users(recommended_size=30)))
+    log = Log()
+    finished = run(tmp_path, log, again=True)
+    record = tmp_path / "out" / "before" / "2026-11-21T000000Z"
+    assert log.said == [f"what was there is kept in {record}"]
+    assert {path.name for path in record.iterdir()} >= {*kept, "recommended.json", "manifest.json"}
+    assert changed_files(record, read_manifest(record)) == ()
+    assert not list((tmp_path / "out").glob("*.trials.jsonl"))
+    for compared in (finished.comparison, run(tmp_path, Log()).comparison):
+        assert compared is not None
+        assert compared.caution == ""
+        moved = [(d.target, d.before, d.after) for d in compared.differences if d.before != d.after]
+        assert moved == [("users-api", 14, 30)]
+    text = (tmp_path / "out" / "since.json").read_text(encoding="utf-8")
+    assert Comparison.model_validate_json(text) == compared
+
+
+def test_again_of_one_target_is_compared_for_that_one(
+    tmp_path: Path, scripted: Callable[..., None]
+) -> None:
+    """The others were not measured anew, so nothing is said of them."""
+    scripted("orders-api", recorded.whole())
+    scripted("users-api", done(of_users()))
+    run(tmp_path, Log())
+    for name in ("orders-api", "users-api"):
+        with_trials(tmp_path, name)
+    finished = run(tmp_path, Log(), again=True, only=("users-api",))
+    assert (tmp_path / "out" / "orders-api.trials.jsonl").is_file()
+    assert finished.comparison is not None
+    assert {d.target for d in finished.comparison.differences} == {"users-api"}
+
+
+def test_again_that_is_cut_off_says_how_to_go_on(
+    tmp_path: Path, scripted: Callable[..., None]
+) -> None:
+    """The same command would begin once more."""
+    scripted("orders-api", [*done(STOPPED)[:1], *gone("orders-api", 3)])
+    scripted("users-api", done(of_users()))
+    log = Log()
+    run(tmp_path, log, again=True)
+    assert log.said[-1].startswith("leave --again out to go on")
+
+
+def test_again_takes_trials_of_other_settings(
+    tmp_path: Path, scripted: Callable[..., None]
+) -> None:
+    """It is the way on that the refusal names; refused for another reason, nothing has moved."""
+    scripted("orders-api", recorded.whole())
+    scripted("users-api", done(of_users()))
+    log = with_trials(tmp_path, started="2026-11-01T00:00:00+00:00")
+    log.append(examples.trial(fingerprint="of another url"))
+    with pytest.raises(BadInput, match="none of its 2 trials counts") as caught:
+        run(tmp_path, Log())
+    assert "--again" in caught.value.remedy
+    (tmp_path / "out" / "users-api.probe.json").write_text("{}")
+    with pytest.raises(BadInput):
+        run(tmp_path, Log(), again=True)
+    assert len(log.read()) == 2
+    (tmp_path / "out" / "users-api.probe.json").unlink()
+    run(tmp_path, Log(), again=True)
+    assert not log.path.exists()
+
+
+def test_a_review_without_pushing_asks_so_of_each_target(
+    tmp_path: Path, scripted: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the orders, and in what the manifest keeps."""
+    asked: list[bool] = []
+    scripted("orders-api", recorded.whole())
+    scripted("users-api", done(of_users()))
+    told = outcome.command
+    monkeypatch.setattr(outcome, "command", lambda o: asked.append(o.push) or told(o))
+    run(tmp_path, Log(), push=False)
+    assert asked == [False, False]
+    settings = read_manifest(tmp_path / "out").parameters["targets"]
+    assert [settings[name]["push"] for name in settings] == [False, False]
+
+
 DONE = recorded.recommendation()
 STOPPED = DONE.model_copy(update={"status": "stopped"})
 UNREACHABLE = unreachable(examples.http_target(), "refused", "start it")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from poolkit.records import Recommendation, Sizing, Trial
 from tests.report.synthetic_review import (
     CONTENDED,
@@ -18,6 +20,7 @@ from tests.report.synthetic_review import (
 
 SMALL = (1, 2, 4, 8, 16, 32)
 CURVE = soft(785, 0.0164)
+TARGET_ONLY = Made("orders-api", workers(12, 0.0201), (), 350, 11, climbs=True, push=False)
 
 CASES: dict[str, Made] = {
     "a sharp knee": HTTP,
@@ -44,7 +47,17 @@ CASES: dict[str, Made] = {
     "every trial failed": Made("a", CURVE, (1, 2, 4, 8), 500, None, failed_sizes=(1, 2, 4, 8)),
     "a long name": Made("orders-api-of-the-northern-region-v2", CURVE, SMALL, 500, 15),
     "large rates": Made("a", soft(910_000, 0.00001, 3), SMALL, 500_000, 6, wait=0.0005),
+    "states over a sweep": replace(CPU, climbs=True),
+    "not pushed": TARGET_ONLY,
+    "not pushed, not verified": replace(TARGET_ONLY, verified=None),
+    "not pushed, no size": replace(TARGET_ONLY, size=None, because="cannot say yet"),
+    "not pushed, little was seen": replace(TARGET_ONLY, rate=3, size=1),
+    "not pushed, four pools": replace(TARGET_ONLY, size=4, pools=4),
+    "not pushed, most in use far below the size": replace(TARGET_ONLY, rate=80, size=40),
 }
+UNSWEPT = [name for name, made in CASES.items() if not made.push]
+# Those of which tests/golden keeps every word.
+KEPT = {name: made for name, made in CASES.items() if name not in UNSWEPT[1:]}
 
 
 def records(made: Made) -> tuple[Sizing, tuple[Trial, ...], Recommendation]:

@@ -21,7 +21,7 @@ from poolkit.show.charts.changes import changes_shown
 from poolkit.show.charts.time_budget import PARTS, budgets, in_service
 from tests.report.synthetic_review import times
 from tests.show import lifecycle
-from tests.show.cases import CASES, records
+from tests.show.cases import CASES, UNSWEPT, records
 from tests.show.test_throughput_curve import drawn
 
 # Those that differ in what these charts show: bars, rates, fleets, endings.
@@ -34,6 +34,7 @@ SHAPES = (
     "target above the plateau",
     "four pools",
     "large rates",
+    *UNSWEPT,
 )
 SERVED = [name for name in SHAPES if CASES[name].size is not None and CASES[name].verified]
 

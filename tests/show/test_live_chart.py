@@ -13,7 +13,7 @@ from PIL import Image
 
 from poolkit.show import charts
 from poolkit.show.charts import live
-from tests.show.cases import CASES, records
+from tests.show.cases import CASES, UNSWEPT, records
 
 
 def scene(rate: float = 500.0, size: int | None = 15, hold_factor: float = 1.0) -> charts.Scene:
@@ -80,6 +80,10 @@ SCENES = {
         *records(CASES["a soft knee"])[:2], size=9, target_rate=400, wait_p99=5.0
     ),
     **{name: charts.Scene(*records(CASES[name])) for name in ("four pools", "every trial failed")},
+    **{name: charts.Scene(*records(CASES[name])) for name in ("states over a sweep", *UNSWEPT)},
+    "climbed, before a size": charts.Scene(
+        records(CASES["not pushed"])[0], records(CASES["not pushed"])[1][:4], None
+    ),
     "under way": charts.Scene(None, records(CASES["a sharp knee"])[1][:5], None),
 }
 

@@ -15,7 +15,7 @@ from matplotlib.text import Text
 from poolkit.show import charts
 from poolkit.show.charts import style
 from tests.report.synthetic_review import Made
-from tests.show.cases import CASES, records
+from tests.show.cases import CASES, UNSWEPT, records
 
 
 def texts(figure: Figure) -> list[Text]:
@@ -92,6 +92,16 @@ def words_on(made: Made) -> str:
         ("predicted, not verified", "not verified"),
         ("verification failed", "not confirmed: 604/s, wait p99 34 ms"),
         ("four pools", "recommended 4 in each of 4 pools"),
+        ("states over a sweep", "by connections in use"),
+        ("states over a sweep", "the same, seldom seen"),
+        ("states over a sweep", "connections: pool size, or in use at once"),
+        ("not pushed", "11 connections carry 350 calls/s with p99 wait under 10 ms; not pushed"),
+        ("not pushed", "not pushed beyond that rate, by choice"),
+        ("not pushed", "by connections in use"),
+        ("not pushed", "mean hold, by connections in use"),
+        ("not pushed", "target 350/s"),
+        ("not pushed", "5 trials, 11 s of load"),
+        ("not pushed", "no sweep: cannot say what more than 14 in use would carry"),
     ],
 )
 def test_every_line_is_named(name: str, words: str) -> None:
@@ -139,6 +149,39 @@ def test_a_failed_trial_is_grey_and_not_on_the_curve() -> None:
     assert [line.get_color() for line in crosses] == [style.FAINT]
     assert {x for line in crosses for x in xs_of(line)} == {12.0}
     assert max(x for line in curve for x in xs_of(line)) == 8.0
+
+
+def test_states_are_points_of_their_own_kind_over_the_curve() -> None:
+    """Own marker and colour; small and pale where few calls were seen, or left out."""
+    sizing, trials, recommendation = records(CASES["states over a sweep"])
+    scene = charts.Scene(sizing, trials, recommendation)
+    lines = charts.throughput_curve(sizing, trials, recommendation).throughput.get_lines()
+    known, vague = (
+        [line for line in lines if line.get_marker() == "s" and bool(line.get_alpha()) is pale]
+        for pale in (False, True)
+    )
+    assert [xs_of(line) for line in known] == [[s.in_use for s in scene.states]]
+    assert [xs_of(line) for line in vague] == [[s.in_use for s in scene.vague_states]]
+    curve = next(line for line in lines if line.get_color() == style.BLUE)
+    assert known[0].get_zorder() > curve.get_zorder()
+    assert known[0].get_markersize() > vague[0].get_markersize()
+    drawn_ones = {*scene.states, *scene.vague_states}
+    left_out = [state for state in sizing.states if state not in drawn_ones]
+    assert left_out
+    assert max(state.releases for state in left_out) < min(s.releases for s in scene.states)
+
+
+@pytest.mark.parametrize("name", UNSWEPT)
+def test_without_a_sweep_the_states_carry_the_chart(name: str) -> None:
+    """No curve, plateau, knee or asymptote; the axis ends at the last state, or at the size."""
+    sizing, trials, recommendation = records(CASES[name])
+    scene = charts.Scene(sizing, trials, recommendation)
+    axes = charts.throughput_curve(sizing, trials, recommendation)
+    words = "\n".join(text.get_text() for text in texts(axes.figure))
+    for unseen in ("measured", "plateau", "Little's Law", "n / S(1)", "hold p50", "None", "nan"):
+        assert unseen not in words
+    last = max(scene.most_in_use or 0, scene.recommended or 0, 2)
+    assert axes.throughput.get_xlim()[1] == pytest.approx(last * 1.13)
 
 
 def xs_of(line: Line2D) -> list[float]:

@@ -21,6 +21,7 @@ from collections.abc import Sequence
 
 from poolkit import units
 from poolkit.analysis.curve import Curve
+from poolkit.analysis.state_curve import curve_of
 from poolkit.measure.sweep import TrialPlan
 from poolkit.measure.verify.as_soon import served_as_soon
 from poolkit.measure.verify.evidence import (
@@ -64,18 +65,22 @@ def next_trial(
     *,
     left: float,
     gate: bool = False,
+    beyond: bool = True,
 ) -> TrialPlan | None:
     """The verification to run now, or None when it is finished.
 
     `trials` are the open-loop trials so far and `left` the seconds of load that may still be spent;
     the predicted size is verified in any case. `gate`: whether the target has a gate, whose effect
-    is then shown.
+    is then shown. `beyond`: whether the chosen size is also tried beyond the target rate, which
+    ends the search.
     """
     if sizing.size is None:
         return None
     search = Search(trials, objective, sizing)
     done = {trial.purpose for trial in trials}
-    after = WARM_UP + OVERLOAD_SECONDS + CALM_SECONDS + (2 * CROWD_SECONDS if gate else 0.0)
+    after = 0.0
+    if beyond and search.has_answer:
+        after = WARM_UP + OVERLOAD_SECONDS + CALM_SECONDS + (2 * CROWD_SECONDS if gate else 0.0)
     seconds = min(MOST_SECONDS, max(LEAST_SECONDS, LEAST_CALLS / objective.rate))
     may_search = "verify" not in done or left >= WARM_UP + seconds + after
     if "overload" not in done and may_search and (step := search.next_step()):
@@ -89,6 +94,8 @@ def next_trial(
             pools=objective.pools_left,
             rate=objective.rate,
         )
+    if not beyond:
+        return None
     chosen = search.chosen()
     if latest(trials, chosen, "overload") is None:
         return TrialPlan(
@@ -149,7 +156,7 @@ class Search:
             for size in sizes
         }
         self._least = self._smallest_allowed(sizing)
-        curve = Curve.fit(sizing.points)
+        curve = curve_of(sizing)
         # The model's P(wait > target) by size; 1 where the pool does not carry the rate.
         shares = {
             row.pool_size: 1.0 if row.exceedance is None else row.exceedance
@@ -163,6 +170,11 @@ class Search:
                 for size, done in self._tried.items()
             ],
         )
+
+    @property
+    def has_answer(self) -> bool:
+        """Whether a size clearly passed."""
+        return any(map(self._clearly_passed, self._tried))
 
     def next_step(self) -> tuple[int, str] | None:
         """The size to try (again), and why; None when the answer is found or enough was tried."""
@@ -193,15 +205,16 @@ class Search:
 
     def chosen(self) -> int:
         """The size to recommend: the smallest that clearly passed, else the best there is."""
-        passed = [size for size in self._tried if self._passed(size)]
-        clearly = [
-            size for size in passed if self._holds(size) >= SURE and self._is_far_in_time(size)
-        ]
+        clearly = list(filter(self._clearly_passed, self._tried))
         if clearly:
             return min(clearly)
+        passed = [size for size in self._tried if self._passed(size)]
         if passed:
             return max(passed, key=self._holds)
         return min(self._tried, key=self._mean_failed_share, default=self._first)
+
+    def _clearly_passed(self, size: int) -> bool:
+        return self._passed(size) and self._holds(size) >= SURE and self._is_far_in_time(size)
 
     def _smallest_allowed(self, sizing: Sizing) -> int:
         """The smallest size that may be tried.

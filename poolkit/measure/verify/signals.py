@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from poolkit import units
-from poolkit.analysis.curve import Curve
+from poolkit.analysis.state_curve import curve_of
 from poolkit.histogram import quantile
 from poolkit.measure.verify.as_soon import served_as_soon
 from poolkit.measure.verify.evidence import (
@@ -115,7 +115,7 @@ def _late(share: float, objective: Objective) -> str:
 def _graceful(trial: Trial, sizing: Sizing) -> Signal:
     """Offered more than the target, the pool carries that or what the curve says it can."""
     offered = trial.arrival_rate or 0.0
-    curve = Curve.fit(sizing.points)
+    curve = curve_of(sizing)
     connections = min(max(trial.pool_size * trial.pools, curve.smallest), curve.largest)
     expected = min(offered, curve.throughput(connections))
     # Calls still waiting at the end are the overload itself, not a failure.

@@ -27,16 +27,25 @@ def named_sizes(sizes: Sequence[int], limits: tuple[float, float]) -> list[int]:
 
 def sizes(scene: Scene) -> tuple[float, float]:
     """The sizes in sight (connections); a recommended one beyond those measured doubles them."""
-    tried, recommended = scene.sizes or [1, 2], scene.recommended or 1
-    high = max(tried[-1], tried[0] * 1.5)
-    if recommended > high:
+    tried, recommended = named(scene), scene.recommended
+    low, high = float(tried[0]), max(tried[-1], tried[0] * 1.5)
+    high = max(high, *(s.in_use for s in scene.states), 0)
+    # Without a sweep there is nothing to show beyond those and the recommended size itself.
+    if recommended is not None and scene.is_swept and recommended > high:
         high *= 2 ** math.ceil(math.log2(recommended / high))
-    return tried[0] / 1.13, high * 1.13
+    return low / 1.13, high * 1.13
+
+
+def named(scene: Scene) -> list[int]:
+    """The sizes to name: those measured; without a sweep those seen in use, and the recommended."""
+    shown = {s.in_use for s in (*scene.states, *scene.vague_states)} | {scene.recommended or 1}
+    return scene.sizes or (sorted(shown) if len(shown) > 1 else [1, 2])
 
 
 def throughput(scene: Scene) -> float:
     """The height (calls/s), with room for the names of the regions; 0 is the foot."""
     heights = [t.throughput for t in scene.curve]
+    heights += [s.throughput for s in scene.states or scene.vague_states]
     if scene.sizing is not None:
         heights += [p.interval95[1] for p in scene.sizing.points if p.interval95]
     if scene.plateau is not None:
@@ -50,11 +59,12 @@ def throughput(scene: Scene) -> float:
 def times(scene: Scene) -> float:
     """The height (ms): that of hold times and wait target; a saturated pool's waits leave it."""
     limit = scene.wait_limit
-    median = max((y for _, y in scene.hold("p50")), default=0.0)
+    median = max((y for _, y in (*scene.hold("p50"), *scene.state_holds)), default=0.0)
     high = [median, *(y for _, y in scene.hold("p99") if y <= 6 * median)]
     if limit is not None:
         high.append(min(limit * 1.3, 6 * median) if median else limit)
-    high += [y for _, y in scene.wait("p99") if y <= 2 * max(high)]
+    most = 2 * max(high) or math.inf
+    high += [y for _, y in scene.wait("p99") if y <= most]
     return _nice(max(high) * 1.1)
 
 

@@ -19,12 +19,15 @@ from poolkit.records import (
     Recommendation,
     Record,
     Sizing,
+    StatePoint,
     Trial,
 )
 from poolkit.show import words
 from poolkit.units import interval, milliseconds, number, plural, rate
 
 Points = Sequence[tuple[float, float]]  # connections, and a height
+# Widths of the interval, as shares of the throughput, up to which a state is drawn, and is known.
+_DRAWN, _KNOWN = 1.0, 0.25
 R = TypeVar("R", bound=Record)
 
 
@@ -91,6 +94,38 @@ class Scene:
     def unfit(self) -> Points:
         """Each trial that failed a check."""
         return [(t.connections, t.throughput) for t in self.curve if not t.is_usable]
+
+    @property
+    def states(self) -> list[StatePoint]:
+        """Throughput by connections in use, where it is known well enough to be read."""
+        return [s for s in self._seen if _width(s) <= _KNOWN]
+
+    @property
+    def vague_states(self) -> list[StatePoint]:
+        """The same where few calls were released."""
+        return [s for s in self._seen if _width(s) > _KNOWN]
+
+    @property
+    def _seen(self) -> list[StatePoint]:
+        states = self.sizing.states if self.sizing else ()
+        return [s for s in states if _width(s) <= _DRAWN]
+
+    @property
+    def is_swept(self) -> bool:
+        """Whether sizes were measured one by one; else the states carry the picture."""
+        return bool(self.curve)
+
+    @property
+    def most_in_use(self) -> int | None:
+        """The most connections that were seen in use; nothing can be said beyond."""
+        return max((s.in_use for s in self._seen), default=None)
+
+    @property
+    def state_holds(self) -> Points:
+        """Mean hold time (ms) by connections in use, n / X(n), where no sweep measured any."""
+        if self.is_swept:
+            return []
+        return [(s.in_use, 1000 * (s.mean_hold or 0.0)) for s in self.states]
 
     @property
     def plateau(self) -> Plateau | None:
@@ -162,12 +197,15 @@ class Scene:
         return sorted((size, wait * 1000) for size, wait in waits if wait is not None)
 
     def height_at(self, size: int) -> float:
-        """The curve at `size`, read between the points for the eye only."""
-        line = self.line
+        """The curve at `size`, read between the points for the eye only.
+
+        Without a sweep that of the states; beyond these it is the rate that the size carries.
+        """
+        line = self.line or [(float(s.in_use), s.throughput) for s in self.states]
         for (x0, y0), (x1, y1) in itertools.pairwise(line):
             if x0 <= size <= x1:
                 return y0 + (y1 - y0) * math.log(size / x0) / math.log(x1 / x0)
-        return line[-1][1] if line else (self.target or 0.0)
+        return line[-1][1] if self.line else (self.target or 0.0)
 
 
 def alt_text(
@@ -191,6 +229,14 @@ def scene_alt_text(scene: Scene) -> str:
             f"Throughput over pool size, {len(means)} sizes from {first} to {last}: "
             f"{rate(low)} at {first}, {rate(high)} at {last}."
         )
+    if scene.states:
+        fewest, most = scene.states[0], scene.states[-1]
+        parts.append(
+            f"By connections in use: {rate(fewest.throughput)} "
+            f"with {fewest.in_use}, {rate(most.throughput)} with {most.in_use}."
+        )
+    if scene.trials and not scene.is_swept:
+        parts.append(f"No sweep: {words.beyond(scene.most_in_use)}.")
     if scene.plateau is not None:
         ends = interval(scene.plateau.interval95)
         parts.append(f"Plateau {rate(scene.plateau.throughput)} ({ends}).")
@@ -271,6 +317,7 @@ def what_if(
             "predictions": predictions,
             # The same upstream with longer calls: its throughput is that much lower.
             "points": tuple(_times(point, lower) for point in sizing.points),
+            "states": tuple(_times(state, lower) for state in sizing.states),
             "plateau": sizing.plateau and _times(sizing.plateau, lower),
         }
     )
@@ -304,3 +351,10 @@ def _means(points: Points) -> Points:
     for size, height in points:
         by_size.setdefault(size, []).append(height)
     return [(size, sum(by_size[size]) / len(by_size[size])) for size in sorted(by_size)]
+
+
+def _width(state: StatePoint) -> float:
+    """The width of the interval as a share of the throughput."""
+    if state.interval95 is None or not state.throughput:
+        return math.inf
+    return (state.interval95[1] - state.interval95[0]) / state.throughput

@@ -21,6 +21,7 @@ from matplotlib.ticker import MaxNLocator, NullFormatter
 
 from poolkit.records import Recommendation, Sizing, Trial
 from poolkit.show.charts import ranges, style
+from poolkit.show.charts.by_state import StateMarks
 from poolkit.show.charts.figures import (
     BOTTOM,
     LEFT,
@@ -32,7 +33,7 @@ from poolkit.show.charts.figures import (
     title_lines,
 )
 from poolkit.show.charts.scene import CurveAxes, Points, Scene
-from poolkit.show.words import verified_phrase
+from poolkit.show.words import beyond, verified_phrase
 from poolkit.units import interval, milliseconds, number, plural, short_rate
 
 Named = tuple[Artist, str]  # with what a legend calls it; nothing: it is not to be seen
@@ -148,6 +149,7 @@ class Picture:
         wait: Any = {"ls": "", "mew": 0.9}
         self._wait_p99 = line(lower, vermilion, 7, marker="^", ms=8.5, mec=paper, **wait)
         self._wait_p50 = line(lower, vermilion, 8, marker="v", ms=6, mfc=paper, **wait)
+        self._states = StateMarks(axes, self._colour)
         self._dress()
 
     @property
@@ -179,7 +181,6 @@ class Picture:
         upper.tick_params(labelbottom=False)
         upper.set_ylabel("throughput (calls/s)")
         lower.set_ylabel("time (ms)")
-        lower.set_xlabel("pool size (connections)", color=self._ink)
 
     def show(self, scene: Scene) -> None:
         """Move every artist to where this scene has it, or out of sight."""
@@ -189,10 +190,14 @@ class Picture:
         upper.set_ylim(0, ranges.throughput(scene))
         times_top = ranges.times(scene)
         lower.set_ylim(-0.03 * times_top, times_top)
-        sizes = scene.sizes or [1, 2]
-        frame = (sizes, limits, upper.get_ylim(), times_top)
+        sizes = ranges.named(scene)
+        below = "pool size (connections)"
+        if scene.states or scene.vague_states:
+            below = "connections: pool size, or in use at once"
+        frame = (sizes, limits, upper.get_ylim(), times_top, below)
         if frame != self.frame:
             self.frame = frame
+            lower.set_xlabel(below, color=self._ink)
             # Sizes that were measured are named, as many as stand clear.
             shown = ranges.named_sizes(sizes, limits)
             lower.xaxis.set_ticks(shown, labels=[str(size) for size in shown])
@@ -230,7 +235,7 @@ class Picture:
         self._band.set_data(*([row[i] for row in band] for i in range(3)))
         _put(self._repeats, scene.repeats)
         size, target, plateau, knee = scene.recommended, scene.target, scene.plateau, scene.knee
-        hold = (scene.sizing.hold_at_one if scene.sizing else None) or 0.0
+        hold = (scene.sizing.hold_at_one if scene.sizing and scene.is_swept else None) or 0.0
         # It ends below the names of the regions.
         xs = [limits[0] * (limits[1] / limits[0]) ** (i / 60) for i in range(61)]
         alone = [(x, x / hold) for x in xs if x <= top * 0.9 * hold]
@@ -264,6 +269,7 @@ class Picture:
                 scene.line,
                 "measured" + f",\ncalls {number(scene.slowed)} times as long" * slowed,
             ),
+            *self._states.show_rates(scene),
             _put(self._unfit, scene.unfit, "failed a check:\nnot fitted"),
         ]
 
@@ -274,6 +280,7 @@ class Picture:
         named = [
             _put(self._hold_p99, scene.hold("p99"), "hold p99"),
             _put(self._hold_p50, scene.hold("p50"), "hold p50"),
+            *self._states.show_holds(scene),
             _put(self._predicted, predicted, "wait p99, predicted"),
             (
                 self._limit,
@@ -379,6 +386,13 @@ def _footnote(scene: Scene, versions: str) -> str:
         parts.append(f"{plural(len(curve), 'trial')} of {span} s")
         parts.append(f"up to {plural(repeats, 'repeat')} a size")
         parts.append(f"seed {min(t.seed for t in curve)}")
+    elif scene.trials:
+        load = sum(t.warm_up + t.window for t in scene.trials)
+        parts.append(f"{plural(len(scene.trials), 'trial')}, {number(load)} s of load")
+        parts.append(f"seed {min(t.seed for t in scene.trials)}")
+        parts.append(f"no sweep: {beyond(scene.most_in_use)}")
     if scene.sizing is not None and any(p.interval95 for p in scene.sizing.points):
         parts.append("band: 95 % interval")
+    if scene.states:
+        parts.append("thin bars: 95 % interval")
     return " · ".join([*parts, *([versions] if versions else [])])

@@ -34,6 +34,12 @@ def budgets(trials: Sequence[Trial]) -> dict[int, Budget]:
     }
 
 
+def climb(trials: Sequence[Trial]) -> dict[float, Budget]:
+    """The mean time of each part at each rate (calls/s) on the way to the target rate."""
+    steps = [t for t in trials if t.purpose == "approach" and t.service_time.mean is not None]
+    return {t.arrival_rate or 0.0: budget(t) for t in steps if t.is_usable}
+
+
 def budget(trial: Trial) -> Budget:
     """The mean time of each part in one trial (s), of its successful calls."""
     return {part: trial.mean_of(part) or 0.0 for part in PARTS}
@@ -58,12 +64,14 @@ def time_budget_finding(
     trials: Sequence[Trial], recommendation: Recommendation | None = None
 ) -> str:
     """The finding as a sentence: what most of a call's time is, where it matters."""
-    serving, closed = _timed(trials, recommendation), budgets(trials)
+    serving, closed, climbed = _timed(trials, recommendation), budgets(trials), climb(trials)
     if serving is not None:
         where, seen = f"At {short_rate(serving.arrival_rate)}", budget(serving)
     elif closed:
         size = max(closed)
         where, seen = f"With {plural(size, 'connection')}", closed[size]
+    elif climbed:
+        where, seen = f"At {short_rate(max(climbed))}", climbed[max(climbed)]
     else:
         return "The parts of a call were not recorded"
     total = sum(seen.values())
@@ -80,6 +88,8 @@ def time_budget_alt(trials: Sequence[Trial], recommendation: Recommendation | No
         f"With {plural(size, 'connection')}, all busy: {_spoken(closed[size])}."
         for size in dict.fromkeys([*closed][:1] + [*closed][-1:])
     ]
+    if not closed:
+        parts += [f"At {short_rate(at)}: {_spoken(seen)}." for at, seen in climb(trials).items()]
     if serving is not None:
         with_size = plural(serving.connections, "connection")
         at = short_rate(serving.arrival_rate)
@@ -102,8 +112,11 @@ def time_budget(
     Without `axes` a figure is made.
     """
     bars = {str(size): parts for size, parts in budgets(trials).items()}
-    places = [float(i) for i in range(len(bars))]
     below = "pool size (connections), as many callers as connections"
+    if not bars:
+        bars = {short_rate(rate): parts for rate, parts in climb(trials).items()}
+        below = "rate through a roomy pool"
+    places = [float(i) for i in range(len(bars))]
     serving = _timed(trials, recommendation)
     if serving is not None:
         places.append(len(bars) + 0.8)

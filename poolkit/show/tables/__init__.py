@@ -16,6 +16,7 @@ from poolkit.show.tables.of_recommendation import (
 from poolkit.show.tables.of_trials import (
     cut_and_dials,
     predictions,
+    states,
     time_budget,
     trial_checks,
     trials,
@@ -41,6 +42,7 @@ __all__ = [
     "predictions",
     "rules_of_thumb",
     "signals",
+    "states",
     "time_budget",
     "trial_checks",
     "trials",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
-from poolkit.records import PredictedWait, Sizing, Trial
+from poolkit.records import PredictedWait, Sizing, StatePoint, Trial
 from poolkit.show import words
 from poolkit.show.tables.table import Column, Columns, Number, Table
 from poolkit.units import NONE, interval, listed, milliseconds, number, plural, share
@@ -14,7 +14,7 @@ _DIAL_PARTS = ("dns", "tcp", "tls")
 
 
 def trials(measured: Sequence[Trial]) -> Table:
-    """Every trial in the order of sizes; open-loop ones name their rate."""
+    """Every trial in the order of sizes, the climb first; open-loop ones name their rate."""
     columns: Columns[Trial] = (
         *_SIZE_AND_LOOP,
         Number("calls/s", lambda t: number(t.throughput)),
@@ -88,6 +88,19 @@ def trial_checks(measured: Sequence[Trial]) -> Table:
     return Table("Checks made on every trial", columns, tuple(rows))
 
 
+def states(sizing: Sizing) -> Table:
+    """Throughput by connections in use at once."""
+    columns: Columns[StatePoint] = (
+        Number("in use", lambda s: str(s.in_use)),
+        Number("seen for", lambda s: f"{number(s.seconds)} s"),
+        Number("released", lambda s: number(s.releases)),
+        Number("calls/s", lambda s: number(s.throughput)),
+        Number("95 % interval", lambda s: interval(s.interval95)),
+        Number("mean hold", lambda s: milliseconds(s.mean_hold)),
+    )
+    return Table.of("Throughput by connections in use", columns, sizing.states)
+
+
 def predictions(sizing: Sizing, size: int | None = None, around: int = 3) -> Table:
     """What the queue model expects at the sizes around `size` and the target rate.
 
@@ -124,11 +137,21 @@ def predictions(sizing: Sizing, size: int | None = None, around: int = 3) -> Tab
 
 
 def _in_order(measured: Sequence[Trial]) -> list[Trial]:
-    return sorted(measured, key=lambda t: (t.loop, t.pool_size * t.pools, t.arrival_rate or 0.0))
+    """The climb to the target rate, then sizes in order, closed loops first."""
+    return sorted(
+        measured,
+        key=lambda t: (
+            t.purpose != "approach",
+            t.loop,
+            t.pool_size * t.pools,
+            t.arrival_rate or 0.0,
+        ),
+    )
 
 
 def _connections(trial: Trial) -> str:
-    return str(trial.pool_size) if trial.pools == 1 else f"{trial.pools} × {trial.pool_size}"
+    size = str(trial.pool_size) if trial.pools == 1 else f"{trial.pools} × {trial.pool_size}"
+    return f"up to {size}" if trial.purpose == "approach" else size
 
 
 def _loop(trial: Trial) -> str:
@@ -145,7 +168,9 @@ def _use(trial: Trial) -> str:
         return f"✗ stopped: {trial.stopped}"
     if trial.failed_checks:
         return f"✗ failed {listed([c.name.replace('_', ' ') for c in trial.failed_checks])}"
-    return "✓ yes" if trial.is_of_curve else f"✓ {trial.purpose}"
+    if trial.is_of_curve:
+        return "✓ yes"
+    return "✓ by connections in use" if trial.purpose == "approach" else f"✓ {trial.purpose}"
 
 
 _SIZE_AND_LOOP = (Column("connections", _connections), Column("loop", _loop))

@@ -1,0 +1,394 @@
+"""At what a server turns calls away: at so many calls at once, calls per second, or connections.
+
+Two things are seen. A trial with a connection for each caller is refused at its size or is not; and
+any trial shows with how many connections in use its calls were refused (`Trial.in_use`). A closed
+loop cannot tell a limit on calls at once from a quota: where calls take equally long, n of them at
+once are n / hold calls per second. So a paced trial (purpose "limit", open loop) sends as many
+calls at a time as there are connections, but at no more than half the rate that was carried: a
+limit on calls at once turns away what is beyond it at any rate, a quota nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from poolkit import units
+from poolkit.analysis.noise import LEAST_ERROR
+from poolkit.records import Interval, Limit, LimitKind, Trial
+
+# A server that turns away this share of the calls is at a limit of its own.
+SHEDDING = 0.01
+ENOUGH_CALLS = 20  # that a trial must have answered before it says that a size is not refused
+# Calls that take at most so many times as long as at the smallest size do not queue in the server.
+SHORT_HOLD = 1.5
+MOSTLY_BUSY = 0.97  # share of the connections that successful calls keep busy in a full closed loop
+# Poisson arrivals at a quota itself are refused half of the time; it is met this far below.
+FITS_QUOTA = 0.95
+ENOUGH_STEADY = 30  # calls served while others were refused, before their rate is believed
+STEADY_CALLS = 100  # the same, before it is known well
+# Calls refused for want of a connection, by what the adapters call it.
+NO_ROOM = frozenset({"too_many_connections", "connection_refused"})
+_RATE_KINDS = frozenset({"http_429"})
+# A call refused is back at once, so calls that end while too many are in use are mostly such; a few
+# of them are still under way when the number falls again.
+STRAYS = 0.25
+# Calls served while as many were in use as are refused, for each refused: a limit on calls at once
+# leaves a fraction, those that end while a refusal is under way.
+FULL_HOUSE = 3.0
+
+Counts = Literal["at_once", "rate"]
+
+
+@dataclass(frozen=True, slots=True)
+class Bracket:
+    """Between which sizes a server begins to turn calls away; the latest trial at a size counts."""
+
+    clean: int  # largest size that was not refused; 0: none
+    refused: int | None  # smallest one that was, more than `clean`; None: none
+    has_changed: bool = False  # a size was first seen one way and then the other
+    is_confirmed: bool = False  # `clean` was tried after a larger size had been refused
+
+
+def limits(trials: Sequence[Trial]) -> tuple[Limit, ...]:
+    """The limit that trials of one target show, in order of time; none where none was met.
+
+    Nothing is said of a server that turned calls away at every size.
+    """
+    refused = turned_away(trials)
+    if not refused:
+        return ()
+    kind = limit_kind(trials)
+    limit = _quota(trials, refused) if kind == "rate" else _at_once(trials, refused, kind)
+    return () if limit is None else (limit,)
+
+
+def limit_kind(trials: Sequence[Trial]) -> LimitKind:
+    """What the server counts, as a paced trial showed it; without one, as it says itself."""
+    kinds = refusals(turned_away(trials))
+    if 2 * sum(kinds[kind] for kind in NO_ROOM) > kinds.total():
+        return "connections"
+    found = counted(trials)
+    if found is not None:
+        return found
+    by_rate = sum(count for kind, count in kinds.items() if _says_rate(kind))
+    return "rate" if 2 * by_rate > kinds.total() else "at_once"
+
+
+def counted(trials: Sequence[Trial]) -> Counts | None:
+    """What a paced trial shows the server to count; None: there was none that tells.
+
+    A size that is refused at full rate and not at half of it is no limit on calls at once. One at
+    which many more calls are refused than are beyond the sizes seen clean is none either: then the
+    quota has no room for a burst.
+    """
+    found: Counts | None = None
+    for index, trial in enumerate(trials):
+        if not is_paced(trial) or answered(trial) < ENOUGH_CALLS:
+            continue
+        seen = bracket(trials[:index])
+        if _sheds(trial):
+            found = _by_share(trial, seen.clean)
+        elif seen.refused is not None and trial.connections >= seen.refused:
+            found = "rate"
+    return found or _by_states(trials)
+
+
+def _by_states(trials: Sequence[Trial]) -> Counts | None:
+    """What closed loops at the refused size show, once the size below it is known to be clean.
+
+    Calls are never served as many at a time where the server turns away one of so many at once;
+    below a quota they are, until it is used up.
+    """
+    seen = bracket(trials)
+    if seen.refused is None or not 0 < seen.clean == seen.refused - 1:
+        return None
+    at_size = [t for t in turned_away(trials) if t.is_of_curve and t.connections == seen.refused]
+    states = [_states(trial).get(seen.refused, (0, 0)) for trial in at_size]
+    served = sum(calls - lost for calls, lost in states)
+    lost = sum(trial.outcomes.get("rejected", 0) for trial in at_size)
+    return "rate" if served >= max(ENOUGH_CALLS, FULL_HOUSE * lost) else None
+
+
+def _by_share(paced: Trial, clean: int) -> Counts:
+    # Calls that a stop cut had been let in: those turned away are back at once.
+    times = sum(paced.outcomes.values()) / paced.connections
+    refused = refused_share(paced) * answered(paced)
+    return "at_once" if refused <= (paced.connections - clean + 0.5) * times else "rate"
+
+
+def bracket(trials: Sequence[Trial]) -> Bracket:
+    """Between which sizes the server begins to turn calls away.
+
+    A server may change meanwhile: the latest word on a size counts, and what an earlier trial said
+    of sizes that this contradicts is forgotten.
+    """
+    away = {id(trial) for trial in turned_away(trials)}
+    clean: dict[int, bool] = {}  # size -> whether a larger one had been refused before
+    refused: dict[int, bool] = {}  # size -> whether a closed loop saw it
+    has_changed = False
+    for trial in trials:
+        if trial.at_a_time is not None and not is_paced(trial):
+            continue  # evenly spaced calls that look for a quota's rate
+        closed = trial.is_of_curve
+        if id(trial) in away:
+            size = trial.connections if closed or is_paced(trial) else _first_refused(trial)
+            has_changed = has_changed or any(n >= size for n in clean)
+            clean = {n: late for n, late in clean.items() if n < size}
+            refused[size] = refused.get(size, False) or closed
+        elif (closed or is_paced(trial)) and _is_clean(trial):
+            size = trial.connections
+            # What a closed loop is refused may be a rate, which a paced trial does not reach.
+            contested = {n for n, by_closed in refused.items() if closed or not by_closed}
+            wrong = {n for n in contested if n <= size}
+            has_changed = has_changed or bool(wrong and closed)
+            refused = {n: by for n, by in refused.items() if n not in wrong}
+            if closed or all(n > size for n in refused):
+                clean[size] = clean.get(size, False) or bool(refused)
+    largest = max(clean, default=0)
+    return Bracket(largest, min(refused, default=None), has_changed, clean.get(largest, False))
+
+
+def first_refused(trials: Sequence[Trial]) -> int | None:
+    """The smallest size at which the server turned calls away; None: at none.
+
+    No size of the curve may be read off at this one or beyond it.
+    """
+    return bracket(trials).refused
+
+
+def quota(trials: Sequence[Trial]) -> float | None:
+    """The rate (calls/s) at which the server turns calls away at any size; None: it is no rate.
+
+    Only where a paced trial showed that it counts calls per second and not those at once.
+    """
+    if counted(trials) != "rate" or limit_kind(trials) != "rate":
+        return None
+    return next((limit.value for limit in limits(trials)), None)
+
+
+def is_paced(trial: Trial) -> bool:
+    """Whether the trial sent as many calls at a time as it has connections, at a low rate."""
+    return trial.at_a_time is not None and trial.at_a_time >= trial.connections
+
+
+def is_at_limit(trial: Trial, before: Sequence[Trial]) -> bool:
+    """Whether a trial was stopped because the server turned away a part of its calls.
+
+    Not where all are turned away from the first trial on: that is a wrong token, or a server that
+    is not there, and larger or smaller pools meet the same.
+    """
+    if trial.stopped not in ("rejected", "refused", "error_share"):
+        return False
+    if trial not in turned_away((*before, trial)):
+        return False
+    served = trial.outcomes.get("ok", 0)
+    was_served = any(one.outcomes.get("ok", 0) for one in before)
+    if trial.error_kinds.get("too_many_connections"):
+        return was_served or served > 0
+    return served > 0 and (was_served or 2 * served >= answered(trial))
+
+
+def turned_away(trials: Sequence[Trial]) -> list[Trial]:
+    """The trials in which the server turned calls away, in order."""
+    closed = [trial for trial in trials if trial.is_of_curve]
+    away = {id(trial) for trial in (*shed(trials), *over_quota(closed))}
+    return [trial for trial in trials if id(trial) in away]
+
+
+def shed(trials: Iterable[Trial]) -> list[Trial]:
+    """The trials in which the server rejected calls (429, 503, no room for a connection)."""
+    return [trial for trial in trials if _sheds(trial)]
+
+
+def _sheds(trial: Trial) -> bool:
+    # The last moments before a stop are in no whole segment, and all refusals may be there.
+    return trial.stopped == "rejected" or refused_share(trial) > SHEDDING
+
+
+def over_quota(trials: Sequence[Trial]) -> list[Trial]:
+    """The closed loops that met a rate limit which answers with another status than 429.
+
+    Calls that the server calls wrong (4xx) only beyond a size, while those that succeed are neither
+    slower nor more than before: the calls are right, and there are too many of them.
+    """
+    wrong = [trial for trial in trials if wrong_share(trial) > SHEDDING]
+    if not wrong:
+        return []
+    first = min(trial.connections for trial in wrong)
+    before = [trial for trial in trials if trial.connections < first]
+    # Errors of another kind before, a lost connection say, tell nothing of a quota.
+    if not short_hold(trials, wrong) or any(wrong_share(trial) > 0 for trial in before):
+        return []
+    return wrong
+
+
+def refused_share(trial: Trial) -> float:
+    """The share (0 to 1) of a trial's calls that the server rejected or had no room for.
+
+    Refused dials in a row, the brake `refused`, are those of a server that is gone: they do not
+    count.
+    """
+    calls = answered(trial)
+    refused = trial.outcomes.get("rejected", 0)
+    if trial.stopped != "refused":
+        refused += min(trial.error_kinds.get("connection_refused", 0), _errors(trial))
+    return refused / calls if calls else 0.0
+
+
+def wrong_share(trial: Trial) -> float:
+    """The share (0 to 1) of a trial's calls that failed with an HTTP status of 4xx."""
+    calls = answered(trial)
+    wrong = sum(n for kind, n in trial.error_kinds.items() if kind.startswith("http_4"))
+    return min(wrong, _errors(trial)) / calls if calls else 0.0
+
+
+def _errors(trial: Trial) -> int:
+    return trial.outcomes.get("error", 0)
+
+
+def answered(trial: Trial) -> int:
+    """The calls that ended: a stop cuts the others, which tell nothing of the server."""
+    return sum(trial.outcomes.values()) - trial.outcomes.get("unfinished", 0)
+
+
+def refusals(trials: Iterable[Trial]) -> Counter[str]:
+    """The kinds of the calls that failed in these trials, those that a stop cut left out."""
+    kinds: Counter[str] = Counter()
+    for trial in trials:
+        kinds.update(trial.error_kinds)
+    del kinds["unfinished"]
+    return kinds
+
+
+def short_hold(trials: Sequence[Trial], limited: Sequence[Trial]) -> str:
+    """Flat throughput with short hold: what sets a limit by rate apart from a busy server.
+
+    Calls that get through take no longer than before, so by Little's Law they keep throughput *
+    hold time connections busy, fewer than there are. Empty where they were slower.
+    """
+    first = min(trial.connections for trial in limited)
+    before = [trial for trial in trials if trial.connections < first and trial.mean_hold > 0]
+    served = [trial for trial in limited if trial.mean_hold > 0]
+    if not before or not served:
+        return ""
+    smallest = min(before, key=lambda trial: trial.pool_size)
+    largest = max(served, key=lambda trial: trial.pool_size)
+    hold, size = largest.mean_hold, largest.connections
+    busy = largest.throughput * hold
+    if hold > SHORT_HOLD * smallest.mean_hold or busy > MOSTLY_BUSY * size:
+        return ""
+    return (
+        f", as fast as with {smallest.connections} ({units.milliseconds(hold)}), so they kept "
+        f"{units.number(busy)} of {size} connections busy: the server is not at its limit, it "
+        "counts calls"
+    )
+
+
+def _says_rate(kind: str) -> bool:
+    return kind in _RATE_KINDS or kind.startswith("http_4")
+
+
+def _is_clean(trial: Trial) -> bool:
+    return (
+        trial.stopped is None
+        and answered(trial) >= min(ENOUGH_CALLS, 3 * trial.connections)
+        and not _sheds(trial)
+    )
+
+
+def _states(trial: Trial) -> dict[int, tuple[int, int]]:
+    """Connections in use -> calls released then, and how many of them were refused."""
+    whole: dict[int, tuple[int, int]] = {}
+    for batch in trial.in_use:
+        for n, (_, releases, rejected) in batch.items():
+            before = whole.get(n, (0, 0))
+            whole[n] = (before[0] + releases, before[1] + rejected)
+    return whole
+
+
+def first_in_use(trial: Trial) -> int | None:
+    """With how many connections in use a trial's refusals began; None: nothing in it says so.
+
+    The number that parts the calls that were served from those that were refused best. As calls
+    that are refused are back at once, most of those that end beyond a limit on calls at once are.
+    """
+    states = _states(trial)
+    rejected = sum(lost for _, lost in states.values())
+    parted = []
+    for first in sorted(states):
+        strays = sum(lost for n, (_, lost) in states.items() if n < first)
+        served = sum(calls - lost for n, (calls, lost) in states.items() if n >= first)
+        parted.append((strays + served, first, strays))
+    if not parted or not rejected:
+        return None
+    _, first, strays = min(parted)
+    return first if strays <= STRAYS * rejected else None
+
+
+def _first_refused(trial: Trial) -> int:
+    """The same; where nothing parts them, as with a quota, the most that were in use."""
+    return first_in_use(trial) or max(_states(trial), default=trial.connections)
+
+
+def _at_once(trials: Sequence[Trial], refused: Sequence[Trial], kind: LimitKind) -> Limit | None:
+    seen = bracket(trials)
+    if seen.refused is None or not seen.clean:
+        return None
+    value, most = seen.clean, seen.refused - 1
+    noun = "connection" if kind == "connections" else "call"
+    taken = f"{units.plural(seen.clean, noun)}{'' if kind == 'connections' else ' at once'}"
+    text = f"no more than {taken} were taken: not {seen.refused} ({_named(refused)})"
+    if seen.has_changed:
+        text += "; it changed while it was searched for, and the latest trials count"
+    return Limit(kind=kind, value=value, interval95=(float(value), float(most)), seen=text)
+
+
+def _quota(trials: Sequence[Trial], refused: Sequence[Trial]) -> Limit | None:
+    """The calls/s that get through while others are refused, else those that were not refused."""
+    away = {id(trial) for trial in refused}
+    served = max((trial.throughput for trial in refused), default=0.0)
+    # Paced trials say nothing of it: they keep below on purpose.
+    free = max((t.throughput for t in trials if id(t) not in away and not is_paced(t)), default=0.0)
+    found = _steady(refused)
+    if found is None:
+        found = (free or served, (free, max(free, served)))
+    value, interval = found
+    if free > value and steady(refused)[0] < STEADY_CALLS:
+        # A bucket may have let so many through, but then so few calls tell no better.
+        value, interval = free, (interval[0], max(free, interval[1]))
+    if value <= 0:
+        return None
+    text = f"{units.rate(value)} got through while others were refused ({_named(refused)})"
+    return Limit(kind="rate", value=value, interval95=interval, seen=text)
+
+
+def _steady(refused: Iterable[Trial]) -> tuple[float, Interval] | None:
+    """Their rate (calls/s) once what a bucket had saved up is used; None: too few."""
+    calls, seconds = steady(refused)
+    if calls < ENOUGH_STEADY or seconds <= 0:
+        return None
+    # A bucket that is filled evenly lets calls through more evenly than Poisson's noise.
+    rate, error = calls / seconds, max(LEAST_ERROR, 0.5 / math.sqrt(calls))
+    return rate, ((1.0 - 2.0 * error) * rate, (1.0 + 2.0 * error) * rate)
+
+
+def steady(refused: Iterable[Trial]) -> tuple[int, float]:
+    """Calls served after a trial's first refusals, and in how many seconds."""
+    calls, seconds = 0, 0.0
+    for trial in refused:
+        begun = False
+        for batch in trial.in_use:
+            lost = sum(rejected for _, _, rejected in batch.values())
+            if begun:
+                calls += sum(releases for _, releases, _ in batch.values()) - lost
+                seconds += sum(passed for passed, _, _ in batch.values())
+            begun = begun or lost > 0
+    return calls, seconds
+
+
+def _named(refused: Iterable[Trial]) -> str:
+    return next((kind for kind, _ in refusals(refused).most_common(1)), "rejected")

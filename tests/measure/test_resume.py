@@ -1,0 +1,56 @@
+"""Which trials of before count for what is asked now."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from poolkit.measure.resume import counting, is_of_question, resumed
+from poolkit.records import Trial
+from tests.recommend.examples import http_target, trial, verifying_trial
+
+
+@pytest.mark.parametrize(
+    ("asked", "changes", "counts"),
+    [
+        ({}, {}, True),
+        ({"target_rate": 600.0}, {}, False),
+        ({"growth": 1.2}, {}, False),
+        ({"target_rate": 600.0}, {"arrival_rate": 600.0}, True),
+        ({"target_rate": 400.0, "growth": 1.25}, {}, True),  # the same rate, written otherwise
+        ({}, {"purpose": "overload", "arrival_rate": 600.0}, True),
+        ({"target_rate": 600.0}, {"purpose": "overload", "arrival_rate": 600.0}, False),
+        ({}, {"purpose": "recovery", "arrival_rate": 250.0}, True),
+        ({}, {"purpose": "recovery", "arrival_rate": 300.0}, False),
+        ({"replicas": 4}, {}, False),  # three pools must carry it, and one did
+        ({"replicas": 4}, {"pools": 3}, True),
+        ({"target_rate": 600.0}, {"purpose": "approach"}, True),
+        ({"max_size": 100, "wait_p99": 0.002}, {}, True),
+    ],
+)
+def test_a_size_in_service_counts_at_its_rate_only(
+    asked: dict[str, Any], changes: dict[str, Any], counts: bool
+) -> None:
+    """A verification at 500 calls/s says nothing of 600, nor of other pools."""
+    assert is_of_question(verifying_trial(**changes), http_target(**asked)) is counts
+
+
+def test_the_curve_counts_at_any_rate_and_a_stopped_trial_never() -> None:
+    """In order, and nothing else is left out."""
+    curve, stopped = trial(seed=2), trial(seed=3, stopped="errors")
+    there = [verifying_trial(), curve, stopped, trial(seed=4)]
+    assert counting(there, http_target(target_rate=9.0)) == [curve, there[3]]
+    assert counting(there, http_target()) == [there[0], curve, there[3]]
+
+
+def test_the_oldest_and_the_newest_are_known() -> None:
+    """By when they began, in whatever order they stand."""
+
+    def at(hour: int) -> Trial:
+        return trial(started=f"2026-11-21T{hour:02}:00:00+00:00")
+
+    found = resumed([at(9), at(8), at(10)])
+    assert found is not None
+    assert (found.trials, found.oldest[11:13], found.newest[11:13]) == (3, "08", "10")
+    assert resumed([]) is None
