@@ -27,7 +27,7 @@ SEED = 11
 FEWEST_BATCHES = 5
 
 
-def batches(segments: Sequence[Segment], connections: int) -> tuple[States, ...]:
+def batches(segments: Sequence[Segment]) -> tuple[States, ...]:
     """The states of these segments in at most 10 batches, in order of time."""
     count = min(BATCHES, len(segments))
     made = []
@@ -35,7 +35,7 @@ def batches(segments: Sequence[Segment], connections: int) -> tuple[States, ...]
         whole = InUse()
         for index in indices.tolist():
             whole.merge(segments[index].in_use)
-        made.append(whole.states(connections))
+        made.append(whole.states())
     return tuple(made) if any(made) else ()
 
 

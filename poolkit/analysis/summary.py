@@ -124,7 +124,7 @@ def summarise(
         cpu_share=change.cpu_share,
         loop_lag_p99=float(np.quantile(lags, 0.99)) if lags.size else None,
         others_cpu=None if change.cores is None else change.cores.others,
-        in_use=batches(window.segments, measurement.pool_size * pools),
+        in_use=batches(window.segments),
         longest_wait_ratio=longest_ratio(waits),
         fairness=jains_index(waits.buckets),
         checks=run_checks(evidence),

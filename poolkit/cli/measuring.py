@@ -12,6 +12,7 @@ from poolkit.cli.options import (
     Budget,
     Events,
     HiddenEvents,
+    HiddenNoPush,
     Name,
     NoPush,
     Out,
@@ -44,7 +45,7 @@ def sweep(
     seed: Seed = None,
     rate: Rate = None,
     wait: Wait = None,
-    no_push: NoPush = False,
+    no_push: HiddenNoPush = False,
     again: Again = False,
     events: Events = False,
 ) -> None:
@@ -137,7 +138,7 @@ def size(
     if recommendation.status == "done":
         screen.say(f"written: {out / 'recommended.md'}, {out / 'pools.py'}")
     found = RecommendedFile(created=now(), targets=(recommendation,))
-    if comparison := with_records(out, found):
+    if comparison := with_records(out, found, {name: target}):
         print_changes(console, comparison)
     _leave(screen, outcome.exit_code, again=again)
 

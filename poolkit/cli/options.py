@@ -67,6 +67,8 @@ NoPush = Annotated[
         show_default=False,
     ),
 ]
+# A sweep takes it only to say why it cannot.
+HiddenNoPush = Annotated[bool, typer.Option("--no-push", hidden=True)]
 Sizes = Annotated[
     str | None, option("--sizes", "1,2,4", "Pool sizes to measure, instead of choosing them.")
 ]

@@ -92,6 +92,11 @@ def has_exact_waits(pool: object) -> bool:
     return bool(getattr(pool, "wait_is_exact", True))
 
 
+def connections_of(pool: Pool) -> int:
+    """Most connections that its calls may use at once: of one pool, unless it says otherwise."""
+    return int(getattr(pool, "connections", pool.pool_size))
+
+
 class Pool(Protocol):
     """A connection pool of a client library, reduced to what measuring needs.
 

@@ -7,7 +7,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import replace
 
-from poolkit.drivers.base import Pool, PoolStatistics, Stamps, has_exact_waits
+from poolkit.drivers.base import Pool, PoolStatistics, Stamps, connections_of, has_exact_waits
 
 
 class GatedPool:
@@ -22,12 +22,18 @@ class GatedPool:
             raise ValueError(f"size must be 1 or more, got {size}")
         self._pool = pool
         self._gate = asyncio.Semaphore(size)
+        self._size = size
         self._waiting = 0
 
     @property
     def pool_size(self) -> int:
         """Most connections that the pool behind the gate may hold."""
         return self._pool.pool_size
+
+    @property
+    def connections(self) -> int:
+        """Most connections that calls use at once: those that the gate lets through."""
+        return min(self._size, connections_of(self._pool))
 
     @property
     def wait_is_exact(self) -> bool:
@@ -77,6 +83,11 @@ class FleetPool:
     def pool_size(self) -> int:
         """Most connections that one pool of the fleet may hold."""
         return self._pools[0].pool_size
+
+    @property
+    def connections(self) -> int:
+        """Most connections that all pools may hold."""
+        return sum(connections_of(pool) for pool in self._pools)
 
     @property
     def wait_is_exact(self) -> bool:

@@ -55,12 +55,13 @@ class Tasks:
 
     def holding(self) -> int:
         """Calls under way that hold a connection, or held one."""
-        return self.held().size
+        # A caller that rests has no call under way.
+        return sum(one.has_acquired and one.is_under_way for one in self._stamps.values())
 
-    def held(self) -> Floats:
-        """When (s from the trial's start) these acquired it."""
+    def under_way(self) -> Floats:
+        """When (s from the trial's start) the calls under way began."""
         stamps = self._stamps.values()
-        moments: Floats = np.array([one.acquired_at for one in stamps], dtype=np.float64)
+        moments: Floats = np.array([one.started_at for one in stamps], dtype=np.float64)
         return moments[~np.isnan(moments)]
 
     def spawn(self, work: Coroutine[object, object, None], stamps: CallStamps) -> None:
@@ -139,7 +140,7 @@ class ClosedLoop(_Loop):
             return
         for _ in self.permits:
             stamps.acquired_at = stamps.dialled_at = stamps.served_at = NEVER
-            started = stamps.due_at = now() - origin
+            started = stamps.due_at = stamps.started_at = now() - origin
             ledger.in_system += 1
             ledger.balance -= started
             try:
@@ -211,7 +212,7 @@ class OpenLoop(_Loop):
     async def _one(self, due: float, stamps: CallStamps) -> None:
         ledger = self.ledger
         now, origin = ledger.now, ledger.origin
-        started = now() - origin
+        started = stamps.started_at = now() - origin
         ledger.in_system += 1
         ledger.balance -= started
         failure: CallFailed | None = None

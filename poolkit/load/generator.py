@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
-from poolkit.drivers.base import Pool, has_exact_waits
+from poolkit.drivers.base import Pool, connections_of, has_exact_waits
 from poolkit.errors import BrakeStop, Cancelled
 from poolkit.load.brakes import Brakes, Quota, silence
 from poolkit.load.calls import ClosedLoop, End, OpenLoop, Tasks
@@ -91,7 +91,8 @@ class Generator:
             segment,
             segment / max(1, round(segment / 0.005)),
             on_chunk,
-            self._tasks.held,
+            self._tasks.under_way,
+            connections_of(pool),
         )
         self._watch = Watch(brakes, pool, self._recorder, self._tasks.holding)
         self._ledger = Ledger(timer.now, self._recorder, self._watch.failed)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import sys
 from collections import Counter
 from collections.abc import Callable
 
@@ -57,7 +58,8 @@ class Recorder:
         segment_seconds: width of a segment (calls by due time).
         bin_seconds: width of a bin of the timeline (completions by release time).
         on_chunk: sees every chunk before it is folded (tests, exports).
-        held: since when (s from the trial's start) the calls under way hold their connections.
+        under_way: when (s from the trial's start) the calls under way began.
+        connections: the most that can be in use at once.
 
     State: the open chunk (records packed end to end into one buffer, which costs a call the least,
     and how much of it is used), the folded segments and the timeline, and `finished` and `failed`,
@@ -70,18 +72,21 @@ class Recorder:
         segment_seconds: float,
         bin_seconds: float,
         on_chunk: Callable[[Columns], None] | None = None,
-        held: Callable[[], Floats] = lambda: NOTHING,
+        under_way: Callable[[], Floats] = lambda: NOTHING,
+        connections: int = sys.maxsize,
     ) -> None:
         self.seconds = seconds
         self.segment_seconds = segment_seconds
         self.bin_seconds = bin_seconds
         self._on_chunk = on_chunk
-        self._held = held
+        self._under_way = under_way
         self.finished = 0  # calls that failed included
         self.failed: Counter[Outcome] = Counter()
         # The last segment takes calls that were due after the end; it is never measured.
         self.segments = [Segment() for _ in range(max(1, round(seconds / segment_seconds)) + 1)]
-        self._in_use = InUseFold([one.in_use for one in self.segments], segment_seconds)
+        self._in_use = InUseFold(
+            [one.in_use for one in self.segments], segment_seconds, connections
+        )
         bins = max(1, round(seconds / bin_seconds))
         self.completions = np.zeros(bins, dtype=np.int64)
         self._folded: Columns | None = None  # the last chunk, for `held_since`
@@ -91,7 +96,7 @@ class Recorder:
     def add(
         self, due: float, started: float, stamps: CallStamps, released: float, outcome: int
     ) -> None:
-        """Record a call, which holds nothing now; a moment is nan where it never came so far."""
+        """Record a call, which is over; a moment is nan where it never came so far."""
         used = self._used
         _pack(
             self._rows,
@@ -104,7 +109,7 @@ class Recorder:
             released,
             outcome,
         )
-        stamps.acquired_at = NEVER
+        stamps.started_at = NEVER
         self._used = used = used + _ROW_BYTES
         self.finished += 1
         if used == _CHUNK_BYTES:
@@ -130,7 +135,8 @@ class Recorder:
         self._folded = chunk
         self._fold_timeline(chunk)
         rejected = None if chunk.is_all_ok else chunk.outcome == REJECTED
-        self._in_use.fold(chunk.acquired, chunk.released, rejected, self._held())
+        had = ~np.isnan(chunk.acquired)
+        self._in_use.fold(chunk.started, chunk.released, had, rejected, self._under_way())
         last = len(self.segments) - 1
         index = np.clip((chunk.due / self.segment_seconds).astype(np.int64), 0, last)
         counts = np.bincount(index)

@@ -11,20 +11,35 @@ class CallStamps:
     """Notes when a call acquired, dialled and was served (s since the trial began); nan: never.
 
     The first note of a kind counts. A closed-loop caller uses one object for all its calls and
-    clears it before each. `due_at` is the call's place in the schedule, or where it began.
+    clears it before each. `due_at` is the call's place in the schedule, or where it began;
+    `started_at` is when it began, and nan where none is under way.
     """
 
-    __slots__ = ("_now", "_origin", "acquired_at", "dialled_at", "due_at", "served_at")
+    __slots__ = (
+        "_now",
+        "_origin",
+        "acquired_at",
+        "dialled_at",
+        "due_at",
+        "served_at",
+        "started_at",
+    )
 
     def __init__(self, now: Callable[[], float], origin: float) -> None:
         self._now = now
         self._origin = origin
         self.due_at = 0.0
+        self.started_at = NEVER
         self.clear()
 
     def clear(self) -> None:
         """Forget the last call."""
         self.acquired_at = self.dialled_at = self.served_at = NEVER
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether a call with these stamps began and has no record yet."""
+        return self.started_at == self.started_at
 
     @property
     def has_acquired(self) -> bool:

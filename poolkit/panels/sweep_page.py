@@ -8,6 +8,7 @@ from poolkit.measure.store import now
 from poolkit.panels.panel import alert, download, moving, still
 from poolkit.panels.story import Story
 from poolkit.review import codegen, export
+from poolkit.review.provenance import left_out
 from poolkit.show import charts, tables
 from poolkit.targets import Target
 
@@ -52,6 +53,8 @@ def results(story: Story) -> str:
     """The tables: what to set, then what it rests on, folded."""
     found, sizing = story.recommendation, story.sizing
     shown = tables.parameters(found).html() if found is not None and found.parameters else ""
+    if found is not None and (said := left_out(found)):
+        shown = f"<p>{escape(said)}</p>{shown}"
     folded = []
     if sizing is not None and sizing.predictions:
         size = None if found is None else found.recommended_size

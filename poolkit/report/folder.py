@@ -94,7 +94,10 @@ def read_review(path: Path) -> Review:
         target = TargetReview(
             recommendation=r,
             sizing=_optional(Sizing, path / f"{r.target}.sizing.json"),
-            trials=tuple(t for t in trials if is_of_question(t, settings)),
+            # Without a manifest the number of pools is not known.
+            trials=tuple(
+                t for t in trials if r.target not in public or is_of_question(t, settings)
+            ),
             settings=settings,
             probe=probe if probe and _is_of(probe, r, settings) else None,
         )

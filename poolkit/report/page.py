@@ -101,14 +101,19 @@ def scope(review: Review) -> Table:
         asked = target.settings
         return str(asked.max_size) if "max_size" in asked.model_fields_set else NONE
 
-    columns: Columns[TargetReview] = (
+    def pushed(target: TargetReview) -> str:
+        return "yes" if target.settings.push else "none, by choice"
+
+    columns: list[Column[TargetReview]] = [
         Column("target", lambda t: t.name),
         Column("client library", lambda t: t.recommendation.driver),
         Number("rate to sustain", lambda t: rate(t.settings.target_rate)),
         Number("longest p99 wait", lambda t: milliseconds(t.settings.wait_p99)),
         Number("pools", lambda t: str(t.settings.pools)),
         Number("most connections", most_connections),
-    )
+    ]
+    if not all(t.settings.push for t in review.targets):
+        columns.append(Column("load beyond that rate", pushed))
     return Table.of("Settings of each target", columns, review.targets)
 
 

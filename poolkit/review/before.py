@@ -55,7 +55,7 @@ def check_trials(out: Path, target: Target) -> str:
     before = _settings_before(out, target.name)
     changed = changed_keys(before, target)
     if any(trial.fingerprint != target.fingerprint for trial in trials):
-        of_load = [key for key in changed if key not in Objective.model_fields]
+        of_load = _of_load(changed)
         why = f"{units.listed(of_load)} changed"
         if not of_load:
             part = f"a part of the {_address(target)} that is written nowhere"
@@ -92,6 +92,19 @@ def changed_keys(before: Mapping[str, Any] | None, target: Target) -> list[str]:
     now = json.loads(json.dumps(target.public_settings()))
     keys = [key for key in dict.fromkeys((*now, *before)) if now.get(key) != before.get(key)]
     return [_address(target) if key == "endpoint" else key for key in keys]
+
+
+def other_load(folder: Path, target: Target) -> str:
+    """Why figures in a folder may not compare with the target's as it is now; empty: they may."""
+    changed = _of_load(changed_keys(_settings_before(folder, target.name), target))
+    if not changed:
+        return ""
+    return f"{target.name} was sent other calls then: {units.listed(changed)} changed"
+
+
+def _of_load(keys: Iterable[str]) -> list[str]:
+    """Those of the keys that shape the load, and not only what is asked."""
+    return [key for key in keys if key not in Objective.model_fields]
 
 
 def _address(target: Target) -> str:

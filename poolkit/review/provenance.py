@@ -58,10 +58,17 @@ def measured_at(recommendations: Iterable[Recommendation], created: str) -> str:
 
 def left_out(recommendation: Recommendation) -> str:
     """What was left out by choice, in a sentence; empty where nothing was."""
-    if recommendation.push or not recommendation.trials:
+    r = recommendation
+    if r.push or not r.trials:
         return ""
-    over = f"the {OVERLOAD:g} times trial"
-    return f"The plateau, the knees and {over} were left out: push = false."
+    signals = () if r.verification is None else r.verification.signals
+    known = {  # trials of before may have pushed
+        "the plateau": r.plateau is not None,
+        "the knees": any(knee.size is not None for knee in r.knees),
+        f"the {OVERLOAD:g} times trial": any(s.name == "graceful_plateau" for s in signals),
+    }
+    missing = units.listed([name for name, is_known in known.items() if not is_known])
+    return missing and f"Left out by choice (push = false): {missing}."
 
 
 def _minute(moment: str) -> str:

@@ -6,7 +6,7 @@ What was measured is on disk before the report is made, so a report that fails l
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from poolkit.measure.child import Order
 from poolkit.measure.preflight import check_caps, check_descriptors
 from poolkit.measure.store import now, prepare_out, write_atomic
 from poolkit.records import Recommendation, RecommendedFile, Sizing
-from poolkit.review.before import GO_ON, check_trials, records_of, set_aside
+from poolkit.review.before import GO_ON, check_trials, other_load, records_of, set_aside
 from poolkit.review.compare import Comparison, compare
 from poolkit.review.export import read_recommended, read_sizings, write_recommended
 from poolkit.review.manifest import host_facts, is_same_machine, read_manifest, write_manifest
@@ -82,7 +82,7 @@ def review(
         for name in read
     }
     targets = {name: orders[name].asked_of(target) for name, target in read.items()}
-    earlier = None if since is None else _Earlier.read(since, out, only)
+    earlier = None if since is None else _Earlier.read(since, out, targets, only)
     prepare(targets, out, watcher, again=again)
     outcomes: list[Outcome] = []
     for target in targets.values():
@@ -95,7 +95,9 @@ def review(
     created = now()
     write_recommended(out, recommendations, tuple(targets.values()), created=created)
     later = RecommendedFile(created=created, targets=recommendations)
-    comparison = with_records(out, later) if earlier is None else earlier.compared(later, out)
+    comparison = (
+        with_records(out, later, targets) if earlier is None else earlier.compared(later, out)
+    )
     if comparison is not None:
         write_atomic(out / SINCE, comparison.model_dump_json(indent=2) + "\n")
     settings = {name: target.public_settings() for name, target in targets.items()}
@@ -150,13 +152,15 @@ def prepare(
             watcher.say(f"{name}: {said}")
 
 
-def with_records(out: Path, later: RecommendedFile) -> Comparison | None:
+def with_records(
+    out: Path, later: RecommendedFile, targets: Mapping[str, Target]
+) -> Comparison | None:
     """What changed for the targets that have a record in `out`; None where none has."""
     records = records_of(out, [entry.target for entry in later.targets])
     found = []
     for name, record in records.items():
         with contextlib.suppress(BadInput):  # of another version, or only a sweep
-            found.append(_Earlier.read(record, out, (name,)))
+            found.append(_Earlier.read(record, out, targets, (name,)))
     known = {entry.target for earlier in found for entry in earlier.written.targets}
     if not known:
         return None
@@ -165,7 +169,7 @@ def with_records(out: Path, later: RecommendedFile) -> Comparison | None:
         targets=tuple(entry for earlier in found for entry in earlier.written.targets),
     )
     sizings = {name: sizing for earlier in found for name, sizing in earlier.sizings.items()}
-    caution = next((earlier.caution for earlier in found if earlier.caution), "")
+    caution = _joined(earlier.caution for earlier in found)
     entries = tuple(entry for entry in later.targets if entry.target in known)
     later = later.model_copy(update={"targets": entries})
     return _Earlier(written, sizings, caution).compared(later, out)
@@ -192,18 +196,27 @@ class _Earlier:
     caution: str  # why its figures may not be comparable with those of this machine
 
     @classmethod
-    def read(cls, since: Path, out: Path, only: Sequence[str]) -> _Earlier:
+    def read(
+        cls, since: Path, out: Path, targets: Mapping[str, Target], only: Sequence[str]
+    ) -> _Earlier:
         if since.resolve() == out.resolve():
             remedy = "choose another --out; or --again in place of --since, which compares as well"
             raise BadInput("--since and --out are the same folder", remedy)
         written = read_recommended(since)
         entries = tuple(entry for entry in written.targets if not only or entry.target in only)
         written = written.model_copy(update={"targets": entries})
-        return cls(written, read_sizings(since, written), _caution(since))
+        known = [targets[entry.target] for entry in entries if entry.target in targets]
+        loads = [other_load(since, target) for target in known]
+        return cls(written, read_sizings(since, written), _joined([_caution(since), *loads]))
 
     def compared(self, later: RecommendedFile, out: Path) -> Comparison:
         sizings = {"sizings_before": self.sizings, "sizings_after": read_sizings(out, later)}
         return compare(self.written, later, self.caution, **sizings)
+
+
+def _joined(cautions: Iterable[str]) -> str:
+    """Each of the cautions once."""
+    return "; ".join(dict.fromkeys(caution for caution in cautions if caution))
 
 
 def _caution(since: Path) -> str:

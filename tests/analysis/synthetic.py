@@ -124,12 +124,12 @@ def recorded(calls: Calls, seconds: float) -> Recorder:
     segment = seconds / max(10, min(60, round(seconds / 0.1)))
     order = np.argsort(calls.released, kind="stable")
 
-    def held() -> Floats:
+    def under_way() -> Floats:
         left = calls.acquired[order[recorder.finished :]]
         return left[left <= calls.released[order[recorder.finished - 1]]]
 
     bins = max(1, round(segment / 0.005))
-    recorder = Recorder(seconds, segment, segment / bins, held=held)
+    recorder = Recorder(seconds, segment, segment / bins, under_way=under_way)
     stamps = CallStamps(lambda: 0.0, 0.0)
     for at in order:
         due = float(calls.arrived[at])

@@ -86,7 +86,7 @@ def wait_gone(processes: list[psutil.Process]) -> None:
 
 
 def assert_no_password(tmp_path: Path, *texts: str) -> None:
-    for path in (tmp_path / "out").iterdir():
+    for path in (path for path in (tmp_path / "out").rglob("*") if path.is_file()):
         assert PASSWORD not in path.read_text(encoding="utf-8"), path.name
     for text in texts:
         assert PASSWORD not in text
@@ -118,6 +118,26 @@ def test_ctrl_c_keeps_the_finished_trials_and_the_same_command_resumes(
     assert "throughput over pool size" in stdout
     assert stderr == ""
     assert_no_password(tmp_path, stdout)
+
+    finished = TrialLog(tmp_path / "out" / "orders-api.trials.jsonl")
+    measured = finished.read()
+    nothing = start("sweep", "--sizes", "1,2", "--budget", "4")
+    stdout, _ = nothing.communicate(timeout=60)
+    assert f"nothing was measured now: the {len(measured)} trials are from 20" in stdout
+    assert "old); --again measures anew" in stdout
+    assert finished.read() == measured
+
+    anew = start("sweep", "--sizes", "1,2", "--budget", "4", "--again")
+    stdout, _ = anew.communicate(timeout=60)
+    assert "resumed" not in stdout
+    assert "nothing was measured" not in stdout
+    now = finished.read()
+    assert now
+    assert min(trial.started for trial in now) >= max(trial.started for trial in measured)
+    [record] = (tmp_path / "out" / "before").iterdir()
+    assert str(record) in stdout
+    assert TrialLog(record / finished.path.name).read() == measured
+    assert "stopped" in (record / "recommended.json").read_text(encoding="utf-8")
 
 
 def test_a_server_that_dies_stops_the_sweep(

@@ -138,7 +138,7 @@ def assert_resumes(folder: Path, target: str) -> None:
         finished = [trial for trial in before if trial.stopped is None]
         command.finish()
         assert command.code in (0, 4), command.events
-        assert command.of("started")[0]["resumed_trials"] == len(finished)
+        assert command.of("started")[0]["resumed"]["trials"] == len(finished)
         assert command.trials[: len(before)] == before
 
 

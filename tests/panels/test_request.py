@@ -49,6 +49,7 @@ def test_a_word_is_no_number() -> None:
         ({"target_rate": float("inf")}, "target rate must be more than 0"),
         ({"wait_p99": -1.0}, "wait target must be more than 0"),
         ({"verify": True, "sizes": (1, 2)}, "a verification chooses the sizes itself"),
+        ({"push": False}, "a sweep pushes"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(given: dict[str, Any], words: str) -> None:

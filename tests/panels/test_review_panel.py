@@ -11,7 +11,7 @@ import pytest
 from poolkit.errors import BadInput
 from poolkit.panels import ReviewPanel
 from poolkit.panels.panel import VIEW
-from poolkit.panels.review import review_folders
+from poolkit.panels.review import label, review_folders
 from poolkit.report.source import RECORDED, shared
 from poolkit.review.export import read_recommended, write_recommended
 
@@ -41,6 +41,15 @@ def root(tmp_path: Path) -> Path:
 def test_reviews_are_offered_latest_first(root: Path) -> None:
     """What cannot be read is not offered."""
     assert review_folders(root) == (root / "2026" / "q2", root / "q1")
+
+
+def test_what_a_review_keeps_of_before_is_offered_too(root: Path) -> None:
+    """A review that was made again in its folder can be compared with its own record."""
+    record = root / "q1" / "before" / "2025-01-01T000000Z"
+    record.mkdir(parents=True)
+    write_recommended(record, read_recommended(root / "q1").targets, created="2025-01-01T00:00:00Z")
+    assert review_folders(root) == (root / "2026" / "q2", root / "q1", record)
+    assert "q1/before/2025-01-01T000000Z" in label(record, root)
 
 
 def test_the_two_latest_are_compared(root: Path) -> None:

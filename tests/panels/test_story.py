@@ -89,6 +89,26 @@ def test_resumed_trials_come_first() -> None:
     assert len(story.trials) == 2
 
 
+def test_how_old_resumed_trials_are_is_told_once_it_is_known() -> None:
+    """Nothing was measured, or a part; how to measure again stands beside what nothing was."""
+    trial = examples.trial()
+    story = Story("orders-api", "starting", note="All still count.")
+    story = story.after(recorded.started(1), [trial])
+    assert story.sources == "All still count."
+    span = "from 2026-11-21 08:00 to 08:01 UTC (4 hours old)."
+    over = story.after(events.Recommended(recommendation=recorded.recommendation())).after(done(0))
+    assert over.sources == (
+        f"All still count. Nothing was measured now: the 1 trial is {span} "
+        "Tick “Measure again” and start for new ones."
+    )
+    assert over.recommendation is not None
+    assert over.recommendation.resumed == over.resumed
+    more = story.after(events.TrialDone(trial=examples.verifying_trial()))
+    assert more.sources == f"All still count. 1 of 2 trials is {span}"
+    assert Story("orders-api", note="Replayed.").sources == "Replayed."
+    assert told(recorded.whole()).sources == ""
+
+
 def test_time_left_is_told_while_load_runs() -> None:
     """Seconds sent and at most to come, never below zero."""
     story = told([recorded.started(), recorded.progress()])

@@ -19,6 +19,7 @@ from poolkit.errors import BadInput, Cancelled, ExitCode, PoolkitError
 from poolkit.lab.models import Workers
 from poolkit.lab.upstream import HttpUpstream
 from poolkit.measure import SIZE_BUDGET, SWEEP_BUDGET
+from poolkit.measure.store import TrialLog
 from poolkit.panels import FileSource, RecordedSource, Request, SweepPanel, read_source, sweep_page
 from poolkit.panels import running as register
 from poolkit.panels.panel import VIEW
@@ -26,6 +27,7 @@ from poolkit.panels.sources import LabSource, is_page
 from poolkit.panels.story import Story
 from poolkit.report.source import RECORDED, named, shared
 from poolkit.review.export import read_recommended
+from tests.recommend import examples
 
 END = 90.0  # s, far more than any of these measurements takes
 
@@ -270,6 +272,62 @@ def test_a_live_sweep_over_a_cancel_to_its_result(targets: Path) -> None:
     assert panel._view.exports.value.count("download=") == 4
     assert len(followed) == 1
     assert (run.out / "api.trials.jsonl").read_text().count("\n") == len(found.trials)
+
+
+@pytest.mark.lab
+def test_a_finished_folder_is_measured_again_by_wish_alone(targets: Path, tmp_path: Path) -> None:
+    """Start on what is finished measures nothing and says so; the box does, once, and keeps it."""
+    asked = Request("api", sizes=(2, 4), budget=3)
+    panel = SweepPanel(FileSource(targets), request=asked, out=tmp_path)
+    panel._repr_mimebundle_()
+    view = panel._view
+    first = panel.start().wait(END).trials
+    assert "measured now" not in panel.html()
+    assert panel.start().wait(END).trials == first
+    assert panel.wait_shown()
+    assert f"Nothing was measured now: the {len(first)} trials are from 20" in view.status.value
+    assert "Measure again" in view.status.value
+    assert panel.result().recommendation.resumed is not None
+    view.again.value = True
+    view.start.click()
+    assert view.again.value is False
+    again = panel.wait(END)
+    assert again.recommendation.resumed is None
+    assert not {trial.started for trial in again.trials} & {t.started for t in first}
+    [record] = (tmp_path / "before").iterdir()
+    assert TrialLog(record / "api.trials.jsonl").read() == list(first)
+
+
+@pytest.mark.lab
+def test_a_folder_of_other_settings_is_told_in_the_panel(targets: Path, tmp_path: Path) -> None:
+    """With which of its trials count, or what to do where none does; nothing is sent then."""
+    panel = SweepPanel(FileSource(targets), request=Request("api"), out=tmp_path)
+    TrialLog(tmp_path / "api.trials.jsonl").append(examples.trial(fingerprint="another"))
+    with pytest.raises(PoolkitError, match="none of its 1 trial counts"):
+        panel.start().wait(END)
+    assert "before/" in panel.html()
+    assert not (tmp_path / "before").exists()
+
+
+def test_without_pushing_is_a_box_beside_verify(targets: Path) -> None:
+    """A sweep with it is refused as on the command line; the file's word needs no box."""
+    asked = Request("gone", verify=True, push=False)
+    panel = SweepPanel(FileSource(targets), request=asked)
+    panel._repr_mimebundle_()
+    view = panel._view
+    assert (view.gently.value, view.verify.value) == (True, True)
+    view.verify.value = False
+    view.start.click()
+    assert "a sweep pushes" in panel.html()
+    assert panel.run is None
+    view.verify.value = True
+    view.start.click()
+    run = panel.run
+    assert run is not None
+    assert run.wait(END)
+    assert run.request.push is False
+    assert run.story.objective is not None
+    assert run.story.objective.push is False
 
 
 @pytest.mark.lab

@@ -25,6 +25,7 @@ from poolkit.records import (
     Parameter,
     Plateau,
     PredictedWait,
+    Purpose,
     Recommendation,
     RecommendedFile,
     RuleOfThumb,
@@ -140,6 +141,9 @@ def trial(made: Made, size: int, seed: int, *, open_rate: float | None = None) -
     """One trial at `size` connections (a pool)."""
     rng = np.random.default_rng([made.seed, size, seed])
     pools = made.pools if open_rate else 1
+    purpose: Purpose = "ramp"
+    if open_rate is not None:
+        purpose = "verify" if open_rate == made.rate else "overload"
     carried = made.curve(size * pools) * (1 + float(rng.normal(0, made.noise)))
     throughput = min(carried, open_rate) if open_rate else carried
     hold = size * pools / made.curve(size * pools)
@@ -158,7 +162,7 @@ def trial(made: Made, size: int, seed: int, *, open_rate: float | None = None) -
         target=made.name,
         driver=made.driver,
         fingerprint="made-up",
-        purpose="verify" if open_rate else "ramp",
+        purpose=purpose,
         loop="open" if open_rate else "closed",
         pool_size=size,
         pools=pools,

@@ -182,6 +182,7 @@ def test_the_report_has_a_section(tmp_path: Path) -> None:
     for part in (page.decision(review), page.summary(review)):
         assert not MISSING.search(part.words)
     assert page.prediction(review).rows
+    assert page.scope(review).rows[0][-1] == "none, by choice"
 
 
 def test_a_size_read_off_the_climb_can_be_saved() -> None:

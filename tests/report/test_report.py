@@ -16,6 +16,8 @@ import nbformat
 import pytest
 
 from poolkit.errors import BadInput, MissingExtra, PoolkitError
+from poolkit.measure.store import TrialLog
+from poolkit.records import Resumed
 from poolkit.report import page as page_parts
 from poolkit.report.execute import execute
 from poolkit.report.export import export, export_pdf
@@ -242,6 +244,54 @@ def test_a_review_that_was_cut_off_is_read_without_manifest(
     review = read_review(tmp_path)
     assert review.manifest is None
     assert review.targets[0].settings.target_rate == 600
+
+
+def test_the_report_says_how_old_its_trials_are(review_dir: Path) -> None:
+    """A review that was only written anew is as old as its trials, and tells of each target."""
+    review = read_review(review_dir)
+    assert f"measured | {review.created[:10]}" in page_parts.provenance(review).markdown()
+    first = review.targets[0]
+    trials = first.recommendation.trials
+    for resumed, day, words in (
+        (trials, "2025-12-01", f"nothing was measured for this: the {trials} trials are from"),
+        (trials - 1, review.created[:10], f"{trials - 1} of {trials} trials are from"),
+    ):
+        old = Resumed(
+            trials=resumed, oldest="2025-11-30T08:00:00+00:00", newest="2025-12-01T08:00:00+00:00"
+        )
+        found = first.recommendation.model_copy(update={"resumed": old})
+        target = first.model_copy(update={"recommendation": found})
+        alone = review.model_copy(update={"targets": (target,)})
+        table = page_parts.provenance(alone).markdown()
+        assert f"measured | {day}" in table
+        assert f"trials of {first.name} | {words} 2025-11-30 08:00 to 2025-12-01 08:00" in table
+        assert f"Measured on {day}" in repr(page_parts.decision(alone))
+
+
+def test_a_section_says_what_was_left_out_by_choice(review_dir: Path) -> None:
+    """Where no load went beyond the target rate."""
+    review = read_review(review_dir)
+    first = review.targets[0]
+    assert "Left out by choice" not in page_parts.section(first, review).html
+    gentle = first.recommendation.model_copy(
+        update={"push": False, "plateau": None, "knees": (), "verification": None}
+    )
+    shown = page_parts.section(first.model_copy(update={"recommendation": gentle}), review).html
+    left = "the plateau, the knees and the 1.2 times trial"
+    assert f"Left out by choice (push = false): {left}." in shown
+
+
+def test_trials_at_another_rate_are_not_shown(review_dir: Path, tmp_path: Path) -> None:
+    """Asked 600 calls/s now, a verification at 500 would be a wrong point beside the others."""
+    for name in ("recommended.json", "manifest.json", "lab-http.trials.jsonl"):
+        (tmp_path / name).write_bytes((review_dir / name).read_bytes())
+    whole = read_review(tmp_path).targets[0].trials
+    verified = next(trial for trial in whole if trial.purpose == "verify")
+    log = TrialLog(tmp_path / "lab-http.trials.jsonl")
+    log.append(verified.model_copy(update={"arrival_rate": 500.0}))
+    assert read_review(tmp_path).targets[0].trials == whole
+    (tmp_path / "manifest.json").unlink()
+    assert len(read_review(tmp_path).targets[0].trials) == len(whole) + 1
 
 
 def test_what_changed_since_an_earlier_review_stands_in_the_decision(

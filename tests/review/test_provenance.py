@@ -86,10 +86,14 @@ def test_a_file_is_as_old_as_its_latest_measurement() -> None:
 def test_what_was_left_out_by_choice_is_told() -> None:
     """Where something was measured, with the key that says so."""
     gentle = http_target(push=False)
-    made = recommend(gentle, sizing(), verification(), [trial()], "done", 31.2)
-    words = "The plateau, the knees and the 1.2 times trial were left out: push = false."
+    curve = sizing(plateau=None, knees=())
+    seen = verification(signals=verification().signals[:1])
+    made = recommend(gentle, curve, seen, [trial()], "done", 31.2)
+    words = "Left out by choice (push = false): the plateau, the knees and the 1.2 times trial."
     assert made.push is False
     assert left_out(made) == words
     assert words in to_markdown([made], NOW)
     assert left_out(found(None)) == ""
+    known = recommend(gentle, sizing(), seen, [trial()], "done", 31.2)
+    assert left_out(known) == "Left out by choice (push = false): the 1.2 times trial."
     assert left_out(unreachable(gentle, "refused", "start it")) == ""

@@ -406,6 +406,21 @@ def test_again_takes_trials_of_other_settings(
     assert not log.path.exists()
 
 
+def test_other_calls_than_before_are_compared_with_caution(
+    tmp_path: Path, scripted: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What changed may be the new address; another target rate stands in the table itself."""
+    scripted("orders-api", recorded.whole())
+    scripted("users-api", done(of_users()))
+    run(tmp_path, Log())
+    with_trials(tmp_path)
+    changed = TARGETS.replace("9/users", "9/people").replace("= 100", "= 120")
+    monkeypatch.setattr(sys.modules[__name__], "TARGETS", changed)
+    finished = run(tmp_path, Log(), again=True)
+    assert finished.comparison is not None
+    assert finished.comparison.caution == "users-api was sent other calls then: url changed"
+
+
 def test_a_review_without_pushing_asks_so_of_each_target(
     tmp_path: Path, scripted: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:

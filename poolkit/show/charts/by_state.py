@@ -13,6 +13,9 @@ from poolkit.show.charts import style
 from poolkit.show.charts.scene import CurveAxes, Scene
 
 
+_ROOM = 0.9  # of the height of the axes: the rest is for the names of the regions
+
+
 class StateMarks:
     """The artists of the states; `show` moves them to a scene.
 
@@ -21,16 +24,20 @@ class StateMarks:
 
     def __init__(self, axes: CurveAxes, colour: Callable[[str], str]) -> None:
         upper, lower = axes
+        self._upper = upper
         kw: Any = {"color": colour(style.PURPLE_INK), "mec": colour(style.PAPER), "ls": ""}
         self._bars = upper.plot([], [], color=kw["color"], lw=1.1, alpha=0.65, zorder=6.4)[0]
-        self._known = upper.plot([], [], marker="s", ms=5.6, mew=0.8, zorder=6.6, **kw)[0]
+        self._known = upper.plot([], [], marker="s", ms=4.8, mew=0.7, zorder=6.6, **kw)[0]
         self._vague = upper.plot([], [], marker="s", ms=3.4, mew=0, alpha=0.4, zorder=5, **kw)[0]
         self._hold = lower.plot([], [], marker="s", ms=5.2, mew=0.8, zorder=5, **kw)[0]
 
     def show_rates(self, scene: Scene) -> list[tuple[Artist, str]]:
         """Throughput and its intervals; what the legend calls them."""
         _move(self._known, scene.states)
-        _move(self._vague, scene.vague_states)
+        # What few calls say is not worth a place among the names at the top.
+        top = _ROOM * self._upper.get_ylim()[1]
+        vague = [s for s in scene.vague_states if s.throughput <= top]
+        _move(self._vague, vague)
         ends = [(s.in_use, s.interval95) for s in scene.states if s.interval95 is not None]
         gap = float("nan")
         self._bars.set_data(
@@ -39,7 +46,7 @@ class StateMarks:
         )
         return [
             (self._known, "by connections in use" if scene.states else ""),
-            (self._vague, "the same, seldom seen" if scene.vague_states else ""),
+            (self._vague, "the same, seldom seen" if vague else ""),
         ]
 
     def show_holds(self, scene: Scene) -> list[tuple[Artist, str]]:

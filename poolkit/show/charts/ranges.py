@@ -13,13 +13,19 @@ _NICE = (1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0)
 _CLEAR = 0.05  # share of the axis between two named sizes
 
 
-def named_sizes(sizes: Sequence[int], limits: tuple[float, float]) -> list[int]:
-    """Sizes to name on a log axis: powers of two first, as many as stand clear of each other."""
+def named_sizes(
+    sizes: Sequence[int], limits: tuple[float, float], recommended: int | None = None
+) -> list[int]:
+    """Sizes to name on a log axis: powers of two first, as many as stand clear of each other.
+
+    Before these the recommended one, where it is given.
+    """
     low, high = limits
+    first = [] if recommended is None else [recommended]
     last = int(high / 1.13 + 0.5)
     powers = [size for size in sizes if size & (size - 1) == 0]
     shown: list[int] = []
-    for size in [sizes[0], last, *powers, *sizes]:
+    for size in [*first, sizes[0], last, *powers, *sizes]:
         if all(abs(math.log(size / s)) >= _CLEAR * math.log(high / low) for s in shown):
             shown.append(size)
     return sorted(shown)
