@@ -139,7 +139,10 @@ def _summary(r: Recommendation, created: str) -> str:
         text = f"**{units.plural(r.recommended_size, 'connection')}** in each pool"
         if r.headroom:
             text += f", {r.headroom} of them headroom"
-        text += "." if r.limited_by is None else f", limited by {r.limited_by}."
+        text += "" if r.limited_by is None else f", limited by {r.limited_by}"
+        if r.smallest_as_fast is not None:
+            text += f"; **{r.smallest_as_fast}** serve callers as soon, what is asked decides"
+        text += "."
     if r.reachable_rate is not None:
         text += f" Within reach: {units.rate(r.reachable_rate)}."
     if r.verdict is not None:
