@@ -61,13 +61,16 @@ def _too_much(found: Found, verdict: Verdict) -> WhyNone:
     queue, objective = found.queue, found.queue.objective
     asked, most = _asked(objective), units.plural(queue.most, "connection")
     cap = objective.cap_in_words
-    if found.upstream.ending == "seen":
+    if found.upstream.ending == "seen" and queue.most < objective.largest:
+        more = "give it a larger --budget"
+        if not objective.push:
+            more = "allow load beyond the target rate (push = true)"
         return "unknown", (
             "cannot say, because no more than "
             f"{units.plural(queue.curve.whole.measured, 'connection')} were seen in use at once, "
-            f"and {asked} need more: allow load beyond the target rate (push = true)"
+            f"and {asked} need more: {more}"
         )
-    is_rising = found.upstream.ending == "rising"
+    is_rising = found.upstream.ending in ("rising", "seen")
     if is_rising and queue.most < objective.largest:
         widen = "the sweep was stopped there" if verdict.name == "stopped" else "widen the range"
         carried = queue.cautious[-1].is_stable and objective.asks_as_soon

@@ -53,7 +53,8 @@ def next_trial(trials: Sequence[Trial], objective: Objective, left: float) -> Tr
     window = max(LAST_WINDOW if share == 1.0 else WINDOW, WINDOW_HOLDS * hold)
     if share == 1.0:
         calls = sum(trial.outcomes.get("ok", 0) for trial in climb)
-        window = max(window, (FEWEST_CALLS - calls) / rate)
+        # Some are cut off at the edges.
+        window = max(window, (1.1 * FEWEST_CALLS - calls) / rate)
     return TrialPlan(
         "approach",
         objective.largest,

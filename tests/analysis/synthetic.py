@@ -59,7 +59,7 @@ def simulated_trial(
 ) -> Trial:
     """The record of a closed-loop trial; it may end early as real trials do."""
     calls = closed_calls(upstream, callers, seconds, seed)
-    recorder = recorded(calls, seconds)
+    recorder = recorded(calls, seconds, callers)
     end = _end(recorder, warm_up, seconds) if ends_early else seconds
     measurement = _measured(
         recorder,
@@ -96,7 +96,7 @@ def simulated_open_trial(
     calls = upstream.serve(arrived, plan.pool_size, rng)
     inside = calls.released <= plan.seconds
     calls = Calls(calls.arrived[inside], calls.acquired[inside], calls.released[inside])
-    recorder = recorded(calls, plan.seconds)
+    recorder = recorded(calls, plan.seconds, plan.pool_size)
     strain, end = Strain(plan, light), plan.seconds
     if plan.purpose == "approach":
         looks = np.arange(plan.warm_up + LOOK, plan.seconds, LOOK)
@@ -119,17 +119,19 @@ def simulated_open_trial(
     return trial.model_copy(update={"late_interval95": late, "cut_short": strain.seen})
 
 
-def recorded(calls: Calls, seconds: float) -> Recorder:
+def recorded(calls: Calls, seconds: float, connections: int) -> Recorder:
     """The real recorder, fed with these calls in the order in which they end."""
     segment = seconds / max(10, min(60, round(seconds / 0.1)))
     order = np.argsort(calls.released, kind="stable")
 
     def under_way() -> Floats:
-        left = calls.acquired[order[recorder.finished :]]
+        left = calls.arrived[order[recorder.finished :]]
         return left[left <= calls.released[order[recorder.finished - 1]]]
 
     bins = max(1, round(segment / 0.005))
-    recorder = Recorder(seconds, segment, segment / bins, under_way=under_way)
+    recorder = Recorder(
+        seconds, segment, segment / bins, under_way=under_way, connections=connections
+    )
     stamps = CallStamps(lambda: 0.0, 0.0)
     for at in order:
         due = float(calls.arrived[at])
