@@ -26,7 +26,11 @@ from poolkit.targets.objective import Objective
 
 # What is asked on top of the times, and may ask for a size that does not meet them.
 OnTop = Literal["floor", "headroom"]
+NEAR_LIMIT = 0.8  # of the target rate that the curve allows: load may show that the limit will do
 STEPS = 12  # of the bisection for the reachable rate: to 1/4096 of the highest throughput
+# A connection or two more or less, or this share of the size, are within the doubt of any answer.
+IN_DOUBT = 0.1
+FOREVER = 1e9  # s, a wait that every size keeps to that carries the rate at all
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,18 @@ class Found:
         """What callers of `queue` meet at sizes 1 .. `queue.most`."""
         return self.queue.predictions()
 
+    @cached_property
+    def as_fast(self) -> int | None:
+        """The smallest size with which callers are served as soon as with the best, whatever is
+        lost; None where it is not smaller than `wanted` by more than the doubt of any answer.
+        """
+        if self.size is None or self.wanted is None:
+            return None
+        least = self.queue.objective.floor
+        most = self.wanted - max(2, round(IN_DOUBT * self.wanted)) - 1
+        sizes = frozenset.intersection(*(case.as_soon for case in self.cases))
+        return min((size for size in sizes if least <= size <= most), default=None)
+
     def holds(self, pool_size: int) -> bool:
         """Whether one pool of this size (1 or more) meets the times asked, whatever is lost."""
         return all(case.is_enough(pool_size) for case in self.cases)
@@ -66,6 +82,14 @@ def find(upstream: Fitted, objective: Objective) -> Found:
     """The smallest pool that meets the objective on this upstream."""
     cases = tuple(_cases(upstream, objective))
     needed, queue, asked = _smallest(cases, 1)
+    if needed is None and objective.asks_as_soon:
+        # The sizes that serve callers the soonest with all replicas up and with some lost may have
+        # none in common: then the largest loss decides.
+        needed, queue, asked = _smallest(cases[:1], 1)
+        if needed is not None and all(case.carries(needed) for case in cases):
+            cases = cases[:1]
+        else:
+            needed = None
     found = Found(upstream, cases, queue, needed)
     if needed is None:
         return replace(found, tried=asked if asked > 1 else None)
@@ -82,6 +106,24 @@ def find(upstream: Fitted, objective: Objective) -> Found:
     if size is None:
         return replace(found, queue=queue, spoilt_by="headroom", tried=least)
     return replace(found, size=size)
+
+
+def at_limit(found: Found) -> Found:
+    """The size of a server's limit, where the curve alone cannot tell whether that will do.
+
+    Only a target that needs more than the limit is out of reach. Near it the caution in the curve
+    says no before the load does, and no larger size is left to be on the safe side with.
+    """
+    upstream, objective = found.upstream, found.cases[0].objective
+    if found.size is not None or found.tried is not None or upstream.taken is None:
+        return found
+    size = min(upstream.taken // objective.pools, objective.largest)
+    if size < max(1, objective.floor) or objective.headroom:
+        return found
+    rate = reachable_rate(upstream, objective)
+    if rate is None or rate < NEAR_LIMIT * objective.target_rate:
+        return found
+    return replace(found, needed=size, wanted=size, size=size)
 
 
 def _smallest(cases: Sequence[Model], least: int) -> tuple[int | None, Model, int]:
@@ -116,6 +158,9 @@ def reachable_rate(upstream: Fitted, objective: Objective) -> float | None:
     """
     if objective.floor > objective.largest:
         return None
+    if objective.asks_as_soon:
+        # Among the sizes that carry a rate one always serves callers the soonest.
+        objective = objective.but(wait_p99=FOREVER)
     high = min(map(_top, _cases(upstream, objective)))
     # A response time that single calls exceed is met at no rate: no search needed.
     if high <= 0 or not _carries(upstream, objective, 1e-3 * high):

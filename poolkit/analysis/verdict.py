@@ -13,6 +13,7 @@ from poolkit.analysis.knee import NEAR_PLATEAU, end_slope, has_plateau, is_falli
 from poolkit.analysis.limits import (
     answered,
     first_refused,
+    in_words,
     limit_kind,
     limits,
     over_quota,
@@ -23,7 +24,7 @@ from poolkit.analysis.limits import (
 )
 from poolkit.analysis.state_curve import open_loops, strained
 from poolkit.analysis.states import together
-from poolkit.records import CurvePoint, Limit, Sweep, Trial, Verdict
+from poolkit.records import CurvePoint, Sweep, Trial, Verdict
 
 NEAR_TOP = 0.9
 # A fall and a rise of this share, and of this many standard errors, are no noise.
@@ -87,18 +88,6 @@ def _limited(trials: Sequence[Trial], away: Sequence[Trial]) -> Verdict:
         name="rate_limited" if kind == "rate" else "refused",
         evidence=f"{number}: {seen}" if number else seen,
     )
-
-
-def in_words(limit: Limit) -> str:
-    """`the server takes 12 calls at once (11 to 12)`."""
-    ends = limit.interval95
-    if limit.kind == "rate":
-        around = "" if ends is None else f" ({units.number(ends[0])} to {units.number(ends[1])})"
-        return f"the server takes {units.rate(limit.value)}{around}"
-    noun = "connection" if limit.kind == "connections" else "call"
-    at_once = "" if limit.kind == "connections" else " at once"
-    around = "" if ends is None or ends[0] == ends[1] else f" ({ends[0]:.0f} to {ends[1]:.0f})"
-    return f"the server takes {units.plural(int(limit.value), noun)}{at_once}{around}"
 
 
 def _shedding(rejecting: Sequence[Trial]) -> str:

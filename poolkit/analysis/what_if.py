@@ -25,7 +25,7 @@ from poolkit.analysis.curve import points
 from poolkit.analysis.knee import plateau
 from poolkit.analysis.model import Fitted
 from poolkit.analysis.response import p99 as response_p99
-from poolkit.analysis.smallest import Found, find, reachable_rate
+from poolkit.analysis.smallest import Found, at_limit, find, reachable_rate
 from poolkit.analysis.verdict import cannot_say, judge, why_not
 from poolkit.analysis.why_none import why_none
 from poolkit.records import CurvePoint, LimitedBy, Plateau, Sweep, Verdict
@@ -86,6 +86,11 @@ class Answer:
     # What the search came to; None: there was none, as the curve makes no sense.
     found: Found | None = field(default=None, repr=False, compare=False)
 
+    @property
+    def smallest_as_fast(self) -> int | None:
+        """The smallest size with which callers are served as soon; None where not smaller."""
+        return None if self.found is None else self.found.as_fast
+
 
 @dataclass(frozen=True, slots=True)
 class Planner:
@@ -140,7 +145,7 @@ def answer(planner: Planner, question: Question) -> Answer:
     )
     if planner.upstream is None:
         return plain
-    found = find(planner.upstream.slowed(factor), objective)
+    found = at_limit(find(planner.upstream.slowed(factor), objective))
     if found.size is not None:
         limited_by, because = reasons.why(found)
     else:

@@ -147,7 +147,13 @@ def _expected_hold(trials: Sequence[Trial], pool_size: int) -> float:
 def _next_of_asked(trials: Sequence[Trial], limits: SweepLimits) -> Choice | None:
     """The sizes that the user named: once each in order, then repeats in shuffled order."""
     counts = Counter(trial.pool_size for trial in trials)
-    sizes = sorted(set(limits.sizes or ()))
+    refused = first_refused(trials)
+    # What is refused is asked once.
+    sizes = sorted(
+        n for n in set(limits.sizes or ()) if refused is None or n < refused or not counts[n]
+    )
+    if not sizes:
+        return None
     fewest = min(counts[n] for n in sizes)
     rest = [n for n in sizes if counts[n] == fewest]
     if fewest == 0:

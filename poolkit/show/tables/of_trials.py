@@ -107,7 +107,7 @@ def predictions(sizing: Sizing, size: int | None = None, around: int = 3) -> Tab
 
     Args:
         size: connections of one pool; the sizing's own by default.
-        around: sizes shown on either side.
+        around: sizes shown on either side; a smaller one that serves callers as soon always is.
     """
     columns: Columns[PredictedWait] = (
         Column(
@@ -116,16 +116,23 @@ def predictions(sizing: Sizing, size: int | None = None, around: int = 3) -> Tab
         ),
         Number(
             "calls that wait too long",
-            lambda p: "beyond its throughput" if p.exceedance is None else share(p.exceedance),
+            lambda p: "beyond its throughput" if p.wait_p99 is None else share(p.exceedance),
         ),
         Number("wait p99", lambda p: milliseconds(p.wait_p99)),
         Number("mean hold", lambda p: milliseconds(p.hold_time)),
         Number("mean response", lambda p: milliseconds(p.response_time)),
+        Number("p99 response", lambda p: milliseconds(p.response_p99)),
         Number("busy", lambda p: share(p.utilisation)),
     )
     size = sizing.size if size is None else size
     ordered = sorted(sizing.predictions, key=lambda p: p.pool_size)
-    shown = [p for p in ordered if size is None or abs(p.pool_size - size) <= around]
+    shown = [
+        p
+        for p in ordered
+        if size is None
+        or abs(p.pool_size - size) <= around
+        or p.pool_size == sizing.smallest_as_fast
+    ]
     caption = f"Expected at {number(sizing.rate_per_pool)} calls/s for each pool"
     return Table.of(caption, columns, shown, lambda p: p.pool_size == size)
 
