@@ -10,7 +10,7 @@ import pytest
 
 from poolkit.analysis.curve import points
 from poolkit.analysis.disturbed import MOST_AGAIN, QUIET, marked, settled, to_repeat
-from poolkit.analysis.response import HoldTimes
+from poolkit.analysis.model import Fitted
 from poolkit.analysis.sizing import size
 from poolkit.measure.store import TrialLog
 from poolkit.recommend.assemble import nearest_trial, parameters_of_trials
@@ -83,8 +83,11 @@ def test_the_dip_is_measured_again_and_moves_nothing() -> None:
     assert len(reads) == 1
     assert spoilt not in reads
     # The same holds of the hold times that responses are read off.
-    holds = HoldTimes.of(trials)
-    assert (holds.above == HoldTimes.of([*SOUND, SECOND]).above).all()
+    holds, sound = (
+        Fitted.of(Sweep(target="t", trials=tuple(kept))).holds
+        for kept in (trials, [*SOUND, SECOND])
+    )
+    assert (holds.above == sound.above).all()
 
 
 def test_the_table_says_why_and_what_stands_in_its_place() -> None:

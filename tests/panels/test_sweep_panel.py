@@ -259,7 +259,9 @@ def test_a_live_sweep_over_a_cancel_to_its_result(targets: Path) -> None:
     shown: list[float] = []
     again.listen(lambda story: shown.append(story.progress))
     found = panel.wait(END)
-    assert found.trials[: len(kept)] == kept
+    # The same trials, whatever later ones make of them (see `analysis.disturbed`).
+    before = found.trials[: len(kept)]
+    assert [(t.seed, t.throughput) for t in before] == [(t.seed, t.throughput) for t in kept]
     assert {trial.pool_size for trial in found.trials} == {2, 4}
     assert found.recommendation.target_rate == 120
     assert found.recommendation.wait_p99 == 0.02
