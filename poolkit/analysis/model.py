@@ -18,7 +18,7 @@ from poolkit.analysis.limits import (
     turned_away,
 )
 from poolkit.analysis.queueing import WaitPrediction, waits
-from poolkit.analysis.response import HoldTimes, exceedance
+from poolkit.analysis.response import HoldTimes, as_soon, exceedance, gains_by_more
 from poolkit.analysis.saturation import dispersion_of_holds, plateau_factor, pooled_dispersion
 from poolkit.analysis.state_curve import CAUTION, fit, held, open_loops, strained, together
 from poolkit.analysis.states import state_points
@@ -76,6 +76,20 @@ class Model:
         """What `cautious` says of one size, 1 .. most."""
         return waits(self.curve, self.cautious_rate, (pool_size,), self.dispersion, self.factor)[0]
 
+    @cached_property
+    def as_soon(self) -> frozenset[int]:
+        """The sizes with which callers are served as soon as with the best that may be answered.
+
+        None where throughput still rises at the largest size measured and a larger one, which the
+        cap leaves room for, might serve them sooner.
+        """
+        whole, predictions = self.curve.whole, self.cautious
+        is_rising = self.may_grow and whole.largest == whole.measured
+        has_room = bool(predictions) and self.most < self.objective.largest
+        if is_rising and has_room and gains_by_more(predictions[-1], self.holds, self.curve.pools):
+            return frozenset()
+        return as_soon(predictions, self.holds, self.curve.pools)
+
     @property
     def is_within_quota(self) -> bool:
         """Whether the rate asked is one that the server does not turn away."""
@@ -101,9 +115,11 @@ class Model:
 
     def meets(self, prediction: WaitPrediction) -> bool:
         """Whether everything that is asked of the times is met; give it a `cautious` one."""
-        return (
-            self.is_within_quota and self.meets_wait(prediction) and self.meets_response(prediction)
-        )
+        if not self.is_within_quota:
+            return False
+        if self.objective.asks_as_soon:
+            return prediction.pool_size in self.as_soon
+        return self.meets_wait(prediction) and self.meets_response(prediction)
 
     def is_enough(self, pool_size: int) -> bool:
         """Whether a size (1 or more) meets what is asked.
@@ -113,6 +129,10 @@ class Model:
         if self.most < 1 or (pool_size > self.most and not self.may_grow):
             return False
         return self.meets(self.at(min(pool_size, self.most)))
+
+    def carries(self, pool_size: int) -> bool:
+        """Whether a size (1 or more) carries the rate; beyond `most`, whether that one does."""
+        return self.most >= 1 and self.at(min(pool_size, self.most)).is_stable
 
     def is_extrapolated(self, pool_size: int) -> bool:
         """Whether no size as large, or none as small, was measured on the upstream."""
@@ -219,7 +239,7 @@ class Fitted:
             curve = curve.held_flat(held(curve.measured))
         else:
             ending = "rising"
-        holds = HoldTimes.of(trials)
+        holds = HoldTimes.of(trials, curve)
         return cls(fitted, curve, dispersion, factor, holds, ending, states, allowed, taken)
 
     @classmethod
@@ -240,7 +260,7 @@ class Fitted:
         ending: Ending = "flat" if strained(sweep.trials) else "seen"
         if taken is not None:
             ending = "refused"
-        holds = HoldTimes.of(trials)
+        holds = HoldTimes.of(trials, curve)
         return cls((), curve, dispersion, factor, holds, ending, states, allowed, taken)
 
     @property

@@ -5,13 +5,9 @@ from __future__ import annotations
 from poolkit import units
 from poolkit.analysis.model import Model
 from poolkit.analysis.queueing import WaitPrediction
+from poolkit.analysis.response import p99 as response_p99
 from poolkit.analysis.smallest import Found
 from poolkit.records import LimitedBy
-
-WORTH_SAYING = 0.1  # share of the size that a smaller pool must save to be worth a sentence
-SAME_RESPONSE = 0.02  # mean response times closer than this are the same to a caller
-SAME_THROUGHPUT = 0.98
-SHOWN = 5  # sizes whose response time is listed
 
 
 def why(found: Found) -> tuple[LimitedBy, str]:
@@ -45,11 +41,18 @@ def _meeting(queue: Model, met: WaitPrediction) -> str:
     objective = queue.objective
     growth = units.number(objective.growth)
     included = "" if objective.growth == 1 else f" (growth of {growth} included)"
-    asks_wait = objective.wait_p99 is not None
-    late = late_waits(queue, met) if asks_wait else f"{late_responses(queue, met)} in all"
+    if objective.asks_as_soon:
+        room = ""
+        if met.pool_size == objective.largest:
+            room = f" that {objective.cap_in_words} leaves"
+        met_there = f"serve callers as soon as any number{room} can: {response(queue, met)}"
+    elif objective.wait_p99 is not None:
+        met_there = late_waits(queue, met)
+    else:
+        met_there = f"{late_responses(queue, met)} in all"
     text = (
         f"{units.rate(objective.rate_per_pool)}{included} keep {units.number(met.busy)} "
-        f"of {units.plural(met.pool_size, 'connection')} busy on average, and {late}"
+        f"of {units.plural(met.pool_size, 'connection')} busy on average, and {met_there}"
     )
     rests_on = extrapolated(queue, met.pool_size)
     return f"{text}; {rests_on}" if rests_on else text
@@ -89,6 +92,8 @@ def _with_less(queue: Model, less: WaitPrediction, limited_by: LimitedBy) -> str
     objective, fewer = queue.objective, less.pool_size
     if not less.is_stable:
         return f"; {fewer} would not carry the rate"
+    if objective.asks_as_soon:
+        return f" (with {fewer}: {response(queue, less)})"
     if limited_by == "response" or objective.wait_p99 is None:
         share = queue.late_responses(less)
         limit = units.milliseconds(objective.response_p99)
@@ -116,38 +121,43 @@ def _headroom(found: Found, wanted: int) -> str:
 
 
 def only_moves_queue(found: Found) -> str | None:
-    """What to say where a smaller pool carries as much and serves callers as soon; None: nothing.
+    """What to say where a smaller pool serves callers as soon; None: nothing.
 
-    Past saturation the queue moves from the pool into the server as the pool grows.
+    Past saturation the queue moves from the pool into the server as the pool grows; before it the
+    waits may be short against the response. What is asked decides between the two sizes, so that is
+    said in the same sentence.
     """
-    predictions, answer = found.predictions, found.wanted
-    if found.size is None or answer is None or answer > len(predictions):
+    if found.as_fast is None or found.wanted is None or found.wanted > len(found.predictions):
         return None
-    rates = found.queue.curve.throughputs(range(1, answer + 1))
-    enough = next(n for n in range(1, answer + 1) if rates[n - 1] >= SAME_THROUGHPUT * rates[-1])
-    chosen = predictions[answer - 1]
-    # A connection or two more or less is within the doubt of any answer.
-    most = max(answer - max(2, round(WORTH_SAYING * answer)), 0)
-    for less in predictions[enough - 1 : most]:
-        if less.response_time is None or chosen.response_time is None:
-            continue
-        if less.response_time <= (1.0 + SAME_RESPONSE) * chosen.response_time:
-            return (
-                f"from {less.pool_size} to {answer} connections the queue only moves into the "
-                f"server: the mean wait falls from {units.milliseconds(less.wait)} to "
-                f"{units.milliseconds(chosen.wait)}, the mean hold goes from "
-                f"{units.milliseconds(less.hold_time)} to {units.milliseconds(chosen.hold_time)}, "
-                "and no caller is served sooner: the mean response time is "
-                f"{_responses(predictions[less.pool_size - 1 : answer])}"
-            )
-    return None
+    queue = found.queue
+    less, more = (found.predictions[size - 1] for size in (found.as_fast, found.wanted))
+    wait_saved = (less.wait or 0.0) - (more.wait or 0.0)
+    moves = more.hold_time - less.hold_time >= wait_saved / 2.0
+    since = (
+        "the queue only moves into the server" if moves else "few callers wait, and not for long"
+    )
+    return (
+        f"{less.pool_size} connections serve callers as soon as {more.pool_size}: "
+        f"{response(queue, less)} with {less.pool_size}, {response(queue, more)} with "
+        f"{more.pool_size}, since {since} (the mean wait falls from "
+        f"{units.milliseconds(less.wait)} to {units.milliseconds(more.wait)}, the mean hold goes "
+        f"from {units.milliseconds(less.hold_time)} to {units.milliseconds(more.hold_time)}); "
+        f"{more.pool_size} are needed only for {_asked_times(queue)}"
+    )
 
 
-def _responses(predictions: tuple[WaitPrediction, ...]) -> str:
-    """Response time over pool size, for some sizes from the first to the last."""
-    last = len(predictions) - 1
-    chosen = sorted({round(last * step / (SHOWN - 1)) for step in range(SHOWN)})
-    return ", ".join(
-        f"{units.milliseconds(predictions[at].response_time, 3)} at {predictions[at].pool_size}"
-        for at in chosen
+def response(queue: Model, met: WaitPrediction) -> str:
+    """What callers meet in all at a size, in words."""
+    p99 = response_p99(met, queue.holds, queue.curve.pools)
+    return (
+        f"mean response {units.milliseconds(met.response_time, 3)}, "
+        f"p99 {units.milliseconds(p99, 3)}"
+    )
+
+
+def _asked_times(queue: Model) -> str:
+    objective = queue.objective
+    limits = (("wait", objective.wait_p99), ("response", objective.response_p99))
+    return units.listed(
+        [f"the p99 {noun} asked, {units.milliseconds(time)}" for noun, time in limits if time]
     )

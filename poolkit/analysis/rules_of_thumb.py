@@ -19,7 +19,7 @@ import math
 from collections.abc import Callable, Sequence
 
 from poolkit import units
-from poolkit.analysis.reasons import late_responses, late_waits
+from poolkit.analysis.reasons import late_responses, late_waits, response
 from poolkit.analysis.smallest import Found
 from poolkit.records import CurvePoint, RuleOfThumb, Trial
 
@@ -142,9 +142,10 @@ def _outcome(asked: int, found: Found) -> str:
     met = found.predictions[asked - 1]
     if not met.is_stable:
         return f"{asked} cannot carry {units.rate(objective.rate_per_pool)} here: the queue grows"
-    late = late_responses if objective.wait_p99 is None else late_waits
+    said = late_responses if objective.wait_p99 is None else late_waits
+    said = response if objective.asks_as_soon else said
     beside_answer = "" if found.size is None else _beside(asked, found.size)
-    return f"at {asked}, {late(found.queue, met)}{beside_answer}"
+    return f"at {asked}, {said(found.queue, met)}{beside_answer}"
 
 
 def _beside(asked: int, answer: int) -> str:

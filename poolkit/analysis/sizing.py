@@ -8,7 +8,7 @@ from poolkit.analysis.curve import is_clean
 from poolkit.analysis.knee import knees
 from poolkit.analysis.limits import limits
 from poolkit.analysis.reasons import only_moves_queue
-from poolkit.analysis.response import p99 as response_p99
+from poolkit.analysis.response import p99s
 from poolkit.analysis.rules_of_thumb import rules
 from poolkit.analysis.smallest import Found
 from poolkit.analysis.state_curve import open_loops
@@ -63,21 +63,25 @@ def size(sweep: Sweep, objective: Objective) -> Sizing:
             "raised_by": raised_by,
             "is_extrapolated": found.size is not None and queue.is_extrapolated(found.size),
             "only_moves_queue": only_moves_queue(found),
+            "smallest_as_fast": found.as_fast,
         }
     )
 
 
 def _shown(found: Found) -> tuple[PredictedWait, ...]:
-    """The predictions for half to twice the answer; without one, for the larger half of sizes."""
+    """The predictions for half to twice the answer, or from the smallest that is as fast on.
+
+    Without an answer those of the larger half of sizes.
+    """
     queue, objective = found.queue, found.queue.objective
     middle = len(found.predictions) if found.size is None else found.size
     shown = []
-    for one in found.predictions[math.ceil(middle / 2) - 1 : 2 * middle]:
-        limit, late, response = objective.wait_p99, None, None
+    first = min(math.ceil(middle / 2), found.as_fast or middle)
+    asked = found.predictions[first - 1 : 2 * middle]
+    for one, p99 in zip(asked, p99s(asked, queue.holds, queue.curve.pools), strict=True):
+        limit, late = objective.wait_p99, None
         if limit is not None and one.is_stable:
             late = one.exceedance(limit)
-        if objective.response_p99 is not None:
-            response = response_p99(one, queue.holds, queue.curve.pools)
         shown.append(
             PredictedWait(
                 pool_size=one.pool_size,
@@ -86,7 +90,7 @@ def _shown(found: Found) -> tuple[PredictedWait, ...]:
                 hold_time=one.hold_time,
                 utilisation=one.utilisation,
                 response_time=one.response_time,
-                response_p99=response,
+                response_p99=p99,
                 is_extrapolated=queue.is_extrapolated(one.pool_size),
             )
         )

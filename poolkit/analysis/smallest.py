@@ -28,6 +28,9 @@ from poolkit.targets.objective import Objective
 OnTop = Literal["floor", "headroom"]
 NEAR_LIMIT = 0.8  # of the target rate that the curve allows: load may show that the limit will do
 STEPS = 12  # of the bisection for the reachable rate: to 1/4096 of the highest throughput
+# A connection or two more or less, or this share of the size, are within the doubt of any answer.
+IN_DOUBT = 0.1
+FOREVER = 1e9  # s, a wait that every size keeps to that carries the rate at all
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,18 @@ class Found:
         """What callers of `queue` meet at sizes 1 .. `queue.most`."""
         return self.queue.predictions()
 
+    @cached_property
+    def as_fast(self) -> int | None:
+        """The smallest size with which callers are served as soon as with the best, whatever is
+        lost; None where it is not smaller than `wanted` by more than the doubt of any answer.
+        """
+        if self.size is None or self.wanted is None:
+            return None
+        least = self.queue.objective.floor
+        most = self.wanted - max(2, round(IN_DOUBT * self.wanted)) - 1
+        sizes = frozenset.intersection(*(case.as_soon for case in self.cases))
+        return min((size for size in sizes if least <= size <= most), default=None)
+
     def holds(self, pool_size: int) -> bool:
         """Whether one pool of this size (1 or more) meets the times asked, whatever is lost."""
         return all(case.is_enough(pool_size) for case in self.cases)
@@ -67,6 +82,14 @@ def find(upstream: Fitted, objective: Objective) -> Found:
     """The smallest pool that meets the objective on this upstream."""
     cases = tuple(_cases(upstream, objective))
     needed, queue, asked = _smallest(cases, 1)
+    if needed is None and objective.asks_as_soon:
+        # The sizes that serve callers the soonest with all replicas up and with some lost may have
+        # none in common: then the largest loss decides.
+        needed, queue, asked = _smallest(cases[:1], 1)
+        if needed is not None and all(case.carries(needed) for case in cases):
+            cases = cases[:1]
+        else:
+            needed = None
     found = Found(upstream, cases, queue, needed)
     if needed is None:
         return replace(found, tried=asked if asked > 1 else None)
@@ -135,6 +158,9 @@ def reachable_rate(upstream: Fitted, objective: Objective) -> float | None:
     """
     if objective.floor > objective.largest:
         return None
+    if objective.asks_as_soon:
+        # Among the sizes that carry a rate one always serves callers the soonest.
+        objective = objective.but(wait_p99=FOREVER)
     high = min(map(_top, _cases(upstream, objective)))
     # A response time that single calls exceed is met at no rate: no search needed.
     if high <= 0 or not _carries(upstream, objective, 1e-3 * high):

@@ -86,6 +86,11 @@ class Answer:
     # What the search came to; None: there was none, as the curve makes no sense.
     found: Found | None = field(default=None, repr=False, compare=False)
 
+    @property
+    def smallest_as_fast(self) -> int | None:
+        """The smallest size with which callers are served as soon; None where not smaller."""
+        return None if self.found is None else self.found.as_fast
+
 
 @dataclass(frozen=True, slots=True)
 class Planner:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from poolkit import units
 from poolkit.analysis.model import Fitted
-from poolkit.analysis.reasons import late_responses, late_waits
+from poolkit.analysis.reasons import late_responses, late_waits, response
 from poolkit.analysis.smallest import Found, find, reachable_rate
 from poolkit.records import LimitedBy, Verdict
 from poolkit.targets.objective import Objective
@@ -70,9 +70,11 @@ def _too_much(found: Found, verdict: Verdict) -> WhyNone:
     is_rising = found.upstream.ending == "rising"
     if is_rising and queue.most < objective.largest:
         widen = "the sweep was stopped there" if verdict.name == "stopped" else "widen the range"
+        carried = queue.cautious[-1].is_stable and objective.asks_as_soon
+        more = "might be served sooner by more" if carried else "need more"
         return "unknown", (
             f"cannot say, because throughput still rises at {most}, the largest size measured, "
-            f"and {asked} need more: {widen}"
+            f"and {asked} {more}: {widen}"
         )
     if not is_rising and not _would_do_without_cap(found):
         return "plateau", _plateau(found, verdict)
@@ -103,6 +105,10 @@ def _plateau(found: Found, verdict: Verdict) -> str:
         seen = f"throughput is highest at {peak} and falls beyond"
     if top <= objective.rate_per_pool:
         return f"{asked} is beyond what any size carries ({units.rate(top)}): {seen}"
+    if objective.asks_as_soon:
+        error = units.share(queue.curve.whole.error, 1)
+        text = f"{asked} is too near the plateau ({units.rate(top)}, known to {error})"
+        return f"{text} to say that any size carries it; {seen}"
     waiting = f"waiting longer than {units.milliseconds(objective.wait_p99)}"
     if objective.wait_p99 is None:
         waiting = f"taking longer than {units.milliseconds(objective.response_p99)}"
@@ -143,6 +149,8 @@ def _late_at(found: Found, size: int) -> tuple[str, LimitedBy]:
         return f"{units.rate(queue.objective.rate_per_pool)} are not carried any more", "plateau"
     if not queue.meets_wait(met):
         return late_waits(queue, met), "plateau"
+    if queue.objective.asks_as_soon:
+        return f"callers are served later than with fewer: {response(queue, met)}", "response"
     return f"{late_responses(queue, met)} in all", "response"
 
 

@@ -25,7 +25,10 @@ SIZE_BUDGET = 45.0  # s of load, verification included
 SWEEP_SHARE = 0.2  # of a size budget
 DEADLINE_BUDGETS, DEADLINE_SPARE = 3.0, 120.0  # a run's end, in budgets and s on top
 # What a sizing keeps of a former one that was verified.
-ANSWER = ("size", "because", "limited_by", "headroom", "predictions", "is_extrapolated")
+ANSWER = (
+    "size", "because", "limited_by", "headroom", "predictions", "is_extrapolated",
+    "smallest_as_fast", "only_moves_queue",
+)  # fmt: skip
 ARRIVALS_SPARE = 60.0  # s that opening the pool and ending slow calls may take beside the load
 SEED = 20_260_101
 

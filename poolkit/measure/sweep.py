@@ -103,7 +103,7 @@ def next_trial(
     if sentinel is not None:
         # Its time is kept back from the start: it is measured last.
         left -= sentinel.seconds
-    choice = _next_again(trials)
+    choice = _next_again((*in_service, *trials))
     if choice is None and limits.sizes is not None:
         choice = _next_of_asked(trials, limits)
     elif choice is None:
@@ -165,9 +165,11 @@ def _next_of_asked(trials: Sequence[Trial], limits: SweepLimits) -> Choice | Non
 
 
 def _next_again(trials: Sequence[Trial]) -> Choice | None:
-    """The size that a disturbed trial spoilt, where another trial may help."""
-    again = to_repeat(trials)
-    return None if again is None else (again.pool_size, "repeat", again.because)
+    """The size that a disturbed trial spoilt, where another may help and no call was refused."""
+    again, refused = to_repeat(trials), first_refused(trials)
+    if again is None or (refused is not None and again.pool_size >= refused):
+        return None
+    return again.pool_size, "repeat", again.because
 
 
 def _next_size(

@@ -294,7 +294,9 @@ def sentence(asked: Asked) -> str:
     text = f"{plural(answer.size, 'connection')} in each pool"
     if answer.pools > 1:
         text += f", {number(answer.connections)} in all"
-    return f"{text}: {because}."
+    few = answer.smallest_as_fast
+    same = "" if few is None else f"; {few} would serve callers as soon"
+    return f"{text}: {because}{same}."
 
 
 def table(asked: Asked) -> Table:
@@ -314,8 +316,15 @@ def _left_free(margin: float | None) -> str:
     return share(margin)
 
 
+def _as_fast(answer: Answer) -> str:
+    if answer.size is None:
+        return NONE
+    return str(answer.smallest_as_fast or answer.size)
+
+
 _ROWS: tuple[tuple[str, Callable[[Answer], str]], ...] = (
     ("connections needed in one pool", lambda a: NONE if a.size is None else str(a.size)),
+    ("fewest that serve callers as soon", _as_fast),
     ("connections of all pools", lambda a: number(a.connections)),
     ("rate of one pool", lambda a: rate(a.rate_per_pool)),
     ("wait p99", lambda a: milliseconds(a.wait_p99)),
@@ -334,6 +343,7 @@ def scene(asked: Asked) -> charts.Scene:
         findings.sizing,
         findings.trials,
         size=answer.size,
+        smallest_as_fast=answer.smallest_as_fast,
         target_rate=objective.rate,
         wait_p99=objective.wait_p99,
         response_p99=objective.response_p99,

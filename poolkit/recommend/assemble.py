@@ -110,6 +110,7 @@ def recommend(
         update={
             "verdict": sizing.verdict.name,
             "recommended_size": size,
+            "smallest_as_fast": smaller(sizing, size),
             "limited_by": sizing.limited_by,
             "headroom": headroom_left(sizing, size),
             "reachable_rate": sizing.reachable_rate,
@@ -125,6 +126,12 @@ def recommend(
             "verification": verification,
         }
     )
+
+
+def smaller(sizing: Sizing, size: int | None) -> int | None:
+    """The smallest size with which callers are served as soon; None where it is not smaller."""
+    few = sizing.smallest_as_fast
+    return few if few is not None and size is not None and few < size else None
 
 
 def unreachable(target: Target, cause: str, remedy: str) -> Recommendation:

@@ -14,6 +14,7 @@ FAILING_SHARE = 0.2
 # What makes one trial worse than another in a check's own terms; elsewhere a failed one is.
 _SEVERITY: Mapping[str, Callable[[Trial], float | None]] = {
     "client_bound": lambda trial: trial.cpu_share,
+    "machine_quiet": lambda trial: trial.others_cpu,
     "lag": lambda trial: trial.lag.p99,
     "fair": lambda trial: trial.longest_wait_ratio,
 }
@@ -43,8 +44,8 @@ _WHY = {
     "sized": "a size is only given where the measured curve supports one",
     "reachable": "no pool size helps beyond what the upstream can do",
     "verified": "the size comes from a model of the curve; only load at the target rate proves it",
-    "serves_sooner": "past saturation a larger pool moves the queue into the server: waits fall, "
-    "holds grow",
+    "serves_sooner": "connections beyond those that serve callers as soon are needed only where "
+    "the wait itself matters",
 }
 
 
@@ -64,14 +65,21 @@ def of_result(
     target: Target, sizing: Sizing, size: int | None, verification: Verification | None
 ) -> tuple[Check, ...]:
     """The checks of the result itself."""
-    checks = [_sized(sizing, size)]
+    checks = [_sized(target, sizing, size)]
     if sizing.out_of_reach or size is not None:
         checks.append(_reachable(target, sizing))
     if size is not None:
         checks.append(_verified(target, verification))
-    if size is not None and sizing.only_moves_queue:
-        remedy = "set response_p99, or accept the wait: a smaller pool serves callers as soon"
-        checks.append(_check("serves_sooner", False, sizing.only_moves_queue, remedy))
+    few = sizing.smallest_as_fast
+    if size is not None and sizing.only_moves_queue and few is not None and few < size:
+        remedy = (
+            f"if the wait itself is of no matter, take {few}: leave wait_p99 out of targets.toml, "
+            "or ask for a response_p99 in its place"
+        )
+        seen = sizing.only_moves_queue
+        if sizing.size != size:
+            seen += f" (verification moved {sizing.size} to {size})"
+        checks.append(_check("serves_sooner", False, seen, remedy))
     return tuple(checks)
 
 
@@ -117,10 +125,13 @@ def _folded(name: str, seen: Sequence[tuple[Trial, Check]]) -> Check:
     return worst.model_copy(update={"passed": passed, "seen": text})
 
 
-def _sized(sizing: Sizing, size: int | None) -> Check:
+def _sized(target: Target, sizing: Sizing, size: int | None) -> Check:
     if size is None:
         return _check("sized", False, sizing.because, _REMEDIES[sizing.verdict.name])
-    seen = f"{units.plural(size, 'connection')}, limited by {_LIMITS[sizing.limited_by]}"
+    limit = _LIMITS[sizing.limited_by]
+    if target.asks_as_soon and sizing.limited_by == "response":
+        limit = "response: with fewer connections callers would be served later"
+    seen = f"{units.plural(size, 'connection')}, limited by {limit}"
     headroom = headroom_left(sizing, size)
     if headroom:
         seen += f"; {headroom} of them are the headroom asked for"

@@ -260,7 +260,7 @@ def provenance(review: Review) -> Table:
 def summary(review: Review) -> Part:
     """The review in a sentence, and what to do with it next."""
     found = [t.recommendation for t in review.targets]
-    sized = [f"{r.target} {r.recommended_size}" for r in found if r.recommended_size is not None]
+    sized = [f"{r.target} {words.size(r)}" for r in found if r.recommended_size is not None]
     open_ = [r.target for r in found if r.recommended_size is None]
     said = f"Sizes to set: {listed(sized)}." if sized else "No size is recommended."
     if open_:

@@ -141,8 +141,13 @@ def _how_to_read(target: TargetReview) -> str:
     if target.sizing is not None and target.sizing.points and target.sizing.hold_at_one:
         words += "n / S(1): the throughput if calls never slowed each other down. "
     if target.recommendation.recommended_size is not None:
+        left = "callers wait longer than asked"
+        if target.settings.asks_as_soon:
+            left = "callers are served later"
+        elif target.recommendation.smallest_as_fast is not None:
+            left += ", but down to the dashed one they are served as soon"
         words += (
-            "Left of the green line callers wait longer than asked; "
+            f"Left of the green line {left}; "
             f"beyond {charts.OVERSIZED_FROM:g} times its size connections are idle. "
         )
     return words.strip()

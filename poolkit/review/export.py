@@ -139,7 +139,10 @@ def _summary(r: Recommendation, created: str) -> str:
         text = f"**{units.plural(r.recommended_size, 'connection')}** in each pool"
         if r.headroom:
             text += f", {r.headroom} of them headroom"
-        text += "." if r.limited_by is None else f", limited by {r.limited_by}."
+        text += "" if r.limited_by is None else f", limited by {r.limited_by}"
+        if r.smallest_as_fast is not None:
+            text += f"; **{r.smallest_as_fast}** serve callers as soon, what is asked decides"
+        text += "."
     if r.reachable_rate is not None:
         text += f" Within reach: {units.rate(r.reachable_rate)}."
     if r.verdict is not None:
@@ -149,8 +152,6 @@ def _summary(r: Recommendation, created: str) -> str:
         if r.plateau.interval95 is not None:
             text += f" (95 %: {units.interval(r.plateau.interval95)})"
         text += "."
-    if not r.push:
-        text += " No more than the target rate was sent, by choice."
     if r.target_rate_from is not None:
         text += f" Target rate {units.rate(r.target_rate)}, from {r.target_rate_from}."
     if r.trials:

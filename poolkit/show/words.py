@@ -76,9 +76,18 @@ def sentence(words: str) -> str:
 
 
 def size(recommendation: Recommendation) -> str:
-    """The recommended size; a dash where there is none."""
-    found = recommendation.recommended_size
-    return NONE if found is None else str(found)
+    """The recommended size, and a smaller one that serves as soon; a dash where there is none."""
+    found, few = recommendation.recommended_size, recommendation.smallest_as_fast
+    if found is None:
+        return NONE
+    return str(found) if few is None else f"{found} ({few} as fast)"
+
+
+def size_in_short(recommendation: Recommendation) -> str:
+    """`25 or 8`, where 8 serve callers as soon."""
+    few = recommendation.smallest_as_fast
+    whole = size(recommendation)
+    return whole if few is None else f"{recommendation.recommended_size} or {few}"
 
 
 def value(parameter: Parameter) -> str:
@@ -155,11 +164,24 @@ def outcome(recommendation: Recommendation) -> str:
     else:
         missing = "; ".join(signal.seen for signal in r.missing_signals)
         text += f" for {short_rate(r.target_rate)}, in doubt: {missing}"
+    if r.smallest_as_fast is not None:
+        text += f"; {as_fast(r)}"
     if r.plateau is not None:
         text += f"; plateau {short_rate(r.plateau.throughput)}"
     elif not r.push:
         text += f"; {NOT_PUSHED}"
     return text
+
+
+def as_fast(recommendation: Recommendation) -> str:
+    """The smaller of two sizes, beside the one recommended, and what decides; empty: it is one."""
+    r = recommendation
+    if r.smallest_as_fast is None:
+        return ""
+    verb = "serves" if r.smallest_as_fast == 1 else "serve"
+    asked = _asked(r).removeprefix(" with ")
+    decides = f" ({asked} decides)" if asked else ""
+    return f"{r.smallest_as_fast} {verb} callers as soon{decides}"
 
 
 def reasons(sizing: Sizing | None) -> list[str]:
@@ -240,12 +262,16 @@ def _found(
     verb = "carries" if size == 1 and pools == 1 else "carry"
     wait = _wait_clause(recommendation)
     if recommendation.verification is None:
-        return f"{phrase} should carry {at}{wait}: predicted, not verified"
+        few = recommendation.smallest_as_fast
+        same = "" if few is None else f" ({few} would serve callers as soon)"
+        return f"{phrase} should carry {at}{wait}{same}: predicted, not verified"
     if not recommendation.is_verified:
         missing = [signal.name.replace("_", " ") for signal in recommendation.missing_signals]
         return f"{phrase} did not pass verification at {at}: {listed(missing)} not seen"
     lost = "" if left >= pools else f", even when only {left} of the {pools} are left"
-    return f"{phrase} {verb} {at}{wait}{lost}"
+    few = recommendation.smallest_as_fast
+    same = "" if few is None else f"; {few} would serve callers as soon"
+    return f"{phrase} {verb} {at}{wait}{lost}{same}"
 
 
 def pools_left(
@@ -270,6 +296,8 @@ def _wait_clause(recommendation: Recommendation) -> str:
     limit, seen = recommendation.wait_p99, recommendation.verification
     if limit is not None and seen is not None and (seen.wait_p99 or 0.0) > limit:
         return f", p99 wait {milliseconds(seen.wait_p99)} instead of {milliseconds(limit)}"
+    if limit is None and recommendation.response_p99 is None:
+        return " as soon as any number would"
     return _asked(recommendation)
 
 

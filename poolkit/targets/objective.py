@@ -8,9 +8,7 @@ from typing import Any, ClassVar, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from poolkit import units
-from poolkit.targets.together import DEFAULT_SIZES, budget_of, locking_floor, losses, times
-
-DEFAULT_WAIT = 0.010  # s
+from poolkit.targets.together import DEFAULT_SIZES, budget_of, locking_floor, losses
 
 
 class Objective(BaseModel):
@@ -24,9 +22,9 @@ class Objective(BaseModel):
         rate_from: where target_rate was read from, in words; None: it stands in the file. No key.
         growth: the target rate is multiplied by this for sizing, more than 0 (in targets.toml 1 or
             more).
-        wait_p99: s, longest acceptable p99 wait for a connection, more than 0; left out it is
-            0.010, or not asked where response_p99 is given.
-        response_p99: s, longest acceptable p99 response time, more than 0; None: not asked.
+        wait_p99: s, longest acceptable p99 wait for a connection, more than 0; None: not asked.
+        response_p99: s, longest acceptable p99 response time, more than 0; None: not asked. With
+            neither, what is asked is that callers are served as soon as a pool of any size can.
         headroom: share of connections on top of those needed, 0 or more; named wherever it is part
             of a size.
         max_size: most connections ever opened, all pools together.
@@ -75,8 +73,6 @@ class Objective(BaseModel):
         if not isinstance(given, dict):
             return given
         filled = dict(given)
-        if given.get("response_p99") is None:
-            filled.setdefault("wait_p99", DEFAULT_WAIT)
         budget = budget_of(given)
         if budget is not None and budget >= 1:
             filled.setdefault("max_size", min(DEFAULT_SIZES["max_size"], budget))
@@ -85,10 +81,15 @@ class Objective(BaseModel):
     @model_validator(mode="after")
     def _check_asked(self) -> Self:
         given = {key: getattr(self, key) for key in self.model_fields_set}
-        mistakes = [*times(given), *losses(given, self.replicas)]
+        mistakes = list(losses(given, self.replicas))
         if mistakes:
             raise ValueError("\n".join(f"{key}: {rule}" for key, rule in mistakes))
         return self
+
+    @property
+    def asks_as_soon(self) -> bool:
+        """Whether no limit is asked of the times: then the response time itself decides."""
+        return self.wait_p99 is None and self.response_p99 is None
 
     @property
     def pools(self) -> int:

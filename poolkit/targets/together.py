@@ -51,7 +51,7 @@ def mistakes_together(given: Mapping[str, object]) -> list[Told]:
         ]
     if driver in SUPPORTED_DRIVERS:
         mistakes += misplaced_settings(given)
-    return [*mistakes, *_sizes(given), *times(given), *_tasks(given)]
+    return [*mistakes, *_sizes(given), *_tasks(given)]
 
 
 def _http(given: Mapping[str, object], driver: str) -> Iterable[Told]:
@@ -197,12 +197,6 @@ def losses(given: Mapping[str, object], replicas: int) -> Iterable[Told]:
         yield "zones", "must not stand beside lost_replicas: keep one of them"
     if replicas < 2:
         yield "zones", "needs replicas of 2 or more: with one, a lost zone leaves none"
-
-
-def times(given: Mapping[str, object]) -> Iterable[Told]:
-    """Of the wait and the response time one is asked."""
-    if "wait_p99" in given and given["wait_p99"] is None and given.get("response_p99") is None:
-        yield "wait_p99", "required where response_p99 is not given"
 
 
 def _tasks(given: Mapping[str, object]) -> Iterable[Told]:

@@ -317,19 +317,6 @@ def test_a_stopped_sweep_is_not_told_to_go_on_to_larger_pools() -> None:
     assert "widen" not in found.because
 
 
-def test_only_moves_the_queue() -> None:
-    """Nine workers of 12 ms at 600/s: 12 connections meet a wait that 10 miss, nobody gains."""
-    sweep = drawn_sweep(
-        workers_curve(9, 0.012), (1, 2, 4, 8, 9, 10, 12, 14, 16, 24, 32), dispersion=0.1
-    )
-    found = size(sweep, Objective(target_rate=600.0, wait_p99=0.005))
-    assert found.size is not None
-    assert found.size > 9
-    assert found.only_moves_queue is not None
-    assert "into the server" in found.only_moves_queue
-    assert size(WORKERS, OBJECTIVE).only_moves_queue is None
-
-
 def test_response_time_as_an_objective() -> None:
     """A response limit that holds alone cannot meet is out of reach, whatever the pool."""
     lax = size(WORKERS, Objective(target_rate=600.0, wait_p99=0.010, response_p99=0.5))
@@ -449,19 +436,6 @@ def test_no_size_is_answered_that_the_servers_budget_forbids() -> None:
     )
     assert (found.size, found.limited_by) == (None, "cap")
     assert "budget of 12 connections (100 max_connections - 3 reserved - 85 used" in found.because
-
-
-def test_response_time_over_pool_size_is_told_where_the_queue_only_moves() -> None:
-    """The sentence names the mean response time from the smaller pool to the recommended one."""
-    sweep = drawn_sweep(
-        workers_curve(9, 0.012), (1, 2, 4, 8, 9, 10, 12, 14, 16, 24, 32), dispersion=0.1
-    )
-    said = size(sweep, Objective(target_rate=600.0, wait_p99=0.005)).only_moves_queue
-    assert said is not None
-    told = [float(time) for time in re.findall(r"([\d.]+) ms at \d+", said)]
-    assert len(told) >= 3
-    assert all(later >= 0.97 * told[0] for later in told)
-    assert "no caller is served sooner" in said
 
 
 def test_every_loss_up_to_the_allowed_one_is_carried() -> None:

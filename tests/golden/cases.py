@@ -228,7 +228,7 @@ HTTP_TARGETS: Mapping[str, str] = {
     "httpx2-probed": 'driver = "httpx"\nlibrary = "httpx2"\nurl = "{url}"\n',
     "gone": 'driver = "aiohttp"\nurl = "http://127.0.0.1:9/"\n',
 }
-OF_HTTP = "target_rate = 600\n"
+OF_HTTP = "target_rate = 600\nwait_p99 = 0.010\n"
 SQL_TARGETS: Mapping[str, str] = {
     "asyncpg-gate": f'driver = "asyncpg"\n{SQL}gate = true\n',
     "asyncpg-set": f'driver = "asyncpg"\n{SQL}min_size = 2\nstatement_cache_size = 0\n'
@@ -243,7 +243,7 @@ SQL_TARGETS: Mapping[str, str] = {
     'parameters = { a = { zipf = [1, 9, 1.1] }, b = { choice = ["x", "y"] } }\n',
     "psycopg-probed": f'driver = "psycopg"\n{SQL}',
 }
-OF_SQL = "target_rate = 330\nmax_size = 32\n"
+OF_SQL = "target_rate = 330\nwait_p99 = 0.010\nmax_size = 32\n"
 
 
 def drivers(folder: Path) -> dict[str, str]:

@@ -10,6 +10,7 @@ from poolkit.recommend import failed, recommend, unreachable
 from poolkit.recommend.assemble import nearest_trial
 from poolkit.recommend.checks import over_trials
 from poolkit.records import Check, Recommendation, RuleOfThumb, Signal, Trial, Verdict
+from poolkit.show import words
 from tests.recommend.examples import (
     check,
     http_target,
@@ -98,10 +99,34 @@ def test_a_missed_signal_is_named() -> None:
 
 def test_a_pool_that_only_moves_the_queue_is_doubted() -> None:
     """A larger pool that serves nobody sooner is not passed off as a gain."""
-    moved = sizing(only_moves_queue="a pool of 10 answers in the same 21 ms")
-    found = checks_of(recommend(http_target(), moved, verification(), [], "done", 5.0))
-    assert found["serves_sooner"].seen == "a pool of 10 answers in the same 21 ms"
-    assert not found["serves_sooner"].passed
+    moved = sizing(only_moves_queue="10 connections serve callers as soon", smallest_as_fast=10)
+    found = recommend(http_target(), moved, verification(), [], "done", 5.0)
+    doubt = checks_of(found)["serves_sooner"]
+    assert (found.recommended_size, found.smallest_as_fast) == (moved.size, 10)
+    assert doubt.seen == "10 connections serve callers as soon"
+    assert not doubt.passed
+    assert "take 10: leave wait_p99 out of targets.toml" in doubt.next
+    assert words.size(found) == f"{moved.size} (10 as fast)"
+    said = "10 serve callers as soon (p99 wait under 10 ms decides)"
+    assert said in words.outcome(found)
+    assert "; 10 would serve callers as soon" in words.finding(moved, found)
+    # Verification moved it down to where there are no longer two sizes.
+    lower = recommend(http_target(), moved, verification(), [], "done", 5.0, size=10)
+    assert lower.smallest_as_fast is None
+    assert "serves_sooner" not in checks_of(lower)
+
+
+def test_where_nothing_is_asked_of_the_times() -> None:
+    """The size is limited by the response itself, and the time limits follow what was seen."""
+    target = http_target(wait_p99=None)
+    found = recommend(
+        target, sizing(limited_by="response"), verification(), [verifying_trial()], "done", 5.0
+    )
+    assert (found.wait_p99, found.response_p99) == (None, None)
+    assert "with fewer connections callers would be served later" in checks_of(found)["sized"].seen
+    gate = next(row for row in found.parameters if row.name == "gate_timeout")
+    assert gate.value == 1
+    assert gate.because.startswith("no wait is asked; response p99 at the target rate was 50 ms")
 
 
 def test_trial_checks_are_folded_into_one_row() -> None:
@@ -145,6 +170,15 @@ def test_a_failed_trial_is_worse_than_any_that_passed() -> None:
         ([verifying_trial(arrival_rate=600.0, seed=1), verifying_trial(seed=2)], 2),
         # the latest of two
         ([verifying_trial(seed=1), verifying_trial(seed=2)], 2),
+        # ... while the machine was quiet, where there is such a one
+        (
+            [
+                verifying_trial(seed=1, checks=(check("machine_quiet"),)),
+                verifying_trial(seed=2, checks=(check("machine_quiet", passed=False),)),
+            ],
+            1,
+        ),
+        ([verifying_trial(seed=2, checks=(check("machine_quiet", passed=False),))], 2),
         # another size does not verify this one, and a closed loop of the same size is nearer
         ([verifying_trial(pool_size=13, seed=1), trial(seed=2)], 2),
         # the nearest size, the larger of two

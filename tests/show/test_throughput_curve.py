@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 
 from poolkit.show import charts
@@ -107,6 +108,33 @@ def test_every_line_is_named(name: str, words: str) -> None:
     """What a line, a band or a region means is written beside it, so colour is never needed."""
     flat = words_on(CASES[name]).replace("\n", " ")
     assert words.replace("\n", " ") in flat
+
+
+def test_two_sizes_stand_beside_each_other() -> None:
+    """A smaller size that serves as soon has its own line and region, and nobody waits there."""
+    sizing, trials, one = records(CASES["a sharp knee"])
+    two = one.model_copy(update={"smallest_as_fast": 12})
+    drawn = {
+        name: charts.throughput_curve(sizing, trials, recommendation)
+        for name, recommendation in (("one", one), ("two", two))
+    }
+    said = {
+        name: "\n".join(text.get_text() for text in texts(axes.figure)).replace("\n", " ")
+        for name, axes in drawn.items()
+    }
+    assert "12 serve callers as soon" in said["two"]
+    assert "12 would serve callers as soon" in said["two"]
+    assert "as fast" in said["two"]
+    assert "as fast" not in said["one"]
+    ends = {}
+    for name, axes in drawn.items():
+        region = axes.throughput.patches[0]  # that of sizes with which callers are served later
+        assert isinstance(region, Rectangle)
+        ends[name] = region.get_x() + region.get_width()
+    assert 11 < ends["two"] < 12
+    assert 19 < ends["one"] < 20
+    alt = charts.alt_text(sizing, trials, two)
+    assert "; 12 serve callers as soon (p99 wait under 10 ms decides)." in alt
 
 
 def test_a_failed_trial_is_grey_and_not_on_the_curve() -> None:

@@ -89,7 +89,7 @@ def test_the_example_loads(monkeypatch):
 def test_defaults():
     """What a short table leaves out has the documented value."""
     target = http()
-    assert (target.method, target.wait_p99, target.response_p99) == ("GET", 0.010, None)
+    assert (target.method, target.wait_p99, target.response_p99) == ("GET", None, None)
     assert (target.max_size, target.replicas, target.workers, target.statements) == (64, 1, 1, ())
     assert (target.headers, target.body, target.parameters, target.pause) == ({}, None, {}, 0)
     assert (target.read_only, target.work, target.gate) == (True, None, None)
@@ -98,13 +98,12 @@ def test_defaults():
 
 
 def test_a_response_target_may_stand_alone(load):
-    """With response_p99 alone no wait is asked; with neither, a wait of 10 ms is."""
+    """With response_p99 alone no wait is asked; with neither, the response time itself decides."""
     found = load(f"[targets.t]\n{HTTP}response_p99 = 0.1\n[targets.both]\n{HTTP}"
-                 "response_p99 = 0.1\nwait_p99 = 0.02\n")  # fmt: skip
+                 f"response_p99 = 0.1\nwait_p99 = 0.02\n[targets.neither]\n{HTTP}")  # fmt: skip
     assert (found["t"].wait_p99, found["t"].response_p99) == (None, 0.1)
     assert (found["both"].wait_p99, found["both"].response_p99) == (0.02, 0.1)
-    with pytest.raises(ValidationError, match="wait_p99: required where response_p99 is not"):
-        http(wait_p99=None)
+    assert [target.asks_as_soon for target in found.values()] == [False, False, True]
 
 
 def test_the_servers_budget_is_the_largest_size_by_default(load):
@@ -597,7 +596,7 @@ def test_public_settings():
     """What the manifest tells, by family."""
     assert http(target_rate=500).public_settings() == {
         "driver": "aiohttp", "endpoint": "http://[::1]/", "method": "GET", "target_rate": 500.0,
-        "wait_p99": 0.010, "response_p99": None, "max_size": 64, "replicas": 1, "workers": 1,
+        "wait_p99": None, "response_p99": None, "max_size": 64, "replicas": 1, "workers": 1,
     }  # fmt: skip
     shown = database(dsn="postgresql://u:pw-123@[::1]/d").public_settings()
     assert shown["statements"] == ["select 1"]

@@ -65,7 +65,8 @@ def limited_wait(basis: Basis) -> Limit:
     """How long a caller may wait for a connection before it is told no.
 
     10 times the wait target, at least 1 s; no longer than 10 times the response target, where one
-    is set, which also stands in where no wait is asked.
+    is set, which also stands in where no wait is asked. Where nothing is asked of the times, 10
+    times the p99 response seen (without a trial at the rate, the p99 hold), at least 1 s.
     """
     target = basis.target
     limits: list[tuple[float, str]] = []
@@ -79,6 +80,8 @@ def limited_wait(basis: Basis) -> Limit:
         allowed = units.milliseconds(target.response_p99)
         reason = f"{PATIENCE} times the p99 response allowed ({allowed})"
         limits.append((PATIENCE * target.response_p99, reason))
+    if not limits:
+        limits.append(_usual_time(basis))
     seconds, reason = min(limits, key=lambda limit: limit[0])
     seen = ""
     longest = longest_wait(basis)
@@ -86,6 +89,19 @@ def limited_wait(basis: Basis) -> Limit:
         seen = f"; the longest wait seen at the target rate was {units.milliseconds(longest)}"
     because = f"{reason}: whoever waits longer meets a fault, not a queue{seen}"
     return Limit(round_up(seconds), because, is_measured=False)
+
+
+def _usual_time(basis: Basis) -> tuple[float, str]:
+    """What callers are used to wait in all, times `PATIENCE`, and the reason."""
+    trial = basis.trial
+    if basis.is_verified and trial is not None and trial.response_time.p99 is not None:
+        p99, words = trial.response_time.p99, "response p99 at the target rate"
+    else:
+        held, words = hold_p99(basis)
+        p99 = FLOOR / PATIENCE if held is None else held
+    floor = f", at least {FLOOR:g} s" if PATIENCE * p99 < FLOOR else ""
+    reason = f"no wait is asked; {words} was {units.milliseconds(p99)}; {PATIENCE} times that"
+    return max(PATIENCE * p99, FLOOR), f"{reason}{floor}"
 
 
 def limited_hold(basis: Basis) -> Limit:

@@ -23,6 +23,7 @@ from poolkit import units
 from poolkit.analysis.curve import Curve
 from poolkit.analysis.state_curve import curve_of
 from poolkit.measure.sweep import TrialPlan
+from poolkit.measure.verify.as_soon import served_as_soon
 from poolkit.measure.verify.evidence import (
     LEAST_CALLS,
     RESPONSE_ALLOWANCE,
@@ -149,6 +150,11 @@ class Search:
         self._most = max(sizing.size, min(objective.largest, _taken(sizing, objective)))
         sizes = sorted({t.pool_size for t in trials if t.purpose == "verify"})
         self._tried = {size: of_size(trials, size, "verify") for size in sizes}
+        self._is_late = {
+            size: objective.asks_as_soon
+            and not served_as_soon(trials, size, objective, sizing).passed
+            for size in sizes
+        }
         self._least = self._smallest_allowed(sizing)
         curve = curve_of(sizing)
         # The model's P(wait > target) by size; 1 where the pool does not carry the rate.
@@ -221,7 +227,9 @@ class Search:
         objective, first = self._objective, self._first
         least = objective.floor
         late = {size: answers_late(done, objective) for size, done in self._tried.items()}
-        if sizing.headroom or sizing.limited_by not in ("wait", "plateau", "response"):
+        asks_more = sizing.limited_by not in ("wait", "plateau", "response")
+        # What serves callers as soon the curve tells, and no trial: 2 % are within its noise.
+        if sizing.headroom or asks_more or objective.asks_as_soon:
             least = max(least, first)
         elif sizing.limited_by == "response" or objective.wait_p99 is None:
             smallest = min(filter(self._passed, self._tried), default=first)
@@ -248,7 +256,7 @@ class Search:
         return self._belief.holds(size, self._objective.allowance)
 
     def _passed(self, size: int) -> bool:
-        return meets(self._tried[size], self._objective)
+        return meets(self._tried[size], self._objective) and not self._is_late[size]
 
     def _mean_failed_share(self, size: int) -> float:
         done = self._tried[size]

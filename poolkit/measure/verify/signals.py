@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from poolkit import units
 from poolkit.analysis.state_curve import curve_of
 from poolkit.histogram import quantile
+from poolkit.measure.verify.as_soon import served_as_soon
 from poolkit.measure.verify.evidence import (
     LEAST_CALLS,
     RESPONSE_ALLOWANCE,
@@ -68,6 +69,9 @@ def verification(
                 seen=f"{share:.2%} took longer than {limit} from due to done",
             )
         )
+    elif objective.asks_as_soon:
+        served = served_as_soon(trials, pool_size, objective, sizing)
+        signals.append(Signal(name="response_in_time", passed=served.passed, seen=served.seen))
     return Verification(
         achieved_rate=at_target[-1].throughput,
         wait_p99=_p99(at_target),

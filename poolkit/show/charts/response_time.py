@@ -21,17 +21,18 @@ _IN_SIGHT = 6.0  # times the best response time: what takes longer leaves the ch
 
 
 class Predicted(NamedTuple):
-    """The mean times (s) that are predicted at a size of one pool."""
+    """The times (s) that are predicted at a size of one pool; means, but for the last."""
 
     size: int
     hold: float
     response: float
+    p99: float | None  # of the response
 
 
 def known(sizing: Sizing) -> list[Predicted]:
     """The predicted sizes that carry the rate, in order."""
     return sorted(
-        Predicted(p.pool_size, p.hold_time, p.response_time)
+        Predicted(p.pool_size, p.hold_time, p.response_time, p.response_p99)
         for p in sizing.predictions
         if p.response_time is not None
     )
@@ -48,7 +49,13 @@ def response_finding(sizing: Sizing, recommendation: Recommendation) -> str:
         return f"With {plural(at.size, 'connection')} a call takes {here}"
     gained = at.response - largest.response
     more = f"{largest.size} connections in place of {at.size}"
-    if sizing.only_moves_queue or abs(gained) <= _SAME * at.response:
+    few = next((p for p in shown if p.size == recommendation.smallest_as_fast), None)
+    if few is not None:
+        return (
+            f"{at.size} connections in place of {few.size} serve nobody sooner: a call takes "
+            f"{milliseconds(few.response)} with {few.size} and {here} with {at.size}"
+        )
+    if abs(gained) <= _SAME * at.response:
         return f"{more} would serve nobody sooner: a call takes {here} either way"
     verb = "shorten" if gained > 0 else "lengthen"
     return f"{more} would {verb} a call from {here} to {milliseconds(largest.response)}"
@@ -58,10 +65,13 @@ def response_alt(sizing: Sizing, trials: Sequence[Trial], recommendation: Recomm
     """The chart in words, with its figures, for who cannot see it."""
     shown = known(sizing)
     parts = [response_finding(sizing, recommendation) + "."]
+    sizes = (recommendation.smallest_as_fast, recommendation.recommended_size)
+    told = [p for p in shown if p.size in sizes]
     parts += [
         f"Predicted with {plural(p.size, 'connection')}: mean response {milliseconds(p.response)}, "
-        f"of which {milliseconds(max(0.0, p.response - p.hold))} wait."
-        for p in dict.fromkeys(shown[:1] + shown[-1:])
+        f"p99 {milliseconds(p.p99)}; of the mean {milliseconds(max(0.0, p.response - p.hold))} "
+        "are wait."
+        for p in dict.fromkeys([*shown[:1], *told, *shown[-1:]])
     ]
     seen = in_service(trials, recommendation)
     if seen is not None:
@@ -101,6 +111,10 @@ def response_time(
         if size is not None:
             line = axes.axvline(size, color=style.GREEN, lw=2.4, zorder=2)
             named.append((line, f"recommended {size}"))
+        few = recommendation.smallest_as_fast
+        if few is not None:
+            line = axes.axvline(few, color=style.GREEN, lw=1.8, ls=(0, (5, 2)), zorder=2)
+            named.append((line, f"{few} serve callers\nas soon"))
         if served is not None and measured is not None:
             point: Any = {"color": style.GREEN, "ms": 8, "ls": "", "zorder": 6}
             (mark,) = axes.plot([served.pool_size], [measured * 1000], marker="D", **point)

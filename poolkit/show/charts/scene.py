@@ -159,6 +159,12 @@ class Scene:
         return None if size is None else size * self.left
 
     @property
+    def as_fast(self) -> int | None:
+        """Connections of a smaller size that serves callers as soon, all pools left together."""
+        size = self.recommendation.smallest_as_fast if self.recommendation else None
+        return None if size is None else size * self.left
+
+    @property
     def target(self) -> float | None:
         """The target rate (calls/s)."""
         return self.recommendation.target_rate if self.recommendation else None
@@ -242,7 +248,10 @@ def scene_alt_text(scene: Scene) -> str:
         if chosen.recommended_size is not None:
             pools = scene.pools or scene.left
             phrase = words.pool_phrase(chosen.recommended_size, pools)
-            parts.append(f"Recommended {phrase}, {words.verified_phrase(chosen)}.")
+            same = words.as_fast(chosen)
+            parts.append(
+                f"Recommended {phrase}, {words.verified_phrase(chosen)}{'; ' * bool(same)}{same}."
+            )
     held = sorted((t.connections, t.hold_time.p50) for t in curve if t.hold_time.p50 is not None)
     if held:
         (first, low), (last, high) = held[0], held[-1]
@@ -259,6 +268,7 @@ def what_if(
     trials: Sequence[Trial],
     *,
     size: int | None,
+    smallest_as_fast: int | None = None,
     target_rate: float,
     wait_p99: float | None = None,
     response_p99: float | None = None,
@@ -273,6 +283,7 @@ def what_if(
     Args:
         sizing, trials: what was measured; trials in service at another rate are left out.
         size: connections of one pool that would do; None: none would.
+        smallest_as_fast: a smaller size with which callers are served as soon; None: there is none.
         target_rate: calls/s of the whole service, growth included.
         wait_p99, response_p99: s, longest acceptable p99 of the wait and of the response time.
         limited_by: what is in the way where no size would do.
@@ -290,6 +301,7 @@ def what_if(
         wait_p99=wait_p99,
         response_p99=response_p99,
         recommended_size=size,
+        smallest_as_fast=smallest_as_fast,
     )
     predictions = tuple(
         PredictedWait(pool_size=at, exceedance=None, wait_p99=wait, hold_time=0.0, utilisation=0.0)

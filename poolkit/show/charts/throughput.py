@@ -42,7 +42,8 @@ _LONG = 1e5  # from here on a figure at the axis is told in thousands
 _CHARACTER = 6.2  # px that a character of a region's name needs
 _NOTE_CHARACTER, _NOTE_LINE = 6.3, 16  # px of the footnote
 _REGIONS = (  # from small sizes to large ones, in full and in short
-    ("undersized:\ncallers wait", "under-\nsized"),
+    ("undersized: callers\nwait in the pool", "undersized:\ncallers wait", "under-\nsized"),
+    ("as fast: the queue is here\nor in the server", "as fast", "as\nfast"),
     ("right size", "right\nsize"),
     ("oversized:\nidle connections", "over-\nsized"),
 )
@@ -116,8 +117,13 @@ class Picture:
         marked: Any = {"mfc": blue, "mec": paper, "mew": 0.9}
         hollow: Any = {"mfc": paper, "mec": blue, "mew": 0.9}
         self._regions = [
-            spans(colour, style.REGION_ALPHA, 0)
-            for colour in (style.UNDERSIZED, style.RIGHT_SIZE, style.OVERSIZED)
+            spans(colour, style.REGION_ALPHA * alpha, 0)
+            for colour, alpha in (
+                (style.UNDERSIZED, 1.0),
+                (style.RIGHT_SIZE, 0.4),
+                (style.RIGHT_SIZE, 1.0),
+                (style.OVERSIZED, 1.0),
+            )
         ]
         small: Any = {"fontsize": style.LABEL_SIZE - 0.5, "linespacing": 1.15}
         self._region_names = [
@@ -134,6 +140,7 @@ class Picture:
         self._repeats = line(upper, blue, 7, ls="", marker="o", ms=3.4, mfc="none", mew=0.7)
         self._unfit = line(upper, faint, 6, ls="", marker="x", ms=7, mew=1.8)
         self._size = [line(each, green, 4, lw=2.6, marker="", mec=paper, ms=8) for each in axes]
+        self._as_fast = [line(each, green, 4, ls=(0, (5, 2)), marker="") for each in axes]
         self._at_size = line(upper, green, 8, ls="", marker="D", mec=paper, ms=9)
         self._limit = line(lower, vermilion, 2, lw=1.2, ls=":")
         self._hold_p99 = line(lower, blue, 4, lw=1.2, ls=_DASHED, marker="s", ms=4.2, **hollow)
@@ -202,10 +209,11 @@ class Picture:
     def _show_regions(self, scene: Scene, limits: tuple[float, float]) -> None:
         size, (low, high) = scene.recommended, limits
         wide = self.axes.figure.bbox.width - LEFT - RIGHT
-        edges = (low, low, low, low)
+        few, edges = scene.as_fast, (low, low, low, low, low)
         if size is not None:
-            start = size / math.sqrt(1 + 1 / size)  # half way to the next smaller size, on the axis
-            edges = (low, start, max(size * OVERSIZED_FROM, size + 1), high)
+            start = _half_way_down(size)
+            first = start if few is None else _half_way_down(few)
+            edges = (low, first, start, max(size * OVERSIZED_FROM, size + 1), high)
         for i, forms in enumerate(_REGIONS):
             left, right = max(edges[i], low), min(edges[i + 1], high)
             _span(self._regions[i], (left, right), limits)
@@ -214,6 +222,8 @@ class Picture:
             self._region_names[i].set_text(_fitting(forms, room))
         for line, axes in zip(self._size, self.axes, strict=True):
             _put(line, [] if size is None else [(size, y) for y in axes.get_ylim()])
+        for line, axes in zip(self._as_fast, self.axes, strict=True):
+            _put(line, [] if few is None else [(few, y) for y in axes.get_ylim()])
         knee = scene.knee_band
         is_seen = knee is not None and low < knee[0] < high
         _span(self._knee, knee[1:] if knee and is_seen else None, limits)
@@ -241,6 +251,10 @@ class Picture:
                 self._at_size,
                 [] if size is None else [(size, scene.height_at(size))],
                 _recommended(scene),
+            ),
+            (
+                self._as_fast[0],
+                "" if scene.as_fast is None else f"{_few(scene)} serve callers\nas soon",
             ),
             (self._target, _limit_words(f"target {short_rate(target)}", target, top)),
             _put(
@@ -298,6 +312,18 @@ def _put(line: Line2D, points: Points, words: str = "") -> Named:
     """Move a line; what the legend calls it, where there is something to be seen of it."""
     line.set_data([x for x, _ in points], [y for _, y in points])
     return line, words if points else ""
+
+
+def _half_way_down(size: int) -> float:
+    """Half way to the next smaller size, on the axis."""
+    return size / math.sqrt(1 + 1 / size)
+
+
+def _few(scene: Scene) -> str:
+    """The smaller size as its pools hold it."""
+    few = scene.recommendation.smallest_as_fast if scene.recommendation else None
+    pools = scene.pools or scene.left
+    return f"{few}" if pools == 1 else f"{few} in each pool"
 
 
 def _across(limits: tuple[float, float], height: float | None) -> Points:

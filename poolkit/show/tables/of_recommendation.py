@@ -49,14 +49,17 @@ def decision_in_short(recommendations: Sequence[Recommendation]) -> Table:
     """The decision in 80 columns: size, verdict, plateau, what was carried, wait and knee."""
     columns: Columns[Recommendation] = (
         Column("target", lambda r: r.target),
-        Number("size", words.size),
+        Number("size", words.size_in_short),
         Column("verdict", words.verdict),
         Number("plateau", lambda r: short_rate(r.plateau.throughput if r.plateau else None)),
         Number("carried", _carried),
         Number("p99 wait", lambda r: milliseconds(_seen(r)[1])),
         Number("knee (95 %)", lambda r: words.knee_in_short(r.knees)),
     )
-    table = Table.of("Recommended connections in each pool", columns, recommendations)
+    caption = "Recommended connections in each pool"
+    if any(r.smallest_as_fast is not None for r in recommendations):
+        caption += "; the smaller of two serves callers as soon"
+    table = Table.of(caption, columns, recommendations)
     return replace(table, whole=frozenset({1}))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
+from poolkit.analysis.disturbed import QUIET
 from poolkit.records import PredictedWait, Sizing, StatePoint, Trial
 from poolkit.show import words
 from poolkit.show.tables.table import Column, Columns, Number, Table
@@ -106,7 +107,7 @@ def predictions(sizing: Sizing, size: int | None = None, around: int = 3) -> Tab
 
     Args:
         size: connections of one pool; the sizing's own by default.
-        around: sizes shown on either side.
+        around: sizes shown on either side; a smaller one that serves callers as soon always is.
     """
     columns: Columns[PredictedWait] = (
         Column(
@@ -115,16 +116,23 @@ def predictions(sizing: Sizing, size: int | None = None, around: int = 3) -> Tab
         ),
         Number(
             "calls that wait too long",
-            lambda p: "beyond its throughput" if p.exceedance is None else share(p.exceedance),
+            lambda p: "beyond its throughput" if p.wait_p99 is None else share(p.exceedance),
         ),
         Number("wait p99", lambda p: milliseconds(p.wait_p99)),
         Number("mean hold", lambda p: milliseconds(p.hold_time)),
         Number("mean response", lambda p: milliseconds(p.response_time)),
+        Number("p99 response", lambda p: milliseconds(p.response_p99)),
         Number("busy", lambda p: share(p.utilisation)),
     )
     size = sizing.size if size is None else size
     ordered = sorted(sizing.predictions, key=lambda p: p.pool_size)
-    shown = [p for p in ordered if size is None or abs(p.pool_size - size) <= around]
+    shown = [
+        p
+        for p in ordered
+        if size is None
+        or abs(p.pool_size - size) <= around
+        or p.pool_size == sizing.smallest_as_fast
+    ]
     caption = f"Expected at {number(sizing.rate_per_pool)} calls/s for each pool"
     return Table.of(caption, columns, shown, lambda p: p.pool_size == size)
 
@@ -159,8 +167,11 @@ def _inferred(trial: Trial) -> str:
 def _use(trial: Trial) -> str:
     if trial.stopped is not None:
         return f"✗ stopped: {trial.stopped}"
-    if trial.failed_checks:
-        return f"✗ failed {listed([c.name.replace('_', ' ') for c in trial.failed_checks])}"
+    failed = trial.failed_checks
+    if failed:
+        # Why a trial was measured again is told where it stands beside the one in its place.
+        why = "".join(f": {check.seen}" for check in failed if check.name == QUIET)
+        return f"✗ failed {listed([check.name.replace('_', ' ') for check in failed])}{why}"
     if trial.is_of_curve:
         return "✓ yes"
     return "✓ by connections in use" if trial.purpose == "approach" else f"✓ {trial.purpose}"
