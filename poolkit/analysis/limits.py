@@ -107,7 +107,9 @@ def counted(trials: Sequence[Trial]) -> Counts | None:
     latest = {trial.connections: trial for trial in paced}
     clean = [n for n, trial in latest.items() if not _sheds(trial)]
     refused = [n for n, trial in latest.items() if _sheds(trial)]
-    seen = bracket([trial for trial in trials if not is_paced(trial)])
+    # What open loops meet later at a smaller size was not asked again.
+    last = max((at for at, trial in enumerate(trials) if is_paced(trial)), default=len(trials))
+    seen = bracket([trial for trial in trials[:last] if not is_paced(trial)])
     if seen.refused is not None and max(clean, default=0) >= seen.refused:
         return "rate"
     if not refused:
@@ -167,6 +169,8 @@ def bracket(trials: Sequence[Trial]) -> Bracket:
             # No more connections can have been open than were once in use.
             known = closed or is_paced(trial)
             size = trial.connections if known else max(_states(trial), default=trial.connections)
+            if not known and trial.stopped is None and size <= max(clean, default=0):
+                continue  # a few, at a size tried for its own sake: connections of before linger
             has_changed = has_changed or any(n >= size for n in clean)
             clean = {n: late for n, late in clean.items() if n < size}
             refused[size] = refused.get(size, False) or closed

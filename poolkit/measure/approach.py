@@ -13,7 +13,7 @@ import math
 from collections.abc import Sequence
 
 from poolkit import units
-from poolkit.analysis.limits import turned_away
+from poolkit.analysis.limits import limits, turned_away
 from poolkit.analysis.state_curve import strained
 from poolkit.analysis.verdict import FEWEST_CALLS
 from poolkit.load.recorder import Recorder
@@ -41,7 +41,15 @@ def next_trial(trials: Sequence[Trial], objective: Objective, left: float) -> Tr
         left: s of load that may still be spent.
     """
     climb = [trial for trial in trials if trial.purpose == "approach"]
-    if objective.largest < 1 or left <= 0 or strained(climb) is not None or turned_away(climb):
+    size = objective.largest
+    if away := turned_away(climb):
+        # A limit below the roomy pool leaves the target rate to be tried within it.
+        known = [int(one.value) for one in limits(trials) if one.kind != "rate"]
+        size = min([size, *(most // objective.pools_left for most in known)])
+        if objective.push or any(t.stopped and t.pool_size <= size for t in away):
+            return None
+        climb = [trial for trial in climb if trial.pool_size <= size or trial not in away]
+    if size < 1 or left <= 0 or strained(climb) is not None:
         return None
     # A step that this machine may have cut short is measured again.
     done = max((t.arrival_rate or 0.0 for t in climb if t.cut_short is None), default=0.0)
@@ -57,7 +65,7 @@ def next_trial(trials: Sequence[Trial], objective: Objective, left: float) -> Tr
         window = max(window, (1.1 * FEWEST_CALLS - calls) / rate)
     return TrialPlan(
         "approach",
-        objective.largest,
+        size,
         warm_up,
         min(warm_up + window, max(left, warm_up + WINDOW)),
         f"target first: {units.share(share)} of the target rate",
