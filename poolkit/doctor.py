@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib import metadata
 from pathlib import Path
 
+from poolkit.load.machine import glance
 from poolkit.records import Check
 
 OLDEST_PYTHON = (3, 11)
@@ -36,6 +37,9 @@ LEAST_DESCRIPTORS = 1024
 DESCRIPTORS_BESIDE_POOL = 64  # files, pipes and the event loop's own
 LONGEST_OVERSHOOT = 0.001  # s
 BUSY_SHARE = 0.5  # load average over cores above which a measurement shares its cores
+LOOKED = 1.0  # s for which the machine is watched
+# Of the cores' time, while nothing is measured: what others take, and what the host gives away.
+MOST_OTHERS, MOST_STOLEN = 0.25, 0.02
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 _MAC_BROWSERS = (
     "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
@@ -44,8 +48,8 @@ _MAC_BROWSERS = (
 
 
 def examine() -> tuple[Check, ...]:
-    """All checks of this machine, in about 0.1 s; prints nothing and sends nothing."""
-    cores, limits, load = _cores(), _descriptor_limits(), _load_average()
+    """All checks of this machine, in little more than `LOOKED` s; prints and sends nothing."""
+    cores, limits = _cores(), _descriptor_limits()
     temporary = tempfile.gettempdir()
     return (
         python_check(sys.version_info[:3], platform.python_implementation()),
@@ -54,7 +58,7 @@ def examine() -> tuple[Check, ...]:
         *([] if limits is None else [descriptors_check(*limits)]),
         clock_check(_clock_step(), _sleep_overshoots()),
         cores_check(cores),
-        *([] if load is None else [load_check(load, cores)]),
+        *_quiet_checks(cores),
         temporary_check(temporary, _write_error(temporary)),
         browser_check(_browser()),
     )
@@ -165,6 +169,25 @@ def load_check(load: float, cores: float) -> Check:
     )
 
 
+def quiet_check(others: float, stolen: float, seconds: float) -> Check:
+    """Whether the cores are free now: shares (0 to 1) of their time in the last `seconds` s."""
+    seen = f"others took {others:.0%} of the cores' time in {seconds:.1f} s, {stolen:.0%} stolen"
+    remedy = "close what takes it (top, or a task manager, names it), or measure from another one"
+    if stolen > MOST_STOLEN:
+        remedy = (
+            "stolen time goes to other guests of this machine's host: ask for cores of its own, or "
+            "measure from another machine"
+        )
+    return Check(
+        name="machine_quiet",
+        passed=others <= MOST_OTHERS and stolen <= MOST_STOLEN,
+        seen=seen,
+        why="other work on the same cores lengthens every time that is measured; a trial that it "
+        "disturbs is measured again, which costs load",
+        next=remedy,
+    )
+
+
 def temporary_check(folder: str, error: str | None) -> Check:
     """Whether the temporary folder takes a file (`error`: why it did not)."""
     return Check(
@@ -255,6 +278,20 @@ def _sleep_overshoots(sleeps: int = 30) -> list[float]:
         time.sleep(0.001)
         late.append(max(0.0, time.perf_counter() - began - 0.001))
     return late
+
+
+def _quiet_checks(cores: float) -> list[Check]:
+    """What the machine does for `LOOKED` s; else its load average; empty: it tells neither."""
+    before, began = glance(), time.perf_counter()
+    if math.isnan(before.capacity):
+        load = _load_average()
+        return [] if load is None else [load_check(load, cores)]
+    time.sleep(LOOKED)
+    after, seconds = glance(), time.perf_counter() - began
+    capacity = after.capacity - before.capacity
+    others, stolen = after.others - before.others, after.stolen - before.stolen
+    # The scheduler's clock and that of its ticks differ by a hair.
+    return [quiet_check(max(0.0, others / capacity), stolen / capacity, seconds)]
 
 
 def _load_average() -> float | None:

@@ -138,8 +138,8 @@ class Trial(Record):
     dispersion: float | None = None  # variance / mean of completions per sub-window (Cd2)
     cpu_share: float  # this process's CPU seconds / window
     loop_lag_p99: float | None = None  # s, how late the event loop woke the sampler
-    # CPU seconds that other processes took of this machine, as a share of its cores' time in the
-    # window, steal time included; None: the system does not tell.
+    # CPU seconds that other processes took, as a share of the time of the cores that this one may
+    # use, steal time included; None: the system does not tell.
     others_cpu: float | None = None
     # By batch of the window, in order of time: connections in use at once, of all pools together ->
     # T(n), s with exactly so many, C(n), calls released out of that state (Denning and Buzen 1978,

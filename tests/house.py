@@ -52,7 +52,7 @@ ONLY = {
     "redact": set(),
     "errors": set(),
     "records": set(),
-    "doctor": {"records"},
+    "doctor": {"records", "load.machine"},
     "audit": {"errors", "drivers.table"},
     "retry": {"drivers.table"},
     "targets.production": {"errors"},

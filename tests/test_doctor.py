@@ -1,6 +1,7 @@
 """The doctor judges what it is told, and looks at this machine without changing it."""
 
 import os
+import subprocess
 import sys
 
 import pytest
@@ -75,6 +76,9 @@ def test_without_metadata_no_extra_passes_by_having_nothing_to_miss():
         (doctor.cores_check(2), True, "2 for this process"),
         (doctor.load_check(1.0, 2), True, "load average 1.00 on 2 cores"),
         (doctor.load_check(1.1, 2), False, "load average 1.10 on 2 cores"),
+        (doctor.quiet_check(0.25, 0.02, 1.0), True, "others took 25% of the cores' time in 1.0 s"),
+        (doctor.quiet_check(0.26, 0.0, 1.0), False, "others took 26%"),
+        (doctor.quiet_check(0.05, 0.03, 1.0), False, "3% stolen"),
         (doctor.temporary_check("/tmp", None), True, "/tmp is writable"),
         (doctor.temporary_check("/tmp", "No space left"), False, "/tmp: No space left"),
         (doctor.browser_check(None), True, "no Chromium"),
@@ -103,6 +107,30 @@ def test_it_looks_at_this_machine(capsys):
     assert capsys.readouterr() == ("", "")
     python = next(check for check in checks if check.name == "python")
     assert ".".join(map(str, sys.version_info[:3])) in python.seen
+
+
+def test_what_to_do_depends_on_who_takes_the_cores():
+    """A program here can be closed; another guest of the host cannot."""
+    assert "close" in doctor.quiet_check(0.9, 0.0, 1.0).next
+    assert "close" not in doctor.quiet_check(0.9, 0.2, 1.0).next
+    assert "host" in doctor.quiet_check(0.9, 0.2, 1.0).next
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/stat"), reason="only Linux tells")
+def test_it_sees_a_child_that_burns_a_core():
+    """The row of this machine while a child of this test keeps busy."""
+    children = [
+        subprocess.Popen([sys.executable, "-c", "while True: pass"])
+        for _ in os.sched_getaffinity(0)
+    ]
+    try:
+        (check,) = doctor._quiet_checks(2)
+    finally:
+        for child in children:
+            child.kill()
+            child.wait()
+    assert not check.passed, check.seen
+    assert check.name == "machine_quiet"
 
 
 def test_a_folder_that_takes_no_file_is_told(tmp_path):

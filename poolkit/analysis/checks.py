@@ -15,7 +15,9 @@ SLOW_LOOP = 0.005  # s by which the loop wakes late, nine times in ten at most
 # A loop is late for want of a core where its thread stood ready without one for this share of the
 # window; where the system does not count that, where nearly all of the cores' time was taken.
 READY, FULL = 0.05, 0.9
-HELD_UP = 0.25  # share of the window without a core from which on every time is too long
+# Share of the window without a core from which on every time is too long, if it is also longer than
+# the load ran: a busy one that shares two cores with its endpoint stands ready often, and shortly.
+HELD_UP = 0.25
 STOLEN = 0.05  # share of the cores' time that the hypervisor gave to others
 LATE = 0.010  # s, p99 of the generator's lag
 UNSTEADY = 0.05
@@ -164,7 +166,7 @@ def _machine_quiet(e: Evidence, cores: Cores) -> Check:
     if cores.waited is not None:
         seen += f"; the load stood ready without a core for {cores.waited:.0%} of the window"
     is_late = _is_slow(e) and e.cpu_share <= BUSY_CORE and _lacks_core(cores)
-    held_up = is_late or (cores.waited or 0.0) > HELD_UP
+    held_up = is_late or (cores.waited or 0.0) > max(HELD_UP, e.cpu_share)
     return _check("machine_quiet", cores.stolen <= STOLEN and not held_up, seen)
 
 

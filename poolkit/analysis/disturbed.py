@@ -24,7 +24,7 @@ MOST_AGAIN = 2  # trials of one size on top of the first
 LASTING = 4  # disturbed trials of a sweep from which on measuring again is no use
 LOW, LOW_ERRORS = 0.08, 2.5  # below what the other sizes imply, as a share and in standard errors
 LOW_AT_END = 0.15  # the share at the largest size, where throughput may fall by itself
-APART, APART_ERRORS = 0.05, 2.0  # trials of one size that disagree
+APART, APART_ERRORS = 0.05, 3.0  # trials of one size that disagree
 # Others' CPU above that at the next sizes on either side: of all cores' time, and for a call.
 MORE_CPU, MORE_CPU_A_CALL = 0.15, 1.3
 

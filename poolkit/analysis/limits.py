@@ -36,9 +36,10 @@ _RATE_KINDS = frozenset({"http_429"})
 # A call refused is back at once, so calls that end while too many are in use are mostly such; a few
 # of them are still under way when the number falls again.
 STRAYS = 0.25
-# Calls served while as many were in use as are refused, for each refused: a limit on calls at once
-# leaves a fraction, those that end while a refusal is under way.
-FULL_HOUSE = 3.0
+# Calls served while as many were in use as are refused, for each refused: few beyond a limit on
+# calls at once, those that end while a refusal is under way; below a quota, many.
+FEW_BESIDE, MANY_BESIDE = 6.0, 10.0
+FEWEST_REFUSED = 3
 
 Counts = Literal["at_once", "rate"]
 
@@ -66,6 +67,22 @@ def limits(trials: Sequence[Trial]) -> tuple[Limit, ...]:
     return () if limit is None else (limit,)
 
 
+def in_words(limit: Limit) -> str:
+    """`the server takes 12 calls at once (11 to 12)`."""
+    ends = limit.interval95
+    if limit.kind == "rate":
+        around = (
+            ""
+            if ends is None or ends[0] == ends[1]
+            else f" ({units.number(ends[0])} to {units.number(ends[1])})"
+        )
+        return f"the server takes {units.rate(limit.value)}{around}"
+    noun = "connection" if limit.kind == "connections" else "call"
+    at_once = "" if limit.kind == "connections" else " at once"
+    around = "" if ends is None or ends[0] == ends[1] else f" ({ends[0]:.0f} to {ends[1]:.0f})"
+    return f"the server takes {units.plural(int(limit.value), noun)}{at_once}{around}"
+
+
 def limit_kind(trials: Sequence[Trial]) -> LimitKind:
     """What the server counts, as a paced trial showed it; without one, as it says itself."""
     kinds = refusals(turned_away(trials))
@@ -79,22 +96,34 @@ def limit_kind(trials: Sequence[Trial]) -> LimitKind:
 
 
 def counted(trials: Sequence[Trial]) -> Counts | None:
-    """What a paced trial shows the server to count; None: there was none that tells.
+    """What paced trials show the server to count; None: there was none that tells.
 
-    A size that is refused at full rate and not at half of it is no limit on calls at once. One at
-    which many more calls are refused than are beyond the sizes seen clean is none either: then the
-    quota has no room for a burst.
+    A size that is refused at full rate and not at half of it is no limit on calls at once. One that
+    is refused at half as well is, where not many more calls are refused than are beyond the largest
+    size seen clean, or where that size is not refused so either: a server that counts connections
+    may refuse every call while one is too many. Else it is a quota that has no room for a burst.
     """
-    found: Counts | None = None
-    for index, trial in enumerate(trials):
-        if not is_paced(trial) or answered(trial) < ENOUGH_CALLS:
-            continue
-        seen = bracket(trials[:index])
-        if _sheds(trial):
-            found = _by_share(trial, seen.clean)
-        elif seen.refused is not None and trial.connections >= seen.refused:
-            found = "rate"
-    return found or _by_states(trials)
+    paced = [t for t in trials if is_paced(t) and sum(t.outcomes.values()) >= ENOUGH_CALLS]
+    latest = {trial.connections: trial for trial in paced}
+    clean = [n for n, trial in latest.items() if not _sheds(trial)]
+    refused = [n for n, trial in latest.items() if _sheds(trial)]
+    seen = bracket([trial for trial in trials if not is_paced(trial)])
+    if seen.refused is not None and max(clean, default=0) >= seen.refused:
+        return "rate"
+    if not refused:
+        return _by_states(trials)
+    first = min(refused)
+    if any(n < first for n in clean) or _is_beyond_alone(latest[first], seen.clean):
+        return "at_once"
+    return "rate" if first <= seen.clean else None
+
+
+def _is_beyond_alone(paced: Trial, clean: int) -> bool:
+    """Whether no more calls were refused than came beyond the size that was clean."""
+    # Calls that a stop cut had been let in: those turned away are back at once.
+    times = sum(paced.outcomes.values()) / paced.connections
+    refused = refused_share(paced) * answered(paced)
+    return clean > 0 and refused <= (paced.connections - clean + 0.5) * times
 
 
 def _by_states(trials: Sequence[Trial]) -> Counts | None:
@@ -110,7 +139,7 @@ def _by_states(trials: Sequence[Trial]) -> Counts | None:
     states = [_states(trial).get(seen.refused, (0, 0)) for trial in at_size]
     served = sum(calls - lost for calls, lost in states)
     lost = sum(trial.outcomes.get("rejected", 0) for trial in at_size)
-    return "rate" if served >= max(ENOUGH_CALLS, FULL_HOUSE * lost) else None
+    return "rate" if served >= max(ENOUGH_CALLS, MANY_BESIDE * lost) else None
 
 
 def _by_share(paced: Trial, clean: int) -> Counts:
@@ -135,7 +164,9 @@ def bracket(trials: Sequence[Trial]) -> Bracket:
             continue  # evenly spaced calls that look for a quota's rate
         closed = trial.is_of_curve
         if id(trial) in away:
-            size = trial.connections if closed or is_paced(trial) else _first_refused(trial)
+            # No more connections can have been open than were once in use.
+            known = closed or is_paced(trial)
+            size = trial.connections if known else max(_states(trial), default=trial.connections)
             has_changed = has_changed or any(n >= size for n in clean)
             clean = {n: late for n, late in clean.items() if n < size}
             refused[size] = refused.get(size, False) or closed
@@ -206,7 +237,10 @@ def shed(trials: Iterable[Trial]) -> list[Trial]:
 
 def _sheds(trial: Trial) -> bool:
     # The last moments before a stop are in no whole segment, and all refusals may be there.
-    return trial.stopped == "rejected" or refused_share(trial) > SHEDDING
+    if trial.stopped == "rejected" or refused_share(trial) > SHEDDING:
+        return True
+    # A caller that is refused rests, so beside many quick calls there are few refusals.
+    return trial.outcomes.get("rejected", 0) >= FEWEST_REFUSED and first_in_use(trial) is not None
 
 
 def over_quota(trials: Sequence[Trial]) -> list[Trial]:
@@ -314,7 +348,8 @@ def first_in_use(trial: Trial) -> int | None:
     """With how many connections in use a trial's refusals began; None: nothing in it says so.
 
     The number that parts the calls that were served from those that were refused best. As calls
-    that are refused are back at once, most of those that end beyond a limit on calls at once are.
+    that are refused are back at once, they are many of those that end beyond a limit on calls at
+    once, and few where the server fails now and then.
     """
     states = _states(trial)
     rejected = sum(lost for _, lost in states.values())
@@ -322,16 +357,12 @@ def first_in_use(trial: Trial) -> int | None:
     for first in sorted(states):
         strays = sum(lost for n, (_, lost) in states.items() if n < first)
         served = sum(calls - lost for n, (calls, lost) in states.items() if n >= first)
-        parted.append((strays + served, first, strays))
+        parted.append((strays + served, first, strays, served))
     if not parted or not rejected:
         return None
-    _, first, strays = min(parted)
-    return first if strays <= STRAYS * rejected else None
-
-
-def _first_refused(trial: Trial) -> int:
-    """The same; where nothing parts them, as with a quota, the most that were in use."""
-    return first_in_use(trial) or max(_states(trial), default=trial.connections)
+    _, first, strays, served = min(parted)
+    is_sharp = strays <= STRAYS * rejected and served <= FEW_BESIDE * (rejected - strays)
+    return first if is_sharp else None
 
 
 def _at_once(trials: Sequence[Trial], refused: Sequence[Trial], kind: LimitKind) -> Limit | None:

@@ -26,6 +26,7 @@ from poolkit.targets.objective import Objective
 
 # What is asked on top of the times, and may ask for a size that does not meet them.
 OnTop = Literal["floor", "headroom"]
+NEAR_LIMIT = 0.8  # of the target rate that the curve allows: load may show that the limit will do
 STEPS = 12  # of the bisection for the reachable rate: to 1/4096 of the highest throughput
 # A connection or two more or less, or this share of the size, are within the doubt of any answer.
 IN_DOUBT = 0.1
@@ -105,6 +106,24 @@ def find(upstream: Fitted, objective: Objective) -> Found:
     if size is None:
         return replace(found, queue=queue, spoilt_by="headroom", tried=least)
     return replace(found, size=size)
+
+
+def at_limit(found: Found) -> Found:
+    """The size of a server's limit, where the curve alone cannot tell whether that will do.
+
+    Only a target that needs more than the limit is out of reach. Near it the caution in the curve
+    says no before the load does, and no larger size is left to be on the safe side with.
+    """
+    upstream, objective = found.upstream, found.cases[0].objective
+    if found.size is not None or found.tried is not None or upstream.taken is None:
+        return found
+    size = min(upstream.taken // objective.pools, objective.largest)
+    if size < max(1, objective.floor) or objective.headroom:
+        return found
+    rate = reachable_rate(upstream, objective)
+    if rate is None or rate < NEAR_LIMIT * objective.target_rate:
+        return found
+    return replace(found, needed=size, wanted=size, size=size)
 
 
 def _smallest(cases: Sequence[Model], least: int) -> tuple[int | None, Model, int]:

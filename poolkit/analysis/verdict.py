@@ -6,11 +6,14 @@ import math
 from collections.abc import Sequence
 
 from poolkit import units
+from poolkit.analysis.checks import BUSY_CORE
 from poolkit.analysis.curve import has_numbers, is_clean, relative_error
+from poolkit.analysis.disturbed import QUIET, is_quiet
 from poolkit.analysis.knee import NEAR_PLATEAU, end_slope, has_plateau, is_falling, plateau
 from poolkit.analysis.limits import (
     answered,
     first_refused,
+    in_words,
     limit_kind,
     limits,
     over_quota,
@@ -21,7 +24,7 @@ from poolkit.analysis.limits import (
 )
 from poolkit.analysis.state_curve import open_loops, strained
 from poolkit.analysis.states import together
-from poolkit.records import CurvePoint, Limit, Sweep, Trial, Verdict
+from poolkit.records import CurvePoint, Sweep, Trial, Verdict
 
 NEAR_TOP = 0.9
 # A fall and a rise of this share, and of this many standard errors, are no noise.
@@ -44,9 +47,12 @@ def judge(sweep: Sweep, points: Sequence[CurvePoint]) -> Verdict:
         return Verdict(name="client_bound", evidence=busy)
     if len(points) < 2 and (in_service := open_loops(sweep.trials)):
         return _in_service(sweep, in_service)
+    is_rising = not points or not has_plateau(points)
+    if is_rising and (crowded := _crowded_machine(trials, points)):
+        return Verdict(name="stopped", evidence=crowded)
     if not points:
         return Verdict(name="stopped", evidence="no trial passed its checks, so nothing was seen")
-    if not has_plateau(points):
+    if is_rising:
         return Verdict(name="pool_bound", evidence=_rising(points))
     return Verdict(name="server_bound", evidence=_flat(points))
 
@@ -82,18 +88,6 @@ def _limited(trials: Sequence[Trial], away: Sequence[Trial]) -> Verdict:
         name="rate_limited" if kind == "rate" else "refused",
         evidence=f"{number}: {seen}" if number else seen,
     )
-
-
-def in_words(limit: Limit) -> str:
-    """`the server takes 12 calls at once (11 to 12)`."""
-    ends = limit.interval95
-    if limit.kind == "rate":
-        around = "" if ends is None else f" ({units.number(ends[0])} to {units.number(ends[1])})"
-        return f"the server takes {units.rate(limit.value)}{around}"
-    noun = "connection" if limit.kind == "connections" else "call"
-    at_once = "" if limit.kind == "connections" else " at once"
-    around = "" if ends is None or ends[0] == ends[1] else f" ({ends[0]:.0f} to {ends[1]:.0f})"
-    return f"the server takes {units.plural(int(limit.value), noun)}{at_once}{around}"
 
 
 def _shedding(rejecting: Sequence[Trial]) -> str:
@@ -133,9 +127,30 @@ def _busy_client(trials: Sequence[Trial]) -> str:
     if 2 * len(failed) <= len(near):
         return ""
     worst = max(trial.cpu_share for trial in failed)
+    if worst <= BUSY_CORE:
+        late = units.milliseconds(max(trial.loop_lag_p99 or 0.0 for trial in failed))
+        return (
+            f"near its highest throughput ({units.rate(top)}) this process's event loop was up to "
+            f"{late} late (p99), though it used no more than {units.share(worst)} of a core: "
+            "something in the client blocks it, and the curve there is the client's own"
+        )
     return (
         f"near its highest throughput ({units.rate(top)}) this process used {units.share(worst)} "
         "of a core: the curve there is the client's own"
+    )
+
+
+def _crowded_machine(trials: Sequence[Trial], points: Sequence[CurvePoint]) -> str:
+    """The evidence where beyond the points every trial failed `machine_quiet`; else empty."""
+    last = max((point.pool_size for point in points), default=0)
+    beyond = [trial for trial in trials if trial.connections > last]
+    if not beyond or any(map(is_quiet, beyond)):
+        return ""
+    worst = max(beyond, key=lambda trial: trial.others_cpu or 0.0)
+    seen = next(check.seen for check in worst.failed_checks if check.name == QUIET)
+    return (
+        f"from {_first(beyond)} on this machine was not quiet, so nothing is known there ({seen}, "
+        f"at {worst.connections})"
     )
 
 
@@ -216,7 +231,9 @@ def why_not(sweep: Sweep, points: Sequence[CurvePoint]) -> str | None:
         )
     if len(points) == 1:
         size = units.plural(points[0].pool_size, "connection")
-        return f"only one size was measured ({size}): one size is not a curve"
+        if all(trial.connections == points[0].pool_size for trial in closed):
+            return f"only one size was measured ({size}): one size is not a curve"
+        return f"only one size passed its checks ({size}; {_failed(closed)})"
     return _dip(points) or _leap(points)
 
 
@@ -245,10 +262,16 @@ def _nothing_usable(trials: Sequence[Trial]) -> str:
         )
     if all(trial.mean_hold <= 0 for trial in trials):
         return "every hold time is zero: calls that hold no connection tell nothing of a pool"
-    failed = sorted({check.name for trial in trials for check in trial.failed_checks})
-    if failed:
-        return f"none of {of_trials} passed its checks ({units.listed(failed)} failed)"
+    if any(trial.failed_checks for trial in trials):
+        return f"none of {of_trials} passed its checks ({_failed(trials)})"
     return "too many calls failed in every trial"
+
+
+def _failed(trials: Sequence[Trial]) -> str:
+    """The names of the checks that failed, and what to do about a machine that was not quiet."""
+    failed = {check.name: check.next for trial in trials for check in trial.failed_checks}
+    text = f"{units.listed(sorted(failed)) or 'too many calls'} failed"
+    return f"{text}: {failed[QUIET]}" if QUIET in failed else text
 
 
 def _leap(points: Sequence[CurvePoint]) -> str | None:
@@ -274,10 +297,15 @@ def _dip(points: Sequence[CurvePoint]) -> str | None:
         noise = DIP_ERRORS * (relative_error(bottom) ** 2 + around**2) ** 0.5
         height = min(before.throughput, after.throughput)
         if bottom.throughput < (1.0 - max(DIP, noise)) * height:
+            because = (
+                "the endpoint was not the same all the time; measure again when it is quiet"
+                if bottom.repeats == 1
+                else f"{bottom.repeats} trials there say so, and no size can be read off such a "
+                "curve; see how the endpoint shares its connections out"
+            )
             return (
                 f"throughput falls from {units.rate(before.throughput)} at {before.pool_size} "
                 f"connections to {units.rate(bottom.throughput)} at {bottom.pool_size} and rises "
-                f"again to {units.rate(after.throughput)} at {after.pool_size}: the endpoint was "
-                "not the same all the time; measure again when it is quiet"
+                f"again to {units.rate(after.throughput)} at {after.pool_size}: {because}"
             )
     return None

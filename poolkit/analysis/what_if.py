@@ -25,7 +25,7 @@ from poolkit.analysis.curve import points
 from poolkit.analysis.knee import plateau
 from poolkit.analysis.model import Fitted
 from poolkit.analysis.response import p99 as response_p99
-from poolkit.analysis.smallest import Found, find, reachable_rate
+from poolkit.analysis.smallest import Found, at_limit, find, reachable_rate
 from poolkit.analysis.verdict import cannot_say, judge, why_not
 from poolkit.analysis.why_none import why_none
 from poolkit.records import CurvePoint, LimitedBy, Plateau, Sweep, Verdict
@@ -145,7 +145,7 @@ def answer(planner: Planner, question: Question) -> Answer:
     )
     if planner.upstream is None:
         return plain
-    found = find(planner.upstream.slowed(factor), objective)
+    found = at_limit(find(planner.upstream.slowed(factor), objective))
     if found.size is not None:
         limited_by, because = reasons.why(found)
     else:

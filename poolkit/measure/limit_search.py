@@ -60,7 +60,7 @@ def next_trial(
     seconds = min(left, refused_left)
     if not away or limits.sizes is not None or len(searched) >= MOST_TRIALS:
         return None
-    if seconds < LEAST_SECONDS:
+    if seconds < LEAST_SECONDS or not any(trial.outcomes.get("ok") for trial in trials):
         return None
     kind = counted(trials)
     if kind == "rate":
@@ -79,7 +79,9 @@ def next_trial(
         return _closed(trials, size, seconds, because)
     if kind is None and limit_kind(trials) != "connections":
         because = "limit: as many calls at a time, but at half the rate"
-        return _paced(trials, seen.refused, objective, seconds, because)
+        tried = {trial.connections for trial in trials if is_paced(trial)}
+        size = next((n for n in (seen.refused, seen.clean) if n and n not in tried), None)
+        return None if size is None else _paced(trials, size, objective, seconds, because)
     return None
 
 

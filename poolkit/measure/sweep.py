@@ -103,7 +103,7 @@ def next_trial(
     if sentinel is not None:
         # Its time is kept back from the start: it is measured last.
         left -= sentinel.seconds
-    choice = _next_again(trials)
+    choice = _next_again((*in_service, *trials))
     if choice is None and limits.sizes is not None:
         choice = _next_of_asked(trials, limits)
     elif choice is None:
@@ -147,7 +147,13 @@ def _expected_hold(trials: Sequence[Trial], pool_size: int) -> float:
 def _next_of_asked(trials: Sequence[Trial], limits: SweepLimits) -> Choice | None:
     """The sizes that the user named: once each in order, then repeats in shuffled order."""
     counts = Counter(trial.pool_size for trial in trials)
-    sizes = sorted(set(limits.sizes or ()))
+    refused = first_refused(trials)
+    # What is refused is asked once.
+    sizes = sorted(
+        n for n in set(limits.sizes or ()) if refused is None or n < refused or not counts[n]
+    )
+    if not sizes:
+        return None
     fewest = min(counts[n] for n in sizes)
     rest = [n for n in sizes if counts[n] == fewest]
     if fewest == 0:
@@ -159,9 +165,11 @@ def _next_of_asked(trials: Sequence[Trial], limits: SweepLimits) -> Choice | Non
 
 
 def _next_again(trials: Sequence[Trial]) -> Choice | None:
-    """The size that a disturbed trial spoilt, where another trial may help."""
-    again = to_repeat(trials)
-    return None if again is None else (again.pool_size, "repeat", again.because)
+    """The size that a disturbed trial spoilt, where another may help and no call was refused."""
+    again, refused = to_repeat(trials), first_refused(trials)
+    if again is None or (refused is not None and again.pool_size >= refused):
+        return None
+    return again.pool_size, "repeat", again.because
 
 
 def _next_size(

@@ -59,6 +59,8 @@ def results(story: Story) -> str:
     if sizing is not None and sizing.predictions:
         size = None if found is None else found.recommended_size
         folded.append(tables.predictions(sizing, size))
+    if found is not None and found.limits:
+        folded.append(tables.limits(found))
     if found is not None and found.knees:
         folded.append(tables.knees(found, sizing))
     if sizing is not None and sizing.states:

@@ -14,6 +14,7 @@ FAILING_SHARE = 0.2
 # What makes one trial worse than another in a check's own terms; elsewhere a failed one is.
 _SEVERITY: Mapping[str, Callable[[Trial], float | None]] = {
     "client_bound": lambda trial: trial.cpu_share,
+    "machine_quiet": lambda trial: trial.others_cpu,
     "lag": lambda trial: trial.lag.p99,
     "fair": lambda trial: trial.longest_wait_ratio,
 }

@@ -169,6 +169,8 @@ def section(target: TargetReview, review: Review) -> Part:
 def _evidence(target: TargetReview) -> list[Table]:
     r, sizing, trials = target.recommendation, target.sizing, target.trials
     found = [] if sizing is None else [tables.predictions(sizing, r.recommended_size)]
+    if r.limits:
+        found.append(tables.limits(r))
     if r.knees:
         found.append(tables.knees(r, sizing))
     if sizing is not None:

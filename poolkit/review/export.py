@@ -152,8 +152,6 @@ def _summary(r: Recommendation, created: str) -> str:
         if r.plateau.interval95 is not None:
             text += f" (95 %: {units.interval(r.plateau.interval95)})"
         text += "."
-    if not r.push:
-        text += " No more than the target rate was sent, by choice."
     if r.target_rate_from is not None:
         text += f" Target rate {units.rate(r.target_rate)}, from {r.target_rate_from}."
     if r.trials:

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from poolkit.analysis.limits import in_words
 from poolkit.records import (
     Check,
     Interval,
     Knee,
+    LimitKind,
     Parameter,
     Recommendation,
     Sizing,
@@ -41,6 +43,11 @@ BOUND_BY: dict[VerdictName, str] = {
     "not_pushed": "not looked for",
 }
 NOT_PUSHED = "not pushed beyond that rate, by choice"
+LIMITS: dict[LimitKind, str] = {
+    "at_once": "calls at once",
+    "rate": "calls per second",
+    "connections": "connections",
+}
 SOURCES = {"measured": "measured here", "library": "library default", "rule": "rule"}
 # Quantities that two reviews are compared by.
 QUANTITIES = {
@@ -186,7 +193,9 @@ def reasons(sizing: Sizing | None) -> list[str]:
         bound = sizing.verdict.evidence
     said = [bound, sizing.because]
     if sizing.out_of_reach and sizing.reachable_rate is not None:
-        said.append(f"Within reach: {rate(sizing.reachable_rate)} still meets what is asked.")
+        instead = sizing.size_for_reachable
+        size = "" if instead is None else f", with {plural(instead, 'connection')}"
+        said.append(f"Within reach: {rate(sizing.reachable_rate)} still meets what is asked{size}.")
     if sizing.raised_by:
         said.append(f"What would raise that rate: {sizing.raised_by}")
     said.append(sizing.only_moves_queue or "")
@@ -320,7 +329,8 @@ def _out_of_reach(sizing: Sizing, recommendation: Recommendation) -> str:
     at, asked = rate(recommendation.target_rate), _asked(recommendation)
     if sizing.verdict.name in ("rate_limited", "refused"):
         limit = "limits the rate" if sizing.verdict.name == "rate_limited" else "refuses more"
-        return f"No pool size carries {at}: the server {limit}"
+        why = in_words(sizing.limits[0]) if sizing.limits else f"the server {limit}"
+        return f"No pool size carries {at}: {why}"
     if sizing.limited_by == "response":
         limit = milliseconds(recommendation.response_p99)
         without = "calls take longer even without a wait"

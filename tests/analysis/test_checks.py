@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from poolkit.analysis.checks import (
+    Cores,
     Evidence,
     drift_check,
     fairness_check,
@@ -41,6 +42,51 @@ EVIDENCE = Evidence(
 
 def passes(evidence: Evidence) -> bool:
     return next(check.passed for check in run_checks(evidence) if check.name == "littles_law")
+
+
+def failed(evidence: Evidence) -> set[str]:
+    return {check.name for check in run_checks(evidence) if not check.passed}
+
+
+def cores(
+    *, others: float = 0.4, stolen: float = 0.0, own: float = 0.15, waited: float | None = 0.01
+) -> Cores:
+    """Of two: a lab's server takes most of one, this process a third of the other."""
+    return Cores(others, stolen, own, waited)
+
+
+@pytest.mark.parametrize(
+    ("lag", "cpu", "seen", "expected"),
+    [
+        # In time: what others take is no fault, for it may be the endpoint itself.
+        (0.005, 0.85, cores(), set()),
+        (0.005, 0.20, cores(others=0.85, waited=0.25), set()),
+        (0.005, 0.20, cores(others=0.85, waited=0.26), {"machine_quiet"}),
+        (0.005, 0.60, cores(others=0.65, waited=0.35), set()),  # it ran for longer than it waited
+        # Late: by its own work, for want of a core, or because something in the client blocks it.
+        (0.006, 0.90, cores(own=0.45), {"client_bound"}),
+        (0.006, 0.90, cores(own=0.45, others=0.5, waited=0.06), {"client_bound"}),
+        (0.006, 0.30, cores(others=0.8, waited=0.05), {"machine_quiet"}),
+        (0.006, 0.30, cores(others=0.8, waited=0.04), {"client_bound"}),
+        # A system that does not count how long a thread stood ready.
+        (0.006, 0.30, cores(others=0.76, waited=None), {"machine_quiet"}),
+        (0.006, 0.30, cores(others=0.74, waited=None), {"client_bound"}),
+        # ... and one that tells nothing: as before.
+        (0.006, 0.30, None, {"client_bound"}),
+        (0.005, 0.30, None, set()),
+        # The host gave the cores to another machine.
+        (0.001, 0.30, cores(stolen=0.05), set()),
+        (0.001, 0.30, cores(stolen=0.06), {"machine_quiet"}),
+    ],
+)
+def test_a_late_loop_is_the_clients_or_the_machines(
+    lag: float, cpu: float, seen: Cores | None, expected: set[str]
+) -> None:
+    """Which of the two it was, at the limits."""
+    evidence = replace(EVIDENCE, loop_lag_p90=lag, cpu_share=cpu, cores=seen)
+    assert failed(evidence) == expected
+    names = [check.name for check in run_checks(evidence)]
+    assert ("machine_quiet" in names) is (seen is not None)
 
 
 @pytest.mark.parametrize(("callers", "cv"), [(1, 2.0), (4, 2.0), (16, 2.0), (2, 1.0), (24, 0.0)])

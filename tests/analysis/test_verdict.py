@@ -75,6 +75,47 @@ def test_the_verdict_and_its_evidence(
     assert evidence in found.evidence
 
 
+def test_a_loop_that_something_blocks_is_told_from_a_busy_one() -> None:
+    """The client is at fault either way, and what to look for is not the same."""
+    curve = workers_curve(8, 0.02)
+    late = [
+        drawn_trial(n, curve(n), checks=[BUSY], cpu_share=0.2, loop_lag_p99=0.08) for n in (8, 16)
+    ]
+    said = verdict(*(drawn_trial(n, curve(n)) for n in (1, 2, 4)), *late)
+    assert said.name == "client_bound"
+    assert "up to 80 ms late (p99), though it used no more than 20 % of a core" in said.evidence
+
+
+def test_beyond_a_size_where_the_machine_was_full_nothing_is_known() -> None:
+    """It is not the pool that bounds what was seen, nor the client."""
+    curve = workers_curve(16, 0.02)
+    full = Check(name="machine_quiet", passed=False, seen="others took 96%", why="", next="")
+    trials = [drawn_trial(n, curve(n)) for n in (1, 2, 4)]
+    trials += [drawn_trial(n, 0.7 * curve(n), checks=[full]) for n in (8, 16)]
+    said = verdict(*trials)
+    assert said.name == "stopped"
+    assert said.evidence.startswith("from 8 connections on this machine was not quiet")
+    assert "others took 96%" in said.evidence
+    # A plateau that was seen stands, whatever became of a larger size.
+    trials = [drawn_trial(n, curve(n)) for n in (1, 2, 4, 8, 16, 24, 32)]
+    said = verdict(*trials, drawn_trial(48, 500.0, checks=[full]))
+    assert said.name == "server_bound"
+
+
+def test_a_dip_that_a_second_trial_shows_too_is_the_endpoints_own() -> None:
+    """To measure again is no remedy there."""
+    curve = {1: 50.0, 4: 200.0, 8: 400.0, 12: 300.0, 16: 400.0, 32: 400.0}
+    once = [drawn_trial(n, rate) for n, rate in curve.items()]
+    asked = Objective(target_rate=250.0, wait_p99=0.010)
+    for trials, said in (
+        (once, "measure again when it is quiet"),
+        ([*once, drawn_trial(12, 301.0)], "2 trials there say so"),
+    ):
+        found = size(Sweep(target="t", trials=tuple(trials)), asked)
+        assert found.size is None
+        assert said in found.because
+
+
 def test_one_point_is_not_seen_to_stay() -> None:
     """The last step gained little: that is told, and no plateau from a size to the same size."""
     curve = {1: 40.0, 2: 80.0, 4: 160.0, 8: 300.0, 16: 480.0, 32: 530.0}

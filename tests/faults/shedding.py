@@ -18,7 +18,7 @@ class SheddingServer:
     """
 
     def __init__(self, places: int, service_time: float, status: int) -> None:
-        self._places = places
+        self.places = places
         self._service_time = service_time
         self._status = status
         self._inside = 0
@@ -67,7 +67,7 @@ class SheddingServer:
         writer.close()
 
     async def _answer(self) -> bytes:
-        if self._inside >= self._places:
+        if self._inside >= self.places:
             self.shed += 1
             phrase = _PHRASES[self._status]
             head = f"HTTP/1.1 {self._status} {phrase}\r\nContent-Length: 0\r\n\r\n"

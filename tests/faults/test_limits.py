@@ -26,21 +26,21 @@ def http(port: int, *more: str) -> str:
     return "\n".join(['driver = "aiohttp"', f'url = "http://127.0.0.1:{port}/"', *more])
 
 
-def test_a_server_that_sheds_stops_the_sweep(tmp_path: Path) -> None:
-    """Exit 3: larger pools are turned away, and what smaller ones measured is kept and sized."""
+def test_a_server_that_sheds_is_asked_once_at_a_size_that_it_refuses(tmp_path: Path) -> None:
+    """Larger pools are turned away, and what smaller ones measured is kept and sized."""
     with (
         SheddingServer(3, 0.005, 429) as server,
         Command(tmp_path, http(server.port), "--sizes", "2,8", "--budget", "6") as command,
     ):
         command.finish()
-        assert command.code == 3
-        assert "stopped by the rejected brake" in command.failed["cause"]
-        assert "sheds load" in command.failed["remedy"]
-        assert [trial.stopped for trial in command.trials] == [None, "rejected"]
+        assert command.code == 0
+        assert command.of("failed") == []
+        refused = [trial.pool_size for trial in command.trials if trial.stopped == "rejected"]
+        assert refused == [8]
         shed = command.trials[1]
         assert shed.outcomes["rejected"] > 0
         assert shed.error_kinds["http_429"] == shed.outcomes["rejected"]
-        assert command.of("sizing")
+        assert "the server shed" in command.of("sizing")[-1]["sizing"]["verdict"]["evidence"]
         # It stops soon: a server in need is not hammered.
         assert server.shed < 500
 

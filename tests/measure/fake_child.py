@@ -10,7 +10,13 @@ import sys
 import time
 from types import FrameType
 
-STARTED = {"event": "started", "target": "orders-api", "driver": "aiohttp", "budget": 45.0}
+STARTED = {
+    "event": "started",
+    "target": "orders-api",
+    "driver": "aiohttp",
+    "budget": 45.0,
+    "at": "2026-01-02T03:04:05+00:00",
+}
 DONE = {"event": "done", "target": "orders-api", "exit_code": 0}
 
 

@@ -105,10 +105,10 @@ def test_a_limit_on_connections_needs_no_paced_trial() -> None:
 
 @pytest.mark.parametrize(
     ("rate", "needed"),
-    [(350.0, 11), (450.0, None)],
+    [(350.0, 11), (550.0, None)],
 )
 def test_a_target_below_the_limit_has_a_size(rate: float, needed: int | None) -> None:
-    """12 calls at once of 20 ms: 350/s need 11; 450/s need more, and what fits is said."""
+    """12 calls at once of 20 ms: 350/s need 11; 550/s need more, and what fits is said."""
     server = Server(hold=0.02, cv=0.5, at_once=12)
     found = sized(search(server, ramp(server), asked(rate)), asked(rate))
     assert found.verdict.name == "refused"
@@ -120,7 +120,7 @@ def test_a_target_below_the_limit_has_a_size(rate: float, needed: int | None) ->
     else:
         assert found.size is None
         assert found.reachable_rate is not None
-        assert 350.0 <= found.reachable_rate < rate
+        assert 350.0 <= found.reachable_rate < 500.0
         assert found.size_for_reachable == 12
         assert "within reach is at most" in found.because
 
@@ -157,7 +157,7 @@ def test_without_pushing_a_quota_is_told_from_a_limit() -> None:
     assert limit.value == pytest.approx(200.0, rel=0.06)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(
     most=st.integers(1, 40),
     hold=st.sampled_from([0.004, 0.02, 0.08]),
@@ -182,7 +182,7 @@ def _was_stopped(trials: list[Trial], size: int) -> bool:
     return any(t.stopped for t in trials if t.connections == size)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(before=st.integers(10, 30), after=st.integers(2, 40), calls=st.integers(1500, 3000))
 def test_a_limit_that_changes_meanwhile_ends_the_search_all_the_same(
     before: int, after: int, calls: int

@@ -7,9 +7,10 @@ import math
 import pytest
 
 from poolkit.analysis.curve import relative_error
+from poolkit.analysis.disturbed import marked
 from poolkit.analysis.sizing import size
 from poolkit.measure.sweep import SweepLimits, TrialPlan, next_trial, refinements, spent
-from poolkit.records import Outcome, Sweep, Trial
+from poolkit.records import Check, Outcome, Sweep, Trial
 from poolkit.targets.objective import Objective
 from tests.analysis.simulate import CpuBound, Upstream, Workers
 from tests.analysis.synthetic import drawn_trial, simulated_trial
@@ -183,6 +184,31 @@ def test_one_disturbed_trial_does_not_end_the_ramp(index: int, share: float) -> 
     assert 19 <= answer.size <= 24
 
 
+@pytest.mark.parametrize("purpose", ["ramp", "refine"])
+def test_a_disturbed_trial_is_measured_again_and_not_fitted(purpose: str) -> None:
+    """24 workers, one trial that somebody else made slow: the answer is as without it."""
+    upstream, asked = workers(count=24, hold=0.025), objective(600.0)
+    limits = SweepLimits(max_size=64, budget=30.0)
+    trials: list[Trial] = []
+    again: list[TrialPlan] = []
+    while (plan := next_trial(trials, asked, limits)) is not None:
+        trial = measured(upstream, plan, seed=len(trials))
+        is_disturbed = plan.pool_size >= 12 and trials[-1].purpose == plan.purpose == purpose
+        if is_disturbed and not any(t.seed == -1 for t in trials):
+            slow = {"throughput": 0.7 * trial.throughput, "seed": -1}
+            trial = trial.model_copy(update=slow)
+        again += [plan] if plan.because.startswith("again: ") else []
+        trials = marked([*trials, trial])
+    (disturbed,) = (trial for trial in trials if trial.seed == -1)
+    assert [plan.pool_size for plan in again] == [disturbed.pool_size]
+    assert again[0].purpose == "repeat"
+    assert [check.name for check in disturbed.failed_checks] == ["machine_quiet"]
+    assert spent(trials) <= limits.budget
+    answer = size(Sweep(target="t", trials=tuple(trials)), asked)
+    sound = tuple(trial for trial in trials if trial.seed != -1)
+    assert answer.size == size(Sweep(target="t", trials=sound), asked).size
+
+
 def test_the_ramp_goes_on_where_later_trials_show_no_plateau() -> None:
     """Whatever their purpose: what ended it was not true."""
     begun = [drawn_trial(n, n / 0.02) for n in (1, 2, 4)]
@@ -207,6 +233,20 @@ def test_the_ramp_does_not_go_on_past_refusals() -> None:
             break
         assert plan.pool_size <= 8
         begun.append(drawn_trial(plan.pool_size, plan.pool_size / 0.02, purpose=plan.purpose))
+
+
+def test_a_disturbed_trial_is_not_tried_again_where_calls_were_refused() -> None:
+    """However busy the machine was: the server has said that it does not take so many."""
+    busy = Check(name="machine_quiet", passed=False, seen="others took 97%", why="", next="")
+    refused: dict[Outcome, int] = {"ok": 975, "rejected": 25}
+    begun = [drawn_trial(n, n / 0.02) for n in (1, 2, 4)]
+    last = drawn_trial(8, 390.0, checks=[busy])
+    plan = next_trial([*begun, last], objective(600.0), LIMITS)
+    assert plan is not None
+    assert (plan.pool_size, plan.because[:6]) == (8, "again:")
+    last = last.model_copy(update={"outcomes": refused, "error_kinds": {"http_429": 25}})
+    plan = next_trial([*begun, last], objective(600.0), LIMITS)
+    assert plan is None or plan.pool_size < 8
 
 
 def test_a_resumed_sweep_goes_on_where_it_was() -> None:

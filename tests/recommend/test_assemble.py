@@ -170,6 +170,15 @@ def test_a_failed_trial_is_worse_than_any_that_passed() -> None:
         ([verifying_trial(arrival_rate=600.0, seed=1), verifying_trial(seed=2)], 2),
         # the latest of two
         ([verifying_trial(seed=1), verifying_trial(seed=2)], 2),
+        # ... while the machine was quiet, where there is such a one
+        (
+            [
+                verifying_trial(seed=1, checks=(check("machine_quiet"),)),
+                verifying_trial(seed=2, checks=(check("machine_quiet", passed=False),)),
+            ],
+            1,
+        ),
+        ([verifying_trial(seed=2, checks=(check("machine_quiet", passed=False),))], 2),
         # another size does not verify this one, and a closed loop of the same size is nearer
         ([verifying_trial(pool_size=13, seed=1), trial(seed=2)], 2),
         # the nearest size, the larger of two

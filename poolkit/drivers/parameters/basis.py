@@ -105,6 +105,9 @@ def reason_of_size(basis: Basis) -> str:
             f"p99 wait {units.milliseconds(trial.wait_time.p99)}"
         )
     pools = basis.target.pools
+    for limit in sizing.limits:
+        most = "all pools together must stay within that"
+        parts.append(f"{limit.seen}; {most}")
     if pools > 1:
         parts.append(
             f"of one pool: {pools} pools make {pools * size} of at most "

@@ -147,7 +147,7 @@ class Search:
         self._objective = objective
         self._first = sizing.size
         self._decided_by = "replies" if sizing.limited_by == "response" else "waits"
-        self._most = max(sizing.size, objective.largest)
+        self._most = max(sizing.size, min(objective.largest, _taken(sizing, objective)))
         sizes = sorted({t.pool_size for t in trials if t.purpose == "verify"})
         self._tried = {size: of_size(trials, size, "verify") for size in sizes}
         self._is_late = {
@@ -261,6 +261,13 @@ class Search:
     def _mean_failed_share(self, size: int) -> float:
         done = self._tried[size]
         return sum(failed_share(t, self._objective.wait_p99) for t in done) / len(done)
+
+
+def _taken(sizing: Sizing, objective: Objective) -> int:
+    """Connections of each pool at which the server turns no call away, as far as is known."""
+    limits = [limit for limit in sizing.limits if limit.kind != "rate"]
+    most = (int(limit.value) // objective.pools_left for limit in limits)
+    return min(most, default=objective.largest)
 
 
 def _utilisation(curve: Curve, objective: Objective, pool_size: int) -> float:

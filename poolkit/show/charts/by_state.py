@@ -12,7 +12,6 @@ from poolkit.records import StatePoint
 from poolkit.show.charts import style
 from poolkit.show.charts.scene import CurveAxes, Scene
 
-
 _ROOM = 0.9  # of the height of the axes: the rest is for the names of the regions
 
 

@@ -9,6 +9,7 @@ from poolkit.records import (
     Check,
     CurvePoint,
     Knee,
+    Limit,
     Parameter,
     Recommendation,
     RuleOfThumb,
@@ -159,6 +160,17 @@ def knees(recommendation: Recommendation, sizing: Sizing | None = None) -> Table
     )
     found = sizing.knees if sizing is not None else recommendation.knees
     return Table.of("Knees of the throughput curve", columns, found)
+
+
+def limits(recommendation: Recommendation) -> Table:
+    """At what the server turns calls away, all pools together."""
+    columns: Columns[Limit] = (
+        Column("the server limits", lambda found: words.LIMITS[found.kind]),
+        Number("the most it takes", lambda found: number(found.value)),
+        Number("95 % interval", lambda found: interval(found.interval95)),
+        Column("seen", lambda found: found.seen),
+    )
+    return Table.of("Limits of the server", columns, recommendation.limits)
 
 
 def rules_of_thumb(recommendation: Recommendation) -> Table:

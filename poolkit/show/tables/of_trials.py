@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
+from poolkit.analysis.disturbed import QUIET
 from poolkit.records import PredictedWait, Sizing, StatePoint, Trial
 from poolkit.show import words
 from poolkit.show.tables.table import Column, Columns, Number, Table
@@ -166,8 +167,11 @@ def _inferred(trial: Trial) -> str:
 def _use(trial: Trial) -> str:
     if trial.stopped is not None:
         return f"✗ stopped: {trial.stopped}"
-    if trial.failed_checks:
-        return f"✗ failed {listed([c.name.replace('_', ' ') for c in trial.failed_checks])}"
+    failed = trial.failed_checks
+    if failed:
+        # Why a trial was measured again is told where it stands beside the one in its place.
+        why = "".join(f": {check.seen}" for check in failed if check.name == QUIET)
+        return f"✗ failed {listed([check.name.replace('_', ' ') for check in failed])}{why}"
     if trial.is_of_curve:
         return "✓ yes"
     return "✓ by connections in use" if trial.purpose == "approach" else f"✓ {trial.purpose}"
