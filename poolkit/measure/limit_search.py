@@ -69,11 +69,11 @@ def next_trial(
         return None
     size = _next_size(trials, seen, objective)
     if size is not None:
-        because = (
-            f"limit: calls are refused at {seen.refused} connections and not at {seen.clean}"
-            if seen.refused - seen.clean > 1
-            else f"limit: is {units.plural(size, 'connection')} still taken?"
-        )
+        because = f"limit: is {units.plural(size, 'call')} at once still taken?"
+        if seen.refused - seen.clean > 1:
+            because = f"limit: calls are refused with {seen.refused} at once"
+            if seen.clean:
+                because += f", not with {seen.clean}"
         if not objective.push:
             return _paced(trials, size, objective, seconds, because)
         return _closed(trials, size, seconds, because)
