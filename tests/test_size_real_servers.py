@@ -15,7 +15,6 @@ RATE = 350.0
 
 @pytest.mark.alone
 @pytest.mark.lab
-@pytest.mark.xfail(strict=False, reason="a limit ends the sweep and the sizing with it")
 def test_a_target_below_the_limit_gets_its_size_without_pushing(tmp_path: Path) -> None:
     """uvicorn takes 11 connections with a limit of 12; 350 calls/s of 18 ms need 10 of them."""
     path = tmp_path / "targets.toml"

@@ -22,7 +22,7 @@ from poolkit.targets import Target
 
 SWEEP_BUDGET = 20.0  # s of load
 SIZE_BUDGET = 45.0  # s of load, verification included
-SWEEP_SHARE = 0.2  # of a size budget
+SWEEP_SHARE = 0.27  # of a size budget
 DEADLINE_BUDGETS, DEADLINE_SPARE = 3.0, 120.0  # a run's end, in budgets and s on top
 # What a sizing keeps of a former one that was verified.
 ANSWER = (
