@@ -7,6 +7,7 @@ report's, on a figure that is built once.
 
 from __future__ import annotations
 
+import itertools
 import math
 import textwrap
 from collections import Counter
@@ -48,6 +49,7 @@ _REGIONS = (  # from small sizes to large ones, in full and in short
     ("oversized:\nidle connections", "over-\nsized"),
 )
 _DASHED = (0, (4, 2.5))
+_STEPS = 8  # parts in which the line between two sizes is drawn
 
 
 def throughput_curve(
@@ -232,7 +234,10 @@ class Picture:
         top = self.axes.throughput.get_ylim()[1]
         points = scene.sizing.points if scene.sizing else ()
         band = sorted((p.pool_size, *p.interval95) for p in points if p.interval95)
-        self._band.set_data(*([row[i] for row in band] for i in range(3)))
+        low, high = (_joined([(row[0], row[i]) for row in band]) for i in (1, 2))
+        xs, lows, highs = [x for x, _ in low], [y for _, y in low], [y for _, y in high]
+        self._band.set_data(xs, lows, highs)
+        self._curve.set_markevery(_STEPS)
         _put(self._repeats, scene.repeats)
         size, target, plateau, knee = scene.recommended, scene.target, scene.plateau, scene.knee
         hold = (scene.sizing.hold_at_one if scene.sizing and scene.is_swept else None) or 0.0
@@ -266,7 +271,7 @@ class Picture:
             (self._knee[0], knee_words),
             _put(
                 self._curve,
-                scene.line,
+                _joined(scene.line),
                 "measured" + f",\ncalls {number(scene.slowed)} times as long" * slowed,
             ),
             *self._states.show_rates(scene),
@@ -306,6 +311,23 @@ class Picture:
                     text.set_fontweight("bold")
         for (_, words), text in zip(named, legend.get_texts(), strict=True):
             text.set_text(words)
+
+
+def _joined(points: Points) -> Points:
+    """The points, joined as cycle times n / X(n) that change evenly from one to the next.
+
+    Straight on an axis of log2 n the line would run far above every upstream between sizes that lie
+    far apart.
+    """
+    drawn = list(points[:1])
+    for (a, low), (b, high) in itertools.pairwise(points):
+        for step in range(1, _STEPS + 1):
+            n = a * (b / a) ** (step / _STEPS)
+            part = (n - a) / (b - a)
+            flat = min(low, high) <= 0
+            cycle = 0.0 if flat else (1 - part) * a / low + part * b / high
+            drawn.append((n, low + part * (high - low) if flat else n / cycle))
+    return drawn
 
 
 def _put(line: Line2D, points: Points, words: str = "") -> Named:
