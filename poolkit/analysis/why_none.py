@@ -72,7 +72,9 @@ def _too_much(found: Found, verdict: Verdict) -> WhyNone:
         )
     is_rising = found.upstream.ending in ("rising", "seen")
     if is_rising and queue.most < objective.largest:
-        widen = "the sweep was stopped there" if verdict.name == "stopped" else "widen the range"
+        widen = "give it a larger --budget"
+        if verdict.name == "stopped":
+            widen = "the sweep was stopped there"
         carried = queue.cautious[-1].is_stable and objective.asks_as_soon
         more = "might be served sooner by more" if carried else "need more"
         return "unknown", (

@@ -74,6 +74,14 @@ def next_trial(trials: Sequence[Trial], objective: Objective, left: float) -> Tr
     )
 
 
+def seconds(objective: Objective, hold: float) -> float:
+    """The seconds of load that the whole climb needs where a call takes `hold` s."""
+    warm_up = max(WARM_UP, WARM_UP_HOLDS * hold)
+    last = max(LAST_WINDOW, WINDOW_HOLDS * hold, FEWEST_CALLS / objective.rate)
+    steps = len(SHARES) - 1
+    return steps * (warm_up + max(WINDOW, WINDOW_HOLDS * hold)) + warm_up + last
+
+
 class Strain:
     """Asked while a step runs whether the server strains; `seen` then says how.
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from poolkit import events
+from poolkit import events, units
 from poolkit.analysis.sizing import size
 from poolkit.drivers.registry import gate_size
 from poolkit.errors import BadInput, BrakeStop, ExitCode
@@ -155,6 +155,14 @@ class Run:
 
     async def _verified(self) -> None:
         """The target first: a size for it, verified; then, where load may go beyond, the curve."""
+        needed = approach.seconds(self._target, self._session.first_call) + verify.LEAST_SECONDS
+        if not self._trials and needed > self._budget:
+            what = (
+                f"a call takes {units.milliseconds(self._session.first_call)} and "
+                f"{units.rate(self._target.rate)} are asked: about {math.ceil(needed)} s of load "
+                f"would be needed (--budget {10 * math.ceil(needed / 10)})"
+            )
+            self._emit(events.Step(target=self._target.name, what=what, limit=0.0))
         await self._while(lambda: approach.next_trial(self._trials, self._target, self._left))
         # One trial shows whether the size holds; where a sweep follows it sharpens the search.
         await self._verify(keep=math.inf if self._target.push else 0.0)

@@ -73,7 +73,7 @@ class Session:
         self._last_words = last_words or (lambda _error: None)
         self._log = TrialLog(log)
         self.trials = counting(self._log.resume(target.fingerprint), target)
-        self._first_call = 0.0  # s that a single call took before there was load
+        self.first_call = 0.0  # s that a single call took before there was load
         self._calls = 0
         self._task: asyncio.Task[ExitCode] | None = None
         self._generator: Generator | None = None
@@ -95,7 +95,7 @@ class Session:
     async def _run(self, steps: Callable[[], Awaitable[ExitCode]]) -> ExitCode:
         self._task = asyncio.current_task()
         try:
-            self._first_call = await check_first_call(self._target)
+            self.first_call = await check_first_call(self._target)
             self._emit(
                 events.Started(
                     target=self._target.name,
@@ -294,7 +294,7 @@ class Session:
     def _grace(self) -> float:
         """Seconds that calls under way at a trial's end may take, by how long calls take here."""
         holds = [trial.hold_time.p99 or 0.0 for trial in self.trials]
-        return max(LEAST_GRACE, GRACE_HOLDS * max([self._first_call, *holds]))
+        return max(LEAST_GRACE, GRACE_HOLDS * max([self.first_call, *holds]))
 
     def _report(self, plan: TrialPlan, at: float, calls: int, rate: float) -> None:
         self._emit(

@@ -125,9 +125,18 @@ def _folded(name: str, seen: Sequence[tuple[Trial, Check]]) -> Check:
     return worst.model_copy(update={"passed": passed, "seen": text})
 
 
+def _remedy(target: Target, sizing: Sizing) -> str:
+    """What helps against what the verdict says."""
+    largest = sizing.points[-1].pool_size if sizing.points else 0
+    if sizing.verdict.name == "pool_bound" and largest < target.cap:
+        sizes = units.plural(target.cap, "connection")
+        return f"give it a larger --budget, which ended the ramp at {largest} of {sizes}"
+    return _REMEDIES[sizing.verdict.name]
+
+
 def _sized(target: Target, sizing: Sizing, size: int | None) -> Check:
     if size is None:
-        return _check("sized", False, sizing.because, _REMEDIES[sizing.verdict.name])
+        return _check("sized", False, sizing.because, _remedy(target, sizing))
     limit = _LIMITS[sizing.limited_by]
     if target.asks_as_soon and sizing.limited_by == "response":
         limit = "response: with fewer connections callers would be served later"
@@ -151,7 +160,7 @@ def _reachable(target: Target, sizing: Sizing) -> Check:
         seen += "; no rate that meets the objective was found"
     else:
         seen += f"; {units.rate(sizing.reachable_rate)} is the most that meets the objective"
-    remedy = _REMEDIES[sizing.verdict.name]
+    remedy = _remedy(target, sizing)
     if sizing.limited_by == "cap":
         remedy = f"raise max_size (now {target.max_size}), or lower target_rate"
     if sizing.raised_by:

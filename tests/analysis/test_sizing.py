@@ -262,7 +262,7 @@ def test_still_rising_asks_for_a_wider_range() -> None:
     found = size(sweep, OBJECTIVE)
     assert found.verdict.name == "pool_bound"
     assert found.size is None
-    assert "widen the range" in found.because
+    assert "larger --budget" in found.because
 
 
 def test_the_cap_is_named() -> None:

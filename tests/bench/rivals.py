@@ -111,8 +111,15 @@ def _alone(sweep: Sweep) -> Trial | None:
     return min(clean, key=lambda trial: trial.pool_size, default=None)
 
 
+def climb_alone(sweep: Sweep, objective: Objective) -> int | None:
+    """poolkit's own, from nothing beyond the target rate."""
+    climb = tuple(trial for trial in sweep.trials if not trial.is_of_curve)
+    return size(sweep.model_copy(update={"trials": climb}), objective).size
+
+
 METHODS: dict[str, Method] = {
     "poolkit": poolkit_size,
+    "climb alone": climb_alone,
     "first plan's power form": power_form,
     "Erlang C, hold at one": plain_erlang_c,
     "finite source, 100 callers": finite_callers,

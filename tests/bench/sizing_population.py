@@ -4,9 +4,9 @@
                                             [--families a,b] [--verbose]
 
 Upstreams of fourteen kinds are drawn at random (4 to 48 workers, cv 0 to 2, 40 to 92 % of the
-plateau, waits of 5 to 50 ms). Each is swept in a closed loop by the policy of `measure.sweep`,
-simulated call by call, with the share of the default budget that a sizing gives its sweep, and
-sized. Needed is the smallest pool that keeps P(wait > target) at 1 % in long open loops, simulated
+plateau, waits of 5 to 50 ms). Each is measured as `poolkit size` does it before verification,
+simulated call by call: the climb to the target rate, then a sweep with the share of the default
+budget that a sizing gives it. "Climb alone" is what push = false has. Needed is the smallest pool that keeps P(wait > target) at 1 % in long open loops, simulated
 exactly; where they cannot tell two sizes apart it is an interval. Right is an answer of at least
 what is needed and at most 10 %, or one connection, above. The default (3 upstreams a kind) takes
 some ten minutes on two cores. Exit code 1 where the figures are missed: on the kinds that it was
@@ -24,10 +24,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from multiprocessing import get_context
 
-from poolkit.measure import sweep
+from poolkit.measure import approach, sweep
+from poolkit.measure.run import SIZE_BUDGET, SWEEP_SHARE
 from poolkit.records import Sweep, Trial
 from poolkit.targets.objective import Objective
-from tests.analysis.synthetic import simulated_trial
+from tests.analysis.synthetic import simulated_open_trial, simulated_trial
 from tests.bench.population import (
     DEVELOPMENT,
     FAMILIES,
@@ -42,9 +43,9 @@ from tests.bench.population import (
 from tests.bench.provenance import caption
 from tests.bench.rivals import METHODS
 
-BUDGET = 20.25  # s of load: what `poolkit size` gives its sweep by default
+BUDGET = SWEEP_SHARE * SIZE_BUDGET  # s of load: what `poolkit size` gives its sweep by default
 # Of the answers, before verification mends them: shares (0 to 1).
-LEAST_RIGHT, MOST_BELOW = 0.6, 0.25
+LEAST_RIGHT, MOST_BELOW = 0.6, 0.15
 JUDGEMENTS = ("right", "below", "above", "no answer")
 
 
@@ -68,9 +69,13 @@ class Examined:
 
 
 def swept(row: Row, objective: Objective, budget: float, seed: int) -> Sweep:
-    """The sweep's own policy on the simulated upstream."""
+    """The own policies of climb and sweep on the simulated upstream."""
     limits = sweep.SweepLimits(max_size=objective.max_size, budget=budget, seed=seed)
     trials: list[Trial] = []
+    while (step := approach.next_trial(trials, objective, SIZE_BUDGET)) is not None:
+        light = next((trial.mean_hold for trial in trials), None)
+        drawn = seed * 1000 + len(trials)
+        trials.append(simulated_open_trial(row.upstream, step, drawn, row.wait, light))
     while (plan := sweep.next_trial(trials, objective, limits)) is not None:
         trials.append(
             simulated_trial(

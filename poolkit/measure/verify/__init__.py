@@ -5,10 +5,18 @@ smallest that clearly passes is found.
 """
 
 from poolkit.measure.verify.evidence import failed_share, late_interval
-from poolkit.measure.verify.plan import OVERLOAD, SETTLED, calm_rate, chosen_size, next_trial
+from poolkit.measure.verify.plan import (
+    LEAST_SECONDS,
+    OVERLOAD,
+    SETTLED,
+    calm_rate,
+    chosen_size,
+    next_trial,
+)
 from poolkit.measure.verify.signals import verification
 
 __all__ = [
+    "LEAST_SECONDS",
     "OVERLOAD",
     "SETTLED",
     "calm_rate",
