@@ -33,7 +33,7 @@ def show(events: list[Event], *, terminal: bool) -> tuple[str, str]:
 
 PLAIN = """\
 orders-api: aiohttp, at most 45 s of load
-orders-api: 8 connections, ramp: throughput still rises
+orders-api: 8 connections, throughput still rises
 orders-api: 14 connections: 750 calls/s, p99 wait 1 ms, p99 hold 50 ms
 orders-api: 14 connections predicted: the smallest pool whose p99 wait stays within 10 ms at \
 500 calls/s.
@@ -75,7 +75,7 @@ def test_a_terminal_shows_what_is_measured_and_then_the_finding() -> None:
     first, second, third = file.getvalue().splitlines()
     assert first.startswith("orders-api ━")
     assert first.rstrip().endswith("12 s, at most 33 s to go")
-    assert second.strip() == "8 connections, ramp: throughput still rises"
+    assert second.strip() == "8 connections, throughput still rises"
     assert third.strip() == "456 calls/s"
 
 

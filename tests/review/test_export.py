@@ -37,6 +37,7 @@ KEYS: dict[str, set[str]] = {
         "recommended_size",
         "smallest_as_fast",
         "limits",
+        "size_for_reachable",
         "push",
         "limited_by",
         "headroom",
