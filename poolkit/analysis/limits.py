@@ -221,10 +221,11 @@ def is_at_limit(trial: Trial, before: Sequence[Trial]) -> bool:
     if trial not in turned_away((*before, trial)):
         return False
     served = trial.outcomes.get("ok", 0)
-    was_served = any(one.outcomes.get("ok", 0) for one in before)
+    if any(one.outcomes.get("ok", 0) for one in before):
+        return True
     if trial.error_kinds.get("too_many_connections"):
-        return was_served or served > 0
-    return served > 0 and (was_served or 2 * served >= answered(trial))
+        return served > 0
+    return served > 0 and 2 * served >= answered(trial)
 
 
 def turned_away(trials: Sequence[Trial]) -> list[Trial]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from poolkit import events
 from poolkit.analysis.checks import drift_check
 from poolkit.analysis.disturbed import marked
-from poolkit.analysis.limits import is_at_limit
+from poolkit.analysis.limits import is_at_limit, turned_away
 from poolkit.analysis.noise import EARLY_BATCH_HOLDS, rate_interval
 from poolkit.analysis.summary import summarise
 from poolkit.drivers.base import close_pool
@@ -37,6 +37,7 @@ from poolkit.records import CURVE_PURPOSES, Purpose, Trial
 from poolkit.targets import Target
 
 LEAST_GRACE = 5.0  # s
+AFTER_REFUSALS = 0.5  # s before the next trial
 GRACE_HOLDS = 3.0  # the same in hold times
 LEAST_SHARE = 0.5  # of a closed loop's window, before its interval is checked
 
@@ -165,6 +166,9 @@ class Session:
             arrivals=arrivals,
             arrival_rate=plan.rate,
         )
+        if self.trials and turned_away(self.trials[-1:]):
+            # Some servers count a connection until they have seen it close.
+            await asyncio.sleep(AFTER_REFUSALS)
         self._raise_if_cancelled()
         self._emit(
             events.TrialStarted(
