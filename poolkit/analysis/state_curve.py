@@ -31,7 +31,7 @@ HELD = 1.5  # throughput is taken to stay up to so many times the most connectio
 # Checks whose failure leaves T(n) and C(n) as true as they were: what they doubt is one mean.
 _HARMLESS = frozenset({"steady", "enough", "fair", "lag"})
 # A failure of these says that it was this machine that was slow.
-_OF_THE_CLIENT = frozenset({"lag", "client_bound", "machine_quiet"})
+OF_THE_CLIENT = frozenset({"lag", "client_bound", "machine_quiet"})
 MOST_CUT_SHORT = 2  # trials at one rate, before a strain that this machine may have made counts
 
 
@@ -65,7 +65,7 @@ def strained(trials: Sequence[Trial]) -> Trial | None:
         if trial.cut_short is None:
             continue
         same = [t for t in trials if t.cut_short and t.arrival_rate == trial.arrival_rate]
-        is_doubtful = any(check.name in _OF_THE_CLIENT for check in trial.failed_checks)
+        is_doubtful = any(check.name in OF_THE_CLIENT for check in trial.failed_checks)
         if not is_doubtful or len(same) >= MOST_CUT_SHORT:
             return trial
     return None

@@ -13,6 +13,7 @@ from poolkit.analysis.checks import drift_check
 from poolkit.analysis.disturbed import marked
 from poolkit.analysis.limits import is_at_limit, turned_away
 from poolkit.analysis.noise import EARLY_BATCH_HOLDS, rate_interval
+from poolkit.analysis.state_curve import OF_THE_CLIENT
 from poolkit.analysis.summary import summarise
 from poolkit.drivers.base import close_pool
 from poolkit.drivers.registry import dialled_by_need, gate_size, make_service_pool
@@ -231,7 +232,11 @@ class Session:
         )
         if trial.loop == "open":
             late = verify.late_interval(measured, self._target.wait_p99)
-            return trial.model_copy(update={"late_interval95": late, "at_a_time": plan.at_a_time})
+            changes: dict[str, object] = {"late_interval95": late, "at_a_time": plan.at_a_time}
+            if plan.at_a_time is not None:
+                # Bursts are no steady process: what is left to doubt is this machine.
+                changes["checks"] = tuple(c for c in trial.checks if c.name in OF_THE_CLIENT)
+            return trial.model_copy(update=changes)
         if purpose != "sentinel":
             return trial
         checks = (*trial.checks, drift_check(trial, self.trials))
