@@ -6,12 +6,13 @@
 Upstreams of fourteen kinds are drawn at random (4 to 48 workers, cv 0 to 2, 40 to 92 % of the
 plateau, waits of 5 to 50 ms). Each is measured as `poolkit size` does it before verification,
 simulated call by call: the climb to the target rate, then a sweep with the share of the default
-budget that a sizing gives it. "Climb alone" is what push = false has. Needed is the smallest pool that keeps P(wait > target) at 1 % in long open loops, simulated
-exactly; where they cannot tell two sizes apart it is an interval. Right is an answer of at least
-what is needed and at most 10 %, or one connection, above. The default (3 upstreams a kind) takes
-some ten minutes on two cores. Exit code 1 where the figures are missed: on the kinds that it was
-made with, answers right in `LEAST_RIGHT` of the cases and below what is needed in `MOST_BELOW` at
-most; over all kinds, no other method right more often.
+budget that a sizing gives it. "Climb alone" is what push = false has. Needed is the smallest pool
+that keeps P(wait > target) at 1 % in long open loops, simulated exactly; where they cannot tell two
+sizes apart it is an interval. Right is an answer of at least what is needed and at most 10 %, or
+one connection, above. The default (3 upstreams a kind) takes some ten minutes on two cores. Exit
+code 1 where the figures are missed: on the kinds that it was made with, answers right in
+`LEAST_RIGHT` of the cases and below what is needed in `MOST_BELOW` at most; over all kinds, no
+other method right more often.
 """
 
 from __future__ import annotations
