@@ -48,6 +48,6 @@ def refused_at_open(plan: TrialPlan, load: Plan) -> Measurement:
         segments=(segment,),
         bin_seconds=SECONDS,
         completions=np.zeros(1, dtype=np.int64),
-        samples=Samples(nothing, nothing, nothing, nothing, nothing, nothing),
+        samples=Samples(*[nothing] * len(Samples._fields)),
         stopped="rejected",
     )

@@ -8,9 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from poolkit.analysis.limits import bracket, counted, limits
+from poolkit.analysis.limits import bracket, counted, limits, turned_away
 from poolkit.analysis.sizing import size
+from poolkit.analysis.summary import summarise
 from poolkit.errors import CallFailed
+from poolkit.load.generator import Plan
+from poolkit.measure.at_limit import refused_at_open
 from poolkit.measure.limit_search import (
     MOST_TRIALS,
     REFUSED_SECONDS,
@@ -227,3 +230,14 @@ def test_sizes_that_the_user_named_are_measured_and_no_others() -> None:
     trials = ramp(server, 2, 8)
     named = SweepLimits(max_size=64, budget=20.0, sizes=(2, 8))
     assert next_trial(trials, asked(50.0), named, left=BUDGET) is None
+
+
+def test_a_pool_that_the_server_has_no_room_for_is_a_refused_trial() -> None:
+    """It did not open, so no call was sent; the trial says why and counts as refused."""
+    load = Plan(seconds=1.0, warm_up=0.1, seed=1, callers=4)
+    plan = TrialPlan("ramp", 4, 0.1, 1.0, "", callers=4)
+    trial = summarise(
+        refused_at_open(plan, load), target="t", driver="asyncpg", fingerprint="", purpose="ramp"
+    )
+    assert trial.stopped == "rejected"
+    assert turned_away([trial]) == [trial]

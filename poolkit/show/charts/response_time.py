@@ -96,7 +96,7 @@ def response_time(
     best = min((p.response for p in known(sizing)), default=0.001)
     shown = [p for p in known(sizing) if p.response <= _IN_SIGHT * best]
     sizes = [p.size for p in shown] or [1]
-    holds, responses = ([p[i] * 1000 for p in shown] for i in (1, 2))
+    holds, responses = [p.hold * 1000 for p in shown], [p.response * 1000 for p in shown]
     served = in_service(trials, recommendation)
     measured = None if served is None else served.response_time.mean
     size = recommendation.recommended_size
