@@ -18,6 +18,7 @@ from typing import Literal
 
 from poolkit import units
 from poolkit.analysis.noise import LEAST_ERROR
+from poolkit.analysis.states import together
 from poolkit.records import Interval, Limit, LimitKind, Trial
 
 # A server that turns away this share of the calls is at a limit of its own.
@@ -138,17 +139,10 @@ def _by_states(trials: Sequence[Trial]) -> Counts | None:
     if seen.refused is None or not 0 < seen.clean == seen.refused - 1:
         return None
     at_size = [t for t in turned_away(trials) if t.is_of_curve and t.connections == seen.refused]
-    states = [_states(trial).get(seen.refused, (0, 0)) for trial in at_size]
-    served = sum(calls - lost for calls, lost in states)
+    _, calls, lost_there = together(at_size).get(seen.refused, (0.0, 0, 0))
+    served = calls - lost_there
     lost = sum(trial.outcomes.get("rejected", 0) for trial in at_size)
     return "rate" if served >= max(ENOUGH_CALLS, MANY_BESIDE * lost) else None
-
-
-def _by_share(paced: Trial, clean: int) -> Counts:
-    # Calls that a stop cut had been let in: those turned away are back at once.
-    times = sum(paced.outcomes.values()) / paced.connections
-    refused = refused_share(paced) * answered(paced)
-    return "at_once" if refused <= (paced.connections - clean + 0.5) * times else "rate"
 
 
 def bracket(trials: Sequence[Trial]) -> Bracket:
@@ -168,7 +162,7 @@ def bracket(trials: Sequence[Trial]) -> Bracket:
         if id(trial) in away:
             # No more connections can have been open than were once in use.
             known = closed or is_paced(trial)
-            size = trial.connections if known else max(_states(trial), default=trial.connections)
+            size = trial.connections if known else max(together([trial]), default=trial.connections)
             if not known and trial.stopped is None and size <= max(clean, default=0):
                 continue  # a few, at a size tried for its own sake: connections of before linger
             has_changed = has_changed or any(n >= size for n in clean)
@@ -339,16 +333,6 @@ def _is_clean(trial: Trial) -> bool:
     )
 
 
-def _states(trial: Trial) -> dict[int, tuple[int, int]]:
-    """Connections in use -> calls released then, and how many of them were refused."""
-    whole: dict[int, tuple[int, int]] = {}
-    for batch in trial.in_use:
-        for n, (_, releases, rejected) in batch.items():
-            before = whole.get(n, (0, 0))
-            whole[n] = (before[0] + releases, before[1] + rejected)
-    return whole
-
-
 def first_in_use(trial: Trial) -> int | None:
     """With how many connections in use a trial's refusals began; None: nothing in it says so.
 
@@ -356,12 +340,12 @@ def first_in_use(trial: Trial) -> int | None:
     that are refused are back at once, they are many of those that end beyond a limit on calls at
     once, and few where the server fails now and then.
     """
-    states = _states(trial)
-    rejected = sum(lost for _, lost in states.values())
+    states = together([trial])
+    rejected = sum(lost for _, _, lost in states.values())
     parted = []
     for first in sorted(states):
-        strays = sum(lost for n, (_, lost) in states.items() if n < first)
-        served = sum(calls - lost for n, (calls, lost) in states.items() if n >= first)
+        strays = sum(lost for n, (_, _, lost) in states.items() if n < first)
+        served = sum(calls - lost for n, (_, calls, lost) in states.items() if n >= first)
         parted.append((strays + served, first, strays, served))
     if not parted or not rejected:
         return None

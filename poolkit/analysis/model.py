@@ -20,7 +20,7 @@ from poolkit.analysis.limits import (
 from poolkit.analysis.queueing import WaitPrediction, waits
 from poolkit.analysis.response import HoldTimes, as_soon, exceedance, gains_by_more
 from poolkit.analysis.saturation import dispersion_of_holds, plateau_factor, pooled_dispersion
-from poolkit.analysis.state_curve import CAUTION, fit, held, open_loops, strained, together
+from poolkit.analysis.state_curve import CAUTION, fit, held, joint_curve, open_loops, strained
 from poolkit.analysis.states import state_points
 from poolkit.records import CurvePoint, StatePoint, Sweep, Trial
 from poolkit.targets.objective import Objective
@@ -209,9 +209,10 @@ class Fitted:
         """
         fitted, in_service = fit_points(sweep), open_loops(sweep.trials)
         states = state_points(in_service)
-        if len(fitted) < 2:
-            return cls._in_service(sweep, in_service, states, caution)
         allowed, taken = quota(sweep.trials), _taken(sweep)
+        seen = tuple(one for one in states if taken is None or one.in_use <= taken)
+        if len(fitted) < 2:
+            return cls._in_service(sweep, in_service, seen, caution, allowed, taken)
         # Below a quota no size is refused, and calls take as long as those that got through it.
         closed = fitted if allowed is None else (*fitted, *_beside_refusals(sweep))
         curve = Curve.fit(closed)
@@ -223,9 +224,8 @@ class Fitted:
         pooled = pooled_dispersion(trials)
         dispersion = 1.0 if pooled is None else pooled
         factor = plateau_factor(trials, dispersion)
-        seen = [one for one in states if taken is None or one.in_use <= taken]
         if seen:
-            curve = together(closed, seen, max(1.0, dispersion), caution)
+            curve = joint_curve(closed, seen, max(1.0, dispersion), caution)
         ending: Ending
         if taken is not None:
             ending = "refused"  # nothing is known to stay beyond the largest size
@@ -249,11 +249,10 @@ class Fitted:
         trials: Sequence[Trial],
         states: tuple[StatePoint, ...],
         caution: float,
+        allowed: float | None,
+        taken: int | None,
     ) -> Fitted:
         """From open loops alone, whose states hold the upstream as it serves at the target rate."""
-        allowed, taken = quota(sweep.trials), _taken(sweep)
-        if taken is not None:
-            states = tuple(state for state in states if state.in_use <= taken)
         dispersion = max(1.0, dispersion_of_holds(trials))
         curve = fit(states, dispersion, caution)
         factor = (1.0 + dispersion) / 2.0

@@ -108,7 +108,7 @@ def held(measured: int) -> int:
     return int(HELD * measured) + 1
 
 
-def together(
+def joint_curve(
     points: Sequence[CurvePoint], states: Sequence[StatePoint], dispersion: float, caution: float
 ) -> Curve:
     """One curve from closed loops by size and from open loops by state, each by what it knows."""
@@ -136,7 +136,7 @@ def _lowered(
 
 
 def curve_of(sizing: Sizing) -> Curve:
-    """The curve that a sizing was read off, one point or state of it at least."""
+    """The curve of a sizing's closed loops, or without two sizes of them of its open ones."""
     if len(sizing.points) > 1 or not sizing.states:
         return Curve.fit(sizing.points)
     return fit(sizing.states, sizing.dispersion or 1.0)

@@ -57,8 +57,7 @@ def next_trial(trials: Sequence[Trial], objective: Objective, left: float) -> Tr
     if share is None:
         return None
     rate, hold = share * objective.rate, max((t.mean_hold for t in climb), default=0.0)
-    warm_up = max(WARM_UP, WARM_UP_HOLDS * hold)
-    window = max(LAST_WINDOW if share == 1.0 else WINDOW, WINDOW_HOLDS * hold)
+    warm_up, window = _step(share, hold)
     if share == 1.0:
         calls = sum(trial.outcomes.get("ok", 0) for trial in climb)
         # Some are cut off at the edges.
@@ -76,10 +75,14 @@ def next_trial(trials: Sequence[Trial], objective: Objective, left: float) -> Tr
 
 def seconds(objective: Objective, hold: float) -> float:
     """The seconds of load that the whole climb needs where a call takes `hold` s."""
-    warm_up = max(WARM_UP, WARM_UP_HOLDS * hold)
-    last = max(LAST_WINDOW, WINDOW_HOLDS * hold, FEWEST_CALLS / objective.rate)
-    steps = len(SHARES) - 1
-    return steps * (warm_up + max(WINDOW, WINDOW_HOLDS * hold)) + warm_up + last
+    *steps, (warm_up, last) = (_step(share, hold) for share in SHARES)
+    return sum(map(sum, steps)) + warm_up + max(last, FEWEST_CALLS / objective.rate)
+
+
+def _step(share: float, hold: float) -> tuple[float, float]:
+    """Warm-up and window (s) of the step to this share of the rate."""
+    window = LAST_WINDOW if share == 1.0 else WINDOW
+    return max(WARM_UP, WARM_UP_HOLDS * hold), max(window, WINDOW_HOLDS * hold)
 
 
 class Strain:
