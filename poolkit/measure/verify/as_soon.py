@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 from poolkit import units
 from poolkit.histogram import quantile, share_above, value_of
-from poolkit.measure.verify.evidence import FEWEST_OBSERVATIONS, MOST_BUSY
+from poolkit.measure.verify.evidence import FEWEST_OBSERVATIONS, clustering
 from poolkit.records import PredictedWait, Sizing, Trial
 from poolkit.targets.objective import Objective
 
@@ -46,8 +46,8 @@ def served_as_soon(
 ) -> Served:
     """Hold the trials of a size at the target rate (one at least) against the best that is known.
 
-    Late replies come in clusters, so n calls are worth n / d independent ones, d = (1 + b^2) /
-    (1 - b)^2 for an upstream that is busy a share b of the time (see `evidence.tally`).
+    Late replies come in clusters, so n calls are worth fewer independent ones
+    (`evidence.clustering`).
 
     Args:
         trials: of the target, of every purpose.
@@ -99,5 +99,4 @@ def _clustered(row: PredictedWait, objective: Objective, sizing: Sizing) -> floa
     busy = row.utilisation
     if sizing.plateau is not None:
         busy = max(busy, objective.rate / sizing.plateau.throughput)
-    busy = min(busy, MOST_BUSY)
-    return (1.0 + busy**2) / (1.0 - busy) ** 2
+    return clustering(busy)
