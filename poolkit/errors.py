@@ -92,6 +92,6 @@ class CallTimedOut(CallFailed):
 
 
 class CallRejected(CallFailed):
-    """The server shed the call: 429, 503, or too many connections."""
+    """The server shed the call: 429, 503, too many connections, or a new one closed unanswered."""
 
     outcome = "rejected"

@@ -108,10 +108,14 @@ def gunicorn(threads: int) -> Iterator[Server]:
 
 
 @contextlib.contextmanager
-def nginx_limit_conn(most: int) -> Iterator[Server]:
-    """nginx before uvicorn; it answers 503 to calls beyond so many at once."""
+def nginx_limit_conn(most: int, status: int = 503) -> Iterator[Server]:
+    """nginx before uvicorn; it answers 503 to calls beyond so many at once.
+
+    With a `status` of 444 it closes their connections and answers nothing.
+    """
     zone = "limit_conn_zone $binary_remote_addr zone=callers:1m;"
-    with _limiting_nginx(zone, f"limit_conn callers {most};") as server:
+    limit = f"limit_conn callers {most}; limit_conn_status {status};"
+    with _limiting_nginx(zone, limit) as server:
         yield server
 
 

@@ -19,6 +19,9 @@ class Library:
         is_http: whether it is a session or client, and not a pool of a database.
         makers: the calls that make one.
         types: what it is called in annotations.
+        sessions: what is made on a pool and holds a connection of it, and what these are called in
+            annotations.
+        session_makers: what makes such sessions on a pool.
         limits: for HTTP, the calls that take the argument of `idle`.
         acquires: methods that hand out a connection for as long as their `async with` lasts.
         acquires_for_one_call: short cuts that take a connection of their own for one statement.
@@ -42,6 +45,8 @@ class Library:
     is_http: bool = False
     makers: tuple[str, ...]
     types: tuple[str, ...]
+    sessions: frozenset[str] = frozenset()
+    session_makers: frozenset[str] = frozenset()
     limits: tuple[str, ...] = ()
     acquires: frozenset[str] = frozenset()
     acquires_for_one_call: frozenset[str] = frozenset()
@@ -89,6 +94,7 @@ LIBRARIES = (
         noun="asyncpg pool",
         makers=("create_pool",),
         types=("Pool",),
+        sessions=frozenset({"Connection"}),
         acquires=frozenset({"acquire"}),
         acquires_for_one_call=frozenset(
             {"execute", "executemany", "fetch", "fetchrow", "fetchval"}
@@ -104,6 +110,7 @@ LIBRARIES = (
         noun="psycopg pool",
         makers=("AsyncConnectionPool", "ConnectionPool"),
         types=("AsyncConnectionPool", "ConnectionPool"),
+        sessions=frozenset({"AsyncConnection", "Connection"}),
         acquires=frozenset({"connection", "getconn"}),
         size=((("max_size", "min_size"), 4),),
         idle=("max_idle", 600.0),
@@ -114,6 +121,10 @@ LIBRARIES = (
         noun="SQLAlchemy engine",
         makers=("create_async_engine", "create_engine"),
         types=("AsyncEngine", "Engine"),
+        sessions=frozenset({"AsyncSession", "Session", "AsyncConnection", "Connection"}),
+        session_makers=frozenset(
+            {"sessionmaker", "async_sessionmaker", "scoped_session", "async_scoped_session"}
+        ),
         acquires=frozenset({"connect", "begin"}),
         opens=frozenset({"connect", "begin", "raw_connection", "execute"}),
         other_pool=("poolclass",),

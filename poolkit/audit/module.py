@@ -5,13 +5,16 @@ from __future__ import annotations
 import ast
 import re
 import warnings
+from collections import defaultdict
 from collections.abc import Iterator
 from functools import cached_property
 
 from poolkit.audit.libraries import BY_PACKAGE, CLOSES, Library
-from poolkit.audit.syntax import Function, hides_arguments, keyword
+from poolkit.audit.scopes import SCOPES, Binding, Names, Scope, names_of
+from poolkit.audit.syntax import Function, hides_arguments, keyword, name_of
 
 _LOOPS = ast.For | ast.AsyncFor | ast.While
+_OWN = ("self", "cls")
 _COMPREHENSIONS = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
 
 
@@ -20,6 +23,10 @@ class Module:
 
     def __init__(self, text: str, path: str = "<source>") -> None:
         self.path = path
+        self._names: dict[Scope, Names] = {}
+        self._attributes: dict[
+            ast.ClassDef, dict[str, list[tuple[ast.expr | None, ast.expr | None]]]
+        ] = {}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # an invalid escape is the business of its author
             self.tree = ast.parse(text)
@@ -35,6 +42,18 @@ class Module:
     def parents(self) -> dict[ast.AST, ast.AST]:
         """The node around each node."""
         return {child: node for node in self.nodes for child in ast.iter_child_nodes(node)}
+
+    @cached_property
+    def _bodies(self) -> set[ast.AST]:
+        """What stands in the body of a function, a class, a lambda or a loop."""
+        found: set[ast.AST] = set()
+        for node in self.nodes:
+            body = getattr(node, "body", None)
+            if isinstance(body, list):
+                found.update(body)
+            elif isinstance(node, ast.Lambda):
+                found.add(body)
+        return found
 
     @cached_property
     def calls(self) -> list[ast.Call]:
@@ -65,43 +84,51 @@ class Module:
             if package in BY_PACKAGE and name in BY_PACKAGE[package].makers
         ]
 
-    @cached_property
-    def pools(self) -> dict[str, Library]:
-        """Library of what a name holds, by assignment or annotation; of two of them it is none."""
-        found: dict[str, set[Library]] = {}
-        for made in self.made:
-            for target in made.targets:
-                found.setdefault(ast.unparse(target), set()).add(made.library)
-        for node in self.nodes:
-            if isinstance(node, ast.arg) and node.annotation is not None:
-                text, library = node.arg, self._annotated(node.annotation)
-            elif isinstance(node, ast.AnnAssign):
-                text, library = ast.unparse(node.target), self._annotated(node.annotation)
-            else:
-                continue
-            if library is not None:
-                found.setdefault(text, set()).add(library)
-        return {text: libraries.pop() for text, libraries in found.items() if len(libraries) == 1}
+    def names(self, scope: Scope) -> Names:
+        """What a scope of this module binds itself."""
+        if scope not in self._names:
+            self._names[scope] = names_of(scope)
+        return self._names[scope]
 
-    def pool_asked(self, call: ast.Call) -> Library | None:
-        """The library of the pool that a call is a method of."""
-        if not self.pools or not isinstance(call.func, ast.Attribute):
-            return None
-        return self.pools.get(ast.unparse(call.func.value))
+    def scope_of(self, node: ast.AST) -> Scope:
+        """The scope in which a node runs; a default or a decorator runs around its function."""
+        inner = node
+        for outer in self.around(node):
+            if isinstance(outer, SCOPES) and inner in self._bodies:
+                return outer
+            inner = outer
+        return self.tree
 
-    def _annotated(self, annotation: ast.expr) -> Library | None:
-        if isinstance(annotation, ast.Constant) and isinstance(annotation.value, str):
-            try:
-                annotation = ast.parse(annotation.value, mode="eval").body
-            except SyntaxError:
-                return None
-        if isinstance(annotation, ast.BinOp):  # Pool | None
-            return self._annotated(annotation.left) or self._annotated(annotation.right)
-        if isinstance(annotation, ast.Subscript):
-            return self._annotated(annotation.slice)
-        package, name = self.meaning(annotation)
-        library = BY_PACKAGE.get(package)
-        return library if library is not None and name in library.types else None
+    def bound(self, name: ast.Name) -> tuple[Scope, list[Binding]]:
+        """The scope whose name it is, and what binds it there: nothing for a built-in."""
+        scope = self.scope_of(name)
+        is_own = True
+        while True:
+            # What a class binds is seen in its own body alone.
+            if is_own or not isinstance(scope, ast.ClassDef):
+                found = self.names(scope).get(name.id)
+                if found:
+                    return scope, found
+            if isinstance(scope, ast.Module):
+                return scope, []
+            scope, is_own = self.scope_of(scope), False
+
+    def attributes(
+        self, owner: ast.ClassDef
+    ) -> dict[str, list[tuple[ast.expr | None, ast.expr | None]]]:
+        """What a class sets its attributes to, and their annotations: in its body and on `self`."""
+        if owner not in self._attributes:
+            found: defaultdict[str, list[tuple[ast.expr | None, ast.expr | None]]]
+            found = defaultdict(list)
+            for node in ast.walk(owner):
+                for target, value, annotation in _set(node):
+                    is_own = isinstance(target, ast.Name) and self.parents[node] is owner
+                    if is_own or (
+                        isinstance(target, ast.Attribute) and name_of(target.value) in _OWN
+                    ):
+                        found[name_of(target)].append((value, annotation))
+            self._attributes[owner] = found
+        return self._attributes[owner]
 
     def qualified(self, node: ast.expr) -> str:
         """The dotted name that an expression stands for through the imports, or nothing."""
@@ -130,7 +157,7 @@ class Module:
         for outer in self.around(node):
             if isinstance(outer, ast.Lambda):
                 return None
-            if isinstance(outer, Function) and inner in outer.body:
+            if isinstance(outer, Function) and inner in self._bodies:
                 return outer
             inner = outer
         return None
@@ -147,10 +174,24 @@ class Module:
                 return False
             if isinstance(outer, _COMPREHENSIONS):
                 return True
-            if isinstance(outer, _LOOPS) and inner in outer.body:
+            if isinstance(outer, _LOOPS) and inner in self._bodies:
                 return True
             inner = outer
         return False
+
+
+def _set(node: ast.AST) -> Iterator[tuple[ast.expr, ast.expr | None, ast.expr | None]]:
+    """What a statement sets: target, value, annotation."""
+    if isinstance(node, ast.Assign):
+        for target in node.targets:
+            yield target, node.value, None
+            if isinstance(target, ast.Tuple) and isinstance(node.value, ast.Tuple):
+                for one, value in zip(target.elts, node.value.elts, strict=False):
+                    yield one, value, None
+    elif isinstance(node, ast.AnnAssign):
+        yield node.target, node.value, node.annotation
+    elif isinstance(node, ast.withitem) and node.optional_vars is not None:
+        yield node.optional_vars, node.context_expr, None
 
 
 class Made:

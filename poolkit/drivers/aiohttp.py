@@ -277,7 +277,7 @@ class AiohttpPool(HttpPool):
             isinstance(error, aiohttp.ClientOSError)
             and error.errno in (errno.ECONNRESET, errno.EPIPE)
         ):
-            return self._disconnected()
+            return self._disconnected(call.stamps)
         return CallFailed(*_kind(error))
 
     def statistics(self) -> PoolStatistics:

@@ -25,6 +25,11 @@ class Stamps(Protocol):
         """Whether `acquired` was noted in this call."""
         ...
 
+    @property
+    def has_dialled(self) -> bool:
+        """Whether `dialled` was noted in this call."""
+        ...
+
     def acquired(self) -> None:
         """A connection, or the right to dial one, is held."""
         ...

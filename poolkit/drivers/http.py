@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from poolkit.errors import CallFailed, CallRejected
 
 if TYPE_CHECKING:
+    from poolkit.drivers.base import Stamps
     from poolkit.targets.settings import Binds
     from poolkit.targets.workload import HttpWork
 
@@ -37,9 +38,14 @@ class HttpPool:
         """Most connections that the pool may hold."""
         return self._pool_size
 
-    def _disconnected(self) -> CallFailed:
+    def _disconnected(self, stamps: Stamps) -> CallFailed:
+        """The server closed the connection under the call.
+
+        One that the call has dialled is no kept connection grown old: the server takes the dial and
+        turns the call away, as nginx does with `limit_conn_status 444`.
+        """
         self._disconnects += 1
-        return CallFailed("disconnected")
+        return (CallRejected if stamps.has_dialled else CallFailed)("disconnected")
 
 
 def failure_of_status(status: int) -> CallFailed:

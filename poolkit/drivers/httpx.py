@@ -347,9 +347,9 @@ class HttpxPool(HttpPool):
             if "complete message body" in words:
                 return CallFailed("truncated_body")
             if "disconnected" in words or "closed connection" in words:
-                return self._disconnected()
+                return self._disconnected(call.stamps)
         if isinstance(error, self._broken):
-            return self._disconnected()
+            return self._disconnected(call.stamps)
         if isinstance(error, httpx.ConnectError | OSError):
             return CallFailed(*_kind_of_dial_failure(error))
         return CallFailed(type(error).__name__)

@@ -46,6 +46,11 @@ class CallStamps:
         """Whether the call holds, or held, a connection."""
         return self.acquired_at == self.acquired_at
 
+    @property
+    def has_dialled(self) -> bool:
+        """Whether the call dialled the connection that it holds, or held."""
+        return self.dialled_at == self.dialled_at
+
     # nan is the only value that differs from itself: not noted yet.
 
     def acquired(self) -> None:

@@ -90,6 +90,7 @@ class Case:
 CASES = {
     "uvicorn-limit-12": Case(lambda: uvicorn(limit_concurrency=12), 350.0, near=10),
     "nginx-limit-conn-12": Case(lambda: nginx_limit_conn(12), 350.0, near=10),
+    "nginx-closes-above-12": Case(lambda: nginx_limit_conn(12, status=444), 350.0, near=10),
     "nginx-limit-req-200": Case(lambda: nginx_limit_req(200, burst=20), 120.0, near=5),
     "gunicorn-7-threads": Case(lambda: gunicorn(threads=7), 270.0, near=12),
     "pgbouncer-5-servers": Case(

@@ -85,7 +85,7 @@ def sending(method: str, url: str) -> HttpWork:
         (status(429), ("rejected", "http_429"), 0),
         (status(503), ("rejected", "http_503"), 0),
         (status(500), ("error", "http_500"), 0),
-        (b"", ("error", "disconnected"), 1),
+        (b"", ("rejected", "disconnected"), 1),
     ],
     ids=["429", "503", "500", "closed"],
 )
