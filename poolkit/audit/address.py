@@ -6,8 +6,10 @@ import ast
 from dataclasses import dataclass
 from typing import Literal
 
-from poolkit.audit.module import Made, Module
-from poolkit.audit.syntax import Function, arguments_of, bound, constant, keyword, name_of
+from poolkit.audit.made import Made
+from poolkit.audit.module import Module
+from poolkit.audit.syntax import constant, keyword
+from poolkit.audit.view import View
 
 _FILES = ("sqlite", "duckdb")
 _NAMES = ("dsn", "url", "conninfo")  # of the argument that holds it
@@ -22,29 +24,52 @@ class Address:
     key: str
 
 
-def address_of(module: Module, made: Made) -> Address:
+def address_of(view: View, made: Made) -> Address:
     """The address that a pool or an engine is made with.
 
-    Constants of the module, the beginning of an f-string, a variable of the environment and
-    `URL.create` are followed. An async engine whose address does not show is taken for a server's:
-    that is what they are made for.
+    Constants of the module, attributes of its classes, the beginning of an f-string, a variable of
+    the environment and `URL.create` are followed. An engine whose address does not show is taken
+    for a server's, unless it is made in a branch about files: that is what engines are made for.
     """
     call = made.call
     node = call.args[0] if call.args else next(filter(None, map(made.keyword, _NAMES)), None)
     if node is None:
         place = [ast.unparse(k.value) for k in call.keywords if k.arg in ("host", "port")]
         return Address("unknown", ":".join(place))
-    found = _text(module, node, made.function, _STEPS)
+    found = _text(view, node, _STEPS)
     if found is not None and found.startswith(_FILES):
         return Address("file", found)
-    if found is None:
-        name = name_of(call.func) if isinstance(call.func, ast.Attribute) else ""
-        is_server = (name or module.meaning(call.func)[1]) == "create_async_engine"
-    else:
-        is_server = found.startswith("$") or "://" in found
+    if found is None and _is_in_branch_of_files(view.module, call):
+        return Address("file", ast.unparse(node))
+    if found is None and isinstance(node, ast.Name) and _may_be_file(view, node):
+        return Address("unknown", ast.unparse(node))
+    is_server = made.library.recycle if found is None else found.startswith("$") or "://" in found
     # What only begins alike may be two databases.
     key = found if found is not None and _is_whole(node) else ast.unparse(node)
     return Address("server" if is_server else "unknown", key)
+
+
+def _may_be_file(view: View, name: ast.Name) -> bool:
+    """Whether one of the values that a name is bound to is a file's."""
+    texts = [_text(view, one.value, _STEPS) for one in view.module.bound(name)[1]]
+    return any(text is not None and text.startswith(_FILES) for text in texts)
+
+
+def _is_in_branch_of_files(module: Module, call: ast.Call) -> bool:
+    """Whether it is made where something was found to be SQLite's."""
+    inner: ast.AST = call
+    for outer in module.around(call):
+        test = getattr(outer, "test", None) if isinstance(outer, ast.If | ast.IfExp) else None
+        body = getattr(outer, "body", None)
+        is_body = inner is body or (isinstance(body, list) and inner in body)
+        if test is None or not is_body or isinstance(test, ast.UnaryOp):
+            shown = ""
+        else:
+            shown = ast.unparse(test).lower()
+        if any(word in shown for word in _FILES):
+            return True
+        inner = outer
+    return False
 
 
 def _is_whole(node: ast.expr) -> bool:
@@ -56,9 +81,7 @@ def _is_whole(node: ast.expr) -> bool:
     )
 
 
-def _text(
-    module: Module, node: ast.expr | None, function: Function | None, steps: int
-) -> str | None:
+def _text(view: View, node: ast.expr | None, steps: int) -> str | None:
     """The beginning of an expression's text, `$NAME` for a variable; None: it does not show."""
     if node is None or steps == 0:
         return None
@@ -67,48 +90,50 @@ def _text(
         case ast.Constant(value=str(text)):
             return text
         case ast.JoinedStr():
-            return _joined(module, node, function, steps)
+            return _joined(view, node, steps)
         case ast.FormattedValue(value=inner):
             pass
         case ast.BinOp(left=inner, op=ast.Add() | ast.Mod()):
             pass
-        case ast.Name(id=name):
-            inner, function = _value(module, name, function)
-        case ast.Subscript() if module.qualified(node.value) == "os.environ":
+        case ast.Name():
+            inner = _value(view, node)
+        case ast.Attribute():
+            inner = _attribute(view, node)
+        case ast.Subscript() if view.module.qualified(node.value) == "os.environ":
             return _variable(node.slice)
         case ast.Call():
-            return _called(module, node, function, steps)
-    return _text(module, inner, function, steps - 1)
+            return _called(view, node, steps)
+    return _text(view, inner, steps - 1)
 
 
-def _joined(
-    module: Module, node: ast.JoinedStr, function: Function | None, steps: int
-) -> str | None:
+def _joined(view: View, node: ast.JoinedStr, steps: int) -> str | None:
     """As much of an f-string as can be read from its beginning."""
     beginning = ""
     for part in node.values:
-        text = _text(module, part, function, steps - 1)
+        text = _text(view, part, steps - 1)
         if text is None or text.startswith("$"):
             break
         beginning += text
     return beginning or None
 
 
-def _called(module: Module, node: ast.Call, function: Function | None, steps: int) -> str | None:
-    name = module.qualified(node.func)
+def _called(view: View, node: ast.Call, steps: int) -> str | None:
+    name = view.module.qualified(node.func)
     first = node.args[0] if node.args else None
     if name in ("os.getenv", "os.environ.get"):
         default = node.args[1] if len(node.args) > 1 else keyword(node, "default")
         if default is None:
             return _variable(first)
-        return _text(module, default, function, steps - 1)
+        return _text(view, default, steps - 1)
     if name.startswith("sqlalchemy.") and name.endswith("URL.create"):
-        text = _text(module, first or keyword(node, "drivername"), function, steps - 1)
+        text = _text(view, first or keyword(node, "drivername"), steps - 1)
         return None if text is None else f"{text}://{ast.unparse(node)}"
     if name.startswith("sqlalchemy.") and name.endswith("make_url"):
-        return _text(module, first, function, steps - 1)
-    if isinstance(node.func, ast.Attribute) and node.func.attr == "format":
-        return _text(module, node.func.value, function, steps - 1)
+        return _text(view, first, steps - 1)
+    if isinstance(node.func, ast.Name) and node.func.id == "str":
+        return _text(view, first, steps - 1)
+    if isinstance(node.func, ast.Attribute) and node.func.attr in ("format", "replace"):
+        return _text(view, node.func.value, steps - 1)
     return None
 
 
@@ -117,21 +142,18 @@ def _variable(node: ast.expr | None) -> str | None:
     return f"${name}" if isinstance(name, str) else None
 
 
-def _value(
-    module: Module, name: str, function: Function | None
-) -> tuple[ast.expr | None, Function | None]:
-    """The one value that a name is bound to, in its function or at the top; None: more, or none."""
-    if function is not None:
-        here = bound(ast.walk(function), {name})
-        if name in arguments_of(function) or len(here) > 1:
-            return None, None
-        if here:
-            return _assigned(module, here[0]), function
-    top = bound(module.nodes, {name})
-    return (_assigned(module, top[0]) if len(top) == 1 else None), None
+def _value(view: View, name: ast.Name) -> ast.expr | None:
+    """The one value that a name is bound to, in its function or around; None: more, or none."""
+    _, bindings = view.module.bound(name)
+    return bindings[0].value if len(bindings) == 1 and bindings[0].how == "value" else None
 
 
-def _assigned(module: Module, target: ast.Name) -> ast.expr | None:
-    """What a plain assignment binds a name to; None for a loop, a `with` and the like."""
-    parent = module.parents[target]
-    return parent.value if isinstance(parent, ast.Assign | ast.AnnAssign) else None
+def _attribute(view: View, node: ast.Attribute) -> ast.expr | None:
+    """The one value that a class of this module gives an attribute: a setting's default."""
+    owner = view.values.of(view.module, node.value)
+    if owner is None or owner.defined is None or owner.defined.module is not view.module:
+        return None
+    if not isinstance(owner.defined.node, ast.ClassDef):
+        return None
+    set_to = view.module.attributes(owner.defined.node).get(node.attr, [])
+    return set_to[0][0] if len(set_to) == 1 else None

@@ -6,23 +6,7 @@ import ast
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from poolkit.audit.module import Module
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What the source cannot tell, for the rules that need it; a rule without its figure is silent.
-
-    `max_connections`: connections of the database that this service may open, 1 or more.
-    `processes`: replicas times workers, each with pools of its own, 1 or more.
-    `server_keepalive`, `db_idle`: seconds for which the HTTP server and the database keep an idle
-    connection (`poolkit probe`).
-    """
-
-    max_connections: int | None = None
-    processes: int = 1
-    server_keepalive: float | None = None
-    db_idle: float | None = None
+from poolkit.audit.view import Settings, View
 
 
 @dataclass(frozen=True)
@@ -46,7 +30,7 @@ class Violation:
     message: str | Claim
 
 
-Find = Callable[[Module, Settings], Iterable[Violation]]
+Find = Callable[[View], Iterable[Violation]]
 Judge = Callable[[Sequence[Claim], Settings], Sequence[str | None]]
 
 

@@ -22,6 +22,7 @@ class Library:
         sessions: what is made on a pool and holds a connection of it, and what these are called in
             annotations.
         session_makers: what makes such sessions on a pool.
+        one_shots: for HTTP, functions of the package that make a client for one request.
         limits: for HTTP, the calls that take the argument of `idle`.
         acquires: methods that hand out a connection for as long as their `async with` lasts.
         acquires_for_one_call: short cuts that take a connection of their own for one statement.
@@ -47,6 +48,7 @@ class Library:
     types: tuple[str, ...]
     sessions: frozenset[str] = frozenset()
     session_makers: frozenset[str] = frozenset()
+    one_shots: frozenset[str] = frozenset()
     limits: tuple[str, ...] = ()
     acquires: frozenset[str] = frozenset()
     acquires_for_one_call: frozenset[str] = frozenset()
@@ -64,6 +66,11 @@ class Library:
     unverified_requests: tuple[str, ...] = ()
 
 
+REQUESTS = frozenset(
+    {"get", "post", "put", "patch", "delete", "head", "options", "request", "send", "stream"}
+    | {"ws_connect"}
+)
+
 LIBRARIES = (
     Library(
         packages=("aiohttp",),
@@ -71,6 +78,7 @@ LIBRARIES = (
         is_http=True,
         makers=("ClientSession",),
         types=("ClientSession",),
+        one_shots=frozenset({"request"}),
         limits=("TCPConnector",),
         other_pool=("connector",),
         idle=keeps("aiohttp"),
@@ -79,10 +87,11 @@ LIBRARIES = (
     ),
     Library(
         packages=("httpx", "httpx2"),
-        noun="AsyncClient",
+        noun="httpx client",
         is_http=True,
-        makers=("AsyncClient",),
-        types=("AsyncClient",),
+        makers=("AsyncClient", "Client"),
+        types=("AsyncClient", "Client"),
+        one_shots=REQUESTS - {"send", "ws_connect"},
         limits=("Limits",),
         other_pool=("limits", "transport", "mounts"),
         idle=keeps("httpx"),
@@ -136,8 +145,4 @@ LIBRARIES = (
 )
 BY_PACKAGE = {package: library for library in LIBRARIES for package in library.packages}
 
-REQUESTS = frozenset(
-    {"get", "post", "put", "patch", "delete", "head", "options", "request", "send", "stream"}
-    | {"ws_connect"}
-)
 CLOSES = frozenset({"close", "aclose", "dispose", "terminate", "close_all", "__aexit__"})

@@ -1,4 +1,4 @@
-"""One module as the rules read it: its imports resolved, its pools, and what becomes of each."""
+"""One parsed source: what its imports stand for, what binds a name, what stands around a node."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from collections import defaultdict
 from collections.abc import Iterator
 from functools import cached_property
 
-from poolkit.audit.libraries import BY_PACKAGE, CLOSES, Library
 from poolkit.audit.scopes import SCOPES, Binding, Names, Scope, names_of
-from poolkit.audit.syntax import Function, hides_arguments, keyword, name_of
+from poolkit.audit.syntax import Function, name_of
 
 _LOOPS = ast.For | ast.AsyncFor | ast.While
 _OWN = ("self", "cls")
@@ -23,6 +22,7 @@ class Module:
 
     def __init__(self, text: str, path: str = "<source>") -> None:
         self.path = path
+        self.text = text
         self._names: dict[Scope, Names] = {}
         self._attributes: dict[
             ast.ClassDef, dict[str, list[tuple[ast.expr | None, ast.expr | None]]]
@@ -52,7 +52,7 @@ class Module:
             if isinstance(body, list):
                 found.update(body)
             elif isinstance(node, ast.Lambda):
-                found.add(body)
+                found.add(node.body)
         return found
 
     @cached_property
@@ -73,16 +73,6 @@ class Module:
                 for alias in node.names:
                     found[alias.asname or alias.name] = f"{node.module}.{alias.name}"
         return found
-
-    @cached_property
-    def made(self) -> list[Made]:
-        """Every pool, engine, session and client that the module makes."""
-        found = ((call, *self.meaning(call.func)) for call in self.calls)
-        return [
-            Made(self, call, BY_PACKAGE[package])
-            for call, package, name in found
-            if package in BY_PACKAGE and name in BY_PACKAGE[package].makers
-        ]
 
     def names(self, scope: Scope) -> Names:
         """What a scope of this module binds itself."""
@@ -192,111 +182,3 @@ def _set(node: ast.AST) -> Iterator[tuple[ast.expr, ast.expr | None, ast.expr | 
         yield node.target, node.value, node.annotation
     elif isinstance(node, ast.withitem) and node.optional_vars is not None:
         yield node.optional_vars, node.context_expr, None
-
-
-class Made:
-    """A call that makes a pool or session, and what becomes of it.
-
-    `function` makes it, it is bound to `targets`, and `is_with`: a `with` closes it.
-    """
-
-    def __init__(self, module: Module, call: ast.Call, library: Library) -> None:
-        self.call = call
-        self.library = library
-        self.function = module.function_of(call)
-        self.is_with = False
-        self.targets: list[ast.expr] = []
-        self._module = module
-        node: ast.AST = call
-        for outer in module.around(call):
-            # await make(), (await make()), make() or None: still the same object.
-            if isinstance(outer, ast.Await | ast.IfExp | ast.BoolOp):
-                node = outer
-                continue
-            if isinstance(outer, ast.withitem) and outer.context_expr is node:
-                self.is_with = True
-                self.targets = [outer.optional_vars] if outer.optional_vars is not None else []
-            elif isinstance(outer, ast.Assign):
-                self.targets = outer.targets
-            elif isinstance(outer, ast.AnnAssign | ast.NamedExpr):
-                self.targets = [outer.target]
-            break
-
-    @property
-    def name(self) -> str | None:
-        """`pool`, `self._pool`, `app.state.engine`: the one name it goes by, or None."""
-        return ast.unparse(self.targets[0]) if len(self.targets) == 1 else None
-
-    @property
-    def local(self) -> str | None:
-        """Its name when it is a plain local variable of a function, else None."""
-        is_local = self.function is not None and len(self.targets) == 1
-        target = self.targets[0] if is_local else None
-        return target.id if isinstance(target, ast.Name) else None
-
-    def keyword(self, name: str) -> ast.expr | None:
-        """The argument of that name, or None when it is not written."""
-        return keyword(self.call, name)
-
-    @property
-    def hides_arguments(self) -> bool:
-        """Whether `*args` or `**settings` may hold arguments that do not show."""
-        return hides_arguments(self.call)
-
-    @property
-    def has_other_pool(self) -> bool:
-        """Whether an argument brings its pool, so that the library's defaults say nothing."""
-        return any(self.keyword(name) is not None for name in self.library.other_pool)
-
-    def reads(self) -> list[ast.Name]:
-        """Where its function, and what is defined inside it, reads the local variable."""
-        return [
-            node
-            for node in self._in_function()
-            if isinstance(node, ast.Name)
-            and node.id == self.local
-            and isinstance(node.ctx, ast.Load)
-        ]
-
-    def attributes(self) -> list[ast.Attribute]:
-        """The attributes and methods of the local variable that are read there."""
-        parents = (self._module.parents[node] for node in self.reads())
-        return [parent for parent in parents if isinstance(parent, ast.Attribute)]
-
-    def escapes(self) -> bool:
-        """Whether the local is returned, stored, passed on or captured: others may own it then."""
-        return any(
-            isinstance(node, ast.Global | ast.Nonlocal) and self.local in node.names
-            for node in self._in_function()
-        ) or any(self._goes_out(node) for node in self.reads())
-
-    def is_closed(self) -> bool:
-        """Whether the function closes its local variable, or hands the closing on."""
-        name = self.local
-        if name is None:
-            return False
-        for node in self._in_function():
-            if isinstance(node, ast.Attribute) and node.attr in CLOSES:
-                if ast.unparse(node.value) in (name, f"{name}.sync_engine"):
-                    return True
-            elif isinstance(node, ast.withitem):
-                shown = ast.unparse(node.context_expr)
-                if shown == name or (name in shown and "closing" in shown):
-                    return True
-        return False
-
-    def _in_function(self) -> Iterator[ast.AST]:
-        return iter(()) if self.function is None else ast.walk(self.function)
-
-    def _goes_out(self, node: ast.Name) -> bool:
-        parent = self._module.parents[node]
-        # pool.acquire(), `with pool`, `if pool`: only used. All else could hand the object on.
-        is_only_used = (
-            isinstance(parent, ast.Attribute)
-            or (isinstance(parent, ast.withitem) and parent.context_expr is node)
-            or isinstance(parent, ast.Compare | ast.Await | ast.If | ast.UnaryOp | ast.Assert)
-        )
-        if not is_only_used:
-            return True
-        inner = next(o for o in self._module.around(node) if isinstance(o, Function | ast.Lambda))
-        return inner is not self.function

@@ -11,16 +11,24 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from poolkit.audit.finding import Claim, Finding, Rule, Settings, Skipped, Violation
+from poolkit.audit.callers import Callers
+from poolkit.audit.finding import Claim, Finding, Rule, Skipped, Violation
 from poolkit.audit.libraries import BY_PACKAGE
 from poolkit.audit.module import Module
+from poolkit.audit.program import Program
 from poolkit.audit.rules import RULES
+from poolkit.audit.syntax import Function
+from poolkit.audit.values import Values
+from poolkit.audit.view import Settings, View
 from poolkit.errors import BadInput
 
 LARGEST = 4_000_000  # bytes: what is larger was made by a program
 NOT_ENTERED = frozenset(
     {".git", ".hg", ".tox", ".nox", ".venv", "venv", "node_modules", "__pycache__", "site-packages"}
     | {".mypy_cache", ".ruff_cache", ".pytest_cache", ".ipynb_checkpoints", ".eggs"}
+)
+NOT_SERVICE = frozenset(
+    {"tests", "test", "testing", "examples", "example", "scripts", "docs", "benchmarks"}
 )
 _IGNORE = re.compile(r"#\s*poolkit:\s*ignore(?:\[([\w\-, ]*)\])?")
 _MENTIONS = re.compile("|".join(sorted(BY_PACKAGE)))
@@ -46,11 +54,11 @@ def audit(paths: Iterable[Path], settings: Settings | None = None) -> Audit:
     scan = _Scan(settings or Settings(), RULES)
     skipped: list[Skipped] = []
     files = lines = 0
-    for path in _sources(paths):
+    for path, is_of_tests in _sources(paths):
         files += 1
         try:
             text = _read(path)
-            scan.read(text, str(path))
+            scan.read(text, str(path), is_of_tests=is_of_tests)
         except (OSError, SyntaxError, ValueError, RecursionError, MemoryError) as error:
             skipped.append(Skipped(str(path), _reason(error)))
             continue
@@ -59,7 +67,7 @@ def audit(paths: Iterable[Path], settings: Settings | None = None) -> Audit:
         raise BadInput(
             "no Python file was found", "name a file that ends in .py, or a folder with some"
         )
-    findings, ignored = scan.findings()
+    findings, ignored = scan.findings(skipped)
     return Audit(tuple(findings), tuple(skipped), files, lines, ignored)
 
 
@@ -80,53 +88,85 @@ def audit_source(
 
 
 class _Scan:
-    """One scan of a program.
+    """One scan of a program: sources are read, then all rules look at all of them.
 
-    State: the findings of each module, with whether a comment silences it; and for the rules about
-    the whole program those that wait for the other modules, each with its claim.
+    State: the modules, with what their comments silence.
     """
 
     def __init__(self, settings: Settings, rules: Sequence[Rule]) -> None:
         self._settings = settings
         self._rules = rules
-        self._order: dict[str, int] = {}  # of the modules
-        self._found: list[tuple[Finding, bool]] = []
-        self._claimed: dict[Rule, list[tuple[Claim, Finding, bool]]] = {}
+        self._modules: dict[str, Module] = {}
+        self._comments: dict[str, dict[int, frozenset[str]]] = {}
+        self._of_tests: set[str] = set()
 
-    def read(self, text: str, path: str) -> None:
-        """Find what is wrong in one source."""
+    def read(self, text: str, path: str, *, is_of_tests: bool = False) -> None:
+        """Take one source in."""
         module = Module(text, path)
-        if not _MENTIONS.search(text):
-            return
-        comments = _ignored(text) if "poolkit" in text else {}
-        violations = [
-            (rule, one) for rule in self._rules for one in rule.find(module, self._settings)
-        ]
-        # Only now: a module that some rule cannot bear is skipped as a whole.
-        self._order.setdefault(path, len(self._order))
-        for rule, one in violations:
-            finding = _finding(module, rule, one)
-            is_ignored = _is_ignored(one.node, rule, comments)
-            if isinstance(one.message, Claim):
-                self._claimed.setdefault(rule, []).append((one.message, finding, is_ignored))
-            else:
-                self._found.append((finding, is_ignored))
+        # Whatever cannot be walked is skipped as a whole, and now.
+        assert module.parents is not None
+        self._modules[path] = module
+        self._comments[path] = _ignored(text) if "poolkit" in text else {}
+        if is_of_tests:
+            self._of_tests.add(path)
 
-    def findings(self) -> tuple[list[Finding], int]:
-        """Every finding by module and line, and how many comments silenced."""
-        found = list(self._found)
-        for rule, claimed in self._claimed.items():
+    def findings(self, skipped: list[Skipped] | None = None) -> tuple[list[Finding], int]:
+        """Every finding by module and line, and how many comments silenced.
+
+        Args:
+            skipped: takes the modules that some rule cannot bear; None: the error is raised.
+        """
+        program = Program(self._modules.values())
+        values = Values(program)
+        callers = Callers(program, values)
+        found: list[tuple[Finding, bool]] = []
+        claimed: dict[Rule, list[tuple[Claim, Finding, bool]]] = {}
+        for path, module in self._modules.items():
+            is_left_out = path in self._of_tests and not self._settings.tests
+            if is_left_out or not _MENTIONS.search(module.text):
+                continue
+            view = View(module, values, callers, self._settings)
+            try:
+                violations = [(rule, one) for rule in self._rules for one in rule.find(view)]
+            except (RecursionError, MemoryError) as error:
+                if skipped is None:
+                    raise
+                skipped.append(Skipped(path, _reason(error)))
+                continue
+            for rule, one in violations:
+                if not self._settings.tests and _is_in_test(module, one.node):
+                    continue
+                finding = _finding(module, rule, one)
+                is_ignored = _is_ignored(one.node, rule, self._comments[path])
+                if isinstance(one.message, Claim):
+                    claimed.setdefault(rule, []).append((one.message, finding, is_ignored))
+                else:
+                    found.append((finding, is_ignored))
+        for rule, claims in claimed.items():
             assert rule.judge is not None
-            messages = rule.judge([claim for claim, _, _ in claimed], self._settings)
+            messages = rule.judge([claim for claim, _, _ in claims], self._settings)
             found += [
                 (replace(finding, message=message), is_ignored)
-                for message, (_, finding, is_ignored) in zip(messages, claimed, strict=True)
+                for message, (_, finding, is_ignored) in zip(messages, claims, strict=True)
                 if message is not None
             ]
+        order = {path: at for at, path in enumerate(self._modules)}
         shown = [finding for finding, is_ignored in found if not is_ignored]
-        shown.sort(key=lambda one: (self._order[one.path], one.line, one.column, one.rule))
+        shown.sort(key=lambda one: (order[one.path], one.line, one.column, one.rule))
         # A with-statement inside another one shows the same place twice.
         return list(dict.fromkeys(shown)), len(found) - len(shown)
+
+
+def _is_in_test(module: Module, node: ast.AST) -> bool:
+    """Whether a test, or a fixture of tests, holds a node."""
+    return any(
+        isinstance(outer, Function)
+        and (
+            outer.name.startswith("test_")
+            or any("fixture" in ast.unparse(one) for one in outer.decorator_list)
+        )
+        for outer in module.around(node)
+    )
 
 
 def _finding(module: Module, rule: Rule, violation: Violation) -> Finding:
@@ -159,8 +199,11 @@ def _ignored(text: str) -> dict[int, frozenset[str]]:
     return found
 
 
-def _sources(paths: Iterable[Path]) -> Iterator[Path]:
-    """Python files below the paths, each once, folders in order of name."""
+def _sources(paths: Iterable[Path]) -> Iterator[tuple[Path, bool]]:
+    """Python files below the paths, each once, folders in order of name; whether it is a test's.
+
+    A file that is named itself is looked at, whatever it is.
+    """
     given: set[Path] = set()
     for path in paths:
         if not path.exists():
@@ -169,7 +212,14 @@ def _sources(paths: Iterable[Path]) -> Iterator[Path]:
             real = source.resolve()
             if real not in given:
                 given.add(real)
-                yield source
+                yield source, source != path and _is_of_tests(source.relative_to(path))
+
+
+def _is_of_tests(path: Path) -> bool:
+    """Whether a file is a test, an example or a script, which may do what a service must not."""
+    name = path.name.lower()
+    is_test = name.startswith(("test_", "conftest")) or name.endswith("_test.py")
+    return is_test or not NOT_SERVICE.isdisjoint(part.lower() for part in path.parts[:-1])
 
 
 def _below(folder: Path) -> Iterator[Path]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -52,17 +51,3 @@ def number(node: ast.expr | None) -> float | None:
 def is_none(node: ast.expr | None) -> bool:
     """Whether a literal `None` is written there."""
     return isinstance(node, ast.Constant) and node.value is None
-
-
-def arguments_of(function: Function) -> set[str]:
-    """The names of a function's arguments, and of the lambdas in their defaults."""
-    return {node.arg for node in ast.walk(function.args) if isinstance(node, ast.arg)}
-
-
-def bound(nodes: Iterable[ast.AST], names: set[str]) -> list[ast.Name]:
-    """Where any of the names is bound, in these nodes."""
-    return [
-        node
-        for node in nodes
-        if isinstance(node, ast.Name) and node.id in names and isinstance(node.ctx, ast.Store)
-    ]

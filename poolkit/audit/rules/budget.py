@@ -6,10 +6,10 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 from poolkit.audit.address import address_of
-from poolkit.audit.context import is_of_tests
-from poolkit.audit.finding import Claim, Settings, Violation, rule
-from poolkit.audit.module import Made, Module
+from poolkit.audit.finding import Claim, Violation, rule
+from poolkit.audit.made import Made
 from poolkit.audit.syntax import number
+from poolkit.audit.view import Settings, View
 
 
 def _judge(claims: Sequence[Claim], settings: Settings) -> list[str | None]:
@@ -46,27 +46,27 @@ def _message(claim: Claim, pools: dict[str, float], settings: Settings) -> str |
     notebook="05_database_budget.ipynb",
     judge=_judge,
 )
-def budget(module: Module, settings: Settings) -> Iterator[Violation]:
+def budget(view: View) -> Iterator[Violation]:
     """The pools of one database together may open more connections than it allows (needs
     --max-connections)."""
-    if settings.max_connections is None or is_of_tests(module.path):
+    if view.settings.max_connections is None:
         return
-    for made in module.made:
-        size = _most(module, made)
+    for made in view.made:
+        size = _most(view, made)
         if size is not None:
             # Made in two places under one name of one function: one of them, by a condition.
             where = made.function.lineno if made.function else made.call.lineno
             where = 0 if made.function is None and made.name else where
-            instead = f"{module.path}:{where}:{made.name}"
-            yield Violation(made.call, Claim(address_of(module, made).key, instead, size))
+            instead = f"{view.module.path}:{where}:{made.name}"
+            yield Violation(made.call, Claim(address_of(view, made).key, instead, size))
 
 
-def _most(module: Module, made: Made) -> float | None:
+def _most(view: View, made: Made) -> float | None:
     """Most connections that one such pool opens, by its literals and the library's defaults."""
     library = made.library
     if library.is_http or made.hides_arguments or made.has_other_pool:
         return None
-    if address_of(module, made).kind == "file":
+    if address_of(view, made).kind == "file":
         return None
     total = 0.0
     for names, default in library.size:

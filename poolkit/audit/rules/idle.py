@@ -7,11 +7,11 @@ import math
 from collections.abc import Iterator
 
 from poolkit.audit.address import address_of
-from poolkit.audit.context import is_of_tests, runs_once
-from poolkit.audit.finding import Settings, Violation, rule
+from poolkit.audit.finding import Violation, rule
 from poolkit.audit.libraries import BY_PACKAGE, Library
-from poolkit.audit.module import Made, Module
+from poolkit.audit.made import Made
 from poolkit.audit.syntax import constant, hides_arguments, keyword, number
+from poolkit.audit.view import View
 
 _MOST = "max_connections"
 _DEFAULT = 20.0  # httpx 0.28: Limits(max_connections=100, max_keepalive_connections=20)
@@ -30,17 +30,19 @@ SHORT = 1800.0  # s: balancers and databases drop idle connections after minutes
     ),
     notebook="04_keepalive_and_stale.ipynb",
 )
-def stale(module: Module, settings: Settings) -> Iterator[Violation]:
+def stale(view: View) -> Iterator[Violation]:
     """pool_pre_ping is off and pool_recycle is not short."""
-    for made in [] if is_of_tests(module.path) else module.made:
-        seconds = unchecked_age(module, made)
+    for made in view.made:
+        if made.is_closed():  # in the function that makes it: nothing idles there
+            continue
+        seconds = unchecked_age(view, made)
         if seconds == math.inf:
             yield Violation(made.call, "neither pool_pre_ping nor pool_recycle is set")
         elif seconds is not None and not 0 < seconds <= SHORT:
             yield Violation(made.call, f"pool_pre_ping is off and pool_recycle is {seconds:g} s")
 
 
-def unchecked_age(module: Module, made: Made) -> float | None:
+def unchecked_age(view: View, made: Made) -> float | None:
     """The age (s) at which an engine replaces connections that it does not check; inf: at none.
 
     None: it checks them before use, has no such setting, or the source shows too little.
@@ -49,7 +51,7 @@ def unchecked_age(module: Module, made: Made) -> float | None:
     if not library.recycle or made.hides_arguments or made.has_other_pool:
         return None
     # SQLite's file cannot go stale.
-    if address_of(module, made).kind != "server":
+    if address_of(view, made).kind != "server":
         return None
     checks = filter(None, map(made.keyword, library.checks))
     if any(constant(check) is not False for check in checks):
@@ -67,43 +69,43 @@ def unchecked_age(module: Module, made: Made) -> float | None:
     cure="connector = aiohttp.TCPConnector(keepalive_timeout=4.0)  # `poolkit probe`: 5 s\n",
     notebook="04_keepalive_and_stale.ipynb",
 )
-def keepalive(module: Module, settings: Settings) -> Iterator[Violation]:
+def keepalive(view: View) -> Iterator[Violation]:
     """Idle connections are kept longer than the server keeps them (needs --server-keepalive for
     HTTP, --db-idle for databases)."""
-    if (limit := settings.server_keepalive) is not None:
-        yield from _of_http(module, limit)
-    if (limit := settings.db_idle) is not None:
-        for made in module.made:
+    if (limit := view.settings.server_keepalive) is not None:
+        yield from _of_http(view, limit)
+    if (limit := view.settings.db_idle) is not None:
+        for made in view.made:
             if not made.library.is_http and not made.hides_arguments:
-                yield from _of_database(module, made, limit)
+                yield from _of_database(view, made, limit)
 
 
-def _of_http(module: Module, limit: float) -> Iterator[Violation]:
-    for call in module.calls:
-        package, name = module.meaning(call.func)
+def _of_http(view: View, limit: float) -> Iterator[Violation]:
+    for call in view.module.calls:
+        package, name = view.module.meaning(call.func)
         library = BY_PACKAGE.get(package)
         if library is None or name not in library.limits or hides_arguments(call):
             continue
         if constant(keyword(call, "force_close")) is not True:
             yield from _longer(call, library, limit)
-    for made in module.made:
+    for made in view.made:
         is_default = not (made.hides_arguments or made.has_other_pool or made.call.args)
-        if made.library.is_http and is_default and not _is_brief(module, made):
+        if made.library.is_http and is_default and not _is_brief(view, made):
             yield from _longer(made.call, made.library, limit)
 
 
-def _is_brief(module: Module, made: Made) -> bool:
+def _is_brief(view: View, made: Made) -> bool:
     """Whether a call makes it and closes it: then nothing is kept for the next."""
-    if made.function is None or runs_once(module, made.function):
+    if made.function is None or view.runs_once(made.function):
         return False
     return made.is_with or made.is_closed()
 
 
-def _of_database(module: Module, made: Made, limit: float) -> Iterator[Violation]:
+def _of_database(view: View, made: Made, limit: float) -> Iterator[Violation]:
     """A pool whose connections outlive the server's patience, unless each is asked before use."""
     key = made.library.recycle
     if key:
-        age = unchecked_age(module, made)
+        age = unchecked_age(view, made)
         if age is not None and not 0 < age < limit:
             shown = f"{key} is not set" if age == math.inf else f"{key} = {age:g} s"
             yield Violation(made.call, f"{shown}, {_server(limit)}")
@@ -138,11 +140,15 @@ def _server(limit: float) -> str:
     cure="limits = httpx.Limits(max_connections=40, max_keepalive_connections=40)\n",
     notebook="04_keepalive_and_stale.ipynb",
 )
-def httpx_keepalive(module: Module, settings: Settings) -> Iterator[Violation]:
+def httpx_keepalive(view: View) -> Iterator[Violation]:
     """httpx keeps fewer connections than it may open."""
-    for call in module.calls:
+    for call in view.module.calls:
         # httpx2 counts idle connections, so that a lower limit does there what it says.
-        if module.meaning(call.func) != ("httpx", "Limits") or hides_arguments(call) or call.args:
+        if (
+            view.module.meaning(call.func) != ("httpx", "Limits")
+            or hides_arguments(call)
+            or call.args
+        ):
             continue
         limit, most = keyword(call, "max_keepalive_connections"), number(keyword(call, _MOST))
         idle = _DEFAULT if limit is None else number(limit)

@@ -6,11 +6,12 @@ import ast
 import re
 from collections.abc import Iterator
 
-from poolkit.audit.context import is_handler, is_of_tests, runs_once
-from poolkit.audit.finding import Settings, Violation, rule
-from poolkit.audit.libraries import CLOSES, REQUESTS
-from poolkit.audit.module import Made, Module
-from poolkit.audit.syntax import Function, arguments_of, bound
+from poolkit.audit.callers import AnyFunction
+from poolkit.audit.finding import Violation, rule
+from poolkit.audit.libraries import BY_PACKAGE, CLOSES, REQUESTS
+from poolkit.audit.made import Made
+from poolkit.audit.module import Module
+from poolkit.audit.view import View
 
 
 @rule(
@@ -27,34 +28,27 @@ from poolkit.audit.syntax import Function, arguments_of, bound
     ),
     notebook="06_diagnose.ipynb",
 )
-def pool_per_call(module: Module, settings: Settings) -> Iterator[Violation]:
+def pool_per_call(view: View) -> Iterator[Violation]:
     """An engine or connection pool is made for each request or call."""
-    for made in module.made:
+    for made in view.made_anew:
         function, noun = made.function, made.library.noun
         if function is None or made.library.is_http or made.has_other_pool or made.hides_arguments:
             continue
         is_stored = made.local is None and bool(made.targets) and not made.is_with
-        if is_handler(module, function) and not is_stored:  # made once, for the next request too
+        if view.is_handler(function) and not is_stored:  # made once, for the next request too
             yield Violation(made.call, f"{noun} made in the request handler {function.name}()")
-        elif (
-            not is_of_tests(module.path)
-            and not runs_once(module, function)
-            and _is_used_up(module, made)
-        ):
+        elif not view.runs_once(function) and _is_used_up(made):
             yield Violation(
                 made.call, f"{noun} made, used and given up within each call of {function.name}()"
             )
 
 
-def _is_used_up(module: Module, made: Made) -> bool:
+def _is_used_up(made: Made) -> bool:
     """Whether connections are taken from it here, and no other code ever gets it."""
     words = made.library.acquires | made.library.acquires_for_one_call
     return (
         made.local is not None
-        and any(
-            used.attr in words and isinstance(module.parents[used], ast.Call)
-            for used in made.attributes()
-        )
+        and (bool(made.asked(words)) or made.gives_sessions())
         and not made.escapes()
     )
 
@@ -75,44 +69,67 @@ _OF_OTHERS = re.compile("session|client", re.IGNORECASE)
     ),
     notebook="06_diagnose.ipynb",
 )
-def session_per_call(module: Module, settings: Settings) -> Iterator[Violation]:
+def session_per_call(view: View) -> Iterator[Violation]:
     """A ClientSession or AsyncClient is made for each request."""
-    for made in module.made:
+    module = view.module
+    for made in view.made_anew:
         function, noun = made.function, made.library.noun
-        if not made.library.is_http or function is None or is_of_tests(module.path):
+        if not made.library.is_http or function is None or _is_in_process(made):
             continue
         if made.local is None and (made.targets or not made.is_with):
             continue
         if module.is_in_loop(made.call) and _is_spent(module, made, function):
             yield Violation(made.call, f"{noun} made anew in each turn of a loop")
-        elif is_handler(module, function):
+        elif view.is_handler(function):
             if not made.escapes():
                 yield Violation(made.call, f"{noun} made in the request handler {function.name}()")
-        elif not runs_once(module, function) and _is_spent(module, made, function):
-            yield Violation(
-                made.call, f"{noun} made for the one request that {function.name}() sends"
-            )
+        elif not view.runs_once(function) and _is_spent(module, made, function):
+            sent = len(made.asked(_SENDS))
+            what = "the one request" if sent == 1 else f"the {sent} requests"
+            yield Violation(made.call, f"{noun} made for {what} that {function.name}() sends")
+    yield from _without_a_client(view)
 
 
-def _is_spent(module: Module, made: Made, function: Function) -> bool:
-    """Whether it sends exactly one request, and no other code ever gets it."""
+_IN_PROCESS = ("ASGITransport", "WSGITransport", "MockTransport")
+_SENDS = REQUESTS - {"ws_connect"}
+_FEW = 3  # requests of a function that does not reuse its session either
+
+
+def _without_a_client(view: View) -> Iterator[Violation]:
+    """`httpx.get(url)`, `aiohttp.request("GET", url)`: a client for each call, unseen."""
+    for call in view.module.calls:
+        package, name = view.module.meaning(call.func)
+        library = BY_PACKAGE.get(package)
+        if library is None or view.module.qualified(call.func) != f"{package}.{name}":
+            continue
+        function = view.module.function_of(call)
+        if name in library.one_shots and function is not None and not view.runs_once(function):
+            yield Violation(call, f"{package}.{name}() opens a connection for this one request")
+
+
+def _is_in_process(made: Made) -> bool:
+    """Whether its calls go to an application in this process, as tests do it."""
+    transport = made.keyword("transport")
+    shown = "" if transport is None else ast.unparse(transport)
+    return made.keyword("app") is not None or any(one in shown for one in _IN_PROCESS)
+
+
+def _is_spent(module: Module, made: Made, function: AnyFunction) -> bool:
+    """Whether it sends a few requests one after the other, and no other code ever gets it."""
     if made.local is None or made.escapes() or _is_fallback(module, made, function):
         return False
-    sent = [
-        used
-        for used in made.attributes()
-        if used.attr in REQUESTS - {"ws_connect"} and isinstance(module.parents[used], ast.Call)
-    ]
-    return len(sent) == 1 and (module.is_in_loop(made.call) or not module.is_in_loop(sent[0]))
+    sent = made.asked(_SENDS)
+    is_in_loop = any(map(module.is_in_loop, sent)) and not module.is_in_loop(made.call)
+    return 1 <= len(sent) <= _FEW and not is_in_loop
 
 
-def _is_fallback(module: Module, made: Made, function: Function) -> bool:
+def _is_fallback(module: Module, made: Made, function: AnyFunction) -> bool:
     """Whether it is made only when the caller brought none: `if not self.session: ...`.
 
     Its name is bound in several places or an argument, or a branch around it asks about a session.
     """
-    names = {ast.unparse(target) for target in made.targets}
-    if len(bound(ast.walk(function), names)) > 1 or names & arguments_of(function):
+    own = module.names(function)
+    if any(len(own.get(ast.unparse(target), ())) > 1 for target in made.targets):
         return True
     for outer in module.around(made.call):
         if outer is function:
@@ -131,11 +148,14 @@ def _is_fallback(module: Module, made: Made, function: Function) -> bool:
     cure=("async with aiohttp.ClientSession() as session:\n    ...\n"),
     notebook="06_diagnose.ipynb",
 )
-def never_closed(module: Module, settings: Settings) -> Iterator[Violation]:
+def never_closed(view: View) -> Iterator[Violation]:
     """A pool, session or client is opened and nothing closes it."""
-    for made in module.made:
+    module = view.module
+    for made in view.made_anew:
         noun, is_http = made.library.noun, made.library.is_http
         if made.is_with or made.function is None or (made.has_other_pool and not is_http):
+            continue
+        if _is_in_process(made):
             continue
         if is_http and _is_sent_at_once(module, made):
             yield Violation(made.call, f"{noun} is used without a name, so nothing can close it")
@@ -160,7 +180,7 @@ def _is_sent_at_once(module: Module, made: Made) -> bool:
 def _opens(made: Made) -> bool:
     """Whether connections are opened at all: an engine only dials when it is asked for one."""
     opens = made.library.opens
-    return not opens or any(used.attr in opens for used in made.attributes())
+    return not opens or bool(made.asked(opens)) or made.gives_sessions()
 
 
 def _is_own_attribute(module: Module, made: Made) -> bool:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from poolkit.audit.finding import Settings, Violation, rule
+from poolkit.audit.finding import Violation, rule
 from poolkit.audit.libraries import BY_PACKAGE, REQUESTS
-from poolkit.audit.module import Module
 from poolkit.audit.syntax import constant, keyword, name_of
+from poolkit.audit.view import View
 
 
 @rule(
@@ -19,14 +19,14 @@ from poolkit.audit.syntax import constant, keyword, name_of
     ),
     notebook="06_diagnose.ipynb",
 )
-def ssl_off(module: Module, settings: Settings) -> Iterator[Violation]:
+def ssl_off(view: View) -> Iterator[Violation]:
     """Certificates are not checked."""
-    for call in module.calls:
-        package, name = module.meaning(call.func)
+    for call in view.module.calls:
+        package, name = view.module.meaning(call.func)
         keys: tuple[str, ...] = ()
         if (library := BY_PACKAGE.get(package)) is not None:
             keys = library.unverified.get(name, library.unverified.get("*", ()))
-        elif name_of(call.func) in REQUESTS and (pool := module.pool_asked(call)) is not None:
+        elif name_of(call.func) in REQUESTS and (pool := view.pool_asked(call)) is not None:
             keys = pool.unverified_requests
         for key in keys:
             if constant(keyword(call, key)) is False:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
-from poolkit.audit.finding import Settings, Violation, rule
-from poolkit.audit.libraries import CLOSES
+from poolkit.audit.finding import Violation, rule
+from poolkit.audit.holding import Reached, reached
+from poolkit.audit.libraries import REQUESTS, Library
 from poolkit.audit.module import Module
-from poolkit.audit.syntax import Function, hides_arguments, is_none, keyword, name_of
+from poolkit.audit.syntax import constant, hides_arguments, is_none, keyword, name_of
+from poolkit.audit.values import Value
+from poolkit.audit.view import View
 
 
 @rule(
@@ -25,134 +28,42 @@ from poolkit.audit.syntax import Function, hides_arguments, is_none, keyword, na
     ),
     notebook="06_diagnose.ipynb",
 )
-def second_acquire(module: Module, settings: Settings) -> Iterator[Violation]:
+def second_acquire(view: View) -> Iterator[Violation]:
     """A task asks for a second connection while it holds one of the same pool."""
-    for node in module.nodes:
-        if not isinstance(node, ast.With | ast.AsyncWith):
+    for hold in view.holds:
+        if not hold.value.key:
             continue
-        for position, item in enumerate(node.items):
-            pool = _pool_of(module, item.context_expr, is_held=True)
-            # From `with x.connect() as x` on, the name of the pool means its connection.
-            if pool is None or (item.optional_vars and ast.unparse(item.optional_vars) == pool):
+        for one in reached(view.values, view.module, hold.body):
+            pool = _pool_asked(view, one)
+            if pool is None or pool.key != hold.value.key or one.call is hold.node:
                 continue
-            later = [other.context_expr for other in node.items[position + 1 :]]
-            yield from _second(module, pool, [*later, *node.body])
-    for block in _blocks(module):
-        for position, statement in enumerate(block):
-            taken = _taken(module, statement)
-            if taken is not None:
-                yield from _while_kept(module, *taken, block[position + 1 :])
+            # From `with x.connect() as x` on, the name of the pool means its connection.
+            if ast.unparse(getattr(one.call.func, "value", one.call)) == hold.name:
+                continue
+            asked = ast.unparse(one.call.func)
+            asked = asked if len(asked) <= _SHOWN else f"{asked[:_SHOWN]}..."
+            if one.through:
+                message = f"calls {one.through[0]}(), which asks for a second connection of "
+                message += "the same pool while one of it is held"
+            else:
+                message = f"{asked}() takes a second connection while one of the same pool is held"
+            yield Violation(one.first, message)
 
 
-def _blocks(module: Module) -> Iterator[list[ast.stmt]]:
-    """Statements that run one after the other, in functions."""
-    for node in module.nodes:
-        for name in ("body", "orelse", "finalbody"):
-            block = getattr(node, name, None)
-            if isinstance(block, list) and module.function_of(block[0] if block else node):
-                yield block
+_SHOWN = 40  # characters of a call
 
 
-def _taken(module: Module, statement: ast.stmt) -> tuple[str, str] | None:
-    """The name and the pool in `a = await pool.acquire()`, which holds until it is given back."""
-    if not isinstance(statement, ast.Assign) or len(statement.targets) != 1:
+def _pool_asked(view: View, one: Reached) -> Value | None:
+    """The session that a call takes, or the pool that it asks for one statement."""
+    taken = view.values.of(one.module, one.call, one.given)
+    if taken is not None and taken.role == "session":
+        # A function that returns one takes it itself, and is looked into.
+        is_own = view.values.function(one.module, one.call, one.given) is None
+        return taken if is_own else None
+    pool = view.values.pool_asked(one.module, one.call, one.given)
+    if pool is None or pool.library is None:
         return None
-    target, value = statement.targets[0], statement.value
-    if not isinstance(target, ast.Name) or not isinstance(value, ast.Await | ast.Call):
-        return None
-    pool = _pool_of(module, value, is_held=True)
-    if pool is None or (module.pools[pool].is_held_by_await and not isinstance(value, ast.Await)):
-        return None
-    return target.id, pool
-
-
-def _while_kept(
-    module: Module, name: str, pool: str, later: Sequence[ast.stmt]
-) -> Iterator[Violation]:
-    """Second asks in the statements up to the first that may give the connection back."""
-    for statement in later:
-        held = statement.body if isinstance(statement, ast.Try) else [statement]
-        if any(_gives_back(node, name) for node in held):
-            return
-        yield from _second(module, pool, held)
-        if _gives_back(statement, name) or isinstance(statement, ast.Return | ast.Raise):
-            return
-
-
-def _gives_back(node: ast.AST, name: str) -> bool:
-    """Whether a connection is released, closed, entered as a block or handed on in a node."""
-    for inner in ast.walk(node):
-        if isinstance(inner, ast.withitem) and ast.unparse(inner.context_expr) == name:
-            return True
-        if not isinstance(inner, ast.Call) or not isinstance(inner.func, ast.Attribute):
-            continue
-        given = [*inner.args, *(k.value for k in inner.keywords)]
-        is_argument = any(isinstance(one, ast.Name) and one.id == name for one in given)
-        is_owner = isinstance(inner.func.value, ast.Name) and inner.func.value.id == name
-        if inner.func.attr in _GIVES_BACK and (is_argument or is_owner):
-            return True
-    return False
-
-
-_GIVES_BACK = CLOSES | {"release", "putconn", "invalidate", "detach"}
-
-
-def _second(module: Module, pool: str, held: Sequence[ast.AST]) -> Iterator[Violation]:
-    """Each place where a connection is taken from the same pool, here or one call away."""
-    for call in (c for node in held for c in _calls(node)):
-        if _pool_of(module, call, is_held=False) == pool:
-            yield Violation(call, f"asks {pool} for a second connection while one of it is held")
-            continue
-        function = _called(module, call)
-        if function is not None and any(
-            _pool_of(module, inner, is_held=False) == pool
-            for statement in function.body
-            for inner in _calls(statement)
-        ):
-            yield Violation(
-                call,
-                f"calls {function.name}(), which asks {pool} for a second connection while one of "
-                "it is held",
-            )
-
-
-def _calls(node: ast.AST) -> Iterator[ast.Call]:
-    """The calls that run when a node does: what is only defined inside it is left out."""
-    if isinstance(node, Function | ast.Lambda | ast.ClassDef):
-        return
-    if isinstance(node, ast.Call):
-        yield node
-    for child in ast.iter_child_nodes(node):
-        yield from _calls(child)
-
-
-def _pool_of(module: Module, node: ast.AST, is_held: bool) -> str | None:
-    """The text of the pool that an expression takes a connection from, or None.
-
-    `is_held` asks for the forms that hold it as long as an `async with` lasts.
-    """
-    if isinstance(node, ast.Await):
-        node = node.value
-    if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
-        return None
-    library = module.pool_asked(node)
-    if library is None:
-        return None
-    words = library.acquires | (frozenset() if is_held else library.acquires_for_one_call)
-    return ast.unparse(node.func.value) if node.func.attr in words else None
-
-
-def _called(module: Module, call: ast.Call) -> Function | None:
-    """The function of this module that a call means: `helper()`, `self.helper()` of a class."""
-    if isinstance(call.func, ast.Name):
-        around: ast.Module | ast.ClassDef | None = module.tree
-    elif isinstance(call.func, ast.Attribute) and name_of(call.func.value) == "self":
-        around = module.class_of(call)
-    else:
-        return None
-    body = [] if around is None else around.body
-    found = [f for f in body if isinstance(f, Function) and f.name == name_of(call.func)]
-    return found[0] if len(found) == 1 else None
+    return pool if name_of(one.call.func) in pool.library.acquires_for_one_call else None
 
 
 _ENDS = frozenset({"wait_for", "timeout", "timeout_at", "fail_after", "move_on_after"})
@@ -167,25 +78,35 @@ _ENDS = frozenset({"wait_for", "timeout", "timeout_at", "fail_after", "move_on_a
     cure=("async with pool.acquire(timeout=1.0) as connection:\n    ...\n"),
     notebook="06_diagnose.ipynb",
 )
-def acquire_timeout(module: Module, settings: Settings) -> Iterator[Violation]:
+def acquire_timeout(view: View) -> Iterator[Violation]:
     """Nothing ends the wait for a connection."""
+    module = view.module
     for call in module.calls:
-        library = module.pool_asked(call)
-        if (
-            library is not None
-            and library.acquire_timeout
-            and name_of(call.func) in library.acquires
-            and _is_missing(call, library.acquire_timeout)
-            and not hides_arguments(call)
-            and not _is_ended_from_outside(module, call)
-        ):
-            yield Violation(call, "acquire() without a timeout waits for a connection without end")
-    for made in module.made:
+        library = view.pool_asked(call)
+        if library is not None and not hides_arguments(call):
+            yield from _of_call(module, call, library)
+        elif _is_endless(view, call):
+            yield Violation(call, "this timeout lets a call wait for a connection without end")
+    for made in view.made:
         for name, message in made.library.endless.items():
             if is_none(made.keyword(name)):
                 yield Violation(made.call, message)
-        if _is_endless(module, made.keyword("timeout")):
-            yield Violation(made.call, "this timeout lets a call wait for a connection without end")
+
+
+def _of_call(module: Module, call: ast.Call, library: Library) -> Iterator[Violation]:
+    """What a pool is asked for without a limit of time."""
+    name = name_of(call.func)
+    if library.acquire_timeout and not _is_ended_from_outside(module, call):
+        if name in library.acquires and _is_missing(call, library.acquire_timeout):
+            yield Violation(call, "acquire() without a timeout waits for a connection without end")
+        elif name in library.acquires_for_one_call:
+            yield Violation(
+                call,
+                f"{name}() of a pool waits for a connection without end: timeout= is the "
+                "statement's",
+            )
+    if name in REQUESTS and "timeout" in library.endless and is_none(keyword(call, "timeout")):
+        yield Violation(call, library.endless["timeout"])
 
 
 def _is_missing(call: ast.Call, name: str) -> bool:
@@ -206,13 +127,16 @@ def _is_ended_from_outside(module: Module, call: ast.Call) -> bool:
     return False
 
 
-def _is_endless(module: Module, timeout: ast.expr | None) -> bool:
-    """`ClientTimeout(total=None)` without a `connect`: neither the default nor an own limit."""
-    return (
-        isinstance(timeout, ast.Call)
-        and module.meaning(timeout.func) == ("aiohttp", "ClientTimeout")
-        and not hides_arguments(timeout)
-        and not timeout.args
-        and is_none(keyword(timeout, "total"))
-        and _is_missing(timeout, "connect")
-    )
+def _is_endless(view: View, call: ast.Call) -> bool:
+    """aiohttp's `ClientTimeout()` without a total or a connect, httpx's `Timeout(None)`."""
+    meaning = view.module.meaning(call.func)
+    if hides_arguments(call):
+        return False
+    if meaning == ("aiohttp", "ClientTimeout"):
+        limits = [*call.args[:2], keyword(call, "total"), keyword(call, "connect")]
+        return all(one is None or is_none(one) or constant(one) == 0 for one in limits)
+    if meaning[0] in ("httpx", "httpx2") and meaning[1] == "Timeout":
+        pool = keyword(call, "pool")
+        whole = call.args[0] if call.args else keyword(call, "timeout")
+        return is_none(whole) if pool is None else is_none(pool)
+    return False

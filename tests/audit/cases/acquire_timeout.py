@@ -31,7 +31,7 @@ def make():
         create_async_engine("postgresql+asyncpg://db/a", pool_pre_ping=True, pool_timeout=None),  # found
         aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=None)),  # found
         aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=None, connect=1.0)),
-        aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(sock_read=5.0)),
+        aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(sock_read=5.0)),  # found
     )
 
 

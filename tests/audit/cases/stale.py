@@ -36,7 +36,7 @@ s = sa.create_engine(url=URL)  # found
 
 t = create_async_engine(FILE)
 u = create_async_engine(os.environ.get("ORDERS_DSN", "sqlite+aiosqlite:///orders.db"))
-v = sa.create_engine(settings.database_url)
+v = sa.create_engine(settings.database_url)  # found
 w = sa.create_engine(TWICE)
 x = sa.create_engine(sa.URL.create("sqlite", database="orders.db"))
 y = create_async_engine(f"{FILE}?cache=shared")
@@ -44,7 +44,7 @@ z = create_async_engine(os.environ["ORDERS_DSN"], pool_recycle=240)
 
 
 def made(URL):
-    return sa.create_engine(URL)
+    return sa.create_engine(URL)  # found
 
 
 def read():

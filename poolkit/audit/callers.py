@@ -1,0 +1,184 @@
+"""Who calls a function: a web framework for each request, a program once, or it does not show."""
+
+from __future__ import annotations
+
+import ast
+from functools import cached_property
+from typing import Literal
+
+from poolkit.audit.module import Module
+from poolkit.audit.program import Program
+from poolkit.audit.syntax import constant, keyword, name_of
+from poolkit.audit.values import Values
+
+Often = Literal["once", "often", "unknown"]
+AnyFunction = ast.FunctionDef | ast.AsyncFunctionDef
+
+_ROUTES = frozenset(
+    {"get", "post", "put", "patch", "delete", "head", "options", "route", "api_route", "websocket"}
+)
+_WEB = frozenset({"aiohttp", "django", "fastapi", "sanic", "starlette", "litestar", "quart"})
+_REQUESTS = frozenset({"Request", "HttpRequest", "HTTPConnection", "WebSocket"})
+# Names that frameworks and the language call by themselves, once.
+_ONCE = frozenset({"main", "amain", "lifespan", "startup", "on_startup", "shutdown", "on_shutdown"})
+_ONCE_DECORATORS = frozenset(
+    {"fixture", "lru_cache", "cache", "cached", "cached_property", "command", "on_event"}
+    | {"listener", "before_server_start", "after_server_stop", "before_serving", "worker_init"}
+    | {"worker_process_init", "on_startup"}
+)
+# Where a function is handed over to be run as the program begins or ends.
+_HOOKS = ("startup", "shutdown", "cleanup", "lifespan", "before_serving", "after_serving")
+_RUNS = frozenset({"run", "run_until_complete", "run_sync", "Process", "Thread"})
+_MIGRATION = frozenset({"upgrade", "downgrade", "run_migrations_online", "run_migrations_offline"})
+
+
+class Callers:
+    """Looks at the calls of a function, through the functions around them."""
+
+    def __init__(self, program: Program, values: Values) -> None:
+        self._program = program
+        self._values = values
+        self._known: dict[ast.AST, Often] = {}
+
+    def runs_once(self, module: Module, function: AnyFunction) -> bool:
+        """Whether all calls of a function are seen, and it runs as the program begins or ends."""
+        return self.often(module, function) == "once"
+
+    def often(self, module: Module, function: AnyFunction) -> Often:
+        """How often a function runs."""
+        if function not in self._known:
+            self._known[function] = "unknown"  # what calls itself
+            self._known[function] = self._often(module, function)
+        return self._known[function]
+
+    def is_handler(self, module: Module, function: AnyFunction) -> bool:
+        """Whether a web framework calls this function for each request.
+
+        A decorator that names a route (`@app.get("/orders")`), an argument that is annotated as a
+        request, or `Depends(function)`.
+        """
+        for decorator in function.decorator_list:
+            if (
+                isinstance(decorator, ast.Call)
+                and isinstance(decorator.func, ast.Attribute)
+                and decorator.func.attr in _ROUTES
+                and any(map(_is_path, (*decorator.args[:1], keyword(decorator, "path"))))
+            ):
+                return True
+        if self._is_hooked(function):
+            return False
+        arguments = (*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs)
+        for argument in arguments:
+            if argument.annotation is not None:
+                package, name = module.meaning(argument.annotation)
+                if package in _WEB and name in _REQUESTS:
+                    return True
+        return function.name in self._dependencies
+
+    def _often(self, module: Module, function: AnyFunction) -> Often:
+        if self._is_hooked(function) or function.name in _ONCE:
+            return "once"
+        if function.name in _MIGRATION and "alembic" in module.text:
+            return "once"
+        if self.is_handler(module, function):
+            return "often"
+        seen = {self._at(where, call) for where, call in self._calls(module, function)}
+        if "often" in seen:
+            return "often"
+        # One that keeps what it makes would lose it if it ran again.
+        if self._keeps_a_pool(module, function) or seen == {"once"}:
+            return "once"
+        return "unknown"
+
+    def _calls(self, module: Module, function: AnyFunction) -> list[tuple[Module, ast.Call]]:
+        """The calls that may be of this function: by its name, where nothing else is meant."""
+        found = []
+        for where, call in self._program.calls_of.get(function.name, ()):
+            meant = self._values.of(where, call.func)
+            if meant is None or meant.defined is None:
+                # A name that shows nowhere else may be ours, in a module that it is imported into.
+                is_other = isinstance(call.func, ast.Name) and where is not module
+                if is_other or module.class_of(function) is not None:
+                    found.append((where, call))
+            elif meant.defined.node is function:
+                found.append((where, call))
+        return found
+
+    def _at(self, module: Module, call: ast.Call) -> Often:
+        function = module.function_of(call)
+        if function is None:
+            is_lambda = any(isinstance(outer, ast.Lambda) for outer in module.around(call))
+            return "unknown" if is_lambda else "once"
+        return "often" if module.is_in_loop(call) else self.often(module, function)
+
+    def _is_hooked(self, function: AnyFunction) -> bool:
+        """Whether a decorator or an argument gives it to the program's begin or end."""
+        return function.name in self._hooked or any(
+            name_of(one.func if isinstance(one, ast.Call) else one) in _ONCE_DECORATORS
+            for one in function.decorator_list
+        )
+
+    def _keeps_a_pool(self, module: Module, function: AnyFunction) -> bool:
+        """Whether it binds a pool that it makes to a global name or to an attribute."""
+        declared = {
+            name
+            for node in ast.walk(function)
+            if isinstance(node, ast.Global)
+            for name in node.names
+        }
+        for node in ast.walk(function):
+            if not isinstance(node, ast.Assign):
+                continue
+            found = self._values.pool(module, node.value)
+            if found is None or found.call is None:
+                continue
+            for target in node.targets:
+                is_global = isinstance(target, ast.Name) and target.id in declared
+                if is_global or isinstance(target, ast.Attribute | ast.Subscript):
+                    return True
+        return False
+
+    @cached_property
+    def _dependencies(self) -> set[str]:
+        """Functions that FastAPI calls for each request, because a handler depends on them."""
+        found = set()
+        for word in ("Depends", "Security"):
+            for _, call in self._program.calls_of.get(word, ()):
+                if call.args:
+                    found.add(name_of(call.args[0]))
+        return found - {""}
+
+    @cached_property
+    def _hooked(self) -> set[str]:
+        """Functions that are handed over to run once: `lifespan=f`, `on_startup.append(f)`."""
+        found: set[str] = set()
+        for module in self._program.modules:
+            for call in module.calls:
+                given = [*call.args, *(k.value for k in call.keywords)]
+                words = f"{ast.unparse(call.func)} " if isinstance(call.func, ast.Attribute) else ""
+                first = constant(call.args[0]) if call.args else None
+                if name_of(call.func) == "add_event_handler" and isinstance(first, str):
+                    words += first
+                is_run = name_of(call.func) in _RUNS and module.function_of(call) is None
+                if is_run or any(hook in words for hook in _HOOKS):
+                    found |= _names(given)
+                for k in call.keywords:
+                    if k.arg and any(hook in k.arg for hook in _HOOKS):
+                        found |= _names([k.value])
+        return found - {""}
+
+
+def _names(nodes: list[ast.expr]) -> set[str]:
+    """Functions that are named, called (`asyncio.run(f())`) or in a list there."""
+    found = set()
+    for node in nodes:
+        if isinstance(node, ast.List | ast.Tuple):
+            found |= _names(node.elts)
+        else:
+            found.add(name_of(node.func if isinstance(node, ast.Call) else node))
+    return found
+
+
+def _is_path(node: ast.expr | None) -> bool:
+    text = constant(node)
+    return isinstance(text, str) and (text.startswith("/") or not text)

@@ -1,0 +1,202 @@
+"""Where a session or connection is held, and what runs meanwhile."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from poolkit.audit.libraries import CLOSES
+from poolkit.audit.module import Module
+from poolkit.audit.syntax import Function, name_of
+from poolkit.audit.values import NO_ARGUMENTS, Arguments, Value, Values
+
+GIVES_BACK = CLOSES | {"release", "putconn", "invalidate", "detach"}
+# What is handed to these runs by itself: whoever holds does not wait for it.
+_APART = frozenset({"create_task", "ensure_future", "add_task", "start_soon", "call_later"})
+_DEEPEST = 4  # calls from function to function
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """A session or connection that is held while `body` runs.
+
+    Args:
+        node: the expression that takes it, or the argument that FastAPI fills.
+        name: it goes by; empty: none.
+        how: "with"; "kept": by a name, until it is given back; "argument": as long as the request.
+    """
+
+    module: Module
+    value: Value
+    node: ast.expr | ast.arg
+    name: str
+    body: Sequence[ast.AST]
+    how: str
+
+
+def holds(values: Values, module: Module) -> Iterator[Hold]:
+    """Each stretch of a module in which one is held."""
+    for node in module.nodes:
+        if isinstance(node, ast.With | ast.AsyncWith):
+            for position, item in enumerate(node.items):
+                value = values.taken(module, item.context_expr)
+                if value is None:
+                    continue
+                name = "" if item.optional_vars is None else ast.unparse(item.optional_vars)
+                later = [other.context_expr for other in node.items[position + 1 :]]
+                yield Hold(module, value, item.context_expr, name, [*later, *node.body], "with")
+        elif isinstance(node, Function):
+            yield from _of_arguments(values, module, node)
+    for block in blocks(module):
+        for position, statement in enumerate(block):
+            yield from _kept(values, module, statement, block[position + 1 :])
+
+
+def blocks(module: Module) -> Iterator[list[ast.stmt]]:
+    """Statements that run one after the other, in functions."""
+    for node in module.nodes:
+        for name in ("body", "orelse", "finalbody"):
+            block = getattr(node, name, None)
+            if isinstance(block, list) and block and module.function_of(block[0]):
+                yield block
+
+
+def _of_arguments(
+    values: Values, module: Module, function: ast.FunctionDef | ast.AsyncFunctionDef
+) -> Iterator[Hold]:
+    """Sessions that a framework opens for a request and closes after it."""
+    positional = [*function.args.posonlyargs, *function.args.args]
+    defaults = [None] * (len(positional) - len(function.args.defaults)) + [*function.args.defaults]
+    pairs = [
+        *zip(positional, defaults, strict=True),
+        *zip(function.args.kwonlyargs, function.args.kw_defaults, strict=True),
+    ]
+    for argument, default in pairs:
+        if not _depends(default) and not _depends(argument.annotation):
+            continue
+        value = values.argument(module, function, argument, default)
+        if value is not None and value.role == "session":
+            yield Hold(module, value, argument, argument.arg, function.body, "argument")
+
+
+def _depends(node: ast.expr | None) -> bool:
+    """Whether FastAPI is asked there to fill an argument, under an alias perhaps."""
+    return node is not None and any(
+        isinstance(one, ast.Call) and name_of(one.func) in ("Depends", "Security")
+        for one in ast.walk(node)
+    )
+
+
+def _kept(
+    values: Values, module: Module, statement: ast.stmt, later: Sequence[ast.stmt]
+) -> Iterator[Hold]:
+    """`a = await pool.acquire()`: held by the statements up to the first that may give it back."""
+    if not isinstance(statement, ast.Assign) or len(statement.targets) != 1:
+        return
+    target, node = statement.targets[0], statement.value
+    value = values.taken(module, node) if isinstance(target, ast.Name) else None
+    if value is None or value.library is None:
+        return
+    if value.library.is_held_by_await and not isinstance(node, ast.Await):
+        return
+    assert isinstance(target, ast.Name)
+    body: list[ast.AST] = []
+    for one in later:
+        held = one.body if isinstance(one, ast.Try) else [one]
+        if any(gives_back(part, target.id) for part in held):
+            break
+        body += held
+        if gives_back(one, target.id) or isinstance(one, ast.Return | ast.Raise):
+            break
+    yield Hold(module, value, node, target.id, body, "kept")
+
+
+def gives_back(node: ast.AST, name: str) -> bool:
+    """Whether a connection is released, closed, entered as a block or handed on in a node."""
+    for inner in ast.walk(node):
+        if isinstance(inner, ast.withitem) and ast.unparse(inner.context_expr) == name:
+            return True
+        if not isinstance(inner, ast.Call) or not isinstance(inner.func, ast.Attribute):
+            continue
+        given = [*inner.args, *(k.value for k in inner.keywords)]
+        is_argument = any(isinstance(one, ast.Name) and one.id == name for one in given)
+        is_owner = isinstance(inner.func.value, ast.Name) and inner.func.value.id == name
+        if inner.func.attr in GIVES_BACK and (is_argument or is_owner):
+            return True
+    return False
+
+
+def calls(node: ast.AST) -> Iterator[ast.Call]:
+    """The calls that run when a node does, and are waited for.
+
+    What is only defined inside it is left out, and what is handed to a task of its own.
+    """
+    if isinstance(node, Function | ast.Lambda | ast.ClassDef):
+        return
+    if isinstance(node, ast.Call):
+        yield node
+        if name_of(node.func) in _APART:
+            return
+    for child in ast.iter_child_nodes(node):
+        yield from calls(child)
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """A call that runs in a stretch of code, `through` functions of the program if not in it."""
+
+    module: Module
+    call: ast.Call  # itself
+    given: Arguments
+    first: ast.Call  # the call in the stretch that leads there
+    through: tuple[str, ...]
+
+
+def reached(
+    values: Values, module: Module, nodes: Sequence[ast.AST], given: Arguments = NO_ARGUMENTS
+) -> Iterator[Reached]:
+    """Every call that runs with some nodes, those of the program's functions included."""
+    yield from _reached(values, module, nodes, given, None, (), frozenset())
+
+
+def _reached(
+    values: Values,
+    module: Module,
+    nodes: Sequence[ast.AST],
+    given: Arguments,
+    first: ast.Call | None,
+    through: tuple[str, ...],
+    seen: frozenset[ast.AST],
+) -> Iterator[Reached]:
+    for node in nodes:
+        for call in calls(node):
+            yield Reached(module, call, given, first or call, through)
+            if len(through) >= _DEEPEST or name_of(call.func) in _APART:
+                continue
+            found = values.function(module, call, given)
+            if found is None or found[0].node in seen:
+                continue
+            function, passed = found
+            assert isinstance(function.node, Function)
+            if _is_lazy(function.node, module, call):
+                continue
+            yield from _reached(
+                values,
+                function.module,
+                function.node.body,
+                passed,
+                first or call,
+                (*through, function.node.name),
+                seen | {function.node},
+            )
+
+
+def _is_lazy(
+    function: ast.FunctionDef | ast.AsyncFunctionDef, module: Module, call: ast.Call
+) -> bool:
+    """Whether calling it does not run it: a coroutine that nobody awaits there."""
+    if not isinstance(function, ast.AsyncFunctionDef):
+        return False
+    parent = module.parents.get(call)
+    return isinstance(parent, ast.Assign | ast.Expr | ast.Return)

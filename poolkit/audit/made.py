@@ -1,0 +1,191 @@
+"""A pool, session or client that a call makes, and what becomes of it in its function."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Collection, Iterator
+
+from poolkit.audit.libraries import CLOSES, Library
+from poolkit.audit.module import Module
+from poolkit.audit.syntax import Function, hides_arguments, keyword, name_of
+
+
+class Made:
+    """A call that makes a pool or session, and what becomes of it.
+
+    `function` makes it, it is bound to `targets`, and `is_with`: a `with` closes it.
+    """
+
+    def __init__(self, module: Module, call: ast.Call, library: Library) -> None:
+        self.call = call
+        self.library = library
+        self.function = module.function_of(call)
+        self.is_with = False
+        self.targets: list[ast.expr] = []
+        self._module = module
+        node: ast.AST = call
+        for outer in module.around(call):
+            # await make(), (await make()), make() or None: still the same object.
+            if isinstance(outer, ast.Await | ast.IfExp | ast.BoolOp):
+                node = outer
+                continue
+            if isinstance(outer, ast.withitem) and outer.context_expr is node:
+                self.is_with = True
+                self.targets = [outer.optional_vars] if outer.optional_vars is not None else []
+            elif isinstance(outer, ast.Assign):
+                self.targets = outer.targets
+            elif isinstance(outer, ast.AnnAssign | ast.NamedExpr):
+                self.targets = [outer.target]
+            break
+
+    @property
+    def name(self) -> str | None:
+        """`pool`, `self._pool`, `app.state.engine`: the one name it goes by, or None."""
+        return ast.unparse(self.targets[0]) if len(self.targets) == 1 else None
+
+    @property
+    def local(self) -> str | None:
+        """Its name when it is a plain local variable of a function, else None."""
+        is_local = self.function is not None and len(self.targets) == 1
+        target = self.targets[0] if is_local else None
+        return target.id if isinstance(target, ast.Name) else None
+
+    def keyword(self, name: str) -> ast.expr | None:
+        """The argument of that name, or None when it is not written."""
+        return keyword(self.call, name)
+
+    @property
+    def hides_arguments(self) -> bool:
+        """Whether `*args` or `**settings` may hold arguments that do not show."""
+        return hides_arguments(self.call)
+
+    @property
+    def has_other_pool(self) -> bool:
+        """Whether an argument brings its pool, so that the library's defaults say nothing."""
+        return any(self.keyword(name) is not None for name in self.library.other_pool)
+
+    def reads(self) -> list[ast.Name]:
+        """Where its function, and what is defined inside it, reads the local variable."""
+        return self._reads(self.local)
+
+    def _reads(self, name: str | None) -> list[ast.Name]:
+        # The same name in a function inside is another variable where that binds it.
+        return [
+            node
+            for node in self._in_function()
+            if isinstance(node, ast.Name)
+            and node.id == name
+            and isinstance(node.ctx, ast.Load)
+            and self._module.bound(node)[0] is self.function
+        ]
+
+    def attributes(self) -> list[ast.Attribute]:
+        """The attributes and methods of the local variable that are read there."""
+        parents = (self._module.parents[node] for node in self.reads())
+        return [parent for parent in parents if isinstance(parent, ast.Attribute)]
+
+    def asked(self, words: Collection[str]) -> list[ast.Call]:
+        """Where one of its methods of these names is called; `getattr(it, method)(...)` is one."""
+        parents = self._module.parents
+        found = []
+        for node in self.reads():
+            parent = parents[node]
+            named = isinstance(parent, ast.Attribute) and parent.attr in words
+            if named or _is_getattr(parent, node):
+                outer = parents[parent]
+                if isinstance(outer, ast.Call) and outer.func is parent:
+                    found.append(outer)
+        return found
+
+    def gives_sessions(self) -> bool:
+        """Whether sessions are made on it, each of which takes a connection."""
+        return any(self._session_call(node) is not None for node in self.reads())
+
+    def escapes(self) -> bool:
+        """Whether the local is returned, stored, passed on or captured: others may own it then."""
+        return self._escapes(self.local)
+
+    def _escapes(self, name: str | None) -> bool:
+        return any(
+            isinstance(node, ast.Global | ast.Nonlocal) and name in node.names
+            for node in self._in_function()
+        ) or any(self._goes_out(node) for node in self._reads(name))
+
+    def is_closed(self) -> bool:
+        """Whether the function closes its local variable, or hands the closing on."""
+        name = self.local
+        if name is None:
+            return False
+        for node in self._in_function():
+            if isinstance(node, ast.Attribute) and node.attr in CLOSES:
+                if ast.unparse(node.value) in (name, f"{name}.sync_engine"):
+                    return True
+            elif isinstance(node, ast.withitem):
+                shown = ast.unparse(node.context_expr)
+                if shown == name or (name in shown and "closing" in shown):
+                    return True
+        return False
+
+    def _in_function(self) -> Iterator[ast.AST]:
+        return iter(()) if self.function is None else ast.walk(self.function)
+
+    def _goes_out(self, node: ast.Name) -> bool:
+        parents = self._module.parents
+        parent = parents[node]
+        made = self._session_call(node)
+        if made is not None:
+            return self._is_handed_out(made)
+        # pool.acquire(), `with pool`, `if pool`: only used. All else could hand the object on.
+        is_only_used = (
+            isinstance(parent, ast.Attribute)
+            or (isinstance(parent, ast.withitem) and parent.context_expr is node)
+            or isinstance(parent, ast.Compare | ast.Await | ast.If | ast.UnaryOp | ast.Assert)
+            or _is_getattr(parent, node)
+        )
+        if not is_only_used:
+            return True
+        inner = next(o for o in self._module.around(node) if isinstance(o, Function | ast.Lambda))
+        return inner is not self.function
+
+    def _session_call(self, node: ast.Name) -> ast.Call | None:
+        """`AsyncSession(engine)`, `sessionmaker(engine)`: the call that an engine is given to."""
+        parent = self._module.parents[node]
+        if isinstance(parent, ast.keyword):
+            parent = self._module.parents[parent]
+        if not isinstance(parent, ast.Call) or parent.func is node:
+            return None
+        package, name = self._module.meaning(parent.func)
+        is_session = name in self.library.sessions | self.library.session_makers
+        return parent if package in self.library.packages and is_session else None
+
+    def _is_handed_out(self, made: ast.Call) -> bool:
+        """Whether sessions on it, or what makes them, go further than this function."""
+        parent = self._module.parents[made]
+        if isinstance(parent, ast.Call) and parent.func is made:  # sessionmaker(engine)()
+            return self._is_handed_out(parent)
+        if isinstance(parent, ast.withitem | ast.Attribute):
+            return False
+        if isinstance(parent, ast.Assign) and isinstance(parent.targets[0], ast.Name):
+            name = parent.targets[0].id
+            if self._module.meaning(made.func)[1] in self.library.session_makers:
+                return any(self._is_returned(node) for node in self._reads(name))
+            return any(
+                isinstance(self._module.parents[node], ast.Return) for node in self._reads(name)
+            )
+        return True
+
+    def _is_returned(self, node: ast.Name) -> bool:
+        """Whether a factory of sessions is anything but called."""
+        parent = self._module.parents[node]
+        if isinstance(parent, ast.Call) and parent.func is node:
+            return isinstance(self._module.parents[parent], ast.Return)
+        return not isinstance(parent, ast.Attribute)
+
+
+def _is_getattr(parent: ast.AST, node: ast.Name) -> bool:
+    return (
+        isinstance(parent, ast.Call)
+        and name_of(parent.func) == "getattr"
+        and bool(parent.args)
+        and parent.args[0] is node
+    )

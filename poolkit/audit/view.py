@@ -1,0 +1,105 @@
+"""What a rule reads: one module, its pools, and the program around it."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass
+from functools import cached_property
+
+from poolkit.audit.callers import AnyFunction, Callers
+from poolkit.audit.holding import Hold, holds
+from poolkit.audit.libraries import Library
+from poolkit.audit.made import Made
+from poolkit.audit.module import Module
+from poolkit.audit.values import Values
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the source cannot tell, for the rules that need it; a rule without its figure is silent.
+
+    `max_connections`: connections of the database that this service may open, 1 or more.
+    `processes`: replicas times workers, each with pools of its own, 1 or more.
+    `server_keepalive`, `db_idle`: seconds for which the HTTP server and the database keep an idle
+    connection (`poolkit probe`).
+    `tests`: whether tests, examples and scripts are looked at too.
+    """
+
+    max_connections: int | None = None
+    processes: int = 1
+    server_keepalive: float | None = None
+    db_idle: float | None = None
+    tests: bool = False
+
+
+class View:
+    """One module as the rules read it."""
+
+    def __init__(
+        self, module: Module, values: Values, callers: Callers, settings: Settings
+    ) -> None:
+        self.module = module
+        self.values = values
+        self.settings = settings
+        self._callers = callers
+
+    @cached_property
+    def made(self) -> list[Made]:
+        """Every pool, engine, session and client that the module makes."""
+        found = ((call, self.values.pool(self.module, call)) for call in self.module.calls)
+        return [
+            Made(self.module, call, value.library)
+            for call, value in found
+            if value is not None and value.call is call and value.library is not None
+        ]
+
+    @cached_property
+    def made_anew(self) -> list[Made]:
+        """The same, and the calls of functions that make one for whoever calls them."""
+        makers = [made for made in self.made if not self._is_returned(made)]
+        for call in self.module.calls:
+            value = self.values.pool(self.module, call)
+            if value is None or value.call is None or value.call is call:
+                continue
+            if value.library is not None and self._makes_anew(call, value.call):
+                makers.append(Made(self.module, call, value.library))
+        return makers
+
+    @cached_property
+    def holds(self) -> list[Hold]:
+        """Where a session or connection is held."""
+        return [*holds(self.values, self.module)]
+
+    def pool_asked(self, call: ast.Call) -> Library | None:
+        """The library of the pool that a call is a method of."""
+        found = self.values.pool_asked(self.module, call)
+        return None if found is None else found.library
+
+    def runs_once(self, function: AnyFunction) -> bool:
+        """Whether a program runs a function once, as it begins or ends."""
+        return self._callers.runs_once(self.module, function)
+
+    def is_handler(self, function: AnyFunction) -> bool:
+        """Whether a web framework calls a function for each request."""
+        return self._callers.is_handler(self.module, function)
+
+    def _is_returned(self, made: Made) -> bool:
+        """`return make()`: whoever calls this function is the one who makes it."""
+        return isinstance(self.module.parents[made.call], ast.Return)
+
+    def _makes_anew(self, call: ast.Call, maker: ast.Call) -> bool:
+        """Whether the function that a call runs returns what it makes itself each time."""
+        found = self.values.function(self.module, call)
+        if found is None:
+            return False
+        module, function = found[0].module, found[0].node
+        if module.function_of(maker) is not function or self._is_cached(module, function):
+            return False
+        parent = module.parents[maker]
+        if isinstance(parent, ast.Await):
+            parent = module.parents[parent]
+        return isinstance(parent, ast.Return)
+
+    def _is_cached(self, module: Module, function: ast.AST) -> bool:
+        """Whether a decorator of the function keeps its result."""
+        return any("cache" in ast.unparse(one) for one in getattr(function, "decorator_list", []))
