@@ -253,7 +253,7 @@ class Fitted:
         taken: int | None,
     ) -> Fitted:
         """From open loops alone, whose states hold the upstream as it serves at the target rate."""
-        dispersion = max(1.0, dispersion_of_holds(trials))
+        dispersion = dispersion_of_holds(trials)
         curve = fit(states, dispersion, caution)
         factor = (1.0 + dispersion) / 2.0
         ending: Ending = "flat" if strained(sweep.trials) else "seen"

@@ -40,6 +40,7 @@ from poolkit.targets.objective import Objective
 
 OVERLOAD = 1.2  # times the target rate
 LEAST_SECONDS = 4.0
+FEWEST_CALLS = 500  # of a trial for which little time is left
 MOST_SECONDS = 12.0
 OVERLOAD_SECONDS = 2.5
 CALM_SECONDS = 2.0  # of half the target rate after the overload
@@ -81,7 +82,9 @@ def next_trial(
     after = 0.0
     if beyond and search.has_answer:
         after = WARM_UP + OVERLOAD_SECONDS + CALM_SECONDS + (2 * CROWD_SECONDS if gate else 0.0)
+    least = min(MOST_SECONDS, max(LEAST_SECONDS, FEWEST_CALLS / objective.rate))
     seconds = min(MOST_SECONDS, max(LEAST_SECONDS, LEAST_CALLS / objective.rate))
+    seconds = max(least, min(seconds, left - WARM_UP - after))
     may_search = "verify" not in done or left >= WARM_UP + seconds + after
     if "overload" not in done and may_search and (step := search.next_step()):
         size, because = step
@@ -186,6 +189,8 @@ class Search:
         wanted = next((n for n in range(self._least, self._most) if self._is_sure(n)), self._most)
         last = max(self._tried)
         if wanted > last:
+            if self._passed_by_far(last) and len(self._tried[last]) == 1:
+                return last, f"{_connections(last)} again: enough by far, and the curve asks more"
             wanted = min(wanted, max(last + 1, math.floor(last * (1 + MOST_STEP))))
             why = "is too near the limit" if self._passed(last) else "waited too long"
             return wanted, f"{last} {why}, {_connections(wanted)}"
@@ -257,6 +262,11 @@ class Search:
 
     def _passed(self, size: int) -> bool:
         return meets(self._tried[size], self._objective) and not self._is_late[size]
+
+    def _passed_by_far(self, size: int) -> bool:
+        """Whether so few calls waited too long that trials may know better than the curve."""
+        most = self._objective.allowance / 2
+        return self._passed(size) and self._mean_failed_share(size) <= most
 
     def _mean_failed_share(self, size: int) -> float:
         done = self._tried[size]
