@@ -34,6 +34,16 @@ class Hold:
     body: Sequence[ast.AST]
     how: str
 
+    @property
+    def is_lazy(self) -> bool:
+        """Whether it takes its connection at the first use: SQLAlchemy's sessions do."""
+        library, node = self.value.library, self.node
+        if library is None or not library.session_makers:
+            return False
+        call = node.value if isinstance(node, ast.Await) else node
+        is_taken = isinstance(call, ast.Call) and name_of(call.func) in library.acquires
+        return not is_taken
+
 
 def holds(values: Values, module: Module) -> Iterator[Hold]:
     """Each stretch of a module in which one is held."""
@@ -73,15 +83,18 @@ def _of_arguments(
         *zip(function.args.kwonlyargs, function.args.kw_defaults, strict=True),
     ]
     for argument, default in pairs:
-        if not _depends(default) and not _depends(argument.annotation):
+        if not _depends(module, default) and not _depends(module, argument.annotation):
             continue
         value = values.argument(module, function, argument, default)
         if value is not None and value.role == "session":
             yield Hold(module, value, argument, argument.arg, function.body, "argument")
 
 
-def _depends(node: ast.expr | None) -> bool:
+def _depends(module: Module, node: ast.expr | None) -> bool:
     """Whether FastAPI is asked there to fill an argument, under an alias perhaps."""
+    if isinstance(node, ast.Name) and node in module.parents:
+        bound = module.bound(node)[1]
+        node = bound[0].value if len(bound) == 1 else None
     return node is not None and any(
         isinstance(one, ast.Call) and name_of(one.func) in ("Depends", "Security")
         for one in ast.walk(node)

@@ -24,6 +24,8 @@ class Library:
         session_makers: what makes such sessions on a pool.
         one_shots: for HTTP, functions of the package that make a client for one request.
         limits: for HTTP, the calls that take the argument of `idle`.
+        leaves_body: whether a response that is only awaited keeps its connection until it is read.
+        opens_when_made: the makers whose pool dials in the constructor unless `open` is False.
         acquires: methods that hand out a connection for as long as their `async with` lasts.
         acquires_for_one_call: short cuts that take a connection of their own for one statement.
         is_held_by_await: whether such a method holds nothing before it is awaited or entered.
@@ -50,6 +52,8 @@ class Library:
     session_makers: frozenset[str] = frozenset()
     one_shots: frozenset[str] = frozenset()
     limits: tuple[str, ...] = ()
+    leaves_body: bool = False
+    opens_when_made: frozenset[str] = frozenset()
     acquires: frozenset[str] = frozenset()
     acquires_for_one_call: frozenset[str] = frozenset()
     is_held_by_await: bool = False
@@ -79,6 +83,7 @@ LIBRARIES = (
         makers=("ClientSession",),
         types=("ClientSession",),
         one_shots=frozenset({"request"}),
+        leaves_body=True,
         limits=("TCPConnector",),
         other_pool=("connector",),
         idle=keeps("aiohttp"),
@@ -120,6 +125,7 @@ LIBRARIES = (
         makers=("AsyncConnectionPool", "ConnectionPool"),
         types=("AsyncConnectionPool", "ConnectionPool"),
         sessions=frozenset({"AsyncConnection", "Connection"}),
+        opens_when_made=frozenset({"AsyncConnectionPool"}),
         acquires=frozenset({"connection", "getconn"}),
         size=((("max_size", "min_size"), 4),),
         idle=("max_idle", 600.0),

@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 from poolkit.audit.finding import Rule
-from poolkit.audit.rules import budget, idle, lifetime, ssl_off, waiting
+from poolkit.audit.rules import (
+    budget,
+    held,
+    idle,
+    lifetime,
+    pooler,
+    release,
+    ssl_off,
+    start,
+    waiting,
+)
 
 RULES: tuple[Rule, ...] = (
     lifetime.pool_per_call,
@@ -11,6 +21,16 @@ RULES: tuple[Rule, ...] = (
     lifetime.never_closed,
     waiting.second_acquire,
     waiting.acquire_timeout,
+    held.held_across_call,
+    held.held_while_streaming,
+    held.session_in_background,
+    held.cleanup_skipped,
+    release.not_released,
+    release.response_unread,
+    release.pool_made_twice,
+    start.opens_in_constructor,
+    start.pool_across_loops,
+    pooler.behind_pooler,
     idle.stale,
     idle.keepalive,
     idle.httpx_keepalive,

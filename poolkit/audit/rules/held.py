@@ -1,0 +1,277 @@
+"""Connections that are held while nobody needs them: across other calls, streams, tasks."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from poolkit.audit.finding import Violation, rule
+from poolkit.audit.holding import Hold, Reached, reached
+from poolkit.audit.libraries import BY_PACKAGE, REQUESTS
+from poolkit.audit.module import Module
+from poolkit.audit.scopes import own
+from poolkit.audit.syntax import Function, name_of
+from poolkit.audit.view import View
+
+_GIVES_BACK = frozenset({"commit", "rollback", "close", "aclose", "release", "expunge_all"})
+# Clients of models and clouds, whose calls take seconds.
+_REMOTE = frozenset(
+    {"openai", "anthropic", "litellm", "mistralai", "requests", "aioboto3", "boto3"}
+)
+_STREAMS = frozenset({"StreamingResponse", "EventSourceResponse"})
+_HANDED_OVER = frozenset({"add_task", "create_task", "ensure_future", "start_soon"})
+
+
+@rule(
+    "held-across-call",
+    why=(
+        "The connection, and the transaction on it, wait for as long as the other service takes: "
+        "a slow hour there empties the pool here."
+    ),
+    cure=(
+        "async with sessions() as session:\n"
+        "    key = await load_key(session)\n"
+        "answer = await model.post('/extract', json={'key': key})  # holds no connection\n"
+        "async with sessions() as session:\n"
+        "    await save(session, answer)\n"
+    ),
+    notebook="06_diagnose.ipynb",
+)
+def held_across_call(view: View) -> Iterator[Violation]:
+    """A connection is held while another service is called."""
+    for hold in view.holds:
+        if hold.value.library is None or hold.value.library.is_http:
+            continue
+        is_held = not hold.is_lazy
+        for one in reached(view.values, view.module, hold.body):
+            if hold.name and _uses(one, hold):
+                is_held = name_of(one.call.func) not in _GIVES_BACK
+            elif is_held and (what := _remote(view, one)):
+                yield Violation(one.first, f"{what} is called while {_shown(hold)} is held")
+                break
+
+
+def _uses(one: Reached, hold: Hold) -> bool:
+    """Whether a call in the stretch itself works with what is held."""
+    if one.through:
+        return False
+    root: ast.expr = one.call.func
+    while isinstance(root, ast.Attribute | ast.Call | ast.Await):
+        root = root.func if isinstance(root, ast.Call) else root.value
+    given = [root, *one.call.args, *(k.value for k in one.call.keywords)]
+    return any(isinstance(node, ast.Name) and node.id == hold.name for node in given)
+
+
+def _remote(view: View, one: Reached) -> str:
+    """What another service is called by; empty: it is none."""
+    name = name_of(one.call.func)
+    pool = view.values.pool_asked(one.module, one.call, one.given)
+    if pool is not None and pool.library is not None:
+        is_request = pool.library.is_http and name in REQUESTS
+        return f"{ast.unparse(one.call.func)}()" if is_request else ""
+    package, last = one.module.meaning(one.call.func)
+    library = BY_PACKAGE.get(package)
+    if library is not None and library.is_http and last in library.one_shots:
+        return f"{package}.{last}()"
+    return f"{ast.unparse(one.call.func)}()" if _is_remote_client(one.module, one.call) else ""
+
+
+def _is_remote_client(module: Module, call: ast.Call) -> bool:
+    """`client.chat.completions.create()` of a client that a library for remote services made."""
+    if not isinstance(call.func, ast.Attribute):
+        return False
+    root: ast.expr = call.func
+    while isinstance(root, ast.Attribute):
+        root = root.value
+    if module.meaning(call.func)[0] in _REMOTE:
+        return name_of(call.func).islower()  # not the client's own constructor
+    if not isinstance(root, ast.Name):
+        return False
+    _, bindings = module.bound(root)
+    return any(
+        isinstance(binding.value, ast.Call) and module.meaning(binding.value.func)[0] in _REMOTE
+        for binding in bindings
+    )
+
+
+@rule(
+    "held-while-streaming",
+    why=(
+        "A stream lasts as long as its reader likes, and each holds a connection: as many slow "
+        "readers as the pool has connections stop everybody else."
+    ),
+    cure=(
+        "async def stream():\n"
+        "    async for part in model.answer(question):  # holds no connection\n"
+        "        yield part\n"
+        "    async with sessions() as session:\n"
+        "        await save(session, question)\n"
+    ),
+    notebook="06_diagnose.ipynb",
+)
+def held_while_streaming(view: View) -> Iterator[Violation]:
+    """A connection is held while an answer is streamed to its reader."""
+    module = view.module
+    streamed = _streamed(view)
+    for hold in view.holds:
+        function = module.function_of(hold.node)
+        if hold.how == "argument":
+            for call in _streams(hold.body):
+                if any(_reads(module, source, hold) for source in _sources(view, call)):
+                    yield Violation(call, f"{_shown(hold)} is held until the stream ends")
+        elif function in streamed and any(_yields(node) for node in hold.body):
+            node = hold.node
+            assert isinstance(node, ast.expr)
+            yield Violation(node, f"{_shown(hold)} is held while {function.name}() streams")
+
+
+def _streams(nodes: object) -> list[ast.Call]:
+    """The streaming answers that are made in some nodes."""
+    assert isinstance(nodes, list)
+    return [
+        call
+        for node in nodes
+        for call in ast.walk(node)
+        if isinstance(call, ast.Call) and name_of(call.func) in _STREAMS
+    ]
+
+
+def _sources(view: View, call: ast.Call) -> list[ast.AST]:
+    """What a streaming answer reads from: its generator's body, and what that is given."""
+    found: list[ast.AST] = []
+    for argument in call.args[:1]:
+        found.append(argument)
+        if isinstance(argument, ast.Call):
+            made = view.values.function(view.module, argument)
+            if made is not None and made[0].module is view.module:
+                found.append(made[0].node)
+    return found
+
+
+def _reads(module: Module, source: ast.AST, hold: Hold) -> bool:
+    """Whether a generator, or the call of one, works with the session of the request."""
+    around = hold.node if isinstance(hold.node, ast.arg) else None
+    return any(
+        isinstance(node, ast.Name)
+        and node.id == hold.name
+        and any(one.node is around for one in module.bound(node)[1])
+        for node in ast.walk(source)
+    )
+
+
+def _streamed(view: View) -> set[ast.AST]:
+    """The generators of this module that streaming answers read from."""
+    found: set[ast.AST] = set()
+    for call in view.module.calls:
+        if name_of(call.func) in _STREAMS:
+            found.update(one for one in _sources(view, call) if isinstance(one, Function))
+    return found
+
+
+def _yields(node: ast.AST) -> bool:
+    return any(isinstance(one, ast.Yield | ast.YieldFrom) for one in ast.walk(node))
+
+
+@rule(
+    "session-in-background",
+    why=(
+        "The request's end closes the session under the task, or the session stays open as long "
+        "as the task takes: either it fails now and then, or it empties the pool."
+    ),
+    cure=(
+        "async def enrich(track):\n"
+        "    async with sessions() as session:  # its own, and only while it needs one\n"
+        "        ...\n"
+        "tasks.add_task(enrich, track)\n"
+    ),
+    notebook="06_diagnose.ipynb",
+)
+def session_in_background(view: View) -> Iterator[Violation]:
+    """The session of a request is handed to a task that outlives the request."""
+    for hold in view.holds:
+        if hold.how != "argument":
+            continue
+        for node in hold.body:
+            for call in ast.walk(node):
+                if isinstance(call, ast.Call) and _hands_over(call, hold.name):
+                    yield Violation(call, f"{_shown(hold)} is handed to a task of its own")
+
+
+def _hands_over(call: ast.Call, name: str) -> bool:
+    if name_of(call.func) not in _HANDED_OVER:
+        return False
+    given = [*call.args, *(k.value for k in call.keywords)]
+    for one in given:
+        inner = (
+            [*one.args, *(k.value for k in one.keywords)] if isinstance(one, ast.Call) else [one]
+        )
+        if any(isinstance(node, ast.Name) and node.id == name for node in inner):
+            return True
+    return False
+
+
+@rule(
+    "cleanup-skipped",
+    why=(
+        "What is raised where the session is used skips the line that closes it; the connection "
+        "comes back when the garbage collector finds it, or never."
+    ),
+    cure=(
+        "async def get_session():\n"
+        "    async with sessions() as session:  # closes it whatever happens\n"
+        "        yield session\n"
+    ),
+    notebook="06_diagnose.ipynb",
+)
+def cleanup_skipped(view: View) -> Iterator[Violation]:
+    """A dependency or context manager closes what it yields only when nothing was raised."""
+    module = view.module
+    for function in module.nodes:
+        if not isinstance(function, Function):
+            continue
+        inside = [*own(function)]
+        for node in inside:
+            if not isinstance(node, ast.Yield) or not isinstance(node.value, ast.expr):
+                continue
+            # A stream's parts are no resources.
+            given = view.values.of(module, node.value)
+            if given is None or given.role not in ("session", "pool"):
+                continue
+            late = [one for one in inside if _closes(view, one, node.lineno)]
+            if any(not _is_safe(module, one) for one in late):
+                yield Violation(
+                    node, f"what {function.name}() yields is closed only if all is well"
+                )
+                break
+
+
+def _closes(view: View, node: ast.AST, line: int) -> bool:
+    """Whether a call below a line closes a session, a connection or a pool."""
+    if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
+        return False
+    if node.lineno <= line:
+        return False
+    if node.func.attr not in ("close", "aclose", "dispose", "release", "putconn"):
+        return False
+    owner = view.values.of(view.module, node.func.value)
+    return owner is not None and owner.role in ("session", "pool")
+
+
+def _is_safe(module: Module, node: ast.AST) -> bool:
+    """Whether a node runs whatever was raised: in a `finally`, or a handler."""
+    inner = node
+    for outer in module.around(node):
+        if isinstance(outer, ast.Try) and inner in outer.finalbody:
+            return True
+        if isinstance(outer, ast.ExceptHandler):
+            return True
+        if isinstance(outer, Function):
+            return False
+        inner = outer
+    return False
+
+
+def _shown(hold: Hold) -> str:
+    library = hold.value.library
+    assert library is not None
+    return f"{hold.name!r}" if hold.name else f"a connection of a {library.noun}"

@@ -1,0 +1,113 @@
+"""Pools that begin their life in the wrong place: in a constructor, before a fork, in a loop."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from poolkit.audit.finding import Violation, rule
+from poolkit.audit.holding import reached
+from poolkit.audit.made import Made
+from poolkit.audit.syntax import Function, constant, name_of
+from poolkit.audit.values import Value
+from poolkit.audit.view import View
+
+_LOOPS = frozenset({"run", "run_until_complete"})
+_PROCESSES = frozenset({"Process", "ProcessPoolExecutor", "fork"})
+
+
+@rule(
+    "opens-in-constructor",
+    why=(
+        "It dials before an event loop runs, or in one that nobody waits for: errors appear "
+        "somewhere else, and psycopg warns that it will stop doing so."
+    ),
+    cure=(
+        "async with AsyncConnectionPool(dsn, max_size=14, open=False) as pool:  # opens it\n"
+        "    ...\n"
+    ),
+    notebook="06_diagnose.ipynb",
+)
+def opens_in_constructor(view: View) -> Iterator[Violation]:
+    """An async pool opens in its constructor."""
+    for made in view.made:
+        name = view.module.meaning(made.call.func)[1]
+        if name not in made.library.opens_when_made or made.hides_arguments or made.is_with:
+            continue
+        is_open = made.keyword("open")
+        if is_open is None or constant(is_open) is True:
+            yield Violation(made.call, f"{name} opens in its constructor (open=False is not set)")
+
+
+@rule(
+    "pool-across-loops",
+    why=(
+        "Connections belong to the event loop or process that dialled them: in the next one they "
+        "fail (`attached to a different loop`), or two processes talk on one socket."
+    ),
+    cure=(
+        "async def main():\n"
+        "    engine = create_async_engine(url, pool_pre_ping=True)  # in the loop that uses it\n"
+        "    try:\n"
+        "        await serve(engine)\n"
+        "    finally:\n"
+        "        await engine.dispose()\n"
+        "asyncio.run(main())\n"
+    ),
+    notebook="06_diagnose.ipynb",
+)
+def pool_across_loops(view: View) -> Iterator[Violation]:
+    """A pool that is made once is used in a new event loop, or a new process, each time."""
+    module = view.module
+    once = {
+        value.key: made
+        for made in view.made
+        if made.function is None and not made.has_other_pool
+        if (value := view.values.pool(module, made.call)) is not None
+    }
+    if not once:
+        return
+    found: dict[str, tuple[Made, str]] = {}
+    for call in module.calls:
+        function = module.function_of(call)
+        name = name_of(call.func)
+        if function is None or view.runs_once(function):
+            continue
+        if name in _LOOPS and module.qualified(call.func) in ("asyncio.run", "anyio.run", ""):
+            how = f"a new event loop in each call of {function.name}()"
+        elif name in _PROCESSES:
+            how = f"a process of its own that {function.name}() starts"
+        else:
+            continue
+        for key in _used(view, call) & set(once):
+            found.setdefault(key, (once[key], how))
+    for made, how in found.values():
+        yield Violation(made.call, f"used in {how}")
+
+
+def _used(view: View, call: ast.Call) -> set[str]:
+    """The pools that are used by what a call runs: `asyncio.run(f())`, `Process(target=f)`."""
+    keys: set[str] = set()
+    for argument in [*call.args, *(k.value for k in call.keywords)]:
+        if not isinstance(argument, ast.Call):
+            target = view.values.of(view.module, argument)
+            if target is None or target.role != "function" or target.defined is None:
+                continue
+            module, node = target.defined.module, target.defined.node
+            assert isinstance(node, Function)
+            stretch = reached(view.values, module, node.body)
+        else:
+            stretch = reached(view.values, view.module, [argument])
+        for one in stretch:
+            for value in (
+                view.values.of(one.module, one.call, one.given),
+                view.values.pool_asked(one.module, one.call, one.given),
+            ):
+                if _is_of_pool(value):
+                    assert value is not None
+                    keys.add(value.key)
+    return keys
+
+
+def _is_of_pool(value: Value | None) -> bool:
+    return value is not None and value.role in ("pool", "session") and bool(value.key)
