@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from poolkit.audit.libraries import CLOSES
@@ -60,7 +61,8 @@ def holds(values: Values, module: Module) -> Iterator[Hold]:
             yield from _of_arguments(values, module, node)
     for block in blocks(module):
         for position, statement in enumerate(block):
-            yield from _kept(values, module, statement, block[position + 1 :])
+            rest = itertools.islice(block, position + 1, None)
+            yield from _kept(values, module, statement, rest)
 
 
 def blocks(module: Module) -> Iterator[list[ast.stmt]]:
@@ -102,7 +104,7 @@ def _depends(module: Module, node: ast.expr | None) -> bool:
 
 
 def _kept(
-    values: Values, module: Module, statement: ast.stmt, later: Sequence[ast.stmt]
+    values: Values, module: Module, statement: ast.stmt, later: Iterable[ast.stmt]
 ) -> Iterator[Hold]:
     """`a = await pool.acquire()`: held by the statements up to the first that may give it back."""
     if not isinstance(statement, ast.Assign) or len(statement.targets) != 1:
@@ -117,27 +119,26 @@ def _kept(
     body: list[ast.AST] = []
     for one in later:
         held = one.body if isinstance(one, ast.Try) else [one]
-        if any(gives_back(part, target.id) for part in held):
+        if target.id in given_back(held):
             break
         body += held
-        if gives_back(one, target.id) or isinstance(one, ast.Return | ast.Raise):
+        if target.id in given_back([one]) or isinstance(one, ast.Return | ast.Raise):
             break
     yield Hold(module, value, node, target.id, body, "kept")
 
 
-def gives_back(node: ast.AST, name: str) -> bool:
-    """Whether a connection is released, closed, entered as a block or handed on in a node."""
-    for inner in ast.walk(node):
-        if isinstance(inner, ast.withitem) and ast.unparse(inner.context_expr) == name:
-            return True
-        if not isinstance(inner, ast.Call) or not isinstance(inner.func, ast.Attribute):
-            continue
-        given = [*inner.args, *(k.value for k in inner.keywords)]
-        is_argument = any(isinstance(one, ast.Name) and one.id == name for one in given)
-        is_owner = isinstance(inner.func.value, ast.Name) and inner.func.value.id == name
-        if inner.func.attr in GIVES_BACK and (is_argument or is_owner):
-            return True
-    return False
+def given_back(nodes: Iterable[ast.AST]) -> set[str]:
+    """Names of what is released, closed, entered as a block or handed to a release in nodes."""
+    found: set[str] = set()
+    for node in nodes:
+        for inner in ast.walk(node):
+            if isinstance(inner, ast.withitem):
+                found.add(ast.unparse(inner.context_expr))
+            elif isinstance(inner, ast.Call) and name_of(inner.func) in GIVES_BACK:
+                given = [*inner.args, *(k.value for k in inner.keywords)]
+                given.append(getattr(inner.func, "value", inner))
+                found |= {one.id for one in given if isinstance(one, ast.Name)}
+    return found
 
 
 def calls(node: ast.AST) -> Iterator[ast.Call]:
