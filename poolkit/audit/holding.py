@@ -13,6 +13,8 @@ from poolkit.audit.syntax import Function, name_of
 from poolkit.audit.values import NO_ARGUMENTS, Arguments, Value, Values
 
 GIVES_BACK = CLOSES | {"release", "putconn", "invalidate", "detach"}
+# After these a session of SQLAlchemy holds no connection until it is used again.
+FREES = GIVES_BACK | {"commit", "rollback"}
 # What is handed to these runs by itself: whoever holds does not wait for it.
 _APART = frozenset({"create_task", "ensure_future", "add_task", "start_soon", "call_later"})
 _DEEPEST = 4  # calls from function to function
@@ -141,6 +143,15 @@ def given_back(nodes: Iterable[ast.AST]) -> set[str]:
     return found
 
 
+def uses(call: ast.Call, name: str) -> bool:
+    """Whether a call is a method of what goes by a name, or is given it."""
+    root: ast.expr = call.func
+    while isinstance(root, ast.Attribute | ast.Call | ast.Await):
+        root = root.func if isinstance(root, ast.Call) else root.value
+    given = [root, *call.args, *(k.value for k in call.keywords)]
+    return any(isinstance(node, ast.Name) and node.id == name for node in given)
+
+
 def calls(node: ast.AST) -> Iterator[ast.Call]:
     """The calls that run when a node does, and are waited for.
 
@@ -168,42 +179,43 @@ class Reached:
 
 
 def reached(
-    values: Values, module: Module, nodes: Sequence[ast.AST], given: Arguments = NO_ARGUMENTS
+    values: Values, module: Module, nodes: Sequence[ast.AST], handed_on: str = ""
 ) -> Iterator[Reached]:
-    """Every call that runs with some nodes, those of the program's functions included."""
-    yield from _reached(values, module, nodes, given, None, (), frozenset())
+    """Every call that runs with some nodes, those of the program's functions included.
+
+    Functions that are handed what goes by the name `handed_on` work with that, and are left out.
+    """
+    for node in nodes:
+        for call in calls(node):
+            yield Reached(module, call, NO_ARGUMENTS, call, ())
+            if not (handed_on and uses(call, handed_on)):
+                yield from _through(values, module, call, NO_ARGUMENTS, call, (), frozenset())
 
 
-def _reached(
+def _through(
     values: Values,
     module: Module,
-    nodes: Sequence[ast.AST],
+    call: ast.Call,
     given: Arguments,
-    first: ast.Call | None,
+    first: ast.Call,
     through: tuple[str, ...],
     seen: frozenset[ast.AST],
 ) -> Iterator[Reached]:
-    for node in nodes:
-        for call in calls(node):
-            yield Reached(module, call, given, first or call, through)
-            if len(through) >= _DEEPEST or name_of(call.func) in _APART:
-                continue
-            found = values.function(module, call, given)
-            if found is None or found[0].node in seen:
-                continue
-            function, passed = found
-            assert isinstance(function.node, Function)
-            if _is_lazy(function.node, module, call):
-                continue
-            yield from _reached(
-                values,
-                function.module,
-                function.node.body,
-                passed,
-                first or call,
-                (*through, function.node.name),
-                seen | {function.node},
-            )
+    """The calls that run in the function of the program that a call runs."""
+    if len(through) >= _DEEPEST or name_of(call.func) in _APART:
+        return
+    found = values.function(module, call, given)
+    if found is None or found[0].node in seen:
+        return
+    function, passed = found
+    assert isinstance(function.node, Function)
+    if _is_lazy(function.node, module, call):
+        return
+    through, seen = (*through, function.node.name), seen | {function.node}
+    for node in function.node.body:
+        for inner in calls(node):
+            yield Reached(function.module, inner, passed, first, through)
+            yield from _through(values, function.module, inner, passed, first, through, seen)
 
 
 def _is_lazy(

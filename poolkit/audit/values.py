@@ -266,8 +266,11 @@ class Values:
 
     def _global(self, module: Module, name: str) -> Value | None:
         bindings = module.names(module.tree).get(name, [])
-        # A package that hands on what one of its modules defines.
-        return self._bound(module, module.tree, name, bindings, NO_ARGUMENTS)
+        return self._once(
+            (module.tree, name),
+            lambda: self._bound(module, module.tree, name, bindings, NO_ARGUMENTS),
+            is_general=True,
+        )
 
     def _attribute(self, module: Module, node: ast.Attribute, given: Arguments) -> Value | None:
         owner = self.of(module, node.value, given)
