@@ -30,7 +30,6 @@ _ONCE_DECORATORS = frozenset(
 _HOOKS = ("startup", "shutdown", "cleanup", "lifespan", "before_serving", "after_serving")
 _RUNS = frozenset({"run", "run_until_complete", "run_sync", "Process", "Thread"})
 _DEEPEST = 20  # callers of callers
-_MIGRATION = frozenset({"upgrade", "downgrade", "run_migrations_online", "run_migrations_offline"})
 
 
 class Callers:
@@ -86,8 +85,6 @@ class Callers:
 
     def _often(self, module: Module, function: AnyFunction) -> Often:
         if self._is_hooked(function) or function.name in _ONCE:
-            return "once"
-        if function.name in _MIGRATION and "alembic" in module.text:
             return "once"
         if self.is_handler(module, function):
             return "often"
