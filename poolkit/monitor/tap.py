@@ -12,6 +12,7 @@ import threading
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterator
+from dataclasses import dataclass
 from time import perf_counter, time
 from types import FrameType
 from typing import Any
@@ -20,6 +21,7 @@ from poolkit.drivers.hooks import Hook
 from poolkit.monitor.calls import Call, Site, Sites, frames_waiting, outermost, owner_of
 
 _FOLDED = 500  # calls that are counted at once
+_APART = 10.0  # s without a call in vain: the next one is of another time
 _REMEMBERED = 100  # connections that the garbage collector gave back
 
 
@@ -58,6 +60,20 @@ class Buckets:
             yield bound, so_far
 
 
+@dataclass(slots=True)
+class InVain:
+    """Calls that got no connection, from the first one's ask to the last one's end (perf_counter).
+
+    `asks_before` is how many calls had asked when the first of them did.
+    """
+
+    last: Call
+    asks_before: int
+    since: float
+    until: float
+    longest: float = 0.0
+
+
 class Tap:
     """Listens to one pool.
 
@@ -81,6 +97,8 @@ class Tap:
         self.hold_time = Buckets()
         self.dial_time = Buckets()
         self.since = time()  # when counting began, s since 1970
+        self.began = perf_counter()
+        self.in_vain: InVain | None = None  # lately; None: every call got its connection
         self.asks = 0
         self.timeouts = 0
         self.abandoned = 0  # waits that their caller gave up: cancelled, or a limit of its own
@@ -113,7 +131,7 @@ class Tap:
         if call.task_id in self.holding:
             self._ask_again(call, task)
         self.waiting[call.task_id] = call
-        self.asks += 1
+        call.number = self.asks = self.asks + 1
         return call
 
     def got(self, call: Call, key: int) -> None:
@@ -141,6 +159,8 @@ class Tap:
         else:
             self.dialling.pop(call.task_id, None)
         call.ended = perf_counter()
+        if call.since is None and (is_timeout or is_cancelled):
+            self._asked_in_vain(call)
         self._is_over(call)
 
     def back(self, key: int, *, is_collected: bool = False) -> None:
@@ -266,6 +286,15 @@ class Tap:
             self._loop, self._thread = loop, thread
             task = asyncio.current_task(loop)
         return task
+
+    def _asked_in_vain(self, call: Call) -> None:
+        vain = self.in_vain
+        if vain is None or call.asked > vain.until + _APART:
+            self.in_vain = vain = InVain(call, call.number - 1, call.asked, call.ended)
+        if call.asked < vain.since:  # it asked earlier, with a longer limit
+            vain.since, vain.asks_before = call.asked, call.number - 1
+        vain.last, vain.until = call, call.ended
+        vain.longest = max(vain.longest, call.ended - call.asked)
 
     # -- rare ---------------------------------------------------------------------------------
 
