@@ -177,9 +177,10 @@ def test_a_service_that_started_anew_is_not_read_as_a_rate(
     before: PoolFigures, after: PoolFigures
 ) -> None:
     """Whichever counter fell, or another time of start: refused, with what to do."""
-    with pytest.raises(BadInput, match="began anew between the two readings") as caught:
+    with pytest.raises(BadInput, match="the two readings of p at m are not of one count") as caught:
         reader.between(*scrapes(before, after), "p")
     assert "read it again" in caught.value.remedy
+    assert "several workers" in caught.value.cause
 
 
 def test_a_service_of_an_older_poolkit_is_told() -> None:
