@@ -168,7 +168,7 @@ class Sites:
             name = frame.f_code.co_filename
             is_library = known.get(name)
             if is_library is None:
-                is_library = known[name] = self._belongs_to_library(name)
+                is_library = self.is_library(name)
             if not is_library:
                 return frame
             if frame is last:
@@ -176,6 +176,13 @@ class Sites:
             frame = frame.f_back
             steps -= 1
         return None
+
+    def is_library(self, name: str) -> bool:
+        """Whether a file is not the program's own."""
+        known = self._is_library.get(name)
+        if known is None:
+            known = self._is_library[name] = self._belongs_to_library(name)
+        return known
 
     def is_own(self, frame: FrameType) -> bool:
         """Whether the frame is the program's own."""

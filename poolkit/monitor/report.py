@@ -162,11 +162,11 @@ def _in_vain(calls: Shortage, pool: Snapshot) -> str:
         f"{asked} x {duration(hold)} held = {load:.3g} connections busy, of {size} that serve at "
         f"most {size / hold:.3g} calls/s"
     )
-    if load > _FULL * size:
-        return f"{who}; {need}: hold connections for less time, or make the pool larger"
     stuck = pool.unheld + sum(one.fate in ("forgotten", "left") for one in pool.holders)
     if stuck or pool.deadlock is not None:
-        return f"{who}; {need}: enough, were it not for those that do not come back"
+        return f"{who}; {need}, some of which do not come back: mend that first"
+    if load > _FULL * size:
+        return f"{who}; {need}: hold connections for less time, or make the pool larger"
     return f"{who}; {need}: enough on average, so they came in a burst or behind long holds"
 
 

@@ -237,7 +237,7 @@ def _shortage(tap: Tap, now: float) -> Shortage | None:
     vain = tap.in_vain
     if vain is None:
         return None
-    asks, seconds = tap.asks - vain.asks_before, vain.until - vain.since
+    asks, seconds = vain.asks - vain.asks_before, vain.until - vain.since
     if seconds < _RATE_NEEDS:
         asks, seconds = tap.asks, now - tap.began
     holds = tap.hold_time

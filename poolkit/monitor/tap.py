@@ -19,6 +19,7 @@ from typing import Any
 
 from poolkit.drivers.hooks import Hook
 from poolkit.monitor.calls import Call, Site, Sites, frames_waiting, outermost, owner_of
+from poolkit.monitor.makers import Makers
 
 _FOLDED = 500  # calls that are counted at once
 _APART = 10.0  # s without a call in vain: the next one is of another time
@@ -64,13 +65,15 @@ class Buckets:
 class InVain:
     """Calls that got no connection, from the first one's ask to the last one's end (perf_counter).
 
-    `asks_before` is how many calls had asked when the first of them did.
+    `asks_before` is how many calls had asked when the first of them did, `asks` how many when the
+    last one ended.
     """
 
     last: Call
     asks_before: int
     since: float
     until: float
+    asks: int = 0
     longest: float = 0.0
 
 
@@ -85,6 +88,7 @@ class Tap:
     def __init__(self, hook: Hook, sites: Sites) -> None:
         self.hook = hook
         self.sites = sites
+        self.makers = Makers(sites)
         self.waiting: dict[int, Call] = {}
         self.dialling: dict[int, Call] = {}
         self.held: dict[int, Call] = {}
@@ -124,10 +128,15 @@ class Tap:
             # The gate in front of this pool has reported it already.
             return call
         own = self.sites.find(frame, outermost(asking))
+        made = None
         if own is None:
-            # A task that only asks: the place is where it is waited for.
-            own = next(filter(self.sites.is_own, frames_waiting(asking)), None)
+            # A task that only asks: the place is where it was made, or else is waited for.
+            made = self.makers.line_of(asking)
+            if made is None:
+                own = next(filter(self.sites.is_own, frames_waiting(asking)), None)
         call = Call(own, task)
+        if made is not None:
+            call.code, call.offset = made
         if call.task_id in self.holding:
             self._ask_again(call, task)
         self.waiting[call.task_id] = call
@@ -284,6 +293,7 @@ class Tap:
             except RuntimeError:
                 return None  # httpx runs without asyncio too
             self._loop, self._thread = loop, thread
+            self.makers.follow(loop)
             task = asyncio.current_task(loop)
         return task
 
@@ -293,7 +303,7 @@ class Tap:
             self.in_vain = vain = InVain(call, call.number - 1, call.asked, call.ended)
         if call.asked < vain.since:  # it asked earlier, with a longer limit
             vain.since, vain.asks_before = call.asked, call.number - 1
-        vain.last, vain.until = call, call.ended
+        vain.last, vain.until, vain.asks = call, call.ended, self.asks
         vain.longest = max(vain.longest, call.ended - call.asked)
 
     # -- rare ---------------------------------------------------------------------------------

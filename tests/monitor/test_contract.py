@@ -111,6 +111,8 @@ class TestContract:
                     await until(lambda: watching.snapshot().waiting == 5)
                     await ended(more.pop())
                     await asyncio.gather(first, *more, return_exceptions=True)
+                    async with bench.hold(pool):  # one that asks later is none of them
+                        pass
                     return nobody, watching.snapshot(), watching.report().findings
 
         nobody, seen, findings = run(go())
@@ -120,7 +122,7 @@ class TestContract:
         assert (short.timeouts, short.abandoned, seen.timeouts) == (4, 1, 4)
         assert 0.9 < short.seconds < 5
         assert short.asks == 5
-        assert 1.1 < (short.hold_time or 0.0) < 5
+        assert 0.55 < (short.hold_time or 0.0) < 5  # the mean of two
         assert short.offered_load == pytest.approx(5 / short.seconds * (short.hold_time or 0.0))
         (finding,) = findings
         assert finding.startswith("4 calls timed out waiting and 1 call was cancelled while wait")

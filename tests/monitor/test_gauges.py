@@ -24,7 +24,7 @@ from poolkit.errors import BadInput
 from poolkit.lab.postgres import PostgresServer
 from poolkit.monitor import instrument, names, watch
 from poolkit.monitor.dashboard import dashboard
-from poolkit.monitor.reader import PoolFigures, parse, quantile
+from poolkit.monitor.exposition import PoolFigures, parse, quantile
 from poolkit.monitor.tap import BOUNDS, Buckets
 from tests.monitor.beside import Bench, close_leak, run
 from tests.monitor.exporting import ExportingService
