@@ -129,7 +129,6 @@ class Snapshot:
     at: datetime
     pool_size: int | None
     in_use: int
-    unheld: int
     idle: int
     waiting: int
     is_closed: bool
@@ -139,8 +138,9 @@ class Snapshot:
     places: tuple[Place, ...]
     second_asks: int
     timeouts: int
-    shortage: Shortage | None
     deadlock: Deadlock | None
+    unheld: int = 0
+    shortage: Shortage | None = None  # None: every call got its connection
 
     @property
     def never_came_back(self) -> tuple[Holder, ...]:
