@@ -217,6 +217,8 @@ def basenames(snapshot: Snapshot) -> Snapshot:
 
     parts = ("holders", "collected", "waiters", "places")
     shortened: dict[str, Any] = {name: tuple(map(short, getattr(snapshot, name))) for name in parts}
+    if snapshot.shortage is not None:
+        shortened["shortage"] = short(snapshot.shortage)
     return replace(snapshot, **shortened)
 
 
