@@ -23,11 +23,20 @@ class Claim:
 
 
 @dataclass(frozen=True)
+class Unread:
+    """What a rule had to know and the source does not show, such as a size from a database: no
+    finding, but no reader may take silence for a sum."""
+
+    what: str
+
+
+@dataclass(frozen=True)
 class Violation:
-    """A place in a module, and what is wrong there: the message, or a claim that a rule judges."""
+    """A place in a module, and what is wrong there: the message, a claim that a rule judges, or
+    that it could not be read."""
 
     node: ast.expr | ast.stmt
-    message: str | Claim
+    message: str | Claim | Unread
 
 
 Find = Callable[[View], Iterable[Violation]]

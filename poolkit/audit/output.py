@@ -24,7 +24,12 @@ def as_json(audit: Audit) -> str:
             "files": audit.files,
             "lines": audit.lines,
             "ignored": audit.ignored,
+            "of_tests": audit.of_tests,
             "findings": [asdict(finding) for finding in audit.findings],
+            "uncounted": [
+                {key: value for key, value in asdict(one).items() if key != "rule"}
+                for one in audit.uncounted
+            ],
             "skipped": [asdict(skipped) for skipped in audit.skipped],
             "rules": [
                 {
@@ -50,11 +55,15 @@ def as_sarif(audit: Audit, version: str) -> str:
         }
         for finding in audit.findings
     ]
-    skipped = [_warning(f"skipped: {one.reason}", one.path) for one in audit.skipped]
+    told = [_warning(f"skipped: {one.reason}", one.path) for one in audit.skipped]
+    told += [
+        _warning(f"could not be counted: {one.message}", one.path, one.line, one.column)
+        for one in audit.uncounted
+    ]
     run = {
         "tool": {"driver": tool},
         "results": results,
-        "invocations": [{"executionSuccessful": True, "toolExecutionNotifications": skipped}],
+        "invocations": [{"executionSuccessful": True, "toolExecutionNotifications": told}],
         "columnKind": "utf16CodeUnits",
     }
     return json.dumps({"$schema": SARIF_SCHEMA, "version": "2.1.0", "runs": [run]}, indent=2)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from poolkit.audit.callers import Callers
-from poolkit.audit.finding import Claim, Finding, Rule, Skipped, Violation
+from poolkit.audit.finding import Claim, Finding, Rule, Skipped, Unread, Violation
 from poolkit.audit.libraries import BY_PACKAGE
 from poolkit.audit.module import Module
 from poolkit.audit.program import Program
@@ -36,13 +36,20 @@ _MENTIONS = re.compile("|".join(sorted(BY_PACKAGE)))
 
 @dataclass(frozen=True)
 class Audit:
-    """What was found, by path and line; `ignored` counts the findings that comments silence."""
+    """What was found, by path and line.
+
+    `ignored` counts the findings that comments silence, `of_tests` the files that no rule looked at
+    since they are tests, examples or scripts; `uncounted` are pools that a sum lacks, with what
+    could not be read of each.
+    """
 
     findings: tuple[Finding, ...]
     skipped: tuple[Skipped, ...]
     files: int
     lines: int
     ignored: int
+    of_tests: int = 0
+    uncounted: tuple[Finding, ...] = ()
 
 
 def audit(paths: Iterable[Path], settings: Settings | None = None) -> Audit:
@@ -68,7 +75,9 @@ def audit(paths: Iterable[Path], settings: Settings | None = None) -> Audit:
             "no Python file was found", "name a file that ends in .py, or a folder with some"
         )
     findings, ignored = scan.findings(skipped)
-    return Audit(tuple(findings), tuple(skipped), files, lines, ignored)
+    return Audit(
+        tuple(findings), tuple(skipped), files, lines, ignored, scan.left_out, scan.uncounted
+    )
 
 
 def audit_source(
@@ -90,8 +99,10 @@ def audit_source(
 class _Scan:
     """One scan of a program: sources are read, then all rules look at all of them.
 
-    State: the modules, with what their comments silence.
+    State: the modules, with what their comments silence; what rules could not read of them.
     """
+
+    uncounted: tuple[Finding, ...] = ()
 
     def __init__(self, settings: Settings, rules: Sequence[Rule]) -> None:
         self._settings = settings
@@ -110,6 +121,11 @@ class _Scan:
         if is_of_tests:
             self._of_tests.add(path)
 
+    @property
+    def left_out(self) -> int:
+        """Files of tests, examples and scripts that no rule looks at."""
+        return 0 if self._settings.tests else len(self._of_tests)
+
     def findings(self, skipped: list[Skipped] | None = None) -> tuple[list[Finding], int]:
         """Every finding by module and line, and how many comments silenced.
 
@@ -120,6 +136,7 @@ class _Scan:
         values = Values(program)
         callers = Callers(program, values)
         found: list[tuple[Finding, bool]] = []
+        unread: list[Finding] = []
         claimed: dict[Rule, list[tuple[Claim, Finding, bool]]] = {}
         for path, module in self._modules.items():
             is_left_out = path in self._of_tests and not self._settings.tests
@@ -138,7 +155,10 @@ class _Scan:
                     continue
                 finding = _finding(module, rule, one)
                 is_ignored = _is_ignored(one.node, rule, self._comments[path])
-                if isinstance(one.message, Claim):
+                if isinstance(one.message, Unread):
+                    if not is_ignored:
+                        unread.append(replace(finding, message=one.message.what))
+                elif isinstance(one.message, Claim):
                     claimed.setdefault(rule, []).append((one.message, finding, is_ignored))
                 else:
                     found.append((finding, is_ignored))
@@ -150,6 +170,7 @@ class _Scan:
                 for message, (_, finding, is_ignored) in zip(messages, claims, strict=True)
                 if message is not None
             ]
+        self.uncounted = tuple(dict.fromkeys(unread))
         order = {path: at for at, path in enumerate(self._modules)}
         shown = [finding for finding, is_ignored in found if not is_ignored]
         shown.sort(key=lambda one: (order[one.path], one.line, one.column, one.rule))
