@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 _LONGEST = 20_000  # characters of one f-string
@@ -113,7 +112,11 @@ def _without_strings(text: str) -> tuple[str, list[Construct]]:
             last = first + text.count("\n", match.start(), end)
             is_template = "t" in prefix
             version = (3, 14) if is_template else (3, 12)
-            what = "a template string" if is_template else "an f-string with its own quotes, a backslash or a comment inside"
+            what = (
+                "a template string"
+                if is_template
+                else "an f-string with its own quotes, a backslash or a comment inside"
+            )
             found.append(Construct(first, last, version, what))
         parts += [text[at : match.start()], re.sub(r"[^\n]", " ", text[match.start() : end])]
         at = max(end, match.end())

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from urllib.parse import quote
 
+from poolkit.audit.cures import CURES
 from poolkit.audit.finding import Rule
 from poolkit.audit.rules import RULES
 from poolkit.audit.scan import Audit
@@ -17,7 +18,10 @@ SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 
 
 def as_json(audit: Audit) -> str:
-    """The audit as `poolkit.audit/1`: findings, skipped files, counts and the rules."""
+    """The audit as `poolkit.audit/1`: findings, skipped files, counts and the rules.
+
+    A rule's `cures` are by library; where a finding's `library` has none, `cure` is the one.
+    """
     return json.dumps(
         {
             "schema": SCHEMA,
@@ -34,6 +38,7 @@ def as_json(audit: Audit) -> str:
             "rules": [
                 {
                     **{name: getattr(rule, name) for name in ("name", "what", "why", "cure")},
+                    "cures": dict(CURES.get(rule.name, {})),
                     "notebook": f"notebooks/{rule.notebook}",
                 }
                 for rule in RULES
@@ -70,9 +75,10 @@ def as_sarif(audit: Audit, version: str) -> str:
 
 
 def _sarif_rule(rule: Rule) -> dict[str, object]:
-    cure = f"{rule.why}\n\n    " + rule.cure.rstrip().replace("\n", "\n    ")
+    cures = dict.fromkeys([rule.cure, *CURES.get(rule.name, {}).values()])
+    shown = [f"    {cure.rstrip()}".replace("\n", "\n    ") for cure in cures]
     # No helpUri, which has to be absolute: the notebooks lie beside whichever copy is at hand.
-    text = f"{cure}\n\nSee notebooks/{rule.notebook}."
+    text = "\n\n".join([rule.why, *shown, f"See notebooks/{rule.notebook}."])
     return {
         "id": rule.name,
         "shortDescription": {"text": rule.what},

@@ -12,9 +12,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from poolkit.audit.callers import Callers
+from poolkit.audit.cures import package_of
 from poolkit.audit.finding import Claim, Finding, Rule, Skipped, Unread, Violation
 from poolkit.audit.libraries import BY_PACKAGE
 from poolkit.audit.module import Module
+from poolkit.audit.newer import needed
 from poolkit.audit.program import Program
 from poolkit.audit.rules import RULES
 from poolkit.audit.syntax import Function
@@ -61,11 +63,12 @@ def audit(paths: Iterable[Path], settings: Settings | None = None) -> Audit:
     files = lines = 0
     for path, is_of_tests in _sources(paths):
         files += 1
+        text = ""
         try:
             text = _read(path)
             scan.read(text, str(path), is_of_tests=is_of_tests)
         except (OSError, SyntaxError, ValueError, RecursionError, MemoryError) as error:
-            skipped.append(Skipped(str(path), _reason(error)))
+            skipped.append(_skipped(str(path), text, error))
             continue
         lines += text.count("\n") + 1
     if not files:
@@ -152,7 +155,7 @@ class _Scan:
             for rule, one in violations:
                 if not self._settings.tests and _is_in_test(module, one.node):
                     continue
-                finding = _finding(module, rule, one)
+                finding = _finding(view, rule, one)
                 is_ignored = _is_ignored(one.node, rule, self._comments[path])
                 if isinstance(one.message, Unread):
                     if not is_ignored:
@@ -189,12 +192,14 @@ def _is_in_test(module: Module, node: ast.AST) -> bool:
     )
 
 
-def _finding(module: Module, rule: Rule, violation: Violation) -> Finding:
+def _finding(view: View, rule: Rule, violation: Violation) -> Finding:
+    module = view.module
     number = violation.node.lineno
     line = module.lines[number - 1] if number <= len(module.lines) else ""
     message = violation.message if isinstance(violation.message, str) else ""
     column = _column(line, violation.node.col_offset)
-    return Finding(rule.name, module.path, number, column, message, line.strip())
+    library = package_of(rule.name, view, violation.node)
+    return Finding(rule.name, module.path, number, column, message, line.strip(), library)
 
 
 def _column(line: str, offset: int) -> int:
@@ -261,6 +266,16 @@ def _read(path: Path) -> str:
         raise ValueError(
             "is not text in the encoding that it declares (UTF-8 by default)"
         ) from None
+
+
+def _skipped(path: str, text: str, error: BaseException) -> Skipped:
+    newer = needed(text, error) if isinstance(error, SyntaxError) else None
+    if newer is None:
+        return Skipped(path, _reason(error))
+    version = ".".join(map(str, newer.version))
+    return Skipped(
+        path, f"needs Python {version} or newer: {newer.what} (line {newer.first})", version
+    )
 
 
 def _reason(error: BaseException) -> str:
