@@ -379,8 +379,6 @@ class Values:
             return self._session(owner)
         if owner.role == "sessions" and call.func.attr == "begin":
             return self._session(owner)
-        if owner.role == "session" and call.func.attr in ("__aenter__", "__enter__"):
-            return owner
         return None
 
     def _session(self, owner: Value) -> Value:
