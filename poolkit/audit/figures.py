@@ -47,6 +47,10 @@ class Figures:
         pairs = [(None if k.arg is None else ast.Constant(k.arg), k.value) for k in call.keywords]
         return self._items(module, pairs, _STEPS)
 
+    def items(self, module: Module, node: ast.expr) -> dict[str, Place]:
+        """The items of a dict that shows, by key; nothing of one that does not."""
+        return self._mapping(module, node, _STEPS) or {}
+
     def number(self, module: Module, node: ast.expr | None, steps: int = _STEPS) -> float | None:
         """The number that an expression stands for, as the environment's default has it."""
         if node is None or steps == 0:
