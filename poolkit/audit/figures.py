@@ -35,10 +35,14 @@ Place = tuple[Module, ast.expr]  # an expression and where it stands
 
 
 class Figures:
-    """Reads numbers of a program; `arguments` of a call include those of `**SETTINGS`."""
+    """Reads numbers of a program; `arguments` of a call include those of `**SETTINGS`.
+
+    State: what was read before, by expression and steps left.
+    """
 
     def __init__(self, values: Values) -> None:
         self._values = values
+        self._known: dict[tuple[ast.expr, int], float | None] = {}
 
     def arguments(self, module: Module, call: ast.Call) -> dict[str, Place] | None:
         """The keyword arguments of a call, by name; None: some of them do not show."""
@@ -53,8 +57,13 @@ class Figures:
 
     def number(self, module: Module, node: ast.expr | None, steps: int = _STEPS) -> float | None:
         """The number that an expression stands for, as the environment's default has it."""
-        if node is None or steps == 0:
+        if node is None or steps <= 0:
             return None
+        if (node, steps) not in self._known:
+            self._known[node, steps] = self._read(module, node, steps)
+        return self._known[node, steps]
+
+    def _read(self, module: Module, node: ast.expr, steps: int) -> float | None:
         match node:
             case ast.Constant(value=value):
                 return _number(value)

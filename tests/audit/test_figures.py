@@ -3,6 +3,7 @@
 import json
 import re
 import textwrap
+import time
 
 import pytest
 
@@ -186,3 +187,14 @@ def test_a_rolling_deploy_runs_more_processes(tmp_path):
         "up to 12 connections in each of 10 processes (2 of them while a deploy rolls) are 120, "
         "the budget is 100"
     )
+
+
+def test_names_that_lead_to_names_are_read_once(tmp_path):
+    """A sum of sums, each of two, is not read twice as often at each step, nor anew by each pool."""
+    names = [f"x{at + 1} = x{at} + x{at}" for at in range(2000)]
+    pools = ["asyncpg.create_pool(dsn, max_size=x14)"] * 500
+    text = "\n".join(["import asyncpg", "x0 = 1", *names, *pools])
+    (tmp_path / "db.py").write_text(text, encoding="utf-8")
+    began = time.process_time()
+    audit([tmp_path], Settings(max_connections=1))
+    assert time.process_time() - began < 10
