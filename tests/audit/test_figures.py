@@ -190,7 +190,7 @@ def test_a_rolling_deploy_runs_more_processes(tmp_path):
 
 
 def test_names_that_lead_to_names_are_read_once(tmp_path):
-    """A sum of sums, each of two, is not read twice as often at each step, nor anew by each pool."""
+    """A sum of sums is not read twice as often at each step, nor anew by each pool."""
     names = [f"x{at + 1} = x{at} + x{at}" for at in range(2000)]
     pools = ["asyncpg.create_pool(dsn, max_size=x14)"] * 500
     text = "\n".join(["import asyncpg", "x0 = 1", *names, *pools])
