@@ -11,7 +11,7 @@ import ipaddress
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from urllib.parse import parse_qsl, quote, unquote, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, unquote_to_bytes, urlsplit
 
 from poolkit.drivers.table import FORMS
 from poolkit.targets.hosts import (
@@ -92,8 +92,7 @@ def read_postgres_uri(dsn: str, environ: Mapping[str, str]) -> PostgresUri:
     user, password, where = split_user(parts.netloc)
     if "#" in dsn:
         raise ValueError("must hold no #; write one in a password as %23")
-    if re.search(r"%(00|(?![0-9a-fA-F]{2}))", dsn):
-        raise ValueError("must hold no % but before two digits of a character, and no %00")
+    _refuse_undecodable(dsn)
     options, query = _options(parts.query)
     database = unquote(parts.path.removeprefix("/"))
     _refuse_twice(options, user, password, where, database)
@@ -107,6 +106,15 @@ def read_postgres_uri(dsn: str, environ: Mapping[str, str]) -> PostgresUri:
         query=query,
         port=port,
     )
+
+
+def _refuse_undecodable(dsn: str) -> None:
+    if re.search(r"%(00|(?![0-9a-fA-F]{2}))", dsn):
+        raise ValueError("must hold no % but before two digits of a character, and no %00")
+    try:
+        unquote_to_bytes(dsn).decode()
+    except UnicodeDecodeError:
+        raise ValueError("must hold characters of UTF-8 in its %XX") from None
 
 
 def _options(query: str) -> tuple[dict[str, str], tuple[tuple[str, str], ...]]:
