@@ -239,7 +239,7 @@ def _host_mistakes(
             found = (
                 endpoints.of_url(text)
                 if kind == "url"
-                else endpoints.of_dsn(text, os.environ, database)
+                else endpoints.of_dsn(text, os.environ if is_needed else {}, database)
             )
         except ValueError as error:
             if key == "dsn" and _is_dsn(text, database):

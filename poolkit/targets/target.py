@@ -231,9 +231,12 @@ class Target(Objective, Settings):
         Raises:
             BadInput: its variable is not set, or it breaks a rule with the environment as it is.
         """
+        return self._database().canonical
+
+    def _database(self) -> Endpoint:
         written = self._written_dsn()
         try:
-            return endpoints.of_dsn(written, os.environ, self.kind).canonical
+            return endpoints.of_dsn(written, os.environ, self.kind)
         except ValueError as error:
             raise BadInput(
                 f"targets.{self.name}: the DSN {error}", f"write it as {FORMS[self.kind]}"
@@ -288,10 +291,8 @@ class Target(Objective, Settings):
             return endpoints.of_url(self.url)
         if self.urls:
             return endpoints.together([endpoints.of_url(url) for url in self.urls])
-        try:
-            return endpoints.of_dsn(self._written_dsn(), os.environ, self.kind)
-        except BadInput:
-            return None
+        is_set = self.dsn is not None or os.environ.get(self.dsn_env or "")
+        return self._database() if is_set else None
 
 
 def kind_of(driver: object) -> Kind:
