@@ -5,9 +5,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import ipaddress
 import os
 import random
+import socket
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,7 +21,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from poolkit.errors import BadInput
+from poolkit.drivers.table import Driver
+from poolkit.errors import BadInput, Unreachable
+from poolkit.measure.preflight import check_first_call
 from poolkit.targets import Target, load_targets, production
 from poolkit.targets.endpoint import PORTS, of_dsn, of_url
 from poolkit.targets.hosts import canonical_host, read_url
@@ -280,3 +286,51 @@ def test_a_host_is_one_form_or_refused(text: str) -> None:
         told(error)
     else:
         assert canonical_host(host) == host
+
+
+@pytest.mark.parametrize("driver", ["psycopg", "asyncpg", "sqlalchemy"])
+@pytest.mark.parametrize(
+    "variables", [("PGHOST",), ("PGPORT",), ("PGHOST", "PGPORT"), ("PGHOSTADDR",), ("PGSERVICE",)]
+)
+def test_a_real_dial_goes_to_the_judged_place_only(
+    driver: Driver, variables: tuple[str, ...], tmp_path: Path
+) -> None:
+    """With variables and a service file that lead to a second listener, nobody comes there."""
+    with Listener("127.0.0.1") as judged, Listener("127.0.0.2") as other:
+        port = str(other.port)
+        service = tmp_path / "services"
+        service.write_text(f"[x]\nhostaddr=127.0.0.2\nport={port}\n", encoding="utf-8")
+        elsewhere = {"PGHOST": "127.0.0.2", "PGHOSTADDR": "127.0.0.2", "PGPORT": port}
+        elsewhere["PGSERVICE"] = "x"
+        readings.with_variables({name: elsewhere[name] for name in variables})
+        os.environ["PGSERVICEFILE"] = str(service)
+        dsn = f"postgresql://u:p@127.0.0.1:{judged.port}/d?sslmode=disable"
+        target = Target(name="t", driver=driver, dsn=dsn, statements=["select 1"], target_rate=1.0)
+        with pytest.raises((BadInput, Unreachable)) as refused:
+            asyncio.run(check_first_call(target))
+        assert (judged.came > 0) == (refused.type is Unreachable)
+        assert other.came == 0
+
+
+class Listener:
+    """Hangs up on whoever comes, and counts them."""
+
+    def __init__(self, host: str) -> None:
+        self.came = 0
+        self._server = socket.create_server((host, 0))
+        self.port: int = self._server.getsockname()[1]
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        with contextlib.suppress(OSError):  # closed
+            while True:
+                connection, _ = self._server.accept()
+                self.came += 1
+                connection.close()
+
+    def __enter__(self) -> Listener:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown(socket.SHUT_RDWR)
+        self._server.close()
