@@ -55,6 +55,7 @@ ONLY = {
     "doctor": {"records", "load.machine"},
     "audit": {"errors", "drivers.table"},
     "retry": {"drivers.table"},
+    "targets.hosts": set(),
     "targets.production": {"errors"},
     "monitor": {"errors", "targets.production", "drivers"},
 }

@@ -21,6 +21,7 @@ from typing import IO, Literal
 from poolkit.errors import BadInput, ExitCode
 from poolkit.events import Done, Event, Failed, Watcher, from_line
 from poolkit.measure.loop import on_signals
+from poolkit.measure.parent import tied
 from poolkit.redact import Redactor
 from poolkit.targets import Target
 
@@ -93,9 +94,10 @@ class Child:
     """A measuring process: `events()` yields what it prints until it has ended.
 
     It is in a session of its own, so a Ctrl-C in the terminal reaches only the process that started
-    it, and that one decides. `cancel` may be called from any thread and from a signal handler;
-    `events` is read by one thread, the caller's own. However the process ends, the events end with
-    what became of it: a `Failed` is added where it did not say so itself.
+    it, and that one decides. It ends with that process, however early; so the thread that makes it
+    has to outlast it. `cancel` may be called from any thread and from a signal handler; `events` is
+    read by one thread, the caller's own. However the process ends, the events end with what became
+    of it: a `Failed` is added where it did not say so itself.
 
     State: the process, when it was cancelled, and the event that tells its end.
 
@@ -124,7 +126,7 @@ class Child:
         self._stderr: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long
         try:
             self._process = subprocess.Popen(
-                command,
+                tied(command),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=self._stderr,

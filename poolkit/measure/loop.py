@@ -13,6 +13,7 @@ from queue import Empty, SimpleQueue
 from typing import Any, Literal
 
 from poolkit.errors import ExitCode
+from poolkit.measure.parent import is_orphan
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 CLOSE_SECONDS = 1.0
@@ -173,7 +174,8 @@ class Watchdog:
             if self._over.is_set():
                 return
             self._ask_loop()
-            reason = "signal" if is_called else self._reason()
+            # The kernel's signal at the parent's end is no request of somebody who waits.
+            reason = "parent" if self._is_orphan() else "signal" if is_called else self._reason()
         self._stop(reason)
         if not self._ends_in_time(reason):
             if self._last_words is not None:
@@ -184,12 +186,13 @@ class Watchdog:
             os._exit(ExitCode.CANCELLED if is_cancelled else ExitCode.STOPPED)
 
     def _reason(self) -> Reason | None:
-        # A process whose parent died is handed to another one.
-        if os.getppid() != self._parent:
-            return "parent"
         if time.monotonic() > self._deadline:
             return "deadline"
         return "hung" if self._unanswered * CHECK_SECONDS > HUNG_SECONDS else None
+
+    def _is_orphan(self) -> bool:
+        # A process whose parent died is handed to another one.
+        return os.getppid() != self._parent or is_orphan()
 
     def _ask_loop(self) -> None:
         if self._ask is not None:

@@ -14,9 +14,10 @@ import psutil
 from poolkit.drivers.base import HasConnectionBudget, close_pool
 from poolkit.drivers.registry import make_pool
 from poolkit.drivers.table import Kind
-from poolkit.errors import BadInput, CallFailed, Unreachable
+from poolkit.errors import BadInput, CallFailed, Cancelled, Unreachable
 from poolkit.load.stamps import CallStamps
 from poolkit.load.watch import SETTLE, leak
+from poolkit.measure.parent import is_orphan
 from poolkit.measure.verify import OVERLOAD
 from poolkit.targets import Target
 
@@ -87,8 +88,10 @@ async def check_first_call(target: Target) -> float:
     """Send one call to each address and return how long (s) the slowest took.
 
     A server that does not answer the first call properly gets no load at all: `Unreachable` with
-    the remedy.
+    the remedy. Nor is one sent for a parent that is gone: `Cancelled`.
     """
+    if is_orphan():
+        raise Cancelled
     if len(target.addresses) < 2:
         return await _first_call(target)
     one = {"urls": (), "sweep": None, "url_order": "turn"}

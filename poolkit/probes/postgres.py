@@ -23,7 +23,6 @@ from poolkit.probes.line import ANSWER, Dial, NoLine, OnStep, Upstream, Use, qui
 from poolkit.probes.reading import Silence, read_silences
 from poolkit.probes.relay import moved
 from poolkit.targets import Target
-from poolkit.targets.endpoint import PORTS
 from poolkit.targets.workload import SqlWork, sql_work
 
 # SSLRequest: length 8, code 80877103; the answer is S or N (protocol 3, 55.2.11).
@@ -136,11 +135,11 @@ def upstream(target: Target) -> Upstream | str:
     if options.get("sslmode") in _VERIFYING:
         return "the DSN's sslmode ties TLS to the server's name"
     try:
-        host, port = parts.hostname or "", parts.port or PORTS["postgres"]["postgresql"]
+        host, port = parts.hostname, parts.port
     except ValueError:
         return "the DSN names several hosts"
-    if len(target.hosts) != 1 or "host" in options or "port" in options or not host:
-        return "the DSN does not name one host and port before its path"
+    if not host or not port:
+        return "the DSN names no host"
     if target.host.startswith("/"):
         return Upstream("", port, path=str(Path(target.host) / f".s.PGSQL.{port}"))
     return Upstream(host, port)

@@ -15,6 +15,7 @@ from poolkit.targets import endpoint as endpoints
 from poolkit.targets import headers as http_headers
 from poolkit.targets import production
 from poolkit.targets.headers import VARIABLE
+from poolkit.targets.hosts import canonical_host
 from poolkit.targets.production import RateQuery
 from poolkit.targets.reading import read_toml
 from poolkit.targets.settings import Binds, HttpxLibrary, Method, RedisPoolClass
@@ -149,9 +150,10 @@ def _allowed_hosts(content: Mapping[str, Any], mistakes: list[Mistake]) -> froze
         return frozenset()
     allowed = set()
     for index, host in enumerate(given):
-        if isinstance(host, str) and host.strip() and not set(host) & set("/@?*"):
-            allowed.add(endpoints.normal_host(host))
-        else:
+        try:
+            # Brackets as in a URL, or none.
+            allowed.add(canonical_host(host.strip().removeprefix("[").removesuffix("]")))
+        except (AttributeError, ValueError):
             mistakes.append(
                 Mistake(
                     f"allow_hosts[{index}]",
@@ -237,11 +239,11 @@ def _host_mistakes(
             found = (
                 endpoints.of_url(text)
                 if kind == "url"
-                else endpoints.of_dsn(text, os.environ, database)
+                else endpoints.of_dsn(text, os.environ if is_needed else {}, database)
             )
         except ValueError as error:
             if key == "dsn" and _is_dsn(text, database):
-                content = "with PGHOST and PGPORT as set here, it "
+                content = "with the PG... variables as set here, it "
             if content:  # the others are told by `Target` itself
                 yield Mistake(f"{where}.{key}", f"{content}{error}")
             continue

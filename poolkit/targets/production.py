@@ -20,6 +20,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from poolkit.errors import BadInput
+from poolkit.targets.hosts import read_url
 
 TIMEOUT = 10.0  # s, for the whole answer
 _LARGEST_ANSWER = 8 << 20  # bytes; a whole /metrics page needs far less
@@ -33,7 +34,8 @@ class RateQuery:
     """Where a target rate comes from, as targets.toml writes it: `{ prometheus = URL, query = Q }`.
 
     Attributes:
-        prometheus: base URL of a Prometheus server; no user, password or query stands in it.
+        prometheus: base URL of a Prometheus server in its one form; no user, password or query
+            stands in it.
         query: PromQL that gives one series: calls/s.
     """
 
@@ -43,7 +45,7 @@ class RateQuery:
     @property
     def host(self) -> str:
         """The host that is asked, in the form in which hosts are compared."""
-        return (urllib.parse.urlsplit(self.prometheus).hostname or "").rstrip(".").lower()
+        return read_url(self.prometheus).host
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,23 +77,20 @@ def read_rate_query(value: object) -> RateQuery:
         raise ValueError(f"query must be PromQL that gives one number of calls/s, {_EXAMPLE}")
     if not isinstance(url, str):
         raise ValueError(f"prometheus must be a URL in quotes: {form}")
-    _check_url(url)
-    return RateQuery(url.rstrip("/"), query)
+    return RateQuery(_one_form(url), query)
 
 
-def _check_url(url: str) -> None:
+def _one_form(url: str) -> str:
+    """The URL as it will be asked; ValueError names the rule that it breaks."""
     try:
-        parts = urllib.parse.urlsplit(url)
-        port = parts.port
-    except ValueError:
-        raise ValueError("prometheus must be a URL with a valid host and port") from None
-    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
-        raise ValueError("prometheus must be a URL such as http://127.0.0.1:9090")
-    # Parsers disagree about these, so the host that was checked might not be the one asked.
-    if any(character.isspace() or character in "\\" or ord(character) < 32 for character in url):
-        raise ValueError("prometheus must hold no space, backslash or control character")
-    if "@" in parts.netloc or parts.query or parts.fragment:
+        found = read_url(url)
+    except ValueError as error:
+        raise ValueError(
+            f"prometheus must be a URL such as http://127.0.0.1:9090: it {error}"
+        ) from None
+    if found.user is not None or found.query or "#" in url:
         raise ValueError("prometheus must hold no user, password or query: they would be printed")
+    return found.canonical.rstrip("/")
 
 
 def resolve(name: str, query: RateQuery) -> Figure:
@@ -146,8 +145,14 @@ def fetch(url: str, what: str, *, timeout: float = TIMEOUT, keeps: Sequence[int]
         keeps: HTTP statuses beside those of success whose body is the answer too.
 
     Raises:
-        BadInput: no answer in time, another status, or more than a few MB.
+        BadInput: no plain http address, no answer in time, another status, or more than a few MB.
     """
+    try:
+        url = read_url(url).canonical
+    except ValueError as error:
+        raise BadInput(
+            f"{what} cannot be asked: its address {error}", "write it as http://HOST:PORT/PATH"
+        ) from None
     # In a thread of its own: a server that drips, or a look-up that hangs, has no other end.
     found: list[bytes | BadInput] = []
     thread = threading.Thread(

@@ -107,16 +107,12 @@ class Target(Objective, Settings):
     @field_validator("url")
     @classmethod
     def _check_url(cls, url: str | None) -> str | None:
-        if url is not None:
-            endpoints.of_url(url)
-        return url
+        return None if url is None else endpoints.of_url(url).canonical
 
     @field_validator("urls")
     @classmethod
     def _check_urls(cls, urls: tuple[str, ...]) -> tuple[str, ...]:
-        for url in urls:
-            endpoints.of_url(url)
-        return urls
+        return tuple(endpoints.of_url(url).canonical for url in urls)
 
     @field_validator("dsn")
     @classmethod
@@ -230,7 +226,24 @@ class Target(Objective, Settings):
         return len({tuple(origin) for origin in parsed})
 
     def resolved_dsn(self) -> str:
-        """The DSN, from the file or the environment; BadInput when the variable is not set."""
+        """The DSN in the form that was judged, the only one that a library is handed.
+
+        Raises:
+            BadInput: its variable is not set, or it breaks a rule with the environment as it is.
+        """
+        return self._database().canonical
+
+    def _database(self) -> Endpoint:
+        written = self._written_dsn()
+        try:
+            return endpoints.of_dsn(written, os.environ, self.kind)
+        except ValueError as error:
+            raise BadInput(
+                f"targets.{self.name}: the DSN {error}", f"write it as {FORMS[self.kind]}"
+            ) from None
+
+    def _written_dsn(self) -> str:
+        """The DSN as written in the file or the environment."""
         if self.dsn is not None:
             return self.dsn.get_secret_value()
         if self.dsn_env is None:
@@ -278,10 +291,8 @@ class Target(Objective, Settings):
             return endpoints.of_url(self.url)
         if self.urls:
             return endpoints.together([endpoints.of_url(url) for url in self.urls])
-        try:
-            return endpoints.of_dsn(self.resolved_dsn(), os.environ, self.kind)
-        except BadInput:
-            return None
+        is_set = self.dsn is not None or os.environ.get(self.dsn_env or "")
+        return self._database() if is_set else None
 
 
 def kind_of(driver: object) -> Kind:

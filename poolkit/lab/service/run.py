@@ -95,11 +95,13 @@ def run_service(base: str, label: str, *, seconds: float = SECONDS) -> ServiceRu
     Raises:
         BadInput: it is not on this machine, or its /metrics cannot be read; nothing was sent.
     """
-    if not all(is_loopback(host) for host in of_url(base).hosts):
+    where = of_url(base)
+    if not all(is_loopback(host) for host in where.hosts):
         raise BadInput(
             f"{base} is not this machine",
             "this load knows no brake for calls that fail: review a target with poolkit review",
         )
+    base = where.canonical
     first = scrape(f"{base}/metrics")
     trial = asyncio.run(_load(f"{base}{PATH}", seconds))
     last = scrape(f"{base}/metrics")
