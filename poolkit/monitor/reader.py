@@ -6,6 +6,7 @@ scrapes it.
 
 from __future__ import annotations
 
+import math
 import re
 import time
 from collections import defaultdict
@@ -16,10 +17,12 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from poolkit.errors import BadInput
 from poolkit.monitor import names
+from poolkit.redact import printable
 from poolkit.targets import production
 
 SECONDS = 10.0  # between two scrapes
 LONGEST = 3600.0
+MOST_COUNTED = 2.0**53
 Cumulative = tuple[tuple[float, float], ...]  # (upper bound, values up to it)
 
 
@@ -98,26 +101,40 @@ def parse(text: str, what: str) -> dict[str, PoolFigures]:
         for family in text_string_to_metric_families(text):
             kind = wanted.get(family.name)
             for sample in family.samples if kind is not None else ():
-                pool = sample.labels["pool"]
-                figures = pools.setdefault(pool, PoolFigures(sample.labels["driver"], {}, {}))
+                pool, driver = (printable(sample.labels[name]) for name in names.LABELS)
+                figures = pools.setdefault(pool, PoolFigures(driver, {}, {}))
+                value = sample.value if kind == "gauge" else _counted(sample.value)
                 if kind != "histogram":
-                    figures.values[family.name] = sample.value
+                    figures.values[family.name] = value
                     continue
                 part = sample.name.removeprefix(f"{family.name}_")
                 if part == "bucket":
                     part = sample.labels["le"]
-                parts[pool, family.name][part] = sample.value
+                parts[pool, family.name][part] = value
         for (pool, name), found in parts.items():
             pools[pool].times[name] = _times(found)
         return pools
-    except (ValueError, KeyError) as error:
+    except Exception as error:  # the parser is not ours, and the text may be anything
         raise BadInput(
             f"{what} is not an exposition in Prometheus's text format", "name the /metrics address"
         ) from error
 
 
+def _counted(value: float) -> float:
+    """A counter's value; ValueError for what nothing can have counted."""
+    if not 0 <= value <= MOST_COUNTED:
+        raise ValueError("a counter must be 0 or more, and finite")
+    return float(value)
+
+
 def _times(found: Mapping[str, float]) -> Times:
-    bounds = {float(part): value for part, value in found.items() if part not in ("count", "sum")}
+    bounds = {
+        float(part): value
+        for part, value in found.items()
+        if part not in ("count", "sum", "created")
+    }
+    if any(math.isnan(bound) for bound in bounds):
+        raise ValueError("a bucket needs an upper bound")
     return Times(tuple(sorted(bounds.items())), found["count"], found["sum"])
 
 
@@ -191,6 +208,12 @@ def between(first: Scrape, second: Scrape, pool: str) -> Traffic:
     """
     before, after = (s.pools[_chosen(s, pool)] for s in (first, second))
     seconds = second.at - first.at
+    for scraped, found in ((first, before), (second, after)):
+        if missing := {names.WAIT.name, names.HOLD.name} - set(found.times):
+            raise BadInput(
+                f"{scraped.source} has no histogram {min(missing)} of {pool}",
+                "name the /metrics of a service that poolkit.monitor instruments",
+            )
     waits = _since(before.times[names.WAIT.name], after.times[names.WAIT.name])
     holds = _since(before.times[names.HOLD.name], after.times[names.HOLD.name])
     if seconds <= 0 or _has_started_anew(before, after):
@@ -199,15 +222,15 @@ def between(first: Scrape, second: Scrape, pool: str) -> Traffic:
             "service started again, or instrumented its pool again",
             "read it again; it must run on for the whole time",
         )
-    if names.ASKS.name not in after.values:
-        raise BadInput(
-            f"{second.source} does not count who asks for a connection of {pool}",
-            "its poolkit is older than this one: update it there",
-        )
-    counts = {
-        metric.name: after.values[metric.name] - before.values[metric.name]
-        for metric in (names.ASKS, names.TIMEOUTS, names.ABANDONED, names.DIALS)
-    }
+    counted = (names.ASKS, names.TIMEOUTS, names.ABANDONED, names.DIALS)
+    for metric in counted:
+        if not all(metric.name in found.values for found in (before, after)):
+            what = "who asks for a connection" if metric is names.ASKS else f"{metric.name}_total"
+            raise BadInput(
+                f"{second.source} does not count {what} of {pool}",
+                "its poolkit is older than this one: update it there",
+            )
+    counts = {m.name: after.values[m.name] - before.values[m.name] for m in counted}
     return Traffic(
         pool=pool,
         driver=after.driver,
