@@ -19,6 +19,7 @@ from poolkit.redact import printable
 LARGEST = (
     2.0**53
 )  # of any number: JSON carries whole ones exactly up to it, and a product is finite
+SHORTEST = 1e-12  # s; what is computed from a hold time is finite
 MOST_CONNECTIONS = 1_000_000
 BUCKETS = 2000  # of a histogram
 
@@ -108,6 +109,12 @@ class Distribution(Record):
     )
 
 
+def _held(times: Distribution) -> Distribution:
+    if times.mean is not None and 0 < times.mean < SHORTEST:
+        raise ValueError(f"no connection is held for less than {SHORTEST:g} s")
+    return times
+
+
 class BudgetPart(Record):
     """One part of the time of the successful calls (s)."""
 
@@ -170,7 +177,7 @@ class Trial(Record):
     throughput_interval95: Interval | None = None  # batch means; None below 10 batches
     response_time: Distribution
     wait_time: Distribution
-    hold_time: Distribution
+    hold_time: Annotated[Distribution, AfterValidator(_held)]
     wait_is_exact: bool = True  # False: inferred from later moments, 0.3 to 3 ms high
     lag: Distribution
     # The parts of the hold time: hold = dial + service + release.

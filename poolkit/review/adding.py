@@ -54,7 +54,8 @@ def read_entries(out: Path) -> Entries:
     remedy = "move it away, or choose another --out: what it holds would be lost"
     known: dict[str, Recommendation] = {}
     foreign = []
-    for raw in read_record(_AnyFile, file, remedy).targets:
+    written = read_record(_AnyFile, file, remedy)
+    for raw in written.targets:
         try:
             entry = Recommendation.model_validate(raw, strict=False)
         except ValidationError:
@@ -62,7 +63,7 @@ def read_entries(out: Path) -> Entries:
             name = name if isinstance(name, str) else "an entry without a name"
             foreign.append(Foreign(name, "another version wrote it", raw))
             continue
-        if why := not_understood(entry):
+        if why := not_understood(entry, written.created):
             foreign.append(Foreign(entry.target, why, raw))
         else:
             known[entry.target] = entry

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from poolkit.cli.application import app
 from poolkit.errors import BadInput, BrakeStop
 from poolkit.recommend import recommend, unreachable
-from poolkit.records import Recommendation
+from poolkit.records import Recommendation, Resumed
 from poolkit.review import adding
 from poolkit.review.adding import LOCK, add_result, only_writer, read_entries
 from poolkit.review.export import read_recommended, write_recommended
@@ -170,6 +170,15 @@ def test_a_file_that_cannot_be_read_is_told_before_anything_is_sent(
     assert [path.name for path in out.iterdir()] == ["recommended.json"]
     with pytest.raises(BadInput):
         add_result(out, found(), http_target())
+
+
+def test_an_entry_that_rests_on_trials_of_before_is_understood(tmp_path: Path) -> None:
+    """Its age is told at the moment at which the file was made."""
+    moment = "2026-01-01T00:00:00+00:00"
+    resumed = Resumed(trials=1, oldest=moment, newest=moment)
+    write_recommended(tmp_path, (found(resumed=resumed),))
+    assert read_entries(tmp_path).known["orders-api"].resumed == resumed
+    assert read_recommended(tmp_path).targets[0].resumed == resumed
 
 
 def test_a_writer_that_does_not_end_is_told(tmp_path: Path) -> None:
