@@ -16,9 +16,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validat
 
 from poolkit.redact import printable
 
-LARGEST = (
-    2.0**53
-)  # of any number: JSON carries whole ones exactly up to it, and a product is finite
+# Of any number: JSON carries whole ones exactly up to it, and a product of some is finite.
+LARGEST = 2**53
 SHORTEST = 1e-12  # s; what is computed from a hold time is finite
 MOST_CONNECTIONS = 1_000_000
 BUCKETS = 2000  # of a histogram

@@ -385,7 +385,7 @@ def test_a_file_of_a_folder_may_be_no_json(tmp_path: Path, name: str, content: b
     "line",
     ["target_rate = 1e308", "target_rate = 1e13", f"max_size = {10**18}", "growth = 1e300",
      f"replicas = {10**15}", "wait_p99 = 1e308", "headroom = 1e308", f"max_connections = {10**12}",
-     f"tasks = {10**18}"],
+     f"tasks = {10**18}", "keepalive_timeout = 1e308", "max_rate = 1e308", f"max_calls = {10**30}"],
 )  # fmt: skip
 def test_no_key_of_a_target_is_beyond_all_measure(tmp_path: Path, line: str) -> None:
     """The message names the key and what it may be at most."""
