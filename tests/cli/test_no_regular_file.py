@@ -68,7 +68,7 @@ def test_a_manifest_that_is_no_file_is_as_none(
     prepare(tmp_path)
     make(tmp_path / "since" / "manifest.json")
     code, stderr = run(tmp_path, "review --since since")
-    assert code == 2
+    assert code == 3
     assert "no regular file" not in stderr
     assert "Traceback" not in stderr
 
