@@ -10,13 +10,15 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Annotated, Literal, Protocol
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, field_validator
 
-from poolkit.records import Purpose, Recommendation, Resumed, Sizing, Trial
+from poolkit.records import Purpose, Recommendation, Resumed, Sizing, Trial, in_bounds
 
 
 class _Event(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", serialize_by_alias=True)
+
+    _is_in_bounds = field_validator("*")(in_bounds)
 
 
 class Started(_Event):

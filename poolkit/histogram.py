@@ -13,11 +13,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from poolkit.records import Distribution
+from poolkit.records import BUCKETS, Distribution
 
 LOWEST = 1e-6  # s
 GROWTH = 1.01
-BUCKETS = 2000  # up to 1e-6 * 1.01**1999 s = 436 s
+# The last of the BUCKETS holds times up to 1e-6 * 1.01**1999 s = 436 s, and all that are longer.
 _LOG_GROWTH = math.log(GROWTH)
 _LOG_LOWEST = math.log(LOWEST)
 _PER_LOG = 1.0 / _LOG_GROWTH

@@ -2,18 +2,46 @@
 
 Records are dumb: they are summed up once where they are made, and nothing here computes.
 Times are seconds, rates are calls per second. A field that a record does not have is None, never 0.
+
+A record may come from a file that somebody else wrote: what it cannot mean is refused here, so that
+whoever computes with one need not ask. Its texts may be a server's: they are printable.
 """
 
 from __future__ import annotations
 
-from typing import Literal
+from datetime import datetime
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
+
+from poolkit.redact import printable
+
+# Of any number: JSON carries whole ones exactly up to it, and a product of some is finite.
+LARGEST = 2**53
+SHORTEST = 1e-12  # s; what is computed from a hold time is finite
+MOST_CONNECTIONS = 1_000_000
+BUCKETS = 2000  # of a histogram
 
 Outcome = Literal["ok", "error", "pool_timeout", "timeout", "rejected", "unfinished"]
 OUTCOMES: tuple[Outcome, ...] = ("ok", "error", "pool_timeout", "timeout", "rejected", "unfinished")
 
-Interval = tuple[float, float]
+
+def _in_order(interval: tuple[float, float]) -> tuple[float, float]:
+    if not -LARGEST <= interval[0] <= interval[1] <= LARGEST:
+        raise ValueError("must be the lower bound and then the upper one")
+    return interval
+
+
+def _moment(text: str) -> str:
+    datetime.fromisoformat(text)
+    return text
+
+
+Interval = Annotated[tuple[float, float], AfterValidator(_in_order)]
+Moment = Annotated[str, AfterValidator(_moment)]  # ISO 8601; without a time zone it is UTC
+Count = Annotated[int, Field(ge=0, le=LARGEST)]
+Amount = Annotated[float, Field(ge=0, le=LARGEST)]  # a time (s), a rate or a share
+Size = Annotated[int, Field(ge=1, le=MOST_CONNECTIONS)]  # connections of one pool
 # The first five make the curve where they are closed loops, with as many callers as connections.
 # "limit" asks a server that turned calls away what it counts, in an open loop too: calls are due as
 # many at a time as there are connections. "approach" climbs to the target rate with a roomy pool;
@@ -32,6 +60,24 @@ LimitedBy = Literal["wait", "response", "plateau", "cap", "floor", "unknown"]
 Status = Literal["done", "stopped", "unreachable", "failed"]
 
 
+def in_bounds(value: Any) -> Any:
+    """The value of a field, its texts printable; ValueError where a number is beyond `LARGEST`.
+
+    Figures within a field (buckets, intervals) are bounded by their own types.
+    """
+    if isinstance(value, str):
+        return printable(value)
+    if isinstance(value, int | float) and not -LARGEST <= value <= LARGEST:
+        raise ValueError("must be a number within 2**53")
+    if isinstance(value, dict) and isinstance(next(iter(value), None), str):
+        return {printable(key): in_bounds(each) for key, each in value.items()}
+    if isinstance(value, list) or (
+        isinstance(value, tuple) and value and isinstance(value[0], str)
+    ):
+        return type(value)(map(in_bounds, value))
+    return value
+
+
 class Record(BaseModel):
     """Base of every record: frozen, and strict about its fields."""
 
@@ -44,35 +90,45 @@ class Record(BaseModel):
         serialize_by_alias=True,
     )
 
+    _is_in_bounds = field_validator("*")(in_bounds)
+
 
 class Distribution(Record):
     """Times of one kind over the successful calls of a window (s); None where no call has it."""
 
-    count: int
-    mean: float | None = None
-    p50: float | None = None
-    p95: float | None = None
-    p99: float | None = None
-    longest: float | None = None
+    count: Count
+    mean: Amount | None = None
+    p50: Amount | None = None
+    p95: Amount | None = None
+    p99: Amount | None = None
+    longest: Amount | None = None
     # Sparse buckets {index: count}; `poolkit.histogram` knows their edges.
-    buckets: dict[int, int] = Field(default_factory=dict, repr=False)
+    buckets: dict[Annotated[int, Field(ge=0, lt=BUCKETS)], Count] = Field(
+        default_factory=dict, repr=False
+    )
+
+
+def _held(times: Distribution) -> Distribution:
+    if times.mean is not None and 0 < times.mean < SHORTEST:
+        raise ValueError(f"no connection is held for less than {SHORTEST:g} s")
+    return times
 
 
 class BudgetPart(Record):
     """One part of the time of the successful calls (s)."""
 
-    mean: float
-    p50: float
-    p99: float
+    mean: Amount
+    p50: Amount
+    p99: Amount
 
 
 class DialParts(Record):
     """What a dial of the trial took on average (s), warm-up and failed calls included."""
 
-    dials: int
-    dns: float  # 0 where the address is kept or needs no look-up
-    tcp: float
-    tls: float
+    dials: Count
+    dns: Amount  # 0 where the address is kept or needs no look-up
+    tcp: Amount
+    tls: Amount
 
 
 class TimeBudget(Record):
@@ -104,23 +160,23 @@ class Trial(Record):
     fingerprint: str  # of the target's settings that shape the load; a resume checks it
     purpose: Purpose
     loop: Literal["closed", "open"]
-    pool_size: int
-    pools: int = 1  # pools side by side (a fleet), each of pool_size connections
-    gate: int | None = None  # size of the semaphore in front of each pool
-    callers: int | None = None  # closed loop: callers that each wait for their reply
-    arrival_rate: float | None = None  # open loop: planned calls/s over all pools
-    at_a_time: int | None = None  # open loop: calls due together, evenly spaced; None: Poisson
+    pool_size: Size
+    pools: Size = 1  # pools side by side (a fleet), each of pool_size connections
+    gate: Size | None = None  # size of the semaphore in front of each pool
+    callers: Count | None = None  # closed loop: callers that each wait for their reply
+    arrival_rate: Amount | None = None  # open loop: planned calls/s over all pools
+    at_a_time: Size | None = None  # open loop: calls due together, evenly spaced; None: Poisson
     seed: int
-    started: str  # ISO 8601, UTC
-    warm_up: float  # s cut from the front, by MSER-5 but at least the planned warm-up
-    window: float  # s that were measured
-    outcomes: dict[Outcome, int]  # of the calls due in the window
-    error_kinds: dict[str, int] = Field(default_factory=dict)
-    throughput: float  # successful completions per second of the window
+    started: Moment  # UTC
+    warm_up: Amount  # s cut from the front, by MSER-5 but at least the planned warm-up
+    window: Amount  # s that were measured
+    outcomes: dict[Outcome, Count]  # of the calls due in the window
+    error_kinds: dict[str, Count] = Field(default_factory=dict)
+    throughput: Amount  # successful completions per second of the window
     throughput_interval95: Interval | None = None  # batch means; None below 10 batches
     response_time: Distribution
     wait_time: Distribution
-    hold_time: Distribution
+    hold_time: Annotated[Distribution, AfterValidator(_held)]
     wait_is_exact: bool = True  # False: inferred from later moments, 0.3 to 3 ms high
     lag: Distribution
     # The parts of the hold time: hold = dial + service + release.
@@ -130,25 +186,25 @@ class Trial(Record):
     # Of the successful calls only, where wait_time and lag are also those of calls that failed.
     budget: TimeBudget | None = None
     dial_parts: DialParts | None = None  # None: no call dialled, or the library does not show them
-    concurrency: float | None  # sampled mean of calls in the system (waiting or holding)
-    utilisation: float  # busy connection-seconds / (pool_size * pools * window)
-    connections_opened: int  # dials in the window
-    disconnects: int  # calls in the window that met a closed connection
+    concurrency: Amount | None  # sampled mean of calls in the system (waiting or holding)
+    utilisation: Amount  # busy connection-seconds / (pool_size * pools * window)
+    connections_opened: Count  # dials in the window
+    disconnects: Count  # calls in the window that met a closed connection
     reuse_ratio: float | None  # 1 - dials / calls
-    dispersion: float | None = None  # variance / mean of completions per sub-window (Cd2)
-    cpu_share: float  # this process's CPU seconds / window
-    loop_lag_p99: float | None = None  # s, how late the event loop woke the sampler
+    dispersion: Amount | None = None  # variance / mean of completions per sub-window (Cd2)
+    cpu_share: Amount  # this process's CPU seconds / window
+    loop_lag_p99: Amount | None = None  # s, how late the event loop woke the sampler
     # CPU seconds that other processes took, as a share of the time of the cores that this one may
     # use, steal time included; None: the system does not tell.
-    others_cpu: float | None = None
+    others_cpu: Amount | None = None
     # By batch of the window, in order of time: connections in use at once, of all pools together ->
     # T(n), s with exactly so many, C(n), calls released out of that state (Denning and Buzen 1978,
     # "The operational analysis of queueing network models"), and how many of these were rejected.
-    in_use: tuple[dict[int, tuple[float, int, int]], ...] = Field(default=(), repr=False)
+    in_use: tuple[dict[Count, tuple[Amount, Count, Count]], ...] = Field(default=(), repr=False)
     # Open loop: share of calls that waited longer than the target's wait_p99; batch means.
     late_interval95: Interval | None = None
-    longest_wait_ratio: float | None = None  # longest wait / mean wait of the calls that waited
-    fairness: float | None = None  # Jain's index of the waits, 1: all waited alike; None: no wait
+    longest_wait_ratio: Amount | None = None  # longest wait / mean wait of the calls that waited
+    fairness: Amount | None = None  # Jain's index of the waits, 1: all waited alike; None: no wait
     checks: tuple[Check, ...] = ()
     stopped: str | None = None  # the brake that ended it early
     # "approach": why it ended before its time, at a load that the server was not up to.
@@ -206,21 +262,21 @@ class Sweep(Record):
 class CurvePoint(Record):
     """The measured curve at one pool size, repeats pooled."""
 
-    pool_size: int
-    throughput: float
+    pool_size: Size
+    throughput: Amount
     interval95: Interval | None
-    hold_time: float  # s, mean
-    repeats: int
+    hold_time: Amount  # s, mean
+    repeats: Count
 
 
 class StatePoint(Record):
     """Throughput with so many connections in use at once, from every trial that was seen there."""
 
-    in_use: int
-    throughput: float  # C(n) / T(n), calls/s
+    in_use: Count
+    throughput: Amount  # C(n) / T(n), calls/s
     interval95: Interval | None
-    seconds: float  # T(n)
-    releases: int  # C(n)
+    seconds: Amount  # T(n)
+    releases: Count  # C(n)
 
     @property
     def mean_hold(self) -> float | None:
@@ -232,7 +288,7 @@ class Limit(Record):
     """At what a server turns calls away."""
 
     kind: LimitKind  # calls at once, calls/s, or connections
-    value: float  # the most that it takes
+    value: Amount  # the most that it takes
     interval95: Interval | None
     seen: str
 
@@ -241,7 +297,7 @@ class Knee(Record):
     """A pool size where the throughput curve bends, by a named rule; size None: none was seen."""
 
     rule: KneeRule
-    size: float | None
+    size: Amount | None
     interval95: Interval | None
     note: str = Field("", exclude=True)  # in the reader's words; not part of recommended.json
 
@@ -249,7 +305,7 @@ class Knee(Record):
 class Plateau(Record):
     """Throughput that no larger pool improves (calls/s)."""
 
-    throughput: float
+    throughput: Amount
     interval95: Interval | None
 
 
@@ -264,20 +320,20 @@ class RuleOfThumb(Record):
     """A sizing rule from the web beside the measured result, and where it fails here."""
 
     name: str
-    size: int
+    size: Count
     fails: str
 
 
 class PredictedWait(Record):
     """What the queue model expects at one pool size and the target rate."""
 
-    pool_size: int
-    exceedance: float | None  # P(wait > wait_p99); None: the rate is beyond this size's throughput
-    wait_p99: float | None  # s
-    hold_time: float  # s, mean
-    utilisation: float
-    response_time: float | None = None  # s, mean
-    response_p99: float | None = None  # s
+    pool_size: Size
+    exceedance: Amount | None  # P(wait > wait_p99); None: the rate is beyond this size's throughput
+    wait_p99: Amount | None  # s
+    hold_time: Amount  # s, mean
+    utilisation: Amount
+    response_time: Amount | None = None  # s, mean
+    response_p99: Amount | None = None  # s
     is_extrapolated: bool = False  # no size as large, or none as small, was measured
 
 
@@ -289,21 +345,21 @@ class Sizing(Record):
     points: tuple[CurvePoint, ...]
     knees: tuple[Knee, ...]
     plateau: Plateau | None
-    size: int | None  # None: cannot say, or out of reach; `because` says which
+    size: Size | None  # None: cannot say, or out of reach; `because` says which
     because: str
     limited_by: LimitedBy
     is_extrapolated: bool = False  # `size` is beyond those measured, up or down
-    headroom: int = 0  # connections of `size` on top of those needed, because they were asked for
+    headroom: Count = 0  # connections of `size` on top of those needed, because they were asked for
     out_of_reach: bool = False
-    reachable_rate: float | None = None  # calls/s that still meets the objective
-    size_for_reachable: int | None = None  # what that rate needs, where a limit is in the way
+    reachable_rate: Amount | None = None  # calls/s that still meets the objective
+    size_for_reachable: Size | None = None  # what that rate needs, where a limit is in the way
     raised_by: str = ""  # where out of reach: what would raise that rate, in words
-    rate_per_pool: float  # calls/s that one pool must carry, a lost replica included
+    rate_per_pool: Amount  # calls/s that one pool must carry, a lost replica included
     predictions: tuple[PredictedWait, ...] = ()
-    dispersion: float | None = None
-    hold_at_one: float | None = None  # s
+    dispersion: Amount | None = None
+    hold_at_one: Amount | None = None  # s
     only_moves_queue: str | None = None  # set where a smaller pool serves callers as soon
-    smallest_as_fast: int | None = None  # smallest size with which callers are served as soon
+    smallest_as_fast: Size | None = None  # smallest size with which callers are served as soon
     limits: tuple[Limit, ...] = ()
     states: tuple[StatePoint, ...] = ()  # in order of connections in use
     rules_of_thumb: tuple[RuleOfThumb, ...] = ()
@@ -327,10 +383,10 @@ class Signal(Record):
 class Verification(Record):
     """What the recommended size did at the target rate and above it."""
 
-    achieved_rate: float
-    wait_p99: float | None
+    achieved_rate: Amount
+    wait_p99: Amount | None
     reuse_ratio: float | None
-    disconnects: int
+    disconnects: Count
     signals: tuple[Signal, ...]
 
     @property
@@ -352,16 +408,16 @@ class Parameter(Record):
 class HoldTimes(Record):
     """Mean hold time (s) at one connection and at the recommended size."""
 
-    at_one: float | None
-    at_recommended: float | None
+    at_one: Amount | None
+    at_recommended: Amount | None
 
 
 class Resumed(Record):
     """Trials that an earlier run measured and a later one goes on from."""
 
-    trials: int  # 1 or more
-    oldest: str  # when the first of them began, ISO 8601, UTC
-    newest: str
+    trials: Annotated[int, Field(ge=1)]
+    oldest: Moment  # when the first of them began, UTC
+    newest: Moment
 
 
 class Recommendation(Record):
@@ -371,19 +427,19 @@ class Recommendation(Record):
     driver: str
     status: Status
     verdict: VerdictName | None = None
-    target_rate: float
+    target_rate: Amount
     target_rate_from: str | None = None  # where it was read from; None: targets.toml says it
-    wait_p99: float | None = None
-    response_p99: float | None = None
-    recommended_size: int | None = None
+    wait_p99: Amount | None = None
+    response_p99: Amount | None = None
+    recommended_size: Size | None = None
     # The smallest size with which callers are served as soon; None where it is not smaller.
-    smallest_as_fast: int | None = None
+    smallest_as_fast: Size | None = None
     limits: tuple[Limit, ...] = ()  # at which the server turned calls away
     push: bool = True  # False: nothing above the target rate was sent, by choice
     limited_by: LimitedBy | None = None
-    headroom: int = 0  # connections of recommended_size that only the headroom asks for
-    reachable_rate: float | None = None  # calls/s, where target_rate is out of reach
-    size_for_reachable: int | None = None  # what that rate needs, where a limit is in the way
+    headroom: Count = 0  # connections of recommended_size that only the headroom asks for
+    reachable_rate: Amount | None = None  # calls/s, where target_rate is out of reach
+    size_for_reachable: Size | None = None  # what that rate needs, where a limit is in the way
     knees: tuple[Knee, ...] = ()
     plateau: Plateau | None = None
     hold_time: HoldTimes | None = None
@@ -391,8 +447,8 @@ class Recommendation(Record):
     rules_of_thumb: tuple[RuleOfThumb, ...] = ()
     verification: Verification | None = None
     checks: tuple[Check, ...] = ()
-    trials: int = 0
-    seconds: float = 0.0
+    trials: Count = 0
+    seconds: Amount = 0.0
     resumed: Resumed | None = None  # those of the trials that an earlier run measured
 
     @property
@@ -415,5 +471,5 @@ class RecommendedFile(Record):
     """The whole of recommended.json."""
 
     schema_: Literal["poolkit.recommended/2"] = Field("poolkit.recommended/2", alias="schema")
-    created: str
+    created: Moment
     targets: tuple[Recommendation, ...]

@@ -22,7 +22,7 @@ LONG = 300  # lines; a file above it may hold more than one idea
 # In order: each imports only what stands before it, and its own package.
 # fmt: off
 LAYERS = [
-    "errors", "records", "units", "histogram", "events", "redact",
+    "errors", "files", "redact", "records", "units", "histogram", "events",
     "drivers.table",
     "targets",
     "drivers",
@@ -51,13 +51,14 @@ ONLY = {
     "drivers.table": set(),
     "redact": set(),
     "errors": set(),
-    "records": set(),
+    "files": set(),
+    "records": {"redact"},
     "doctor": {"records", "load.machine"},
     "audit": {"errors", "drivers.table"},
     "retry": {"drivers.table"},
     "targets.hosts": set(),
-    "targets.production": {"errors"},
-    "monitor": {"errors", "targets.production", "drivers"},
+    "targets.production": {"errors", "redact"},
+    "monitor": {"errors", "redact", "targets.production", "drivers"},
 }
 
 # Library -> the modules (or packages) that may import it.

@@ -13,8 +13,8 @@ from scipy.optimize import isotonic_regression
 
 from poolkit.analysis.curve import Curve, is_clean
 from poolkit.analysis.queueing import P99, WaitPrediction
-from poolkit.histogram import BUCKETS, GROWTH, LOWEST
-from poolkit.records import Trial
+from poolkit.histogram import GROWTH, LOWEST
+from poolkit.records import BUCKETS, Trial
 
 Floats = NDArray[np.float64]
 

@@ -128,13 +128,12 @@ def doctor() -> None:
     Sends nothing. Exit code 1: something is not well.
     """
     from poolkit.cli import terminal
-    from poolkit.cli.progress import printable
     from poolkit.doctor import examine
     from poolkit.errors import ExitCode
     from poolkit.show import tables
 
     found = examine()
-    terminal.results().print(tables.checks_in_short(found).rich(printable))
+    terminal.results().print(tables.checks_in_short(found).rich())
     is_well = all(check.passed for check in found)
     raise typer.Exit(int(ExitCode.DONE if is_well else ExitCode.FINDINGS))
 

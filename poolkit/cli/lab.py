@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from poolkit import files
 from poolkit.cli.terminal import end_on_signals, error_boundary
 from poolkit.errors import BadInput
 
@@ -61,7 +62,7 @@ def lab(
 def _refuse_other_file(path: Path, header: str) -> None:
     """Only a file of an earlier lab is written over; BadInput for any other."""
     try:
-        start = path.read_text(encoding="utf-8")[: len(header)]
+        start = files.content(path).decode()[: len(header)]
     except FileNotFoundError:
         return
     except (OSError, UnicodeDecodeError):

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import typer
 
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
     from poolkit.errors import ExitCode
     from poolkit.events import Watcher
     from poolkit.measure.child import Order
-    from poolkit.records import Recommendation
     from poolkit.targets import Target
 
 
@@ -71,7 +69,7 @@ def sweep(
     )
     if events:
         _print_events(order, sizes, again=again)
-    from poolkit.cli.progress import knees, printable
+    from poolkit.cli.progress import knees
     from poolkit.events import Sized
     from poolkit.review.outcome import carry_out
     from poolkit.show import tables
@@ -81,7 +79,7 @@ def sweep(
     sized = latest.get(Sized)
     if isinstance(sized, Sized):
         console.print()
-        console.print(tables.curve(sized.sizing).rich(printable))
+        console.print(tables.curve(sized.sizing).rich())
         screen.say(knees(sized.sizing))
         screen.say(f"trials: {out / f'{name}.trials.jsonl'}")
     _leave(screen, code, again=again)
@@ -125,14 +123,16 @@ def size(
     from poolkit.cli.progress import print_changes, print_results
     from poolkit.measure.store import now
     from poolkit.records import RecommendedFile
+    from poolkit.review.adding import add_result, read_entries
     from poolkit.review.outcome import measure_target
     from poolkit.review.run import with_records
     from poolkit.show import tables
 
+    read_entries(order.out)  # whatever cannot be kept is told before anything is sent
     target, order, console, screen = _prepared(order, again=again)
     outcome = measure_target(target, order, screen)
     recommendation = outcome.recommendation
-    _write(order, recommendation, target)
+    add_result(order.out, recommendation, target, budget=order.budget, seed=order.seed)
     more = (tables.parameters_in_short(recommendation),) if recommendation.parameters else ()
     print_results(console, (recommendation,), more)
     if recommendation.status == "done":
@@ -184,27 +184,3 @@ def _print_events(order: Order, sizes: str | None = None, *, again: bool = False
         return measure(target, asked, reporter.emit, reporter.fail)
 
     raise typer.Exit(int(reporter.run(work)))
-
-
-def _write(order: Order, recommendation: Recommendation, target: Target) -> None:
-    """Put the result in place of the target's former one; other targets of the folder stay.
-
-    A finished result is not given up for an attempt that found none.
-    """
-    from poolkit.errors import BadInput
-    from poolkit.review.export import read_recommended, write_recommended
-    from poolkit.review.manifest import read_manifest, write_manifest
-    from poolkit.review.run import parameters_of
-
-    entries: dict[str, Recommendation] = {}
-    settings: dict[str, Any] = {}
-    with contextlib.suppress(BadInput):  # there is none yet
-        entries = {entry.target: entry for entry in read_recommended(order.out).targets}
-        settings = dict(read_manifest(order.out).parameters.get("targets", {}))
-    former = entries.get(target.name)
-    if former is not None and former.status == "done" and recommendation.status != "done":
-        return
-    entries[target.name] = recommendation
-    settings[target.name] = target.public_settings()
-    write_recommended(order.out, tuple(entries.values()), (target,))
-    write_manifest(order.out, parameters_of("size", order.budget, order.seed, settings))

@@ -180,14 +180,13 @@ def _recommended_size(out: Path | None, name: str) -> int | None:
 def _print(console: Console, found: Probe, target: Target) -> None:
     from rich.text import Text
 
-    from poolkit.cli.progress import printable
-    from poolkit.redact import Redactor
+    from poolkit.redact import Redactor, printable
     from poolkit.show.tables.of_probe import tables_of_probe
 
     redact = Redactor(target.secrets).text
     for table in tables_of_probe(found):
         console.print()
-        console.print(table.rich(lambda text: printable(redact(text))))
+        console.print(table.rich(redact))
     skipped = dict(found.skipped)
     if found.costs is not None:
         skipped |= found.costs.skipped

@@ -17,6 +17,7 @@ from rich.text import Text
 from poolkit import events, units
 from poolkit.events import Event, Watcher
 from poolkit.records import Recommendation, Sizing
+from poolkit.redact import printable
 from poolkit.review.provenance import left_out
 from poolkit.show import narration, words
 
@@ -222,12 +223,6 @@ def _print(console: Console, text: str) -> None:
     console.print(printable(text), soft_wrap=True, highlight=False, markup=False)
 
 
-def printable(text: str) -> str:
-    """The text without control characters: a server's words must not steer the terminal."""
-    # The narrow space is that of large numbers.
-    return "".join(c if c.isprintable() or c in "\n\u202f" else "?" for c in text)
-
-
 def knees(sizing: Sizing) -> str:
     """The knees by each rule, and the verdict, in lines of text."""
     lines = [f"knee by {k.rule}: {words.knee_in_short((k,))}" for k in sizing.knees]
@@ -242,7 +237,7 @@ def print_results(
 
     for table in (tables.decision_in_short(recommendations), *more):
         console.print()
-        console.print(table.rich(printable))
+        console.print(table.rich())
     console.print()
     for r in recommendations:
         if said := left_out(r):
@@ -255,7 +250,7 @@ def print_changes(console: Console, comparison: Comparison) -> None:
     from poolkit.show import tables
 
     console.print()
-    console.print(tables.changes(comparison).rich(printable))
+    console.print(tables.changes(comparison).rich())
     if comparison.caution:
         console.print(f"caution: {comparison.caution}", markup=False)
 

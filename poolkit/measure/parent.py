@@ -65,7 +65,7 @@ def _become(parent: str, command: Sequence[str]) -> int:
         return _CANCELLED
     os.environ[VARIABLE] = f"{parent}:{os.getpid()}"
     try:
-        os.execvp(command[0], command)
+        os.execvp(command[0], list(command))
     except OSError as error:
         sys.stderr.write(f"cannot run {command[0]}: {error.strerror}\n")
     return _CANNOT_RUN

@@ -7,13 +7,18 @@ import os
 import re
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeVar
 
 from pydantic import ValidationError
 
+from poolkit import files
 from poolkit.analysis.disturbed import settled
 from poolkit.errors import BadInput, BrakeStop
-from poolkit.records import Trial
+from poolkit.records import Record, Trial
+from poolkit.redact import printable
 
+R = TypeVar("R", bound=Record)
+LONGEST_MISTAKE = 200  # characters
 _WRITTEN = re.compile(
     r"[\w.-]+\.(trials\.jsonl|sizing\.json|probe\.json)"
     r"|recommended\.(json|csv|md)|pools\.py|review\.ipynb|report\.(html|pdf)"
@@ -50,13 +55,15 @@ def prepare_out(path: Path) -> Path:
 def write_atomic(path: Path, text: str) -> None:
     """Replace the file in one step: whoever reads it sees the old text or the new one, never half.
 
+    Whatever the text is, the file is printable.
+
     Raises:
         BrakeStop: the disk is full or the folder went away; the old file is untouched.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with temporary.open("w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
+            file.write(printable(text))
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
@@ -122,7 +129,7 @@ class TrialLog:
             BadInput: a whole line is not a trial of this version, or the file cannot be read.
         """
         try:
-            content = self.path.read_bytes()
+            content = files.content(self.path)
         except FileNotFoundError:
             return []
         except OSError as error:
@@ -149,11 +156,7 @@ class TrialLog:
         try:
             return Trial.model_validate_json(line)
         except ValidationError as error:
-            # The line itself is not shown: it may be anything.
-            first = error.errors(include_input=False, include_url=False)[0]
-            where = ".".join(str(part) for part in first["loc"])
-            what = f"{where}: {first['msg']}" if where else first["msg"]
-            raise self._unusable(f"line {number} is not a trial: {what}") from error
+            raise self._unusable(f"line {number} is not a trial: {mistake(error)}") from error
 
 
 def _disk_stop(path: Path, error: OSError) -> BrakeStop:
@@ -167,3 +170,24 @@ def _disk_stop(path: Path, error: OSError) -> BrakeStop:
 def reason(error: OSError) -> str:
     """The system's reason for a failed read or write, without the path."""
     return error.strerror or type(error).__name__
+
+
+def read_record(kind: type[R], file: Path, remedy: str) -> R:
+    """The record in a file; BadInput, with this remedy, where it cannot be read or is none."""
+    try:
+        return kind.model_validate_json(files.content(file))
+    except OSError as error:
+        raise BadInput(f"{file} cannot be read: {reason(error)}", remedy) from error
+    except ValidationError as error:
+        document = kind.model_fields.get("schema_")
+        name = f"a {document.default} document" if document else "of this version"
+        raise BadInput(f"{file} is not {name}: {mistake(error)}", remedy) from error
+
+
+def mistake(error: ValidationError) -> str:
+    """The first mistake in a file, by its place; what stands there is not shown, for it may be
+    anything."""
+    first = error.errors(include_input=False, include_url=False)[0]
+    where = ".".join(str(part) for part in first["loc"])
+    told = f"{where}: {first['msg']}" if where else first["msg"]
+    return told if len(told) <= LONGEST_MISTAKE else f"{told[:LONGEST_MISTAKE]}..."

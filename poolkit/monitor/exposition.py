@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -11,9 +12,11 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from poolkit.errors import BadInput
 from poolkit.monitor import names
+from poolkit.redact import printable
 from poolkit.targets import production
 
 Cumulative = tuple[tuple[float, float], ...]  # (upper bound, values up to it)
+MOST_COUNTED = 2.0**53
 _LARGEST = {metric.name for metric in (names.OLDEST_WAIT, names.OLDEST_HOLD, names.START)}
 
 
@@ -65,18 +68,19 @@ def parse(text: str, what: str) -> dict[str, PoolFigures]:
         for family in text_string_to_metric_families(text):
             kind = wanted.get(family.name)
             for sample in family.samples if kind is not None else ():
-                pool = sample.labels["pool"]
-                figures = pools.setdefault(pool, PoolFigures(sample.labels["driver"], {}, {}))
+                pool, driver = (printable(sample.labels[name]) for name in names.LABELS[:2])
+                figures = pools.setdefault(pool, PoolFigures(driver, {}, {}))
                 of[pool].add(sample.labels.get(names.WORKER) or sample.labels.get(names.PID, ""))
+                value = sample.value if kind == "gauge" else _counted(sample.value)
                 if kind != "histogram":
                     before = figures.values.get(family.name, 0.0)
                     together = max if family.name in _LARGEST else float.__add__
-                    figures.values[family.name] = together(before, sample.value)
+                    figures.values[family.name] = together(before, value)
                     continue
                 part = sample.name.removeprefix(f"{family.name}_")
                 if part == "bucket":
                     part = sample.labels["le"]
-                parts[pool, family.name][part] += sample.value
+                parts[pool, family.name][part] += value
         for (pool, name), found in parts.items():
             pools[pool].times[name] = _times(found)
         for pool, known in of.items():
@@ -86,14 +90,27 @@ def parse(text: str, what: str) -> dict[str, PoolFigures]:
                 # Workers come and go, and the sum of what they count goes on.
                 pools[pool].values.pop(names.START.name, None)
         return pools
-    except (ValueError, KeyError) as error:
+    except Exception as error:  # the parser is not ours, and the text may be anything
         raise BadInput(
             f"{what} is not an exposition in Prometheus's text format", "name the /metrics address"
         ) from error
 
 
+def _counted(value: float) -> float:
+    """A counter's value; ValueError for what nothing can have counted."""
+    if not 0 <= value <= MOST_COUNTED:
+        raise ValueError("a counter must be 0 or more, and finite")
+    return float(value)
+
+
 def _times(found: Mapping[str, float]) -> Times:
-    bounds = {float(part): value for part, value in found.items() if part not in ("count", "sum")}
+    bounds = {
+        float(part): value
+        for part, value in found.items()
+        if part not in ("count", "sum", "created")
+    }
+    if any(math.isnan(bound) for bound in bounds):
+        raise ValueError("a bucket needs an upper bound")
     return Times(tuple(sorted(bounds.items())), found["count"], found["sum"])
 
 

@@ -171,6 +171,12 @@ def _together(pairs: Sequence[tuple[Scrape, Scrape]], pool: str) -> Traffic:
 def _figures(first: Scrape, second: Scrape, pool: str) -> tuple[dict[str, float], Times, Times]:
     """Counts, waits and holds of one worker from one scrape to the next."""
     before, after = (s.pools[_chosen(s, pool)] for s in (first, second))
+    for scraped, found in ((first, before), (second, after)):
+        if missing := {names.WAIT.name, names.HOLD.name} - set(found.times):
+            raise BadInput(
+                f"{scraped.source} has no histogram {min(missing)} of {pool}",
+                "name the /metrics of a service that poolkit.monitor instruments",
+            )
     if second.at <= first.at or _is_another_count(before, after):
         raise BadInput(
             f"the two readings of {pool} at {second.source} are not of one count: the service "
@@ -179,15 +185,15 @@ def _figures(first: Scrape, second: Scrape, pool: str) -> tuple[dict[str, float]
             "read it again while it runs on; of several workers PROMETHEUS_MULTIPROC_DIR, or a "
             "newer poolkit in the service, tells which one answers",
         )
-    if names.ASKS.name not in after.values:
-        raise BadInput(
-            f"{second.source} does not count who asks for a connection of {pool}",
-            "its poolkit is older than this one: update it there",
-        )
-    counts = {
-        metric.name: after.values[metric.name] - before.values[metric.name]
-        for metric in (names.ASKS, names.TIMEOUTS, names.ABANDONED, names.DIALS)
-    }
+    counted = (names.ASKS, names.TIMEOUTS, names.ABANDONED, names.DIALS)
+    for metric in counted:
+        if not all(metric.name in found.values for found in (before, after)):
+            what = "who asks for a connection" if metric is names.ASKS else f"{metric.name}_total"
+            raise BadInput(
+                f"{second.source} does not count {what} of {pool}",
+                "its poolkit is older than this one: update it there",
+            )
+    counts = {m.name: after.values[m.name] - before.values[m.name] for m in counted}
     waits, holds = (
         exposition.since(before.times[metric.name], after.times[metric.name])
         for metric in (names.WAIT, names.HOLD)

@@ -56,7 +56,7 @@ class Mirror:
                         continue  # made from the buckets
                     labels, value = dict(sample.labels), sample.value
                     if "le" in labels:
-                        labels["le"] = floatToGoString(float(labels["le"]))
+                        labels["le"] = floatToGoString(float(labels["le"]))  # type: ignore[no-untyped-call]
                         value, below = value - below, value
                     else:
                         below = 0.0

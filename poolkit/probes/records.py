@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from poolkit.drivers.parameters.findings import (
     AgeLimit,
@@ -18,7 +18,7 @@ from poolkit.drivers.parameters.findings import (
     Proof,
 )
 from poolkit.errors import BadInput
-from poolkit.measure.store import write_atomic
+from poolkit.measure.store import read_record, write_atomic
 from poolkit.records import Parameter, Record
 from poolkit.redact import Redactor
 from poolkit.targets import Target
@@ -130,12 +130,7 @@ def read(folder: Path) -> dict[str, Probe]:
     """
     found = {}
     for path in sorted(folder.glob(f"*{SUFFIX}")):
-        try:
-            probe = Probe.model_validate_json(path.read_bytes())
-        except (OSError, ValidationError):
-            raise BadInput(
-                f"{path} is not a probe's result", "delete it, or run poolkit probe again"
-            ) from None
+        probe = read_record(Probe, path, "delete it, or run poolkit probe again")
         found[probe.target] = probe
     return found
 

@@ -9,7 +9,7 @@ from pydantic import ConfigDict, ValidationError
 
 from poolkit.errors import BadInput
 from poolkit.measure.resume import is_of_question
-from poolkit.measure.store import TrialLog
+from poolkit.measure.store import TrialLog, read_record
 from poolkit.probes import Probe, read
 from poolkit.recommend.checks import is_without_gate
 from poolkit.records import Recommendation, Record, Sizing, Trial
@@ -84,9 +84,9 @@ def read_review(path: Path) -> Review:
         BadInput: it is no review folder, or a file of it is not of this version.
     """
     written = read_recommended(path)
-    manifest = read_manifest(path) if (path / MANIFEST).is_file() else None
+    manifest = read_manifest(path) if (path / MANIFEST).exists() else None
     probes = read(path)
-    public: dict[str, Any] = manifest.parameters.get("targets", {}) if manifest else {}
+    public = manifest.targets if manifest else {}
     targets = []
     for r in written.targets:
         trials = TrialLog(path / f"{r.target}.trials.jsonl").read()
@@ -119,14 +119,9 @@ def _is_of(probe: Probe, recommendation: Recommendation, settings: Settings) -> 
 
 def _optional(kind: type[R], file: Path) -> R | None:
     """The record in `file`, or None where there is no such file."""
-    if not file.is_file():
+    if not file.exists():
         return None
-    try:
-        return kind.model_validate_json(file.read_bytes())
-    except ValidationError as error:
-        raise BadInput(
-            f"{file.name} was written by another version", "make it again with: poolkit review"
-        ) from error
+    return read_record(kind, file, "make it again with: poolkit review")
 
 
 def _settings(recommendation: Recommendation, public: dict[str, Any]) -> Settings:

@@ -15,11 +15,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from poolkit import units
+from poolkit import files, units
 from poolkit.errors import BadInput
 from poolkit.measure.resume import is_of_question
 from poolkit.measure.store import reason
-from poolkit.records import Trial
+from poolkit.records import Trial, in_bounds
 from poolkit.review.manifest import read_manifest
 from poolkit.review.outcome import trial_log
 from poolkit.targets import Target
@@ -89,7 +89,8 @@ def changed_keys(before: Mapping[str, Any] | None, target: Target) -> list[str]:
     """
     if before is None:
         return []
-    now = json.loads(json.dumps(target.public_settings()))
+    # As a manifest holds them: printable.
+    now = in_bounds(json.loads(json.dumps(target.public_settings())))
     keys = [key for key in dict.fromkeys((*now, *before)) if now.get(key) != before.get(key)]
     return [_address(target) if key == "endpoint" else key for key in keys]
 
@@ -115,9 +116,7 @@ def _address(target: Target) -> str:
 def _settings_before(out: Path, name: str) -> Mapping[str, Any] | None:
     """What the manifest of the folder says of a target; None where it says nothing."""
     with suppress(BadInput):
-        known = read_manifest(out).parameters.get("targets", {})
-        if isinstance(known, dict) and isinstance(known.get(name), dict):
-            return dict(known[name])
+        return read_manifest(out).targets.get(name)
     return None
 
 
@@ -166,10 +165,10 @@ def records_of(out: Path, names: Iterable[str]) -> dict[str, Path]:
     return {name: held[-1] for name, held in found.items() if held}
 
 
-def _new_record(out: Path, files: Sequence[Path]) -> Path:
+def _new_record(out: Path, theirs: Sequence[Path]) -> Path:
     """An empty folder below `out`, named by when the latest of the trials began."""
-    began = [moment for file in files for moment in _STARTED.findall(file.read_bytes())]
-    moment = datetime.fromtimestamp(max(file.stat().st_mtime for file in files), UTC)
+    began = [moment for file in theirs for moment in _STARTED.findall(files.content(file))]
+    moment = datetime.fromtimestamp(max(file.stat().st_mtime for file in theirs), UTC)
     with suppress(ValueError):
         moment = datetime.fromisoformat(max(began, default=b"").decode()).astimezone(UTC)
     name = f"{moment:%Y-%m-%dT%H%M%SZ}"

@@ -13,6 +13,7 @@ from typing import Any
 from poolkit import units
 from poolkit.recommend.session import library_of, sessions
 from poolkit.records import Parameter, Recommendation
+from poolkit.redact import printable
 from poolkit.review.templating import environment
 from poolkit.targets import DATABASE_DRIVERS, Target
 
@@ -20,7 +21,10 @@ LONGEST = 40  # characters of a Python name
 
 
 def render(
-    recommendations: Sequence[Recommendation], targets: Sequence[Target] = (), created: str = ""
+    recommendations: Sequence[Recommendation],
+    targets: Sequence[Target] = (),
+    created: str = "",
+    left_out: Sequence[tuple[str, str]] = (),
 ) -> str:
     """The source text of pools.py; it holds no password, user name or query string.
 
@@ -28,6 +32,7 @@ def render(
         targets: tell the URL and the name of the DSN's variable; without one, no URL is named
             and the variable is named after the target.
         created: ISO 8601, for the first line.
+        left_out: other targets that get no pool, and why.
     """
     known = {target.name: target for target in targets}
     sized = [r for r in recommendations if r.recommended_size is not None and r.parameters]
@@ -35,7 +40,7 @@ def render(
     code = {library: _template_of(library) for library in sorted({library_of(r) for r in sized})}
     is_gated = {r.target: _is_gated(r, code[library_of(r)]) for r in sized}
     has_gated = any(is_gated.values())
-    return (
+    return printable(
         environment()
         .get_template("pools.py.j2")
         .render(
@@ -48,7 +53,10 @@ def render(
             uses_asyncio=has_gated
             or not all(_says(driver, "has_own_time_limit") for driver in code.values()),
             uses_dsn=any(r.driver in DATABASE_DRIVERS for r in sized),
-            left_out=[(r.target, _why_not(r)) for r in recommendations if r not in sized],
+            left_out=[
+                *((r.target, _why_not(r)) for r in recommendations if r not in sized),
+                *left_out,
+            ],
             pools=[
                 {
                     "name": names[r.target],

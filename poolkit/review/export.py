@@ -2,26 +2,43 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from poolkit import units
+from poolkit import files, units
+from poolkit.drivers.table import SUPPORTED_DRIVERS
 from poolkit.errors import BadInput
-from poolkit.measure.store import now, reason, write_atomic
+from poolkit.measure.store import now, read_record, write_atomic
 from poolkit.recommend.session import sessions
 from poolkit.records import Recommendation, RecommendedFile, Sizing
+from poolkit.redact import in_csv, in_json, in_markdown, printable
 from poolkit.review import codegen
 from poolkit.review.provenance import left_out, measured_at, written
 from poolkit.review.templating import environment
 from poolkit.targets import Target
+from poolkit.targets.target import NAME
 
 RECOMMENDED = "recommended.json"
 CSV_COLUMNS = ("target", "driver", "status", "parameter", "value", "unit", "source", "because")
+
+
+class Foreign(NamedTuple):
+    """An entry of recommended.json that this version does not understand, and why."""
+
+    target: str
+    why: str
+    entry: Mapping[str, Any]
+
+
+class _WithForeign(RecommendedFile):
+    targets: tuple[Any, ...]
 
 
 def write_recommended(
@@ -30,19 +47,22 @@ def write_recommended(
     targets: Sequence[Target] = (),
     *,
     created: str | None = None,
+    foreign: Sequence[Foreign] = (),
 ) -> tuple[Path, ...]:
     """Write recommended.json, .csv and .md and pools.py; returns their paths.
 
     Args:
         targets: tell the URL, the host and the name of the DSN's variable; no password is read.
         created: ISO 8601, UTC; now by default.
+        foreign: entries that stay in recommended.json as they are; the other files name them.
     """
     created = now() if created is None else created
+    kept = [(each.target, each.why) for each in foreign]
     texts = {
-        RECOMMENDED: to_json(recommendations, created),
+        RECOMMENDED: to_json(recommendations, created, [each.entry for each in foreign]),
         "recommended.csv": to_csv(recommendations),
-        "recommended.md": to_markdown(recommendations, created, targets),
-        "pools.py": codegen.render(recommendations, targets, created),
+        "recommended.md": to_markdown(recommendations, created, targets, kept),
+        "pools.py": codegen.render(recommendations, targets, created, kept),
     }
     for name, text in texts.items():
         write_atomic(out / name, text)
@@ -56,16 +76,28 @@ def read_recommended(path: Path) -> RecommendedFile:
         BadInput: there is none, or it is not one of this version.
     """
     file = path / RECOMMENDED if path.is_dir() else path
+    found = read_record(RecommendedFile, file, "name the folder of a finished review")
+    for entry in found.targets:
+        if why := not_understood(entry, found.created):
+            raise BadInput(f"{file} is not understood: {why}", "update poolkit, or name another")
+    return found
+
+
+def not_understood(entry: Recommendation, created: str) -> str:
+    """Why this version cannot write of an entry that somebody else may have made; empty: it can.
+
+    `created` is the file's.
+    """
+    if not NAME.fullmatch(entry.target):
+        return f"{entry.target!r} is no name of a target"
+    if entry.driver not in SUPPORTED_DRIVERS:
+        return f"{entry.target} has driver {entry.driver}, which this version does not know"
     try:
-        return RecommendedFile.model_validate_json(file.read_bytes())
-    except OSError as error:
-        raise BadInput(
-            f"{file} cannot be read: {reason(error)}", "name the folder of a finished review"
-        ) from error
-    except ValidationError as error:
-        raise BadInput(
-            f"{file} is not a poolkit.recommended/2 document", "make it again with: poolkit review"
-        ) from error
+        to_markdown((entry,), created)
+        compile(codegen.render((entry,)), "pools.py", "exec", ast.PyCF_ONLY_AST)
+    except Exception as error:  # a parameter that is missing, of another kind, a wrong moment ...
+        return f"the parameters of {entry.target} are no pool's ({type(error).__name__})"
+    return ""
 
 
 def read_sizings(folder: Path, written: RecommendedFile) -> dict[str, Sizing]:
@@ -73,15 +105,23 @@ def read_sizings(folder: Path, written: RecommendedFile) -> dict[str, Sizing]:
     found = {}
     for entry in written.targets:
         with contextlib.suppress(OSError, ValidationError):
-            text = (folder / f"{entry.target}.sizing.json").read_bytes()
+            text = files.content(folder / f"{entry.target}.sizing.json")
             found[entry.target] = Sizing.model_validate_json(text)
     return found
 
 
-def to_json(recommendations: Sequence[Recommendation], created: str) -> str:
-    """The contract recommended.json, indented; `created` is ISO 8601 in UTC."""
-    document = RecommendedFile(created=created, targets=tuple(recommendations))
-    return document.model_dump_json(indent=2) + "\n"
+def to_json(
+    recommendations: Sequence[Recommendation],
+    created: str,
+    foreign: Sequence[Mapping[str, Any]] = (),
+) -> str:
+    """The contract recommended.json, indented; `created` is ISO 8601 in UTC.
+
+    Args:
+        foreign: entries to keep as they are, behind the others.
+    """
+    document = _WithForeign(created=created, targets=(*recommendations, *foreign))
+    return in_json(document.model_dump_json(indent=2)) + "\n"
 
 
 def to_csv(recommendations: Sequence[Recommendation]) -> str:
@@ -90,29 +130,35 @@ def to_csv(recommendations: Sequence[Recommendation]) -> str:
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(CSV_COLUMNS)
     for r in recommendations:
-        start = (r.target, r.driver, r.status)
-        writer.writerow((*start, *_size_cells(r)))
-        for p in r.parameters:
-            writer.writerow((*start, p.name, p.value, p.unit, p.source, p.because))
+        rows = [_size_cells(r)]
+        rows += [(p.name, p.value, p.unit, p.source, p.because) for p in r.parameters]
+        writer.writerows(map(in_csv, (r.target, r.driver, r.status, *row)) for row in rows)
     return buffer.getvalue()
 
 
 def to_markdown(
-    recommendations: Sequence[Recommendation], created: str, targets: Sequence[Target] = ()
+    recommendations: Sequence[Recommendation],
+    created: str,
+    targets: Sequence[Target] = (),
+    left_out: Sequence[tuple[str, str]] = (),
 ) -> str:
     """A document to paste into a ticket: the sizes in one table, then each target's parameters.
 
-    `targets` tell which of them lie on one host, where several may share a session.
+    Args:
+        targets: tell which of them lie on one host, where several may share a session.
+        left_out: targets of which recommended.json alone tells, and why.
     """
     template = environment().get_template("recommended.md.j2")
-    return template.render(
+    text = template.render(
         day=measured_at(recommendations, created)[:10],
         created=created,
         recommendations=recommendations,
         verdict=_verdict,
         summary=_summary,
         sessions=sessions(recommendations, targets),
+        left_out=left_out,
     )
+    return printable(text)
 
 
 def _size_cells(r: Recommendation) -> tuple[object, ...]:
@@ -153,7 +199,7 @@ def _summary(r: Recommendation, created: str) -> str:
             text += f" (95 %: {units.interval(r.plateau.interval95)})"
         text += "."
     if r.target_rate_from is not None:
-        text += f" Target rate {units.rate(r.target_rate)}, from {r.target_rate_from}."
+        text += f" Target rate {units.rate(r.target_rate)}, from {in_markdown(r.target_rate_from)}."
     if r.trials:
         text += f" {units.plural(r.trials, 'trial')}, {units.number(r.seconds)} s of load."
     if words := left_out(r):

@@ -11,18 +11,27 @@ import platform
 import re
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import psutil
-from pydantic import Field, ValidationError
+from pydantic import Field, field_validator
 
-from poolkit.errors import BadInput
-from poolkit.measure.store import now, write_atomic
+from poolkit import files
+from poolkit.measure import SEED, SIZE_BUDGET
+from poolkit.measure.store import now, read_record, write_atomic
 from poolkit.records import Record
 
 MANIFEST = "manifest.json"
 # Firmware and kernel keep a little for themselves, not always the same.
 MEMORY_TOLERANCE = 0.05
+
+
+def _is_table(value: object) -> bool:
+    return isinstance(value, dict)
+
+
+# In the folder of the manifest, wherever that is moved to.
+FileName = Annotated[str, Field(pattern=r"^[^/\\\x00]{1,255}$")]
 
 
 class HostFacts(Record):
@@ -44,7 +53,20 @@ class Manifest(Record):
     versions: dict[str, str]
     host: HostFacts
     parameters: dict[str, Any]
-    files: dict[str, str]  # name -> sha256
+    files: dict[FileName, str]  # -> sha256
+
+    @field_validator("parameters")
+    @classmethod
+    def _check_targets(cls, parameters: dict[str, Any]) -> dict[str, Any]:
+        settings = parameters.get("targets", {})
+        if not isinstance(settings, dict) or not all(map(_is_table, settings.values())):
+            raise ValueError("targets must be a table of tables")
+        return parameters
+
+    @property
+    def targets(self) -> dict[str, dict[str, Any]]:
+        """The public settings of each target."""
+        return dict(self.parameters.get("targets", {}))
 
 
 def host_facts() -> HostFacts:
@@ -104,15 +126,22 @@ def write_manifest(out: Path, parameters: dict[str, Any], created: str | None = 
     return out / MANIFEST
 
 
+def parameters_of(
+    command: str, budget: float | None, seed: int | None, settings: dict[str, Any]
+) -> dict[str, Any]:
+    """What manifest.json says of the request, the defaults that were used in place of None."""
+    return {
+        "command": command,
+        "budget": SIZE_BUDGET if budget is None else budget,
+        "seed": SEED if seed is None else seed,
+        "targets": settings,
+    }
+
+
 def read_manifest(path: Path) -> Manifest:
     """The manifest.json at `path`, a folder or the file itself; BadInput where there is none."""
     file = path / MANIFEST if path.is_dir() else path
-    try:
-        return Manifest.model_validate_json(file.read_bytes())
-    except (OSError, ValidationError) as error:
-        raise BadInput(
-            f"{file} is not a poolkit.manifest/1 document", "name the folder of a finished review"
-        ) from error
+    return read_record(Manifest, file, "name the folder of a finished review")
 
 
 def changed_files(out: Path, manifest: Manifest) -> tuple[str, ...]:
@@ -125,7 +154,7 @@ def changed_files(out: Path, manifest: Manifest) -> tuple[str, ...]:
 
 
 def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    return hashlib.sha256(files.content(path)).hexdigest()
 
 
 def _cpu_model() -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import UTC, datetime
 
 from poolkit import units
 from poolkit.measure.verify import OVERLOAD
@@ -20,8 +20,7 @@ def when(resumed: Resumed) -> str:
 
 def age(resumed: Resumed, at: str) -> str:
     """How old the oldest is at the moment `at` (ISO 8601), as `3 days`."""
-    passed = datetime.fromisoformat(at) - datetime.fromisoformat(resumed.oldest)
-    return units.age(passed.total_seconds())
+    return units.age((_utc(at) - _utc(resumed.oldest)).total_seconds())
 
 
 def rests_on(resumed: Resumed, trials: int, at: str, *, written: bool = False) -> str:
@@ -69,6 +68,11 @@ def left_out(recommendation: Recommendation) -> str:
     }
     missing = units.listed([name for name, is_known in known.items() if not is_known])
     return missing and f"Left out by choice (push = false): {missing}."
+
+
+def _utc(moment: str) -> datetime:
+    found = datetime.fromisoformat(moment)
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def _minute(moment: str) -> str:

@@ -9,21 +9,26 @@ import contextlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from poolkit import probes
 from poolkit.drivers.registry import check_driver
 from poolkit.errors import BadInput, ExitCode, MissingExtra, PoolkitError
 from poolkit.events import Watcher
-from poolkit.measure import SEED, SIZE_BUDGET
 from poolkit.measure.child import Order
 from poolkit.measure.preflight import check_caps, check_descriptors
 from poolkit.measure.store import now, prepare_out, write_atomic
 from poolkit.records import Recommendation, RecommendedFile, Sizing
+from poolkit.review.adding import only_writer
 from poolkit.review.before import GO_ON, check_trials, other_load, records_of, set_aside
 from poolkit.review.compare import Comparison, compare
 from poolkit.review.export import read_recommended, read_sizings, write_recommended
-from poolkit.review.manifest import host_facts, is_same_machine, read_manifest, write_manifest
+from poolkit.review.manifest import (
+    host_facts,
+    is_same_machine,
+    parameters_of,
+    read_manifest,
+    write_manifest,
+)
 from poolkit.review.outcome import Outcome, exit_code_of, left_out, measure_target
 from poolkit.targets import Target, load_targets
 
@@ -93,7 +98,8 @@ def review(
         outcomes.append(outcome or left_out(target, out))
     recommendations = tuple(outcome.recommendation for outcome in outcomes)
     created = now()
-    write_recommended(out, recommendations, tuple(targets.values()), created=created)
+    with only_writer(out):
+        write_recommended(out, recommendations, tuple(targets.values()), created=created)
     later = RecommendedFile(created=created, targets=recommendations)
     comparison = (
         with_records(out, later, targets) if earlier is None else earlier.compared(later, out)
@@ -173,18 +179,6 @@ def with_records(
     entries = tuple(entry for entry in later.targets if entry.target in known)
     later = later.model_copy(update={"targets": entries})
     return _Earlier(written, sizings, caution).compared(later, out)
-
-
-def parameters_of(
-    command: str, budget: float | None, seed: int | None, settings: dict[str, Any]
-) -> dict[str, Any]:
-    """What manifest.json says of the request, the defaults that were used in place of None."""
-    return {
-        "command": command,
-        "budget": SIZE_BUDGET if budget is None else budget,
-        "seed": SEED if seed is None else seed,
-        "targets": settings,
-    }
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
 from poolkit import units
 from poolkit.records import Parameter
+from poolkit.redact import in_markdown
 
 WIDTH = 100
 
@@ -55,11 +56,6 @@ def assigned(name: str, value: str) -> str:
     return line
 
 
-def cell(text: str) -> str:
-    """A text that cannot break a Markdown table's row: no line end, no bare bar."""
-    return " ".join(text.split()).replace("|", "\\|")
-
-
 @cache
 def environment() -> Environment:
     """Templates of the reviews and of the drivers; a name that is missing is an error."""
@@ -76,7 +72,7 @@ def environment() -> Environment:
         "argument": argument,
         "assigned": assigned,
         "call": call,
-        "cell": cell,
+        "cell": in_markdown,
         "comment": comment,
         "milliseconds": lambda parameter: round(float(parameter.value or 0.0) * 1000),
         "value": lambda parameter: literal(parameter.value),

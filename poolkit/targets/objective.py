@@ -8,7 +8,11 @@ from typing import Any, ClassVar, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from poolkit import units
+from poolkit.records import MOST_CONNECTIONS
+from poolkit.targets.production import HIGHEST_RATE
 from poolkit.targets.together import DEFAULT_SIZES, budget_of, locking_floor, losses
+
+MOST = MOST_CONNECTIONS  # of anything that is counted, and of times (s) and shares
 
 
 class Objective(BaseModel):
@@ -50,23 +54,23 @@ class Objective(BaseModel):
     # Share of the calls that may take longer than a p99 asked.
     allowance: ClassVar[float] = 0.01
 
-    target_rate: float = Field(gt=0)
+    target_rate: float = Field(gt=0, le=HIGHEST_RATE)
     rate_from: str | None = None
-    growth: float = Field(1.0, gt=0)
-    wait_p99: float | None = Field(None, gt=0)
-    response_p99: float | None = Field(None, gt=0)
-    headroom: float = Field(0.0, ge=0)
-    max_size: int = Field(DEFAULT_SIZES["max_size"], ge=1)
-    max_connections: int | None = Field(None, ge=1)
-    reserved_connections: int = Field(0, ge=0)
-    used_connections: int = Field(0, ge=0)
-    replicas: int = Field(DEFAULT_SIZES["replicas"], ge=1)
-    workers: int = Field(DEFAULT_SIZES["workers"], ge=1)
-    surge: int = Field(DEFAULT_SIZES["surge"], ge=0)
-    lost_replicas: int | None = Field(None, ge=0)
-    zones: int | None = Field(None, ge=2)
-    tasks: int = Field(1, ge=1)
-    connections_per_task: int = Field(1, ge=1)
+    growth: float = Field(1.0, gt=0, le=MOST)
+    wait_p99: float | None = Field(None, gt=0, le=MOST)
+    response_p99: float | None = Field(None, gt=0, le=MOST)
+    headroom: float = Field(0.0, ge=0, le=MOST)
+    max_size: int = Field(DEFAULT_SIZES["max_size"], ge=1, le=MOST)
+    max_connections: int | None = Field(None, ge=1, le=MOST)
+    reserved_connections: int = Field(0, ge=0, le=MOST)
+    used_connections: int = Field(0, ge=0, le=MOST)
+    replicas: int = Field(DEFAULT_SIZES["replicas"], ge=1, le=MOST)
+    workers: int = Field(DEFAULT_SIZES["workers"], ge=1, le=MOST)
+    surge: int = Field(DEFAULT_SIZES["surge"], ge=0, le=MOST)
+    lost_replicas: int | None = Field(None, ge=0, le=MOST)
+    zones: int | None = Field(None, ge=2, le=MOST)
+    tasks: int = Field(1, ge=1, le=MOST)
+    connections_per_task: int = Field(1, ge=1, le=MOST)
     push: bool = True
 
     @model_validator(mode="before")

@@ -7,7 +7,6 @@ nothing is refused with what to change in the query.
 from __future__ import annotations
 
 import http.client
-import json
 import math
 import os
 import threading
@@ -19,9 +18,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+
 from poolkit.errors import BadInput
+from poolkit.redact import printable
 from poolkit.targets.hosts import read_url
 
+HIGHEST_RATE = 1e12  # calls/s; more than any service carries, and products of it are finite
 TIMEOUT = 10.0  # s, for the whole answer
 _LARGEST_ANSWER = 8 << 20  # bytes; a whole /metrics page needs far less
 # The process that measures inherits what its parent resolved, so that both mean one rate.
@@ -101,18 +104,17 @@ def resolve(name: str, query: RateQuery) -> Figure:
             target.
     """
     known = _handed_down().get(name)
-    if (
-        known is not None
-        and known.get("of") == [query.prometheus, query.query]
-        and known.get("reader") != os.getpid()  # its own figure may be of yesterday
-    ):
-        return Figure(float(known["value"]), str(known["source"]))
+    # Its own figure may be of yesterday.
+    if known is not None and known.of == query and known.reader != os.getpid():
+        return Figure(known.value, known.source)
     figure = ask(query)
-    if figure.value <= 0:
+    if not 0 < figure.value <= HIGHEST_RATE:
         raise BadInput(
             f"targets.{name}.target_rate: {_shown(query)} gave {figure.value:g}, and a target rate "
-            "must be more than 0",
-            "ask for a time with traffic, such as max_over_time(...[1d:5m])",
+            f"must be more than 0 and at most {HIGHEST_RATE:g}",
+            "ask for a time with traffic, such as max_over_time(...[1d:5m])"
+            if figure.value <= 0
+            else f"ask for calls/s, {_EXAMPLE}",
         )
     _hand_down(name, query, figure)
     return figure
@@ -128,10 +130,10 @@ def ask(query: RateQuery, *, timeout: float = TIMEOUT) -> Figure:
         BadInput: out of reach, refused, or not exactly one finite number, with what to change.
     """
     answer = _get(query, timeout)
-    if answer.get("status") != "success":
-        said = str(answer.get("error", "no reason given"))[:300]
+    if answer.status != "success":
+        said = printable(answer.error)[:300]
         raise BadInput(f"Prometheus refused {_shown(query)}: {said}", "correct the query")
-    value = _one_value(query, answer.get("data"))
+    value = _one_value(query, answer.data)
     at = datetime.now(UTC).isoformat(timespec="seconds")
     return Figure(value, f"Prometheus at {query.prometheus}, query {query.query}, read {at}")
 
@@ -155,9 +157,14 @@ def fetch(url: str, what: str, *, timeout: float = TIMEOUT, keeps: Sequence[int]
         ) from None
     # In a thread of its own: a server that drips, or a look-up that hangs, has no other end.
     found: list[bytes | BadInput] = []
-    thread = threading.Thread(
-        target=lambda: found.append(_fetched(url, what, timeout, keeps)), daemon=True
-    )
+
+    def work() -> None:
+        try:
+            found.append(_fetched(url, what, timeout, keeps))
+        except Exception as error:  # of whatever library reads what a stranger answered
+            found.append(_no_answer(what, f"its answer is none ({type(error).__name__})"))
+
+    thread = threading.Thread(target=work, daemon=True)
     thread.start()
     thread.join(timeout + 1.0)
     answer = found[0] if found else _no_answer(what, "did not answer in time")
@@ -192,33 +199,55 @@ def _no_answer(what: str, why: str) -> BadInput:
     return BadInput(f"cannot read {what}: {why}", "check host and port, and that it runs")
 
 
-def _get(query: RateQuery, timeout: float) -> Mapping[str, Any]:
+class _Data(BaseModel):
+    resultType: str  # noqa: N815  # Prometheus's name
+    result: Any = None
+
+
+class _Answer(BaseModel):
+    """https://prometheus.io/docs/prometheus/latest/querying/api/"""
+
+    status: str
+    error: str = "no reason given"
+    data: _Data | None = None
+
+
+class _Series(BaseModel):
+    value: tuple[Any, float]  # when, and a number, which Prometheus writes as text
+
+
+class _HandedDown(BaseModel):
+    """What a process hands down of a rate that it read."""
+
+    of: RateQuery
+    reader: int
+    value: float = Field(gt=0, le=HIGHEST_RATE)
+    source: str
+
+
+def _get(query: RateQuery, timeout: float) -> _Answer:
     words = urllib.parse.urlencode({"query": query.query, "timeout": f"{timeout:g}s"})
     what = f"Prometheus at {query.prometheus}"
     # Prometheus says what is wrong with a query in the body of a 400 or 422.
     url = f"{query.prometheus}/api/v1/query?{words}"
     content = fetch(url, what, timeout=timeout, keeps=(400, 422))
     try:
-        answer = json.loads(content)
-    except ValueError:
-        answer = None
-    if not isinstance(answer, dict):
+        return _Answer.model_validate_json(content)
+    except ValidationError:
         raise BadInput(
             f"{what} did not answer as Prometheus does",
             "check that prometheus is the base URL of a Prometheus server",
-        )
-    return answer
+        ) from None
 
 
-def _one_value(query: RateQuery, data: object) -> float:
-    kind = data.get("resultType") if isinstance(data, dict) else None
-    result = data.get("result") if isinstance(data, dict) else None
+def _one_value(query: RateQuery, data: _Data | None) -> float:
     samples: list[Any]
-    if kind == "scalar":
-        samples = [result]
-    elif kind == "vector" and isinstance(result, list):
-        samples = [series.get("value") for series in result]
+    if data is not None and data.resultType == "scalar":
+        samples = [{"value": data.result}]
+    elif data is not None and data.resultType == "vector" and isinstance(data.result, list):
+        samples = data.result
     else:
+        kind = printable(data.resultType)[:60] if data is not None else "thing"
         raise BadInput(
             f"{_shown(query)} gave a {kind or 'thing'}, not one number",
             f"ask for a rate now, {_EXAMPLE}",
@@ -231,8 +260,8 @@ def _one_value(query: RateQuery, data: object) -> float:
     if len(samples) > 1:
         raise BadInput(f"{_shown(query)} gave {len(samples)} series, not one", _aggregate())
     try:
-        value = float(samples[0][1])
-    except (TypeError, ValueError, IndexError):
+        value = _Series.model_validate(samples[0]).value[1]
+    except ValidationError:
         raise BadInput(f"{_shown(query)} gave no number", "correct the query") from None
     if not math.isfinite(value):
         raise BadInput(
@@ -258,19 +287,17 @@ def _aggregate() -> str:
     return f"add the series up: sum(...), {_EXAMPLE}"
 
 
-def _handed_down() -> dict[str, Any]:
+def _handed_down() -> dict[str, _HandedDown]:
+    """What the environment holds; nothing where that is not of this version."""
     try:
-        known = json.loads(os.environ.get(RESOLVED, "{}"))
-    except ValueError:
+        return _RATES.validate_json(os.environ.get(RESOLVED, "{}"))
+    except ValidationError:
         return {}
-    return known if isinstance(known, dict) else {}
 
 
 def _hand_down(name: str, query: RateQuery, figure: Figure) -> None:
-    entry = {
-        "of": [query.prometheus, query.query],
-        "reader": os.getpid(),
-        "value": figure.value,
-        "source": figure.source,
-    }
-    os.environ[RESOLVED] = json.dumps({**_handed_down(), name: entry})
+    entry = _HandedDown(of=query, reader=os.getpid(), value=figure.value, source=figure.source)
+    os.environ[RESOLVED] = _RATES.dump_json({**_handed_down(), name: entry}).decode()
+
+
+_RATES = TypeAdapter(dict[str, _HandedDown])

@@ -7,6 +7,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+from poolkit import files
 from poolkit.errors import BadInput
 from poolkit.targets.words import key_path
 
@@ -14,7 +15,8 @@ from poolkit.targets.words import key_path
 def read_toml(path: Path) -> dict[str, Any]:
     """The content of a TOML file; BadInput when it cannot be read."""
     try:
-        text = path.read_text(encoding="utf-8")
+        # Line ends of every kind are one to TOML's reader.
+        text = files.content(path).decode("utf-8").replace("\r\n", "\n")
     except FileNotFoundError:
         raise BadInput(
             f"no such file: {path}",
@@ -26,7 +28,7 @@ def read_toml(path: Path) -> dict[str, Any]:
         ) from None
     except OSError as error:
         raise BadInput(
-            f"cannot read {path}: {error.strerror}", "check the path and its permissions"
+            f"cannot read {path}: {error.strerror}", "name a file with --targets that you may read"
         ) from None
     try:
         return tomllib.loads(text)

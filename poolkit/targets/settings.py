@@ -17,6 +17,8 @@ FUNCTIONS = ("init", "setup")  # settings that name a function of the user's
 Binds = Literal["limit", "limit_per_host"]
 HttpxLibrary = Literal["httpx", "httpx2"]
 RedisPoolClass = Literal["blocking", "default"]
+# Of any count, time (s) and rate: larger ones overflow timers and libraries.
+_MOST = 1_000_000_000
 
 
 class Settings(BaseModel):
@@ -53,27 +55,27 @@ class Settings(BaseModel):
         max_calls: no more calls than this are sent by one run, 1 or more.
     """
 
-    keepalive_timeout: float | None = Field(None, gt=0)
+    keepalive_timeout: float | None = Field(None, gt=0, le=_MOST)
     library: HttpxLibrary | None = None
-    max_keepalive_connections: int | None = Field(None, ge=0)
-    ttl_dns_cache: int | None = Field(None, ge=0)
+    max_keepalive_connections: int | None = Field(None, ge=0, le=_MOST)
+    ttl_dns_cache: int | None = Field(None, ge=0, le=_MOST)
     sweep: Binds | None = None
-    min_size: int | None = Field(None, ge=0)
-    statement_cache_size: int | None = Field(None, ge=0)
+    min_size: int | None = Field(None, ge=0, le=_MOST)
+    statement_cache_size: int | None = Field(None, ge=0, le=_MOST)
     reset: bool | None = None
     init: str | None = None
     setup: str | None = None
-    max_overflow: int | None = Field(None, ge=0)
-    pool_timeout: float | None = Field(None, gt=0)
+    max_overflow: int | None = Field(None, ge=0, le=_MOST)
+    pool_timeout: float | None = Field(None, gt=0, le=_MOST)
     pool_pre_ping: bool | None = None
-    pool_recycle: float | None = Field(None, gt=0)
+    pool_recycle: float | None = Field(None, gt=0, le=_MOST)
     pool_use_lifo: bool | None = None
-    timeout: float | None = Field(None, gt=0)
-    max_waiting: int | None = Field(None, ge=0)
+    timeout: float | None = Field(None, gt=0, le=_MOST)
+    max_waiting: int | None = Field(None, ge=0, le=_MOST)
     pool_class: RedisPoolClass | None = None
-    health_check_interval: int | None = Field(None, ge=0)
-    max_rate: float | None = Field(None, gt=0)
-    max_calls: int | None = Field(None, ge=1)
+    health_check_interval: int | None = Field(None, ge=0, le=_MOST)
+    max_rate: float | None = Field(None, gt=0, le=_MOST)
+    max_calls: int | None = Field(None, ge=1, le=_MOST)
 
     @field_validator(*FUNCTIONS)
     @classmethod

@@ -28,7 +28,7 @@ from poolkit.targets import headers as http_headers
 from poolkit.targets.draws import Draw, read_draw
 from poolkit.targets.endpoint import Endpoint
 from poolkit.targets.headers import VARIABLE, Header
-from poolkit.targets.objective import Objective
+from poolkit.targets.objective import MOST, Objective
 from poolkit.targets.settings import Method, Settings
 from poolkit.targets.together import mistakes_together
 from poolkit.targets.words import check_function_name
@@ -87,12 +87,12 @@ class Target(Objective, Settings):
         str,
         Annotated[Draw, PlainValidator(read_draw), PlainSerializer(lambda draw: draw.written())],
     ] = Field(default_factory=dict)
-    pause: float = Field(0.0, ge=0)
+    pause: float = Field(0.0, ge=0, le=MOST)
     read_only: bool = True
     work: str | None = None
     gate: bool | None = None
     # A file asks for no less than today's rate, where a what-if may.
-    growth: float = Field(1.0, ge=1)
+    growth: float = Field(1.0, ge=1, le=MOST)
 
     @field_validator("name")
     @classmethod

@@ -53,6 +53,8 @@ def rule(kind: str, context: Mapping[str, Any], message: str, valid: Iterable[st
         return f"must be more than {context['gt']:g}"
     if kind == "greater_than_equal":
         return f"must be {context['ge']:g} or more"
+    if kind == "less_than_equal":
+        return f"must be at most {context['le']:g}"
     return {
         "missing": "required, but not there",
         "finite_number": "must be a finite number",

@@ -15,12 +15,12 @@ from time import perf_counter
 from typing import Any, Literal, TypeVar
 
 from prometheus_client import CollectorRegistry, generate_latest
-from pydantic import Field, ValidationError
+from pydantic import Field
 
-from poolkit.errors import BadInput
 from poolkit.lab.leaky import Program, open_pool
 from poolkit.lab.postgres import PostgresServer
 from poolkit.lab.service.compare import compare_on_lab
+from poolkit.measure.store import read_record
 from poolkit.monitor import Report, Snapshot, Watch, instrument, pool_locking_floor, watch
 from poolkit.monitor.exposition import parse
 from poolkit.records import Record
@@ -101,12 +101,7 @@ async def compare_service() -> ServiceComparison:
 
 
 def _read(kind: type[R], path: Path) -> R:
-    try:
-        return kind.model_validate_json(path.read_bytes())
-    except (OSError, ValidationError) as error:
-        raise BadInput(
-            f"{path.name} is not of this version", "make it again with: make recordings"
-        ) from error
+    return read_record(kind, path, "make it again with: make recordings")
 
 
 async def leak(dsn: str, *, cured: bool = False) -> Watched:

@@ -7,7 +7,7 @@ import io
 import pytest
 from rich.console import Console
 
-from poolkit.cli.progress import knees, print_doubts, printable
+from poolkit.cli.progress import knees, print_doubts
 from poolkit.recommend import recommend, unreachable
 from poolkit.records import RecommendedFile, Signal
 from poolkit.review.compare import compare
@@ -26,7 +26,7 @@ UNREACHABLE = unreachable(
 
 def shown(table: tables.Table) -> str:
     file = io.StringIO()
-    Console(width=80, force_terminal=False, file=file).print(table.rich(printable))
+    Console(width=80, force_terminal=False, file=file).print(table.rich())
     return "\n".join(line.rstrip() for line in file.getvalue().splitlines())
 
 

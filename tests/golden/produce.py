@@ -14,7 +14,7 @@ from unittest import mock
 
 from rich.console import Console
 
-from poolkit.cli.progress import knees, print_doubts, printable
+from poolkit.cli.progress import knees, print_doubts
 from poolkit.drivers.parameters import probed
 from poolkit.drivers.parameters.findings import Findings
 from poolkit.probes import Probe
@@ -163,12 +163,12 @@ def printed_endings(width: int) -> str:
     found = tuple(endings().values())
     file = io.StringIO()
     console = Console(width=width, force_terminal=False, file=file, highlight=False)
-    console.print(tables.decision_in_short(found).rich(printable))
-    console.print(tables.parameters_in_short(found[0]).rich(printable))
+    console.print(tables.decision_in_short(found).rich())
+    console.print(tables.parameters_in_short(found[0]).rich())
     print_doubts(console, found)
     for words, made in cases.KEPT.items():
         sizing, _, _ = cases.records(made)
-        curve = tables.curve(sizing).rich(printable)
+        curve = tables.curve(sizing).rich()
         console.print(f"\n{words}", curve, knees(sizing), sep="\n")
     return file.getvalue()
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import subprocess
 import sys
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from hypothesis import given
@@ -170,14 +173,18 @@ def test_out_that_cannot_be_a_folder_is_refused(tmp_path: Path) -> None:
         assert caught.value.remedy == "choose a folder that you may write to"
 
 
-def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
+def test_a_file_is_replaced_whole_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A reader never sees half a file, and a failed write leaves the old one and no litter."""
     path = tmp_path / "report.html"
     write_atomic(path, "old")
     write_atomic(path, "neu – ü\n")
     assert path.read_bytes() == "neu – ü\n".encode()
-    with pytest.raises(UnicodeEncodeError):
-        write_atomic(path, "\ud800")
+    with monkeypatch.context() as full:
+        full.setattr(os, "fsync", mock.Mock(side_effect=OSError(errno.ENOSPC, "full")))
+        with pytest.raises(BrakeStop, match="full"):
+            write_atomic(path, "new")
     assert path.read_bytes() == "neu – ü\n".encode()
     assert list(tmp_path.iterdir()) == [path]
 

@@ -97,5 +97,5 @@ def test_this_machine_is_itself() -> None:
 
 def test_no_manifest_is_refused(tmp_path: Path) -> None:
     """A folder that is no review is said to be none."""
-    with pytest.raises(BadInput, match=r"manifest\.json is not"):
+    with pytest.raises(BadInput, match=r"manifest\.json cannot be read: No such file"):
         read_manifest(tmp_path)

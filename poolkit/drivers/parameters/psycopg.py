@@ -24,6 +24,7 @@ from poolkit.records import Parameter
 PING = pings("psycopg")
 _IDLE = idle_setting("psycopg", "shrinks")
 assert _IDLE is not None
+_SHRINKS = _IDLE.words
 _MAX_IDLE = row(_IDLE.name, _IDLE.default, "s", f"library default; {_IDLE.words}", "library")
 # psycopg_pool 3.2 and 3.3: AsyncConnectionPool(max_lifetime=3600.0)
 _MAX_LIFETIME = row(
@@ -89,7 +90,7 @@ def _probed_max_idle(found: Findings) -> Parameter | None:
     earliest = None if found.idle is None else found.idle.earliest
     if earliest is None or not is_keepable(earliest):
         return None
-    because = f"{_IDLE.words}: a pool that was grown shrinks before the server ends its connections"
+    because = f"{_SHRINKS}: a pool that was grown shrinks before the server ends its connections"
     return measured(_MAX_IDLE.name, below(earliest), because)
 
 

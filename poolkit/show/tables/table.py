@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from html import escape
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
+
+from poolkit.redact import in_html, in_markdown, printable
 
 T = TypeVar("T")
 PASSED, FAILED = "✓ passed", "✗ failed"
@@ -97,7 +98,7 @@ class Table:
     def html(self) -> str:
         """A <table> with a caption and scoped headers; every text is escaped."""
         head = "".join(
-            f'<th scope="col"{self._class(i)}>{escape(name)}</th>'
+            f'<th scope="col"{self._class(i)}>{in_html(name)}</th>'
             for i, name in enumerate(self.columns)
         )
         rows = []
@@ -109,7 +110,7 @@ class Table:
         body = "\n".join(rows)
         return (
             f'<div class="pk-scroll"><table class="pk-table">'
-            f"<caption>{escape(self.caption)}</caption>\n"
+            f"<caption>{in_html(self.caption)}</caption>\n"
             f"<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody></table></div>"
         )
 
@@ -117,14 +118,14 @@ class Table:
 
     def folded(self) -> str:
         """The HTML behind its caption, to be opened by who wants to see it."""
-        return f"<details><summary>{escape(self.caption)}</summary>\n{self.html()}</details>"
+        return f"<details><summary>{in_html(self.caption)}</summary>\n{self.html()}</details>"
 
     def markdown(self) -> str:
         """A pipe table with its caption above; bars and line ends in a cell are defused."""
         marks = ["---:" if i in self.numeric else "---" for i in range(len(self.columns))]
         lines = [self.columns, tuple(marks), *self.rows]
-        return f"**{_cell(self.caption)}**\n\n" + "".join(
-            "| " + " | ".join(_cell(cell) for cell in line) + " |\n" for line in lines
+        return f"**{in_markdown(self.caption)}**\n\n" + "".join(
+            "| " + " | ".join(in_markdown(cell) for cell in line) + " |\n" for line in lines
         )
 
     def rich(self, clean: Callable[[str], str] = str) -> RichTable:
@@ -138,7 +139,7 @@ class Table:
         from rich.text import Text
 
         shown = RichTable(
-            title=Text(clean(self.caption)) if self.caption else None,
+            title=Text(printable(clean(self.caption))) if self.caption else None,
             title_justify="left",
             title_style="bold",
             box=box.SIMPLE_HEAD,
@@ -154,7 +155,8 @@ class Table:
                 overflow="fold",
             )
         for index, row in enumerate(self.rows):
-            cells = (Text(clean(cell), "bold red" if cell.startswith("✗") else "") for cell in row)
+            texts = [printable(clean(cell)) for cell in row]
+            cells = (Text(text, "bold red" if text.startswith("✗") else "") for text in texts)
             shown.add_row(*cells, style="bold" if index in self.emphasis else "")
         return shown
 
@@ -172,8 +174,4 @@ class Table:
 
 def _marked(cell: str) -> str:
     kind = {"✓": "pk-good", "✗": "pk-bad"}.get(cell[:1])
-    return escape(cell) if kind is None else f'<span class="{kind}">{escape(cell)}</span>'
-
-
-def _cell(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|")
+    return in_html(cell) if kind is None else f'<span class="{kind}">{in_html(cell)}</span>'

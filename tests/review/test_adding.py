@@ -1,0 +1,210 @@
+"""A folder that several write to: nothing of the others is lost, whoever they are."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from poolkit.cli.application import app
+from poolkit.errors import BadInput, BrakeStop
+from poolkit.recommend import recommend, unreachable
+from poolkit.records import Recommendation, Resumed
+from poolkit.review import adding
+from poolkit.review.adding import LOCK, add_result, only_writer, read_entries
+from poolkit.review.export import read_recommended, write_recommended
+from poolkit.review.manifest import changed_files, read_manifest
+from tests.recommend.examples import http_target, sizing, trial, verification, verifying_trial
+
+WRITERS = 20
+WRITER = """
+import sys, time
+from pathlib import Path
+from poolkit.review.adding import add_result
+from tests.recommend.examples import http_target
+from tests.review.test_adding import found
+
+name, out, start = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
+recommendation, target = found(name), http_target(name=name)
+Path(f"{start}-{name}").touch()
+while not start.exists():
+    time.sleep(0.001)
+add_result(out, recommendation, target)
+"""
+
+
+def found(name: str = "orders-api", **changes: Any) -> Recommendation:
+    trials = [trial(), verifying_trial()]
+    made = recommend(http_target(name=name), sizing(), verification(), trials, "done", 31.2)
+    return made.model_copy(update=changes)
+
+
+def raw(out: Path) -> dict[str, dict[str, Any]]:
+    document = json.loads((out / "recommended.json").read_text(encoding="utf-8"))
+    return {entry["target"]: entry for entry in document["targets"]}
+
+
+def write_entries(out: Path, *entries: dict[str, Any]) -> None:
+    write_recommended(out, ())
+    file = out / "recommended.json"
+    document = json.loads(file.read_text(encoding="utf-8"))
+    document["targets"] = list(entries)
+    file.write_text(json.dumps(document, ensure_ascii=True), encoding="utf-8")
+
+
+@pytest.mark.alone
+def test_simultaneous_writers_lose_nothing(tmp_path: Path) -> None:
+    """20 processes that write at the same moment: each target is in every file."""
+    out, start = tmp_path / "out", tmp_path / "start"
+    out.mkdir()
+    names = [f"orders-{number}" for number in range(WRITERS)]
+    processes = [
+        subprocess.Popen([sys.executable, "-c", WRITER, name, str(out), str(start)])
+        for name in names
+    ]
+    try:
+        end = time.monotonic() + 120
+        while len(list(tmp_path.glob("start-*"))) < WRITERS:
+            assert time.monotonic() < end, "the writers did not come up"
+            time.sleep(0.05)
+        start.touch()
+        assert [process.wait(60) for process in processes] == [0] * WRITERS
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+    assert sorted(entry.target for entry in read_recommended(out).targets) == sorted(names)
+    manifest = read_manifest(out)
+    assert sorted(manifest.targets) == sorted(names)
+    assert changed_files(out, manifest) == ()
+    for file in ("recommended.csv", "recommended.md", "pools.py"):
+        text = (out / file).read_text(encoding="utf-8")
+        assert all(name in text or name.replace("-", "_") in text for name in names), file
+    assert not list(out.glob(".*.tmp"))
+
+
+OF_ANOTHER_VERSION: list[dict[str, Any]] = [
+    {"target": "pulsar", "driver": "aiopulsar", "new_key": [1, {"a": "\x1b[2J"}]},
+    {"target": 7},
+    {},
+    {**found("unknown-driver").model_dump(mode="json"), "driver": "aiopulsar"},
+    {**found("no-parameters-of-its-own").model_dump(mode="json"), "driver": "asyncpg"},
+    {**found("size-0").model_dump(mode="json"), "recommended_size": 0},
+    {**found().model_dump(mode="json"), "target": "../../etc/x"},
+]
+
+
+@pytest.mark.parametrize("entry", OF_ANOTHER_VERSION, ids=lambda e: str(e.get("target")))
+def test_an_entry_that_is_not_understood_stays_as_it_is(
+    tmp_path: Path, entry: dict[str, Any]
+) -> None:
+    """It is in recommended.json to the letter, and the other files say why it is not in them."""
+    write_entries(tmp_path, entry, found("users-api").model_dump(mode="json"))
+    add_result(tmp_path, found(), http_target())
+    document = json.loads((tmp_path / "recommended.json").read_text(encoding="utf-8"))
+    assert document["targets"][-1] == entry
+    assert [each["target"] for each in document["targets"][:-1]] == ["users-api", "orders-api"]
+    assert "No pool for" in (tmp_path / "pools.py").read_text(encoding="utf-8")
+    assert "Not written here" in (tmp_path / "recommended.md").read_text(encoding="utf-8")
+    assert len(read_entries(tmp_path).foreign) == 1
+
+
+def test_a_result_takes_the_place_of_its_own_former_one_only_when_it_is_one(tmp_path: Path) -> None:
+    """An entry of this target that a newer version wrote outlives an attempt without a result."""
+    newer = {"target": "orders-api", "driver": "aiohttp", "status": "done", "new": 1}
+    write_entries(tmp_path, newer)
+    add_result(tmp_path, unreachable(http_target(), "refused", "start it"), http_target())
+    document = json.loads((tmp_path / "recommended.json").read_text(encoding="utf-8"))
+    assert newer in document["targets"]
+    add_result(tmp_path, found(), http_target())
+    assert list(raw(tmp_path)) == ["orders-api"]
+    assert raw(tmp_path)["orders-api"]["recommended_size"] == found().recommended_size
+
+
+UNREADABLE: list[bytes] = [
+    b"",
+    b"{",
+    b"\xff\xfe\x00",
+    b"[]",
+    b"null",
+    b'"recommended"',
+    b'{"schema": "poolkit.recommended/3", "created": "2026-01-01T00:00:00Z", "targets": []}',
+    b'{"schema": "poolkit.recommended/2", "created": "2026-01-01T00:00:00Z", "targets": {}}',
+    b'{"schema": "poolkit.recommended/2", "created": "2026-01-01T00:00:00Z", "targets": [1]}',
+    b'{"schema": "poolkit.recommended/2", "created": "yesterday", "targets": []}',
+    b'{"schema": "poolkit.recommended/2", "created": 5, "targets": []}',
+    b'{"schema": "poolkit.recommended/2", "targets": []}',
+    b"[" * 100_000,
+    b'{"a":' * 100_000,
+    b"9" * 100_000,
+]
+
+
+@pytest.mark.parametrize("content", UNREADABLE, ids=lambda content: repr(content[:90]))
+def test_a_file_that_cannot_be_read_is_told_before_anything_is_sent(
+    tmp_path: Path, content: bytes
+) -> None:
+    """Exit 2 with cause and remedy; the file is untouched, and there is no trial."""
+    targets, out = tmp_path / "targets.toml", tmp_path / "out"
+    targets.write_text(
+        '[targets.orders-api]\ndriver = "aiohttp"\nurl = "http://127.0.0.1:9/"\ntarget_rate = 5\n',
+        encoding="utf-8",
+    )
+    out.mkdir()
+    (out / "recommended.json").write_bytes(content)
+    words = ["size", "orders-api", "--targets", str(targets), "--out", str(out)]
+    result = CliRunner().invoke(app, words)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "recommended.json is not a poolkit.recommended/2 document" in result.stderr
+    assert "move it away" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert (out / "recommended.json").read_bytes() == content
+    assert [path.name for path in out.iterdir()] == ["recommended.json"]
+    with pytest.raises(BadInput):
+        add_result(out, found(), http_target())
+
+
+def test_an_entry_that_rests_on_trials_of_before_is_understood(tmp_path: Path) -> None:
+    """Its age is told at the moment at which the file was made."""
+    moment = "2026-01-01T00:00:00+00:00"
+    resumed = Resumed(trials=1, oldest=moment, newest=moment)
+    write_recommended(tmp_path, (found(resumed=resumed),))
+    assert read_entries(tmp_path).known["orders-api"].resumed == resumed
+    assert read_recommended(tmp_path).targets[0].resumed == resumed
+
+
+def test_a_writer_that_does_not_end_is_told(tmp_path: Path) -> None:
+    """Whoever waits for it in vain says what is in the way, and nothing is written."""
+    holder = os.open(tmp_path / LOCK, os.O_RDWR | os.O_CREAT)
+    fcntl.flock(holder, fcntl.LOCK_EX)
+    try:
+        with pytest.raises(BrakeStop, match="another poolkit") as stop, only_writer(tmp_path, 0.1):
+            pytest.fail("two writers at a time")
+        assert "goes on from the finished trials" in stop.value.remedy
+    finally:
+        os.close(holder)
+    with only_writer(tmp_path, 0.1):
+        pass
+
+
+@pytest.mark.parametrize("kind", ["link", "folder"])
+def test_a_lock_that_is_no_file_is_told(tmp_path: Path, kind: str) -> None:
+    """A link is not followed to a file that somebody else may want to have made."""
+    lock = tmp_path / LOCK
+    lock.mkdir() if kind == "folder" else lock.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(BrakeStop, match=r"\.poolkit\.lock cannot be made"), only_writer(tmp_path):
+        pass
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_patience_is_longer_than_the_longest_queue() -> None:
+    """20 writers before one, each of which may take a second."""
+    assert adding.PATIENCE >= WRITERS * 1.0
