@@ -28,6 +28,11 @@ NO_CONNECTION = {
     "tls": "the server no longer speaks TLS as before",
     "tls_certificate": "the server's certificate is no longer valid for its name",
 }
+# Other kinds of failed calls whose remedy lies here.
+REMEDIES = {
+    **NO_CONNECTION,
+    "too_large": "a reply is larger than max_reply: raise it, or ask for less",
+}
 MOST_CALLS = 5_000_000  # of one trial, where nothing less is asked for
 LEAST_HELD_P99 = 1.0  # s: a pause of this machine must not be taken for the endpoint's distress
 FEWEST_HELD = 5  # calls: slow ones are few, and a trial may be short
@@ -117,7 +122,7 @@ class Brakes:
                 "raise its limit, or lower target_rate and max_size",
             )
         kind = _usual(counts.kinds)
-        remedy = NO_CONNECTION.get(kind, "look at the server's log")
+        remedy = REMEDIES.get(kind, "look at the server's log")
         raise BrakeStop(
             "error_share",
             f"{failed} of {finished} calls failed ({kind.replace('_', ' ')})",

@@ -45,6 +45,8 @@ _REMEDIES = {
     "tls_certificate": "the certificate is not valid for this host name or not trusted here",
     "tls": "check that the port speaks TLS, or write http:// instead of https://",
     "disconnected": "the server closed the connection: check that the port speaks HTTP",
+    "too_large": "a call may receive max_reply: raise it where the reply is meant to be so large, "
+    "or measure a call that asks for less",
     "too_many_open_files": "raise the limit with: ulimit -n 4096",
     "too_many_connections": "lower max_size, or free connections on the server",
     "ReadOnlySqlTransaction": _READ_ONLY,
