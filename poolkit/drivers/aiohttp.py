@@ -168,10 +168,20 @@ def _response_class(most: int) -> type[aiohttp.ClientResponse]:
 
     class Response(aiohttp.ClientResponse):
         async def read(self) -> bytes:
-            # The transport counts what is sent; only decompressing can make more of it.
-            if self._body is None and hdrs.CONTENT_ENCODING in self.headers:
-                self._body = await self._inflated()
-            return await super().read()
+            protocol: Any = self._connection and self._connection.protocol
+            try:
+                # The transport counts what is sent; only decompressing can make more of it.
+                if self._body is None and hdrs.CONTENT_ENCODING in self.headers:
+                    self._body = await self._inflated()
+                body = await super().read()
+            except Exception as error:
+                if protocol is not None and protocol.allowance < 0:
+                    raise replies.too_large() from error
+                raise
+            # A body that ends with its connection looks whole where it was cut off.
+            if protocol is not None and protocol.allowance < 0:
+                raise replies.too_large()
+            return body
 
         async def _inflated(self) -> bytes:
             pieces, size = [], 0

@@ -8,6 +8,7 @@ commits or rolls back, which is a round trip.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import fcntl
 import os
 import socket
@@ -36,19 +37,29 @@ if TYPE_CHECKING:
 
 CLOSE_TIMEOUT = 2.0  # s
 NO_LIMIT = 86_400.0  # s; the pool knows no wait without an end
+_TCP_INFO = 136  # bytes of Linux's struct tcp_info up to tcpi_bytes_received, a u64
+_LEAST_READ = 8192  # bytes that libpq makes room for before it reads
 _LOOK = 0.002  # s between looks at how many connections are up
 
 _stamps: ContextVar[Stamps | None] = ContextVar("poolkit_psycopg_stamps", default=None)
 
 
 class _Connection(AsyncConnection[Any]):
-    """A connection that is given up once it received more than its `allowance` of bytes.
+    """A connection that is given up once a call received more than `most` bytes.
 
-    libpq reads by itself and tells nobody how much, so the kernel is asked what lies ready. Not
-    before a wait's first read, which ends most replies, and is of one buffer at most.
+    libpq reads by itself and tells nobody how much, so the kernel is asked before and after each
+    read. A single row is read whole (PostgreSQL's own limit for it is 1 GB). Over a Unix socket the
+    kernel knows only what lies ready, of which libpq reads 8 KiB or more at a time.
     """
 
-    allowance = replies.MAX_REPLY
+    most = replies.MAX_REPLY
+    _before = _of_socket = 0
+
+    def begin_call(self, most: int) -> None:
+        """What is received from here on counts."""
+        self.most = most
+        self._of_socket = 0
+        self._before = self._received()
 
     def wait(self, gen: Any, *arguments: Any, **options: Any) -> Any:
         # No coroutine of its own: it would cost at every turn of the loop.
@@ -61,18 +72,39 @@ class _Connection(AsyncConnection[Any]):
             while True:
                 ready = yield wanted
                 if ready & Ready.R:
-                    self._count()
+                    self._check()
                 wanted = steps.send(ready)
         except StopIteration as end:
+            if not self.closed:
+                self._check()
             return end.value
 
-    def _count(self) -> None:
-        ready = bytearray(4)
-        fcntl.ioctl(self.pgconn.socket, termios.FIONREAD, ready)
-        self.allowance -= int.from_bytes(ready, sys.byteorder)
-        if self.allowance < 0:
+    def _check(self) -> None:
+        if self._received() - self._before > self.most:
             self.pgconn.finish()
             raise replies.too_large()
+
+    def _received(self) -> int:
+        with contextlib.closing(_Borrowed(self.pgconn.socket)) as kernel:
+            try:
+                told = kernel.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO)
+            except OSError:  # a Unix socket
+                ready = bytearray(4)
+                fcntl.ioctl(self.pgconn.socket, termios.FIONREAD, ready)
+                self._of_socket += min(int.from_bytes(ready, sys.byteorder), _LEAST_READ)
+                return self._of_socket
+        return int.from_bytes(told[-8:], sys.byteorder)
+
+
+class _Borrowed(socket.socket):
+    """A socket object on a descriptor that belongs to libpq."""
+
+    def __init__(self, descriptor: int) -> None:
+        # With a family nothing is looked up; it matters to nobody here.
+        super().__init__(socket.AF_INET, socket.SOCK_STREAM, 0, descriptor)
+
+    def close(self) -> None:
+        self.detach()
 
 
 class PsycopgPool(postgres.PostgresPool):
@@ -195,7 +227,7 @@ class PsycopgPool(postgres.PostgresPool):
         try:
             async with self._pool.connection() as connection:
                 stamps.acquired()
-                connection.allowance = self._max_reply
+                connection.begin_call(self._max_reply)
                 work = self._work
                 if self._single is not None:
                     # Here rather than in functions of their own: each would cost every call, and

@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain, repeat
+from operator import length_hint
 
 import numpy as np
 from numpy.typing import NDArray
@@ -191,6 +192,7 @@ class Quota:
         self.spent: BrakeStop | None = None
         self._now = now
         self._max_calls = brakes.max_calls
+        self._left = repeat(None, self._max_calls)
         self._callers = callers
         most = brakes.max_rate
         if arrival_rate is not None and most is not None and arrival_rate > most:
@@ -203,10 +205,15 @@ class Quota:
 
     def permits(self) -> Iterator[None]:
         """One permit a call; shared by all callers, since the caps are on all of them together."""
-        permits = repeat(None, self._max_calls)
+        permits = self._left
         if self._max_rate is not None:
             return chain(self._paced(permits, self._max_rate), self._out_of_calls())
         return chain(permits, self._out_of_calls())
+
+    @property
+    def handed_out(self) -> int:
+        """Permits that were taken: the calls that were begun."""
+        return self._max_calls - length_hint(self._left)
 
     def _out_of_calls(self) -> Iterator[None]:
         self.spent = self.spent or out_of_calls(self._max_calls)
