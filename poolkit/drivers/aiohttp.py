@@ -174,9 +174,9 @@ def _response_class(most: int) -> type[aiohttp.ClientResponse]:
                 if self._body is None and hdrs.CONTENT_ENCODING in self.headers:
                     self._body = await self._inflated()
                 body = await super().read()
-            except Exception as error:
+            except Exception:
                 if protocol is not None and protocol.allowance < 0:
-                    raise replies.too_large() from error
+                    raise replies.too_large() from None
                 raise
             # A body that ends with its connection looks whole where it was cut off.
             if protocol is not None and protocol.allowance < 0:

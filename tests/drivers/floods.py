@@ -10,13 +10,27 @@ import resource
 import subprocess
 import sys
 import threading
+import time
 import zlib
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
+
+import uvloop
+from pydantic import SecretStr
+
+from poolkit.drivers.base import close_pool
+from poolkit.drivers.registry import adapter_of, make_pool
+from poolkit.errors import CallFailed
+from poolkit.load.stamps import CallStamps
+from poolkit.targets import Target
 
 MB = 1_000_000
 _ZEROS = bytes(MB)
 _HEAD = b"HTTP/1.1 200 OK\r\n"
+
+
+Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
 async def endless(piece: bytes) -> AsyncIterator[bytes]:
@@ -25,14 +39,18 @@ async def endless(piece: bytes) -> AsyncIterator[bytes]:
 
 
 async def bomb(levels: int) -> AsyncIterator[bytes]:
-    """20 GB of zeros as one gzip member, compressed once or twice."""
+    """100 MB of zeros as one gzip member, compressed once or twice."""
     made = [zlib.compressobj(9, wbits=31) for _ in range(levels)]
-    for _ in range(20_000):
+    for _ in range(100):
         piece = _ZEROS
         for one in made:
             piece = one.compress(piece)
         if piece:
             yield piece
+    piece = b""
+    for one in made:
+        piece = one.compress(piece) + one.flush()
+    yield piece
 
 
 def _chunk(data: bytes) -> bytes:
@@ -46,7 +64,7 @@ def _chunked(headers: bytes = b"") -> bytes:
 # Path of an HTTP server -> the head of its reply, its body, and whether that goes out in chunks.
 REPLIES: dict[str, tuple[bytes, Callable[[], AsyncIterator[bytes]], bool]] = {
     "chunks": (_chunked(), lambda: endless(_ZEROS), True),
-    "tiny-chunks": (_chunked(), lambda: endless(_chunk(b"abcdefgh") * 10_000), False),
+    "small-chunks": (_chunked(), lambda: endless(_chunk(bytes(1000)) * 1000), False),
     "until-closed": (_HEAD + b"\r\n", lambda: endless(_ZEROS), False),
     "length": (_HEAD + b"Content-Length: 99999999999\r\n\r\n", lambda: endless(_ZEROS), False),
     "headers": (_HEAD, lambda: endless(b"X-More: of this\r\n" * 10_000), False),
@@ -95,6 +113,7 @@ async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
             async for piece in body():
                 writer.write(_chunk(piece) if is_chunked else piece)
                 await writer.drain()
+                await asyncio.sleep(0)
             writer.write(b"0\r\n\r\n")
 
 
@@ -117,10 +136,17 @@ async def _redis(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
 
 
 @contextlib.contextmanager
-def serving(answer: Callable[..., Any] = _answer) -> Iterator[int]:
+def serving(answer: Answer = _answer) -> Iterator[int]:
     """A server in a thread while the block runs; gives its port."""
+
+    async def answered(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await answer(reader, writer)
+        finally:
+            writer.transport.abort()
+
     loop = asyncio.new_event_loop()
-    server = loop.run_until_complete(asyncio.start_server(answer, "127.0.0.1", 0))
+    server = loop.run_until_complete(asyncio.start_server(answered, "127.0.0.1", 0))
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
     try:
@@ -140,57 +166,56 @@ def flooding_redis() -> contextlib.AbstractContextManager[int]:
     return serving(_redis)
 
 
-def call_in_child(**keys: Any) -> dict[str, Any]:
-    """What became of two calls one after the other, and MB that the child's memory grew by.
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a child says: the outcomes of each target's calls, and MB its memory grew by."""
 
-    Args:
-        keys: of the target.
-    """
-    command = [sys.executable, "-m", "tests.drivers.floods", json.dumps(keys)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    kinds: list[list[str]]
+    grown: float
+    stderr: str
+
+
+def call_in_child(targets: Sequence[Mapping[str, Any]], loop: str = "uvloop") -> Said:
+    """Two calls one after the other to each target (by its keys), all in one child process."""
+    command = [sys.executable, "-m", "tests.drivers.floods", loop, json.dumps(list(targets))]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
-    said: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return said | {"stderr": done.stderr}
+    return Said(**json.loads(done.stdout), stderr=done.stderr)
+
+
+async def _calls(keys: dict[str, Any]) -> list[str]:
+    if "dsn" in keys:
+        keys["dsn"] = SecretStr(keys["dsn"])
+    pool = make_pool(Target(name="flood", target_rate=1, **keys), 1, call_timeout=20.0)
+    kinds = []
+    await pool.open()
+    for _ in range(2):
+        try:
+            await pool.call(CallStamps(time.perf_counter, 0.0))
+            kinds.append("ok")
+        except CallFailed as failure:
+            kinds.append(failure.kind)
+    await close_pool(pool)
+    return kinds
+
+
+async def _all_calls(targets: list[dict[str, Any]]) -> list[list[str]]:
+    return [await _calls(keys) for keys in targets]
+
+
+def _memory() -> float:
+    """MB that this process took at most so far."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
 
 
 def _main() -> None:
-    from pydantic import SecretStr
-
-    from poolkit.drivers.base import close_pool
-    from poolkit.drivers.registry import make_pool
-    from poolkit.errors import CallFailed, Unreachable
-    from poolkit.load.stamps import CallStamps
-    from poolkit.measure.loop import _fastest_loop
-    from poolkit.targets import Target
-
-    keys = json.loads(sys.argv[1])
-    if "dsn" in keys:
-        keys["dsn"] = SecretStr(keys["dsn"])
-    target = Target(name="flood", target_rate=1, **keys)
-
-    async def call() -> list[str]:
-        kinds = []
-        pool = make_pool(target, 1, call_timeout=20.0)
-        try:
-            await pool.open()
-            before.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
-            for _ in range(2):
-                try:
-                    await pool.call(CallStamps(asyncio.get_running_loop().time, 0.0))
-                    kinds.append("ok")
-                except CallFailed as failure:
-                    kinds.append(failure.kind)
-        except Unreachable as error:
-            kinds.append(str(error))
-        finally:
-            await close_pool(pool)
-        return kinds
-
-    before: list[int] = []
-    loop = _fastest_loop() if sys.argv[-1] != "asyncio" else asyncio.new_event_loop()
-    kinds = loop.run_until_complete(call())
-    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - (before or [0])[0]
-    sys.stdout.write(json.dumps({"kinds": kinds, "grown": grown / 1000}))
+    new_loop, targets = sys.argv[1], json.loads(sys.argv[2])
+    for keys in targets:
+        adapter_of(keys["driver"])  # which loads the library
+    loop = uvloop.new_event_loop() if new_loop == "uvloop" else asyncio.new_event_loop()
+    before = _memory()
+    kinds = loop.run_until_complete(_all_calls(targets))
+    sys.stdout.write(json.dumps({"kinds": kinds, "grown": _memory() - before}))
 
 
 if __name__ == "__main__":
