@@ -212,9 +212,10 @@ def _main() -> None:
     new_loop, targets = sys.argv[1], json.loads(sys.argv[2])
     for keys in targets:
         adapter_of(keys["driver"])  # which loads the library
-    loop = uvloop.new_event_loop() if new_loop == "uvloop" else asyncio.new_event_loop()
     before = _memory()
-    kinds = loop.run_until_complete(_all_calls(targets))
+    factory = uvloop.new_event_loop if new_loop == "uvloop" else asyncio.new_event_loop
+    with asyncio.Runner(loop_factory=factory) as runner:
+        kinds = runner.run(_all_calls(targets))
     sys.stdout.write(json.dumps({"kinds": kinds, "grown": _memory() - before}))
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from poolkit.errors import Unreachable
 from poolkit.lab.postgres import PostgresServer
 from tests.drivers.floods import REPLIES, call_in_child, flooding_redis, serving
+from tests.faults.driving import Command
 
 pytestmark = pytest.mark.lab
 
@@ -86,3 +89,13 @@ def test_a_value_of_redis_without_end_is_cut_off() -> None:
     assert said.kinds == [["too_large", "too_large"]]
     assert said.grown < GROWTH
     assert not said.stderr
+
+
+def test_the_first_call_says_what_to_do(http: str, tmp_path: Path) -> None:
+    """No load, and the cap of 64 MiB by name."""
+    with Command(tmp_path, f'driver = "aiohttp"\nurl = "{http}/gzip"') as command:
+        command.finish()
+        assert command.code == Unreachable.exit_code
+        assert "too large" in command.failed["cause"]
+        assert "max_reply" in command.failed["remedy"]
+        assert not command.trials
