@@ -18,8 +18,10 @@ from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
+from aiohttp import hdrs
 from yarl import URL
 
+from poolkit.drivers import replies
 from poolkit.drivers.base import DialTimes, PoolStatistics, Stamps
 from poolkit.drivers.calls import outcome_of, run_function
 from poolkit.drivers.hooks import Hook, PoolState, Tap, of_type, told_ask, told_dial
@@ -101,8 +103,9 @@ class _Connector(aiohttp.TCPConnector):
     opened = 0
     hosts: frozenset[str | None] = frozenset()
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, *, max_reply: int, **options: Any) -> None:
         super().__init__(**options)
+        self._max_reply = max_reply
         self.dial_times = DialTimes(0, 0.0, 0.0, 0.0)
         make = self._factory
 
@@ -124,6 +127,7 @@ class _Connector(aiohttp.TCPConnector):
         call.asked += 1
         connection = await _connect(self, req, traces, timeout)
         call.stamps.acquired()
+        connection.protocol.allowance = self._max_reply  # type: ignore[union-attr]
         return connection
 
     async def _create_connection(
@@ -139,6 +143,7 @@ class _Connector(aiohttp.TCPConnector):
         dial = _Dial()
         _dial.set(dial)
         protocol = await super()._create_connection(req, traces, timeout)
+        replies.bound(protocol, self._max_reply, protocol.transport)
         self.dial_times += dial.times(has_tls=req.is_ssl())
         self.opened += 1
         if call is not None:
@@ -158,6 +163,43 @@ class _Connector(aiohttp.TCPConnector):
                 dial.looked_up(began)
 
 
+def _response_class(most: int) -> type[aiohttp.ClientResponse]:
+    """Responses whose `read` gives up once the body is larger than `most` bytes."""
+
+    class Response(aiohttp.ClientResponse):
+        async def read(self) -> bytes:
+            protocol: Any = self._connection and self._connection.protocol
+            try:
+                # The transport counts what is sent; only decompressing can make more of it.
+                if self._body is None and hdrs.CONTENT_ENCODING in self.headers:
+                    self._body = await self._inflated()
+                body = await super().read()
+            except Exception:
+                if protocol is not None and protocol.allowance < 0:
+                    raise replies.too_large() from None
+                raise
+            # A body that ends with its connection looks whole where it was cut off.
+            if protocol is not None and protocol.allowance < 0:
+                raise replies.too_large()
+            return body
+
+        async def _inflated(self) -> bytes:
+            pieces, size = [], 0
+            try:
+                # Unlike `content.read`, it has what came decompressed piece by piece.
+                async for piece in self.content.iter_any():
+                    size += len(piece)
+                    if size > most:
+                        raise replies.too_large()
+                    pieces.append(piece)
+            except BaseException:
+                self.close()
+                raise
+            return b"".join(pieces)
+
+    return Response
+
+
 class AiohttpPool(HttpPool):
     """One aiohttp session that does the same work in every call.
 
@@ -173,6 +215,7 @@ class AiohttpPool(HttpPool):
             of its own.
         keepalive_timeout: s that an idle connection is kept.
         ttl_dns_cache: s that a looked-up address is kept; None: for ever.
+        max_reply: bytes that one call may receive, and its body have once decompressed.
     """
 
     def __init__(
@@ -185,8 +228,9 @@ class AiohttpPool(HttpPool):
         keepalive_timeout: float = KEEPALIVE,
         ttl_dns_cache: int | None = DNS_CACHE,
         binds: Binds | None = None,
+        max_reply: int = replies.MAX_REPLY,
     ) -> None:
-        super().__init__(work, pool_size, call_timeout, pool_timeout)
+        super().__init__(work, pool_size, call_timeout, pool_timeout, max_reply)
         self._keepalive_timeout = keepalive_timeout
         self._ttl_dns_cache = ttl_dns_cache
         # One keyword less where there is no body.
@@ -204,6 +248,7 @@ class AiohttpPool(HttpPool):
     async def open(self) -> None:
         """Make the session; aiohttp dials on demand."""
         self._connector = _Connector(
+            max_reply=self._max_reply,
             limit=self._pool_size,
             limit_per_host=self._limit_per_host,
             keepalive_timeout=self._keepalive_timeout,
@@ -212,6 +257,7 @@ class AiohttpPool(HttpPool):
         self._connector.hosts = self._hosts
         self._session = aiohttp.ClientSession(
             connector=self._connector,
+            response_class=_response_class(self._max_reply),
             headers=self._work.headers,
             timeout=aiohttp.ClientTimeout(
                 total=self._call_timeout,
@@ -260,6 +306,8 @@ class AiohttpPool(HttpPool):
             raise failure_of_status(status)
 
     def _translated(self, error: Exception, call: _Call) -> CallFailed:
+        if (large := replies.cut_off(error)) is not None:
+            return large
         # A function's raise_for_status(); an answer that is no HTTP has a cause and no status.
         if isinstance(error, aiohttp.ClientResponseError) and error.__cause__ is None:
             return (

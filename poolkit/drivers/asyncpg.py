@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
-from poolkit.drivers import postgres
+from poolkit.drivers import postgres, replies
 from poolkit.drivers.base import Stamps
 from poolkit.drivers.calls import outcome_of, run_function
 from poolkit.drivers.hooks import Hook, PoolState, Tap, of_type, told_ask, told_dial
@@ -51,7 +51,7 @@ def _take_stamps() -> Stamps | None:
 
 
 async def session_options(
-    dsn: str, *, read_only: bool, call_timeout: float
+    dsn: str, *, read_only: bool, call_timeout: float, max_reply: int = replies.MAX_REPLY
 ) -> tuple[bool, dict[str, Any]]:
     """Whether a pooler stands before the server, and the options to dial it with.
 
@@ -65,6 +65,7 @@ async def session_options(
         "server_settings": settings,
     }
     connection = await asyncpg.connect(dsn, statement_cache_size=0, **options)
+    bounded(connection, max_reply)
     try:
         pid = await connection.fetchval(BACKEND_PID, timeout=DIAL_TIMEOUT)
         is_pooled = pid != connection.get_server_pid()
@@ -75,6 +76,12 @@ async def session_options(
     elif read_only:
         settings[READ_ONLY] = "on"
     return is_pooled, options
+
+
+def bounded(connection: Any, most: int) -> Any:
+    """The connection, cut off where a call receives more than `most` bytes."""
+    replies.bound(connection._protocol, most, connection._transport)
+    return connection
 
 
 class AsyncpgPool(postgres.PostgresPool):
@@ -93,6 +100,7 @@ class AsyncpgPool(postgres.PostgresPool):
         reset: whether a connection is reset before it goes back, which is a round trip.
         init, setup: the user's callbacks: run on each new connection, and each time one is handed
             out (then part of the hold).
+        max_reply: bytes that one call may receive.
     """
 
     # The pool prints a traceback for every connection that it cannot restore.
@@ -113,8 +121,9 @@ class AsyncpgPool(postgres.PostgresPool):
         reset: bool = True,
         init: WorkFunction | None = None,
         setup: WorkFunction | None = None,
+        max_reply: int = replies.MAX_REPLY,
     ) -> None:
-        super().__init__(dsn, work, pool_size, call_timeout)
+        super().__init__(dsn, work, pool_size, call_timeout, max_reply)
         self._init = init
         self._setup = setup
         self.options = {
@@ -159,6 +168,7 @@ class AsyncpgPool(postgres.PostgresPool):
             async with self._pool.acquire() as connection:  # poolkit: ignore[no-acquire-timeout]
                 stamps.acquired()
                 _acquiring.set(None)
+                connection._con._protocol.allowance = self._max_reply
                 if self.is_pooled and work.read_only:
                     # Its COMMIT is a round trip of the release that only a pooler makes needed.
                     async with connection.transaction(readonly=True):
@@ -181,7 +191,10 @@ class AsyncpgPool(postgres.PostgresPool):
 
     async def _look(self) -> tuple[bool, dict[str, Any]]:
         return await session_options(
-            self._dsn, read_only=self._work.read_only, call_timeout=self._call_timeout
+            self._dsn,
+            read_only=self._work.read_only,
+            call_timeout=self._call_timeout,
+            max_reply=self._max_reply,
         )
 
     async def _run(
@@ -203,6 +216,7 @@ class AsyncpgPool(postgres.PostgresPool):
             if stamps is None:
                 raise
             raise CallTimedOut("dial_timeout") from error
+        bounded(connection, self._max_reply)
         self._opened += 1
         if stamps is not None:
             stamps.dialled()
@@ -224,6 +238,8 @@ class AsyncpgPool(postgres.PostgresPool):
             if not stamps.has_acquired:
                 return PoolTimedOut("pool_timeout")
             return CallTimedOut("call_timeout")
+        if (large := replies.cut_off(error)) is not None:
+            return large
         if not isinstance(error, _SERVER_ERRORS):
             return CallFailed(type(error).__name__)
         outcome = postgres.failure(error)

@@ -22,15 +22,22 @@ class HttpPool:
         pool_size: most connections that the pool may hold, 1 or more.
         call_timeout: s, most that one call may take, waiting included.
         pool_timeout: s, most that a call may wait for a connection; None: no limit of its own.
+        max_reply: bytes that one call may receive, and its body have once decompressed.
     """
 
     def __init__(
-        self, work: HttpWork, pool_size: int, call_timeout: float, pool_timeout: float | None
+        self,
+        work: HttpWork,
+        pool_size: int,
+        call_timeout: float,
+        pool_timeout: float | None,
+        max_reply: int,
     ) -> None:
         self._work = work
         self._pool_size = pool_size
         self._call_timeout = call_timeout
         self._pool_timeout = pool_timeout
+        self._max_reply = max_reply
         self._disconnects = 0
 
     @property

@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import importlib
+import inspect
 import socket
 import ssl
 import sys
@@ -22,6 +23,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
+from poolkit.drivers import replies
 from poolkit.drivers.base import PoolStatistics, Stamps
 from poolkit.drivers.calls import Holds, outcome_of, run_function, timed_out
 from poolkit.drivers.hooks import Hook, PoolState, Tap, of_type, tell_failure, told_dial
@@ -197,6 +199,60 @@ def _tracer(books: _Books, hosts: frozenset[bytes]) -> Callable[[Any], Awaitable
     return on_request
 
 
+# Bytes that are decompressed at a time: deflate makes 1 MB of 1 KiB at most, brotli far more.
+_PIECE, _PIECE_OF_BROTLI = 1024, 64
+
+
+class _Counted:
+    """The decoder of a response that is long, or may become so; ends a call at `most` bytes."""
+
+    def __init__(self, decoder: Any, most: int, encoding: bytes) -> None:
+        self.flush = decoder.flush
+        self._decoders: list[Any] = getattr(decoder, "children", [decoder])
+        self._is_lazy = inspect.isgeneratorfunction(decoder.decode)  # as httpx2's are
+        self._piece = _PIECE_OF_BROTLI if b"br" in encoding else _PIECE if encoding else most
+        self._raw = self._decoded = most
+
+    def decode(self, data: bytes) -> Any:
+        self._raw -= len(data)
+        if self._raw < 0:
+            raise replies.too_large()
+        decoded = self._through(data, 0)
+        return decoded if self._is_lazy else b"".join(decoded)
+
+    def _through(self, data: bytes, level: int) -> Iterator[bytes]:
+        """What the decoders from this one on make of the data, before it is too much."""
+        if level == len(self._decoders):
+            self._decoded -= len(data)
+            if self._decoded < 0:
+                raise replies.too_large()
+            yield data
+            return
+        for at in range(0, len(data), self._piece):
+            made = self._decoders[level].decode(data[at : at + self._piece])
+            for piece in (made,) if isinstance(made, bytes) else made:
+                yield from self._through(piece, level + 1)
+
+
+def _bounded(handle: Any, most: int) -> Any:
+    """A transport's `handle_async_request` whose responses have at most `most` bytes."""
+
+    async def handle_async_request(request: Any) -> Any:
+        response = await handle(request)
+        length, encoding = None, b""
+        for name, value in response.headers.raw:
+            key = name.lower()
+            if key == b"content-length":
+                length = value
+            elif key == b"content-encoding":
+                encoding += value.lower()
+        if length is None or encoding or int(length) > most:
+            response._decoder = _Counted(response._get_content_decoder(), most, encoding)
+        return response
+
+    return handle_async_request
+
+
 class HttpxPool(HttpPool):
     """One httpx client that does the same work in every call.
 
@@ -211,6 +267,7 @@ class HttpxPool(HttpPool):
         max_keepalive_connections: idle connections kept, where not all of them.
         library: which of the two packages; both may be installed.
         infers_wait: take waits from trace events although the pool could be watched.
+        max_reply: bytes that one call may receive, and its body have once decompressed.
 
     `wait_is_exact` says after `open` whether waits are measured or inferred (0.3 to 3 ms high).
     """
@@ -228,8 +285,9 @@ class HttpxPool(HttpPool):
         max_keepalive_connections: int | None = None,
         library: HttpxLibrary = "httpx",
         infers_wait: bool = False,
+        max_reply: int = replies.MAX_REPLY,
     ) -> None:
-        super().__init__(work, pool_size, call_timeout, pool_timeout)
+        super().__init__(work, pool_size, call_timeout, pool_timeout, max_reply)
         self._headers = dict(work.headers) or None
         self._keepalive_expiry = keepalive_expiry
         self._max_keepalive = max_keepalive_connections
@@ -262,6 +320,7 @@ class HttpxPool(HttpPool):
             keepalive_expiry=self._keepalive_expiry,
         )
         transport = httpx.AsyncHTTPTransport(limits=limits)
+        transport.handle_async_request = _bounded(transport.handle_async_request, self._max_reply)
         pool = getattr(transport, "_pool", None)
         origin = importlib.import_module(self._core).Origin(b"http", b"localhost", 80)
         self.wait_is_exact = not self._infers_wait and _can_watch(pool, origin)

@@ -13,6 +13,7 @@ import logging
 import socket
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from poolkit.drivers import replies
 from poolkit.drivers.base import PoolStatistics
 from poolkit.drivers.calls import run_function
 from poolkit.drivers.table import FORMS
@@ -116,6 +117,8 @@ def unreachable(error: BaseException) -> Unreachable:
 
 
 def _refusal(error: BaseException) -> tuple[str, str]:
+    if replies.cut_off(error) is not None:
+        return "the database sent more than max_reply", "see what stands at host and port"
     state = sqlstate_of(error)
     said = first_line(error)
     if state == "28P01":
@@ -186,6 +189,7 @@ class PostgresPool:
         work: the statements to run on one connection, or the coroutine function that gets it.
         pool_size: most connections that the pool may hold, 1 or more.
         call_timeout: s, most that the function may take.
+        max_reply: bytes that one call may receive.
     """
 
     wait_is_exact = True
@@ -193,7 +197,9 @@ class PostgresPool:
     spelling: ClassVar[Literal["numbered", "named", "colon"]]
     errors: tuple[type[Exception], ...]
 
-    def __init__(self, dsn: str, work: SqlWork, pool_size: int, call_timeout: float) -> None:
+    def __init__(
+        self, dsn: str, work: SqlWork, pool_size: int, call_timeout: float, max_reply: int
+    ) -> None:
         _silence(self.logger)
         self._dsn = dsn
         self._work = work
@@ -205,6 +211,7 @@ class PostgresPool:
         self._single = self._statements[0] if len(self._statements) == 1 else None
         self._pool_size = pool_size
         self._call_timeout = call_timeout
+        self._max_reply = max_reply
         self.options: dict[str, Any] = {}
         self.session: dict[str, Any] = {}
         self.is_pooled = False  # whether a pooler stands before the server

@@ -8,8 +8,12 @@ commits or rolls back, which is a round trip.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import fcntl
 import os
 import socket
+import sys
+import termios
 import weakref
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
@@ -17,9 +21,10 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 from psycopg import AsyncConnection
 from psycopg.conninfo import conninfo_to_dict
+from psycopg.waiting import Ready
 from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout, TooManyRequests
 
-from poolkit.drivers import postgres
+from poolkit.drivers import postgres, replies
 from poolkit.drivers.base import Stamps
 from poolkit.drivers.calls import Holds, outcome_of, timed_out
 from poolkit.drivers.hooks import Hook, PoolState, Tap, of_type, told_ask, told_dial
@@ -32,9 +37,74 @@ if TYPE_CHECKING:
 
 CLOSE_TIMEOUT = 2.0  # s
 NO_LIMIT = 86_400.0  # s; the pool knows no wait without an end
+_TCP_INFO = 136  # bytes of Linux's struct tcp_info up to tcpi_bytes_received, a u64
+_LEAST_READ = 8192  # bytes that libpq makes room for before it reads
 _LOOK = 0.002  # s between looks at how many connections are up
 
 _stamps: ContextVar[Stamps | None] = ContextVar("poolkit_psycopg_stamps", default=None)
+
+
+class _Connection(AsyncConnection[Any]):
+    """A connection that is given up once a call received more than `most` bytes.
+
+    libpq reads by itself and tells nobody how much, so the kernel is asked before and after each
+    read. A single row is read whole (PostgreSQL's own limit for it is 1 GB). Over a Unix socket the
+    kernel knows only what lies ready, of which libpq reads 8 KiB or more at a time.
+    """
+
+    most = replies.MAX_REPLY
+    _before = _of_socket = 0
+
+    def begin_call(self, most: int) -> None:
+        """What is received from here on counts."""
+        self.most = most
+        self._of_socket = 0
+        self._before = self._received()
+
+    def wait(self, gen: Any, *arguments: Any, **options: Any) -> Any:
+        # No coroutine of its own: it would cost at every turn of the loop.
+        return super().wait(self._counted(gen), *arguments, **options)
+
+    def _counted(self, steps: Any) -> Any:
+        try:
+            wanted = next(steps)
+            wanted = steps.send((yield wanted))
+            while True:
+                ready = yield wanted
+                if ready & Ready.R:
+                    self._check()
+                wanted = steps.send(ready)
+        except StopIteration as end:
+            if not self.closed:
+                self._check()
+            return end.value
+
+    def _check(self) -> None:
+        if self._received() - self._before > self.most:
+            self.pgconn.finish()
+            raise replies.too_large()
+
+    def _received(self) -> int:
+        with contextlib.closing(_Borrowed(self.pgconn.socket)) as kernel:
+            try:
+                told = kernel.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO)
+            except OSError:  # a Unix socket
+                ready = bytearray(4)
+                fcntl.ioctl(self.pgconn.socket, termios.FIONREAD, ready)
+                self._of_socket += min(int.from_bytes(ready, sys.byteorder), _LEAST_READ)
+                return self._of_socket
+        return int.from_bytes(told[-8:], sys.byteorder)
+
+
+class _Borrowed(socket.socket):
+    """A socket object on a descriptor that belongs to libpq."""
+
+    def __init__(self, descriptor: int) -> None:
+        # With a family nothing is looked up; it matters to nobody here.
+        super().__init__(socket.AF_INET, socket.SOCK_STREAM, 0, descriptor)
+
+    def close(self) -> None:
+        self.detach()
 
 
 class PsycopgPool(postgres.PostgresPool):
@@ -53,6 +123,7 @@ class PsycopgPool(postgres.PostgresPool):
         check: whether each checkout first asks the server for a sign of life, and replaces a dead
             connection.
         max_lifetime: s after which a connection is replaced when it is returned.
+        max_reply: bytes that one call may receive.
     """
 
     logger = "psycopg"
@@ -71,8 +142,9 @@ class PsycopgPool(postgres.PostgresPool):
         max_waiting: int = 0,
         check: bool = False,
         max_lifetime: float = 3600.0,
+        max_reply: int = replies.MAX_REPLY,
     ) -> None:
-        super().__init__(dsn, work, pool_size, call_timeout)
+        super().__init__(dsn, work, pool_size, call_timeout, max_reply)
         self._checks = check
         self.options = {
             "min_size": pool_size if min_size is None else min_size,
@@ -90,6 +162,7 @@ class PsycopgPool(postgres.PostgresPool):
             await self.look()
             self._pool = AsyncConnectionPool(
                 self._dsn,
+                connection_class=_Connection,
                 kwargs=self.session,
                 max_size=self._pool_size,
                 open=False,
@@ -147,13 +220,14 @@ class PsycopgPool(postgres.PostgresPool):
         """Run the work on one connection and return it, end of the transaction included."""
         if self._pool is None:
             raise RuntimeError("the pool is not open")
-        connection: AsyncConnection[Any] | None = None
+        connection: _Connection | None = None
         holds = self._holds
         if self._checks:
             _stamps.set(stamps)
         try:
             async with self._pool.connection() as connection:
                 stamps.acquired()
+                connection.begin_call(self._max_reply)
                 work = self._work
                 if self._single is not None:
                     # Here rather than in functions of their own: each would cost every call, and
@@ -178,7 +252,8 @@ class PsycopgPool(postgres.PostgresPool):
             outcome = self._late(connection) or outcome_of(
                 failure, self.errors, lambda error: self._translated(error, connection)
             )
-            if outcome is failure and connection is not None and connection.closed:
+            is_cut = outcome.kind == replies.KIND
+            if outcome is failure and not is_cut and connection is not None and connection.closed:
                 self._disconnects += 1
             raise outcome from failure.__cause__
         except Exception as error:

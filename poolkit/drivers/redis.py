@@ -22,6 +22,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.maint_notifications import MaintNotificationsConfig
 
+from poolkit.drivers import replies
 from poolkit.drivers.base import PoolStatistics, Stamps
 from poolkit.drivers.calls import outcome_of, run_function
 from poolkit.drivers.hooks import Hook, PoolState, Tap, told_ask, told_dial
@@ -59,6 +60,7 @@ class _Stamped(ConnectionPool):
     disconnects = 0
     waiting = 0
     health_check_interval = 0.0
+    max_reply = replies.MAX_REPLY
 
     def get_available_connection(self) -> AbstractConnection:
         connection: AbstractConnection = super().get_available_connection()  # type: ignore[no-untyped-call]
@@ -70,9 +72,23 @@ class _Stamped(ConnectionPool):
 
     def make_connection(self) -> AbstractConnection:
         connection: AbstractConnection = super().make_connection()  # type: ignore[no-untyped-call]
+        self._bound(connection)
         # It keeps a weak reference.
         connection.register_connect_callback(self._dialled)  # type: ignore[no-untyped-call]
         return connection
+
+    def _bound(self, connection: Any) -> None:
+        connect = connection._connect
+
+        async def connect_bounded() -> None:
+            await connect()
+            # Before the login, whose answers count as well.
+            transport = connection._writer.transport
+            connection.poolkit_bound = replies.bound(
+                transport.get_protocol(), self.max_reply, transport
+            )
+
+        connection._connect = connect_bounded
 
     async def _dialled(self, connection: AbstractConnection) -> None:
         del connection
@@ -81,12 +97,13 @@ class _Stamped(ConnectionPool):
         if stamps is not None:
             stamps.dialled()
 
-    async def ensure_connection(self, connection: AbstractConnection) -> None:
+    async def ensure_connection(self, connection: Any) -> None:
         was_up, opened = connection.is_connected, self.opened
         # Not before it is up: a health check would come between the lines of the handshake.
         connection.health_check_interval = 0.0
         await super().ensure_connection(connection)
         connection.health_check_interval = self.health_check_interval
+        connection.poolkit_bound.allowance = self.max_reply
         if was_up and self.opened > opened:
             self.disconnects += 1  # the peer had closed it, and the library dialled anew
 
@@ -118,6 +135,7 @@ class RedisPool:
         call_timeout: s, most that the server may let a call wait for its answer.
         health_check_interval: s of idling after which a connection is asked for a sign of life
             before its next command; 0: never.
+        max_reply: bytes that one call may receive.
     """
 
     wait_is_exact = True
@@ -134,11 +152,13 @@ class RedisPool:
         pool_timeout: float | None = None,
         call_timeout: float = 30.0,
         health_check_interval: float = 0.0,
+        max_reply: int = replies.MAX_REPLY,
     ) -> None:
         self._url = url
         self._work = work
         self._pool_size = pool_size
         self._call_timeout = call_timeout
+        self._max_reply = max_reply
         self.session: dict[str, Any] = {}
         self.options: dict[str, Any] = {
             "max_connections": pool_size,
@@ -173,6 +193,7 @@ class RedisPool:
         try:
             self._pool = self._class.from_url(self._url, **self.options)
             self._pool.health_check_interval = self.health_check_interval
+            self._pool.max_reply = self._max_reply
             self._client = Redis.from_pool(self._pool)
             await self._client.ping()
             if self._work.read_only and self._work.function is None:
@@ -180,6 +201,9 @@ class RedisPool:
         except (exceptions.RedisError, OSError, ValueError) as error:
             await self.close()
             raise _unreachable(error) from error
+        except CallFailed as failure:
+            await self.close()
+            raise _unreachable(failure) from failure
         except BaseException:
             await self.close()
             raise
@@ -321,7 +345,7 @@ def _unreachable(error: Exception) -> Unreachable:
             f"the URL cannot be used: {type(error).__name__}",
             f"write it as {FORMS['redis']}",
         )
-    failure = _failure(error)
+    failure = error if isinstance(error, CallFailed) else _failure(error)
     if isinstance(failure, CallRejected):
         return Unreachable(
             "redis turns clients away", "free connections, or raise maxclients; then try again"

@@ -66,7 +66,8 @@ def make_pool(
         BadInput: poolkit does not drive this library, or the target's work cannot be loaded.
     """
     check_driver(target)
-    arguments = {"call_timeout": call_timeout, **_settings(target, pool_size)}
+    arguments = {"call_timeout": call_timeout, "max_reply": target.max_reply}
+    arguments |= _settings(target, pool_size)
     adapter = adapter_of(target.driver)
     where = () if target.is_http else (target.resolved_dsn(),)
     pool: Pool = adapter(*where, _WORK[target.kind](target, seed), pool_size, **arguments)

@@ -20,7 +20,7 @@ from sqlalchemy.exc import TimeoutError as NoConnectionInTime
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool, ConnectionPoolEntry, QueuePool
 
-from poolkit.drivers import postgres
+from poolkit.drivers import postgres, replies
 from poolkit.drivers.base import Stamps
 from poolkit.drivers.calls import outcome_of
 from poolkit.drivers.hooks import Hook, PoolState, Tap, of_type, tell_failure
@@ -42,6 +42,7 @@ class _TimedPool(AsyncAdaptedQueuePool):
     """The engine's default pool, which also tells when a call holds its connection."""
 
     waiting = 0
+    max_reply = replies.MAX_REPLY
 
     def _do_get(self) -> ConnectionPoolEntry:
         self.waiting += 1
@@ -52,6 +53,9 @@ class _TimedPool(AsyncAdaptedQueuePool):
         stamps = _stamps.get()
         if stamps is not None:
             stamps.acquired()
+        connection: Any = entry.driver_connection if entry.dbapi_connection is not None else None
+        if connection is not None:  # else it is dialled anew
+            connection._protocol.allowance = self.max_reply
         return entry
 
     def _create_connection(self) -> ConnectionPoolEntry:
@@ -81,6 +85,7 @@ class SqlalchemyPool(postgres.PostgresPool):
         pool_pre_ping: whether each checkout first asks the server for a sign of life.
         pool_recycle: s after which a connection is replaced when it is handed out; -1: never.
         pool_use_lifo: hand out the connection that was returned last instead of first.
+        max_reply: bytes that one call may receive.
     """
 
     logger = "sqlalchemy"
@@ -98,6 +103,7 @@ class SqlalchemyPool(postgres.PostgresPool):
         pool_pre_ping: bool = False,
         pool_recycle: float = -1,
         pool_use_lifo: bool = False,
+        max_reply: int = replies.MAX_REPLY,
     ) -> None:
         if not 0 <= max_overflow < pool_size:
             raise ValueError(
@@ -106,13 +112,14 @@ class SqlalchemyPool(postgres.PostgresPool):
         # Not above: a service's engine is watched whether or not it runs on asyncpg.
         import asyncpg
 
-        from poolkit.drivers.asyncpg import LIBRARY_ERRORS, session_options
+        from poolkit.drivers.asyncpg import LIBRARY_ERRORS, bounded, session_options
 
         self._connect = asyncpg.connect
+        self._bounded = bounded
         self._session_options = session_options
         self.errors = (DBAPIError, *LIBRARY_ERRORS)
         dsn = dsn.replace("postgresql+asyncpg://", "postgresql://", 1)
-        super().__init__(dsn, work, pool_size, call_timeout)
+        super().__init__(dsn, work, pool_size, call_timeout, max_reply)
         self._kept = pool_size - max_overflow
         self.options = {
             "max_overflow": max_overflow,
@@ -149,7 +156,8 @@ class SqlalchemyPool(postgres.PostgresPool):
                 connect_args=self.connect_args,
                 **self.options,
             )
-            pool = self._engine.sync_engine.pool
+            pool: Any = self._engine.sync_engine.pool
+            pool.max_reply = self._max_reply
             self._pool = pool
             event.listen(pool, "connect", self._connected)
             event.listen(pool, "close", self._closed)
@@ -206,7 +214,10 @@ class SqlalchemyPool(postgres.PostgresPool):
 
     async def _look(self) -> tuple[bool, dict[str, Any]]:
         return await self._session_options(
-            self._dsn, read_only=self._work.read_only, call_timeout=self._call_timeout
+            self._dsn,
+            read_only=self._work.read_only,
+            call_timeout=self._call_timeout,
+            max_reply=self._max_reply,
         )
 
     def _prepared(self, statement: str) -> Any:
@@ -229,6 +240,8 @@ class SqlalchemyPool(postgres.PostgresPool):
             return PoolTimedOut("pool_timeout")
         if isinstance(error, TimeoutError):
             return CallTimedOut("dial_timeout" if connection is None else "call_timeout")
+        if (large := replies.cut_off(error)) is not None:
+            return large
         if isinstance(error, DBAPIError):
             cause = _of_driver(error)
             outcome = postgres.failure(cause)
@@ -240,7 +253,8 @@ class SqlalchemyPool(postgres.PostgresPool):
         return CallFailed(type(error).__name__)
 
     async def _dial(self, **_options: Any) -> Any:
-        return await self._connect(self._dsn, **self.session)
+        connection = await self._connect(self._dsn, **self.session)
+        return self._bounded(connection, self._max_reply)
 
     def _connected(self, connection: Any, _entry: ConnectionPoolEntry) -> None:
         self._opened += 1

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 DNS_CACHE = 10  # s that aiohttp keeps a looked-up address unless told otherwise
+MAX_REPLY = 64 * 2**20  # bytes that one call may receive, unless targets.toml says otherwise
 Driver = Literal["aiohttp", "httpx", "asyncpg", "sqlalchemy", "psycopg", "redis"]
 Kind = Literal["http", "postgres", "redis"]
 # How the address of each is written.

@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain, repeat
+from operator import length_hint
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +28,11 @@ NO_CONNECTION = {
     "too_many_open_files": "this process ran out of files: raise the limit with ulimit -n 4096",
     "tls": "the server no longer speaks TLS as before",
     "tls_certificate": "the server's certificate is no longer valid for its name",
+}
+# Other kinds of failed calls whose remedy lies here.
+REMEDIES = {
+    **NO_CONNECTION,
+    "too_large": "a reply is larger than max_reply: raise it, or ask for less",
 }
 MOST_CALLS = 5_000_000  # of one trial, where nothing less is asked for
 LEAST_HELD_P99 = 1.0  # s: a pause of this machine must not be taken for the endpoint's distress
@@ -117,7 +123,7 @@ class Brakes:
                 "raise its limit, or lower target_rate and max_size",
             )
         kind = _usual(counts.kinds)
-        remedy = NO_CONNECTION.get(kind, "look at the server's log")
+        remedy = REMEDIES.get(kind, "look at the server's log")
         raise BrakeStop(
             "error_share",
             f"{failed} of {finished} calls failed ({kind.replace('_', ' ')})",
@@ -186,6 +192,7 @@ class Quota:
         self.spent: BrakeStop | None = None
         self._now = now
         self._max_calls = brakes.max_calls
+        self._left = repeat(None, self._max_calls)
         self._callers = callers
         most = brakes.max_rate
         if arrival_rate is not None and most is not None and arrival_rate > most:
@@ -198,10 +205,15 @@ class Quota:
 
     def permits(self) -> Iterator[None]:
         """One permit a call; shared by all callers, since the caps are on all of them together."""
-        permits = repeat(None, self._max_calls)
+        permits = self._left
         if self._max_rate is not None:
             return chain(self._paced(permits, self._max_rate), self._out_of_calls())
         return chain(permits, self._out_of_calls())
+
+    @property
+    def handed_out(self) -> int:
+        """Permits that were taken: the calls that were begun."""
+        return self._max_calls - length_hint(self._left)
 
     def _out_of_calls(self) -> Iterator[None]:
         self.spent = self.spent or out_of_calls(self._max_calls)

@@ -109,8 +109,8 @@ class Generator:
 
     @property
     def calls(self) -> int:
-        """Calls that have a record, those that were due and never started included."""
-        return self._recorder.finished
+        """Calls that were begun."""
+        return self._quota.handed_out
 
     def cancel(self) -> None:
         """End the trial now; `run` raises `Cancelled`."""

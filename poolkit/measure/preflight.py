@@ -46,6 +46,8 @@ _REMEDIES = {
     "tls_certificate": "the certificate is not valid for this host name or not trusted here",
     "tls": "check that the port speaks TLS, or write http:// instead of https://",
     "disconnected": "the server closed the connection: check that the port speaks HTTP",
+    "too_large": "a call may receive max_reply: raise it where the reply is meant to be so large, "
+    "or measure a call that asks for less",
     "too_many_open_files": "raise the limit with: ulimit -n 4096",
     "too_many_connections": "lower max_size, or free connections on the server",
     "ReadOnlySqlTransaction": _READ_ONLY,
@@ -71,7 +73,7 @@ def check_descriptors(target: Target) -> None:
 
 
 def check_caps(target: Target) -> None:
-    """Refuse a target whose size could not be verified under its own cap on the rate."""
+    """Refuse a target that could not be measured under its own caps."""
     over = OVERLOAD if target.push else 1.0
     most, rate = target.max_rate, over * target.rate
     # The product of three decimals may lie a rounding error above the one that was meant.
@@ -82,6 +84,18 @@ def check_caps(target: Target) -> None:
             f"max_rate = {most:g}, but a size is verified at up to {rate:g} calls/s ({times})",
             f"set max_rate = {math.ceil(rate)} or more, or lower target_rate",
         )
+    first = first_calls(target)
+    if target.max_calls is not None and target.max_calls < first:
+        raise BadInput(
+            f"max_calls = {target.max_calls}, but the first calls alone, one to each address, are "
+            f"{first}",
+            f"set max_calls = {first + 1} or more",
+        )
+
+
+def first_calls(target: Target) -> int:
+    """How many calls `check_first_call` sends."""
+    return max(1, len(target.addresses))
 
 
 async def check_first_call(target: Target) -> float:

@@ -30,7 +30,7 @@ from poolkit.measure.approach import Strain
 from poolkit.measure.at_limit import refused_at_open
 from poolkit.measure.child import RESUMES
 from poolkit.measure.loop import HUNG_SECONDS, Reason, run_until_over
-from poolkit.measure.preflight import check_first_call
+from poolkit.measure.preflight import check_first_call, first_calls
 from poolkit.measure.resume import counting, resumed
 from poolkit.measure.store import TrialLog, now
 from poolkit.measure.sweep import NARROW, WARM_UP, TrialPlan, spent
@@ -97,7 +97,7 @@ class Session:
     async def _run(self, steps: Callable[[], Awaitable[ExitCode]]) -> ExitCode:
         self._task = asyncio.current_task()
         try:
-            self.first_call = await check_first_call(self._target)
+            self.first_call = await self._first_call()
             self._emit(
                 events.Started(
                     target=self._target.name,
@@ -211,10 +211,18 @@ class Session:
         if not any(trial.outcomes.get("ok", 0) for trial in self.trials):
             return False
         try:
-            await check_first_call(self._target)
+            await self._first_call()
         except PoolkitError:
             return False
         return True
+
+    async def _first_call(self) -> float:
+        """How long (s) one call to each address took; they count like any other."""
+        calls = first_calls(self._target)
+        if calls > self._calls_left():
+            raise out_of_calls(self._calls)
+        self._calls += calls
+        return await check_first_call(self._target)
 
     def _raise_if_cancelled(self) -> None:
         if self._reason is not None:
@@ -282,7 +290,10 @@ class Session:
             )
             self._raise_if_cancelled()
             self._generator = generator
-            return await generator.run(), generator.stopped
+            measurement, stop = await generator.run(), generator.stopped
+            if stop is not None and stop.brake == "calls" and self._target.max_calls is not None:
+                stop = out_of_calls(self._target.max_calls)  # over all trials
+            return measurement, stop
         finally:
             if self._generator is not None:
                 self._calls += self._generator.calls

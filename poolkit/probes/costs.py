@@ -101,7 +101,8 @@ async def _variants(target: Target) -> Variants:
     if not hasattr(driver, "QUESTIONS"):
         return _Alone(target)
     adapter, work = adapter_of(target.driver), wire_of(target).work(target, None)
-    variants = Variants(lambda size: adapter(*work, size, call_timeout=_CALL_TIMEOUT), driver)
+    limits = {"call_timeout": _CALL_TIMEOUT, "max_reply": target.max_reply}
+    variants = Variants(lambda size: adapter(*work, size, **limits), driver)
     await variants.look()
     needed = len(_names(variants.questions))
     if needed > target.max_size:

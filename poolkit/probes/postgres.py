@@ -17,8 +17,9 @@ from urllib.parse import parse_qsl, urlsplit
 import asyncpg
 
 from poolkit.drivers import postgres
-from poolkit.drivers.asyncpg import session_options
+from poolkit.drivers.asyncpg import bounded, session_options
 from poolkit.drivers.parameters.findings import IdleLimit
+from poolkit.drivers.table import MAX_REPLY
 from poolkit.probes.line import ANSWER, Dial, NoLine, OnStep, Upstream, Use, quiet
 from poolkit.probes.reading import Silence, read_silences
 from poolkit.probes.relay import moved
@@ -118,6 +119,7 @@ class PostgresDialer:
             connection = await asyncpg.connect(self._dsn, **self._options)
         except _ERRORS as error:
             raise NoLine(postgres.unreachable(error).cause) from None
+        bounded(connection, MAX_REPLY)
         return PostgresLine(connection, in_transaction=self._in_transaction)
 
 

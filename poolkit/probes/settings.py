@@ -80,5 +80,6 @@ def make_way(target: Target, way: Way, size: int, *, port: int | None, call_time
     if target.library is not None:
         arguments["library"] = target.library
     work = wire_of(target).work(target, port)
-    pool: Pool = adapter_of(target.driver)(*work, size, call_timeout=call_timeout, **arguments)
+    arguments |= {"call_timeout": call_timeout, "max_reply": target.max_reply}
+    pool: Pool = adapter_of(target.driver)(*work, size, **arguments)
     return pool

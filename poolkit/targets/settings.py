@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, field_validator
+from pydantic import BaseModel, BeforeValidator, Field, field_validator
 
-from poolkit.drivers.table import DRIVERS
-from poolkit.targets.words import check_function_name, nearest
+from poolkit.drivers.table import DRIVERS, MAX_REPLY
+from poolkit.targets.words import check_function_name, nearest, read_bytes
 
 Method = Literal["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"]
 # They read only and take no body; naming another method is what allows writes.
@@ -52,7 +52,9 @@ class Settings(BaseModel):
             life before its next command, a whole number; 0: never.
         max_rate: no more calls/s than this are sent, 1.2 times the target rate (with its growth) or
             more; where push is False that rate or more.
-        max_calls: no more calls than this are sent by one run, 1 or more.
+        max_calls: no more calls than this are sent by one run, the first ones included, 1 or more.
+        max_reply: bytes that one call may receive, decompressed or not, 1 KiB or more; in
+            targets.toml a text with its unit, such as "64 MiB", or a number of bytes.
     """
 
     keepalive_timeout: float | None = Field(None, gt=0, le=_MOST)
@@ -76,6 +78,7 @@ class Settings(BaseModel):
     health_check_interval: int | None = Field(None, ge=0, le=_MOST)
     max_rate: float | None = Field(None, gt=0, le=_MOST)
     max_calls: int | None = Field(None, ge=1, le=_MOST)
+    max_reply: Annotated[int, BeforeValidator(read_bytes)] = MAX_REPLY
 
     @field_validator(*FUNCTIONS)
     @classmethod

@@ -9,6 +9,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 _FUNCTION = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*:[^\W\d]\w*")
+_BYTES = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?([KMG]i?B|B)")
+_UNITS = {"B": 1, "KB": 1e3, "MB": 1e6, "GB": 1e9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
+LEAST_BYTES, MOST_BYTES = 2**10, 2**40
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
 
@@ -66,6 +69,20 @@ def rule(kind: str, context: Mapping[str, Any], message: str, valid: Iterable[st
         "mapping_type": "must be a table, such as { NAME = VALUE }",
         "dict_type": "must be a table, such as { NAME = VALUE }",
     }.get(kind, message)
+
+
+def read_bytes(given: object) -> int:
+    """Bytes of a number, or of a text such as `64 MiB`; ValueError names the rule."""
+    found = _BYTES.fullmatch(given) if isinstance(given, str) else None
+    if found is not None:
+        count = float(found[1]) * _UNITS[found[2]]
+    elif isinstance(given, int) and not isinstance(given, bool):
+        count = given
+    else:
+        raise ValueError(f'must be a number of bytes such as "64 MiB", got {shown(given)}')
+    if not LEAST_BYTES <= count <= MOST_BYTES:
+        raise ValueError(f"must be between 1 KiB and 1024 GiB, got {shown(given)}")
+    return int(count)
 
 
 def check_function_name(name: str | None) -> str | None:

@@ -332,6 +332,6 @@ def test_a_statement_that_the_server_cannot_read_gets_no_load(
     )
     with pytest.raises(Unreachable) as refused:
         run(check_first_call(target))
-    assert refused.value.exit_code is ExitCode.BAD_INPUT
+    assert refused.value.exit_code is ExitCode.STOPPED
     assert 'syntax error at or near "selec"' in refused.value.cause
     assert "psql" in refused.value.remedy
