@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections.abc import Awaitable, Callable, Iterable, Iterator
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from poolkit import events
 from poolkit.analysis.checks import drift_check
@@ -76,6 +78,7 @@ class Session:
         self._log = TrialLog(log)
         self.trials = counting(self._log.resume(target.fingerprint), target)
         self.first_call = 0.0  # s that a single call took before there was load
+        self._facts: dict[str, Any] = {}  # of the server, seen in that call; fields of a trial
         self._calls = 0
         self._task: asyncio.Task[ExitCode] | None = None
         self._generator: Generator | None = None
@@ -97,7 +100,8 @@ class Session:
     async def _run(self, steps: Callable[[], Awaitable[ExitCode]]) -> ExitCode:
         self._task = asyncio.current_task()
         try:
-            self.first_call = await check_first_call(self._target)
+            first = await check_first_call(self._target)
+            self.first_call, self._facts = first.seconds, asdict(first.facts)
             self._emit(
                 events.Started(
                     target=self._target.name,
@@ -229,7 +233,7 @@ class Session:
             purpose=purpose,
             pools=plan.pools,
             gate=gate_size(self._target, plan.pool_size) if plan.gated else None,
-        )
+        ).model_copy(update=self._facts)
         if trial.loop == "open":
             late = verify.late_interval(measured, self._target.wait_p99)
             changes: dict[str, object] = {"late_interval95": late, "at_a_time": plan.at_a_time}
