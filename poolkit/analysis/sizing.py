@@ -62,7 +62,7 @@ def size(sweep: Sweep, objective: Objective) -> Sizing:
             "predictions": _shown(found),
             "raised_by": raised_by,
             "is_extrapolated": found.size is not None and queue.is_extrapolated(found.size),
-            "only_moves_queue": only_moves_queue(found),
+            "only_moves_queue": only_moves_queue(found, sweep.trials[-1].pooler),
             "smallest_as_fast": found.as_fast,
         }
     )

@@ -13,6 +13,7 @@ from poolkit.drivers.parameters.limits import (
     min_size,
     of_size,
 )
+from poolkit.drivers.parameters.pooler import statement_limit, unnamed_statements
 from poolkit.drivers.parameters.settings import as_set
 from poolkit.records import Parameter
 
@@ -25,6 +26,8 @@ _NONE_KEPT = row(
     "min_size = max_size the server closes them first",
     "library",
 )
+# To end the reason for `statement_cache_size` with.
+_UNNAMED = ": where it is, leave this out and measure again, it saves a round trip a statement"
 
 
 def probed(found: Findings) -> tuple[Parameter, ...]:
@@ -43,7 +46,8 @@ def parameters(basis: Basis, found: Findings) -> tuple[Parameter, ...]:
         limited_dial(basis).parameter("timeout"),
         command.parameter("command_timeout"),
         limited_wait(basis).parameter("acquire_timeout"),
-        statement.parameter("statement_timeout"),
+        *unnamed_statements(basis, [("statement_cache_size", 0)], _UNNAMED),
+        *statement_limit(basis, statement.parameter("statement_timeout"), "server_settings"),
         *gate_of_database(
             basis,
             "asyncpg 0.32 puts a woken caller that loses the race for a connection at the end of "
