@@ -13,7 +13,7 @@ from poolkit.drivers.parameters.limits import (
     min_size,
     of_size,
 )
-from poolkit.drivers.parameters.pooler import statement_limit, unnamed_statements
+from poolkit.drivers.parameters.pooler import CLIENT_ONLY, statement_limit, unnamed_statements
 from poolkit.drivers.parameters.settings import as_set
 from poolkit.records import Parameter
 
@@ -26,8 +26,11 @@ _NONE_KEPT = row(
     "min_size = max_size the server closes them first",
     "library",
 )
-# To end the reason for `statement_cache_size` with.
-_UNNAMED = ": where it is, leave this out and measure again, it saves a round trip a statement"
+# To end the reason of `statement_cache_size` with.
+_UNNAMED = (
+    ": then measure with statement_cache_size = 100 in targets.toml, which saves a round trip in "
+    "each statement"
+)
 
 
 def probed(found: Findings) -> tuple[Parameter, ...]:
@@ -47,7 +50,9 @@ def parameters(basis: Basis, found: Findings) -> tuple[Parameter, ...]:
         command.parameter("command_timeout"),
         limited_wait(basis).parameter("acquire_timeout"),
         *unnamed_statements(basis, [("statement_cache_size", 0)], _UNNAMED),
-        *statement_limit(basis, statement.parameter("statement_timeout"), "server_settings"),
+        *statement_limit(
+            basis, statement.parameter("statement_timeout"), "server_settings", CLIENT_ONLY
+        ),
         *gate_of_database(
             basis,
             "asyncpg 0.32 puts a woken caller that loses the race for a connection at the end of "

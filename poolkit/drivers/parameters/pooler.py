@@ -14,26 +14,25 @@ from poolkit import units
 from poolkit.drivers.parameters.basis import Basis, row
 from poolkit.records import Parameter, Pooler
 
+_ELSEWHERE = (
+    "the next transaction may run in another server process, which does not know a statement that "
+    "was prepared under a name"
+)
 # What stands before the server, and what becomes of named statements there.
 _MODES: dict[Pooler, tuple[str, str]] = {
-    "transaction": (
-        "a pooler in transaction mode stands before the server",
-        "the next transaction may run in another server process, which does not know it",
-    ),
+    "transaction": ("a pooler in transaction mode stands before the server", _ELSEWHERE),
     "session": (
         "a pooler in session mode stands before the server",
-        "it lasts there, but no longer once the pooler is set to transaction mode",
+        "named statements last there, but break once it is set to transaction mode",
     ),
     "unknown": (
         "a pooler stands before the server, whose mode could not be told",
-        "in transaction mode the next transaction may run in another server process, which does "
-        "not know it",
+        f"in transaction mode {_ELSEWHERE}",
     ),
 }
-_KEPT = (
-    "PgBouncer from 1.21 on keeps track of named statements where its max_prepared_statements is "
-    "above 0"
-)
+# What ends a statement in asyncpg where the server has no limit.
+CLIENT_ONLY = "command_timeout alone ends a statement"
+_KEPT = "PgBouncer from 1.21 on keeps them, where its max_prepared_statements is above 0"
 
 
 def seen(basis: Basis) -> str | None:
@@ -49,26 +48,29 @@ def unnamed_statements(
 
     Args:
         settings: names of parameters with their values; the first carries the whole reason.
-        cost: what doing without costs, to end the reason with.
+        cost: what doing without costs, and how to do with them, to end the reason with.
     """
     pooler = None if basis.trial is None else basis.trial.pooler
     if pooler is None:
         return ()
     stands, lost = _MODES[pooler]
     (first, value), *others = settings
-    because = f"{stands}: of a statement with a name, {lost}; measured without. {_KEPT}{cost}"
+    because = f"{stands}: {lost}; every trial ran without such names. {_KEPT}{cost}"
     rows = [row(first, value, "", because, "measured")]
     for name, given in others:
         rows.append(row(name, given, "", f"for the same reason as {first}", "measured"))
     return tuple(rows)
 
 
-def statement_limit(basis: Basis, limit: Parameter, argument: str) -> tuple[Parameter, ...]:
+def statement_limit(
+    basis: Basis, limit: Parameter, argument: str, until: str
+) -> tuple[Parameter, ...]:
     """The server's limit on a statement: behind a pooler the role carries it.
 
     Args:
         limit: the row of `statement_timeout` (s).
         argument: the library's own for startup parameters, which is then left out: its row says so.
+        until: what ends a statement while the role has no limit.
     """
     stands = seen(basis)
     if stands is None:
@@ -76,9 +78,9 @@ def statement_limit(basis: Basis, limit: Parameter, argument: str) -> tuple[Para
     milliseconds = round(float(limit.value or 0.0) * 1000)
     because = (
         f"{stands}, and PgBouncer refuses the login with a startup parameter (or drops it, where "
-        "ignore_startup_parameters has it): statement_timeout is the role's, in ms: alter role "
-        f"NAME set statement_timeout = {milliseconds}; or of one transaction: set local "
-        f"statement_timeout = {milliseconds}"
+        "ignore_startup_parameters has it). Put the limit on the role, in ms: alter role NAME set "
+        f"statement_timeout = {milliseconds}; or in each transaction: set local statement_timeout "
+        f"= {milliseconds}. Until then {until}"
     )
     where = f"{limit.because}; set on the role, see {argument}"
     return limit.model_copy(update={"because": where}), row(argument, None, "", because)

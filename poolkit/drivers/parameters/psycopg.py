@@ -57,7 +57,9 @@ def parameters(basis: Basis, found: Findings) -> tuple[Parameter, ...]:
         _probed_lifetime(found) or _MAX_LIFETIME,
         limited_dial(basis).parameter("connect_timeout"),
         *unnamed_statements(basis, [("prepare_threshold", None)]),
-        *statement_limit(basis, statement.parameter("statement_timeout"), "options"),
+        *statement_limit(
+            basis, statement.parameter("statement_timeout"), "options", "nothing ends a statement"
+        ),
         *gate_of_database(
             basis,
             "psycopg_pool serves callers in turn by itself; the gate makes those that wait "

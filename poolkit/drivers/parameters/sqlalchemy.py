@@ -13,7 +13,7 @@ from poolkit.drivers.parameters.limits import (
     limited_wait,
     of_size,
 )
-from poolkit.drivers.parameters.pooler import statement_limit, unnamed_statements
+from poolkit.drivers.parameters.pooler import CLIENT_ONLY, statement_limit, unnamed_statements
 from poolkit.drivers.parameters.settings import AS_SET, as_set, beside_probe
 from poolkit.records import Parameter
 
@@ -46,7 +46,9 @@ def parameters(basis: Basis, found: Findings) -> tuple[Parameter, ...]:
         limited_dial(basis).parameter("timeout"),
         command.parameter("command_timeout"),
         *unnamed_statements(basis, _UNNAMED),
-        *statement_limit(basis, statement.parameter("statement_timeout"), "server_settings"),
+        *statement_limit(
+            basis, statement.parameter("statement_timeout"), "server_settings", CLIENT_ONLY
+        ),
         *gate_of_database(
             basis,
             "SQLAlchemy's queue serves callers in turn by itself; the gate makes those that wait "
