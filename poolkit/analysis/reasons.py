@@ -9,7 +9,8 @@ from poolkit.analysis.response import p99 as response_p99
 from poolkit.analysis.smallest import Found
 from poolkit.records import LimitedBy, Pooler
 
-_BOUND_BY_POOLER = (
+# What bounds a server that a pooler stands before: to end a sentence about more connections with.
+BOUND_BY_POOLER = (
     "; behind the pooler the bound is its own limit on connections to the server (PgBouncer: "
     "default_pool_size), which is what to raise while the database itself has room"
 )
@@ -148,7 +149,7 @@ def only_moves_queue(found: Found, pooler: Pooler | None = None) -> str | None:
         f"{units.milliseconds(less.wait)} to {units.milliseconds(more.wait)}, the mean hold goes "
         f"from {units.milliseconds(less.hold_time)} to {units.milliseconds(more.hold_time)}); "
         f"{more.pool_size} are needed only for {_asked_times(queue)}"
-        f"{_BOUND_BY_POOLER if pooler else ''}"
+        f"{BOUND_BY_POOLER if pooler else ''}"
     )
 
 
