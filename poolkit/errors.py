@@ -43,6 +43,8 @@ class MissingExtra(BadInput):
 class Unreachable(PoolkitError):
     """The first call to the target failed, so no load was sent."""
 
+    exit_code = ExitCode.STOPPED
+
 
 class BrakeStop(PoolkitError):
     """A brake ended the measurement early; what was measured before is kept."""

@@ -56,8 +56,11 @@ def _may_be_file(view: View, name: ast.Name) -> bool:
 
 
 def _is_in_branch_of_files(module: Module, call: ast.Call) -> bool:
-    """Whether it is made where something was found to be SQLite's."""
+    """Whether it is made where something was found to be SQLite's, or in a class for it."""
     inner: ast.AST = call
+    owner = module.class_of(call)
+    if owner is not None and any(word in owner.name.lower() for word in _FILES):
+        return True
     for outer in module.around(call):
         test = getattr(outer, "test", None) if isinstance(outer, ast.If | ast.IfExp) else None
         body = getattr(outer, "body", None)

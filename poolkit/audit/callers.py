@@ -29,7 +29,7 @@ _ONCE_DECORATORS = frozenset(
 # Where a function is handed over to be run as the program begins or ends.
 _HOOKS = ("startup", "shutdown", "cleanup", "lifespan", "before_serving", "after_serving")
 _RUNS = frozenset({"run", "run_until_complete", "run_sync", "Process", "Thread"})
-_MIGRATION = frozenset({"upgrade", "downgrade", "run_migrations_online", "run_migrations_offline"})
+_DEEPEST = 20  # callers of callers
 
 
 class Callers:
@@ -39,6 +39,7 @@ class Callers:
         self._program = program
         self._values = values
         self._known: dict[ast.AST, Often] = {}
+        self._depth = 0
 
     def runs_once(self, module: Module, function: AnyFunction) -> bool:
         """Whether all calls of a function are seen, and it runs as the program begins or ends."""
@@ -46,9 +47,16 @@ class Callers:
 
     def often(self, module: Module, function: AnyFunction) -> Often:
         """How often a function runs."""
-        if function not in self._known:
-            self._known[function] = "unknown"  # what calls itself
+        if function in self._known:
+            return self._known[function]
+        if self._depth >= _DEEPEST:
+            return "unknown"
+        self._known[function] = "unknown"  # what calls itself
+        self._depth += 1
+        try:
             self._known[function] = self._often(module, function)
+        finally:
+            self._depth -= 1
         return self._known[function]
 
     def is_handler(self, module: Module, function: AnyFunction) -> bool:
@@ -77,8 +85,6 @@ class Callers:
 
     def _often(self, module: Module, function: AnyFunction) -> Often:
         if self._is_hooked(function) or function.name in _ONCE:
-            return "once"
-        if function.name in _MIGRATION and "alembic" in module.text:
             return "once"
         if self.is_handler(module, function):
             return "often"

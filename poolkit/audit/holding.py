@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from poolkit.audit.libraries import CLOSES
@@ -12,6 +13,8 @@ from poolkit.audit.syntax import Function, name_of
 from poolkit.audit.values import NO_ARGUMENTS, Arguments, Value, Values
 
 GIVES_BACK = CLOSES | {"release", "putconn", "invalidate", "detach"}
+# After these a session of SQLAlchemy holds no connection until it is used again.
+FREES = GIVES_BACK | {"commit", "rollback"}
 # What is handed to these runs by itself: whoever holds does not wait for it.
 _APART = frozenset({"create_task", "ensure_future", "add_task", "start_soon", "call_later"})
 _DEEPEST = 4  # calls from function to function
@@ -60,7 +63,8 @@ def holds(values: Values, module: Module) -> Iterator[Hold]:
             yield from _of_arguments(values, module, node)
     for block in blocks(module):
         for position, statement in enumerate(block):
-            yield from _kept(values, module, statement, block[position + 1 :])
+            rest = itertools.islice(block, position + 1, None)
+            yield from _kept(values, module, statement, rest)
 
 
 def blocks(module: Module) -> Iterator[list[ast.stmt]]:
@@ -102,7 +106,7 @@ def _depends(module: Module, node: ast.expr | None) -> bool:
 
 
 def _kept(
-    values: Values, module: Module, statement: ast.stmt, later: Sequence[ast.stmt]
+    values: Values, module: Module, statement: ast.stmt, later: Iterable[ast.stmt]
 ) -> Iterator[Hold]:
     """`a = await pool.acquire()`: held by the statements up to the first that may give it back."""
     if not isinstance(statement, ast.Assign) or len(statement.targets) != 1:
@@ -117,27 +121,35 @@ def _kept(
     body: list[ast.AST] = []
     for one in later:
         held = one.body if isinstance(one, ast.Try) else [one]
-        if any(gives_back(part, target.id) for part in held):
+        if target.id in given_back(held):
             break
         body += held
-        if gives_back(one, target.id) or isinstance(one, ast.Return | ast.Raise):
+        if target.id in given_back([one]) or isinstance(one, ast.Return | ast.Raise):
             break
     yield Hold(module, value, node, target.id, body, "kept")
 
 
-def gives_back(node: ast.AST, name: str) -> bool:
-    """Whether a connection is released, closed, entered as a block or handed on in a node."""
-    for inner in ast.walk(node):
-        if isinstance(inner, ast.withitem) and ast.unparse(inner.context_expr) == name:
-            return True
-        if not isinstance(inner, ast.Call) or not isinstance(inner.func, ast.Attribute):
-            continue
-        given = [*inner.args, *(k.value for k in inner.keywords)]
-        is_argument = any(isinstance(one, ast.Name) and one.id == name for one in given)
-        is_owner = isinstance(inner.func.value, ast.Name) and inner.func.value.id == name
-        if inner.func.attr in GIVES_BACK and (is_argument or is_owner):
-            return True
-    return False
+def given_back(nodes: Iterable[ast.AST]) -> set[str]:
+    """Names of what is released, closed, entered as a block or handed to a release in nodes."""
+    found: set[str] = set()
+    for node in nodes:
+        for inner in ast.walk(node):
+            if isinstance(inner, ast.withitem):
+                found.add(ast.unparse(inner.context_expr))
+            elif isinstance(inner, ast.Call) and name_of(inner.func) in GIVES_BACK:
+                given = [*inner.args, *(k.value for k in inner.keywords)]
+                given.append(getattr(inner.func, "value", inner))
+                found |= {one.id for one in given if isinstance(one, ast.Name)}
+    return found
+
+
+def uses(call: ast.Call, name: str) -> bool:
+    """Whether a call is a method of what goes by a name, or is given it."""
+    root: ast.expr = call.func
+    while isinstance(root, ast.Attribute | ast.Call | ast.Await):
+        root = root.func if isinstance(root, ast.Call) else root.value
+    given = [root, *call.args, *(k.value for k in call.keywords)]
+    return any(isinstance(node, ast.Name) and node.id == name for node in given)
 
 
 def calls(node: ast.AST) -> Iterator[ast.Call]:
@@ -167,42 +179,43 @@ class Reached:
 
 
 def reached(
-    values: Values, module: Module, nodes: Sequence[ast.AST], given: Arguments = NO_ARGUMENTS
+    values: Values, module: Module, nodes: Sequence[ast.AST], handed_on: str = ""
 ) -> Iterator[Reached]:
-    """Every call that runs with some nodes, those of the program's functions included."""
-    yield from _reached(values, module, nodes, given, None, (), frozenset())
+    """Every call that runs with some nodes, those of the program's functions included.
+
+    Functions that are handed what goes by the name `handed_on` work with that, and are left out.
+    """
+    for node in nodes:
+        for call in calls(node):
+            yield Reached(module, call, NO_ARGUMENTS, call, ())
+            if not (handed_on and uses(call, handed_on)):
+                yield from _through(values, module, call, NO_ARGUMENTS, call, (), frozenset())
 
 
-def _reached(
+def _through(
     values: Values,
     module: Module,
-    nodes: Sequence[ast.AST],
+    call: ast.Call,
     given: Arguments,
-    first: ast.Call | None,
+    first: ast.Call,
     through: tuple[str, ...],
     seen: frozenset[ast.AST],
 ) -> Iterator[Reached]:
-    for node in nodes:
-        for call in calls(node):
-            yield Reached(module, call, given, first or call, through)
-            if len(through) >= _DEEPEST or name_of(call.func) in _APART:
-                continue
-            found = values.function(module, call, given)
-            if found is None or found[0].node in seen:
-                continue
-            function, passed = found
-            assert isinstance(function.node, Function)
-            if _is_lazy(function.node, module, call):
-                continue
-            yield from _reached(
-                values,
-                function.module,
-                function.node.body,
-                passed,
-                first or call,
-                (*through, function.node.name),
-                seen | {function.node},
-            )
+    """The calls that run in the function of the program that a call runs."""
+    if len(through) >= _DEEPEST or name_of(call.func) in _APART:
+        return
+    found = values.function(module, call, given)
+    if found is None or found[0].node in seen:
+        return
+    function, passed = found
+    assert isinstance(function.node, Function)
+    if _is_lazy(function.node, module, call):
+        return
+    through, seen = (*through, function.node.name), seen | {function.node}
+    for node in function.node.body:
+        for inner in calls(node):
+            yield Reached(function.module, inner, passed, first, through)
+            yield from _through(values, function.module, inner, passed, first, through, seen)
 
 
 def _is_lazy(

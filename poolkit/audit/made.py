@@ -137,7 +137,7 @@ class Made:
             return self._is_handed_out(made)
         # pool.acquire(), `with pool`, `if pool`: only used. All else could hand the object on.
         is_only_used = (
-            isinstance(parent, ast.Attribute)
+            (isinstance(parent, ast.Attribute) and not self._is_lent(parent))
             or (isinstance(parent, ast.withitem) and parent.context_expr is node)
             or isinstance(parent, ast.Compare | ast.Await | ast.If | ast.UnaryOp | ast.Assert)
             or _is_getattr(parent, node)
@@ -146,6 +146,20 @@ class Made:
             return True
         inner = next(o for o in self._module.around(node) if isinstance(o, Function | ast.Lambda))
         return inner is not self.function
+
+    def _is_lent(self, asked: ast.Attribute) -> bool:
+        """Whether a connection that is asked for is returned: the pool lives on with it."""
+        parents = self._module.parents
+        call: ast.AST = parents[asked]
+        if asked.attr not in self.library.acquires or not isinstance(call, ast.Call):
+            return False
+        holder = parents[call]
+        if isinstance(holder, ast.Await):
+            holder = parents[holder]
+        if isinstance(holder, ast.Assign) and isinstance(holder.targets[0], ast.Name):
+            named = self._reads(holder.targets[0].id)
+            return any(isinstance(parents[node], ast.Return | ast.Yield) for node in named)
+        return isinstance(holder, ast.Return)
 
     def _session_call(self, node: ast.Name) -> ast.Call | None:
         """`AsyncSession(engine)`, `sessionmaker(engine)`: the call that an engine is given to."""

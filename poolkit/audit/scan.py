@@ -27,9 +27,7 @@ NOT_ENTERED = frozenset(
     {".git", ".hg", ".tox", ".nox", ".venv", "venv", "node_modules", "__pycache__", "site-packages"}
     | {".mypy_cache", ".ruff_cache", ".pytest_cache", ".ipynb_checkpoints", ".eggs"}
 )
-NOT_SERVICE = frozenset(
-    {"tests", "test", "testing", "examples", "example", "scripts", "docs", "benchmarks"}
-)
+NOT_SERVICE = ("test", "example", "script", "docs", "benchmark")  # how folders begin
 _IGNORE = re.compile(r"#\s*poolkit:\s*ignore(?:\[([\w\-, ]*)\])?")
 _MENTIONS = re.compile("|".join(sorted(BY_PACKAGE)))
 
@@ -107,7 +105,8 @@ class _Scan:
         assert module.parents is not None
         self._modules[path] = module
         self._comments[path] = _ignored(text) if "poolkit" in text else {}
-        if is_of_tests:
+        # A migration runs once, by hand.
+        if is_of_tests or any(name.startswith("alembic") for name in module.imported.values()):
             self._of_tests.add(path)
 
     def findings(self, skipped: list[Skipped] | None = None) -> tuple[list[Finding], int]:
@@ -219,7 +218,7 @@ def _is_of_tests(path: Path) -> bool:
     """Whether a file is a test, an example or a script, which may do what a service must not."""
     name = path.name.lower()
     is_test = name.startswith(("test_", "conftest")) or name.endswith("_test.py")
-    return is_test or not NOT_SERVICE.isdisjoint(part.lower() for part in path.parts[:-1])
+    return is_test or any(part.lower().startswith(NOT_SERVICE) for part in path.parts[:-1])
 
 
 def _below(folder: Path) -> Iterator[Path]:

@@ -84,6 +84,7 @@ class Values:
         self.program = program
         self._known: dict[object, Value | None] = {}
         self._open: set[object] = set()
+        self._results: dict[ast.AST, list[ast.expr]] = {}
 
     def of(
         self, module: Module, node: ast.expr | None, given: Arguments = NO_ARGUMENTS
@@ -266,8 +267,11 @@ class Values:
 
     def _global(self, module: Module, name: str) -> Value | None:
         bindings = module.names(module.tree).get(name, [])
-        # A package that hands on what one of its modules defines.
-        return self._bound(module, module.tree, name, bindings, NO_ARGUMENTS)
+        return self._once(
+            (module.tree, name),
+            lambda: self._bound(module, module.tree, name, bindings, NO_ARGUMENTS),
+            is_general=True,
+        )
 
     def _attribute(self, module: Module, node: ast.Attribute, given: Arguments) -> Value | None:
         owner = self.of(module, node.value, given)
@@ -375,8 +379,6 @@ class Values:
             return self._session(owner)
         if owner.role == "sessions" and call.func.attr == "begin":
             return self._session(owner)
-        if owner.role == "session" and call.func.attr in ("__aenter__", "__enter__"):
-            return owner
         return None
 
     def _session(self, owner: Value) -> Value:
@@ -438,7 +440,9 @@ class Values:
         assert defined is not None
         node = defined.node
         assert isinstance(node, Function)
-        for value in _results(node):
+        if node not in self._results:
+            self._results[node] = [*_results(node)]
+        for value in self._results[node]:
             found = self.of(defined.module, value, given)
             if found is not None:
                 return found

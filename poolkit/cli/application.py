@@ -3,15 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand, TyperGroup, TyperOption
 
 from poolkit import __version__
 from poolkit.cli import auditing, lab, measuring, probing, reviewing
 
+
+def _without_types(params: list[Any]) -> list[Any]:
+    """A flag takes no value, so that its help names no type."""
+    for one in params:
+        if isinstance(one, TyperOption) and one.is_flag:
+            one.metavar = ""
+    return params
+
+
+class _Command(TyperCommand):
+    def get_params(self, ctx: Any) -> Any:
+        return _without_types(super().get_params(ctx))
+
+
+class _Group(TyperGroup):
+    def get_params(self, ctx: Any) -> Any:
+        return _without_types(super().get_params(ctx))
+
+
 app = typer.Typer(
     name="poolkit",
+    cls=_Group,
     help="Size connection pools by measurement: sweep, size, verify, report.",
     epilog="[bold]Start with[/bold]  poolkit demo      [dim]then[/dim]  poolkit review --help",
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -101,6 +122,7 @@ def _paragraphs(text: str) -> str:
 
 for _command, _examples in _COMMANDS:
     app.command(
+        cls=_Command,
         help=_paragraphs(_command.__doc__ or ""),
         epilog="\n\n".join(("[bold]Examples[/bold]", *_examples)),
     )(_command)

@@ -77,8 +77,8 @@ def probe(
     from as many callers as the pool has connections; the first call that fails ends it. stale, dns:
     about a hundred calls each.
 
-    Exit code 1: the server closes at random, or a value could not be proven; 2: the target does not
-    answer; 3: it went away; 130: cancelled, with what was found.
+    Exit code 1: the server closes at random, or a value could not be proven; 3: the target does not
+    answer, or went away; 130: cancelled, with what was found.
     """
     from poolkit.cli import terminal
     from poolkit.events import Step

@@ -53,7 +53,7 @@ def review(
 
     DIR gets recommended.json, .csv and .md, pools.py, review.ipynb, report.html (where Chromium is
     found report.pdf, too) and manifest.json.
-    Exit code 0: done; 1: a size is in doubt; 2: nothing was sent; 3: a target was stopped, broke
+    Exit code 0: done; 1: a size is in doubt; 2: bad input; 3: a target was stopped, broke
     down or did not answer; 4: a target rate is out of reach; 130: cancelled. Results are kept, and
     the same command resumes. In a finished DIR it measures nothing and says how old the trials are;
     --again measures anew.

@@ -41,7 +41,9 @@ def measure_target(target: Target, order: Order, watcher: Watcher) -> Outcome:
         found = recommended.recommendation
     else:
         failure = failure if isinstance(failure, Failed) else None
-        found = _without_result(target, sizing, failure, code, _trials(order.out, target))
+        trials = _trials(order.out, target)
+        has_begun = started is not None or code == ExitCode.CANCELLED
+        found = _without_result(target, sizing, failure, code, trials, has_begun=has_begun)
     if isinstance(started, Started) and started.resumed is not None:
         found = found.model_copy(update={"resumed": started.resumed})
     return Outcome(_with_probe(found, target, sizing, order.out), code)
@@ -84,12 +86,17 @@ def _without_result(
     failure: Failed | None,
     code: ExitCode,
     trials: Sequence[Trial],
+    *,
+    has_begun: bool,
 ) -> Recommendation:
-    """What is left to say where the child ended without a recommendation."""
+    """What is left to say where the child ended without a recommendation.
+
+    `has_begun`: whether the target answered its first call, so that load could begin.
+    """
     cause, remedy = "the measurement ended without a result", RESUMES
     if failure is not None:
         cause, remedy = failure.cause, failure.remedy
-    if code == ExitCode.BAD_INPUT:
+    if code == ExitCode.BAD_INPUT or (failure is not None and not has_begun):
         return unreachable(target, cause, remedy)
     if code == ExitCode.CANCELLED or (trials and trials[-1].stopped is not None):
         return _stopped(target, sizing, trials, cause, remedy)
@@ -148,7 +155,7 @@ def exit_code_of(outcomes: Sequence[Outcome]) -> ExitCode:
     """One exit code for all targets: what was cut short first, then what was not found.
 
     Cancelled before stopped or broken down, before a rate out of reach, before targets that could
-    not be reached (2 when that is all of them: nothing was sent), before sizes that are in doubt.
+    not be reached, before sizes that are in doubt.
     """
     codes = {outcome.exit_code for outcome in outcomes}
     statuses = {outcome.recommendation.status for outcome in outcomes}
@@ -159,5 +166,5 @@ def exit_code_of(outcomes: Sequence[Outcome]) -> ExitCode:
     if ExitCode.OUT_OF_REACH in codes:
         return ExitCode.OUT_OF_REACH
     if "unreachable" in statuses:
-        return ExitCode.BAD_INPUT if statuses == {"unreachable"} else ExitCode.STOPPED
+        return ExitCode.STOPPED
     return ExitCode.FINDINGS if ExitCode.FINDINGS in codes else ExitCode.DONE

@@ -194,7 +194,7 @@ def test_bad_input_is_an_event_too(tmp_path: Path, mode: str) -> None:
 
 
 def test_an_unreachable_target_is_told_and_written(tmp_path: Path) -> None:
-    """A refused connection: no load, exit 2 for all targets, and the files say why."""
+    """A refused connection: no load, exit 3, and the files say why."""
     import socket
 
     with socket.socket() as taken:
@@ -205,7 +205,7 @@ def test_an_unreachable_target_is_told_and_written(tmp_path: Path) -> None:
         path.write_text(GOOD.replace(":9/", f":{port}/"), encoding="utf-8")
         out = tmp_path / "out"
         code, stdout, stderr = run("size", "orders-api", "--targets", str(path), "--out", str(out))
-    assert code == 2
+    assert code == 3
     assert "connection refused" in stderr
     assert "check host and port" in stderr
     assert "unreachable" in stdout
@@ -219,7 +219,7 @@ def test_a_finished_result_outlives_an_attempt_without_one(tmp_path: Path, targe
     other = done.model_copy(update={"target": "users-api"})
     write_recommended(tmp_path, (other, done))
     code, _, _ = run("size", "orders-api", "--targets", str(targets), "--out", str(tmp_path))
-    assert code == 2  # nothing listens there
+    assert code == 3  # nothing listens there
     statuses = [(entry.target, entry.status) for entry in read_recommended(tmp_path).targets]
     assert statuses == [("users-api", "done"), ("orders-api", "done")]
 

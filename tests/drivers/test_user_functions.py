@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -210,3 +211,31 @@ def test_a_use_of_the_connection_that_is_wrong_is_no_disconnect(postgres: Postgr
 
     assert run(go(wrong)) == "InterfaceError"
     assert run(go(closes)) == "disconnected"
+
+
+@pytest.mark.parametrize("make", HTTP)
+def test_a_kept_connection_that_is_closed_is_an_error_and_a_fresh_one_a_refusal(
+    make: MakePool,
+) -> None:
+    """An old connection may die of its age; a server that hangs up on a new one is full."""
+
+    async def go() -> list[tuple[str, str]]:
+        requests = 0
+
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            nonlocal requests
+            with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+                while await reader.readuntil(b"\r\n\r\n"):
+                    requests += 1
+                    if requests > 1:
+                        break
+                    writer.write(status(200))
+            writer.close()
+
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        async with server:
+            url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+            async with opened(make(HttpWork("POST", url), 1)) as pool:
+                return [await outcome(pool) for _ in range(3)]
+
+    assert run(go()) == [("ok", "ok"), ("error", "disconnected"), ("rejected", "disconnected")]

@@ -97,7 +97,7 @@ def test_writes_are_refused_unless_the_target_allows_them(
             assert command.code in (0, 4)
             assert sum(trial.outcomes["ok"] for trial in command.trials) > 10
         else:
-            assert command.code == 2
+            assert command.code == 3
             assert "ReadOnly" in command.failed["cause"]
             assert "read_only = false" in command.failed["remedy"]
             assert command.trials == []

@@ -119,11 +119,11 @@ def test_a_loop_that_stands_still_is_a_brake(
 def test_a_function_that_fails_at_its_first_call_is_named(
     tmp_path: Path, upstream: HttpUpstream, function: str, cause: str, remedy: str
 ) -> None:
-    """Nothing was sent: exit 2 in bounded time, even where it takes no cancellation for an end."""
+    """No load was sent: exit 3 in bounded time, even where it takes no cancellation for an end."""
     target = prepared(tmp_path, upstream, function)
     with Command(tmp_path, target, *LONG, cwd=tmp_path, python=("-c", IMPATIENT)) as command:
         command.finish()
-        assert command.code == 2
+        assert command.code == 3
         assert cause in command.failed["cause"]
         assert f"blocking_work:{function}" in command.failed["remedy"]
         assert remedy in command.failed["remedy"]

@@ -136,7 +136,8 @@ def search(
         ({12: [12, 5]}, 12, [12, 12], "a little over the limit is luck: tried again, and it holds"),
         ({12: [14, 14], 13: [5]}, 13, [12, 13, 12], "twice over the limit: it hovers, one more"),
         ({12: [30], 13: [5]}, 13, [12, 14, 13], "clearly over the limit, and past the answer"),
-        ({12: [400], 15: [5]}, 15, [12, 15, 16], "far too many: a leap by what was seen"),
+        ({12: [400], 15: [6]}, 15, [12, 15, 16], "far too many: a leap by what was seen"),
+        ({12: [400], 15: [5]}, 15, [12, 15, 15], "few late at 15: trials may know better"),
         ({11: [3]}, 11, [12, 11], "nobody late at 12: 11 is tried, passes and is taken"),
         ({11: [3], 10: [9]}, 11, [12, 11], "10 passes by luck at best and is not tried"),
         ({11: [30]}, 12, [12, 11], "nobody late at 12, but 11 fails: 12 was needed"),
@@ -147,6 +148,26 @@ def test_it_ends_at_the_smallest_size_that_clearly_passes(
 ) -> None:
     """Up by what the late calls ask for, down where they leave room; few trials are spent."""
     assert search(late) == (chosen, tried), because
+
+
+@pytest.mark.parametrize(
+    ("rate", "left", "seconds"),
+    [
+        (400.0, 60.0, 5.0),  # 2,000 calls
+        (400.0, -math.inf, 4.0),  # one trial in any case, and a brief one
+        (100.0, 60.0, 12.0),
+        (100.0, 10.0, 9.0),  # what is left beside the warm-up
+        (100.0, -math.inf, 5.0),  # 500 calls
+        (20.0, -math.inf, 12.0),
+    ],
+)
+def test_a_trial_takes_what_is_left(rate: float, left: float, seconds: float) -> None:
+    """A brief one still tells a size that is far too small."""
+    asked = ASKED.model_copy(update={"target_rate": rate})
+    trials = [] if math.isinf(left) else [open_trial(12, wait_time=waits(20))]
+    plan = next_trial(trials, asked, HALVING, left=left)
+    assert plan is not None
+    assert plan.seconds - plan.warm_up == pytest.approx(seconds, abs=1.0)
 
 
 def test_growth_ends_at_the_budget_and_at_the_largest_size() -> None:
@@ -218,7 +239,7 @@ def test_any_outcomes_end_the_search_within_its_budget(
     """Whatever trials show: it ends, at a size that was tried, and overspends by one trial."""
     chosen, tried = search(late, left=left)
     assert chosen in tried
-    assert len(tried) <= max(1.0, left / 6.0)
+    assert len(tried) <= max(1.0, left / 5.0)  # a warm-up and the shortest trial
 
 
 def one(pool_size: int, late: float, looks: float = 50.0) -> Tally:

@@ -163,10 +163,10 @@ def test_ctrl_c_keeps_what_was_found(tmp_path: Path) -> None:
 
 
 def test_a_target_that_is_down(tmp_path: Path) -> None:
-    """Exit code 2 with the reason and a remedy; nothing is written."""
+    """Exit code 3 with the reason and a remedy; nothing is written."""
     file = targets_file(tmp_path, f"http://127.0.0.1:{free_port()}/")
     code, _, err = ran("api", "--targets", file, "--out", str(tmp_path / "out"))
-    assert code == 2
+    assert code == 3
     assert "connection refused" in err
     assert "that the server runs" in err
     assert not (tmp_path / "out").exists()
@@ -181,8 +181,8 @@ def test_a_probe_in_a_cell_tells_its_steps_as_events(tmp_path: Path) -> None:
     assert (step.target, step.what) == ("api", "one call to see whether it answers")
     assert isinstance(failed, Failed)
     assert "connection refused" in failed.cause
-    assert done == Done(target="api", exit_code=2)
-    assert (code, err) == (2, "")
+    assert done == Done(target="api", exit_code=3)
+    assert (code, err) == (3, "")
 
 
 def test_bad_input_is_named(tmp_path: Path) -> None:

@@ -6,14 +6,13 @@ import ast
 from collections.abc import Iterator
 
 from poolkit.audit.finding import Violation, rule
-from poolkit.audit.holding import Hold, Reached, reached
+from poolkit.audit.holding import FREES, Hold, Reached, reached, uses
 from poolkit.audit.libraries import BY_PACKAGE, REQUESTS
 from poolkit.audit.module import Module
 from poolkit.audit.scopes import own
 from poolkit.audit.syntax import Function, name_of
 from poolkit.audit.view import View
 
-_GIVES_BACK = frozenset({"commit", "rollback", "close", "aclose", "release", "expunge_all"})
 # Clients of models and clouds, whose calls take seconds.
 _REMOTE = frozenset(
     {"openai", "anthropic", "litellm", "mistralai", "requests", "aioboto3", "boto3"}
@@ -44,22 +43,11 @@ def held_across_call(view: View) -> Iterator[Violation]:
             continue
         is_held = not hold.is_lazy
         for one in reached(view.values, view.module, hold.body):
-            if hold.name and _uses(one, hold):
-                is_held = name_of(one.call.func) not in _GIVES_BACK
+            if not one.through and hold.name and uses(one.call, hold.name):
+                is_held = not hold.is_lazy or name_of(one.call.func) not in FREES
             elif is_held and (what := _remote(view, one)):
                 yield Violation(one.first, f"{what} is called while {_shown(hold)} is held")
                 break
-
-
-def _uses(one: Reached, hold: Hold) -> bool:
-    """Whether a call in the stretch itself works with what is held."""
-    if one.through:
-        return False
-    root: ast.expr = one.call.func
-    while isinstance(root, ast.Attribute | ast.Call | ast.Await):
-        root = root.func if isinstance(root, ast.Call) else root.value
-    given = [root, *one.call.args, *(k.value for k in one.call.keywords)]
-    return any(isinstance(node, ast.Name) and node.id == hold.name for node in given)
 
 
 def _remote(view: View, one: Reached) -> str:

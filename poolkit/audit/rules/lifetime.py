@@ -11,6 +11,7 @@ from poolkit.audit.finding import Violation, rule
 from poolkit.audit.libraries import BY_PACKAGE, CLOSES, REQUESTS
 from poolkit.audit.made import Made
 from poolkit.audit.module import Module
+from poolkit.audit.syntax import constant
 from poolkit.audit.view import View
 
 
@@ -37,10 +38,15 @@ def pool_per_call(view: View) -> Iterator[Violation]:
         is_stored = made.local is None and bool(made.targets) and not made.is_with
         if view.is_handler(function) and not is_stored:  # made once, for the next request too
             yield Violation(made.call, f"{noun} made in the request handler {function.name}()")
-        elif not view.runs_once(function) and _is_used_up(made):
+        elif not (view.runs_once(function) or _is_for_an_admin(made)) and _is_used_up(made):
             yield Violation(
                 made.call, f"{noun} made, used and given up within each call of {function.name}()"
             )
+
+
+def _is_for_an_admin(made: Made) -> bool:
+    """Whether it creates or drops a database: a server does that outside of transactions only."""
+    return constant(made.keyword("isolation_level")) == "AUTOCOMMIT"
 
 
 def _is_used_up(made: Made) -> bool:

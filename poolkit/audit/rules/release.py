@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
+from poolkit.audit.callers import AnyFunction
 from poolkit.audit.finding import Violation, rule
-from poolkit.audit.holding import gives_back
+from poolkit.audit.holding import given_back
 from poolkit.audit.libraries import REQUESTS
 from poolkit.audit.module import Module
 from poolkit.audit.scopes import own
@@ -29,45 +31,49 @@ from poolkit.audit.view import View
 def not_released(view: View) -> Iterator[Violation]:
     """A connection that is taken by hand is not given back on every path."""
     module = view.module
+    fates: dict[ast.AST, _Fate] = {}
     for hold in view.holds:
         function = module.function_of(hold.node)
         if hold.how != "kept" or function is None or not isinstance(hold.node, ast.expr):
             continue
-        if _is_closed_by_finally(function, hold.name) or _goes_out(module, function, hold.name):
+        if function not in fates:
+            fates[function] = _fate(module, function)
+        fate = fates[function]
+        if hold.name in fate.safely | fate.elsewhere:
             continue
-        is_released = any(gives_back(node, hold.name) for node in function.body)
+        is_released = hold.name in fate.released
         if is_released and not _may_raise(hold.body):
             continue
         how = "only when nothing is raised before" if is_released else "nowhere in this function"
         yield Violation(hold.node, f"{hold.name!r} is given back {how}")
 
 
-def _is_closed_by_finally(function: ast.AST, name: str) -> bool:
-    """Whether a `finally`, a `with` or a handler that raises again gives it back."""
+@dataclass(frozen=True, slots=True)
+class _Fate:
+    """Names in a function: those given back, those so whatever is raised, those others may have."""
+
+    released: set[str]
+    safely: set[str]
+    elsewhere: set[str]
+
+
+def _fate(module: Module, function: AnyFunction) -> _Fate:
+    safely: set[str] = set()
+    elsewhere: set[str] = set()
     for node in ast.walk(function):
         if isinstance(node, ast.Try):
             handlers = [one for handler in node.handlers for one in handler.body]
-            if any(gives_back(one, name) for one in [*node.finalbody, *handlers]):
-                return True
-        if isinstance(node, ast.withitem) and name in {
-            one.id for one in ast.walk(node.context_expr) if isinstance(one, ast.Name)
-        }:
-            return True
-    return False
-
-
-def _goes_out(module: Module, function: ast.AST, name: str) -> bool:
-    """Whether it is returned, yielded or stored, so that others may give it back."""
-    for node in ast.walk(function):
-        if not isinstance(node, ast.Name) or node.id != name or isinstance(node.ctx, ast.Store):
-            continue
-        parent = module.parents[node]
-        if isinstance(parent, ast.Call) and node in parent.args:
-            # Handed to a function: it is asked for back only where this one releases it too.
-            continue
-        if not isinstance(parent, ast.Attribute | ast.Await | ast.Compare | ast.keyword):
-            return True
-    return False
+            safely |= given_back([*node.finalbody, *handlers])
+        elif isinstance(node, ast.withitem):
+            inside = ast.walk(node.context_expr)
+            safely |= {one.id for one in inside if isinstance(one, ast.Name)}
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
+            parent = module.parents[node]
+            # Handed to a function it stays ours: that uses it, and does not keep it.
+            used = ast.Attribute | ast.Await | ast.Compare | ast.keyword | ast.Call
+            if not isinstance(parent, used):
+                elsewhere.add(node.id)
+    return _Fate(given_back(function.body), safely, elsewhere)
 
 
 def _may_raise(nodes: Sequence[ast.AST]) -> bool:

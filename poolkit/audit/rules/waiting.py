@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterator
 
 from poolkit.audit.finding import Violation, rule
-from poolkit.audit.holding import Reached, reached
+from poolkit.audit.holding import FREES, Hold, Reached, reached, uses
 from poolkit.audit.libraries import REQUESTS, Library
 from poolkit.audit.module import Module
 from poolkit.audit.syntax import constant, hides_arguments, is_none, keyword, name_of
@@ -31,23 +31,35 @@ from poolkit.audit.view import View
 def second_acquire(view: View) -> Iterator[Violation]:
     """A task asks for a second connection while it holds one of the same pool."""
     for hold in view.holds:
-        if not hold.value.key:
+        yield from _beside(view, hold) if hold.value.key else ()
+
+
+def _beside(view: View, hold: Hold) -> Iterator[Violation]:
+    """Where a connection of the pool is asked for while one is held."""
+    is_used = False
+    for one in reached(view.values, view.module, hold.body, hold.name):
+        if not one.through and hold.name and uses(one.call, hold.name):
+            is_used = name_of(one.call.func) not in FREES
+        pool = _pool_asked(view, one)
+        if pool is None or pool.key != hold.value.key or one.call is hold.node:
             continue
-        for one in reached(view.values, view.module, hold.body):
-            pool = _pool_asked(view, one)
-            if pool is None or pool.key != hold.value.key or one.call is hold.node:
-                continue
-            # From `with x.connect() as x` on, the name of the pool means its connection.
-            if ast.unparse(getattr(one.call.func, "value", one.call)) == hold.name:
-                continue
-            asked = ast.unparse(one.call.func)
-            asked = asked if len(asked) <= _SHOWN else f"{asked[:_SHOWN]}..."
-            if one.through:
-                message = f"calls {one.through[0]}(), which asks for a second connection of "
-                message += "the same pool while one of it is held"
-            else:
-                message = f"{asked}() takes a second connection while one of the same pool is held"
-            yield Violation(one.first, message)
+        # Two that are open side by side will both be used; else one must have been.
+        is_beside = hold.how == "with" and not one.through
+        if hold.is_lazy and not is_used and not is_beside:
+            continue
+        # From `with x.connect() as x` on, the name of the pool means its connection.
+        if ast.unparse(getattr(one.call.func, "value", one.call)) == hold.name:
+            continue
+        asked = ast.unparse(one.call.func)
+        asked = asked if len(asked) <= _SHOWN else f"{asked[:_SHOWN]}..."
+        if one.through:
+            message = f"calls {one.through[0]}(), which asks for a second connection of "
+            message += "the same pool while one of it is held"
+        else:
+            message = f"{asked}() takes a second connection while one of the same pool is held"
+        yield Violation(one.first, message)
+        if hold.how == "argument":
+            return  # one finding a request is enough
 
 
 _SHOWN = 40  # characters of a call
