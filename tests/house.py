@@ -85,7 +85,13 @@ HOMES = {
     "jinja2": ["review", "report"],
     "typer": ["cli"],
     "rich": ["cli", "show.tables.table"],
-    "prometheus_client": ["monitor.gauges", "monitor.reader", "lab.service", "workbook"],
+    "prometheus_client": [
+        "monitor.gauges",
+        "monitor.exposition",
+        "monitor.workers",
+        "lab.service",
+        "workbook",
+    ],
     "fastapi": ["lab.service"],
     "uvicorn": ["lab.service"],
 }

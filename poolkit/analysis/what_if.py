@@ -194,8 +194,10 @@ def asked(objective: Objective, question: Question) -> tuple[Objective, float]:
     changes["lost_replicas"] = _lost(objective, changes)
     changes["zones"] = None
     if "max_connections" in changes:
-        changes["max_size"] = changes["max_connections"]
-        changes |= {"max_connections": None, "reserved_connections": 0, "used_connections": 0}
+        room = changes["max_size"] = changes["max_connections"]
+        # More replicas than usual share the room of a server, not max_size.
+        room = room if changes.get("surge", objective.surge) else None
+        changes |= {"max_connections": room, "reserved_connections": 0, "used_connections": 0}
     whole = {name: getattr(objective, name) for name in Objective.model_fields}
     try:
         changed = Objective.model_validate(whole | changes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections import defaultdict
 from functools import cached_property
 from typing import Literal
 
@@ -12,6 +13,7 @@ from poolkit.audit.syntax import constant, keyword, name_of
 from poolkit.audit.values import Values
 
 Often = Literal["once", "often", "unknown"]
+_Meant = dict[ast.AST, list[tuple[Module, ast.Call]]]
 AnyFunction = ast.FunctionDef | ast.AsyncFunctionDef
 
 _ROUTES = frozenset(
@@ -30,6 +32,7 @@ _ONCE_DECORATORS = frozenset(
 _HOOKS = ("startup", "shutdown", "cleanup", "lifespan", "before_serving", "after_serving")
 _RUNS = frozenset({"run", "run_until_complete", "run_sync", "Process", "Thread"})
 _DEEPEST = 20  # callers of callers
+_MOST_UNKNOWN = 20  # calls of a name that may be of one of many methods
 
 
 class Callers:
@@ -39,6 +42,7 @@ class Callers:
         self._program = program
         self._values = values
         self._known: dict[ast.AST, Often] = {}
+        self._named: dict[str, tuple[_Meant, list[tuple[Module, ast.Call]]]] = {}
         self._depth = 0
 
     def runs_once(self, module: Module, function: AnyFunction) -> bool:
@@ -98,17 +102,30 @@ class Callers:
 
     def _calls(self, module: Module, function: AnyFunction) -> list[tuple[Module, ast.Call]]:
         """The calls that may be of this function: by its name, where nothing else is meant."""
-        found = []
-        for where, call in self._program.calls_of.get(function.name, ()):
-            meant = self._values.of(where, call.func)
-            if meant is None or meant.defined is None:
-                # A name that shows nowhere else may be ours, in a module that it is imported into.
-                is_other = isinstance(call.func, ast.Name) and where is not module
-                if is_other or module.class_of(function) is not None:
-                    found.append((where, call))
-            elif meant.defined.node is function:
-                found.append((where, call))
-        return found
+        known, unknown = self._meant(function.name)
+        # A name that shows nowhere else may be ours, in a module that it is imported into.
+        is_method = module.class_of(function) is not None
+        may_be = [
+            (where, call)
+            for where, call in unknown
+            if is_method or (isinstance(call.func, ast.Name) and where is not module)
+        ]
+        return [*known.get(function, ()), *may_be]
+
+    def _meant(self, name: str) -> tuple[_Meant, list[tuple[Module, ast.Call]]]:
+        """The calls of what goes by a name: by the function that is meant, and those unknown."""
+        if name not in self._named:
+            known: _Meant = defaultdict(list)
+            unknown = []
+            for where, call in self._program.calls_of.get(name, ()):
+                found = self._values.of(where, call.func)
+                if found is None or found.defined is None:
+                    unknown.append((where, call))
+                else:
+                    known[found.defined.node].append((where, call))
+            # A few show how often a method runs; of many somebody else's are most.
+            self._named[name] = known, unknown[:_MOST_UNKNOWN]
+        return self._named[name]
 
     def _at(self, module: Module, call: ast.Call) -> Often:
         function = module.function_of(call)

@@ -23,11 +23,20 @@ class Claim:
 
 
 @dataclass(frozen=True)
+class Unread:
+    """What a rule had to know and the source does not show, such as a size from a database: no
+    finding, but no reader may take silence for a sum."""
+
+    what: str
+
+
+@dataclass(frozen=True)
 class Violation:
-    """A place in a module, and what is wrong there: the message, or a claim that a rule judges."""
+    """A place in a module, and what is wrong there: the message, a claim that a rule judges, or
+    that it could not be read."""
 
     node: ast.expr | ast.stmt
-    message: str | Claim
+    message: str | Claim | Unread
 
 
 Find = Callable[[View], Iterable[Violation]]
@@ -37,6 +46,8 @@ Judge = Callable[[Sequence[Claim], Settings], Sequence[str | None]]
 @dataclass(frozen=True)
 class Rule:
     """One anti-pattern: `what` is wrong, `why` it hurts, the `cure`, where to learn more.
+
+    Other libraries than the one that `cure` is written for have theirs in `cures.CURES`.
 
     `find` reads one module. A rule about a whole program finds claims, and `judge` gives each claim
     of all modules its message (None: nothing is wrong).
@@ -64,7 +75,10 @@ def rule(
 
 @dataclass(frozen=True)
 class Finding:
-    """An anti-pattern at a place: `line` and `column` (UTF-16 units) from 1, as editors count."""
+    """An anti-pattern at a place: `line` and `column` (UTF-16 units) from 1, as editors count.
+
+    `library` is the package that it is about, empty where that does not show.
+    """
 
     rule: str
     path: str
@@ -72,11 +86,13 @@ class Finding:
     column: int
     message: str
     code: str
+    library: str = ""
 
 
 @dataclass(frozen=True)
 class Skipped:
-    """A file that could not be read as Python, and why."""
+    """A file that could not be read as Python, and why; `needs`: the Python that can, as "3.12"."""
 
     path: str
     reason: str
+    needs: str = ""

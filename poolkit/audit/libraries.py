@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from poolkit.drivers.table import keeps
+from poolkit.drivers.table import IdleSetting, idle_setting
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -33,10 +33,7 @@ class Library:
         other_pool: arguments that bring another pool, or say how its own is made.
         size: arguments (of each group the first that is written) and the default, whose sum is the
             most connections that it opens.
-        idle: the argument that ends idle connections, and its default (s).
-        idle_zero_is_endless: whether 0 there means that they are kept.
-        checks: arguments that have each connection checked before it is handed out.
-        recycle: the argument that replaces old connections; off by default.
+        driver: its row in the table of drivers.
         endless: the argument whose None waits without end -> what to say of it.
         acquire_timeout: the argument without which `acquires` wait without end.
         unverified: maker ("*": any) -> arguments that are False where certificates go unchecked.
@@ -60,14 +57,27 @@ class Library:
     opens: frozenset[str] = frozenset()
     other_pool: tuple[str, ...] = ()
     size: tuple[tuple[tuple[str, ...], float], ...] = ()
-    idle: tuple[str, float] | None = None
-    idle_zero_is_endless: bool = False
-    checks: tuple[str, ...] = ()
-    recycle: str = ""
+    driver: str
     endless: Mapping[str, str] = field(default_factory=dict)
     acquire_timeout: str = ""
     unverified: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     unverified_requests: tuple[str, ...] = ()
+
+    @property
+    def idle(self) -> IdleSetting | None:
+        """The setting that ends idle connections, or some of them."""
+        return idle_setting(self.driver, "ends", "shrinks")
+
+    @property
+    def asks(self) -> str:
+        """The argument that has each connection asked before it is handed out, or nothing."""
+        found = idle_setting(self.driver, "asks")
+        return "" if found is None else found.name
+
+    @property
+    def recycle(self) -> str:
+        """The argument that replaces old connections, off by default; or nothing."""
+        return self.idle.name if self.idle is not None and self.idle.from_dial else ""
 
 
 REQUESTS = frozenset(
@@ -86,7 +96,7 @@ LIBRARIES = (
         leaves_body=True,
         limits=("TCPConnector",),
         other_pool=("connector",),
-        idle=keeps("aiohttp"),
+        driver="aiohttp",
         unverified={"TCPConnector": ("ssl", "verify_ssl")},
         unverified_requests=("ssl",),
     ),
@@ -99,7 +109,7 @@ LIBRARIES = (
         one_shots=REQUESTS - {"send", "ws_connect"},
         limits=("Limits",),
         other_pool=("limits", "transport", "mounts"),
-        idle=keeps("httpx"),
+        driver="httpx",
         endless={"timeout": "timeout=None also waits for a connection without end"},
         unverified={"*": ("verify",)},
     ),
@@ -115,8 +125,7 @@ LIBRARIES = (
         ),
         is_held_by_await=True,
         size=((("max_size",), 10),),
-        idle=keeps("asyncpg"),
-        idle_zero_is_endless=True,
+        driver="asyncpg",
         acquire_timeout="timeout",
     ),
     Library(
@@ -128,8 +137,7 @@ LIBRARIES = (
         opens_when_made=frozenset({"AsyncConnectionPool"}),
         acquires=frozenset({"connection", "getconn"}),
         size=((("max_size", "min_size"), 4),),
-        idle=("max_idle", 600.0),
-        checks=("check",),
+        driver="psycopg",
     ),
     Library(
         packages=("sqlalchemy", "sqlmodel"),
@@ -144,8 +152,7 @@ LIBRARIES = (
         opens=frozenset({"connect", "begin", "raw_connection", "execute"}),
         other_pool=("poolclass",),
         size=((("pool_size",), 5), (("max_overflow",), 10)),
-        checks=("pool_pre_ping",),
-        recycle="pool_recycle",
+        driver="sqlalchemy",
         endless={"pool_timeout": "pool_timeout=None waits for a connection without end"},
     ),
 )

@@ -74,6 +74,17 @@ class Module:
                     found[alias.asname or alias.name] = f"{node.module}.{alias.name}"
         return found
 
+    @cached_property
+    def items_set(self) -> dict[str, list[tuple[str, ast.expr]]]:
+        """What `NAME["key"] = value` sets, by NAME."""
+        found: defaultdict[str, list[tuple[str, ast.expr]]] = defaultdict(list)
+        for node in self.nodes:
+            for target in node.targets if isinstance(node, ast.Assign) else ():
+                match target:
+                    case ast.Subscript(value=ast.Name(id=name), slice=ast.Constant(value=str(key))):
+                        found[name].append((key, node.value))  # type: ignore[attr-defined]
+        return found
+
     def names(self, scope: Scope) -> Names:
         """What a scope of this module binds itself."""
         if scope not in self._names:

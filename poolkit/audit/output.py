@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from urllib.parse import quote
 
+from poolkit.audit.cures import CURES
 from poolkit.audit.finding import Rule
 from poolkit.audit.rules import RULES
 from poolkit.audit.scan import Audit
@@ -17,18 +18,27 @@ SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 
 
 def as_json(audit: Audit) -> str:
-    """The audit as `poolkit.audit/1`: findings, skipped files, counts and the rules."""
+    """The audit as `poolkit.audit/1`: findings, skipped files, counts and the rules.
+
+    A rule's `cures` are by library; where a finding's `library` has none, `cure` is the one.
+    """
     return json.dumps(
         {
             "schema": SCHEMA,
             "files": audit.files,
             "lines": audit.lines,
             "ignored": audit.ignored,
+            "of_tests": audit.of_tests,
             "findings": [asdict(finding) for finding in audit.findings],
+            "uncounted": [
+                {key: value for key, value in asdict(one).items() if key != "rule"}
+                for one in audit.uncounted
+            ],
             "skipped": [asdict(skipped) for skipped in audit.skipped],
             "rules": [
                 {
                     **{name: getattr(rule, name) for name in ("name", "what", "why", "cure")},
+                    "cures": dict(CURES.get(rule.name, {})),
                     "notebook": f"notebooks/{rule.notebook}",
                 }
                 for rule in RULES
@@ -50,20 +60,25 @@ def as_sarif(audit: Audit, version: str) -> str:
         }
         for finding in audit.findings
     ]
-    skipped = [_warning(f"skipped: {one.reason}", one.path) for one in audit.skipped]
+    told = [_warning(f"skipped: {one.reason}", one.path) for one in audit.skipped]
+    told += [
+        _warning(f"could not be counted: {one.message}", one.path, one.line, one.column)
+        for one in audit.uncounted
+    ]
     run = {
         "tool": {"driver": tool},
         "results": results,
-        "invocations": [{"executionSuccessful": True, "toolExecutionNotifications": skipped}],
+        "invocations": [{"executionSuccessful": True, "toolExecutionNotifications": told}],
         "columnKind": "utf16CodeUnits",
     }
     return json.dumps({"$schema": SARIF_SCHEMA, "version": "2.1.0", "runs": [run]}, indent=2)
 
 
 def _sarif_rule(rule: Rule) -> dict[str, object]:
-    cure = f"{rule.why}\n\n    " + rule.cure.rstrip().replace("\n", "\n    ")
+    cures = dict.fromkeys([rule.cure, *CURES.get(rule.name, {}).values()])
+    shown = [f"    {cure.rstrip()}".replace("\n", "\n    ") for cure in cures]
     # No helpUri, which has to be absolute: the notebooks lie beside whichever copy is at hand.
-    text = f"{cure}\n\nSee notebooks/{rule.notebook}."
+    text = "\n\n".join([rule.why, *shown, f"See notebooks/{rule.notebook}."])
     return {
         "id": rule.name,
         "shortDescription": {"text": rule.what},

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import PurePath
 
+from poolkit.audit.libraries import BY_PACKAGE
 from poolkit.audit.module import Module
 from poolkit.audit.syntax import Function, name_of
 
@@ -36,7 +37,10 @@ class Program:
         statement = module.parents[alias]
         if isinstance(statement, ast.Import):
             found = self._module(tuple(alias.name.split(".")))
-            return None if found is None or not alias.asname else (found, "")
+            # `import a.b` binds `a`; a file of ours may be called as the library that it wraps.
+            is_whole = alias.asname or "." not in alias.name
+            is_ours = is_whole and alias.name not in BY_PACKAGE
+            return (found, "") if found is not None and is_ours else None
         assert isinstance(statement, ast.ImportFrom)
         parts = tuple(statement.module.split(".")) if statement.module else ()
         if statement.level:
@@ -49,6 +53,10 @@ class Program:
             return whole, ""
         found = self._module(parts, module)
         return None if found is None else (found, alias.name)
+
+    def named(self, name: str) -> Module | None:
+        """The module of a dotted name; None: none, or several."""
+        return self._module(tuple(name.split(".")))
 
     def _module(self, parts: tuple[str, ...], nearest: Module | None = None) -> Module | None:
         """The one module whose path ends so; None: none, or several."""

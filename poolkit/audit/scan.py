@@ -12,9 +12,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from poolkit.audit.callers import Callers
-from poolkit.audit.finding import Claim, Finding, Rule, Skipped, Violation
+from poolkit.audit.cures import package_of
+from poolkit.audit.finding import Claim, Finding, Rule, Skipped, Unread, Violation
 from poolkit.audit.libraries import BY_PACKAGE
 from poolkit.audit.module import Module
+from poolkit.audit.newer import needed
 from poolkit.audit.program import Program
 from poolkit.audit.rules import RULES
 from poolkit.audit.syntax import Function
@@ -34,13 +36,20 @@ _MENTIONS = re.compile("|".join(sorted(BY_PACKAGE)))
 
 @dataclass(frozen=True)
 class Audit:
-    """What was found, by path and line; `ignored` counts the findings that comments silence."""
+    """What was found, by path and line.
+
+    `ignored` counts the findings that comments silence, `of_tests` the files that no rule looked at
+    since they are tests, examples or scripts; `uncounted` are pools that a sum lacks, with what
+    could not be read of each.
+    """
 
     findings: tuple[Finding, ...]
     skipped: tuple[Skipped, ...]
     files: int
     lines: int
     ignored: int
+    of_tests: int = 0
+    uncounted: tuple[Finding, ...] = ()
 
 
 def audit(paths: Iterable[Path], settings: Settings | None = None) -> Audit:
@@ -54,11 +63,12 @@ def audit(paths: Iterable[Path], settings: Settings | None = None) -> Audit:
     files = lines = 0
     for path, is_of_tests in _sources(paths):
         files += 1
+        text = ""
         try:
             text = _read(path)
             scan.read(text, str(path), is_of_tests=is_of_tests)
         except (OSError, SyntaxError, ValueError, RecursionError, MemoryError) as error:
-            skipped.append(Skipped(str(path), _reason(error)))
+            skipped.append(_skipped(str(path), text, error))
             continue
         lines += text.count("\n") + 1
     if not files:
@@ -66,7 +76,9 @@ def audit(paths: Iterable[Path], settings: Settings | None = None) -> Audit:
             "no Python file was found", "name a file that ends in .py, or a folder with some"
         )
     findings, ignored = scan.findings(skipped)
-    return Audit(tuple(findings), tuple(skipped), files, lines, ignored)
+    return Audit(
+        tuple(findings), tuple(skipped), files, lines, ignored, scan.left_out, scan.uncounted
+    )
 
 
 def audit_source(
@@ -88,8 +100,10 @@ def audit_source(
 class _Scan:
     """One scan of a program: sources are read, then all rules look at all of them.
 
-    State: the modules, with what their comments silence.
+    State: the modules, with what their comments silence; what rules could not read of them.
     """
+
+    uncounted: tuple[Finding, ...] = ()
 
     def __init__(self, settings: Settings, rules: Sequence[Rule]) -> None:
         self._settings = settings
@@ -109,6 +123,11 @@ class _Scan:
         if is_of_tests or any(name.startswith("alembic") for name in module.imported.values()):
             self._of_tests.add(path)
 
+    @property
+    def left_out(self) -> int:
+        """Files of tests, examples and scripts that no rule looks at."""
+        return 0 if self._settings.tests else len(self._of_tests)
+
     def findings(self, skipped: list[Skipped] | None = None) -> tuple[list[Finding], int]:
         """Every finding by module and line, and how many comments silenced.
 
@@ -119,6 +138,7 @@ class _Scan:
         values = Values(program)
         callers = Callers(program, values)
         found: list[tuple[Finding, bool]] = []
+        unread: list[Finding] = []
         claimed: dict[Rule, list[tuple[Claim, Finding, bool]]] = {}
         for path, module in self._modules.items():
             is_left_out = path in self._of_tests and not self._settings.tests
@@ -135,9 +155,12 @@ class _Scan:
             for rule, one in violations:
                 if not self._settings.tests and _is_in_test(module, one.node):
                     continue
-                finding = _finding(module, rule, one)
+                finding = _finding(view, rule, one)
                 is_ignored = _is_ignored(one.node, rule, self._comments[path])
-                if isinstance(one.message, Claim):
+                if isinstance(one.message, Unread):
+                    if not is_ignored:
+                        unread.append(replace(finding, message=one.message.what))
+                elif isinstance(one.message, Claim):
                     claimed.setdefault(rule, []).append((one.message, finding, is_ignored))
                 else:
                     found.append((finding, is_ignored))
@@ -149,6 +172,7 @@ class _Scan:
                 for message, (_, finding, is_ignored) in zip(messages, claims, strict=True)
                 if message is not None
             ]
+        self.uncounted = tuple(dict.fromkeys(unread))
         order = {path: at for at, path in enumerate(self._modules)}
         shown = [finding for finding, is_ignored in found if not is_ignored]
         shown.sort(key=lambda one: (order[one.path], one.line, one.column, one.rule))
@@ -168,12 +192,14 @@ def _is_in_test(module: Module, node: ast.AST) -> bool:
     )
 
 
-def _finding(module: Module, rule: Rule, violation: Violation) -> Finding:
+def _finding(view: View, rule: Rule, violation: Violation) -> Finding:
+    module = view.module
     number = violation.node.lineno
     line = module.lines[number - 1] if number <= len(module.lines) else ""
     message = violation.message if isinstance(violation.message, str) else ""
     column = _column(line, violation.node.col_offset)
-    return Finding(rule.name, module.path, number, column, message, line.strip())
+    library = package_of(rule.name, view, violation.node)
+    return Finding(rule.name, module.path, number, column, message, line.strip(), library)
 
 
 def _column(line: str, offset: int) -> int:
@@ -240,6 +266,16 @@ def _read(path: Path) -> str:
         raise ValueError(
             "is not text in the encoding that it declares (UTF-8 by default)"
         ) from None
+
+
+def _skipped(path: str, text: str, error: BaseException) -> Skipped:
+    newer = needed(text, error) if isinstance(error, SyntaxError) else None
+    if newer is None:
+        return Skipped(path, _reason(error))
+    version = ".".join(map(str, newer.version))
+    return Skipped(
+        path, f"needs Python {version} or newer: {newer.what} (line {newer.first})", version
+    )
 
 
 def _reason(error: BaseException) -> str:

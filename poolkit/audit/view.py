@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from poolkit.audit.callers import AnyFunction, Callers
+from poolkit.audit.figures import Figures
 from poolkit.audit.holding import Hold, holds
 from poolkit.audit.libraries import Library
 from poolkit.audit.made import Made
@@ -19,7 +20,8 @@ class Settings:
     """What the source cannot tell, for the rules that need it; a rule without its figure is silent.
 
     `max_connections`: connections of the database that this service may open, 1 or more.
-    `processes`: replicas times workers, each with pools of its own, 1 or more.
+    `processes`: replicas times workers, each with pools of its own, 1 or more; `surge`: so many
+    more run while a deploy rolls, 0 or more.
     `server_keepalive`, `db_idle`: seconds for which the HTTP server and the database keep an idle
     connection (`poolkit probe`).
     `tests`: whether tests, examples and scripts are looked at too.
@@ -30,6 +32,7 @@ class Settings:
     server_keepalive: float | None = None
     db_idle: float | None = None
     tests: bool = False
+    surge: int = 0
 
 
 class View:
@@ -41,6 +44,7 @@ class View:
         self.module = module
         self.values = values
         self.settings = settings
+        self.figures = Figures(values)
         self._callers = callers
 
     @cached_property

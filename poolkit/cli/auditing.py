@@ -14,7 +14,7 @@ from poolkit.cli.terminal import error_boundary
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from poolkit.audit import Audit
+    from poolkit.audit import Audit, Finding, Rule
 
 LONGEST_SKIPPED = 10  # files named one by one; JSON and SARIF name all of them
 
@@ -49,6 +49,12 @@ def audit(
             "--processes", metavar="N", min=1, help="Replicas times workers, each with its pools."
         ),
     ] = 1,
+    surge: Annotated[
+        int,
+        typer.Option(
+            "--surge", metavar="N", min=0, help="Processes that run besides while a deploy rolls."
+        ),
+    ] = 0,
     server_keepalive: Annotated[
         float | None,
         option(
@@ -67,6 +73,20 @@ def audit(
             min=0.1,
         ),
     ] = None,
+    tests: Annotated[
+        bool,
+        typer.Option(
+            "--tests",
+            help="Look at tests, examples, scripts and migrations too.",
+            show_default=False,
+        ),
+    ] = False,
+    strict: Annotated[
+        bool,
+        typer.Option(
+            "--strict", help="Exit code 1 for a file that was skipped, too.", show_default=False
+        ),
+    ] = False,
 ) -> None:
     """Find anti-patterns around connection pools in Python source, without running it.
 
@@ -74,7 +94,8 @@ def audit(
     while one is held, waits without an end, stale connections, keep-alive that does not fit. The
     comment `# poolkit: ignore\\[rule]` on a line silences a rule there.
 
-    Exit code 1: something was found. Files that do not parse are named and skipped.
+    Exit code 1: something was found. Files that do not parse are named and skipped, with the Python
+    that they need where that shows. Pools whose size cannot be read are counted.
     """
     from poolkit import __version__
     from poolkit.audit import Settings
@@ -88,13 +109,16 @@ def audit(
         processes=processes,
         server_keepalive=server_keepalive,
         db_idle=db_idle,
+        tests=tests,
+        surge=surge,
     )
     found = scan(paths, settings)
     if form is Format.TEXT:
         _print(terminal.results(), found)
     else:
         typer.echo(as_json(found) if form is Format.JSON else as_sarif(found, __version__))
-    raise typer.Exit(int(ExitCode.FINDINGS if found.findings else ExitCode.DONE))
+    is_clean = not found.findings and not (strict and found.skipped)
+    raise typer.Exit(int(ExitCode.DONE if is_clean else ExitCode.FINDINGS))
 
 
 @error_boundary()
@@ -117,34 +141,50 @@ def doctor() -> None:
 
 def _print(console: Console, audit: Audit) -> None:
     """Everything as plain text: it holds source, whose square brackets are no markup."""
-    from rich.padding import Padding
-    from rich.syntax import Syntax
-    from rich.text import Text
-
     from poolkit.audit import RULES
-
-    def say(text: str, style: str = "", *, wrap: bool = True) -> None:
-        console.print(Text(text, style=style), soft_wrap=not wrap)
 
     for rule in RULES:
         found = [one for one in audit.findings if one.rule == rule.name]
-        if not found:
-            continue
-        say(f"{rule.name}: {rule.what}", "bold")
-        for one in found:
-            # Never wrapped: editors and terminals open path:line:column by a click.
-            say(f"  {one.path}:{one.line}:{one.column}  {one.message}", wrap=False)
-            say(f"      {one.code}", "dim", wrap=False)
-        console.print(Padding(Text(f"Why: {rule.why}"), (0, 0, 0, 2)))
-        say("  Instead:")
-        cure = Syntax(rule.cure.rstrip(), "python", background_color="default")
-        console.print(Padding(cure, (0, 0, 0, 6)))
-        say(f"  More: notebooks/{rule.notebook}\n", "dim")
+        if found:
+            _print_rule(console, rule, found)
     for skipped in audit.skipped[:LONGEST_SKIPPED]:
-        say(f"skipped {skipped.path}: {skipped.reason}", "dim")
+        _say(console, f"skipped {skipped.path}: {skipped.reason}", "dim")
     if len(audit.skipped) > LONGEST_SKIPPED:
-        say(f"... and {len(audit.skipped) - LONGEST_SKIPPED} more", "dim")
-    say(_summary(audit), "bold")
+        _say(console, f"... and {len(audit.skipped) - LONGEST_SKIPPED} more", "dim")
+    for one in audit.uncounted:
+        _say(console, f"not counted {one.path}:{one.line}:{one.column}: {one.message}", "dim")
+    _say(console, _summary(audit), "bold")
+
+
+def _print_rule(console: Console, rule: Rule, found: list[Finding]) -> None:
+    """The findings of one rule, and for each library of theirs what to write instead."""
+    from rich.syntax import Syntax
+
+    from poolkit.audit import cure_of
+
+    _say(console, f"{rule.name}: {rule.what}", "bold")
+    for one in found:
+        # Never wrapped: editors and terminals open path:line:column by a click.
+        _say(console, f"  {one.path}:{one.line}:{one.column}  {one.message}")
+        _say(console, f"      {one.code}", "dim")
+    _say(console, f"  Why: {rule.why}")
+    cures: dict[str, str] = {}
+    for one in found:
+        cures.setdefault(cure_of(rule.name, one.library, rule.cure), one.library)
+    for cure, library in cures.items():
+        _say(console, f"  Instead ({library}):" if len(cures) > 1 else "  Instead:")
+        for line in cure.rstrip().splitlines():
+            shown = Syntax("", "python", background_color="default").highlight(line)
+            shown.rstrip()
+            console.print("      ", shown, sep="", soft_wrap=True)
+    _say(console, f"  More: notebooks/{rule.notebook}\n", "dim")
+
+
+def _say(console: Console, text: str, style: str = "") -> None:
+    """One line, which the terminal alone breaks: a pipe gets it whole."""
+    from rich.text import Text
+
+    console.print(Text(text, style=style), soft_wrap=True)
 
 
 def _summary(audit: Audit) -> str:
@@ -152,8 +192,16 @@ def _summary(audit: Audit) -> str:
     parts = [f"{findings} in {files} ({_count(audit.lines, 'line')})"]
     if audit.ignored:
         parts.append(f"{audit.ignored} ignored by comments")
+    if audit.uncounted:
+        parts.append(f"{_count(len(audit.uncounted), 'pool')} could not be counted")
     if audit.skipped:
-        parts.append(f"{len(audit.skipped)} files skipped")
+        parts.append(f"{_count(len(audit.skipped), 'file')} skipped")
+        newer = [one.needs for one in audit.skipped if one.needs]
+        if newer:
+            most = max(newer, key=lambda one: [int(part) for part in one.split(".")])
+            parts[-1] += f" ({len(newer)} of a newer Python: run it with {most})"
+    if audit.of_tests:
+        parts.append(f"{_count(audit.of_tests, 'file')} of tests left out (--tests)")
     return ", ".join(parts)
 
 

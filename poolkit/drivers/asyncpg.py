@@ -206,7 +206,8 @@ class AsyncpgPool(postgres.PostgresPool):
         await connection.fetch(statement, *[values[name] for name in names])
 
     async def _ask(self, statement: str) -> Any:
-        return await self._pool.fetchval(statement)
+        async with asyncio.timeout(self._call_timeout):
+            return await self._pool.fetchval(statement)
 
     async def _dial(self, *arguments: Any, **options: Any) -> Any:
         stamps = _take_stamps()

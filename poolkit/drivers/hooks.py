@@ -117,6 +117,10 @@ class Hook:
         """Keys of connections of which nobody can tell whether the program still refers to them."""
         return set()
 
+    def unheld(self) -> int:
+        """Connections in use that no call has or ever gives back, by a fault of the library."""
+        return 0
+
     def _replace(self, thing: Any, **values: Any) -> None:
         """Attributes of one object, until `detach`; its class keeps its own."""
         for name, value in values.items():

@@ -18,7 +18,7 @@ import importlib
 import socket
 import ssl
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
@@ -441,7 +441,7 @@ def hook_of(pool: Any) -> HttpxHook | None:
 
 
 class HttpxHook(Hook):
-    """One httpcore pool; a response that is collected tells of it itself.
+    """One httpcore pool; the body of a response tells when it has ended or was collected.
 
     State: the call of every request on its way.
     """
@@ -461,6 +461,7 @@ class HttpxHook(Hook):
             self._listen(connection)
         create, handle = pool.create_connection, pool.handle_async_request
         errors = sys.modules[type(pool).__module__.partition(".")[0]]
+        streams: dict[Any, Any] = {}  # class of a body -> the one that tells
 
         def create_connection(origin: Any) -> Any:
             return self._listen(create(origin))
@@ -475,8 +476,12 @@ class HttpxHook(Hook):
                 raise
             finally:
                 del self._calls[id(request)]
-            response.stream = _ToldStream(response.stream, tap)
-            tap.got(call, id(response.stream))
+            stream = response.stream
+            told = streams.get(type(stream))
+            if told is None:
+                told = streams[type(stream)] = _told_stream(type(stream), tap)
+            stream.__class__ = told
+            tap.got(call, id(stream))
             return response
 
         self._replace(
@@ -503,6 +508,17 @@ class HttpxHook(Hook):
             None if size >= sys.maxsize else size, len(connections) - idle, idle, False
         )
 
+    def unheld(self) -> int:
+        """Connections in use that no call has.
+
+        httpcore loses them where a call is cancelled just as it gets one, and where the end of a
+        body is: its shield stops anyio's cancellation, not asyncio's.
+        """
+        pool = self._place
+        requests = [one for one in list(pool._requests) if not hasattr(one, "poolkit_is_lost")]
+        held = {id(request.connection) for request in requests}
+        return sum(not one.is_idle() and id(one) not in held for one in pool.connections)
+
     def _listen(self, connection: Any) -> Any:
         tap = self._tap
         assert tap is not None
@@ -525,29 +541,27 @@ class HttpxHook(Hook):
         return connection
 
 
-class _ToldStream:
-    """A response's body, whose end gives the connection back."""
+def _told_stream(kind: Any, tap: Tap) -> Any:
+    """A class of response bodies, made from httpcore's, that tells when the connection is back.
 
-    __slots__ = ("__weakref__", "_is_over", "_stream", "_tap")
+    A body closes itself where its reader is collected, so its own `aclose` must tell, not that of
+    something around it.
+    """
 
-    def __init__(self, stream: Any, tap: Tap) -> None:
-        self._stream = stream
-        self._tap = tap
-        self._is_over = False
-
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        iterator: AsyncIterator[bytes] = self._stream.__aiter__()
-        return iterator
-
-    async def aclose(self) -> None:
+    async def aclose(stream: Any) -> None:
+        is_over = stream._closed
         try:
-            await self._stream.aclose()
+            await kind.aclose(stream)
+        except BaseException:
+            stream._pool_request.poolkit_is_lost = True
+            raise
         finally:
-            if not self._is_over:
-                self._is_over = True
-                self._tap.back(id(self))
+            if not is_over:
+                tap.back(id(stream))
 
-    def __del__(self) -> None:
-        if not self._is_over:
+    def collected(stream: Any) -> None:
+        if not stream._closed:
             # httpcore knows nothing of it: the connection stays taken for good.
-            self._tap.lose(id(self))
+            tap.lose(id(stream))
+
+    return type(kind.__name__, (kind,), {"aclose": aclose, "__del__": collected})

@@ -23,6 +23,35 @@ FORMS: Mapping[Kind, str] = {
 Safety = Literal["not_sent", "rolled_back", "disconnected"]
 
 
+# What a setting does to connections that idle. "ends": none that idled longer is handed out;
+# "shrinks": one is closed each time it passes; "asks": each is asked for a sign of life when it is
+# handed out, which finds one that the server closed, but waits as long as a call does where the
+# connection was dropped in silence.
+Does = Literal["ends", "shrinks", "asks"]
+PING_WAITS = "a connection that was dropped in silence makes a ping wait as long as a call"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IdleSetting:
+    """A setting of a library's own pool about connections that idle, as its source has it.
+
+    Args:
+        name, default: the argument and its default (s); None: off by default, or a switch.
+        floor: the argument, and its default, of connections that it leaves alone for ever.
+        zero_is_endless: whether 0 turns it off.
+        from_dial: whether it counts from the dial, and so ends connections in use as well.
+        words: what it leaves undone.
+    """
+
+    name: str
+    does: Does
+    default: float | None = None
+    floor: tuple[str, int] | None = None
+    zero_is_endless: bool = False
+    from_dial: bool = False
+    words: str = ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
     """One driver.
@@ -32,8 +61,7 @@ class Row:
         adapter: the name of the pool in the driver's file.
         libraries: what has to be installed to drive it.
         settings: key of targets.toml -> argument of the adapter.
-        keeps: the argument of the library's own pool that ends idle connections, and its default
-            (s); None: it has none, or is told to by an age.
+        idle: the arguments of the library's own pool about idle connections.
         has_lifetime: whether the pool replaces a connection at an age, used or not.
         keeps_addresses: whether it remembers what a name was looked up as.
         is_gated: whether a gate stands before its pool unless targets.toml says otherwise: its own
@@ -50,7 +78,7 @@ class Row:
     adapter: str
     libraries: tuple[str, ...]
     settings: Mapping[str, str]
-    keeps: tuple[str, float] | None = None
+    idle: tuple[IdleSetting, ...] = ()
     has_lifetime: bool = False
     keeps_addresses: bool = False
     is_gated: bool = False
@@ -59,7 +87,7 @@ class Row:
     lost: tuple[tuple[str, str, Safety], ...] = ()
 
 
-# Defaults are those of aiohttp 3.14, httpx 0.28 and asyncpg 0.32.
+# Defaults are those of aiohttp 3.14, httpx 0.28, asyncpg 0.32 and psycopg_pool 3.3.
 DRIVERS: dict[str, Row] = {
     "aiohttp": Row(
         kind="http",
@@ -70,7 +98,7 @@ DRIVERS: dict[str, Row] = {
             "ttl_dns_cache": "ttl_dns_cache",
             "sweep": "binds",
         },
-        keeps=("keepalive_timeout", 15.0),
+        idle=(IdleSetting(name="keepalive_timeout", does="ends", default=15.0),),
         keeps_addresses=True,
         is_gated=True,
         watched={"aiohttp": ("aiohttp",)},
@@ -89,7 +117,7 @@ DRIVERS: dict[str, Row] = {
             "library": "library",
             "max_keepalive_connections": "max_keepalive_connections",
         },
-        keeps=("keepalive_expiry", 5.0),
+        idle=(IdleSetting(name="keepalive_expiry", does="ends", default=5.0),),
         is_gated=True,
         watched={
             "httpx": ("httpx", "httpcore"),
@@ -113,7 +141,17 @@ DRIVERS: dict[str, Row] = {
         settings={
             name: name for name in ("min_size", "statement_cache_size", "reset", "init", "setup")
         },
-        keeps=("max_inactive_connection_lifetime", 300.0),
+        idle=(
+            IdleSetting(
+                name="max_inactive_connection_lifetime",
+                does="ends",
+                default=300.0,
+                floor=("min_size", 10),
+                zero_is_endless=True,
+                words="asyncpg 0.32 leaves connections up to min_size alone, however long they "
+                "idle",
+            ),
+        ),
         watched={"asyncpg": ("asyncpg",)},
         watched_names="asyncpg.Pool",
         lost=(
@@ -132,6 +170,10 @@ DRIVERS: dict[str, Row] = {
                 "pool_use_lifo",
             )
         },
+        idle=(
+            IdleSetting(name="pool_recycle", does="ends", from_dial=True),
+            IdleSetting(name="pool_pre_ping", does="asks"),
+        ),
         has_lifetime=True,
         watched={"sqlalchemy": ("sqlalchemy", "asyncpg", "greenlet")},
         watched_names="SQLAlchemy's AsyncEngine (on its default pool)",
@@ -141,6 +183,16 @@ DRIVERS: dict[str, Row] = {
         adapter="PsycopgPool",
         libraries=("psycopg", "psycopg_pool"),
         settings={"min_size": "min_size", "timeout": "pool_timeout", "max_waiting": "max_waiting"},
+        idle=(
+            IdleSetting(
+                name="max_idle",
+                does="shrinks",
+                default=600.0,
+                floor=("min_size", 4),
+                words="closes one unused connection beyond min_size each time it passes",
+            ),
+            IdleSetting(name="check", does="asks"),
+        ),
         has_lifetime=True,
         watched={"psycopg_pool": ("psycopg_pool", "psycopg")},
         watched_names="psycopg_pool.AsyncConnectionPool",
@@ -163,6 +215,7 @@ DRIVERS: dict[str, Row] = {
             "timeout": "pool_timeout",
             "health_check_interval": "health_check_interval",
         },
+        idle=(IdleSetting(name="health_check_interval", does="asks"),),
         is_gated=True,
         watched={"redis": ("redis",)},
         watched_names="redis.asyncio's ConnectionPool or Redis",
@@ -179,8 +232,21 @@ HTTP_DRIVERS = tuple(name for name in SUPPORTED_DRIVERS if DRIVERS[name].kind ==
 DATABASE_DRIVERS = tuple(name for name in SUPPORTED_DRIVERS if name not in HTTP_DRIVERS)
 
 
+def idle_setting(driver: str, *does: Does) -> IdleSetting | None:
+    """The driver's setting that does one of these to idle connections."""
+    return next((one for one in DRIVERS[driver].idle if one.does in does), None)
+
+
 def keeps(driver: str) -> tuple[str, float]:
-    """`Row.keeps` of a driver that has such an argument."""
-    found = DRIVERS[driver].keeps
+    """The argument that ends idle connections and its default (s), of a driver that has both."""
+    found = idle_setting(driver, "ends")
     assert found is not None
-    return found
+    assert found.default is not None
+    return found.name, found.default
+
+
+def pings(driver: str) -> str:
+    """The argument that has connections asked before use, of a driver that has one."""
+    found = idle_setting(driver, "asks")
+    assert found is not None
+    return found.name

@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 from poolkit.errors import MissingExtra
 from poolkit.monitor.report import Report
-from poolkit.monitor.snapshot import Deadlock, Holder, Place, Snapshot, Waiter, pool_locking_floor
+from poolkit.monitor.snapshot import (
+    Deadlock,
+    Holder,
+    Place,
+    Shortage,
+    Snapshot,
+    Waiter,
+    pool_locking_floor,
+)
 from poolkit.monitor.watch import Watch, unwatch, watch
 
 if TYPE_CHECKING:
@@ -21,6 +29,7 @@ __all__ = [
     "Instrumented",
     "Place",
     "Report",
+    "Shortage",
     "Snapshot",
     "Waiter",
     "Watch",

@@ -18,6 +18,7 @@ import sysconfig
 import weakref
 from asyncio import tasks
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from functools import partial
 from time import perf_counter
 from types import CodeType, FrameType
@@ -28,6 +29,7 @@ _Task = asyncio.Task[Any]
 # What wait_for leaves on the task that it makes.
 _OF_WAIT_FOR = getattr(tasks, "_release_waiter", None)
 _MOST_TASKS = 20  # tasks that wait for one another
+_MOST_BEHIND = 200  # that one task may keep from going on, as far as is looked
 # Where coroutines, generators and async generators keep their frame, and what they wait for.
 _FRAMES = ("cr_frame", "gi_frame", "ag_frame")
 _INNER = ("cr_await", "gi_yieldfrom", "ag_await")
@@ -58,6 +60,7 @@ class Call:
         "ended",
         "is_lost",
         "is_wait_counted",
+        "number",
         "offset",
         "outer",
         "since",
@@ -70,6 +73,7 @@ class Call:
         self.asked = perf_counter()
         self.since: float | None = None
         self.ended = 0.0
+        self.number = 0  # of its pool's asks
         self.is_wait_counted = False
         self.is_lost = False  # and counted as such
         # Not the frame itself: it would keep everything alive that its function knows.
@@ -86,6 +90,11 @@ class Call:
     def depth(self) -> int:
         """Connections of its task, this one included."""
         return 1 if self.outer is None else 1 + self.outer.depth
+
+    @property
+    def has_ended_task(self) -> bool:
+        """Whether the task that asked has ended; False where no task asked."""
+        return self.task is not None and not self.has_live_task
 
     @property
     def has_live_task(self) -> bool:
@@ -159,7 +168,7 @@ class Sites:
             name = frame.f_code.co_filename
             is_library = known.get(name)
             if is_library is None:
-                is_library = known[name] = self._belongs_to_library(name)
+                is_library = self.is_library(name)
             if not is_library:
                 return frame
             if frame is last:
@@ -167,6 +176,13 @@ class Sites:
             frame = frame.f_back
             steps -= 1
         return None
+
+    def is_library(self, name: str) -> bool:
+        """Whether a file is not the program's own."""
+        known = self._is_library.get(name)
+        if known is None:
+            known = self._is_library[name] = self._belongs_to_library(name)
+        return known
 
     def is_own(self, frame: FrameType) -> bool:
         """Whether the frame is the program's own."""
@@ -241,28 +257,55 @@ def frames_waiting(task: _Task | None) -> Iterator[FrameType]:
         yield from reversed(frames)
 
 
-def _awaiting(future: asyncio.Future[Any], steps: int = _MOST_TASKS) -> Iterator[_Task]:
-    """Tasks that go on when `future` is done."""
+def stuck_behind(task: _Task) -> Iterator[_Task]:
+    """Tasks that cannot go on before `task` has ended, nearest first; each once.
+
+    They wait for it themselves, in gather, wait, as_completed or at the end of a task group, or for
+    a task that does. One that goes on with whatever ends first is none of them.
+    """
+    known, behind = {id(task)}, [task]
+    while behind and len(known) < _MOST_BEHIND:
+        for outer in _awaiting(behind.pop(0), is_certain=True):
+            if id(outer) not in known:
+                known.add(id(outer))
+                behind.append(outer)
+                yield outer
+
+
+def _awaiting(
+    future: asyncio.Future[Any], steps: int = _MOST_TASKS, *, is_certain: bool = False
+) -> Iterator[_Task]:
+    """Tasks that go on when `future` is done.
+
+    Args:
+        is_certain: leave out those that may be doing something else meanwhile.
+    """
     for callback, _ in getattr(future, "_callbacks", None) or () if steps else ():
-        for known in _known(callback):
+        for known in _known(callback, is_certain):
             if isinstance(known, asyncio.Task):
                 yield known
             elif isinstance(known, asyncio.Future):
-                yield from _awaiting(known, steps - 1)
+                yield from _awaiting(known, steps - 1, is_certain=is_certain)
 
 
-def _known(callback: Any) -> Iterator[Any]:
+def _known(callback: Any, is_certain: bool) -> Iterator[Any]:
     """What a callback of asyncio's acts on."""
     if type(callback) is partial:  # wait_for
         yield from callback.args
-    receiver = getattr(callback, "__self__", None)
-    yield receiver  # a task's own way to go on
-    yield getattr(receiver, "_parent_task", None)  # of a TaskGroup
+    things = [getattr(callback, "__self__", None)]  # a task's own way to go on
     for cell in getattr(callback, "__closure__", None) or ():  # gather, shield and wait
-        try:
-            yield cell.cell_contents
-        except ValueError:  # empty as yet
-            continue
+        with suppress(ValueError):  # empty as yet
+            things.append(cell.cell_contents)
+    if is_certain and asyncio.FIRST_COMPLETED in (one for one in things if type(one) is str):
+        return
+    for thing in things:
+        yield thing
+        # A task group of asyncio or anyio: its end is waited for, or its block still runs.
+        yield getattr(thing, "_on_completed_fut", None)
+        if not is_certain:
+            yield getattr(thing, "_parent_task", None)
+        # as_completed: whoever waits for what it puts into its queue.
+        yield from getattr(getattr(thing, "_done", thing), "_getters", ())
 
 
 def _first(thing: Any, names: tuple[str, ...]) -> Any:

@@ -9,6 +9,7 @@ import inspect
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -57,6 +58,8 @@ def attach(pool: Any, library: Sequence[str] = ()) -> Tap:
         sites = Sites(folder for name in found.packages if (folder := _folder(name)))
         tap = Tap(found.hook, sites)
         found.hook.attach(tap)
+        with suppress(RuntimeError):  # no loop runs here as yet
+            tap.makers.follow(asyncio.get_running_loop())
         if found.gate is not None:
             tap.gate, slot = found.gate, found.gate.slot
             tap.gate.slot = lambda: _Place(tap, slot())
@@ -78,6 +81,7 @@ def let_go(tap: Tap) -> None:
     tap.users -= 1
     if tap.users <= 0:
         tap.hook.detach()
+        tap.makers.leave()
         if tap.gate is not None:
             vars(tap.gate).pop("slot", None)
 

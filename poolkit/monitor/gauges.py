@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from time import perf_counter
@@ -21,7 +22,7 @@ from prometheus_client.core import (
 from prometheus_client.registry import REGISTRY, Collector, CollectorRegistry
 
 from poolkit.drivers.table import HTTP_DRIVERS
-from poolkit.monitor import drivers, names
+from poolkit.monitor import drivers, names, workers
 from poolkit.monitor.tap import Buckets, Tap
 
 
@@ -60,6 +61,9 @@ def instrument(
 ) -> Instrumented:
     """Export the gauges of a live pool; `poolkit.monitor.names` says what they tell.
 
+    The label `worker` is the pid of the process. Where PROMETHEUS_MULTIPROC_DIR is set, they are
+    written there as well, and a MultiProcessCollector gives those of all workers.
+
     Args:
         pool: as for `watch`.
         name: the label `pool`, one for each pool of the registry.
@@ -93,7 +97,7 @@ def instrument(
                 drivers.let_go(tap)
                 raise
             _expositions[id(registry)] = exposition
-        exposition.taps[name] = tap
+        exposition.add(name, tap)
     return Instrumented(exposition, name, tap)
 
 
@@ -104,14 +108,25 @@ class _Exposition(Collector):
         self._registry = registry
         self._opentelemetry = opentelemetry
         self.taps: dict[str, Tap] = {}
+        self._mirror: workers.Mirror | None = None
         self._unread: set[str] = set()  # names of pools that could not be read, as the log says
+
+    def add(self, name: str, tap: Tap) -> None:
+        """One pool more."""
+        self.taps[name] = tap
+        if self._mirror is None and workers.is_asked_for():
+            self._mirror = workers.Mirror(lambda: self._families(self._readings(), ()))
 
     def remove(self, name: str) -> None:
         """Forget one pool; with the last one the registry is left as it was."""
         with _lock:
+            if self._mirror is not None:
+                self._mirror.write()  # what it counted last
             del self.taps[name]
             self._unread.discard(name)
             if not self.taps:
+                if self._mirror is not None:
+                    self._mirror.close()
                 self._registry.unregister(self)
                 del _expositions[id(self._registry)]
 
@@ -121,8 +136,11 @@ class _Exposition(Collector):
 
     def collect(self) -> Iterable[Metric]:
         """Every family, with a sample of each pool."""
+        return self._families(self._readings())
+
+    def _readings(self) -> list[_Reading]:
         readings = [self._read(name, tap) for name, tap in list(self.taps.items())]
-        return self._families([reading for reading in readings if reading is not None])
+        return [reading for reading in readings if reading is not None]
 
     def _read(self, name: str, tap: Tap) -> _Reading | None:
         # The registry gives all of a process's metrics or, after an error, none.
@@ -134,7 +152,9 @@ class _Exposition(Collector):
                 _log.warning("pool %s cannot be read: %s: %s", name, type(error).__name__, error)
             return None
 
-    def _families(self, readings: Sequence[_Reading]) -> Iterable[Metric]:
+    def _families(
+        self, readings: Sequence[_Reading], worker: Sequence[str] = (names.WORKER,)
+    ) -> Iterable[Metric]:
         families: dict[str, Any] = {}
 
         def add(
@@ -146,10 +166,11 @@ class _Exposition(Collector):
             state: tuple[tuple[str, str], ...] = (),
         ) -> None:
             if name not in families:
-                labels = [*keys, *(key for key, _ in state)]
+                labels = [*keys, *worker, *(key for key, _ in state)]
                 families[name] = _FAMILIES[metric.kind](name, text, labels=labels)
             for reading in of:
-                labels = [*(reading.labels[key] for key in keys), *(value for _, value in state)]
+                own = [reading.labels[key] for key in (*keys, *worker)]
+                labels = [*own, *(value for _, value in state)]
                 if metric.kind == "histogram":
                     times = reading.times[metric]
                     families[name].add_metric(labels, list(times.cumulative()), times.total)
@@ -212,6 +233,7 @@ def _read(name: str, tap: Tap) -> _Reading:
     }
     times = {names.WAIT: tap.wait_time, names.HOLD: tap.hold_time, names.DIAL: tap.dial_time}
     labels = {"pool": name, names.POOL_NAME: name, "driver": tap.hook.driver}
+    labels[names.WORKER] = str(os.getpid())
     return _Reading(labels, values, times)
 
 

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 LABELS = ("pool", "driver")
+# The process that counts: its pid, or as the multiprocess mode of prometheus-client labels gauges.
+WORKER, PID = "worker", "pid"
 
 
 @dataclass(frozen=True, slots=True)

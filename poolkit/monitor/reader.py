@@ -8,46 +8,20 @@ from __future__ import annotations
 
 import re
 import time
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from prometheus_client.parser import text_string_to_metric_families
-
 from poolkit.errors import BadInput
-from poolkit.monitor import names
+from poolkit.monitor import exposition, names
+from poolkit.monitor.exposition import PoolFigures, Scrape, Times, quantile, scrape
 from poolkit.targets import production
 
 SECONDS = 10.0  # between two scrapes
+# Answers in a row, for each worker known, that show no other one: with n + 1 that answer equally
+# often, one stays unseen in (n / (n + 1)) ** (10 n) of all readings, less than 1 in 1000.
+_LOOKS = 10
+_MOST_WORKERS = 100
 LONGEST = 3600.0
-Cumulative = tuple[tuple[float, float], ...]  # (upper bound, values up to it)
-
-
-@dataclass(frozen=True, slots=True)
-class Times:
-    """A histogram as it stands: its buckets, how many values, and their sum (s)."""
-
-    buckets: Cumulative
-    count: float
-    total: float
-
-
-@dataclass(frozen=True, slots=True)
-class PoolFigures:
-    """One pool at the moment of a scrape."""
-
-    driver: str
-    values: dict[str, float]  # by poolkit's name, a counter's without `_total`
-    times: dict[str, Times]  # by poolkit's name
-
-
-@dataclass(frozen=True, slots=True)
-class Scrape:
-    """The pools of one /metrics at one moment (s, of a steady clock)."""
-
-    at: float
-    source: str
-    pools: dict[str, PoolFigures]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +36,7 @@ class Traffic:
         dials: connections dialled.
         seconds: how long was looked at.
         source: where the figures are from.
+        workers: processes that were read one by one and added up.
     """
 
     pool: str
@@ -75,88 +50,12 @@ class Traffic:
     dials: float
     seconds: float
     source: str
+    workers: int = 1
 
     @property
     def offered_load(self) -> float | None:
         """Connections that the traffic keeps busy on average: arrival rate times hold time."""
         return None if self.hold_time is None else self.arrival_rate * self.hold_time
-
-
-def parse(text: str, what: str) -> dict[str, PoolFigures]:
-    """The pools of an exposition by name; empty where it exports none.
-
-    Args:
-        what: where the text is from, for messages.
-
-    Raises:
-        BadInput: the text is not in Prometheus's format.
-    """
-    pools: dict[str, PoolFigures] = {}
-    parts: dict[tuple[str, str], dict[str, float]] = defaultdict(dict)
-    wanted = {metric.name: metric.kind for metric in names.METRICS}
-    try:
-        for family in text_string_to_metric_families(text):
-            kind = wanted.get(family.name)
-            for sample in family.samples if kind is not None else ():
-                pool = sample.labels["pool"]
-                figures = pools.setdefault(pool, PoolFigures(sample.labels["driver"], {}, {}))
-                if kind != "histogram":
-                    figures.values[family.name] = sample.value
-                    continue
-                part = sample.name.removeprefix(f"{family.name}_")
-                if part == "bucket":
-                    part = sample.labels["le"]
-                parts[pool, family.name][part] = sample.value
-        for (pool, name), found in parts.items():
-            pools[pool].times[name] = _times(found)
-        return pools
-    except (ValueError, KeyError) as error:
-        raise BadInput(
-            f"{what} is not an exposition in Prometheus's text format", "name the /metrics address"
-        ) from error
-
-
-def _times(found: Mapping[str, float]) -> Times:
-    bounds = {float(part): value for part, value in found.items() if part not in ("count", "sum")}
-    return Times(tuple(sorted(bounds.items())), found["count"], found["sum"])
-
-
-def quantile(cumulative: Sequence[tuple[float, float]], share: float) -> float | None:
-    """The value below which `share` of all lies, as Prometheus's histogram_quantile estimates it.
-
-    Linear within a bucket; the largest finite bound where it lies beyond it; None without values.
-
-    Args:
-        cumulative: (upper bound, values up to it), by bound, the last bound infinite.
-        share: 0 to 1.
-    """
-    if not cumulative or cumulative[-1][1] <= 0:
-        return None
-    rank = share * cumulative[-1][1]
-    below, low = 0.0, 0.0
-    for bound, so_far in cumulative:
-        if so_far >= rank and so_far > below:
-            if bound == float("inf"):
-                return low
-            return low + (bound - low) * (rank - below) / (so_far - below)
-        below, low = so_far, bound if bound != float("inf") else low
-    return low
-
-
-def scrape(url: str, *, timeout: float = production.TIMEOUT) -> Scrape:
-    """The pools that a service exports now.
-
-    Args:
-        url: its /metrics address, http or https.
-        timeout: s, for the whole answer.
-
-    Raises:
-        BadInput: no answer, or not an exposition; with what to do.
-    """
-    if not url.startswith(("http://", "https://")):
-        raise BadInput(f"{url} is no http address", "name it like http://127.0.0.1:8000/metrics")
-    text = production.fetch(url, url, timeout=timeout)
-    return Scrape(time.monotonic(), url, parse(text.decode(errors="replace"), url))
 
 
 def read_service(
@@ -166,38 +65,119 @@ def read_service(
     seconds: float = SECONDS,
     timeout: float = production.TIMEOUT,
 ) -> Traffic:
-    """What a pool of a running service carries, from two scrapes of its /metrics.
+    """What a pool of a running service carries, from two readings of its /metrics.
+
+    Several workers behind one port answer in turn: each is read twice, and they are added up.
 
     Args:
         pool: the name under which it is exported; may be left out where there is one only.
-        seconds: between the scrapes, more than 0, at most an hour.
+        seconds: between the readings, more than 0, at most an hour.
 
     Raises:
-        BadInput: the service cannot be read, exports no such pool, or started anew meanwhile.
+        BadInput: the service cannot be read, exports no such pool, or its workers changed.
     """
     if not 0 < seconds <= LONGEST:
         raise BadInput(f"seconds must be more than 0 and at most {LONGEST:g}, got {seconds:g}")
-    first = scrape(url, timeout=timeout)
-    name = _chosen(first, pool)
+    name = _chosen(one := scrape(url, timeout=timeout), pool)
+    first = {_who(one.pools[name]): one}
+    _look_for_workers(url, name, timeout, first, set())
     time.sleep(seconds)
-    return between(first, scrape(url, timeout=timeout), name)
+    second: dict[str, Scrape] = {}
+    _look_for_workers(url, name, timeout, second, set(first))
+    if set(first) != set(second):
+        only = [
+            f"worker {' and '.join(one.split()[0] for one in who)} in the {which} only"
+            for who, which in (
+                (set(first) - set(second), "first"),
+                (set(second) - set(first), "second"),
+            )
+            if who
+        ]
+        raise BadInput(
+            f"the two readings of {name} at {url} met different processes, {', '.join(only)}: what "
+            "they count cannot be added up",
+            "read it again once no worker is replaced; or set PROMETHEUS_MULTIPROC_DIR in the "
+            "service, so that one answer tells of all workers, or let Prometheus scrape it and use "
+            "read_prometheus",
+        )
+    return _together([(first[worker], second[worker]) for worker in first], name)
+
+
+def _look_for_workers(
+    url: str, pool: str, timeout: float, found: dict[str, Scrape], known: set[str]
+) -> None:
+    """Scrape until every worker has answered: all that are known, or no other one for long.
+
+    Args:
+        found: the answer of each worker; what is met is added.
+    """
+    again = 0
+    while not known or not known <= set(found):
+        one = scrape(url, timeout=timeout)
+        worker = _who(one.pools[_chosen(one, pool)])
+        again = 0 if worker not in found else again + 1
+        found.setdefault(worker, one)
+        is_alone = not worker  # one answer for all; an older poolkit tells no worker
+        if is_alone or again >= _LOOKS * max(len(found), len(known)):
+            return
+        if len(found) > _MOST_WORKERS:
+            raise BadInput(f"more than {_MOST_WORKERS} workers answer at {url}", "read Prometheus")
+
+
+def _who(figures: PoolFigures) -> str:
+    """The process that counted, told from others of the same pid on other machines by its start."""
+    return f"{figures.worker} {figures.values.get(names.START.name)}" if figures.worker else ""
 
 
 def between(first: Scrape, second: Scrape, pool: str) -> Traffic:
     """What a pool carried from one scrape to the next.
 
     Raises:
-        BadInput: the pool is not in both, or the service started anew in between.
+        BadInput: the pool is not in both, or their counters are not of one count.
     """
+    return _together([(first, second)], pool)
+
+
+def _together(pairs: Sequence[tuple[Scrape, Scrape]], pool: str) -> Traffic:
+    """What all workers carried, each from its first scrape to its second."""
+    rates = [_figures(first, second, pool) for first, second in pairs]
+    spans = [second.at - first.at for first, second in pairs]
+    waits = exposition.total([waits for _, waits, _ in rates])
+    holds = exposition.total([holds for _, _, holds in rates])
+
+    def count(metric: names.Metric) -> float:
+        return sum(counts[metric.name] for counts, _, _ in rates)
+
+    last = pairs[0][1]
+    return Traffic(
+        pool=pool,
+        driver=last.pools[pool].driver,
+        arrival_rate=sum(
+            counts[names.ASKS.name] / span
+            for (counts, _, _), span in zip(rates, spans, strict=True)
+        ),
+        hold_time=holds.total / holds.count if holds.count else None,
+        wait_time=waits.total / waits.count if waits.count else None,
+        wait_p99=quantile(waits.buckets, 0.99),
+        timeouts=count(names.TIMEOUTS),
+        abandoned=count(names.ABANDONED),
+        dials=count(names.DIALS),
+        seconds=sum(spans) / len(spans),
+        source=last.source if len(pairs) == 1 else f"{last.source}, {len(pairs)} workers",
+        workers=len(pairs),
+    )
+
+
+def _figures(first: Scrape, second: Scrape, pool: str) -> tuple[dict[str, float], Times, Times]:
+    """Counts, waits and holds of one worker from one scrape to the next."""
     before, after = (s.pools[_chosen(s, pool)] for s in (first, second))
-    seconds = second.at - first.at
-    waits = _since(before.times[names.WAIT.name], after.times[names.WAIT.name])
-    holds = _since(before.times[names.HOLD.name], after.times[names.HOLD.name])
-    if seconds <= 0 or _has_started_anew(before, after):
+    if second.at <= first.at or _is_another_count(before, after):
         raise BadInput(
-            f"the counters of {pool} at {second.source} began anew between the two readings: the "
-            "service started again, or instrumented its pool again",
-            "read it again; it must run on for the whole time",
+            f"the two readings of {pool} at {second.source} are not of one count: the service "
+            "started or instrumented its pool again, or several workers of an older poolkit answer "
+            "there in turn",
+            "read it again while it runs on; of several workers PROMETHEUS_MULTIPROC_DIR, or a "
+            "newer poolkit in the service, tells which one answers",
         )
     if names.ASKS.name not in after.values:
         raise BadInput(
@@ -208,19 +188,11 @@ def between(first: Scrape, second: Scrape, pool: str) -> Traffic:
         metric.name: after.values[metric.name] - before.values[metric.name]
         for metric in (names.ASKS, names.TIMEOUTS, names.ABANDONED, names.DIALS)
     }
-    return Traffic(
-        pool=pool,
-        driver=after.driver,
-        arrival_rate=counts[names.ASKS.name] / seconds,
-        hold_time=holds.total / holds.count if holds.count else None,
-        wait_time=waits.total / waits.count if waits.count else None,
-        wait_p99=quantile(waits.buckets, 0.99),
-        timeouts=counts[names.TIMEOUTS.name],
-        abandoned=counts[names.ABANDONED.name],
-        dials=counts[names.DIALS.name],
-        seconds=seconds,
-        source=second.source,
+    waits, holds = (
+        exposition.since(before.times[metric.name], after.times[metric.name])
+        for metric in (names.WAIT, names.HOLD)
     )
+    return counts, waits, holds
 
 
 def read_prometheus(
@@ -289,7 +261,7 @@ def _chosen(found: Scrape, pool: str | None) -> str:
     return pool
 
 
-def _has_started_anew(before: PoolFigures, after: PoolFigures) -> bool:
+def _is_another_count(before: PoolFigures, after: PoolFigures) -> bool:
     """Whether another count began: at another time, or with any figure that can only grow less."""
     start = names.START.name
     if before.values.get(start) != after.values.get(start):
@@ -304,12 +276,3 @@ def _has_started_anew(before: PoolFigures, after: PoolFigures) -> bool:
         pairs += [(were.count, are.count), (were.total, are.total)]
         pairs += [(so_far, later.get(bound, 0.0)) for bound, so_far in were.buckets]
     return any(later < earlier for earlier, later in pairs)
-
-
-def _since(before: Times, after: Times) -> Times:
-    earlier = dict(before.buckets)
-    return Times(
-        tuple((bound, so_far - earlier.get(bound, 0.0)) for bound, so_far in after.buckets),
-        after.count - before.count,
-        after.total - before.total,
-    )

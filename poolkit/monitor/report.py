@@ -6,9 +6,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from poolkit.monitor.snapshot import Holder, Snapshot
+from poolkit.monitor.snapshot import Holder, Shortage, Snapshot, Waiter
 
 _ROWS = 10  # of each table; the rest is counted
+_FULL = 0.95  # of a pool's size: from here on waits grow without a burst
 
 Table = tuple[str, Sequence[str], Sequence[Sequence[str]]]  # title, head, rows
 
@@ -80,21 +81,35 @@ def _headline(pool: Snapshot) -> str:
     if pool.is_closed:
         return f"{pool.name} ({pool.driver}) is closed"
     size = "no limit" if pool.pool_size is None else f"size {pool.pool_size}"
+    # What the pool has closed or disposed of meanwhile counts no more there; its callers have it.
+    gone = len(pool.holders) - (pool.in_use - pool.unheld)
+    in_use = f"{pool.in_use} in use"
+    if gone > 0:
+        in_use += f" ({gone} more out that the pool has given up)"
     return (
-        f"{pool.name} ({pool.driver}, {size}): {pool.in_use} in use, {pool.idle} idle, "
-        f"{pool.waiting} waiting"
+        f"{pool.name} ({pool.driver}, {size}): {in_use}, {pool.idle} idle, {pool.waiting} waiting"
     )
 
 
 def _findings(pool: Snapshot) -> Iterable[str]:
     lock = pool.deadlock
     if lock is not None:
+        through = ", themselves or through tasks that they wait for"
         yield (
             f"pool-locking deadlock: all {pool.pool_size} connections are held by tasks that wait "
-            f"for another one ({_some(lock.names)}). {lock.tasks} tasks with up to "
-            f"{lock.per_task} connections each need a pool of at least T * (m - 1) + 1 = "
-            f"{lock.floor}; better, ask for one connection and pass it on"
+            f"for another one{through if lock.is_through_children else ''} ({_some(lock.names)}). "
+            f"{lock.tasks} tasks with up to {lock.per_task} connections each need a pool of at "
+            f"least T * (m - 1) + 1 = {lock.floor}; better, ask for one connection and pass it on"
         )
+    if pool.unheld:
+        yield (
+            f"{plural(pool.unheld, 'connection is', 'connections are')} in use that no call has: "
+            f"{pool.driver} lost track of them when calls were cancelled, and they stay taken "
+            "until the pool is closed; close it and open another one, and limit calls by the "
+            "library's own timeouts instead of cancelling their tasks"
+        )
+    if pool.shortage is not None:
+        yield _in_vain(pool.shortage, pool)
     out = pool.never_came_back
     dropped = [holder for holder in out if holder.fate in ("forgotten", "collected")]
     for where, some in _by_place(dropped):
@@ -103,9 +118,12 @@ def _findings(pool: Snapshot) -> Iterable[str]:
             f"taken at {where}: use `async with` there"
         )
     for where, some in _by_place([holder for holder in out if holder.fate == "left"]):
+        names = list(dict.fromkeys(holder.task for holder in some))
+        ended = "a task that has" if len(names) == 1 else "tasks that have"
         yield (
-            f"{plural(len(some), 'connection is', 'connections are')} out though the task that "
-            f"took it has ended, taken at {where}; out for {duration(some[0].seconds)}"
+            f"{plural(len(some), 'connection is', 'connections are')} held by {ended} ended "
+            f"({_some(names)}), taken at {where}; out for {duration(some[0].seconds)}: release it "
+            "there on every way out, `async with` does"
         )
     for where, some in _by_place([holder for holder in out if holder.fate == "overdue"]):
         yield (
@@ -122,11 +140,41 @@ def _findings(pool: Snapshot) -> Iterable[str]:
                 )
 
 
+def _in_vain(calls: Shortage, pool: Snapshot) -> str:
+    """Who got no connection, and whether the pool could have served what was asked of it."""
+    parts = []
+    if calls.timeouts:
+        parts.append(f"{plural(calls.timeouts, 'call', 'calls')} timed out waiting")
+    if calls.abandoned:
+        was = plural(calls.abandoned, "call was", "calls were")
+        parts.append(f"{was} cancelled while waiting")
+    who = (
+        f"{' and '.join(parts)} for a connection, after up to {duration(calls.longest)}, the last "
+        f"at {calls.where}"
+    )
+    asked = f"{calls.arrival_rate:.3g} calls/s asked ({calls.asks} in {duration(calls.seconds)})"
+    load, hold, size = calls.offered_load, calls.hold_time, pool.pool_size
+    if size is None:
+        return f"{who}; {asked}"
+    if load is None or not hold:
+        return f"{who}; {asked} and no connection came back"
+    need = (
+        f"{asked} x {duration(hold)} held = {load:.3g} connections busy, of {size} that serve at "
+        f"most {size / hold:.3g} calls/s"
+    )
+    stuck = pool.unheld + sum(one.fate in ("forgotten", "left") for one in pool.holders)
+    if stuck or pool.deadlock is not None:
+        return f"{who}; {need}, some of which do not come back: mend that first"
+    if load > _FULL * size:
+        return f"{who}; {need}: hold connections for less time, or make the pool larger"
+    return f"{who}; {need}: enough on average, so they came in a burst or behind long holds"
+
+
 def _tables(pool: Snapshot) -> Iterable[Table]:
     yield (
         "Held the longest",
         ("for", "task", "taken at", "note"),
-        [(duration(h.seconds), h.task, h.where, _REMARKS[h.fate]) for h in pool.holders],
+        [(duration(h.seconds), h.task, h.where, _remark(h)) for h in pool.holders],
     )
     yield (
         "Waiting the longest",
@@ -136,7 +184,7 @@ def _tables(pool: Snapshot) -> Iterable[Table]:
                 duration(w.seconds),
                 w.task,
                 w.where,
-                f"{w.holds}, from {w.holds_from}" if w.holds else "",
+                _holds(w),
             )
             for w in pool.waiters
         ],
@@ -150,6 +198,18 @@ def _tables(pool: Snapshot) -> Iterable[Table]:
             if p.mean is not None
         ],
     )
+
+
+def _remark(holder: Holder) -> str:
+    remark = _REMARKS[holder.fate]
+    return remark or (_REMARKS["left"] if holder.has_ended else "")
+
+
+def _holds(waiter: Waiter) -> str:
+    if not waiter.holds:
+        return ""
+    held = f"{waiter.holds}, from {waiter.holds_from}"
+    return f"{waiter.behind}, which waits for it, holds {held}" if waiter.behind else held
 
 
 _REMARKS = {

@@ -12,14 +12,17 @@ import threading
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterator
+from dataclasses import dataclass
 from time import perf_counter, time
 from types import FrameType
 from typing import Any
 
 from poolkit.drivers.hooks import Hook
 from poolkit.monitor.calls import Call, Site, Sites, frames_waiting, outermost, owner_of
+from poolkit.monitor.makers import Makers
 
 _FOLDED = 500  # calls that are counted at once
+_APART = 10.0  # s without a call in vain: the next one is of another time
 _REMEMBERED = 100  # connections that the garbage collector gave back
 
 
@@ -58,6 +61,22 @@ class Buckets:
             yield bound, so_far
 
 
+@dataclass(slots=True)
+class InVain:
+    """Calls that got no connection, from the first one's ask to the last one's end (perf_counter).
+
+    `asks_before` is how many calls had asked when the first of them did, `asks` how many when the
+    last one ended.
+    """
+
+    last: Call
+    asks_before: int
+    since: float
+    until: float
+    asks: int = 0
+    longest: float = 0.0
+
+
 class Tap:
     """Listens to one pool.
 
@@ -69,6 +88,7 @@ class Tap:
     def __init__(self, hook: Hook, sites: Sites) -> None:
         self.hook = hook
         self.sites = sites
+        self.makers = Makers(sites)
         self.waiting: dict[int, Call] = {}
         self.dialling: dict[int, Call] = {}
         self.held: dict[int, Call] = {}
@@ -81,6 +101,8 @@ class Tap:
         self.hold_time = Buckets()
         self.dial_time = Buckets()
         self.since = time()  # when counting began, s since 1970
+        self.began = perf_counter()
+        self.in_vain: InVain | None = None  # lately; None: every call got its connection
         self.asks = 0
         self.timeouts = 0
         self.abandoned = 0  # waits that their caller gave up: cancelled, or a limit of its own
@@ -106,14 +128,19 @@ class Tap:
             # The gate in front of this pool has reported it already.
             return call
         own = self.sites.find(frame, outermost(asking))
+        made = None
         if own is None:
-            # A task that only asks: the place is where it is waited for.
-            own = next(filter(self.sites.is_own, frames_waiting(asking)), None)
+            # A task that only asks: the place is where it was made, or else is waited for.
+            made = self.makers.line_of(asking)
+            if made is None:
+                own = next(filter(self.sites.is_own, frames_waiting(asking)), None)
         call = Call(own, task)
+        if made is not None:
+            call.code, call.offset = made
         if call.task_id in self.holding:
             self._ask_again(call, task)
         self.waiting[call.task_id] = call
-        self.asks += 1
+        call.number = self.asks = self.asks + 1
         return call
 
     def got(self, call: Call, key: int) -> None:
@@ -141,6 +168,8 @@ class Tap:
         else:
             self.dialling.pop(call.task_id, None)
         call.ended = perf_counter()
+        if call.since is None and (is_timeout or is_cancelled):
+            self._asked_in_vain(call)
         self._is_over(call)
 
     def back(self, key: int, *, is_collected: bool = False) -> None:
@@ -264,8 +293,18 @@ class Tap:
             except RuntimeError:
                 return None  # httpx runs without asyncio too
             self._loop, self._thread = loop, thread
+            self.makers.follow(loop)
             task = asyncio.current_task(loop)
         return task
+
+    def _asked_in_vain(self, call: Call) -> None:
+        vain = self.in_vain
+        if vain is None or call.asked > vain.until + _APART:
+            self.in_vain = vain = InVain(call, call.number - 1, call.asked, call.ended)
+        if call.asked < vain.since:  # it asked earlier, with a longer limit
+            vain.since, vain.asks_before = call.asked, call.number - 1
+        vain.last, vain.until, vain.asks = call, call.ended, self.asks
+        vain.longest = max(vain.longest, call.ended - call.asked)
 
     # -- rare ---------------------------------------------------------------------------------
 

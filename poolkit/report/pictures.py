@@ -114,6 +114,8 @@ def _fleet(target: TargetReview) -> charts.FleetBudget | None:
     if s.max_connections is None or size is None:
         return None
     replicas = [("now", s.replicas), ("one replica more", s.replicas + 1)]
+    if s.surge:
+        replicas.append(("while a deploy rolls", s.replicas + s.surge))
     if s.replicas > 1:
         replicas.append(("one replica lost", s.replicas - 1))
     cases = tuple(charts.FleetCase(name, count, s.workers, size) for name, count in replicas)

@@ -32,6 +32,8 @@ class Objective(BaseModel):
         reserved_connections: of these, those that the server keeps for its own, 0 or more.
         used_connections: of these, those that others use, 0 or more.
         replicas, workers: `replicas * workers` processes share the upstream, each with a pool.
+        surge: replicas that run besides while a deploy rolls, 0 or more: their pools need room
+            among max_connections too.
         lost_replicas: replicas that may be down while the rest carries the load, fewer than
             replicas; left out it is one where there are several.
         zones: the replicas are spread evenly over so many zones and one may be down, 2 or more.
@@ -60,6 +62,7 @@ class Objective(BaseModel):
     used_connections: int = Field(0, ge=0)
     replicas: int = Field(DEFAULT_SIZES["replicas"], ge=1)
     workers: int = Field(DEFAULT_SIZES["workers"], ge=1)
+    surge: int = Field(DEFAULT_SIZES["surge"], ge=0)
     lost_replicas: int | None = Field(None, ge=0)
     zones: int | None = Field(None, ge=2)
     tasks: int = Field(1, ge=1)
@@ -97,6 +100,11 @@ class Objective(BaseModel):
         return self.replicas * self.workers
 
     @property
+    def pools_rolling(self) -> int:
+        """Pools while a deploy rolls, when old and new replicas run side by side."""
+        return (self.replicas + self.surge) * self.workers
+
+    @property
     def lost(self) -> int:
         """Replicas that may be lost at a time."""
         if self.zones is not None:
@@ -132,22 +140,30 @@ class Objective(BaseModel):
 
     @property
     def cap(self) -> int:
-        """Most connections of all pools together: max_size, or the server's budget if smaller."""
-        return self.max_size if self.budget is None else max(0, min(self.max_size, self.budget))
+        """Most connections of all pools together, while no deploy rolls: max_size, or what the
+        server's budget leaves if that is less."""
+        if self.budget is None:
+            return self.max_size
+        budget = max(0, self.budget)
+        if self.surge:
+            budget = budget // self.pools_rolling * self.pools
+        return min(self.max_size, budget)
 
     @property
     def cap_in_words(self) -> str:
         """Where `cap` comes from, as the subject of a sentence: `max_size = 64`."""
-        if self.budget is None or self.budget > self.max_size:
+        if self.budget is None or (self.budget > self.max_size and self.cap == self.max_size):
             return f"max_size = {self.max_size}"
         taken = [f"{self.max_connections} max_connections"]
         if self.reserved_connections:
             taken.append(f"{self.reserved_connections} reserved")
         if self.used_connections:
             taken.append(f"{self.used_connections} used by others")
-        return (
-            f"the server's budget of {units.plural(self.cap, 'connection')} ({' - '.join(taken)})"
-        )
+        left = max(0, self.budget)
+        words = f"the server's budget of {units.plural(left, 'connection')} ({' - '.join(taken)})"
+        if self.surge:
+            words += f", shared by {self.pools_rolling} pools while a deploy rolls,"
+        return words
 
     @property
     def largest(self) -> int:

@@ -21,12 +21,13 @@ DEFAULT_SIZES = {
     "max_size": 64,
     "replicas": 1,
     "workers": 1,
+    "surge": 0,
     "reserved_connections": 0,
     "used_connections": 0,
     "tasks": 1,
     "connections_per_task": 1,
 }
-_LEAST = {"reserved_connections": 0, "used_connections": 0}
+_LEAST = {"reserved_connections": 0, "used_connections": 0, "surge": 0}
 
 Told = tuple[str, str]
 
@@ -162,6 +163,8 @@ def _sizes(given: Mapping[str, object]) -> Iterable[Told]:
         for key in ("reserved_connections", "used_connections"):
             if key in given:
                 yield key, "is taken off max_connections, which is not there"
+        if given.get("surge"):
+            yield "surge", "needs room among max_connections, which is not there"
     elif budget is not None and budget < 1:
         rule = "must be more than reserved_connections and used_connections together"
         yield "max_connections", f"{rule}, got {given['max_connections']}"
@@ -183,7 +186,23 @@ def _sizes(given: Mapping[str, object]) -> Iterable[Told]:
             "tasks cannot lock each other out"
         )
         yield "max_size", f"{rule}, got {size}"
+    else:
+        yield from _rolling(given, least, budget)
     yield from losses(given, replicas)
+
+
+def _rolling(given: Mapping[str, object], least: int, budget: int | None) -> Iterable[Told]:
+    """Old and new replicas side by side, which the server must have room for."""
+    replicas, surge, workers = (_count(given, key) for key in ("replicas", "surge", "workers"))
+    if not (budget and replicas and surge and workers):
+        return
+    needed = least * (replicas + surge) * workers
+    if needed > budget:
+        yield (
+            "surge",
+            f"makes {(replicas + surge) * workers} pools while a deploy rolls, which need {needed} "
+            f"connections; max_connections leaves {budget}",
+        )
 
 
 def losses(given: Mapping[str, object], replicas: int) -> Iterable[Told]:

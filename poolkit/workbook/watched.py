@@ -22,7 +22,7 @@ from poolkit.lab.leaky import Program, open_pool
 from poolkit.lab.postgres import PostgresServer
 from poolkit.lab.service.compare import compare_on_lab
 from poolkit.monitor import Report, Snapshot, Watch, instrument, pool_locking_floor, watch
-from poolkit.monitor.reader import parse
+from poolkit.monitor.exposition import parse
 from poolkit.records import Record
 from poolkit.report.source import shared
 from poolkit.show.before_after import SERVICE, ServiceComparison
@@ -217,6 +217,8 @@ def basenames(snapshot: Snapshot) -> Snapshot:
 
     parts = ("holders", "collected", "waiters", "places")
     shortened: dict[str, Any] = {name: tuple(map(short, getattr(snapshot, name))) for name in parts}
+    if snapshot.shortage is not None:
+        shortened["shortage"] = short(snapshot.shortage)
     return replace(snapshot, **shortened)
 
 

@@ -452,6 +452,24 @@ def test_every_loss_up_to_the_allowed_one_is_carried() -> None:
             assert alone.size <= found.size
 
 
+@pytest.mark.parametrize(("surge", "has_room"), [(0, True), (4, True), (8, False)])
+def test_a_rolling_deploy_leaves_less_for_each_pool(surge: int, has_room: bool) -> None:
+    """A size that the usual pools may have is too large when more of them run side by side."""
+    objective = Objective(
+        target_rate=600.0,
+        wait_p99=0.010,
+        replicas=4,
+        lost_replicas=0,
+        max_size=60,
+        max_connections=120,
+        surge=surge,
+    )
+    found = size(WORKERS, objective)
+    assert (found.size is not None) == has_room
+    assert has_room or found.limited_by == "cap"
+    assert has_room or "12 pools while a deploy rolls, leaves for one pool" in found.because
+
+
 def test_fleets_share_the_upstream() -> None:
     """Four replicas carry the rate with one lost; the size is one pool's and keeps the cap."""
     alone = size(WORKERS, OBJECTIVE)

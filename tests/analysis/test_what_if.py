@@ -43,6 +43,17 @@ QUESTIONS = {
         Question(replicas=5, zones=3, max_connections=128),
         Objective(target_rate=600.0, wait_p99=0.010, replicas=5, lost_replicas=2, max_size=128),
     ),
+    "a deploy that rolls": (
+        Question(replicas=4, surge=4, max_connections=90),
+        Objective(
+            target_rate=600.0,
+            wait_p99=0.010,
+            replicas=4,
+            surge=4,
+            max_size=90,
+            max_connections=90,
+        ),
+    ),
     "no room": (
         Question(max_connections=12),
         Objective(target_rate=600.0, wait_p99=0.010, max_size=12),

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from poolkit.audit import RULES, Settings, audit_source
+from poolkit.audit import RULES, Settings, audit_source, cure_of
+from poolkit.audit.cures import CURES
+from poolkit.audit.libraries import BY_PACKAGE
 
 CASES = Path(__file__).parent / "cases"
 FIGURES = {"max_connections": int, "processes": int, "server_keepalive": float, "db_idle": float}
@@ -49,12 +51,61 @@ def test_a_rule_explains_itself(rule):
     assert re.fullmatch(r"0[0-6]_\w+\.ipynb", rule.notebook)
 
 
-@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
-def test_no_rule_finds_its_own_cure(rule):
-    """Code that follows the advice is not found again."""
-    imports = "import aiohttp, asyncpg, httpx, ssl\nfrom sqlalchemy.ext.asyncio import *\n"
-    found, _ = audit_source(imports + rule.cure, settings=Settings(100, 8, 5.0, 300.0))
+# Every cure: a rule's own and those for other libraries.
+CURED = [(rule, "", rule.cure) for rule in RULES] + [
+    (rule, library, cure) for rule in RULES for library, cure in CURES.get(rule.name, {}).items()
+]
+
+
+@pytest.mark.parametrize(
+    ("rule", "library", "cure"), CURED, ids=lambda one: getattr(one, "name", one)[:20]
+)
+def test_no_rule_finds_its_own_cure(rule, library, cure):
+    """Code that follows the advice parses, names its library and is not found again."""
+    compile(cure, rule.name, "exec", flags=0x2000)
+    imports = (
+        "import aiohttp, asyncpg, asyncio, httpx, ssl\nfrom uuid import uuid4\n"
+        "from contextlib import asynccontextmanager\nfrom psycopg_pool import AsyncConnectionPool\n"
+        "from sqlalchemy.ext.asyncio import create_async_engine\n"
+    )
+    found, _ = audit_source(imports + cure, settings=Settings(100, 8, 5.0, 300.0))
     assert not [finding for finding in found if finding.rule == rule.name]
+    assert library in (*BY_PACKAGE, "")
+
+
+def test_every_row_of_cures_is_of_a_rule():
+    """A rule that goes takes its cures with it."""
+    assert {*CURES} <= {rule.name for rule in RULES}
+
+
+@pytest.mark.parametrize(
+    ("source", "rule", "said"),
+    [
+        (
+            "from psycopg_pool import AsyncConnectionPool\n"
+            "pool = AsyncConnectionPool('postgresql://db/a', open=False)\n",
+            "keepalive-too-long",
+            "AsyncConnectionPool(",
+        ),
+        ("import asyncpg\npool = asyncpg.create_pool(DSN)\n", "keepalive-too-long", "min_size=0"),
+        ("import httpx\nclient = httpx.AsyncClient()\n", "keepalive-too-long", "keepalive_expiry"),
+        (
+            "import aiohttp\nimport asyncpg\npool = asyncpg.create_pool(DSN, max_size=5)\n\n"
+            "async def load(session: aiohttp.ClientSession):\n"
+            "    async with pool.acquire(timeout=1) as row:\n"
+            "        async with session.get('http://a/') as reply:\n"
+            "            await reply.read()\n",
+            "held-across-call",
+            "async with pool.acquire",
+        ),
+    ],
+)
+def test_a_finding_has_the_cure_of_its_library(source, rule, said):
+    """Of several libraries near a finding, one that the rule is about."""
+    found, _ = audit_source(source, settings=Settings(server_keepalive=5.0, db_idle=60.0))
+    (finding,) = [one for one in found if one.rule == rule]
+    own = next(one.cure for one in RULES if one.name == rule)
+    assert said in cure_of(rule, finding.library, own)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import pytest
 
 from poolkit import __version__
 from poolkit.audit import RULES, Settings, audit, audit_source
+from poolkit.audit.cures import CURES
 from poolkit.audit.output import as_json, as_sarif
 from poolkit.errors import BadInput
 from tests.audit.sarif import SCHEMA
@@ -74,7 +75,15 @@ def test_json_holds_findings_skipped_files_and_rules(folder):
     """`poolkit.audit/1` as documented."""
     shown = json.loads(as_json(audit([folder])))
     assert shown["schema"] == "poolkit.audit/1"
-    assert {*shown["findings"][0]} == {"rule", "path", "line", "column", "message", "code"}
+    assert {*shown["findings"][0]} == {
+        "rule",
+        "path",
+        "line",
+        "column",
+        "message",
+        "code",
+        "library",
+    }
     assert [rule["name"] for rule in shown["rules"]] == [rule.name for rule in RULES]
     assert len(shown["skipped"]) == 3
 
@@ -169,3 +178,51 @@ def test_exit_codes(tmp_path, arguments, code):
     assert done.returncode == code, done.stdout + done.stderr
     if "sarif" in arguments:
         assert json.loads(done.stdout)["version"] == "2.1.0"
+
+
+NEWER = "from a import b\n\ndef first[T](items: list[T]) -> T:\n    return items[0]\n"
+
+
+@pytest.mark.parametrize(("strict", "code"), [((), 0), (("--strict",), 1)])
+def test_a_file_of_a_newer_python_is_named_with_it(tmp_path, strict, code):
+    """It is counted apart, and --strict makes an exit code of it."""
+    (tmp_path / "repo.py").write_text(NEWER, encoding="utf-8")
+    (tmp_path / "clean.py").write_text("import aiohttp\n", encoding="utf-8")
+    done = poolkit_audit(".", *strict, cwd=tmp_path)
+    assert done.returncode == code, done.stderr
+    assert "skipped repo.py: needs Python 3.12 or newer: " in done.stdout
+    assert "1 file skipped (1 of a newer Python: run it with 3.12)" in done.stdout
+
+
+def test_tests_are_looked_at_when_asked(tmp_path):
+    """Left out by default, which the closing line says."""
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "tests/test_a.py").write_text(BAD, encoding="utf-8")
+    (tmp_path / "a.py").write_text("import aiohttp\n", encoding="utf-8")
+    done = poolkit_audit(".", cwd=tmp_path)
+    assert (done.returncode, "1 file of tests left out (--tests)" in done.stdout) == (0, True)
+    asked = poolkit_audit(".", "--tests", cwd=tmp_path)
+    assert asked.returncode == 1, asked.stdout
+    assert "left out" not in asked.stdout
+
+
+def test_a_pipe_gets_whole_lines(tmp_path):
+    """What a terminal would break stays one line: places, reasons and cures."""
+    text = "from psycopg_pool import AsyncConnectionPool\n" + "pool = AsyncConnectionPool(dsn)\n"
+    (tmp_path / "db.py").write_text(text, encoding="utf-8")
+    done = poolkit_audit(".", "--db-idle", "60", cwd=tmp_path)
+    lines = done.stdout.splitlines()
+    for rule in RULES:
+        if f"{rule.name}: {rule.what}" in lines:
+            assert f"  Why: {rule.why}" in lines
+    for line in CURES["keepalive-too-long"]["psycopg_pool"].splitlines():
+        assert f"      {line}" in lines
+    assert "aiohttp" not in done.stdout
+
+
+def test_pools_that_cannot_be_counted_are_told(tmp_path):
+    """Each by its place, and all of them in the closing line."""
+    (tmp_path / "db.py").write_text("import asyncpg\na = asyncpg.create_pool(dsn, **load())\n")
+    done = poolkit_audit(".", "--max-connections", "50", "--surge", "2", cwd=tmp_path)
+    assert "not counted db.py:2:5: its arguments do not show" in done.stdout
+    assert "1 pool could not be counted" in done.stdout

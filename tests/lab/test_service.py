@@ -31,7 +31,7 @@ from poolkit.lab.service.sizes import (
     targets_of,
     targets_toml,
 )
-from poolkit.monitor.reader import parse
+from poolkit.monitor.exposition import parse
 from poolkit.records import Record
 from poolkit.review.export import read_recommended
 from poolkit.show.before_after import PoolSeen, ServiceComparison, ServiceRun

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from poolkit.monitor import Snapshot, Watch, unwatch, watch
+from poolkit.monitor import Shortage, Snapshot, Watch, unwatch, watch
 from tests.monitor.beside import Bench, close_leak, ended, run, until
 
 pytestmark = pytest.mark.lab
@@ -93,6 +93,42 @@ class TestContract:
                         return timeouts, seen.timeouts, seen.waiting
 
         assert run(go()) == (1, 1, 0)
+
+    def test_calls_in_vain_are_a_finding_with_what_was_asked(self, bench: Bench) -> None:
+        """1 connection, held 1.2 s; of 6 calls the limit of 1 s serves none of 4: 5 of 1."""
+
+        async def caller(pool: Any) -> None:
+            async with bench.hold(pool):
+                await asyncio.sleep(1.2)
+
+        async def go() -> tuple[Shortage | None, Snapshot, tuple[str, ...]]:
+            async with bench.open(1, timeout=1.0) as pool:
+                with watch(pool) as watching:
+                    first = asyncio.create_task(caller(pool))
+                    await until(lambda: len(watching.snapshot().holders) == 1)
+                    nobody = watching.snapshot().shortage
+                    more = [asyncio.create_task(caller(pool)) for _ in range(5)]
+                    await until(lambda: watching.snapshot().waiting == 5)
+                    await ended(more.pop())
+                    await asyncio.gather(first, *more, return_exceptions=True)
+                    async with bench.hold(pool):  # one that asks later is none of them
+                        pass
+                    return nobody, watching.snapshot(), watching.report().findings
+
+        nobody, seen, findings = run(go())
+        assert nobody is None
+        short = seen.shortage
+        assert short is not None
+        assert (short.timeouts, short.abandoned, seen.timeouts) == (4, 1, 4)
+        assert 0.9 < short.seconds < 5
+        assert short.asks == 5
+        assert 0.55 < (short.hold_time or 0.0) < 5  # the mean of two
+        assert short.offered_load == pytest.approx(5 / short.seconds * (short.hold_time or 0.0))
+        (finding,) = findings
+        assert finding.startswith("4 calls timed out waiting and 1 call was cancelled while wait")
+        assert "(5 in 1." in finding
+        assert "connections busy, of 1 that serve at most" in finding
+        assert finding.endswith("or make the pool larger")
 
     def test_a_connection_that_never_came_back_is_found(self, bench: Bench) -> None:
         """Dropped without a release: the place is named, whatever the library makes of it."""

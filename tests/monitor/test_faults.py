@@ -19,7 +19,7 @@ from poolkit.drivers.hooks import Hook, PoolState
 from poolkit.lab.postgres import PostgresServer
 from poolkit.monitor import instrument, names, watch
 from poolkit.monitor.calls import Sites
-from poolkit.monitor.reader import parse
+from poolkit.monitor.exposition import parse
 from poolkit.monitor.tap import Tap
 from tests.monitor.beside import run
 from tests.monitor.subjects import Sqlalchemy

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import os
 import re
 import subprocess
 import sys
@@ -23,7 +24,7 @@ from poolkit.errors import BadInput
 from poolkit.lab.postgres import PostgresServer
 from poolkit.monitor import instrument, names, watch
 from poolkit.monitor.dashboard import dashboard
-from poolkit.monitor.reader import PoolFigures, parse, quantile
+from poolkit.monitor.exposition import PoolFigures, parse, quantile
 from poolkit.monitor.tap import BOUNDS, Buckets
 from tests.monitor.beside import Bench, close_leak, run
 from tests.monitor.exporting import ExportingService
@@ -108,14 +109,16 @@ def test_opentelemetrys_names_tell_the_same(service: ExportingService) -> None:
     """Each mapped metric exists for the database under both names, with equal figures."""
     with urllib.request.urlopen(service.metrics, timeout=5.0) as response:
         text = response.read().decode()
+    pid = f'worker="{os.getpid()}"'
     labels = 'db_client_connection_pool_name="orders-db"'
     for metric in names.METRICS:
         if not metric.otel:
             continue
         end = {"counter": "_total", "histogram": "_count"}.get(metric.kind, "")
         state = "".join(f',{key}="{value}"' for key, value in metric.otel_labels)
-        other = rf"{metric.otel_name}{end}{{{labels}{state},driver=\"asyncpg\",pool=\"orders-db\"}}"
-        own = rf"{metric.name}{end}{{driver=\"asyncpg\",pool=\"orders-db\"}}"
+        of = rf"driver=\"asyncpg\",pool=\"orders-db\",{pid}}}"
+        other = rf"{metric.otel_name}{end}{{{labels}{state},{of}"
+        own = rf"{metric.name}{end}{{{of}"
         values = [re.search(rf"^{name} (\S+)$", text, re.MULTILINE) for name in (own, other)]
         assert all(values), metric.name
         if metric.kind != "gauge":

@@ -122,6 +122,61 @@ def test_the_place_of_calls_that_are_gathered_is_who_gathers_them(bench: Bench) 
     assert (place.calls, seen.second_asks) == (2, 0)
 
 
+@pytest.mark.parametrize("is_awaited", [True, False])
+def test_the_place_of_a_task_of_the_librarys_own_code_is_the_line_that_made_it(
+    bench: Bench, is_awaited: bool
+) -> None:
+    """`create_task(pool.acquire())` and its like, whether somebody waits for it or not."""
+
+    async def makes(pool: Any) -> tuple[Any, asyncio.Task[Any]]:
+        held = bench.hold(pool)
+        return held, asyncio.create_task(held.__aenter__(), name="made")
+
+    async def go() -> tuple[Snapshot, Any]:
+        async with bench.open(2) as pool:
+            with watch(pool) as watching:
+                held, task = await makes(pool)
+                if is_awaited:
+                    await task
+                await until(lambda: bool(watching.snapshot().holders) and task.done())
+                seen = watching.snapshot()
+                await task
+                await held.__aexit__(None, None, None)
+            return seen, asyncio.get_running_loop().get_task_factory()
+
+    seen, factory = run(go())
+    (holder,) = seen.holders
+    assert holder.where.endswith(" in makes")
+    assert holder.task == "made"
+    assert factory is None
+
+
+def test_a_task_factory_that_was_there_goes_on_making_tasks() -> None:
+    """The program's own factory is asked, and it is back when the last watch has ended."""
+    made: list[str] = []
+
+    def factory(loop: Any, coroutine: Any, **options: Any) -> Any:
+        made.append(coroutine.__qualname__)
+        return asyncio.Task(coroutine, loop=loop, **options)
+
+    async def go() -> list[Any]:
+        loop = asyncio.get_running_loop()
+        loop.set_task_factory(factory)
+        async with aiohttp.ClientSession() as one, aiohttp.ClientSession() as other:
+            first, second = watch(one), watch(other)
+            await asyncio.create_task(asyncio.sleep(0))
+            during = loop.get_task_factory()
+            first.unwatch()
+            between = loop.get_task_factory()
+            second.unwatch()
+            return [during, between, loop.get_task_factory()]
+
+    during, between, after = run(go())
+    assert "sleep" in made
+    assert during is between is not factory
+    assert after is factory
+
+
 def test_a_connection_that_nobody_can_trace_is_left_when_its_task_ends() -> None:
     """A WebSocket has no response on its way: all that is known of it is who asked."""
 

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from poolkit.errors import BadInput, ExitCode
-from poolkit.monitor import names, reader
-from poolkit.monitor.reader import PoolFigures, Times
+from poolkit.monitor import exposition, names, reader
+from poolkit.monitor.exposition import PoolFigures, Scrape, Times
 from poolkit.targets import load_targets, production
 from poolkit.targets.production import RateQuery, ask, read_rate_query
 from tests.monitor.exporting import HOLD, PERIOD, ExportingService
@@ -128,7 +128,7 @@ def test_a_service_that_is_not_there_or_silent_ends_in_time() -> None:
         reader.read_service(f"{url}/metrics", seconds=0.1, timeout=0.2)
     assert time.monotonic() - began < 10.0
     with pytest.raises(BadInput, match="is no http address"):
-        reader.scrape("file:///etc/passwd")
+        exposition.scrape("file:///etc/passwd")
     with pytest.raises(BadInput, match="seconds must be more than 0"):
         reader.read_service("http://127.0.0.1:1/metrics", seconds=0)
 
@@ -141,8 +141,8 @@ def figures(calls: float, hold: float = 0.0005, **values: float) -> PoolFigures:
     return PoolFigures("asyncpg", counts, {names.WAIT.name: times, names.HOLD.name: times})
 
 
-def scrapes(*pools: PoolFigures) -> list[reader.Scrape]:
-    return [reader.Scrape(1.0 + 2.0 * n, "m", {"p": pool}) for n, pool in enumerate(pools)]
+def scrapes(*pools: PoolFigures) -> list[Scrape]:
+    return [Scrape(1.0 + 2.0 * n, "m", {"p": pool}) for n, pool in enumerate(pools)]
 
 
 def test_rates_are_differences_of_two_scrapes() -> None:
@@ -151,7 +151,7 @@ def test_rates_are_differences_of_two_scrapes() -> None:
     seen = reader.between(*two, "p")
     assert (seen.arrival_rate, seen.hold_time, seen.offered_load) == (50.0, 0.0005, 0.025)
     assert seen.wait_p99 == pytest.approx(0.00099)
-    still = reader.between(two[1], reader.Scrape(4.0, "m", two[1].pools), "p")
+    still = reader.between(two[1], Scrape(4.0, "m", two[1].pools), "p")
     assert (still.arrival_rate, still.hold_time, still.wait_p99) == (0.0, None, None)
 
 
@@ -177,9 +177,10 @@ def test_a_service_that_started_anew_is_not_read_as_a_rate(
     before: PoolFigures, after: PoolFigures
 ) -> None:
     """Whichever counter fell, or another time of start: refused, with what to do."""
-    with pytest.raises(BadInput, match="began anew between the two readings") as caught:
+    with pytest.raises(BadInput, match="the two readings of p at m are not of one count") as caught:
         reader.between(*scrapes(before, after), "p")
     assert "read it again" in caught.value.remedy
+    assert "several workers" in caught.value.cause
 
 
 def test_a_service_of_an_older_poolkit_is_told() -> None:

@@ -146,6 +146,15 @@ def test_ping_or_recycle_follows_from_the_figures(rate: float, size: int, pings:
     assert values["pool_recycle"] == (300.0 if pings else 4.0)
 
 
+def test_a_check_alone_is_not_said_to_cure_a_silent_drop() -> None:
+    """psycopg_pool looks at no age: the ping waits, so the way has to be kept open."""
+    check = probed("psycopg", Findings(idle=SILENT, target_rate=100.0))[0]
+    assert check.value is True
+    assert "keepalives_idle" in check.because
+    closed = probed("psycopg", Findings(idle=CLOSED, target_rate=100.0))[0]
+    assert "keepalives_idle" not in closed.because
+
+
 def test_a_silent_drop_is_not_left_to_pings() -> None:
     """A ping over a dropped connection waits as long as the call would."""
     rows = probed("sqlalchemy", Findings(SILENT, None, costs(0.0, 1.0, 10), target_rate=1.0))

@@ -329,6 +329,13 @@ def test_a_fleet_is_told_what_its_pools_add_up_to() -> None:
     assert "at 14 connections in each of 3 pools and 500 calls/s" in found["sock_read"].because
 
 
+def test_a_rolling_deploy_is_told_what_its_pools_add_up_to() -> None:
+    """Old and new replicas side by side, against what the server has for them."""
+    room = {"max_connections": 100, "reserved_connections": 3}
+    found = rows(database_target(replicas=4, surge=2, **room))
+    assert "rolls 6 pools may open 84 of the 97 connections" in found["max_size"].because
+
+
 def test_a_name_that_is_looked_up_says_how_often() -> None:
     """Only dials look a host name up, and the trial counted them."""
     named = http_target(url="http://localhost:8080/orders")

@@ -388,6 +388,9 @@ def test_a_fleet_with_a_known_server_gets_its_budget(review_dir: Path) -> None:
     shown = page_parts.section(database.model_copy(update={"settings": settings}), review).html
     assert "The fleet leaves 9 of 30 connections free, and enough in every case" in shown
     assert "The fleet leaves" not in page_parts.section(database, review).html
+    settings = settings.model_copy(update={"surge": 4})
+    shown = page_parts.section(database.model_copy(update={"settings": settings}), review).html
+    assert "free; while a deploy rolls 7 are missing" in shown
 
 
 def test_a_rate_out_of_reach_says_what_is_within_reach(review_dir: Path) -> None:

@@ -48,6 +48,7 @@ def test_a_lost_replica(replicas: int, workers: int, left: int, rate: float, lar
         {"lost_replicas": -1},
         {"max_connections": 0},
         {"used_connections": -1},
+        {"surge": -1},
     ],
 )
 def test_impossible_objectives_are_refused(wrong: dict[str, Any]) -> None:
@@ -126,3 +127,34 @@ def test_the_floor_of_pool_locking(tasks: int, held: int, floor: int) -> None:
     assert locking_floor(tasks, held) == floor
     taken_when_all_are_stuck = tasks * (held - 1)
     assert floor == taken_when_all_are_stuck + 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "largest", "cap"),
+    [
+        ({}, 3, 30),
+        ({"surge": 8}, 3, 30),  # 18 pools of 3 are 54
+        ({"surge": 9}, 3, 30),  # 19 are 57, all that is left
+        ({"surge": 10}, 2, 20),
+        ({"surge": 10, "workers": 2}, 1, 20),
+        ({"surge": 19}, 1, 10),
+        ({"surge": 10, "max_size": 10}, 1, 10),
+        ({"surge": 60}, 0, 0),
+    ],
+)
+def test_a_rolling_deploy_needs_room_too(changes: dict[str, Any], largest: int, cap: int) -> None:
+    """(replicas + surge) x workers x size stays within 60 - 3; max_size counts the usual pools."""
+    asked = {"max_size": 30, "max_connections": 60, "reserved_connections": 3, "replicas": 10}
+    objective = Objective(target_rate=900.0, **(asked | changes))
+    assert (objective.largest, objective.cap) == (largest, cap)
+    assert objective.pools_rolling * objective.largest <= 57
+
+
+def test_the_room_of_a_rolling_deploy_is_told() -> None:
+    """Where the surge is what limits, and only there."""
+    asked = {"max_size": 30, "max_connections": 60, "replicas": 10, "target_rate": 900.0}
+    assert Objective(**asked, surge=1).cap_in_words == "max_size = 30"
+    assert Objective(**asked, surge=11).cap_in_words == (
+        "the server's budget of 60 connections (60 max_connections), shared by 21 pools while a "
+        "deploy rolls,"
+    )

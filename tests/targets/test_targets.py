@@ -169,6 +169,13 @@ MISTAKES = [
         "reserved_connections = 3",
         "targets.t.reserved_connections: is taken off max_connections, which is not there",
     ),
+    ("surge = -1", "targets.t.surge: must be 0 or more, got -1"),
+    ("surge = 1", "targets.t.surge: needs room among max_connections, which is not there"),
+    (
+        "replicas = 10\nsurge = 51\nmax_connections = 60\nmax_size = 30",
+        "targets.t.surge: makes 61 pools while a deploy rolls, which need 61 connections; "
+        "max_connections leaves 60",
+    ),
     (
         "max_connections = 43\nreserved_connections = 3\nused_connections = 40",
         "targets.t.max_connections: must be more than reserved_connections and used_connections "

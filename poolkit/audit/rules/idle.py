@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import ast
 import math
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 
 from poolkit.audit.address import address_of
+from poolkit.audit.figures import Place
 from poolkit.audit.finding import Violation, rule
 from poolkit.audit.libraries import BY_PACKAGE, Library
 from poolkit.audit.made import Made
-from poolkit.audit.syntax import constant, hides_arguments, keyword, number
+from poolkit.audit.syntax import constant, hides_arguments, is_none, keyword, number
 from poolkit.audit.view import View
+from poolkit.drivers.table import PING_WAITS, IdleSetting
 
 _MOST = "max_connections"
 _DEFAULT = 20.0  # httpx 0.28: Limits(max_connections=100, max_keepalive_connections=20)
@@ -53,11 +56,15 @@ def unchecked_age(view: View, made: Made) -> float | None:
     # SQLite's file cannot go stale.
     if address_of(view, made).kind != "server":
         return None
-    checks = filter(None, map(made.keyword, library.checks))
-    if any(constant(check) is not False for check in checks):
+    if _is_asked(made.keyword(library.asks)):
         return None
     recycle = made.keyword(library.recycle)
-    return math.inf if recycle is None else number(recycle)
+    return math.inf if recycle is None else view.figures.number(view.module, recycle)
+
+
+def _is_asked(node: ast.expr | None) -> bool:
+    """Whether the argument may have connections asked before use."""
+    return node is not None and not is_none(node) and constant(node) is not False
 
 
 @rule(
@@ -76,7 +83,7 @@ def keepalive(view: View) -> Iterator[Violation]:
         yield from _of_http(view, limit)
     if (limit := view.settings.db_idle) is not None:
         for made in view.made:
-            if not made.library.is_http and not made.hides_arguments:
+            if not made.library.is_http:
                 yield from _of_database(view, made, limit)
 
 
@@ -84,14 +91,14 @@ def _of_http(view: View, limit: float) -> Iterator[Violation]:
     for call in view.module.calls:
         package, name = view.module.meaning(call.func)
         library = BY_PACKAGE.get(package)
-        if library is None or name not in library.limits or hides_arguments(call):
+        if library is None or name not in library.limits:
             continue
         if constant(keyword(call, "force_close")) is not True:
-            yield from _longer(call, library, limit)
+            yield from _longer(view, call, library, limit)
     for made in view.made:
         is_default = not (made.hides_arguments or made.has_other_pool or made.call.args)
         if made.library.is_http and is_default and not _is_brief(view, made):
-            yield from _longer(made.call, made.library, limit)
+            yield from _longer(view, made.call, made.library, limit)
 
 
 def _is_brief(view: View, made: Made) -> bool:
@@ -102,27 +109,82 @@ def _is_brief(view: View, made: Made) -> bool:
 
 
 def _of_database(view: View, made: Made, limit: float) -> Iterator[Violation]:
-    """A pool whose connections outlive the server's patience, unless each is asked before use."""
-    key = made.library.recycle
-    if key:
-        age = unchecked_age(view, made)
-        if age is not None and not 0 < age < limit:
-            shown = f"{key} is not set" if age == math.inf else f"{key} = {age:g} s"
-            yield Violation(made.call, f"{shown}, {_server(limit)}")
-    elif not any(map(made.keyword, made.library.checks)):
-        yield from _longer(made.call, made.library, limit)
+    """A pool that may hand out a connection which idled for longer than `limit` s.
 
-
-def _longer(call: ast.Call, library: Library, limit: float) -> Iterator[Violation]:
-    if library.idle is None:
+    What each setting does is in the table of drivers. Whether the server closes connections or
+    something in between drops them in silence is not known: what helps against one alone is found.
+    """
+    arguments = view.figures.arguments(view.module, made.call)
+    address, setting = address_of(view, made), made.library.idle
+    is_known = arguments is not None and setting is not None and not made.has_other_pool
+    if arguments is None or setting is None or not is_known or address.kind == "file":
         return
-    key, default = library.idle
-    argument = keyword(call, key)
-    seconds = default if argument is None else number(argument)
+    if setting.from_dial and address.kind != "server":
+        return
+    if made.is_closed() or _keeps_way_open(view, arguments, address.key, limit):
+        return
+    seconds, shown = _figure(view, arguments, setting.name, setting.default)
     if seconds is None:
         return
-    if seconds >= limit or (seconds == 0 and library.idle_zero_is_endless):
-        shown = f"{key} = {seconds:g} s" + (" (the default)" if argument is None else "")
+    asks = made.library.asks
+    asked = asks in arguments and _is_asked(arguments[asks][1])
+    said = f"; {asks} asks each, but {PING_WAITS}" if asked else ""
+    if _is_endless(setting, seconds) or seconds >= limit:
+        yield Violation(made.call, f"{shown}, {_server(limit)}{said}")
+    elif setting.floor is not None:
+        kept, floor = _figure(view, arguments, *setting.floor)
+        if kept:
+            message = f"{floor} connections idle for ever: {setting.name} leaves them alone"
+            yield Violation(made.call, f"{message}, {_server(limit)}{said}")
+
+
+def _figure(
+    view: View, arguments: Mapping[str, Place], name: str, default: float | None
+) -> tuple[float | None, str]:
+    """The value of an argument, None where it does not show, infinity where it is off; in words."""
+    place = arguments.get(name)
+    if place is None:
+        if default is None:
+            return math.inf, f"{name} is not set"
+        return default, f"{name} = {default:g} (the default)"
+    if is_none(place[1]):
+        return math.inf, f"{name} = None"
+    value = view.figures.number(*place)
+    return value, f"{name} = {value:g}" if value is not None else ""
+
+
+def _is_endless(setting: IdleSetting, seconds: float) -> bool:
+    """Whether the value turns the setting off; SQLAlchemy's pool_recycle is off below 0."""
+    return (seconds == 0 and setting.zero_is_endless) or (setting.from_dial and seconds < 0)
+
+
+_KEEPALIVES = ("keepalives_idle", "tcp_keepalives_idle")  # libpq's, PostgreSQL's
+
+
+def _keeps_way_open(view: View, arguments: Mapping[str, Place], address: str, limit: float) -> bool:
+    """Whether TCP's own probes travel each connection before it has idled for `limit` s."""
+    written = re.search(r"keepalives_idle=(\d+)", address)
+    if written:
+        return float(written[1]) < limit
+    for module, node in arguments.values():
+        for name, place in view.figures.items(module, node).items():
+            if name in _KEEPALIVES:
+                seconds = view.figures.number(*place)
+                return seconds is None or seconds < limit
+            inner = view.figures.items(*place)  # connect_args={"server_settings": {...}}
+            for key in _KEEPALIVES:
+                if key in inner:
+                    seconds = view.figures.number(*inner[key])
+                    return seconds is None or seconds < limit
+    return False
+
+
+def _longer(view: View, call: ast.Call, library: Library, limit: float) -> Iterator[Violation]:
+    setting, arguments = library.idle, view.figures.arguments(view.module, call)
+    if setting is None or arguments is None:
+        return
+    seconds, shown = _figure(view, arguments, setting.name, setting.default)
+    if seconds is not None and seconds >= limit:
         yield Violation(call, f"{shown}, {_server(limit)}")
 
 

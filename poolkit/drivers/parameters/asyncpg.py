@@ -15,15 +15,17 @@ from poolkit.drivers.parameters.limits import (
 )
 from poolkit.drivers.parameters.pooler import CLIENT_ONLY, statement_limit, unnamed_statements
 from poolkit.drivers.parameters.settings import as_set
+from poolkit.drivers.table import idle_setting
 from poolkit.records import Parameter
 
 KEEP = Keep.of("asyncpg")
+_IDLE = idle_setting("asyncpg", "ends")
+assert _IDLE is not None
 _NONE_KEPT = row(
     "min_size",
     0,
     "connections",
-    "asyncpg 0.32 leaves connections up to min_size alone, however long they idle: with "
-    "min_size = max_size the server closes them first",
+    f"{_IDLE.words}: with min_size = max_size the server closes them first",
     "library",
 )
 # To end the reason of `statement_cache_size` with.

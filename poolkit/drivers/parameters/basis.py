@@ -113,6 +113,12 @@ def reason_of_size(basis: Basis) -> str:
             f"of one pool: {pools} pools make {pools * size} of at most "
             f"{basis.target.max_size} connections"
         )
+    if basis.target.surge and basis.target.budget is not None:
+        rolling = basis.target.pools_rolling
+        parts.append(
+            f"while a deploy rolls {rolling} pools may open {rolling * size} of the "
+            f"{basis.target.budget} connections that the server has for them"
+        )
     return "; ".join(parts)
 
 

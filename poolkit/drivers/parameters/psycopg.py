@@ -19,13 +19,14 @@ from poolkit.drivers.parameters.limits import (
 )
 from poolkit.drivers.parameters.pooler import statement_limit, unnamed_statements
 from poolkit.drivers.parameters.settings import as_set
+from poolkit.drivers.table import PING_WAITS, idle_setting, pings
 from poolkit.records import Parameter
 
-PING = "check"
-# psycopg_pool 3.2 and 3.3: AsyncConnectionPool(max_idle=600.0, max_lifetime=3600.0)
-_MAX_IDLE = row(
-    "max_idle", 600.0, "s", "library default; acts on connections beyond min_size only", "library"
-)
+PING = pings("psycopg")
+_IDLE = idle_setting("psycopg", "shrinks")
+assert _IDLE is not None
+_MAX_IDLE = row(_IDLE.name, _IDLE.default, "s", f"library default; {_IDLE.words}", "library")
+# psycopg_pool 3.2 and 3.3: AsyncConnectionPool(max_lifetime=3600.0)
 _MAX_LIFETIME = row(
     "max_lifetime",
     3600.0,
@@ -81,6 +82,10 @@ def _probed_check(found: Findings) -> Parameter | None:
         f"{limit.seen}; psycopg_pool looks at no age when it hands a connection out (max_idle "
         f"and max_lifetime do not help), so each checkout asks for a sign of life{found.proven}"
     )
+    if limit.kind == "silent":
+        because += (
+            f"; {PING_WAITS}, so keep the way open too: keepalives_idle below that among kwargs"
+        )
     return switch(PING, True, because)
 
 
@@ -88,11 +93,8 @@ def _probed_max_idle(found: Findings) -> Parameter | None:
     earliest = None if found.idle is None else found.idle.earliest
     if earliest is None or not is_keepable(earliest):
         return None
-    because = (
-        "closes one unused connection beyond min_size each time it passes: a pool that was "
-        "grown shrinks before the server ends its connections"
-    )
-    return measured("max_idle", below(earliest), because)
+    because = f"{_IDLE.words}: a pool that was grown shrinks before the server ends its connections"
+    return measured(_MAX_IDLE.name, below(earliest), because)
 
 
 def _probed_lifetime(found: Findings) -> Parameter | None:

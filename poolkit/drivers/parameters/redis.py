@@ -14,9 +14,10 @@ from poolkit.drivers.parameters.limits import (
     of_size,
 )
 from poolkit.drivers.parameters.settings import as_set
+from poolkit.drivers.table import pings
 from poolkit.records import Parameter
 
-PING = "health_check_interval"
+PING = pings("redis")
 _ASKED_AFTER = 30  # s of idling
 # redis-py 8.1: Redis(retry=Retry(ExponentialWithJitterBackoff(base=1, cap=10), retries=10))
 _RETRIES = row(

@@ -15,11 +15,12 @@ from poolkit.drivers.parameters.limits import (
 )
 from poolkit.drivers.parameters.pooler import CLIENT_ONLY, statement_limit, unnamed_statements
 from poolkit.drivers.parameters.settings import AS_SET, as_set, beside_probe
+from poolkit.drivers.table import PING_WAITS, pings
 from poolkit.records import Parameter
 
 # Firewalls drop a connection that was silent for longer: AWS after 350 s, Azure after 240 s.
 KEEP = Keep("sqlalchemy", "pool_recycle", 300, counts_from_dial=True)
-PING = "pool_pre_ping"
+PING = pings("sqlalchemy")
 # asyncpg's own cache, that of SQLAlchemy's dialect, and the names that the dialect would give.
 _UNNAMED = (
     ("statement_cache_size", 0),
@@ -183,10 +184,7 @@ def _probed_ping(found: Findings) -> Parameter | None:
         because = "connections end too soon for any pool_recycle: each checkout has to ask"
         return switch(PING, True, because)
     if limit.kind == "silent":
-        because = (
-            "a dropped connection makes a ping wait as long as a call, so pool_recycle has to "
-            "prevent it"
-        )
+        because = f"{PING_WAITS}, so pool_recycle has to prevent it"
         return switch(PING, False, because + figures)
     if _is_ping_cheaper(found):
         because = "asking each connection costs less here than replacing them before the timeout"

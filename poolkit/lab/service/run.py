@@ -16,6 +16,7 @@ from poolkit.load.brakes import Brakes
 from poolkit.load.generator import Generator, Plan
 from poolkit.load.timer import best_timer
 from poolkit.monitor import reader
+from poolkit.monitor.exposition import Scrape, scrape
 from poolkit.records import Trial
 from poolkit.show.before_after import PoolSeen, ServiceRun
 from poolkit.targets.endpoint import is_loopback, of_url
@@ -66,7 +67,7 @@ async def _load(url: str, seconds: float) -> Trial:
     )
 
 
-def _pool(first: reader.Scrape, last: reader.Scrape, name: str) -> PoolSeen:
+def _pool(first: Scrape, last: Scrape, name: str) -> PoolSeen:
     traffic = reader.between(first, last, name)
     return PoolSeen(
         pool=name,
@@ -99,9 +100,9 @@ def run_service(base: str, label: str, *, seconds: float = SECONDS) -> ServiceRu
             f"{base} is not this machine",
             "this load knows no brake for calls that fail: review a target with poolkit review",
         )
-    first = reader.scrape(f"{base}/metrics")
+    first = scrape(f"{base}/metrics")
     trial = asyncio.run(_load(f"{base}{PATH}", seconds))
-    last = reader.scrape(f"{base}/metrics")
+    last = scrape(f"{base}/metrics")
     calls = sum(trial.outcomes.values())
     return ServiceRun(
         label=label,
