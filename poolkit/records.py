@@ -58,6 +58,9 @@ LimitKind = Literal["at_once", "rate", "connections"]
 # What a size would have to give way on to be smaller, or what stands in the way of any.
 LimitedBy = Literal["wait", "response", "plateau", "cap", "floor", "unknown"]
 Status = Literal["done", "stopped", "unreachable", "failed"]
+# How a pooler between client and PostgreSQL lends its connections to the server: for a transaction
+# (or a statement) each, or for a client's whole session.
+Pooler = Literal["transaction", "session", "unknown"]
 
 
 def in_bounds(value: Any) -> Any:
@@ -209,6 +212,8 @@ class Trial(Record):
     stopped: str | None = None  # the brake that ended it early
     # "approach": why it ended before its time, at a load that the server was not up to.
     cut_short: str | None = None
+    pooler: Pooler | None = None  # stands before the server; None: none does, or not PostgreSQL
+    keep_alive: float | None = None  # s, from the server's Keep-Alive header; None: it has none
 
     @property
     def connections(self) -> int:

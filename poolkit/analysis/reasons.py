@@ -7,7 +7,13 @@ from poolkit.analysis.model import Model
 from poolkit.analysis.queueing import WaitPrediction
 from poolkit.analysis.response import p99 as response_p99
 from poolkit.analysis.smallest import Found
-from poolkit.records import LimitedBy
+from poolkit.records import LimitedBy, Pooler
+
+# What bounds a server that a pooler stands before: to end a sentence about more connections with.
+BOUND_BY_POOLER = (
+    "; behind the pooler the bound is its own limit on connections to the server (PgBouncer: "
+    "default_pool_size), which is what to raise while the database itself has room"
+)
 
 
 def why(found: Found) -> tuple[LimitedBy, str]:
@@ -120,12 +126,12 @@ def _headroom(found: Found, wanted: int) -> str:
     return f"{text})"
 
 
-def only_moves_queue(found: Found) -> str | None:
+def only_moves_queue(found: Found, pooler: Pooler | None = None) -> str | None:
     """What to say where a smaller pool serves callers as soon; None: nothing.
 
     Past saturation the queue moves from the pool into the server as the pool grows; before it the
     waits may be short against the response. What is asked decides between the two sizes, so that is
-    said in the same sentence.
+    said in the same sentence; behind a pooler also which of its settings keeps the others waiting.
     """
     if found.as_fast is None or found.wanted is None or found.wanted > len(found.predictions):
         return None
@@ -143,6 +149,7 @@ def only_moves_queue(found: Found) -> str | None:
         f"{units.milliseconds(less.wait)} to {units.milliseconds(more.wait)}, the mean hold goes "
         f"from {units.milliseconds(less.hold_time)} to {units.milliseconds(more.hold_time)}); "
         f"{more.pool_size} are needed only for {_asked_times(queue)}"
+        f"{BOUND_BY_POOLER if pooler else ''}"
     )
 
 

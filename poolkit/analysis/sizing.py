@@ -7,7 +7,7 @@ import math
 from poolkit.analysis.curve import is_clean
 from poolkit.analysis.knee import knees
 from poolkit.analysis.limits import limits
-from poolkit.analysis.reasons import only_moves_queue
+from poolkit.analysis.reasons import BOUND_BY_POOLER, only_moves_queue
 from poolkit.analysis.response import p99s
 from poolkit.analysis.rules_of_thumb import rules
 from poolkit.analysis.smallest import Found
@@ -49,9 +49,11 @@ def size(sweep: Sweep, objective: Objective) -> Sizing:
     upstream, queue = found.upstream, found.queue
     usable = [t for t in sweep.trials if is_clean(t)] or open_loops(sweep.trials)
     hold = upstream.curve.hold
-    raised_by = ""
+    raised_by, pooler = "", sweep.trials[-1].pooler
     if plain.out_of_reach:
         raised_by = what_raises(upstream, plain.objective, planner.verdict, plain.reachable_rate)
+        if raised_by and pooler and planner.verdict.name == "server_bound":
+            raised_by += BOUND_BY_POOLER
     return sizing.model_copy(
         update={
             "knees": knees(planner.points) if planner.points else (),
@@ -62,7 +64,7 @@ def size(sweep: Sweep, objective: Objective) -> Sizing:
             "predictions": _shown(found),
             "raised_by": raised_by,
             "is_extrapolated": found.size is not None and queue.is_extrapolated(found.size),
-            "only_moves_queue": only_moves_queue(found),
+            "only_moves_queue": only_moves_queue(found, pooler),
             "smallest_as_fast": found.as_fast,
         }
     )

@@ -292,6 +292,8 @@ class AiohttpPool(HttpPool):
                 raise
             stamps.served()
             status = response.status
+            if not self._has_looked:
+                self._look_at(response.headers)
         except CallFailed as failure:
             raise outcome_of(
                 failure, (aiohttp.ClientError,), lambda error: self._translated(error, call)

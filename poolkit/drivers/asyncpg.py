@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +26,7 @@ from poolkit.drivers.variants import BASE, NEVER, Question
 from poolkit.errors import CallFailed, CallTimedOut, PoolTimedOut, Unreachable
 
 if TYPE_CHECKING:
+    from poolkit.drivers.pooler import Ask
     from poolkit.targets.workload import SqlWork, WorkFunction
 
 _, IDLE_LIFETIME = keeps("asyncpg")  # s
@@ -82,6 +85,16 @@ def bounded(connection: Any, most: int) -> Any:
     """The connection, cut off where a call receives more than `most` bytes."""
     replies.bound(connection._protocol, most, connection._transport)
     return connection
+
+
+@asynccontextmanager
+async def asked(dsn: str, options: dict[str, Any]) -> AsyncIterator[Ask]:
+    """A connection that tells who serves it."""
+    connection = await asyncpg.connect(dsn, **options)
+    try:
+        yield lambda: connection.fetchval(BACKEND_PID)
+    finally:
+        connection.terminate()
 
 
 class AsyncpgPool(postgres.PostgresPool):
@@ -196,6 +209,9 @@ class AsyncpgPool(postgres.PostgresPool):
             call_timeout=self._call_timeout,
             max_reply=self._max_reply,
         )
+
+    def _asked(self) -> AbstractAsyncContextManager[Ask]:
+        return asked(self._dsn, self.session)
 
     async def _run(
         self, connection: Any, statement: Any, names: tuple[str, ...], values: Any

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from poolkit.records import Pooler
 
 CLOSE_SECONDS = 2.0
 
@@ -89,6 +92,29 @@ class HasConnectionBudget(Protocol):
 
         None: a pooler stands before the server, so connections to it are not the server's.
         """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the first call showed of the server, beside that it answers.
+
+    Attributes:
+        pooler: how the pooler before a PostgreSQL lends its connections; None: there is none.
+        keep_alive: s that a kept HTTP connection may idle, as the server's own header says; None:
+            it says nothing.
+    """
+
+    pooler: Pooler | None = None
+    keep_alive: float | None = None
+
+
+@runtime_checkable
+class HasFacts(Protocol):
+    """A pool that tells more of its server, once a call has gone through it."""
+
+    async def facts(self) -> Facts:
+        """What was seen; never raises for what the server does."""
         ...
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from poolkit.drivers.base import Facts
 from poolkit.errors import CallFailed, CallRejected
 
 if TYPE_CHECKING:
@@ -12,6 +15,8 @@ if TYPE_CHECKING:
     from poolkit.targets.workload import HttpWork
 
 REJECTED_STATUS = (429, 503)
+# RFC 2068, 19.7.1.1: Keep-Alive: timeout=5, max=100
+_TIMEOUT = re.compile(r"(?:^|[,;\s])timeout\s*=\s*\"?(\d+)", re.ASCII | re.IGNORECASE)
 
 
 class HttpPool:
@@ -39,6 +44,17 @@ class HttpPool:
         self._pool_timeout = pool_timeout
         self._max_reply = max_reply
         self._disconnects = 0
+        self._has_looked = False  # at the headers of a reply, of which the first is enough
+        self._keep_alive: float | None = None
+
+    async def facts(self) -> Facts:
+        """How long the server says that it keeps an idle connection."""
+        return Facts(keep_alive=self._keep_alive)
+
+    def _look_at(self, headers: Mapping[str, str]) -> None:
+        """Note what the first reply says of its connection."""
+        self._has_looked = True
+        self._keep_alive = kept_for(headers.get("Keep-Alive", ""))
 
     @property
     def pool_size(self) -> int:
@@ -53,6 +69,12 @@ class HttpPool:
         """
         self._disconnects += 1
         return (CallRejected if stamps.has_dialled else CallFailed)("disconnected")
+
+
+def kept_for(keep_alive: str) -> float | None:
+    """The timeout (s) of a Keep-Alive header; None where it names none."""
+    found = _TIMEOUT.search(keep_alive[:200])
+    return None if found is None else float(found[1][:9])
 
 
 def failure_of_status(status: int) -> CallFailed:

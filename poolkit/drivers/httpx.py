@@ -375,6 +375,8 @@ class HttpxPool(HttpPool):
                 finally:
                     holds.calls.pop(call, None)
                 status = response.status_code
+                if not self._has_looked:
+                    self._look_at(response.headers)
         except CallFailed as failure:
             raise outcome_of(
                 failure, (self._httpx.HTTPError,), lambda error: self._translated(error, call)

@@ -11,11 +11,13 @@ import errno
 import functools
 import logging
 import socket
+from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from poolkit.drivers import replies
-from poolkit.drivers.base import PoolStatistics
+from poolkit.drivers.base import Facts, PoolStatistics
 from poolkit.drivers.calls import run_function
+from poolkit.drivers.pooler import Ask, mode_of
 from poolkit.drivers.table import FORMS
 from poolkit.errors import CallFailed, CallRejected, Unreachable
 
@@ -96,6 +98,8 @@ def failure(error: BaseException) -> CallFailed:
     for words, kind in _POOLER_REFUSALS:
         if words in str(error):
             return CallRejected(kind)
+    if "statement pooling mode" in str(error):
+        return CallFailed("no_transactions", first_line(error))
     if sqlstate_of(error) == _TOO_MANY_CONNECTIONS:
         return CallRejected("too_many_connections")
     if is_disconnect(error):
@@ -121,6 +125,13 @@ def _refusal(error: BaseException) -> tuple[str, str]:
         return "the database sent more than max_reply", "see what stands at host and port"
     state = sqlstate_of(error)
     said = first_line(error)
+    if "statement pooling mode" in said:
+        return f"the pooler has no transactions: {said}", "in PgBouncer, pool_mode = transaction"
+    if "unsupported startup parameter" in said:
+        return (
+            f"a pooler before the database takes no settings from its clients: {said}",
+            "leave it out of the DSN and put it on the role: alter role NAME set SETTING = VALUE",
+        )
     if state == "28P01":
         return "the database refused the user or password", "check the DSN's user and password"
     if state is not None and state.startswith("28"):
@@ -257,6 +268,16 @@ class PostgresPool:
             if not isinstance(error, (*self.errors, OSError)):
                 raise
             raise CallFailed(type(error).__name__) from error
+
+    async def facts(self) -> Facts:
+        """How a pooler before the server lends its connections; asks over two of its own."""
+        if not self.is_pooled:
+            return Facts()
+        return Facts(pooler=await mode_of(self._asked, (*self.errors, OSError)))
+
+    def _asked(self) -> AbstractAsyncContextManager[Ask]:
+        """A connection outside the pool, which tells who serves it; closed at the end."""
+        raise NotImplementedError
 
     async def _do(self, connection: Any) -> None:
         """The work of a call that is not a single statement."""

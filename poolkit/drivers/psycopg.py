@@ -15,6 +15,8 @@ import socket
 import sys
 import termios
 import weakref
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +35,7 @@ from poolkit.drivers.variants import BASE, NEVER, Question
 from poolkit.errors import CallFailed, CallTimedOut, PoolTimedOut, Unreachable
 
 if TYPE_CHECKING:
+    from poolkit.drivers.pooler import Ask
     from poolkit.targets.workload import SqlWork
 
 CLOSE_TIMEOUT = 2.0  # s
@@ -200,6 +203,19 @@ class PsycopgPool(postgres.PostgresPool):
         finally:
             await connection.close()
 
+    @asynccontextmanager
+    async def _asked(self) -> AsyncIterator[Ask]:
+        connection = await AsyncConnection.connect(self._dsn, **self.session | {"autocommit": True})
+
+        async def ask() -> int:
+            row = await (await connection.execute(BACKEND_PID)).fetchone()
+            return -1 if row is None else int(row[0])
+
+        try:
+            yield ask
+        finally:
+            await connection.close()
+
     async def _wait_full(self, pool: AsyncConnectionPool[AsyncConnection[Any]]) -> None:
         async with asyncio.timeout(DIAL_TIMEOUT):
             size = self.options["min_size"]
@@ -294,7 +310,8 @@ class PsycopgPool(postgres.PostgresPool):
             return CallFailed(type(error).__name__)
         outcome = postgres.failure(error)
         # libpq has no SQLSTATE for a connection that broke off.
-        if type(outcome) is CallFailed and connection is not None and connection.closed:
+        is_told = type(outcome) is not CallFailed or outcome.kind == "no_transactions"
+        if not is_told and connection is not None and connection.closed:
             outcome = CallFailed("disconnected", type(error).__name__)
         if outcome.kind == "disconnected":
             self._disconnects += 1

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from contextlib import AbstractAsyncContextManager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,7 @@ from poolkit.errors import CallFailed, CallTimedOut, PoolTimedOut
 if TYPE_CHECKING:
     from types import FrameType
 
+    from poolkit.drivers.pooler import Ask
     from poolkit.targets.workload import SqlWork
 
 CLOSE_TIMEOUT = 2.0  # s
@@ -112,10 +114,11 @@ class SqlalchemyPool(postgres.PostgresPool):
         # Not above: a service's engine is watched whether or not it runs on asyncpg.
         import asyncpg
 
-        from poolkit.drivers.asyncpg import LIBRARY_ERRORS, bounded, session_options
+        from poolkit.drivers.asyncpg import LIBRARY_ERRORS, asked, bounded, session_options
 
         self._connect = asyncpg.connect
         self._bounded = bounded
+        self._bare = asked
         self._session_options = session_options
         self.errors = (DBAPIError, *LIBRARY_ERRORS)
         dsn = dsn.replace("postgresql+asyncpg://", "postgresql://", 1)
@@ -219,6 +222,9 @@ class SqlalchemyPool(postgres.PostgresPool):
             call_timeout=self._call_timeout,
             max_reply=self._max_reply,
         )
+
+    def _asked(self) -> AbstractAsyncContextManager[Ask]:
+        return self._bare(self._dsn, self.session)
 
     def _prepared(self, statement: str) -> Any:
         return text(statement)

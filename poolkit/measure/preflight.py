@@ -7,11 +7,12 @@ import math
 import resource
 import time
 from collections.abc import Coroutine, Mapping
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import psutil
 
-from poolkit.drivers.base import HasConnectionBudget, close_pool
+from poolkit.drivers.base import Facts, HasConnectionBudget, HasFacts, close_pool
 from poolkit.drivers.registry import make_pool
 from poolkit.drivers.table import Kind
 from poolkit.errors import BadInput, CallFailed, Cancelled, Unreachable
@@ -50,6 +51,8 @@ _REMEDIES = {
     "or measure a call that asks for less",
     "too_many_open_files": "raise the limit with: ulimit -n 4096",
     "too_many_connections": "lower max_size, or free connections on the server",
+    "no_transactions": "let the pooler lend its connections for a transaction: in PgBouncer "
+    "pool_mode = transaction",
     "ReadOnlySqlTransaction": _READ_ONLY,
     "ReadOnlySQLTransactionError": _READ_ONLY,
     "http_3": "redirects are not followed: point url at the address that answers 200",
@@ -98,8 +101,16 @@ def first_calls(target: Target) -> int:
     return max(1, len(target.addresses))
 
 
-async def check_first_call(target: Target) -> float:
-    """Send one call to each address and return how long (s) the slowest took.
+@dataclass(frozen=True, slots=True)
+class FirstCall:
+    """What one call, before any load, showed: how long it took (s), and facts of the server."""
+
+    seconds: float
+    facts: Facts
+
+
+async def check_first_call(target: Target) -> FirstCall:
+    """Send one call to each address; of several the slowest counts, and the shortest keep-alive.
 
     A server that does not answer the first call properly gets no load at all: `Unreachable` with
     the remedy. Nor is one sent for a parent that is gone: `Cancelled`.
@@ -109,12 +120,16 @@ async def check_first_call(target: Target) -> float:
     if len(target.addresses) < 2:
         return await _first_call(target)
     one = {"urls": (), "sweep": None, "url_order": "turn"}
-    return max(
-        [await _first_call(target.model_copy(update={**one, "url": u})) for u in target.addresses]
-    )
+    calls = [
+        await _first_call(target.model_copy(update={**one, "url": url})) for url in target.addresses
+    ]
+    kept = [call.facts.keep_alive for call in calls if call.facts.keep_alive is not None]
+    # One that does not say how long it keeps a connection may keep it for less than the others.
+    facts = Facts(keep_alive=min(kept) if len(kept) == len(calls) else None)
+    return FirstCall(max(call.seconds for call in calls), facts)
 
 
-async def _first_call(target: Target) -> float:
+async def _first_call(target: Target) -> FirstCall:
     pool = make_pool(target, 1, call_timeout=FIRST_CALL_TIMEOUT)
     await pool.open()
     try:
@@ -126,6 +141,7 @@ async def _first_call(target: Target) -> float:
             await asyncio.sleep(SETTLE)
             if kept := pool.statistics().in_use:
                 raise BadInput(*leak(target.work, kept))
+        facts = await pool.facts() if isinstance(pool, HasFacts) else Facts()
         if isinstance(pool, HasConnectionBudget):
             spare = await _within(pool.spare_connections(), FIRST_CALL_TIMEOUT)
             # Beside our own connection: a sweep must not take the database's last ones.
@@ -148,7 +164,7 @@ async def _first_call(target: Target) -> float:
         ) from error
     finally:
         await close_pool(pool)
-    return seconds
+    return FirstCall(seconds, facts)
 
 
 async def _within(work: Coroutine[Any, Any, T], seconds: float) -> T:

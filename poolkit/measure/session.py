@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections.abc import Awaitable, Callable, Iterable, Iterator
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from poolkit import events
 from poolkit.analysis.checks import drift_check
@@ -30,7 +32,7 @@ from poolkit.measure.approach import Strain
 from poolkit.measure.at_limit import refused_at_open
 from poolkit.measure.child import RESUMES
 from poolkit.measure.loop import HUNG_SECONDS, Reason, run_until_over
-from poolkit.measure.preflight import check_first_call, first_calls
+from poolkit.measure.preflight import FirstCall, check_first_call, first_calls
 from poolkit.measure.resume import counting, resumed
 from poolkit.measure.store import TrialLog, now
 from poolkit.measure.sweep import NARROW, WARM_UP, TrialPlan, spent
@@ -76,6 +78,7 @@ class Session:
         self._log = TrialLog(log)
         self.trials = counting(self._log.resume(target.fingerprint), target)
         self.first_call = 0.0  # s that a single call took before there was load
+        self._facts: dict[str, Any] = {}  # of the server, seen in that call; fields of a trial
         self._calls = 0
         self._task: asyncio.Task[ExitCode] | None = None
         self._generator: Generator | None = None
@@ -97,7 +100,8 @@ class Session:
     async def _run(self, steps: Callable[[], Awaitable[ExitCode]]) -> ExitCode:
         self._task = asyncio.current_task()
         try:
-            self.first_call = await self._first_call()
+            first = await self._first_call()
+            self.first_call, self._facts = first.seconds, asdict(first.facts)
             self._emit(
                 events.Started(
                     target=self._target.name,
@@ -216,8 +220,8 @@ class Session:
             return False
         return True
 
-    async def _first_call(self) -> float:
-        """How long (s) one call to each address took; they count like any other."""
+    async def _first_call(self) -> FirstCall:
+        """What one call to each address showed; they count like any other."""
         calls = first_calls(self._target)
         if calls > self._calls_left():
             raise out_of_calls(self._calls)
@@ -237,7 +241,7 @@ class Session:
             purpose=purpose,
             pools=plan.pools,
             gate=gate_size(self._target, plan.pool_size) if plan.gated else None,
-        )
+        ).model_copy(update=self._facts)
         if trial.loop == "open":
             late = verify.late_interval(measured, self._target.wait_p99)
             changes: dict[str, object] = {"late_interval95": late, "at_a_time": plan.at_a_time}

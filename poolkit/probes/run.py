@@ -92,7 +92,7 @@ class ProbeRun:
         check_descriptors(self.target)
         self.on_step("one call to see whether it answers", 0.0)
         first = await self._until_stopped(check_first_call(self.target))
-        self._first_call = first or 0.0
+        self._first_call = 0.0 if first is None else first.seconds
         try:
             for part in PARTS:
                 if part in self.only and not self._stop.is_set():

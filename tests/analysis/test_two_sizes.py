@@ -7,7 +7,7 @@ import pytest
 
 from poolkit.analysis.sizing import size
 from poolkit.analysis.what_if import Planner, Question, what_if
-from poolkit.records import Sizing, Sweep
+from poolkit.records import Pooler, Sizing, Sweep
 from poolkit.targets.objective import Objective
 from tests.analysis import simulate
 from tests.analysis.simulate import Contended, CpuBound, Upstream, Workers
@@ -62,6 +62,21 @@ def test_both_sizes_where_the_queue_only_moves(
         f"{found.size} are needed only for the p99 wait asked, 10 ms",
     ):
         assert said in found.only_moves_queue
+
+
+@pytest.mark.parametrize("pooler", ["transaction", "session", "unknown", None])
+@pytest.mark.parametrize("rate", [425.0, 480.0], ids=["two sizes", "out of reach"])
+def test_behind_a_pooler_its_own_setting_is_named(pooler: Pooler | None, rate: float) -> None:
+    """5 servers behind PgBouncer: what keeps the others waiting, and what would raise the rate."""
+    sweep = swept(Workers(5, 0.010, 1.0), SIZES)
+    trials = tuple(trial.model_copy(update={"pooler": pooler}) for trial in sweep.trials)
+    found = size(
+        sweep.model_copy(update={"trials": trials}), Objective(target_rate=rate, wait_p99=0.010)
+    )
+    assert found.out_of_reach == (rate > 450.0)
+    said = found.raised_by if found.out_of_reach else found.only_moves_queue
+    assert said
+    assert ("PgBouncer: default_pool_size" in said) == (pooler is not None)
 
 
 @pytest.mark.parametrize("seed", [3, 4])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -133,6 +135,67 @@ def test_the_servers_budget_is_not_the_poolers(
             return await pool.spare_connections()  # type: ignore[no-any-return]
 
     assert run(go()) is None
+
+
+@pytest.mark.parametrize("name", ["asyncpg", "sqlalchemy", "psycopg"])
+@pytest.mark.parametrize(
+    ("settings", "mode"),
+    [
+        ({"mode": "transaction", "pool_size": 1}, "transaction"),
+        ({"mode": "transaction", "pool_size": 4}, "transaction"),
+        ({"mode": "transaction", "pool_size": 3, "server_round_robin": 1}, "transaction"),
+        ({"mode": "session", "pool_size": 4}, "session"),
+        ({"mode": "session", "pool_size": 2}, "session"),  # the second client waits
+        ({"mode": "session", "pool_size": 1}, "unknown"),  # so does the first
+        (None, None),
+    ],
+    ids=str,
+)
+def test_the_first_call_tells_how_the_pooler_lends(
+    postgres: PostgresServer,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    settings: dict[str, Any] | None,
+    mode: str | None,
+) -> None:
+    """Two clients that one server process serves at once; no pooler where there is none."""
+    target = database_target(driver=name, max_size=4, read_only=False)
+    with contextlib.ExitStack() as stack:
+        dsn = postgres.dsn
+        if settings is not None:
+            dsn = stack.enter_context(PgBouncer(dsn, **settings)).dsn
+        monkeypatch.setenv("ORDERS_DSN", dsn)
+        began = time.perf_counter()
+        assert run(check_first_call(target)).facts.pooler == mode
+        assert time.perf_counter() - began < 8.0
+
+
+@pytest.mark.parametrize("name", ["sqlalchemy", "psycopg"])
+def test_a_pooler_that_lends_for_a_statement_has_no_transactions(
+    postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Refused before any load, with the setting to change."""
+    with PgBouncer(postgres.dsn, mode="statement") as pooler:
+        monkeypatch.setenv("ORDERS_DSN", pooler.dsn)
+        with pytest.raises(Unreachable) as caught:
+            run(check_first_call(database_target(driver=name)))
+    assert "no transactions" in caught.value.cause
+    assert "pool_mode = transaction" in caught.value.remedy
+
+
+@pytest.mark.parametrize("name", ["asyncpg", "psycopg"])
+def test_a_dsn_with_settings_names_the_pooler_that_refuses_them(
+    pooler: PgBouncer, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """What PgBouncer does not take is named, with where it belongs."""
+    options = (
+        "statement_timeout=1000" if name == "asyncpg" else "options=-c%20statement_timeout%3D9"
+    )
+    monkeypatch.setenv("ORDERS_DSN", f"{pooler.dsn}?{options}")
+    with pytest.raises(Unreachable) as caught:
+        run(check_first_call(database_target(driver=name)))
+    assert "a pooler before the database" in caught.value.cause
+    assert "alter role" in caught.value.remedy
 
 
 @pytest.mark.parametrize("name", ["asyncpg", "sqlalchemy", "psycopg"])

@@ -9,7 +9,7 @@ import pytest
 from poolkit.recommend import failed, recommend, unreachable
 from poolkit.recommend.assemble import nearest_trial
 from poolkit.recommend.checks import over_trials
-from poolkit.records import Check, Recommendation, RuleOfThumb, Signal, Trial, Verdict
+from poolkit.records import Check, Pooler, Recommendation, RuleOfThumb, Signal, Trial, Verdict
 from poolkit.show import words
 from tests.recommend.examples import (
     check,
@@ -289,3 +289,16 @@ def test_what_stands_beside_the_size_follows_verification(
     assert (f"{headroom} of them are the headroom" in sized) is (headroom > 0)
     reason = reason_of(found)
     assert ("none of the headroom asked is left" in reason) is (moved_to > 14)
+
+
+@pytest.mark.parametrize(
+    ("pooler", "remedy"),
+    [("session", "pool_mode = transaction"), ("transaction", "do this"), (None, "do this")],
+)
+def test_calls_that_never_end_behind_a_pooler_in_session_mode(
+    pooler: Pooler | None, remedy: str
+) -> None:
+    """More connections than it lends wait for the end of a session, which never comes."""
+    lost = (check("littles_law", passed=False),)
+    (row,) = over_trials([trial(pooler=pooler, checks=lost)])
+    assert remedy in row.next

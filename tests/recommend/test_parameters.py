@@ -8,9 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from poolkit.drivers.parameters.findings import Findings, IdleLimit
 from poolkit.drivers.parameters.limits import round_up
 from poolkit.recommend import parameters
 from poolkit.records import Parameter, Trial
+from poolkit.review import codegen
 from poolkit.targets import Target
 from tests.recommend.examples import (
     database_target,
@@ -21,6 +23,7 @@ from tests.recommend.examples import (
     trial,
     verifying_trial,
 )
+from tests.review.test_codegen import recommended
 
 AIOHTTP = (
     "limit",
@@ -245,7 +248,77 @@ def test_library_defaults_are_those_of_the_installed_library() -> None:
     name = "max_inactive_connection_lifetime"
     assert database[name].value == pool[name].default
     for row in [*http.values(), *database.values()]:
-        assert (row.source == "library") == row.because.startswith("library default")
+        assert (row.source == "library") == row.because.startswith(("library default", "not known"))
+
+
+@pytest.mark.parametrize(
+    ("driver", "name", "default"),
+    [("aiohttp", "keepalive_timeout", 15.0), ("httpx", "keepalive_expiry", 5.0)],
+)
+@pytest.mark.parametrize(
+    ("says", "value", "source", "words"),
+    [
+        (5.0, 4.0, "measured", "timeout=5; less than that"),
+        (2.0, 1.0, "measured", "timeout=2; less than that"),
+        (75.0, None, "library", "library default; the server's replies say Keep-Alive: timeout=75"),
+        (0.0, None, "library", "not known: run `poolkit probe orders-api`; library default"),
+        (None, None, "library", "not known: run `poolkit probe orders-api`; library default"),
+    ],
+)
+def test_an_idle_timeout_is_the_server_s_word_or_not_known(
+    driver: str,
+    name: str,
+    default: float,
+    says: float | None,
+    value: float | None,
+    source: str,
+    words: str,
+) -> None:
+    """A default that nothing speaks for is marked so, in the table and beside the value in code."""
+    measured = verifying_trial(keep_alive=says)
+    row = rows(http_target(driver=driver), measured)[name]
+    assert (row.value, row.source) == (default if value is None else value, source)
+    assert words in row.because
+    assert row.because.startswith("not known") == (not says)
+    made = recommended(http_target(driver=driver), keep_alive=says)
+    comments = " ".join(codegen.render([made]).replace("#", " ").split())
+    assert f"{words.split('; ')[0]}" in comments
+
+
+def test_a_probe_that_found_no_safe_value_leaves_nothing_to_run() -> None:
+    """The row says what the probe saw instead of asking for another one."""
+    idle = IdleLimit(kind="not_kept", cap=75.0, seen="the server keeps no connection")
+    found = parameters(http_target(), sizing(), verifying_trial(), probe=Findings(idle))
+    (row,) = (row for row in found if row.name == "keepalive_timeout")
+    assert row.because == "library default; the server keeps no connection"
+
+
+@pytest.mark.parametrize("driver", ["asyncpg", "sqlalchemy", "psycopg"])
+def test_behind_a_pooler_the_rows_say_what_is_left_out_and_why(driver: str) -> None:
+    """No name, no startup parameter; in session mode what the size needs of the pooler."""
+    target = database_target(driver=driver, replicas=2)
+    plain = rows(target, verifying_trial())
+    lent, kept = (rows(target, verifying_trial(pooler=p)) for p in ("transaction", "session"))
+    (argument,) = lent.keys() & {"server_settings", "options"}
+    assert lent[argument].value is None
+    assert "alter role NAME set statement_timeout = 1000;" in lent[argument].because
+    added = {
+        "asyncpg": {"statement_cache_size": 0},
+        "psycopg": {"prepare_threshold": None},
+        "sqlalchemy": {
+            "statement_cache_size": 0,
+            "prepared_statement_cache_size": 0,
+            "prepared_statement_name_func": 'lambda: ""',
+        },
+    }[driver]
+    for found, mode in ((lent, "transaction"), (kept, "session")):
+        assert {n: row.value for n, row in found.items() if n not in plain} == added | {
+            argument: None
+        }
+        assert f"a pooler in {mode} mode" in found[next(iter(added))].because
+    size = "pool_size" if driver == "sqlalchemy" else "max_size"
+    assert "the pooler needs 28 connections to the server" in kept[size].because
+    assert "pooler" not in lent[size].because
 
 
 def test_a_fleet_is_told_what_its_pools_add_up_to() -> None:

@@ -168,6 +168,15 @@ def variants() -> list[tuple[str, list[Recommendation], list[Target]]]:
             ],
             [sql["psycopg"]],
         ),
+        *(
+            (
+                f"{driver} behind a pooler",
+                [recommended(database_target(name=f"{driver}-db", driver=driver), pooler=mode)],
+                [],
+            )
+            for driver in ("asyncpg", "sqlalchemy", "psycopg")
+            for mode in ("transaction", "session", "unknown")
+        ),
         ("awkward", [recommended(target) for target in awkward], awkward),
     ]
 

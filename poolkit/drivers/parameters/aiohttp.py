@@ -55,6 +55,7 @@ def parameters(basis: Basis, found: Findings) -> tuple[Parameter, ...]:
         or kept_alive(
             basis,
             KEEP,
+            found,
             "nginx keeps 75 s by default, uvicorn only 5 s, which needs less than that here",
         ),
         _probed_dns_cache(found) or _dns_cache(basis),

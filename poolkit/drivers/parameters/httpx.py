@@ -68,6 +68,7 @@ def parameters(basis: Basis, found: Findings) -> tuple[Parameter, ...]:
         or kept_alive(
             basis,
             KEEP,
+            found,
             "nginx keeps 75 s by default, but uvicorn also 5 s, which needs less here",
         ),
         connect.parameter("connect"),

@@ -21,7 +21,9 @@ from poolkit.drivers.parameters.basis import (
     row,
     turn,
 )
-from poolkit.drivers.parameters.keep import Keep
+from poolkit.drivers.parameters.findings import Findings
+from poolkit.drivers.parameters.keep import Keep, below, is_keepable, measured
+from poolkit.drivers.parameters.pooler import needs_of_sessions
 from poolkit.records import Parameter
 
 PATIENCE = 10  # times what is normal; beyond it something is broken
@@ -48,7 +50,8 @@ class Limit:
 
 def of_size(basis: Basis, name: str) -> Parameter:
     """The limit on connections, which is the size that was measured."""
-    return row(name, basis.size, "connections", reason_of_size(basis), "measured")
+    because = reason_of_size(basis) + needs_of_sessions(basis)
+    return row(name, basis.size, "connections", because, "measured")
 
 
 def round_up(seconds: float) -> float:
@@ -127,11 +130,22 @@ def limited_dial(basis: Basis) -> Limit:
     return Limit(DIAL_TIMEOUT, because, is_measured=False)
 
 
-def kept_alive(basis: Basis, keep: Keep, about_servers: str) -> Parameter:
-    """How long a connection may idle (s): the library's default, and the server's own limit.
+def kept_alive(basis: Basis, keep: Keep, found: Findings, about_servers: str) -> Parameter:
+    """How long a connection may idle (s), from what the server says of itself.
 
-    `about_servers` says which servers close earlier.
+    Where it says nothing, the library's default, which is marked: it must stay below the server's
+    own limit, and nobody knows that. `about_servers` says which servers close earlier.
     """
+    if found.idle is not None:  # a probe looked, and no value is safe
+        return row(keep.name, keep.default, "s", f"library default; {found.idle.seen}", "library")
+    said = None if basis.trial is None else basis.trial.keep_alive
+    if said is not None and is_keepable(said):
+        because = f"the server's replies say Keep-Alive: timeout={said:g}"
+        if below(said) >= keep.default:
+            because = f"library default; {because}"
+            return row(keep.name, keep.default, "s", because, "library")
+        because += "; less than that, so that no call is on its way when it closes"
+        return measured(keep.name, below(said), because)
     seen = ""
     if basis.trial is not None:
         disconnects = units.plural(basis.trial.disconnects, "disconnect")
@@ -140,8 +154,8 @@ def kept_alive(basis: Basis, keep: Keep, about_servers: str) -> Parameter:
         keep.name,
         keep.default,
         "s",
-        "library default; must stay below the server's idle timeout, which was not measured: "
-        f"{about_servers}{seen}",
+        f"not known: run `poolkit probe {basis.target.name}`; library default until then, which "
+        f"must stay below the server's idle timeout: {about_servers}{seen}",
         "library",
     )
 

@@ -17,6 +17,7 @@ from poolkit.drivers.parameters.limits import (
     min_size,
     of_size,
 )
+from poolkit.drivers.parameters.pooler import statement_limit, unnamed_statements
 from poolkit.drivers.parameters.settings import as_set
 from poolkit.drivers.table import PING_WAITS, idle_setting, pings
 from poolkit.records import Parameter
@@ -57,7 +58,10 @@ def parameters(basis: Basis, found: Findings) -> tuple[Parameter, ...]:
         _probed_max_idle(found) or _MAX_IDLE,
         _probed_lifetime(found) or _MAX_LIFETIME,
         limited_dial(basis).parameter("connect_timeout"),
-        statement.parameter("statement_timeout"),
+        *unnamed_statements(basis, [("prepare_threshold", None)]),
+        *statement_limit(
+            basis, statement.parameter("statement_timeout"), "options", "nothing ends a statement"
+        ),
         *gate_of_database(
             basis,
             "psycopg_pool serves callers in turn by itself; the gate makes those that wait "

@@ -13,6 +13,7 @@ from poolkit.drivers.parameters.limits import (
     limited_wait,
     of_size,
 )
+from poolkit.drivers.parameters.pooler import CLIENT_ONLY, statement_limit, unnamed_statements
 from poolkit.drivers.parameters.settings import AS_SET, as_set, beside_probe
 from poolkit.drivers.table import PING_WAITS, pings
 from poolkit.records import Parameter
@@ -20,6 +21,12 @@ from poolkit.records import Parameter
 # Firewalls drop a connection that was silent for longer: AWS after 350 s, Azure after 240 s.
 KEEP = Keep("sqlalchemy", "pool_recycle", 300, counts_from_dial=True)
 PING = pings("sqlalchemy")
+# asyncpg's own cache, that of SQLAlchemy's dialect, and the names that the dialect would give.
+_UNNAMED = (
+    ("statement_cache_size", 0),
+    ("prepared_statement_cache_size", 0),
+    ("prepared_statement_name_func", 'lambda: ""'),
+)
 
 
 def probed(found: Findings) -> tuple[Parameter, ...]:
@@ -39,7 +46,10 @@ def parameters(basis: Basis, found: Findings) -> tuple[Parameter, ...]:
         _lifo(basis),
         limited_dial(basis).parameter("timeout"),
         command.parameter("command_timeout"),
-        statement.parameter("statement_timeout"),
+        *unnamed_statements(basis, _UNNAMED),
+        *statement_limit(
+            basis, statement.parameter("statement_timeout"), "server_settings", CLIENT_ONLY
+        ),
         *gate_of_database(
             basis,
             "SQLAlchemy's queue serves callers in turn by itself; the gate makes those that wait "
