@@ -261,8 +261,8 @@ def test_library_defaults_are_those_of_the_installed_library() -> None:
         (5.0, 4.0, "measured", "timeout=5; less than that"),
         (2.0, 1.0, "measured", "timeout=2; less than that"),
         (75.0, None, "library", "library default; the server's replies say Keep-Alive: timeout=75"),
-        (0.0, None, "library", "not known: run `poolkit probe orders-api`; library default"),
-        (None, None, "library", "not known: run `poolkit probe orders-api`; library default"),
+        (0.0, None, "library", "not known: run poolkit probe orders-api; library default"),
+        (None, None, "library", "not known: run poolkit probe orders-api; library default"),
     ],
 )
 def test_an_idle_timeout_is_the_server_s_word_or_not_known(

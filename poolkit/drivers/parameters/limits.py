@@ -154,7 +154,7 @@ def kept_alive(basis: Basis, keep: Keep, found: Findings, about_servers: str) ->
         keep.name,
         keep.default,
         "s",
-        f"not known: run `poolkit probe {basis.target.name}`; library default until then, which "
+        f"not known: run poolkit probe {basis.target.name}; library default until then, which "
         f"must stay below the server's idle timeout: {about_servers}{seen}",
         "library",
     )
