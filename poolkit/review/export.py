@@ -78,7 +78,7 @@ def read_recommended(path: Path) -> RecommendedFile:
     file = path / RECOMMENDED if path.is_dir() else path
     found = read_record(RecommendedFile, file, "name the folder of a finished review")
     for entry in found.targets:
-        if why := not_understood(entry, found.created):
+        if why := _not_readable(entry, found.created):
             raise BadInput(f"{file} is not understood: {why}", "update poolkit, or name another")
     return found
 
@@ -88,15 +88,25 @@ def not_understood(entry: Recommendation, created: str) -> str:
 
     `created` is the file's.
     """
+    if why := _not_readable(entry, created):
+        return why
+    try:
+        compile(codegen.render((entry,)), "pools.py", "exec", ast.PyCF_ONLY_AST)
+    except Exception as error:  # a parameter that is missing, or of another kind
+        return f"the parameters of {entry.target} are no pool's ({type(error).__name__})"
+    return ""
+
+
+def _not_readable(entry: Recommendation, created: str) -> str:
+    """Why an entry cannot even be shown; empty: it can."""
     if not NAME.fullmatch(entry.target):
         return f"{entry.target!r} is no name of a target"
     if entry.driver not in SUPPORTED_DRIVERS:
         return f"{entry.target} has driver {entry.driver}, which this version does not know"
     try:
         to_markdown((entry,), created)
-        compile(codegen.render((entry,)), "pools.py", "exec", ast.PyCF_ONLY_AST)
-    except Exception as error:  # a parameter that is missing, of another kind, a wrong moment ...
-        return f"the parameters of {entry.target} are no pool's ({type(error).__name__})"
+    except Exception as error:  # a wrong moment ...
+        return f"{entry.target} cannot be shown ({type(error).__name__})"
     return ""
 
 

@@ -392,7 +392,7 @@ def test_a_failure_is_on_the_page_and_in_the_result(targets: Path) -> None:
     panel = SweepPanel(FileSource(targets), "gone", request=Request("gone")).start()
     with pytest.raises(PoolkitError, match="connection refused") as caught:
         panel.wait(END)
-    assert caught.value.exit_code == ExitCode.BAD_INPUT
+    assert caught.value.exit_code == ExitCode.STOPPED
     assert Outline(panel.html()).roles.count("alert") == 1
     assert "connection refused" in panel.html()
 

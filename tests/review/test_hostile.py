@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 from poolkit.cli.application import app
 from poolkit.errors import BadInput
 from poolkit.measure.store import TrialLog
-from poolkit.monitor import names, reader
+from poolkit.monitor import exposition, names, reader
 from poolkit.probes import read as read_probes
 from poolkit.records import MOST_CONNECTIONS, Sizing, Trial
 from poolkit.report.folder import read_review
@@ -189,7 +189,7 @@ def test_an_exposition_may_hold_anything(text: str) -> None:
 
 def between(text: str) -> reader.Traffic:
     """What two scrapes of the same text tell."""
-    first = reader.Scrape(1.0, "http://127.0.0.1:9/metrics", reader.parse(text, "it"))
+    first = reader.Scrape(1.0, "http://127.0.0.1:9/metrics", exposition.parse(text, "it"))
     return reader.between(first, reader.Scrape(2.0, first.source, first.pools), "orders")
 
 
@@ -329,8 +329,6 @@ OF_RECOMMENDED: list[Change] = [
     setting("targets", 0, "target", to="x" * 5000),
     setting("targets", 0, "target_rate", to=1e308),
     setting("targets", 0, "parameters", 0, "value", to={}),
-    setting("targets", 0, "parameters", to=[{"name": "a=1", "value": 1, "unit": "", "because": "",
-                                             "source": "rule"}]),
     setting("targets", 0, "resumed", to={"trials": 0, "oldest": "x", "newest": "x"}),
     setting("targets", 0, "plateau", to={"throughput": 1, "interval95": [3, 2]}),
     setting("targets", to=7),

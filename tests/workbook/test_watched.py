@@ -71,5 +71,5 @@ def test_a_recording_of_another_version_is_told(
     """A folder of results with a comparison that cannot be read names the file and the cure."""
     (tmp_path / SERVICE).write_text("{}")
     monkeypatch.setenv(VARIABLE, str(tmp_path))
-    with pytest.raises(BadInput, match=r"service\.json is not of this version"):
+    with pytest.raises(BadInput, match=r"service\.json is not a poolkit.service/1 document"):
         asyncio.run(watched.compare_service())
