@@ -7,14 +7,14 @@ from collections import defaultdict
 from functools import cached_property
 from typing import Literal
 
+from poolkit.audit.libraries import DEPENDS
 from poolkit.audit.module import Module
 from poolkit.audit.program import Program
-from poolkit.audit.syntax import constant, keyword, name_of
+from poolkit.audit.syntax import Function, asks_for, constant, keyword, name_of, passes
 from poolkit.audit.values import Values
 
 Often = Literal["once", "often", "unknown"]
 _Meant = dict[ast.AST, list[tuple[Module, ast.Call]]]
-AnyFunction = ast.FunctionDef | ast.AsyncFunctionDef
 
 _ROUTES = frozenset(
     {"get", "post", "put", "patch", "delete", "head", "options", "route", "api_route", "websocket"}
@@ -45,11 +45,11 @@ class Callers:
         self._named: dict[str, tuple[_Meant, list[tuple[Module, ast.Call]]]] = {}
         self._depth = 0
 
-    def runs_once(self, module: Module, function: AnyFunction) -> bool:
+    def runs_once(self, module: Module, function: Function) -> bool:
         """Whether all calls of a function are seen, and it runs as the program begins or ends."""
         return self.often(module, function) == "once"
 
-    def often(self, module: Module, function: AnyFunction) -> Often:
+    def often(self, module: Module, function: Function) -> Often:
         """How often a function runs."""
         if function in self._known:
             return self._known[function]
@@ -63,7 +63,7 @@ class Callers:
             self._depth -= 1
         return self._known[function]
 
-    def is_handler(self, module: Module, function: AnyFunction) -> bool:
+    def is_handler(self, module: Module, function: Function) -> bool:
         """Whether a web framework calls this function for each request.
 
         A decorator that names a route (`@app.get("/orders")`), an argument that is annotated as a
@@ -79,15 +79,14 @@ class Callers:
                 return True
         if self._is_hooked(function):
             return False
-        arguments = (*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs)
-        for argument in arguments:
+        for argument, _ in asks_for(function):
             if argument.annotation is not None:
                 package, name = module.meaning(argument.annotation)
                 if package in _WEB and name in _REQUESTS:
                     return True
         return function.name in self._dependencies
 
-    def _often(self, module: Module, function: AnyFunction) -> Often:
+    def _often(self, module: Module, function: Function) -> Often:
         if self._is_hooked(function) or function.name in _ONCE:
             return "once"
         if self.is_handler(module, function):
@@ -100,7 +99,7 @@ class Callers:
             return "once"
         return "unknown"
 
-    def _calls(self, module: Module, function: AnyFunction) -> list[tuple[Module, ast.Call]]:
+    def _calls(self, module: Module, function: Function) -> list[tuple[Module, ast.Call]]:
         """The calls that may be of this function: by its name, where nothing else is meant."""
         known, unknown = self._meant(function.name)
         # A name that shows nowhere else may be ours, in a module that it is imported into.
@@ -134,14 +133,14 @@ class Callers:
             return "unknown" if is_lambda else "once"
         return "often" if module.is_in_loop(call) else self.often(module, function)
 
-    def _is_hooked(self, function: AnyFunction) -> bool:
+    def _is_hooked(self, function: Function) -> bool:
         """Whether a decorator or an argument gives it to the program's begin or end."""
         return function.name in self._hooked or any(
             name_of(one.func if isinstance(one, ast.Call) else one) in _ONCE_DECORATORS
             for one in function.decorator_list
         )
 
-    def _keeps_a_pool(self, module: Module, function: AnyFunction) -> bool:
+    def _keeps_a_pool(self, module: Module, function: Function) -> bool:
         """Whether it binds a pool that it makes to a global name or to an attribute."""
         declared = {
             name
@@ -165,7 +164,7 @@ class Callers:
     def _dependencies(self) -> set[str]:
         """Functions that FastAPI calls for each request, because a handler depends on them."""
         found = set()
-        for word in ("Depends", "Security"):
+        for word in DEPENDS:
             for _, call in self._program.calls_of.get(word, ()):
                 if call.args:
                     found.add(name_of(call.args[0]))
@@ -177,14 +176,13 @@ class Callers:
         found: set[str] = set()
         for module in self._program.modules:
             for call in module.calls:
-                given = [*call.args, *(k.value for k in call.keywords)]
                 words = f"{ast.unparse(call.func)} " if isinstance(call.func, ast.Attribute) else ""
                 first = constant(call.args[0]) if call.args else None
                 if name_of(call.func) == "add_event_handler" and isinstance(first, str):
                     words += first
                 is_run = name_of(call.func) in _RUNS and module.function_of(call) is None
                 if is_run or any(hook in words for hook in _HOOKS):
-                    found |= _names(given)
+                    found |= _names(passes(call))
                 for k in call.keywords:
                     if k.arg and any(hook in k.arg for hook in _HOOKS):
                         found |= _names([k.value])

@@ -11,6 +11,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from poolkit.audit.libraries import BY_PACKAGE, Library
+from poolkit.audit.syntax import Function
 
 if TYPE_CHECKING:
     from poolkit.audit.view import View
@@ -225,7 +226,7 @@ def _near(view: View, node: ast.AST) -> Iterator[Library]:
         if isinstance(outer, ast.With | ast.AsyncWith):
             for item in outer.items:
                 yield from _inside(view, item)
-        elif isinstance(outer, ast.FunctionDef | ast.AsyncFunctionDef):
+        elif isinstance(outer, Function):
             yield from _inside(view, outer.args)
     for name in view.module.imported.values():
         library = BY_PACKAGE.get(name.partition(".")[0])

@@ -190,7 +190,7 @@ class Figures:
     def _passed(
         self,
         module: Module,
-        function: ast.FunctionDef | ast.AsyncFunctionDef,
+        function: Function,
         name: str,
         default: ast.expr | None,
     ) -> list[Place | None]:
@@ -344,9 +344,7 @@ def _default(call: ast.Call) -> ast.expr | None:
     return named or (call.args[1] if len(call.args) > 1 else None)
 
 
-def _returned(
-    module: Module, function: ast.FunctionDef | ast.AsyncFunctionDef
-) -> list[Place | None]:
+def _returned(module: Module, function: Function) -> list[Place | None]:
     return [
         None if node.value is None else (module, node.value)
         for node in own(function)

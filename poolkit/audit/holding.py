@@ -7,9 +7,9 @@ import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from poolkit.audit.libraries import CLOSES
+from poolkit.audit.libraries import CLOSES, DEPENDS
 from poolkit.audit.module import Module
-from poolkit.audit.syntax import Function, name_of
+from poolkit.audit.syntax import Function, asks_for, name_of, passes
 from poolkit.audit.values import NO_ARGUMENTS, Arguments, Value, Values
 
 GIVES_BACK = CLOSES | {"release", "putconn", "invalidate", "detach"}
@@ -76,17 +76,9 @@ def blocks(module: Module) -> Iterator[list[ast.stmt]]:
                 yield block
 
 
-def _of_arguments(
-    values: Values, module: Module, function: ast.FunctionDef | ast.AsyncFunctionDef
-) -> Iterator[Hold]:
+def _of_arguments(values: Values, module: Module, function: Function) -> Iterator[Hold]:
     """Sessions that a framework opens for a request and closes after it."""
-    positional = [*function.args.posonlyargs, *function.args.args]
-    defaults = [None] * (len(positional) - len(function.args.defaults)) + [*function.args.defaults]
-    pairs = [
-        *zip(positional, defaults, strict=True),
-        *zip(function.args.kwonlyargs, function.args.kw_defaults, strict=True),
-    ]
-    for argument, default in pairs:
+    for argument, default in asks_for(function):
         if not _depends(module, default) and not _depends(module, argument.annotation):
             continue
         value = values.argument(module, function, argument, default)
@@ -100,8 +92,7 @@ def _depends(module: Module, node: ast.expr | None) -> bool:
         bound = module.bound(node)[1]
         node = bound[0].value if len(bound) == 1 else None
     return node is not None and any(
-        isinstance(one, ast.Call) and name_of(one.func) in ("Depends", "Security")
-        for one in ast.walk(node)
+        isinstance(one, ast.Call) and name_of(one.func) in DEPENDS for one in ast.walk(node)
     )
 
 
@@ -137,9 +128,9 @@ def given_back(nodes: Iterable[ast.AST]) -> set[str]:
             if isinstance(inner, ast.withitem):
                 found.add(ast.unparse(inner.context_expr))
             elif isinstance(inner, ast.Call) and name_of(inner.func) in GIVES_BACK:
-                given = [*inner.args, *(k.value for k in inner.keywords)]
-                given.append(getattr(inner.func, "value", inner))
-                found |= {one.id for one in given if isinstance(one, ast.Name)}
+                owner = getattr(inner.func, "value", inner)
+                passed = [*passes(inner), owner]
+                found |= {one.id for one in passed if isinstance(one, ast.Name)}
     return found
 
 
@@ -148,8 +139,7 @@ def uses(call: ast.Call, name: str) -> bool:
     root: ast.expr = call.func
     while isinstance(root, ast.Attribute | ast.Call | ast.Await):
         root = root.func if isinstance(root, ast.Call) else root.value
-    given = [root, *call.args, *(k.value for k in call.keywords)]
-    return any(isinstance(node, ast.Name) and node.id == name for node in given)
+    return any(isinstance(node, ast.Name) and node.id == name for node in (root, *passes(call)))
 
 
 def calls(node: ast.AST) -> Iterator[ast.Call]:
@@ -218,9 +208,7 @@ def _through(
             yield from _through(values, function.module, inner, passed, first, through, seen)
 
 
-def _is_lazy(
-    function: ast.FunctionDef | ast.AsyncFunctionDef, module: Module, call: ast.Call
-) -> bool:
+def _is_lazy(function: Function, module: Module, call: ast.Call) -> bool:
     """Whether calling it does not run it: a coroutine that nobody awaits there."""
     if not isinstance(function, ast.AsyncFunctionDef):
         return False

@@ -158,4 +158,6 @@ LIBRARIES = (
 )
 BY_PACKAGE = {package: library for library in LIBRARIES for package in library.packages}
 
+# What has FastAPI fill an argument.
+DEPENDS = frozenset({"Depends", "Security"})
 CLOSES = frozenset({"close", "aclose", "dispose", "terminate", "close_all", "__aexit__"})

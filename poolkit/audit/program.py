@@ -19,7 +19,7 @@ class Defined:
     """A function or class, and the module that holds it."""
 
     module: Module
-    node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+    node: Function | ast.ClassDef
 
 
 class Program:
@@ -122,7 +122,7 @@ def _stores(node: ast.AST) -> list[tuple[ast.expr, ast.expr]]:
     return []
 
 
-def methods(node: ast.ClassDef) -> dict[str, ast.FunctionDef | ast.AsyncFunctionDef]:
+def methods(node: ast.ClassDef) -> dict[str, Function]:
     """The functions in a class, by name."""
     return {one.name: one for one in node.body if isinstance(one, Function)}
 

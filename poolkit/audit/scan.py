@@ -13,6 +13,7 @@ from pathlib import Path
 
 from poolkit.audit.callers import Callers
 from poolkit.audit.cures import package_of
+from poolkit.audit.figures import Figures
 from poolkit.audit.finding import Claim, Finding, Rule, Skipped, Unread, Violation
 from poolkit.audit.libraries import BY_PACKAGE
 from poolkit.audit.module import Module
@@ -137,6 +138,7 @@ class _Scan:
         program = Program(self._modules.values())
         values = Values(program)
         callers = Callers(program, values)
+        figures = Figures(values)
         found: list[tuple[Finding, bool]] = []
         unread: list[Finding] = []
         claimed: dict[Rule, list[tuple[Claim, Finding, bool]]] = {}
@@ -144,7 +146,7 @@ class _Scan:
             is_left_out = path in self._of_tests and not self._settings.tests
             if is_left_out or not _MENTIONS.search(module.text):
                 continue
-            view = View(module, values, callers, self._settings)
+            view = View(module, values, figures, callers, self._settings)
             try:
                 violations = [(rule, one) for rule in self._rules for one in rule.find(view)]
             except (RecursionError, MemoryError) as error:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from poolkit.audit.syntax import Function
+from poolkit.audit.syntax import Function, asks_for
 
 Scope = ast.Module | ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | ast.ClassDef
 How = Literal["value", "entered", "argument", "import", "definition", "other"]
@@ -38,7 +38,7 @@ def names_of(scope: Scope) -> Names:
     found: defaultdict[str, list[Binding]] = defaultdict(list)
     others: set[str] = set()
     if isinstance(scope, Function | ast.Lambda):
-        _arguments(scope.args, found)
+        _arguments(scope, found)
     for node in own(scope):
         match node:
             case ast.Assign(targets=targets, value=value):
@@ -109,13 +109,9 @@ def _assigned(target: ast.expr, value: ast.expr, found: defaultdict[str, list[Bi
             _assigned(one, part, found)
 
 
-def _arguments(arguments: ast.arguments, found: defaultdict[str, list[Binding]]) -> None:
-    positional = [*arguments.posonlyargs, *arguments.args]
-    defaults = [None] * (len(positional) - len(arguments.defaults)) + [*arguments.defaults]
-    pairs = [*zip(positional, defaults, strict=True)]
-    pairs += zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
-    for argument, default in pairs:
+def _arguments(function: Function | ast.Lambda, found: defaultdict[str, list[Binding]]) -> None:
+    for argument, default in asks_for(function):
         found[argument.arg].append(Binding("argument", argument, default))
-    for rest in (arguments.vararg, arguments.kwarg):
+    for rest in (function.args.vararg, function.args.kwarg):
         if rest is not None:
             found[rest.arg].append(Binding("other", rest))

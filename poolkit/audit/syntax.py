@@ -24,6 +24,22 @@ def hides_arguments(call: ast.Call) -> bool:
     )
 
 
+def passes(call: ast.Call) -> list[ast.expr]:
+    """Everything that a call passes, by place and by name."""
+    return [*call.args, *(k.value for k in call.keywords)]
+
+
+def asks_for(function: Function | ast.Lambda) -> list[tuple[ast.arg, ast.expr | None]]:
+    """A function's arguments and their defaults, without `*args` and `**settings`."""
+    arguments = function.args
+    positional = [*arguments.posonlyargs, *arguments.args]
+    missing: list[ast.expr | None] = [None] * (len(positional) - len(arguments.defaults))
+    return [
+        *zip(positional, [*missing, *arguments.defaults], strict=True),
+        *zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True),
+    ]
+
+
 def constant(node: ast.expr | None) -> object:
     """The value of a literal, negative numbers and `60 * 5` included; None for everything else.
 

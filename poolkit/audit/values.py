@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from poolkit.audit.libraries import BY_PACKAGE, Library
+from poolkit.audit.libraries import BY_PACKAGE, DEPENDS, Library
 from poolkit.audit.module import Module
 from poolkit.audit.program import Defined, Program, methods, place
 from poolkit.audit.scopes import Binding, Scope, own
@@ -24,7 +24,6 @@ _HANDS_ON = frozenset(
     {"enter_async_context", "enter_context", "aclosing", "closing", "wait_for", "shield", "cast"}
     | {"asynccontextmanager", "contextmanager"}
 )
-_DEPENDS = frozenset({"Depends", "Security"})
 _AROUND = (
     frozenset(  # what annotations wrap: AsyncIterator[AsyncSession], Annotated[..., Depends(f)]
         {
@@ -234,15 +233,13 @@ class Values:
             assert owner is not None
             is_class = "classmethod" in map(name_of, scope.decorator_list)
             return Value("class" if is_class else "instance", defined=Defined(module, owner))
-        if isinstance(default, ast.Call) and name_of(default.func) in _DEPENDS:
+        if isinstance(default, ast.Call) and name_of(default.func) in DEPENDS:
             found = self._depended(module, default)
             if found is not None:
                 return found
         return self.annotated(module, node.annotation, node.arg)
 
-    def _is_first_of_method(
-        self, module: Module, scope: ast.FunctionDef | ast.AsyncFunctionDef, node: ast.arg
-    ) -> bool:
+    def _is_first_of_method(self, module: Module, scope: Function, node: ast.arg) -> bool:
         arguments = (*scope.args.posonlyargs, *scope.args.args)
         return (
             bool(arguments)
@@ -352,7 +349,7 @@ class Values:
                 return self._on_pool("session", module, call, library, given)
         if name_of(call.func) in _HANDS_ON and call.args:
             return self.of(module, call.args[0], given)
-        if name_of(call.func) in _DEPENDS:
+        if name_of(call.func) in DEPENDS:
             return self._depended(module, call)
         asked = self._asked(module, call, given)
         if asked is not None:
@@ -419,7 +416,7 @@ class Values:
         self,
         module: Module,
         call: ast.Call,
-        function: ast.FunctionDef | ast.AsyncFunctionDef,
+        function: Function,
         owner: Value | None,
         given: Arguments,
     ) -> Arguments:
@@ -489,7 +486,7 @@ class Values:
     def _subscribed(self, module: Module, node: ast.Subscript, name: str) -> Value | None:
         inner = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
         for extra in inner[1:] if name_of(node.value) == "Annotated" else ():
-            if isinstance(extra, ast.Call) and name_of(extra.func) in _DEPENDS:
+            if isinstance(extra, ast.Call) and name_of(extra.func) in DEPENDS:
                 found = self._depended(module, extra)
                 if found is not None:
                     return found
@@ -524,7 +521,7 @@ def _place(module: Module, call: ast.Call) -> str:
     return f"{module.path}:{call.lineno}:{call.col_offset}"
 
 
-def _results(node: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[ast.expr]:
+def _results(node: Function) -> Iterator[ast.expr]:
     """What a function yields, and then what it returns."""
     inside = [*own(node)]
     for kind in (ast.Yield, ast.Return):

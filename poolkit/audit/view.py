@@ -6,12 +6,13 @@ import ast
 from dataclasses import dataclass
 from functools import cached_property
 
-from poolkit.audit.callers import AnyFunction, Callers
+from poolkit.audit.callers import Callers
 from poolkit.audit.figures import Figures
 from poolkit.audit.holding import Hold, holds
 from poolkit.audit.libraries import Library
 from poolkit.audit.made import Made
 from poolkit.audit.module import Module
+from poolkit.audit.syntax import Function
 from poolkit.audit.values import Values
 
 
@@ -39,12 +40,17 @@ class View:
     """One module as the rules read it."""
 
     def __init__(
-        self, module: Module, values: Values, callers: Callers, settings: Settings
+        self,
+        module: Module,
+        values: Values,
+        figures: Figures,
+        callers: Callers,
+        settings: Settings,
     ) -> None:
         self.module = module
         self.values = values
         self.settings = settings
-        self.figures = Figures(values)
+        self.figures = figures
         self._callers = callers
 
     @cached_property
@@ -79,11 +85,11 @@ class View:
         found = self.values.pool_asked(self.module, call)
         return None if found is None else found.library
 
-    def runs_once(self, function: AnyFunction) -> bool:
+    def runs_once(self, function: Function) -> bool:
         """Whether a program runs a function once, as it begins or ends."""
         return self._callers.runs_once(self.module, function)
 
-    def is_handler(self, function: AnyFunction) -> bool:
+    def is_handler(self, function: Function) -> bool:
         """Whether a web framework calls a function for each request."""
         return self._callers.is_handler(self.module, function)
 

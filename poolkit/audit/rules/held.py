@@ -10,7 +10,7 @@ from poolkit.audit.holding import FREES, Hold, Reached, reached, uses
 from poolkit.audit.libraries import BY_PACKAGE, REQUESTS
 from poolkit.audit.module import Module
 from poolkit.audit.scopes import own
-from poolkit.audit.syntax import Function, name_of
+from poolkit.audit.syntax import Function, name_of, passes
 from poolkit.audit.view import View
 
 # Clients of models and clouds, whose calls take seconds.
@@ -188,11 +188,8 @@ def session_in_background(view: View) -> Iterator[Violation]:
 def _hands_over(call: ast.Call, name: str) -> bool:
     if name_of(call.func) not in _HANDED_OVER:
         return False
-    given = [*call.args, *(k.value for k in call.keywords)]
-    for one in given:
-        inner = (
-            [*one.args, *(k.value for k in one.keywords)] if isinstance(one, ast.Call) else [one]
-        )
+    for one in passes(call):
+        inner = passes(one) if isinstance(one, ast.Call) else [one]
         if any(isinstance(node, ast.Name) and node.id == name for node in inner):
             return True
     return False

@@ -6,12 +6,11 @@ import ast
 import re
 from collections.abc import Iterator
 
-from poolkit.audit.callers import AnyFunction
 from poolkit.audit.finding import Violation, rule
 from poolkit.audit.libraries import BY_PACKAGE, CLOSES, REQUESTS
 from poolkit.audit.made import Made
 from poolkit.audit.module import Module
-from poolkit.audit.syntax import constant
+from poolkit.audit.syntax import Function, constant
 from poolkit.audit.view import View
 
 
@@ -120,7 +119,7 @@ def _is_in_process(made: Made) -> bool:
     return made.keyword("app") is not None or any(one in shown for one in _IN_PROCESS)
 
 
-def _is_spent(module: Module, made: Made, function: AnyFunction) -> bool:
+def _is_spent(module: Module, made: Made, function: Function) -> bool:
     """Whether it sends a few requests one after the other, and no other code ever gets it."""
     if made.local is None or made.escapes() or _is_fallback(module, made, function):
         return False
@@ -129,7 +128,7 @@ def _is_spent(module: Module, made: Made, function: AnyFunction) -> bool:
     return 1 <= len(sent) <= _FEW and not is_in_loop
 
 
-def _is_fallback(module: Module, made: Made, function: AnyFunction) -> bool:
+def _is_fallback(module: Module, made: Made, function: Function) -> bool:
     """Whether it is made only when the caller brought none: `if not self.session: ...`.
 
     Its name is bound in several places or an argument, or a branch around it asks about a session.

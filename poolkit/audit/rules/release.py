@@ -6,7 +6,6 @@ import ast
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from poolkit.audit.callers import AnyFunction
 from poolkit.audit.finding import Violation, rule
 from poolkit.audit.holding import given_back
 from poolkit.audit.libraries import REQUESTS
@@ -57,7 +56,7 @@ class _Fate:
     elsewhere: set[str]
 
 
-def _fate(module: Module, function: AnyFunction) -> _Fate:
+def _fate(module: Module, function: Function) -> _Fate:
     safely: set[str] = set()
     elsewhere: set[str] = set()
     for node in ast.walk(function):

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from poolkit.audit.finding import Violation, rule
 from poolkit.audit.holding import reached
 from poolkit.audit.made import Made
-from poolkit.audit.syntax import Function, constant, name_of
+from poolkit.audit.syntax import Function, constant, name_of, passes
 from poolkit.audit.values import Value
 from poolkit.audit.view import View
 
@@ -88,7 +88,7 @@ def pool_across_loops(view: View) -> Iterator[Violation]:
 def _used(view: View, call: ast.Call) -> set[str]:
     """The pools that are used by what a call runs: `asyncio.run(f())`, `Process(target=f)`."""
     keys: set[str] = set()
-    for argument in [*call.args, *(k.value for k in call.keywords)]:
+    for argument in passes(call):
         if not isinstance(argument, ast.Call):
             target = view.values.of(view.module, argument)
             if target is None or target.role != "function" or target.defined is None:
