@@ -83,6 +83,7 @@ def probe(
     from poolkit.cli import terminal
     from poolkit.events import Step
     from poolkit.measure.reporter import Reporter
+    from poolkit.measure.store import prepare_out
     from poolkit.probes import write
     from poolkit.probes.run import CAP, ProbeRun
     from poolkit.targets import load_targets
@@ -92,6 +93,8 @@ def probe(
     def run(emit: Emit) -> tuple[Probe, Target]:
         parts = _checked_parts(only)
         target = load_targets(targets, (name,))[name]
+        if out is not None:
+            prepare_out(out)
         reporter.about(target)
         made = ProbeRun(
             target,

@@ -292,6 +292,8 @@ class AiohttpPool(HttpPool):
                 raise
             stamps.served()
             status = response.status
+            if status < 200:
+                response.close()  # a connection that switches protocols is not given back
             if not self._has_looked:
                 self._look_at(response.headers)
         except CallFailed as failure:
@@ -304,7 +306,7 @@ class AiohttpPool(HttpPool):
             if call.asked > 1 and work.function is None:
                 # aiohttp repeats an idempotent call once when the kept connection was dead.
                 self._disconnects += call.asked - 1
-        if status >= 300:
+        if not 200 <= status < 300:
             raise failure_of_status(status)
 
     def _translated(self, error: Exception, call: _Call) -> CallFailed:

@@ -78,7 +78,7 @@ def kept_for(keep_alive: str) -> float | None:
 
 
 def failure_of_status(status: int) -> CallFailed:
-    """The outcome of an answer with a status of 300 or more."""
+    """The outcome of an answer whose status is none of 200 to 299."""
     kind = f"http_{status}"
     return CallRejected(kind) if status in REJECTED_STATUS else CallFailed(kind)
 

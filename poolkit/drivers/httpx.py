@@ -239,6 +239,14 @@ def _bounded(handle: Any, most: int) -> Any:
 
     async def handle_async_request(request: Any) -> Any:
         response = await handle(request)
+        try:
+            bound(response)
+        except BaseException:
+            await response.aclose()  # nobody else would give its connection back
+            raise
+        return response
+
+    def bound(response: Any) -> None:
         length, encoding = None, b""
         for name, value in response.headers.raw:
             key = name.lower()
@@ -248,7 +256,6 @@ def _bounded(handle: Any, most: int) -> Any:
                 encoding += value.lower()
         if length is None or encoding or int(length) > most:
             response._decoder = _Counted(response._get_content_decoder(), most, encoding)
-        return response
 
     return handle_async_request
 

@@ -10,7 +10,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
+import functools
 import os
+import resource
 import socket
 import sys
 import termios
@@ -18,7 +20,7 @@ import weakref
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import psycopg
 from psycopg import AsyncConnection
@@ -41,7 +43,10 @@ if TYPE_CHECKING:
 CLOSE_TIMEOUT = 2.0  # s
 NO_LIMIT = 86_400.0  # s; the pool knows no wait without an end
 _TCP_INFO = 136  # bytes of Linux's struct tcp_info up to tcpi_bytes_received, a u64
-_LEAST_READ = 8192  # bytes that libpq makes room for before it reads
+_SO_PEEK_OFF = 42  # Linux's, which Python does not name
+_BESIDE = 64 * 2**20  # bytes that small rows may become as objects in one read
+_FAR = 2**31 - 1  # bytes, the most that SO_PEEK_OFF takes
+_PAGE = resource.getpagesize()
 _LOOK = 0.002  # s between looks at how many connections are up
 
 _stamps: ContextVar[Stamps | None] = ContextVar("poolkit_psycopg_stamps", default=None)
@@ -50,18 +55,19 @@ _stamps: ContextVar[Stamps | None] = ContextVar("poolkit_psycopg_stamps", defaul
 class _Connection(AsyncConnection[Any]):
     """A connection that is given up once a call received more than `most` bytes.
 
-    libpq reads by itself and tells nobody how much, so the kernel is asked before and after each
-    read. A single row is read whole (PostgreSQL's own limit for it is 1 GB). Over a Unix socket the
-    kernel knows only what lies ready, of which libpq reads 8 KiB or more at a time.
+    libpq reads by itself and tells nobody how much, so the kernel is asked before each read, and
+    at the end. One read goes on while more comes, as far as libpq has room; it makes room for a
+    whole message once it has seen the length, which shows in the memory of this process.
     """
 
     most = replies.MAX_REPLY
-    _before = _of_socket = 0
+    _before = 0
+    _is_local = False  # over a Unix socket
 
     def begin_call(self, most: int) -> None:
         """What is received from here on counts."""
         self.most = most
-        self._of_socket = 0
+        self._count_local()
         self._before = self._received()
 
     def wait(self, gen: Any, *arguments: Any, **options: Any) -> Any:
@@ -76,7 +82,11 @@ class _Connection(AsyncConnection[Any]):
                 ready = yield wanted
                 if ready & Ready.R:
                     self._check()
+                before = _memory()
                 wanted = steps.send(ready)
+                # Nothing else ran meanwhile. Room doubles, and what has come is copied once.
+                if _memory() - before > _BESIDE + 4 * self.most:
+                    self._cut()
         except StopIteration as end:
             if not self.closed:
                 self._check()
@@ -84,19 +94,32 @@ class _Connection(AsyncConnection[Any]):
 
     def _check(self) -> None:
         if self._received() - self._before > self.most:
-            self.pgconn.finish()
-            raise replies.too_large()
+            self._cut()
+
+    def _cut(self) -> NoReturn:
+        self.pgconn.finish()
+        raise replies.too_large()
 
     def _received(self) -> int:
+        """Bytes so far, what lies ready included; over a Unix socket since the call began."""
         with contextlib.closing(_Borrowed(self.pgconn.socket)) as kernel:
-            try:
-                told = kernel.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO)
-            except OSError:  # a Unix socket
-                ready = bytearray(4)
-                fcntl.ioctl(self.pgconn.socket, termios.FIONREAD, ready)
-                self._of_socket += min(int.from_bytes(ready, sys.byteorder), _LEAST_READ)
-                return self._of_socket
-        return int.from_bytes(told[-8:], sys.byteorder)
+            if not self._is_local:
+                try:
+                    told = kernel.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO)
+                    return int.from_bytes(told[-8:], sys.byteorder)
+                except OSError:
+                    self._is_local = True
+                    self._count_local()
+            # Each byte that is read moves the offset back.
+            read = _FAR - kernel.getsockopt(socket.SOL_SOCKET, _SO_PEEK_OFF)
+            ready = bytearray(4)
+            fcntl.ioctl(kernel, termios.FIONREAD, ready)
+            return read + int.from_bytes(ready, sys.byteorder)
+
+    def _count_local(self) -> None:
+        if self._is_local:
+            with contextlib.closing(_Borrowed(self.pgconn.socket)) as kernel:
+                kernel.setsockopt(socket.SOL_SOCKET, _SO_PEEK_OFF, _FAR)
 
 
 class _Borrowed(socket.socket):
@@ -108,6 +131,16 @@ class _Borrowed(socket.socket):
 
     def close(self) -> None:
         self.detach()
+
+
+@functools.cache
+def _statm() -> int:
+    return os.open("/proc/self/statm", os.O_RDONLY | os.O_CLOEXEC)
+
+
+def _memory() -> int:
+    """Bytes of this process's data, touched or not; costs 1 us."""
+    return int(os.pread(_statm(), 128, 0).split()[5]) * _PAGE
 
 
 class PsycopgPool(postgres.PostgresPool):

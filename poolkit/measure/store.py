@@ -37,9 +37,9 @@ def prepare_out(path: Path) -> Path:
     Raises:
         BadInput: it is a file, or cannot be created or written.
     """
-    if path.exists() and not path.is_dir():
-        raise BadInput(f"--out {path} is a file", "name a folder that may be created")
     try:
+        if path.exists() and not path.is_dir():
+            raise BadInput(f"--out {path} is a file", "name a folder that may be created")
         path.mkdir(parents=True, exist_ok=True)
         probe = path / f".poolkit-{os.getpid()}.tmp"
         probe.write_bytes(b"")

@@ -107,7 +107,7 @@ def test_an_argument_out_of_range(
     assert not list(tmp_path.glob("out/*"))
 
 
-@pytest.mark.parametrize("command", ["review", "size", "sweep"])
+@pytest.mark.parametrize("command", ["review", "size", "sweep", "probe"])
 def test_an_output_folder_that_cannot_be_written(
     tmp_path: Path, targets: Path, command: str
 ) -> None:

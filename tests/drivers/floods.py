@@ -14,6 +14,7 @@ import time
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import uvloop
@@ -135,9 +136,56 @@ async def _redis(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
                 await writer.drain()
 
 
+def _message(kind: bytes, body: bytes = b"") -> bytes:
+    return kind + (len(body) + 4).to_bytes(4, "big") + body
+
+
+_BACKEND = b"4242"
+_READY = _message(b"Z", b"T")
+_COLUMN = _message(b"T", b"\0\1c" + bytes(7) + b"\0\0\0\x19\xff\xff\xff\xff\xff\xff\0\0")
+_LOGIN = b"".join(
+    (
+        _message(b"R", bytes(4)),
+        *(
+            _message(b"S", b"%s\0%s\0" % pair)
+            for pair in ((b"server_version", b"18.0"), (b"client_encoding", b"UTF8"))
+        ),
+        _message(b"K", int(_BACKEND).to_bytes(4, "big") + bytes(4)),
+        _message(b"Z", b"I"),
+    )
+)
+LONGEST_ROW = 2**30
+
+
+async def _postgres(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """A PostgreSQL for plain statements; its row is 1 GiB long, and sent at once."""
+    with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+        await reader.readexactly(int.from_bytes(await reader.readexactly(4), "big") - 4)
+        writer.write(_LOGIN)
+        while True:
+            _kind, size = await reader.readexactly(1), await reader.readexactly(4)
+            said = await reader.readexactly(int.from_bytes(size, "big") - 4)
+            if b"pg_backend_pid" in said:
+                row = b"\0\1\0\0\0\4" + _BACKEND
+                end = _message(b"C", b"SELECT 1\0") + _READY
+                writer.write(_COLUMN + _message(b"D", row) + end)
+            elif b"flood" not in said:
+                writer.write(_message(b"C", said[:5] + b"\0") + _READY)
+            else:
+                head = (LONGEST_ROW + 10).to_bytes(4, "big") + b"\0\1"
+                writer.write(_COLUMN + b"D" + head + LONGEST_ROW.to_bytes(4, "big"))
+                async for piece in endless(bytes(16 * MB)):
+                    writer.write(piece)
+                    await writer.drain()
+
+
+def flooding_postgres(folder: Path | None = None) -> contextlib.AbstractContextManager[int]:
+    return serving(_postgres, folder and folder / ".s.PGSQL.5432")
+
+
 @contextlib.contextmanager
-def serving(answer: Answer = _answer) -> Iterator[int]:
-    """A server in a thread while the block runs; gives its port."""
+def serving(answer: Answer = _answer, path: Path | None = None) -> Iterator[int]:
+    """A server in a thread while the block runs; gives its port, 0 for a Unix socket at `path`."""
 
     async def answered(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -146,11 +194,16 @@ def serving(answer: Answer = _answer) -> Iterator[int]:
             writer.transport.abort()
 
     loop = asyncio.new_event_loop()
-    server = loop.run_until_complete(asyncio.start_server(answered, "127.0.0.1", 0))
+    start = (
+        asyncio.start_server(answered, "127.0.0.1", 0)
+        if path is None
+        else asyncio.start_unix_server(answered, path)
+    )
+    server = loop.run_until_complete(start)
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
     try:
-        yield server.sockets[0].getsockname()[1]
+        yield 0 if path else server.sockets[0].getsockname()[1]
     finally:
         loop.call_soon_threadsafe(loop.stop)
         thread.join()

@@ -9,7 +9,7 @@ import pytest
 
 from poolkit.errors import Unreachable
 from poolkit.lab.postgres import PostgresServer
-from tests.drivers.floods import REPLIES, call_in_child, flooding_redis, serving
+from tests.drivers.floods import REPLIES, call_in_child, flooding_postgres, flooding_redis, serving
 from tests.faults.driving import Command
 
 pytestmark = pytest.mark.lab
@@ -77,6 +77,19 @@ def test_a_result_without_end_is_cut_off(dsn: str, driver: str) -> None:
     assert said.kinds == [[kind, kind] for kind in calls.values()]
     # Rows without columns are all overhead: 7 bytes become an object of 56 and more.
     assert said.grown < 3 * GROWTH
+    assert not said.stderr
+
+
+@pytest.mark.parametrize("is_local", [False, True])
+def test_one_row_without_end_is_cut_off(tmp_path: Path, is_local: bool) -> None:
+    """Before it is there, at any speed of the server; over a Unix socket too."""
+    with flooding_postgres(tmp_path if is_local else None) as port:
+        where = f"/d?host={tmp_path}" if is_local else f"127.0.0.1:{port}/d?sslmode=disable"
+        dsn = f"postgresql://u@{where}"
+        keys = {"driver": "psycopg", "dsn": dsn, "statements": ["flood"], "read_only": False}
+        said = call_in_child([keys | {"max_reply": MOST}])
+    assert said.kinds == [["too_large", "too_large"]]
+    assert said.grown < GROWTH
     assert not said.stderr
 
 

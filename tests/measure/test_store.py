@@ -161,13 +161,16 @@ def test_out_is_created_with_its_parents(tmp_path: Path) -> None:
 
 
 def test_out_that_cannot_be_a_folder_is_refused(tmp_path: Path) -> None:
-    """A file, a folder below a file, a place that takes no files: cause and remedy."""
+    """A file, a folder below one, no place for files, links in a circle, a name too long."""
+    (tmp_path / "circle").symlink_to("circle")
+    (tmp_path / "lost").symlink_to("nowhere/at/all")
     file = tmp_path / "file"
     file.write_text("")
     with pytest.raises(BadInput, match="is a file") as caught:
         prepare_out(file)
     assert caught.value.remedy == "name a folder that may be created"
-    for place in (file / "below", Path("/proc/poolkit-out")):
+    places = ["file/below", "/proc/out", "circle", "circle/below", "lost", "x" * 300, "y/" * 3000]
+    for place in (tmp_path / place for place in places):
         with pytest.raises(BadInput, match="cannot be written") as caught:
             prepare_out(place)
         assert caught.value.remedy == "choose a folder that you may write to"
