@@ -21,6 +21,7 @@ from poolkit.load.watch import SETTLE, leak
 from poolkit.measure.parent import is_orphan
 from poolkit.measure.verify import OVERLOAD
 from poolkit.targets import Target
+from poolkit.targets.endpoint import astray
 
 T = TypeVar("T")
 
@@ -33,6 +34,11 @@ _READ_ONLY = (
 )
 _LOGIN = "the endpoint wants a login; choose one that answers this machine"
 _SHEDS = "the server sheds load before any was sent; try when it is quiet"
+_CLOSED: Mapping[Kind, str] = {
+    "http": "the server closed the connection: check that the port speaks HTTP",
+    "postgres": "the server ended the session: see its log for why, and whether it was restarted",
+    "redis": "the server closed the connection: see its log, and that the port speaks Redis",
+}
 # Where a failure has no remedy of its own.
 _BY_HAND: Mapping[Kind, str] = {
     "http": "check the target's url",
@@ -46,7 +52,6 @@ _REMEDIES = {
     "call_timeout": "the endpoint took longer than 10 s; try a lighter one",
     "tls_certificate": "the certificate is not valid for this host name or not trusted here",
     "tls": "check that the port speaks TLS, or write http:// instead of https://",
-    "disconnected": "the server closed the connection: check that the port speaks HTTP",
     "too_large": "a call may receive max_reply: raise it where the reply is meant to be so large, "
     "or measure a call that asks for less",
     "too_many_open_files": "raise the limit with: ulimit -n 4096",
@@ -117,6 +122,7 @@ async def check_first_call(target: Target) -> FirstCall:
     """
     if is_orphan():
         raise Cancelled
+    await check_names(target)
     if len(target.addresses) < 2:
         return await _first_call(target)
     one = {"urls": (), "sweep": None, "url_order": "turn"}
@@ -127,6 +133,13 @@ async def check_first_call(target: Target) -> FirstCall:
     # One that does not say how long it keeps a connection may keep it for less than the others.
     facts = Facts(keep_alive=min(kept) if len(kept) == len(calls) else None)
     return FirstCall(max(call.seconds for call in calls), facts)
+
+
+async def check_names(target: Target) -> None:
+    """Refuse a name of this machine that leads to another one by now."""
+    if moved := await asyncio.to_thread(astray, target.hosts):
+        cause, _, remedy = moved.partition(": ")
+        raise Unreachable(cause, remedy)
 
 
 async def _first_call(target: Target) -> FirstCall:
@@ -188,6 +201,8 @@ def _explained(target: Target, failure: CallFailed) -> tuple[str, str]:
         return cause, _REMEDIES.get(kind) or _REMEDIES.get(kind[: len("http_3")], other)
     detail = f" ({failure.detail})" if failure.detail else ""
     cause = f"the first call to {target.endpoint} failed: {kind.replace('_', ' ')}{detail}"
-    if target.work is not None and kind not in _REMEDIES:
+    if target.work is not None and kind not in (*_REMEDIES, "disconnected"):
         return cause, f"{target.work} is what failed: call it by itself, and see where it does"
+    if kind == "disconnected":
+        return cause, _CLOSED[target.kind]
     return cause, _REMEDIES.get(kind, _BY_HAND[target.kind])

@@ -32,7 +32,7 @@ from poolkit.measure.approach import Strain
 from poolkit.measure.at_limit import refused_at_open
 from poolkit.measure.child import RESUMES
 from poolkit.measure.loop import HUNG_SECONDS, Reason, run_until_over
-from poolkit.measure.preflight import FirstCall, check_first_call, first_calls
+from poolkit.measure.preflight import FirstCall, check_first_call, check_names, first_calls
 from poolkit.measure.resume import counting, resumed
 from poolkit.measure.store import TrialLog, now
 from poolkit.measure.sweep import NARROW, WARM_UP, TrialPlan, spent
@@ -277,6 +277,7 @@ class Session:
         gc.collect()
         gc.freeze()
         try:
+            await check_names(self._target)
             await pool.open()
             generator = Generator(
                 pool,

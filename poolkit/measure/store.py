@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 from datetime import UTC, datetime
@@ -19,6 +20,8 @@ from poolkit.redact import printable
 
 R = TypeVar("R", bound=Record)
 LONGEST_MISTAKE = 200  # characters
+LEAST_ROOM = 65_536  # bytes; a short run's results
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _WRITTEN = re.compile(
     r"[\w.-]+\.(trials\.jsonl|sizing\.json|probe\.json)"
     r"|recommended\.(json|csv|md)|pools\.py|review\.ipynb|report\.(html|pdf)"
@@ -35,19 +38,26 @@ def prepare_out(path: Path) -> Path:
     """Make sure that files can be written to the folder `path`, and return it.
 
     Raises:
-        BadInput: it is a file, or cannot be created or written.
+        BadInput: it is a file, or cannot be created or written, or has no room.
     """
     try:
         if path.exists() and not path.is_dir():
             raise BadInput(f"--out {path} is a file", "name a folder that may be created")
         path.mkdir(parents=True, exist_ok=True)
         probe = path / f".poolkit-{os.getpid()}.tmp"
-        probe.write_bytes(b"")
-        probe.unlink()
+        try:
+            with probe.open("wb") as file:
+                file.write(bytes(LEAST_ROOM))
+                file.flush()
+                os.fsync(file.fileno())  # some file systems find out no sooner
+        finally:
+            probe.unlink(missing_ok=True)
     except OSError as error:
         raise BadInput(
             f"--out {path} cannot be written: {reason(error)}",
-            "choose a folder that you may write to",
+            "free some space, or choose another folder"
+            if error.errno in _NO_ROOM
+            else "choose a folder that you may write to",
         ) from error
     return path
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import ipaddress
 import re
+import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
@@ -57,6 +58,26 @@ def is_loopback(host: str) -> bool:
         return False
     mapped = getattr(address, "ipv4_mapped", None)
     return bool((mapped or address).is_loopback)
+
+
+def astray(hosts: Sequence[str]) -> str:
+    """Where `localhost` among the hosts leads, unless that is this machine; empty: it does.
+
+    The name is judged by its text, and a resolver may say otherwise: each user of it asks anew.
+    """
+    if "localhost" not in hosts:
+        return ""
+    try:
+        found = socket.getaddrinfo("localhost", None, type=socket.SOCK_STREAM)
+    except OSError:  # whoever dials is told
+        return ""
+    for *_, address in found:
+        if not is_loopback(str(address[0])):
+            return (
+                f"localhost leads to {address[0]} here, which is not this machine: write 127.0.0.1 "
+                "or [::1] instead, or mend the name in /etc/hosts"
+            )
+    return ""
 
 
 def of_url(url: str, kind: Kind = "http") -> Endpoint:

@@ -247,6 +247,8 @@ def _host_mistakes(
             if content:  # the others are told by `Target` itself
                 yield Mistake(f"{where}.{key}", f"{content}{error}")
             continue
+        if is_needed and (moved := endpoints.astray(found.hosts)):
+            yield Mistake(f"{where}.{key}", moved)
         for host in dict.fromkeys(found.hosts):
             if not endpoints.is_loopback(host) and host not in allowed:
                 yield Mistake(

@@ -22,6 +22,7 @@ from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from poolkit.errors import BadInput
 from poolkit.redact import printable
+from poolkit.targets.endpoint import astray
 from poolkit.targets.hosts import read_url
 
 HIGHEST_RATE = 1e12  # calls/s; more than any service carries, and products of it are finite
@@ -174,6 +175,8 @@ def fetch(url: str, what: str, *, timeout: float = TIMEOUT, keeps: Sequence[int]
 
 
 def _fetched(url: str, what: str, timeout: float, keeps: Sequence[int]) -> bytes | BadInput:
+    if moved := astray((read_url(url).host,)):
+        return _no_answer(what, moved)
     opener = urllib.request.build_opener(_NoRedirects, urllib.request.ProxyHandler({}))
     try:
         with opener.open(url, timeout=timeout) as response:

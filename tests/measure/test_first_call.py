@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import asyncpg
 import pytest
 from aiohttp import web
+from pydantic import SecretStr
 
 from poolkit.drivers.http import kept_for
-from poolkit.errors import ExitCode
+from poolkit.errors import ExitCode, Unreachable
+from poolkit.lab.postgres import PostgresServer
 from poolkit.measure.preflight import FirstCall, check_first_call
 from poolkit.measure.session import Session
 from poolkit.measure.store import TrialLog
 from poolkit.measure.sweep import TrialPlan
-from tests.recommend.examples import http_target
+from tests.recommend.examples import database_target, http_target
 
 
 @pytest.mark.parametrize(
@@ -119,3 +124,42 @@ def test_every_trial_keeps_what_the_first_call_saw(tmp_path: Path) -> None:
         server.server_close()
     (trial,) = TrialLog(log).resume(target.fingerprint)
     assert (trial.keep_alive, trial.pooler) == (5.0, None)
+
+
+@pytest.mark.lab
+@pytest.mark.parametrize("driver", ["asyncpg", "psycopg", "sqlalchemy"])
+def test_a_database_killed_in_the_first_call_is_told(driver: str) -> None:
+    """By SIGKILL: in time, as what it is; and the lab starts it anew and leaves nothing."""
+
+    async def killed(server: PostgresServer) -> None:
+        dsn = SecretStr(server.dsn)
+        target = database_target(driver=driver, dsn=dsn, dsn_env=None, statements=HANGS)
+        call = asyncio.create_task(check_first_call(target))
+        connection = await asyncpg.connect(server.dsn)
+        while not await connection.fetchval(HANGING):
+            await asyncio.sleep(0.01)
+        assert server.server_pid is not None
+        os.kill(server.server_pid, signal.SIGKILL)
+        connection.terminate()
+        await call
+
+    with PostgresServer(accounts=10) as server:
+        with pytest.raises(Unreachable, match="disconnected") as caught:
+            asyncio.run(killed(server))
+        assert "see its log" in caught.value.remedy
+        server.restart()
+        assert asyncio.run(_answer(server.dsn)) == 10
+        folder = Path(server.folder)
+    assert not folder.exists()
+
+
+HANGS = ("select pg_sleep(60)",)
+HANGING = "select count(*) from pg_stat_activity where query like 'select pg_sleep%'"
+
+
+async def _answer(dsn: str) -> int:
+    connection = await asyncpg.connect(dsn)
+    try:
+        return int(await connection.fetchval("select count(*) from pgbench_accounts"))
+    finally:
+        await connection.close()

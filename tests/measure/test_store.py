@@ -169,6 +169,11 @@ def test_out_that_cannot_be_a_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="is a file") as caught:
         prepare_out(file)
     assert caught.value.remedy == "name a folder that may be created"
+    full = mock.patch("os.fsync", side_effect=OSError(errno.ENOSPC, "No space left on device"))
+    with full, pytest.raises(BadInput, match="No space left") as caught:
+        prepare_out(tmp_path)
+    assert caught.value.remedy == "free some space, or choose another folder"
+    assert not list(tmp_path.glob(".poolkit*"))
     places = ["file/below", "/proc/out", "circle", "circle/below", "lost", "x" * 300, "y/" * 3000]
     for place in (tmp_path / place for place in places):
         with pytest.raises(BadInput, match="cannot be written") as caught:
