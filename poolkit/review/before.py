@@ -155,9 +155,7 @@ def set_aside(out: Path, names: Iterable[str]) -> Path | None:
 
 def records_of(out: Path, names: Iterable[str]) -> dict[str, Path]:
     """Target -> the record that holds the latest of its former trials; those that have one."""
-    # Named by date, so that their order as texts is that of time.
-    folders = (path for path in (out / BEFORE).glob("*") if _RECORD.fullmatch(path.name))
-    records = sorted(folders, key=lambda path: path.name)
+    records = _records(out)
     found = {
         name: [record for record in records if (record / f"{name}{_OF_TARGET[0]}").is_file()]
         for name in names
@@ -165,17 +163,32 @@ def records_of(out: Path, names: Iterable[str]) -> dict[str, Path]:
     return {name: held[-1] for name, held in found.items() if held}
 
 
+def _records(out: Path) -> list[Path]:
+    """Every record below `out`, in the order in which they were made."""
+    folders = (path for path in (out / BEFORE).glob("*") if _RECORD.fullmatch(path.name))
+    return sorted(folders, key=_place)
+
+
+def _place(record: Path) -> tuple[str, int]:
+    """Date, and number where it is not the only one; their order is that of time."""
+    date, _, number = record.name.partition("Z")
+    return date, int(number[1:] or 1)
+
+
 def _new_record(out: Path, theirs: Sequence[Path]) -> Path:
-    """An empty folder below `out`, named by when the latest of the trials began."""
+    """An empty folder below `out`, named by when the latest of the trials began.
+
+    After the records that are there, also where the clock was set back since.
+    """
     began = [moment for file in theirs for moment in _STARTED.findall(files.content(file))]
-    moment = datetime.fromtimestamp(max(file.stat().st_mtime for file in theirs), UTC)
-    with suppress(ValueError):
+    moment = datetime.now(UTC)
+    with suppress(ValueError, OverflowError):
         moment = datetime.fromisoformat(max(began, default=b"").decode()).astimezone(UTC)
-    name = f"{moment:%Y-%m-%dT%H%M%SZ}"
-    (out / BEFORE).mkdir(exist_ok=True)
-    record, number = out / BEFORE / name, 1
-    while record.exists():
+    date, number = f"{moment:%Y-%m-%dT%H%M%S}".rjust(17, "0"), 1
+    if (former := _records(out)) and _place(former[-1]) >= (date, number):
+        date, number = _place(former[-1])
         number += 1
-        record = out / BEFORE / f"{name}-{number}"
+    (out / BEFORE).mkdir(exist_ok=True)
+    record = out / BEFORE / (f"{date}Z-{number}" if number > 1 else f"{date}Z")
     record.mkdir()
     return record

@@ -90,6 +90,14 @@ class Statement:
             lambda match: match[0] if match.start() in binds else f"\\{match[0]}", text
         )
 
+    @property
+    def escape_from_read_only(self) -> str:
+        """The word by which it may leave a read-only transaction, or write without; else empty.
+
+        The server refuses what writes in such a transaction, but lets whoever is in it end it.
+        """
+        return next(filter(None, map(_escape, _commands(self.text))), "")
+
     def arguments(self, values: Mapping[str, int | float | str]) -> list[int | float | str]:
         """The values of the placeholders, in the order of `names`."""
         return [values[name] for name in self.names]
@@ -98,6 +106,55 @@ class Statement:
         pieces = list(self._pieces)
         pieces[1::2] = [placeholders[name] for name in self._pieces[1::2]]
         return "".join(pieces)
+
+
+_ENDS = frozenset({"begin", "start", "commit", "end", "rollback", "abort"})
+_HIDES = frozenset({"do", "call"})  # runs whatever its body says
+_READ_ONLY = frozenset(
+    {"transaction", "characteristics", "transaction_read_only", "default_transaction_read_only"}
+)
+
+
+def _escape(words: list[str]) -> str:
+    """The same of one command, by its words in lower case, none of a literal among them."""
+    first, known = words[0], set(words)
+    if first in _ENDS and words[:2] != ["rollback", "to"]:
+        return first
+    if first in _HIDES:
+        return first
+    if first == "set" and (known & _READ_ONLY or "u&" in known):
+        return "set"
+    if first == "copy" and ("program" in known or "stdout" not in known):
+        return "copy"
+    if "set_config" in known or "u&" in known:  # a name in escapes may be any
+        return "set_config"
+    # https://www.postgresql.org/docs/current/view-pg-settings.html
+    return "pg_settings" if {"update", "pg_settings"} <= known else ""
+
+
+def _commands(text: str) -> list[list[str]]:
+    """The words of each command, keywords and names, quoted ones too, in lower case."""
+    commands: list[list[str]] = [[]]
+    position = 0
+    while position < len(text):
+        if text[position] == ";":
+            commands.append([])
+            position += 1
+            continue
+        match = _TOKEN.match(text, position)
+        if match is None or not match[0]:
+            position += 1
+            continue
+        position = match.end()
+        token = match[0]
+        if match["comment"]:
+            position = _end_of_comment(text, position)
+        elif token[0] == '"':
+            commands[-1].append(token.strip('"').lower())
+        elif token[0].isalpha() or token[0] == "_":
+            is_escaped = token.lower() == "u" and text[position : position + 2] == '&"'
+            commands[-1].append("u&" if is_escaped else token.lower())
+    return [words for words in commands if words]
 
 
 def _taken_apart(text: str) -> tuple[tuple[str, ...], bool]:

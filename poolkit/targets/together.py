@@ -100,6 +100,8 @@ def _database(given: Mapping[str, object], driver: str) -> Iterable[Told]:
         if isinstance(statements, Sequence) and not isinstance(statements, str):
             read = _STATEMENTS[DRIVERS[driver].kind]
             yield from _placeholders(statements, given.get("parameters", {}), read)
+            if not is_redis and given.get("read_only", True) is True:
+                yield from _escapes(statements)
             if given.get("pause") and not is_redis and len(statements) < 2:
                 yield "pause", "stands between statements, so it needs at least 2 of them"
     own = REDIS_KEYS if is_redis else DATABASE_KEYS
@@ -108,6 +110,17 @@ def _database(given: Mapping[str, object], driver: str) -> Iterable[Told]:
             yield key, f"belongs to an HTTP endpoint; {driver} takes {_listed(own)}"
     if is_redis and "pause" in given:
         yield "pause", "stands between SQL statements; Redis is sent all commands of a call at once"
+
+
+def _escapes(statements: Sequence[object]) -> Iterable[Told]:
+    """Statements that may write although the database is told to refuse that."""
+    for index, text in enumerate(statements):
+        if isinstance(text, str) and (word := Statement(text).escape_from_read_only):
+            yield (
+                f"statements[{index}]",
+                f"may leave the read-only transaction or write without one ({word}); where it may "
+                "really write to this database, say read_only = false",
+            )
 
 
 def _placeholders(

@@ -160,3 +160,15 @@ def test_a_folder_that_cannot_be_written_keeps_its_trials(tmp_path: Path) -> Non
         set_aside(tmp_path, ["orders-api"])
     assert "--out" in caught.value.remedy
     assert (tmp_path / "orders-api.trials.jsonl").is_file()
+
+
+def test_records_are_in_order_whatever_the_clock_did(tmp_path: Path) -> None:
+    """Set back, set forward, not to be read: the record that was made last is the latest."""
+    target = http_target()
+    moments = ("2026-11-28T10:00:00+00:00", "2024-01-01T00:00:00+00:00", "0001-01-01T00:00+14:00")
+    records = []
+    for moment in moments * 4:
+        measured(tmp_path, target, {"started": moment})
+        records.append(set_aside(tmp_path, (target.name,)))
+        assert records_of(tmp_path, (target.name,)) == {target.name: records[-1]}
+    assert len(set(records)) == len(records)

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from sqlalchemy import text as sqlalchemy_text
 from sqlalchemy.dialects import postgresql
 
+from poolkit.targets import Target
 from poolkit.targets.workload import Statement
 
 CASES = [
@@ -172,3 +173,59 @@ def test_psycopg_reads_our_form(parts):
     query, _, order, _ = queries._query2pg(statement.named.encode(), "utf-8")
     assert tuple(order) == statement.names
     assert query.decode() == statement.numbered
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("select 1", ""),
+        ("select 'commit; begin' -- commit", ""),
+        ("select end_of, \"begin\" from t where a = 'x;commit'", ""),
+        ("select case when true then 1 end", ""),
+        ("select $$;commit$$ /* ; commit /* ; */ */", ""),
+        ("savepoint a", ""),
+        ("rollback to a", ""),
+        ("set local work_mem = '1MB'", ""),
+        ("copy t to stdout", ""),
+        ("select * from pg_settings", ""),
+        ("with a as (select 1) select * from a for share", ""),
+        ("select 1; COMMIT", "commit"),
+        ("/* a */ commit", "commit"),
+        ("-- a\ncommit", "commit"),
+        (";;Begin read write", "begin"),
+        ("start transaction read write", "start"),
+        ("rollback", "rollback"),
+        ("end", "end"),
+        ("abort", "abort"),
+        ("set transaction read write", "set"),
+        ("set session characteristics as transaction read write", "set"),
+        ('set "transaction_read_only" = off', "set"),
+        ("set default_transaction_read_only to off", "set"),
+        ('set U&"\\0074ransaction_read_only" = off', "set"),
+        ("select pg_catalog.SET_CONFIG('a', 'off', false)", "set_config"),
+        ("select \"set_config\"('a', 'off', false)", "set_config"),
+        ("update pg_settings set setting = 'off'", "pg_settings"),
+        ("do $$ begin null; end $$", "do"),
+        ("call p()", "call"),
+        ("copy (select 1) to program 'touch x'", "copy"),
+        ("copy t to '/tmp/x'", "copy"),
+        ("copy t from stdin", "copy"),
+    ],
+)
+def test_what_may_leave_a_read_only_transaction_is_found(text: str, word: str) -> None:
+    """Commands by their words, wherever they stand; texts, comments and names are none."""
+    assert Statement(text).escape_from_read_only == word
+
+
+def test_leaving_a_read_only_transaction_needs_the_same_consent_as_writing() -> None:
+    """By the key that a statement which writes needs."""
+    given = {
+        "name": "a",
+        "driver": "psycopg",
+        "dsn_env": "A_DSN",
+        "target_rate": 1,
+        "statements": ["rollback", "begin read write", "delete from t", "commit"],
+    }
+    with pytest.raises(ValueError, match=r"statements\[0\].*rollback.*read_only = false"):
+        Target(**given)  # type: ignore[arg-type]
+    assert Target(**given, read_only=False)  # type: ignore[arg-type]
