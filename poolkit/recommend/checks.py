@@ -13,6 +13,7 @@ FAILING_SHARE = 0.2
 # Those that speak of the machine which sends the load. A sign that was missed while one of them
 # failed says nothing of the size, however well the other trials went.
 OF_THE_MACHINE = ("lag", "machine_quiet")
+IN_SERVICE = ("verify", "overload", "recovery")  # purposes of the trials that verify a size
 _RUN_AGAIN = "run again when this machine is quiet; another size is no remedy"
 
 # What makes one trial worse than another in a check's own terms; elsewhere a failed one is.
@@ -80,8 +81,7 @@ def decisive(
     """The open-loop trials at the size, where its verification missed a sign."""
     if size is None or verification is None or not verification.missing_signals:
         return []
-    in_service = ("verify", "overload", "recovery")
-    return [t for t in trials if t.pool_size == size and t.purpose in in_service]
+    return [t for t in trials if t.pool_size == size and t.purpose in IN_SERVICE]
 
 
 def of_result(

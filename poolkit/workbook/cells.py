@@ -19,7 +19,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.text import Text
 
-from poolkit.panels.panel import framed
+from poolkit.panels.panel import alert, framed
 from poolkit.records import Distribution
 from poolkit.report.page import Part
 from poolkit.report.pictures import figure
@@ -91,6 +91,11 @@ def times(rows: Mapping[str, Distribution], title: str, what: str, focus: str = 
 def words(sentence: str) -> Part:
     """A sentence in place of a chart or a table that has nothing to show."""
     return Part(framed(f"<p>{escape(sentence)}</p>"), sentence)
+
+
+def notice(cause: str, remedy: str = "") -> Part:
+    """What the reader must not overlook, coloured."""
+    return Part(framed(alert(cause, remedy)), f"{cause} {remedy}".strip())
 
 
 def _cell(value: Any) -> str:
