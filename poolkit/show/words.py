@@ -383,14 +383,15 @@ def is_larger_than_noise(difference: Difference) -> str:
     return "yes" if difference.is_larger_than_noise else "no"
 
 
+def is_beyond_noise(difference: Difference) -> bool:
+    """Whether it moved, and by more than the noise of both figures."""
+    return bool(difference.is_larger_than_noise) and difference.before != difference.after
+
+
 def changed_since(comparison: Comparison, target: str) -> str:
     """What changed for one target by more than noise, and from what to what."""
     of_target = [d for d in comparison.differences if d.target == target]
-    moved = [
-        f"{quantity(d)} {then(d)} → {now(d)}"
-        for d in of_target
-        if d.is_larger_than_noise and d.before != d.after
-    ]
+    moved = [f"{quantity(d)} {then(d)} → {now(d)}" for d in of_target if is_beyond_noise(d)]
     if not of_target:
         return NONE
     return "; ".join(moved) or "nothing beyond noise"

@@ -23,6 +23,17 @@ def test_a_frame_becomes_a_table() -> None:
     assert "<caption>A caption</caption>" in shown.html()
 
 
+def test_the_row_that_is_spoken_of_is_marked() -> None:
+    """By its name, in HTML too, in the colours of JupyterLab's light theme and of its dark one."""
+    frame = pd.DataFrame({"case": ["a", "b"], "size": [1, 2]})
+    shown = table(frame, "", mark="b")
+    assert (shown.emphasis, table(frame, "").emphasis) == ({1}, frozenset())
+    assert '<tr class="pk-emphasis"><th scope="row">b</th>' in shown.html()
+    styles = shown._repr_html_()
+    assert styles.count("tr.pk-emphasis > * {") == 2
+    assert 'data-jp-theme-light="false"' in styles
+
+
 def test_an_index_with_a_name_comes_first() -> None:
     """Also one of several levels, and that of an empty frame."""
     frame = pd.DataFrame({"target": ["a", "b"], "pool_size": [1, 2], "hold": [0.5, 0.25]})

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 
 import pytest
 
-from poolkit.panels import Findings
+from poolkit.analysis.what_if import what_if
+from poolkit.panels import Findings, RecordedSource
+from poolkit.panels.what_if import planner_of
 from poolkit.records import Check, Signal, Trial
-from poolkit.workbook import claims
+from poolkit.workbook import claims, lessons
 from poolkit.workbook.claims import Claim, closing
+from poolkit.workbook.fleet import Fleet
 
 HELD, MISSED, UNTRIED = Claim("a", True, "1"), Claim("b", False, "2"), Claim("c", None, "3")
 LATE = Check(
@@ -111,3 +115,24 @@ def test_a_late_generator_that_did_no_harm_is_told(web: Findings) -> None:
     last = claims.of_verification(changed(web, late=True, missed=False), None)
     assert "It did not hold here that this machine sends calls when they are due" in last.words
     assert LATE.seen in last.words
+
+
+@pytest.mark.parametrize(
+    ("replicas", "room", "said"),
+    [
+        (3, 77, "4 of 4 claims held here, none failed."),
+        (3, 40, "It did not hold here that the sum fits while a version is rolled out; 3 of 4"),
+        (12, 77, "2 of 4 claims held here; 2 could not be tried."),
+    ],
+)
+def test_the_budget_is_held_against_its_room(
+    database: Findings, source: RecordedSource, replicas: int, room: int, said: str
+) -> None:
+    """A sum that does not fit, and a fleet without a size, are told as such."""
+    split = asyncio.run(lessons.served(lessons.overflows(database), source))
+    hosts = asyncio.run(lessons.served(lessons.hosts(), source))
+    planner, fleet = planner_of(database), Fleet(replicas, 1, room, 0, 0)
+    one = what_if(planner, fleet.question | {"replicas": 1})
+    plan = what_if(planner, fleet.question)
+    shown = claims.of_budget(one, plan, fleet, split, hosts)
+    assert shown.words.startswith(said)

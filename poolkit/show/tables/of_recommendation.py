@@ -214,11 +214,12 @@ def changes(comparison: Comparison, target: str | None = None) -> Table:
     if target is None:
         name = Column[Difference]("target", lambda d: d.target)
         caption = f"What changed since the review of {since}"
-        return Table.of(caption, (name, quantity, then, now, noise), comparison.differences)
+        columns = (name, quantity, then, now, noise)
+        return Table.of(caption, columns, comparison.differences, words.is_beyond_noise)
     intervals = (
         Number[Difference]("95 % interval", lambda d: words.interval_of(d, d.before_interval)),
         Number[Difference]("95 % interval", lambda d: words.interval_of(d, d.after_interval)),
     )
     of_target = [d for d in comparison.differences if d.target == target]
     columns = (quantity, then, intervals[0], now, intervals[1], noise)
-    return Table.of(f"What changed since {since}", columns, of_target)
+    return Table.of(f"What changed since {since}", columns, of_target, words.is_beyond_noise)
