@@ -36,7 +36,8 @@ def test_html_has_a_caption_and_scoped_headers_and_escapes() -> None:
         '<div class="pk-scroll"><table class="pk-table"><caption>a &amp; b</caption>\n'
         '<thead><tr><th scope="col">name</th><th scope="col" class="pk-number">n</th></tr></thead>'
         "\n<tbody>\n"
-        '<tr class="pk-emphasis"><th scope="row">&lt;x&gt;</th><td class="pk-number">1</td></tr>\n'
+        '<tr class="pk-emphasis" style="background-color: rgba(0, 150, 105, 0.22)">'
+        '<th scope="row">&lt;x&gt;</th><td class="pk-number">1</td></tr>\n'
         '<tr><th scope="row"><span class="pk-bad">✗ bad</span></th>'
         '<td class="pk-number">2</td></tr>\n'
         "</tbody></table></div>"

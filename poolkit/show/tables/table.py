@@ -24,16 +24,16 @@ _STYLE = """<style>
 .jp-OutputArea .pk-table td, .jp-OutputArea .pk-table th {
   text-align: left; vertical-align: top; white-space: normal; }
 .jp-OutputArea .pk-table .pk-number { text-align: right; }
-.jp-OutputArea .pk-table tr.pk-emphasis > * { background: #d5ece4; font-weight: 600; }
 .jp-OutputArea .pk-table .pk-good { color: #00795a; }
 .jp-OutputArea .pk-table .pk-warn { color: #7d5200; font-weight: 600; }
 .jp-OutputArea .pk-table .pk-bad { color: #a63a00; font-weight: 600; }
-body[data-jp-theme-light="false"] .jp-OutputArea .pk-table tr.pk-emphasis > * {
-  background: #1d4a3d; }
 body[data-jp-theme-light="false"] .jp-OutputArea .pk-table .pk-good { color: #4fc79f; }
 body[data-jp-theme-light="false"] .jp-OutputArea .pk-table .pk-warn { color: #e5b95c; }
 body[data-jp-theme-light="false"] .jp-OutputArea .pk-table .pk-bad { color: #f0955c; }
 </style>"""
+# In the row itself: JupyterLab takes a style sheet out of a notebook that nobody has run yet. The
+# colour is clear enough on light paper and on dark.
+_EMPHASIS = 'class="pk-emphasis" style="background-color: rgba(0, 150, 105, 0.22)"'
 # What a cell begins with -> its class in HTML, and how a terminal shows it.
 _MARKS = {"✓ ": ("pk-good", ""), "! ": ("pk-warn", "bold yellow"), "✗ ": ("pk-bad", "bold red")}
 
@@ -115,7 +115,7 @@ class Table:
         )
         rows = []
         for index, (first, *rest) in enumerate(self.rows):
-            mark = ' class="pk-emphasis"' if index in self.emphasis else ""
+            mark = f" {_EMPHASIS}" if index in self.emphasis else ""
             cells = "".join(f"<td{self._class(i)}>{_marked(c)}</td>" for i, c in enumerate(rest, 1))
             name = f'<th scope="row"{self._class(0)}>{_marked(first)}</th>'
             rows.append(f"<tr{mark}>{name}{cells}</tr>")
