@@ -9,6 +9,7 @@ from html import escape
 from poolkit.analysis.what_if import Answer
 from poolkit.panels.panel import alert, framed
 from poolkit.panels.story import Findings
+from poolkit.probes import Probe
 from poolkit.recommend.checks import IN_SERVICE, OF_THE_MACHINE
 from poolkit.records import Recommendation, Trial
 from poolkit.report.page import Part
@@ -136,6 +137,34 @@ def of_budget(
         f"half wait {milliseconds(gated)} or more, with a limit for each {milliseconds(limited)}",
     )
     return closing([needs, sums, dials, hosts_apart])
+
+
+def of_probes(probes: Sequence[Probe]) -> Part:
+    """The closing cell of `04_keepalive_and_stale`: its claims on each target that was probed."""
+    claims: list[Claim] = []
+    for probe in probes:
+        ended = [limit.seen for limit in probe.idle]
+        patience = f"{probe.target}: the server's patience can be measured"
+        claims.append(Claim(patience, bool(ended) or None, "; ".join(ended) or "not looked for"))
+        claims.append(_proven(probe))
+        failed = {(each.cut, each.setting): each.failed for each in probe.stale}
+        cures = [each for each in probe.stale if each.setting in ("pre_ping", "retry")]
+        # One call more may fail by chance: each cut meets calls of its own.
+        worse = [each for each in cures if each.failed > failed.get((each.cut, "none"), 0) + 1]
+        says = f"{probe.target}: after a cut pre-ping and retry let no more calls fail than nothing"
+        seen = f"{sum(each.failed for each in cures)} of {sum(each.calls for each in cures)} failed"
+        claims.append(Claim(says, not worse, seen) if cures else Claim(says, None, "not tried"))
+    return closing(claims)
+
+
+def _proven(probe: Probe) -> Claim:
+    says = f"{probe.target}: a client that lets go first meets no dead connection"
+    proof = probe.proof
+    if proof is None:
+        return Claim(says, None, "no idle connection ended while it was watched")
+    kept = proof.recommended
+    seen = f"{kept.disconnects} dead connections, {plural(kept.failed, 'call')} failed"
+    return Claim(says, proof.holds and not kept.failed, seen)
 
 
 def _on_time(found: Findings) -> Claim:

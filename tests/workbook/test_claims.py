@@ -11,9 +11,11 @@ from poolkit.analysis.what_if import what_if
 from poolkit.panels import Findings, RecordedSource
 from poolkit.panels.what_if import planner_of
 from poolkit.records import Check, Signal, Trial
+from poolkit.report.source import shared
 from poolkit.workbook import claims, lessons
 from poolkit.workbook.claims import Claim, closing
 from poolkit.workbook.fleet import Fleet
+from poolkit.workbook.probing import RECORDED, recorded
 
 HELD, MISSED, UNTRIED = Claim("a", True, "1"), Claim("b", False, "2"), Claim("c", None, "3")
 LATE = Check(
@@ -136,3 +138,21 @@ def test_the_budget_is_held_against_its_room(
     plan = what_if(planner, fleet.question)
     shown = claims.of_budget(one, plan, fleet, split, hosts)
     assert shown.words.startswith(said)
+
+
+def test_a_value_that_was_not_proven_is_no_claim_that_held() -> None:
+    """The recorded probes hold; one whose proof failed says so with its figures."""
+    web, orders = (recorded(shared(RECORDED), [name])[0] for name in ("kept-web", "kept-db"))
+    said = claims.of_probes((web, orders)).words.splitlines()[0]
+    assert said == "6 of 6 claims held here, none failed."
+    assert orders.proof is not None
+    bad = orders.proof.recommended.model_copy(update={"failed": 3, "disconnects": 3})
+    proof = orders.proof.model_copy(update={"recommended": bad})
+    found = claims.of_probes([orders.model_copy(update={"proof": proof})])
+    assert found.words.startswith(
+        "It did not hold here that kept-db: a client that lets go first meets no dead connection; "
+        "2 of 3 claims held"
+    )
+    assert "3 dead connections, 3 calls failed" in found.words
+    bare = orders.model_copy(update={"proof": None, "idle": (), "stale": ()})
+    assert claims.of_probes([bare]).words.startswith("No claim of this page could be tried here")
