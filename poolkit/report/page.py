@@ -198,7 +198,7 @@ def weakest(review: Review) -> Part:
     """The result to trust least, and why."""
     worst = max(review.targets, key=_doubt)
     r = worst.recommendation
-    said = f"{worst.name}: {words.how_sure(r).lstrip('✓✗ ')}."
+    said = f"{worst.name}: {words.how_sure(r).lstrip(f'✓✗{words.DOUBT} ')}."
     items = [words.doubt(check) for check in r.failed_checks]
     items += [f"{s.name.replace('_', ' ')} was not seen: {s.seen}." for s in r.missing_signals]
     items += [f"{reason}." for reason in words.left_out(worst.unfit)]

@@ -13,11 +13,12 @@ from poolkit.show import charts
 from poolkit.show.before_after import ServiceComparison
 from poolkit.show.charts.fairness import pair
 from poolkit.show.charts.response_time import known
-from poolkit.show.charts.time_budget import budgets, climb, in_service
+from poolkit.show.charts.time_budget import all_in_service, budgets, climb
 
 _WAIT = (
     "Wait: time between the start of a call and the moment it holds a connection. The curve ends "
-    "at the longest wait that was seen."
+    "at the longest wait that was seen. The prediction here follows from the closed loops alone, "
+    "without the trials it is held against; the sizes expected below know these, too."
 )
 _INFERRED = (
     "This client does not show that moment: the waits are inferred from the first sign of the "
@@ -61,7 +62,7 @@ def more(target: TargetReview) -> Iterator[str]:
     """The other charts, as far as the target has what they show."""
     r, trials, sizing = target.recommendation, target.trials, target.sizing
     limit, anchor = target.settings.wait_p99, target.anchor
-    serving = in_service(trials, r)
+    serving = all_in_service(trials, r)
     if serving is not None and serving.wait_time.count:
         shown = serving, expected_waits(trials, serving, limit), limit
         caption = _WAIT if serving.wait_is_exact else f"{_WAIT} {_INFERRED}"

@@ -48,6 +48,7 @@ LIMITS: dict[LimitKind, str] = {
     "rate": "calls per second",
     "connections": "connections",
 }
+DOUBT = "⚠"  # begins the words of what holds, but not without a doubt
 SOURCES = {"measured": "measured here", "library": "library default", "rule": "rule"}
 # Quantities that two reviews are compared by.
 QUANTITIES = {
@@ -75,19 +76,26 @@ def sentence(words: str) -> str:
 # -- a recommendation -----------------------------------------------------------------------------
 
 
+def is_in_doubt(recommendation: Recommendation) -> bool:
+    """Whether there is a size that was not confirmed under load, or that failed a check."""
+    r = recommendation
+    return r.recommended_size is not None and not (r.is_verified and not r.failed_checks)
+
+
 def size(recommendation: Recommendation) -> str:
-    """The recommended size, and a smaller one that serves as soon; a dash where there is none."""
-    found, few = recommendation.recommended_size, recommendation.smallest_as_fast
+    """The recommended size, marked where it is in doubt; a dash where there is none."""
+    found = recommendation.recommended_size
     if found is None:
         return NONE
-    return str(found) if few is None else f"{found} ({few} as fast)"
+    return f"{DOUBT} {found}" if is_in_doubt(recommendation) else str(found)
 
 
 def size_in_short(recommendation: Recommendation) -> str:
-    """`25 or 8`, where 8 serve callers as soon."""
-    few = recommendation.smallest_as_fast
-    whole = size(recommendation)
-    return whole if few is None else f"{recommendation.recommended_size} or {few}"
+    """`25 or 8`, where 8 give the same response time."""
+    found, few = recommendation.recommended_size, recommendation.smallest_as_fast
+    if found is None:
+        return NONE
+    return str(found) if few is None else f"{found} or {few}"
 
 
 def value(parameter: Parameter) -> str:
@@ -117,20 +125,24 @@ def rule_of_thumb(name: str) -> str:
 
 
 def how_sure(recommendation: Recommendation) -> str:
-    """Verified or not, and how many of the checks passed, in a few words that begin with a mark."""
+    """Verified or not, and how many of the checks passed, in a few words that begin with a mark.
+
+    ✓ is for a size without a doubt alone, ✗ for no size.
+    """
     r = recommendation
-    doubts = plural(len(r.failed_checks), "doubt") if r.failed_checks else "no doubts"
+    doubts = f", {plural(len(r.failed_checks), 'doubt')}" if r.failed_checks else ""
     if r.status != "done":
         return f"✗ no result: {r.status}"
     if r.recommended_size is None:
-        return f"✗ no size recommended, {doubts}"
+        return f"✗ no size recommended{doubts}"
     if r.verification is None:
-        return f"✗ predicted, not verified, {doubts}"
+        return f"{DOUBT} predicted, not verified{doubts}"
     signs = plural(len(r.verification.signals), "sign")
     good = len(r.verification.signals) - len(r.missing_signals)
     if not r.is_verified:
-        return f"✗ {good} of {signs} seen under load, {doubts}"
-    return f"✓ verified: {good} of {signs} seen, {doubts}"
+        return f"{DOUBT} {good} of {signs} seen under load{doubts}"
+    mark = DOUBT if is_in_doubt(r) else "✓"
+    return f"{mark} verified: {good} of {signs} seen{doubts or ', no doubts'}"
 
 
 def beyond(most_in_use: int | None) -> str:
@@ -178,20 +190,35 @@ def as_fast(recommendation: Recommendation) -> str:
     r = recommendation
     if r.smallest_as_fast is None:
         return ""
-    verb = "serves" if r.smallest_as_fast == 1 else "serve"
     asked = _asked(r).removeprefix(" with ")
     decides = f" ({asked} decides)" if asked else ""
-    return f"{r.smallest_as_fast} {verb} callers as soon{decides}"
+    return f"{_same_response(r)}{decides}"
 
 
-def reasons(sizing: Sizing | None) -> list[str]:
-    """Why this size and no other, in sentences."""
+def _same_response(recommendation: Recommendation) -> str:
+    """`8 give the same response time`; empty where there is no smaller size that does."""
+    few = recommendation.smallest_as_fast
+    if few is None:
+        return ""
+    return f"{few} {'gives' if few == 1 else 'give'} the same response time"
+
+
+def reasons(
+    sizing: Sizing | None,
+    recommendation: Recommendation | None = None,
+    trials: Sequence[Trial] = (),
+) -> list[str]:
+    """Why this size and no other, in sentences.
+
+    With a recommendation and its trials a size that verification moved is told as that: what the
+    curve alone said of another one is no reason for it.
+    """
     if sizing is None:
         return []
     bound = f"Bound by {BOUND_BY[sizing.verdict.name]}: {sizing.verdict.evidence}"
     if sizing.verdict.name == "not_pushed":
         bound = sizing.verdict.evidence
-    said = [bound, sizing.because]
+    said = [bound, _moved(sizing, recommendation, trials) or sizing.because]
     if sizing.out_of_reach and sizing.reachable_rate is not None:
         instead = sizing.size_for_reachable
         size = "" if instead is None else f", with {plural(instead, 'connection')}"
@@ -200,6 +227,17 @@ def reasons(sizing: Sizing | None) -> list[str]:
         said.append(f"What would raise that rate: {sizing.raised_by}")
     said.append(sizing.only_moves_queue or "")
     return [sentence(words) for words in said if words]
+
+
+def _moved(sizing: Sizing, r: Recommendation | None, trials: Sequence[Trial]) -> str:
+    """From which size to which verification moved, and on what evidence; empty: it did not."""
+    size = r.recommended_size if r else None
+    if size is None or sizing.size in (None, size):
+        return ""
+    first = plural(sizing.size or 0, "connection")
+    tried = [t for t in trials if t.purpose == "verify" and t.pool_size == sizing.size]
+    seen = f": p99 wait {milliseconds(tried[-1].wait_time.p99)} with {first} under load"
+    return f"The curve alone asked for {first}, verification moved it to {size}{seen * bool(tried)}"
 
 
 def knee_in_short(knees: Sequence[Knee]) -> str:
@@ -262,16 +300,15 @@ def _found(
     verb = "carries" if size == 1 and pools == 1 else "carry"
     wait = _wait_clause(recommendation)
     if recommendation.verification is None:
-        few = recommendation.smallest_as_fast
-        same = "" if few is None else f" ({few} would serve callers as soon)"
+        same = _same_response(recommendation)
+        same = f" ({same})" if same else ""
         return f"{phrase} should carry {at}{wait}{same}: predicted, not verified"
     if not recommendation.is_verified:
         missing = [signal.name.replace("_", " ") for signal in recommendation.missing_signals]
         return f"{phrase} did not pass verification at {at}: {listed(missing)} not seen"
     lost = "" if left >= pools else f", even when only {left} of the {pools} are left"
-    few = recommendation.smallest_as_fast
-    same = "" if few is None else f"; {few} would serve callers as soon"
-    return f"{phrase} {verb} {at}{wait}{lost}{same}"
+    same = _same_response(recommendation)
+    return f"{phrase} {verb} {at}{wait}{lost}{'; ' * bool(same)}{same}"
 
 
 def pools_left(

@@ -18,7 +18,7 @@ from poolkit.review.compare import Comparison, compare
 from poolkit.show import charts
 from poolkit.show.charts import style
 from poolkit.show.charts.changes import changes_shown
-from poolkit.show.charts.time_budget import PARTS, budgets, in_service
+from poolkit.show.charts.time_budget import PARTS, all_in_service, budgets, in_service
 from tests.report.synthetic_review import times
 from tests.show import lifecycle
 from tests.show.cases import CASES, UNSWEPT, records
@@ -254,3 +254,17 @@ def test_what_changed_is_set_against_the_noise() -> None:
     ]
     assert crosses  # a diamond as well as a colour
     assert any(line.get_marker() == "D" for line in crosses)
+
+
+def test_waits_are_those_of_every_trial_of_the_size() -> None:
+    """The share that a chart tells is the one that verification judged: of its trials together."""
+    _, trials, r = records(CASES["a soft knee"])
+    first = in_service(trials, r)
+    assert first is not None
+    slow = times(np.random.default_rng(5), 0.04)
+    both = all_in_service([*trials, first.model_copy(update={"wait_time": slow})], r)
+    assert both is not None
+    assert both.wait_time.count == first.wait_time.count + slow.count
+    assert both.wait_time.longest == max(first.wait_time.longest or 0.0, slow.longest or 0.0)
+    assert "49.9 % of the calls waited longer" in charts.wait_finding(both, (), 0.020)
+    assert all_in_service(trials, r) == first

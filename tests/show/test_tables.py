@@ -9,6 +9,7 @@ from poolkit.records import DialParts, RecommendedFile
 from poolkit.review.compare import compare
 from poolkit.show import tables, words
 from poolkit.show.tables import Table
+from tests.report.synthetic_review import CLIENT_BOUND, LITTLE
 from tests.show.cases import CASES, records
 
 
@@ -22,8 +23,8 @@ def test_decision_table() -> None:
         "| --- | ---: | --- | ---: | ---: | ---: | --- | --- |\n"
         "| lab-cpu | 15 | limit=15 | 500 calls/s | 499 calls/s | 6.1 ms | the server "
         "| ✓ verified: 4 of 4 signs seen, no doubts |\n"
-        "| a | 22 | limit=22 | 650 calls/s | 604 calls/s | 34 ms | the server "
-        "| ✗ 2 of 4 signs seen under load, no doubts |\n"
+        "| a | ⚠ 22 | limit=22 | 650 calls/s | 604 calls/s | 34 ms | the server "
+        "| ⚠ 2 of 4 signs seen under load |\n"
     )
 
 
@@ -31,14 +32,80 @@ def test_decision_table() -> None:
     ("name", "said"),
     [
         ("a soft knee", "✓ verified: 4 of 4 signs seen, no doubts"),
-        ("predicted, not verified", "✗ predicted, not verified, no doubts"),
-        ("target above the plateau", "✗ no size recommended, no doubts"),
+        ("predicted, not verified", "⚠ predicted, not verified"),
+        ("target above the plateau", "✗ no size recommended"),
         ("stopped after three sizes", "✗ no result: stopped"),
     ],
 )
 def test_how_sure(name: str, said: str) -> None:
     """How sure a result is begins with a mark and names what is missing."""
     assert words.how_sure(records(CASES[name])[2]) == said
+
+
+def test_a_size_in_doubt_is_neither_green_nor_told_by_colour_alone() -> None:
+    """A failed check beside a verified size: size and verdict both carry the mark of a doubt."""
+    sound = records(CASES["a soft knee"])[2]
+    doubtful = sound.model_copy(update={"checks": (*sound.checks, CLIENT_BOUND)})
+    assert words.how_sure(doubtful) == "⚠ verified: 4 of 4 signs seen, 1 doubt"
+    assert words.size(doubtful) == "⚠ 15"
+    html = tables.decision([sound, doubtful]).html()
+    assert html.count('<span class="pk-warn">') == 2
+    assert html.count('<span class="pk-good">') == 1
+
+
+def test_a_smaller_size_has_a_column_of_its_own() -> None:
+    """One size stands as the recommendation; the other one is told as what it is."""
+    sound = records(CASES["a soft knee"])[2]
+    two = sound.model_copy(update={"smallest_as_fast": 8})
+    table = tables.decision([sound, two])
+    assert [row[1] for row in table.rows] == ["15", "15"]
+    assert table.columns[-1] == "a smaller size"
+    said = "8 give the same response time (p99 wait under 10 ms decides)"
+    assert [row[-1] for row in table.rows] == ["–", said]
+    assert words.finding(None, two).endswith("; 8 give the same response time")
+    assert "a smaller size" not in tables.decision([sound]).columns
+
+
+@pytest.mark.parametrize(
+    ("cells", "count"),
+    [
+        (
+            ("✓ passed", "✗ failed", "✗ 3 of 4", "✓ 1"),
+            '<span class="pk-bad">✗ 2 of 4 failed</span>',
+        ),
+        (("✓ passed", "⚠ so so"), '<span class="pk-warn">⚠ 1 of 2 in doubt</span>'),
+        (("✓ passed", "✓ passed", ""), '<span class="pk-good">✓ all 2 passed</span>'),
+        (("5", "6"), ""),
+    ],
+)
+def test_the_closed_line_of_a_table_counts_what_failed(cells: tuple[str, ...], count: str) -> None:
+    """Who does not open it still learns that something in it failed."""
+    table = Table("Checks", ("name", "outcome"), tuple((f"{i}", c) for i, c in enumerate(cells)))
+    said = f"Checks: {count}" if count else "Checks"
+    assert table.folded().startswith(f"<details><summary>{said}</summary>")
+
+
+def test_a_trial_without_its_gate_is_no_failed_check() -> None:
+    """It shows what the gate is for: neither counted among the checks nor marked as failed."""
+    trial = records(CASES["a soft knee"])[1][0]
+    starved = LITTLE.model_copy(update={"name": "fair", "passed": False})
+    crowd = trial.model_copy(update={"purpose": "fairness", "gate": None, "checks": (starved,)})
+    assert not tables.trial_checks([crowd])
+    assert "✗" not in tables.trials([crowd]).markdown()
+    gated = crowd.model_copy(update={"gate": 15})
+    assert "✗ 0 of 1" in tables.trial_checks([gated]).markdown()
+
+
+def test_a_size_that_verification_moved_has_that_for_its_reason() -> None:
+    """What the curve alone said of another size is not given as the reason for this one."""
+    sizing, trials, r = records(CASES["a soft knee"])
+    assert words.reasons(sizing, r, trials) == words.reasons(sizing)
+    moved = r.model_copy(update={"recommended_size": 16})
+    said = words.reasons(sizing, moved, trials)[1]
+    assert said == (
+        "The curve alone asked for 15 connections, verification moved it to 16: "
+        "p99 wait 8.5 ms with 15 connections under load."
+    )
 
 
 def test_html_has_a_caption_and_scoped_headers_and_escapes() -> None:

@@ -56,7 +56,11 @@ def response_finding(sizing: Sizing, recommendation: Recommendation) -> str:
             f"{milliseconds(few.response)} with {few.size} and {here} with {at.size}"
         )
     if abs(gained) <= _SAME * at.response:
-        return f"{more} would serve nobody sooner: a call takes {here} either way"
+        there = milliseconds(largest.response)
+        takes = f"{here} either way"
+        if here != there:
+            takes = f"{here} with {at.size} and {there} with {largest.size}"
+        return f"{more} would serve nobody sooner: a call takes {takes}"
     verb = "shorten" if gained > 0 else "lengthen"
     return f"{more} would {verb} a call from {here} to {milliseconds(largest.response)}"
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 
+from poolkit.histogram import together
 from poolkit.records import Recommendation, Trial
 from poolkit.show.charts import style
 from poolkit.show.charts.figures import beside, legend_beside, single_axes
@@ -52,6 +53,23 @@ def in_service(trials: Sequence[Trial], recommendation: Recommendation | None) -
     size, rate = recommendation.recommended_size, recommendation.target_rate
     tried = [t for t in trials if t.purpose == "verify" and t.pool_size == size]
     return min(reversed(tried), key=lambda t: abs((t.arrival_rate or 0.0) - rate), default=None)
+
+
+def all_in_service(trials: Sequence[Trial], recommendation: Recommendation | None) -> Trial | None:
+    """The same with the waits of every trial of that size at that rate.
+
+    Verification judges them together, so a share of calls that is told is one of them all.
+    """
+    latest = in_service(trials, recommendation)
+    if latest is None:
+        return None
+    tried = [
+        t
+        for t in trials
+        if t.purpose == "verify"
+        and (t.pool_size, t.arrival_rate) == (latest.pool_size, latest.arrival_rate)
+    ]
+    return latest.model_copy(update={"wait_time": together(t.wait_time for t in tried)})
 
 
 def _timed(trials: Sequence[Trial], recommendation: Recommendation | None) -> Trial | None:

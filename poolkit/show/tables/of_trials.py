@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from poolkit.analysis.disturbed import QUIET
+from poolkit.recommend.checks import is_without_gate
 from poolkit.records import PredictedWait, Sizing, StatePoint, Trial
 from poolkit.show import words
 from poolkit.show.tables.table import Column, Columns, Number, Table
@@ -74,10 +75,13 @@ def _dials(trial: Trial) -> str:
 
 
 def trial_checks(measured: Sequence[Trial]) -> Table:
-    """For each check: in how many trials it was made and passed, and the worst that was seen."""
+    """For each check: in how many trials it was made and passed, and the worst that was seen.
+
+    A trial that leaves the gate out to show what happens is no doubt, and is not counted.
+    """
     made: dict[str, list[tuple[bool, Trial, str]]] = {}
     for t in measured:
-        for check in t.checks:
+        for check in () if is_without_gate(t) else t.checks:
             made.setdefault(check.name, []).append((check.passed, t, check.seen))
     rows = []
     for name, results in made.items():
@@ -167,6 +171,8 @@ def _inferred(trial: Trial) -> str:
 def _use(trial: Trial) -> str:
     if trial.stopped is not None:
         return f"✗ stopped: {trial.stopped}"
+    if is_without_gate(trial):
+        return "no: without the gate, to compare"
     failed = trial.failed_checks
     if failed:
         # Why a trial was measured again is told where it stands beside the one in its place.
