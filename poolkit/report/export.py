@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import itertools
 import re
-import shutil
-import subprocess
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,15 +18,6 @@ TEMPLATES = Path(__file__).parent / "templates"
 READ_FIRST = ("decision", "charts")
 HIDDEN = {"parameters", "injected-parameters"}  # they hold nothing that a reader of a report needs
 _HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
-_BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-# fmt: off
-_PRINTING = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-    "--no-pdf-header-footer",
-)
-# fmt: on
-_PDF_SECONDS = 30
 
 
 def export(notebook: Path, out: Path) -> Path:
@@ -133,23 +121,3 @@ def _contents_item(page: BeautifulSoup, heading: Tag, text: str) -> Tag:
         item["class"], text = "sub", text.split(": ")[0]
     item.append(page.new_tag("a", href=f"#{heading['id']}", string=text))
     return item
-
-
-def export_pdf(report: Path, out: Path) -> Path | None:
-    """Print report.html to the PDF `out` with Chromium; None where there is none or it fails.
-
-    An older `out` does not stay behind. It takes some seconds and is given up after 30 s.
-    """
-    out.unlink(missing_ok=True)
-    browser = next((found for name in _BROWSERS if (found := shutil.which(name))), None)
-    if browser is None:
-        return None
-    with tempfile.TemporaryDirectory(prefix="poolkit-pdf-") as profile:
-        command = [browser, *_PRINTING, f"--user-data-dir={profile}"]
-        command += [f"--print-to-pdf={out.resolve()}", report.resolve().as_uri()]
-        try:
-            quiet: Any = {"stdin": subprocess.DEVNULL, "capture_output": True}
-            subprocess.run(command, check=True, timeout=_PDF_SECONDS, **quiet)
-        except (OSError, subprocess.SubprocessError):
-            return None
-    return out if out.is_file() else None

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import builtins
 import itertools
-import os
 import re
-import shutil
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
@@ -20,7 +18,7 @@ from poolkit.measure.store import TrialLog
 from poolkit.records import Resumed
 from poolkit.report import page as page_parts
 from poolkit.report.execute import execute
-from poolkit.report.export import export, export_pdf
+from poolkit.report.export import export
 from poolkit.report.folder import read_review
 from poolkit.report.source import review_folder, shared
 from poolkit.review.compare import compare
@@ -354,29 +352,6 @@ def test_a_section_says_what_changed_for_its_target(review_dir: Path) -> None:
     assert "What changed since 2026-01-02" in shown
     assert "larger than the noise" in shown
     assert "lab-http" not in shown
-
-
-def test_without_a_browser_there_is_no_pdf(
-    report: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """No browser: no file, no error, and an older one does not stay behind."""
-    monkeypatch.setenv("PATH", str(tmp_path))
-    old = tmp_path / "report.pdf"
-    old.write_bytes(b"old")
-    assert export_pdf(report, old) is None
-    assert not old.exists()
-
-
-@pytest.mark.browser
-@pytest.mark.skipif(
-    shutil.which("chromium") is None and not os.environ.get("CI"),
-    reason="needs Chromium: apt-get install chromium",
-)
-def test_it_becomes_a_pdf(report: Path, tmp_path: Path) -> None:
-    """Where Chromium is there the report is printed, the decision first."""
-    printed = export_pdf(report, tmp_path / "report.pdf")
-    assert printed is not None
-    assert printed.read_bytes().startswith(b"%PDF-")
 
 
 def test_a_fleet_with_a_known_server_gets_its_budget(review_dir: Path) -> None:
