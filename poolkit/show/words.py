@@ -63,7 +63,8 @@ QUANTITIES = {
 
 def readable(name: str) -> str:
     """The name of a check, sign or rule as people write it."""
-    return name.replace("littles_law", "Little's Law").replace("_", " ")
+    name = name.replace("littles_law", "Little's Law").replace("http_", "HTTP ")
+    return name.replace("_", " ")
 
 
 def sentence(words: str) -> str:

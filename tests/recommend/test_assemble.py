@@ -106,10 +106,10 @@ def test_a_pool_that_only_moves_the_queue_is_doubted() -> None:
     assert doubt.seen == "10 connections serve callers as soon"
     assert not doubt.passed
     assert "take 10: leave wait_p99 out of targets.toml" in doubt.next
-    assert words.size(found) == f"{moved.size} (10 as fast)"
-    said = "10 serve callers as soon (p99 wait under 10 ms decides)"
+    assert words.size(found) == f"⚠ {moved.size}"
+    said = "10 give the same response time (p99 wait under 10 ms decides)"
     assert said in words.outcome(found)
-    assert "; 10 would serve callers as soon" in words.finding(moved, found)
+    assert "; 10 give the same response time" in words.finding(moved, found)
     # Verification moved it down to where there are no longer two sizes.
     lower = recommend(http_target(), moved, verification(), [], "done", 5.0, size=10)
     assert lower.smallest_as_fast is None

@@ -12,6 +12,7 @@ from matplotlib.ticker import MaxNLocator
 from poolkit.records import Recommendation, Sizing, Trial
 from poolkit.show.charts import style
 from poolkit.show.charts.figures import legend_beside, single_axes
+from poolkit.show.charts.points import name_points
 from poolkit.show.charts.time_budget import in_service
 from poolkit.units import milliseconds, plural, short_rate
 
@@ -118,16 +119,18 @@ def response_time(
         few = recommendation.smallest_as_fast
         if few is not None:
             line = axes.axvline(few, color=style.GREEN, lw=1.8, ls=(0, (5, 2)), zorder=2)
-            named.append((line, f"{few} serve callers\nas soon"))
+            named.append((line, f"{few}: the same\nresponse time"))
         if served is not None and measured is not None:
             point: Any = {"color": style.GREEN, "ms": 8, "ls": "", "zorder": 6}
             (mark,) = axes.plot([served.pool_size], [measured * 1000], marker="D", **point)
+            name_points(mark, [f"measured with {served.pool_size}: {milliseconds(measured)}"])
             named.append((mark, f"measured {milliseconds(measured)}"))
         if shown:
             hold = axes.fill_between(sizes, 0, holds, color=style.BLUE, alpha=0.22, lw=0)
             wait = axes.fill_between(sizes, holds, responses, alpha=0.55, lw=0, hatch="//")
             wait.set(facecolor=style.VERMILION, edgecolor=style.PAPER)
             (line,) = axes.plot(sizes, responses, color=style.INK, lw=1.8, marker="o", ms=4)
+            name_points(line, [_said(p) for p in shown])
             predicted = f"response = wait + hold,\npredicted at {short_rate(sizing.rate_per_pool)}"
             named += [(line, predicted), (wait, "wait"), (hold, "hold")]
         if response_p99 is not None and response_p99 * 1000 <= top:
@@ -135,3 +138,11 @@ def response_time(
             named.append((line, f"p99 asked: {milliseconds(response_p99)}"))
         legend_beside(axes, named)
     return axes
+
+
+def _said(p: Predicted) -> str:
+    wait = milliseconds(max(0.0, p.response - p.hold))
+    return (
+        f"{plural(p.size, 'connection')}: response {milliseconds(p.response)} = "
+        f"wait {wait} + hold {milliseconds(p.hold)}; p99 {milliseconds(p.p99)}"
+    )

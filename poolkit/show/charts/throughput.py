@@ -21,7 +21,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator, NullFormatter
 
 from poolkit.records import Recommendation, Sizing, Trial
-from poolkit.show.charts import ranges, style
+from poolkit.show.charts import curve_words, ranges, style
 from poolkit.show.charts.by_state import StateMarks
 from poolkit.show.charts.figures import (
     BOTTOM,
@@ -33,6 +33,7 @@ from poolkit.show.charts.figures import (
     set_title,
     title_lines,
 )
+from poolkit.show.charts.points import name_points
 from poolkit.show.charts.scene import CurveAxes, Points, Scene
 from poolkit.show.words import beyond, verified_phrase
 from poolkit.units import interval, milliseconds, number, plural, short_rate
@@ -77,7 +78,9 @@ def throughput_curve(
             notes = textwrap.wrap(note, int(wide / _NOTE_CHARACTER))
             set_margins(axes.figure, len(lines), bottom=BOTTOM + _NOTE_LINE * len(notes))
             title, note = "\n".join(lines), "\n".join(notes)
-        Picture(axes).show(scene)
+        picture = Picture(axes)
+        picture.show(scene)
+        picture.name_points(scene)
         set_title(axes.throughput, title, wrap=not is_own)
         if note:
             small: Any = {"fontsize": style.NOTE_SIZE, "color": style.MUTED, "wrap": not is_own}
@@ -208,6 +211,20 @@ class Picture:
         self._legend(upper, self._show_rates(scene, limits))
         self._legend(lower, self._show_times(scene, limits))
 
+    def name_points(self, scene: Scene) -> None:
+        """Say of each point what it is, for a page that shows it under the pointer."""
+        for line, said in (
+            (self._repeats, curve_words.trials(scene, usable=True)),
+            (self._unfit, curve_words.trials(scene, usable=False)),
+            (self._at_size, curve_words.size(scene)),
+            (self._hold_p50, curve_words.times("hold p50", scene.hold("p50"))),
+            (self._hold_p99, curve_words.times("hold p99", scene.hold("p99"))),
+            (self._wait_p50, curve_words.times("wait p50 at the target rate", scene.wait("p50"))),
+            (self._wait_p99, curve_words.times("wait p99 at the target rate", scene.wait("p99"))),
+        ):
+            name_points(line, said)
+        self._states.name_points()
+
     def _show_regions(self, scene: Scene, limits: tuple[float, float]) -> None:
         size, (low, high) = scene.recommended, limits
         wide = self.axes.figure.bbox.width - LEFT - RIGHT
@@ -259,7 +276,7 @@ class Picture:
             ),
             (
                 self._as_fast[0],
-                "" if scene.as_fast is None else f"{_few(scene)} serve callers\nas soon",
+                "" if scene.as_fast is None else f"{_few(scene)}: the same\nresponse time",
             ),
             (self._target, _limit_words(f"target {short_rate(target)}", target, top)),
             _put(

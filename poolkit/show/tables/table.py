@@ -118,15 +118,16 @@ class Table:
 
     __html__ = html  # a template takes it as it is
 
-    def folded(self) -> str:
+    def folded(self, anchor: str = "") -> str:
         """The HTML behind its caption, to be opened by who wants to see it.
 
-        What failed in it is counted beside the caption.
+        What failed in it is counted beside the caption. A link to `anchor` opens it.
         """
         count = self._count()
         mark = f': <span class="{_MARKS[count[0]][0]}">{count}</span>' if count else ""
         caption = f"{in_html(self.caption)}{mark}"
-        return f"<details><summary>{caption}</summary>\n{self.html()}</details>"
+        html = f'<div id="{in_html(anchor)}">{self.html()}</div>' if anchor else self.html()
+        return f"<details><summary>{caption}</summary>\n{html}</details>"
 
     def _count(self) -> str:
         """`✗ 2 of 9 failed`, `⚠ 1 of 9 in doubt` or `✓ all 9 passed`; empty: no row has a mark."""
