@@ -97,7 +97,7 @@ def course(trials: Sequence[Trial], recommendation: Recommendation | None = None
         figure = new_figure((style.FIGURE_SIZE[0], HEIGHT), layout=None)
         rows: Any = figure.subplots(len(_ROWS), 1, sharex=True)
         lines = title_lines(course_finding(trials, recommendation), figure.bbox.width, _LEFT)
-        set_margins(figure, len(lines) + 1, _LEFT, _RIGHT, bottom=44)
+        set_margins(figure, len(lines) + 2, _LEFT, _RIGHT, bottom=44)
         for axes, row in zip(rows, _ROWS, strict=True):
             tops = [1e-9, *_limits(axes, row, shown)]
             for place, trial in enumerate(shown):
@@ -110,7 +110,7 @@ def course(trials: Sequence[Trial], recommendation: Recommendation | None = None
             axes.yaxis.set_major_formatter(lambda height, _: number(height))
         _name_trials(rows[0], rows[-1], shown)
         rows[0].text(
-            0, 1.28, "\n".join(lines), transform=rows[0].transAxes, va="bottom", **style.TITLE
+            0, 1.5, "\n".join(lines), transform=rows[0].transAxes, va="bottom", **style.TITLE
         )
     first: Axes = rows[0]
     return first
@@ -144,7 +144,7 @@ def _name_trials(upper: Axes, lower: Axes, shown: Sequence[Trial]) -> None:
     """Above each trial its size and rate, below its seconds and the p99 of its waits."""
     size = style.LABEL_SIZE - 0.5
     for place, trial in enumerate(shown):
-        words = trial_name(trial).replace(" calls/s", "/s")
+        words = trial_name(trial).replace(" calls/s", "/s").replace(" at ", "\nat ")
         upper.text(
             place + _WIDTH / 2, 1.06, words, ha="center", va="bottom", fontsize=size,
             transform=upper.get_xaxis_transform(),
