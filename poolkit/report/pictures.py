@@ -13,6 +13,7 @@ from poolkit.show import charts
 from poolkit.show.before_after import ServiceComparison
 from poolkit.show.charts.fairness import pair
 from poolkit.show.charts.response_time import known
+from poolkit.show.charts.scene import is_doubted
 from poolkit.show.charts.time_budget import all_in_service, budgets, climb
 from poolkit.show.course import verifications
 
@@ -159,7 +160,7 @@ def _how_to_read(target: TargetReview) -> str:
         elif target.recommendation.smallest_as_fast is not None:
             left += ", but down to the dashed one the response time is the same"
         words += (
-            f"Left of the green line {left}; "
+            f"Left of the {'amber' if is_doubted(target.recommendation) else 'green'} line {left}; "
             f"beyond {charts.OVERSIZED_FROM:g} times its size connections are idle. "
         )
     return words.strip()

@@ -207,6 +207,7 @@ class Picture:
             shown = ranges.named_sizes(sizes, limits, None if scene.is_swept else scene.recommended)
             lower.xaxis.set_ticks(shown, labels=[str(size) for size in shown])
             lower.xaxis.set_ticks([size for size in sizes if size not in shown], minor=True)
+        self._colour_size(scene.is_doubted)
         self._show_regions(scene, limits)
         self._legend(upper, self._show_rates(scene, limits))
         self._legend(lower, self._show_times(scene, limits))
@@ -224,6 +225,21 @@ class Picture:
         ):
             name_points(line, said)
         self._states.name_points()
+
+    def _colour_size(self, is_doubted: bool) -> None:
+        """A size in doubt is amber and its mark hollow."""
+        colour = self._colour(style.AMBER if is_doubted else style.GREEN)
+        if colour == self._at_size.get_color():
+            return
+        for line in (*self._size, self._at_size):
+            line.set_color(colour)
+        paper = self._colour(style.PAPER)
+        self._at_size.set(
+            markerfacecolor=paper if is_doubted else colour,
+            markeredgecolor=colour if is_doubted else paper,
+            markeredgewidth=2.0 if is_doubted else 1.0,
+        )
+        self._named.clear()  # a legend takes its colours when it is made
 
     def _show_regions(self, scene: Scene, limits: tuple[float, float]) -> None:
         size, (low, high) = scene.recommended, limits
@@ -311,7 +327,8 @@ class Picture:
         ]
         for line, quantile in ((self._wait_p99, "p99"), (self._wait_p50, "p50")):
             waits = scene.wait(quantile)
-            words = f"wait at target: {quantile} {number(waits[-1][1], 2)} ms" if waits else ""
+            at_size = _wait_at_size(scene, quantile, waits)
+            words = f"wait at target: {quantile} {number(at_size, 2)} ms" if waits else ""
             named.append(_put(line, [(x, min(y, 0.95 * top)) for x, y in waits], words))
         return named
 
@@ -365,6 +382,16 @@ def _few(scene: Scene) -> str:
     return f"{few}" if pools == 1 else f"{few} in each pool"
 
 
+def _wait_at_size(scene: Scene, quantile: str, waits: Points) -> float:
+    """The wait (ms) at the recommended size, as it was verified; else that at the largest."""
+    chosen = scene.recommendation
+    seen = chosen.verification if chosen else None
+    if quantile == "p99" and seen is not None and seen.wait_p99 is not None:
+        return 1000 * seen.wait_p99
+    here = [wait for size, wait in waits if size == scene.recommended]
+    return (here or [wait for _, wait in waits] or [0.0])[-1]
+
+
 def _across(limits: tuple[float, float], height: float | None) -> Points:
     return [] if height is None else [(x, height) for x in limits]
 
@@ -398,7 +425,7 @@ def _recommended(scene: Scene) -> str:
     if chosen is None:
         return ""
     pools = scene.pools or left
-    words = "recommended" if chosen.verification else "predicted"
+    words = "⚠ " * scene.is_doubted + ("recommended" if chosen.verification else "predicted")
     words += f" {chosen.recommended_size}"
     if pools > 1:
         words += f"\nin each of {pools} pools"
