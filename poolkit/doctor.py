@@ -10,7 +10,6 @@ import math
 import os
 import platform
 import re
-import shutil
 import statistics
 import sys
 import tempfile
@@ -21,6 +20,7 @@ from pathlib import Path
 
 from poolkit.load.machine import glance
 from poolkit.records import Check
+from poolkit.report.browser import chromium
 
 OLDEST_PYTHON = (3, 11)
 # What each extra gives; who only uses poolkit does without `test`.
@@ -40,11 +40,6 @@ BUSY_SHARE = 0.5  # load average over cores above which a measurement shares its
 LOOKED = 1.0  # s for which the machine is watched
 # Of the cores' time, while nothing is measured: what others take, and what the host gives away.
 MOST_OTHERS, MOST_STOLEN = 0.25, 0.02
-_BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
-_MAC_BROWSERS = (
-    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
-    "/Applications/Chromium.app/Contents/MacOS/Chromium",
-)
 
 
 def examine() -> tuple[Check, ...]:
@@ -60,7 +55,7 @@ def examine() -> tuple[Check, ...]:
         cores_check(cores),
         *_quiet_checks(cores),
         temporary_check(temporary, _write_error(temporary)),
-        browser_check(_browser()),
+        browser_check(chromium()),
     )
 
 
@@ -308,9 +303,3 @@ def _write_error(folder: str) -> str | None:
     except OSError as error:
         return error.strerror or type(error).__name__
     return None
-
-
-def _browser() -> str | None:
-    found = (shutil.which(name) for name in _BROWSERS)
-    on_mac = (path for path in _MAC_BROWSERS if Path(path).exists())
-    return next((path for path in (*found, *on_mac) if path), None)

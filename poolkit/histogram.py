@@ -8,7 +8,7 @@ longest time are exact. Merging adds counts, so memory does not grow with the nu
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -98,6 +98,17 @@ class Histogram:
             longest=self.longest,
             buckets=buckets,
         )
+
+
+def together(parts: Iterable[Distribution]) -> Distribution:
+    """The times of several distributions as one, as if they had been recorded in one histogram."""
+    whole = Histogram()
+    for part in parts:
+        for index, count in part.buckets.items():
+            whole.counts[index] += count
+        whole.total += (part.mean or 0.0) * part.count
+        whole.longest = max(whole.longest, part.longest or 0.0)
+    return whole.distribution()
 
 
 def add_rows(histograms: Sequence[Histogram], times: Times) -> None:

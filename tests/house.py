@@ -53,7 +53,7 @@ ONLY = {
     "errors": set(),
     "files": set(),
     "records": {"redact"},
-    "doctor": {"records", "load.machine"},
+    "doctor": {"records", "load.machine", "report.browser"},
     "audit": {"errors", "drivers.table"},
     "retry": {"drivers.table"},
     "targets.hosts": set(),

@@ -131,8 +131,9 @@ def _environment(variables: Mapping[str, str]) -> Iterator[None]:
 
 
 def _make_report(out: Path) -> Path:
+    from poolkit.report.browser import export_pdf
     from poolkit.report.execute import execute
-    from poolkit.report.export import export, export_pdf
+    from poolkit.report.export import export
 
     report = export(execute(out), out / "report.html")
     export_pdf(report, out / _PDF)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
-import shutil
-import subprocess
-import tempfile
+from copy import copy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,16 +18,9 @@ TEMPLATES = Path(__file__).parent / "templates"
 # Cells with the first of these tags open the report, those with the second follow.
 READ_FIRST = ("decision", "charts")
 HIDDEN = {"parameters", "injected-parameters"}  # they hold nothing that a reader of a report needs
+_CONTENTS = {"class": "contents", "id": "contents", "aria-label": "Contents"}
+_PROSE = 30  # characters of a cell from which on a table is one of prose
 _HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
-_BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-# fmt: off
-_PRINTING = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-    "--no-pdf-header-footer",
-)
-# fmt: on
-_PDF_SECONDS = 30
 
 
 def export(notebook: Path, out: Path) -> Path:
@@ -66,6 +57,7 @@ def export(notebook: Path, out: Path) -> Path:
     body, _ = exporter.from_notebook_node(content, resources=resources)
     page = Soup(body, "html.parser")
     _name_tables(page)
+    _label_cells(page)
     _frame_decision(page)
     write_atomic(out, str(page))
     return out
@@ -105,15 +97,36 @@ def _name_tables(page: BeautifulSoup) -> None:
         header["scope"] = "col"
 
 
+def _label_cells(page: BeautifulSoup) -> None:
+    """A table of prose can be read on a narrow page: each cell knows the name of its column.
+
+    There its rows are shown as lists; the roles say that it is still a table.
+    """
+    for table in page.find_all("table", class_="pk-table"):
+        cells = table.find_all("td")
+        if table.parent is None or max((len(c.get_text()) for c in cells), default=0) < _PROSE:
+            continue
+        table.parent["class"] = "pk-scroll pk-stack"
+        table["role"] = "table"
+        names = [header.get_text() for header in table.select("thead th")]
+        for row in table.find_all("tr"):
+            row["role"] = "row"
+            for name, cell in zip(names, row.find_all(["th", "td"]), strict=True):
+                if cell.name == "td":
+                    cell["role"], cell["data-label"] = "cell", name
+                else:
+                    cell["role"] = "rowheader" if cell["scope"] == "row" else "columnheader"
+
+
 def _frame_decision(page: BeautifulSoup) -> None:
-    """Put the first part in a box, and after it links to the parts and targets that follow."""
+    """Put the first part in a box, between links to the targets and to all that follows."""
     headings = page.find_all("h2", limit=2)
     if not headings:
         return
     box = headings[0].wrap(page.new_tag("div", attrs={"class": "decision"}))
     rest = list(box.next_siblings)
     box.extend(list(itertools.takewhile(lambda node: node is not headings[-1], rest)))
-    contents = page.new_tag("nav", attrs={"class": "contents", "aria-label": "Contents"})
+    contents = page.new_tag("nav", attrs=_CONTENTS)
     contents.append(page.new_tag("strong", string="Contents"))
     items = page.new_tag("ul", string="\n")
     contents.append(items)
@@ -124,6 +137,10 @@ def _frame_decision(page: BeautifulSoup) -> None:
             heading["id"] = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
         if heading.get("id"):
             items.extend([_contents_item(page, heading, text), "\n"])
+    jump = page.new_tag("nav", attrs={"class": "pk-jump", "aria-label": "Targets"})
+    for link in [*items.select("li.sub a"), page.new_tag("a", href="#contents", string="contents")]:
+        jump.extend([copy(link), "\n"])
+    box.insert_before(jump, "\n")
 
 
 def _contents_item(page: BeautifulSoup, heading: Tag, text: str) -> Tag:
@@ -133,23 +150,3 @@ def _contents_item(page: BeautifulSoup, heading: Tag, text: str) -> Tag:
         item["class"], text = "sub", text.split(": ")[0]
     item.append(page.new_tag("a", href=f"#{heading['id']}", string=text))
     return item
-
-
-def export_pdf(report: Path, out: Path) -> Path | None:
-    """Print report.html to the PDF `out` with Chromium; None where there is none or it fails.
-
-    An older `out` does not stay behind. It takes some seconds and is given up after 30 s.
-    """
-    out.unlink(missing_ok=True)
-    browser = next((found for name in _BROWSERS if (found := shutil.which(name))), None)
-    if browser is None:
-        return None
-    with tempfile.TemporaryDirectory(prefix="poolkit-pdf-") as profile:
-        command = [browser, *_PRINTING, f"--user-data-dir={profile}"]
-        command += [f"--print-to-pdf={out.resolve()}", report.resolve().as_uri()]
-        try:
-            quiet: Any = {"stdin": subprocess.DEVNULL, "capture_output": True}
-            subprocess.run(command, check=True, timeout=_PDF_SECONDS, **quiet)
-        except (OSError, subprocess.SubprocessError):
-            return None
-    return out if out.is_file() else None

@@ -19,15 +19,20 @@ from poolkit.show import charts, tables, trust, words
 from poolkit.show.tables import Column, Columns, Number, Table, of_probe
 from poolkit.units import NONE, listed, milliseconds, number, plural, rate, share
 
-# JupyterLab's dark theme; the report's own template brings the rest.
+# For JupyterLab and its dark theme alone; the report has a style sheet of its own.
 _THEME = """<style>
 body[data-jp-theme-light="false"] { --pk-ink: #e3e3e3; --pk-muted: #b0b0b0; --pk-faint: #8a8a8a;
   --pk-blue: #6bb8ea; --pk-vermilion: #f0955c; --pk-green: #4fc79f; --pk-purple: #e29bc4;
-  --pk-paper: #111111; }
-.pk-chart { max-width: 60rem; height: auto; }
-.pk-table caption { text-align: left; font-weight: 600; }
-.pk-table td, .pk-table th { text-align: left !important; vertical-align: top; }
-.pk-table .pk-number { text-align: right !important; }
+  --pk-amber: #e6b450; --pk-paper: #111111; }
+.jp-OutputArea .pk-chart { max-width: 60rem; height: auto; }
+.jp-OutputArea .pk-table caption { text-align: left; font-weight: 600; }
+.jp-OutputArea .pk-table td, .jp-OutputArea .pk-table th {
+  text-align: left !important; vertical-align: top; }
+.jp-OutputArea .pk-table .pk-number { text-align: right !important; }
+.jp-OutputArea .pk-good { color: var(--pk-green, #00795a); }
+.jp-OutputArea .pk-warn { color: var(--pk-amber, #855700); font-weight: 600; }
+.jp-OutputArea .pk-bad { color: var(--pk-vermilion, #a63a00); font-weight: 600; }
+.jp-OutputArea .pk-jump { display: flex; flex-wrap: wrap; gap: 0.2rem 1rem; }
 </style>"""
 
 
@@ -79,7 +84,7 @@ def since(comparison: Comparison) -> Part:
 def _measured(review: Review) -> str:
     found = [t.recommendation for t in review.targets]
     sized = [r for r in found if r.recommended_size is not None]
-    sure = [r for r in sized if r.is_verified]
+    sure = [r for r in sized if not trust.is_in_doubt(r)]
     trials, seconds = sum(r.trials for r in found), sum(r.seconds for r in found)
     return (
         f"Measured on {_measured_on(review)}: {plural(len(found), 'target')}, "
@@ -162,7 +167,7 @@ def section(target: TargetReview, review: Review) -> Part:
     """
     names = ("poolkit", target.recommendation.driver, "python")
     known = [f"{name} {review.versions[name]}" for name in names if name in review.versions]
-    html = _html("section", target=target, versions=", ".join(known), comparison=review.comparison)
+    html = _html("section", target=target, versions=", ".join(known), review=review)
     return Part(html, f"{target.name}: {target.finding}")
 
 
@@ -176,15 +181,37 @@ def _evidence(target: TargetReview) -> list[Table]:
     if sizing is not None:
         found.append(tables.states(sizing))
     found.append(tables.rules_of_thumb(r))
-    if r.recommended_size is not None:
-        found.append(tables.checks(r))
     found += [
+        tables.course(trials),
         tables.time_budget(trials),
         tables.trial_checks(trials),
         tables.cut_and_dials(trials),
         tables.trials(trials),
     ]
     return [table for table in found if table]
+
+
+def _no_errors(target: TargetReview) -> str:
+    """That no call failed, where that is so; the table of errors says the rest."""
+    calls = sum(sum(trial.outcomes.values()) for trial in target.trials)
+    if not calls or tables.errors(target.trials):
+        return ""
+    return f"No call failed: {plural(calls, 'call')} in {plural(len(target.trials), 'trial')}."
+
+
+def _jumps(target: TargetReview, review: Review) -> list[tuple[str, str]]:
+    """The parts of a target's section that are there: the end of the id, and the name."""
+    r = target.recommendation
+    parts = (
+        ("chart", "chart", bool(target.trials)),
+        ("parameters", "parameters", bool(r.parameters)),
+        ("verification", "verification", r.verification is not None),
+        ("idle", "idle connections", target.probe is not None),
+        ("changes", "changes", review.comparison is not None),
+        ("errors", "errors", bool(target.trials)),
+        ("checks", "checks", bool(r.checks)),
+    )
+    return [(end, name) for end, name, is_there in parts if is_there]
 
 
 def _is_taken(target: TargetReview) -> bool:
@@ -198,7 +225,7 @@ def weakest(review: Review) -> Part:
     """The result to trust least, and why."""
     worst = max(review.targets, key=_doubt)
     r = worst.recommendation
-    said = f"{worst.name}: {trust.how_sure(r).lstrip('✓!✗ ')}."
+    said = f"{worst.name}: {trust.how_sure(r).lstrip(f'✓✗{trust.DOUBT} ')}."
     items = [words.doubt(check) for check in r.failed_checks]
     items += [f"{s.name.replace('_', ' ')} was not seen: {s.seen}." for s in r.missing_signals]
     items += [f"{reason}." for reason in words.left_out(worst.unfit)]
@@ -284,6 +311,8 @@ _TEMPLATES.globals.update(
     pictures=pictures,
     theme=_THEME,
     evidence=_evidence,
+    jumps=_jumps,
+    no_errors=_no_errors,
     is_taken=_is_taken,
 )
 

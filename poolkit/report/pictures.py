@@ -13,11 +13,14 @@ from poolkit.show import charts
 from poolkit.show.before_after import ServiceComparison
 from poolkit.show.charts.fairness import pair
 from poolkit.show.charts.response_time import known
-from poolkit.show.charts.time_budget import budgets, climb, in_service
+from poolkit.show.charts.scene import is_doubted
+from poolkit.show.charts.time_budget import all_in_service, budgets, climb
+from poolkit.show.course import verifications
 
 _WAIT = (
     "Wait: time between the start of a call and the moment it holds a connection. The curve ends "
-    "at the longest wait that was seen."
+    "at the longest wait that was seen. The prediction here follows from the closed loops alone, "
+    "without the trials it is held against; the sizes expected below know these, too."
 )
 _INFERRED = (
     "This client does not show that moment: the waits are inferred from the first sign of the "
@@ -26,6 +29,11 @@ _INFERRED = (
 _RESPONSE = (
     "Past the point where the upstream saturates, more connections only move the queue from the "
     "pool into the server: less wait, longer hold, the same response."
+)
+_COURSE = (
+    "Each trial in slices of its time, and below it the p99 of its waits. Rate: calls that gave "
+    "their connection back; dotted is what was sent. None free: the share of the time with every "
+    "connection in use (dotted above), in which a call that comes has to wait."
 )
 _BUDGET = (
     "Lag: the generator's own lateness; wait: for a connection; dial: a new connection; release: "
@@ -61,12 +69,15 @@ def more(target: TargetReview) -> Iterator[str]:
     """The other charts, as far as the target has what they show."""
     r, trials, sizing = target.recommendation, target.trials, target.sizing
     limit, anchor = target.settings.wait_p99, target.anchor
-    serving = in_service(trials, r)
+    serving = all_in_service(trials, r)
     if serving is not None and serving.wait_time.count:
         shown = serving, expected_waits(trials, serving, limit), limit
         caption = _WAIT if serving.wait_is_exact else f"{_WAIT} {_INFERRED}"
         drawn = charts.wait_distribution(*shown)
         yield figure(drawn, charts.wait_alt(*shown), f"{anchor}-w", caption)
+    if verifications(trials):
+        drawn, alt = charts.course(trials, r), charts.course_alt(trials, r)
+        yield figure(drawn, alt, f"{anchor}-o", _COURSE)
     if sizing is not None and r.recommended_size is not None and len(known(sizing)) > 1:
         drawn = charts.response_time(sizing, trials, r, response_p99=target.settings.response_p99)
         yield figure(drawn, charts.response_alt(sizing, trials, r), f"{anchor}-r", _RESPONSE)
@@ -147,9 +158,9 @@ def _how_to_read(target: TargetReview) -> str:
         if target.settings.asks_as_soon:
             left = "callers are served later"
         elif target.recommendation.smallest_as_fast is not None:
-            left += ", but down to the dashed one they are served as soon"
+            left += ", but down to the dashed one the response time is the same"
         words += (
-            f"Left of the green line {left}; "
+            f"Left of the {'amber' if is_doubted(target.recommendation) else 'green'} line {left}; "
             f"beyond {charts.OVERSIZED_FROM:g} times its size connections are idle. "
         )
     return words.strip()

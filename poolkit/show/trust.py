@@ -8,6 +8,7 @@ from poolkit.recommend.checks import OF_THE_MACHINE
 from poolkit.records import Check, Recommendation
 from poolkit.units import listed, plural
 
+DOUBT = "⚠"  # begins the words of what holds, but not without a doubt
 # The first sentence says these otherwise: by the missing signs, the second size, the lack of one.
 SAID_OTHERWISE = ("verified", "serves_sooner", "sized")
 
@@ -57,6 +58,11 @@ def is_in_doubt(recommendation: Recommendation) -> bool:
     return not recommendation.is_verified or bool(doubts(recommendation))
 
 
+def is_sound(recommendation: Recommendation) -> bool:
+    """Whether a size may be taken at a glance: verified, with neither a doubt nor a choice left."""
+    return not is_in_doubt(recommendation) and recommendation.smallest_as_fast is None
+
+
 def was_too_busy(recommendation: Recommendation) -> bool:
     """Whether a sign is missing that a late or crowded machine would hide by itself.
 
@@ -81,14 +87,14 @@ def same_response(fewer: int | None) -> str:
 
 
 def how_sure(recommendation: Recommendation) -> str:
-    """How far to trust it, in a few words behind a mark: ✓ good, ! look first, ✗ not to be used."""
+    """How far to trust it, in a few words behind a mark: ✓ good, ⚠ look first, ✗ not to be used."""
     r, found = recommendation, doubts(recommendation)
     if r.status != "done":
         return f"✗ no result: {r.status}"
     if r.recommended_size is None:
         return f"✗ no size recommended{_listed(found)}"
     if r.verification is None:
-        return f"✗ predicted, not verified{_listed(found)}"
+        return f"{DOUBT} predicted, not verified{_listed(found)}"
     signs = plural(len(r.verification.signals), "sign")
     good = len(r.verification.signals) - len(r.missing_signals)
     if was_too_busy(r):
@@ -97,9 +103,9 @@ def how_sure(recommendation: Recommendation) -> str:
         return f"✗ not confirmed, {good} of {signs} seen{_listed(found)}"
     few = same_response(r.smallest_as_fast)
     if found:
-        return f"! verified with doubts, {good} of {signs} seen{_listed(found)}"
+        return f"{DOUBT} verified with doubts, {good} of {signs} seen{_listed(found)}"
     if few:
-        return f"! verified, {good} of {signs} seen; but {few}"
+        return f"{DOUBT} verified, {good} of {signs} seen; but {few}"
     return f"✓ verified: {good} of {signs} seen, no doubts"
 
 

@@ -20,7 +20,7 @@ from poolkit.records import (
     VerdictName,
 )
 from poolkit.review.compare import Comparison, Difference
-from poolkit.show.trust import doubts, in_doubt, same_response, was_too_busy
+from poolkit.show.trust import DOUBT, doubts, in_doubt, is_sound, same_response, was_too_busy
 from poolkit.units import NONE, interval, listed, milliseconds, number, plural, rate, short_rate
 
 KNEE_RULES = {
@@ -64,7 +64,8 @@ QUANTITIES = {
 
 def readable(name: str) -> str:
     """The name of a check, sign or rule as people write it."""
-    return name.replace("littles_law", "Little's Law").replace("_", " ")
+    name = name.replace("littles_law", "Little's Law").replace("http_", "HTTP ")
+    return name.replace("_", " ")
 
 
 def sentence(words: str) -> str:
@@ -78,18 +79,19 @@ def sentence(words: str) -> str:
 
 
 def size(recommendation: Recommendation) -> str:
-    """The recommended size, and a smaller one that serves as soon; a dash where there is none."""
-    found, few = recommendation.recommended_size, recommendation.smallest_as_fast
+    """The recommended size, marked where it is in doubt; a dash where there is none."""
+    found = recommendation.recommended_size
     if found is None:
         return NONE
-    return str(found) if few is None else f"{found} ({few} as fast)"
+    return str(found) if is_sound(recommendation) else f"{DOUBT} {found}"
 
 
 def size_in_short(recommendation: Recommendation) -> str:
-    """`25 or 8`, where 8 serve callers as soon."""
-    few = recommendation.smallest_as_fast
-    whole = size(recommendation)
-    return whole if few is None else f"{recommendation.recommended_size} or {few}"
+    """`25 or 8`, where 8 give the same response time."""
+    found, few = recommendation.recommended_size, recommendation.smallest_as_fast
+    if found is None:
+        return NONE
+    return str(found) if few is None else f"{found} or {few}"
 
 
 def value(parameter: Parameter) -> str:
@@ -167,14 +169,22 @@ def as_fast(recommendation: Recommendation) -> str:
     return f"{same} ({asked} decides)" if same and asked else same
 
 
-def reasons(sizing: Sizing | None) -> list[str]:
-    """Why this size and no other, in sentences."""
+def reasons(
+    sizing: Sizing | None,
+    recommendation: Recommendation | None = None,
+    trials: Sequence[Trial] = (),
+) -> list[str]:
+    """Why this size and no other, in sentences.
+
+    With a recommendation and its trials a size that verification moved is told as that: what the
+    curve alone said of another one is no reason for it.
+    """
     if sizing is None:
         return []
     bound = f"Bound by {BOUND_BY[sizing.verdict.name]}: {sizing.verdict.evidence}"
     if sizing.verdict.name == "not_pushed":
         bound = sizing.verdict.evidence
-    said = [bound, sizing.because]
+    said = [bound, _moved(sizing, recommendation, trials) or sizing.because]
     if sizing.out_of_reach and sizing.reachable_rate is not None:
         instead = sizing.size_for_reachable
         size = "" if instead is None else f", with {plural(instead, 'connection')}"
@@ -183,6 +193,17 @@ def reasons(sizing: Sizing | None) -> list[str]:
         said.append(f"What would raise that rate: {sizing.raised_by}")
     said.append(sizing.only_moves_queue or "")
     return [sentence(words) for words in said if words]
+
+
+def _moved(sizing: Sizing, r: Recommendation | None, trials: Sequence[Trial]) -> str:
+    """From which size to which verification moved, and on what evidence; empty: it did not."""
+    size = r.recommended_size if r else None
+    if size is None or sizing.size in (None, size):
+        return ""
+    first = plural(sizing.size or 0, "connection")
+    tried = [t for t in trials if t.purpose == "verify" and t.pool_size == sizing.size]
+    seen = f": p99 wait {milliseconds(tried[-1].wait_time.p99)} with {first} under load"
+    return f"The curve alone asked for {first}, verification moved it to {size}{seen * bool(tried)}"
 
 
 def knee_in_short(knees: Sequence[Knee]) -> str:

@@ -99,14 +99,92 @@ def test_links_lead_somewhere_and_ids_are_single(outline: dict[str, Any]) -> Non
     assert outline["title"]
 
 
-@pytest.mark.parametrize("width", [1200, 800])
+@pytest.mark.parametrize("width", [1280, 800, 390])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_nothing_scrolls_sideways(
     opened: tuple[Page, list[str]], pictures: Path, width: int, scheme: Any
 ) -> None:
-    """In light and dark, on a wide page and on a narrow one."""
+    """In light and dark, on a wide page, on a narrow one and on a phone."""
     page, _ = opened
     page.emulate_media(color_scheme=scheme)
     page.set_viewport_size({"width": width, "height": 1200})
     page.screenshot(path=pictures / f"report-{scheme}-{width}.png")
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+BEYOND = """() => [...document.querySelectorAll('#decision td, #decision th, #decision li')]
+  .filter(each => each.getClientRects().length && !each.closest('thead'))
+  .filter(each => each.getBoundingClientRect().right > innerWidth)
+  .map(each => each.textContent)"""
+
+
+@pytest.mark.parametrize("width", [1280, 800, 390])
+def test_the_decision_is_read_without_scrolling_sideways(
+    opened: tuple[Page, list[str]], width: int
+) -> None:
+    """No cell of it lies beyond the edge, not even in a box that scrolls; each has its name."""
+    page, _ = opened
+    page.set_viewport_size({"width": width, "height": 1000})
+    assert page.evaluate(BEYOND) == []
+    box = page.locator("#decision .pk-scroll")
+    assert box.evaluate("each => each.scrollWidth <= each.clientWidth")
+    size = page.locator("#decision tbody td").first
+    named = size.evaluate("each => getComputedStyle(each, '::before').content")
+    assert named == ('"size"' if width == 390 else "none")
+
+
+def test_links_work_from_the_keyboard_and_open_what_they_lead_to(
+    opened: tuple[Page, list[str]],
+) -> None:
+    """From the first link of a target's section on, with Tab and Enter alone."""
+    page, _ = opened
+    page.set_viewport_size({"width": 1280, "height": 1000})
+    section = page.locator(".pk-target").first
+    links = section.locator("nav.pk-jump a")
+    links.first.focus()
+    for _ in range(links.count() - 2):
+        page.keyboard.press("Tab")
+    focused = page.evaluate("document.activeElement.textContent")
+    assert focused == "checks"
+    checks = section.locator("[id$='-checks']")
+    assert not checks.is_visible()
+    page.keyboard.press("Enter")
+    checks.wait_for(state="visible")
+    page.keyboard.press("Tab")
+    section.locator("nav.pk-jump a").last.press("Enter")
+    page.wait_for_function("document.querySelector('#decision').getBoundingClientRect().top >= 0")
+    assert page.evaluate("scrollY") < 400
+
+
+def test_a_point_has_its_title_where_the_pointer_finds_it(
+    opened: tuple[Page, list[str]],
+) -> None:
+    """The element under the middle of a mark is the one that has the title, hollow ones too."""
+    page, _ = opened
+    page.set_viewport_size({"width": 1280, "height": 1000})
+    mark = page.locator(".pk-chart use:has(> title)").first
+    mark.scroll_into_view_if_needed()
+    found = mark.evaluate("""each => {
+      const box = each.getBoundingClientRect()
+      const top = document.elementFromPoint(box.x + box.width / 2, box.y + box.height / 2)
+      return top.querySelector('title')?.textContent ?? ''
+    }""")
+    assert "connection" in found
+
+
+def test_the_first_printed_page_holds_the_decision_and_no_links(
+    opened: tuple[Page, list[str]],
+) -> None:
+    """Title, decision and contents on one A4 page with its margins; nothing to click."""
+    page, _ = opened
+    page.emulate_media(media="print")
+    page.set_viewport_size({"width": 688, "height": 1002})  # 182 x 265 mm
+    try:
+        bottom = "each => each.getBoundingClientRect().bottom + scrollY"
+        assert page.locator("nav.contents").evaluate(bottom) < 1002
+        assert page.locator(".pk-jump:visible").count() == 0
+        assert page.locator("#decision .pk-scroll").evaluate(
+            "each => each.scrollWidth <= each.clientWidth"
+        )
+    finally:
+        page.emulate_media(media="screen")

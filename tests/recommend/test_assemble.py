@@ -109,7 +109,7 @@ def test_a_pool_that_only_moves_the_queue_is_doubted() -> None:
     assert doubt.seen == "10 connections serve callers as soon"
     assert not doubt.passed
     assert "take 10: leave wait_p99 out of targets.toml" in doubt.next
-    assert words.size(found) == f"{moved.size} (10 as fast)"
+    assert words.size(found) == f"⚠ {moved.size}"
     said = "10 give the same response time (p99 wait under 10 ms decides)"
     assert said in words.outcome(found)
     assert "; 10 give the same response time" in words.finding(moved, found)

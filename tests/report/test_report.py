@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import builtins
 import itertools
-import os
 import re
-import shutil
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
@@ -20,12 +18,14 @@ from poolkit.measure.store import TrialLog
 from poolkit.records import Resumed
 from poolkit.report import page as page_parts
 from poolkit.report.execute import execute
-from poolkit.report.export import export, export_pdf
-from poolkit.report.folder import read_review
+from poolkit.report.export import export
+from poolkit.report.folder import Review, TargetReview, read_review
 from poolkit.report.source import review_folder, shared
 from poolkit.review.compare import compare
 from poolkit.review.export import read_recommended
+from poolkit.units import number
 from tests.notebooks.normal_form import METADATA, problems
+from tests.report import synthetic_review
 
 LINKS = {"src", "href", "xlink:href", "data", "poster", "srcset", "action"}
 
@@ -356,29 +356,6 @@ def test_a_section_says_what_changed_for_its_target(review_dir: Path) -> None:
     assert "lab-http" not in shown
 
 
-def test_without_a_browser_there_is_no_pdf(
-    report: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """No browser: no file, no error, and an older one does not stay behind."""
-    monkeypatch.setenv("PATH", str(tmp_path))
-    old = tmp_path / "report.pdf"
-    old.write_bytes(b"old")
-    assert export_pdf(report, old) is None
-    assert not old.exists()
-
-
-@pytest.mark.browser
-@pytest.mark.skipif(
-    shutil.which("chromium") is None and not os.environ.get("CI"),
-    reason="needs Chromium: apt-get install chromium",
-)
-def test_it_becomes_a_pdf(report: Path, tmp_path: Path) -> None:
-    """Where Chromium is there the report is printed, the decision first."""
-    printed = export_pdf(report, tmp_path / "report.pdf")
-    assert printed is not None
-    assert printed.read_bytes().startswith(b"%PDF-")
-
-
 def test_a_fleet_with_a_known_server_gets_its_budget(review_dir: Path) -> None:
     """Where targets.toml tells the server's connections, the section shows what is left of them."""
     review = read_review(review_dir)
@@ -404,3 +381,117 @@ def test_a_rate_out_of_reach_says_what_is_within_reach(review_dir: Path) -> None
     shown = page_parts.section(target.model_copy(update={"sizing": sizing}), review).html
     assert "Within reach: 640 calls/s still meets what is asked." in shown
     assert "What would raise that rate: a faster upstream." in shown
+
+
+def test_every_target_has_links_to_its_parts_and_back(text: str, page: Page) -> None:
+    """Chart, parameters, verification, errors and checks, and back to the decision."""
+    hrefs = [a["href"] for a in page.of("a")]
+    for end in ("chart", "parameters", "verification", "errors", "checks"):
+        assert f"#target-lab-db-{end}" in hrefs
+    assert hrefs.count("#decision") == 5 * 2
+    # What could not be reached has no chart to go to.
+    assert [href for href in hrefs if href.startswith("#target-gone-api-")] == [
+        *["#target-gone-api-title"] * 2,
+        "#target-gone-api-checks",
+    ]
+    top = text[: text.index("The decision</h2>")]
+    assert '<a href="#target-lab-http-title">lab-http</a>' in top
+    assert '<a href="#contents">contents</a>' in top
+    assert re.search(r"@media print[\s\S]*\.pk-jump \{ display: none; \}", text)
+
+
+def test_a_link_to_the_checks_opens_them(text: str) -> None:
+    """A browser opens the details around the place that a link leads to, not those that are it."""
+    assert re.search(
+        r"<details><summary>Checks on lab-db: <span[^>]*>✓ all 1 passed</span></summary>\s*"
+        r'<div id="target-lab-db-checks">',
+        text,
+    )
+
+
+def test_a_table_of_prose_names_the_column_of_each_cell(text: str) -> None:
+    """On a narrow page its rows are lists; tables of figures alone scroll in their own box."""
+    decision = text[text.index('<div id="decision">') : text.index('<nav aria-label="Contents"')]
+    assert '<div class="pk-scroll pk-stack"><table class="pk-table" role="table">' in decision
+    assert re.search(r'<td class="pk-number" data-label="size" role="cell">20</td>', decision)
+    assert '<th role="rowheader" scope="row">lab-http</th>' in decision
+    of_trials = text[text.index("<caption>Every trial</caption>") - 80 :][:80]
+    assert "pk-stack" not in of_trials
+
+
+def test_points_have_titles_and_no_script(text: str) -> None:
+    """What a point is shows under the pointer, in a page that has no script."""
+    assert re.search(
+        r"<use [^>]*>\s*<title>20 connections: \d+ calls/s, wait p99 0 ms, hold p50 \d+ ms, "
+        r"\d+ calls in 1 s</title>\s*</use>",
+        text,
+    )
+    assert text.count("<title>") > 4 * 40
+
+
+def recorded() -> list[TargetReview]:
+    """The targets of the review that the project keeps."""
+    return list(read_review(shared("data/recordings/lab-review")).targets)
+
+
+@pytest.mark.parametrize("target", recorded(), ids=lambda target: target.name)
+def test_one_target_is_told_with_one_size(target: TargetReview) -> None:
+    """Title, reasons, charts and tables agree on the size, the plateau and the waits."""
+    r = target.recommendation
+    shown = re.sub(
+        r"<style.*?</style>", "", page_parts.section(target, of(target)).html, flags=re.S
+    )
+    size = r.recommended_size
+    assert r.plateau is not None
+    assert r.verification is not None
+    titles = re.findall(r"(?:<h3[^>]*>|aria-label=\")([^<\"]*)", shown)
+    assert f"{size} connections carry" in titles[0]
+    # A sentence that keeps connections busy is about that size, and about no other.
+    busy = re.findall(r"keep \S+ of (\d+) connections busy", shown)
+    assert set(busy) <= {str(size)}
+    plateaus = set(re.findall(r"[Pp]lateau (?:is at )?(\d+)", re.sub("<[^>]*>", " ", shown)))
+    assert plateaus <= {number(r.plateau.throughput)}
+    # The share that waits too long, in the sign and as the title of the chart.
+    sign = re.search(r"([\d.]+)% waited longer than", r.verification.signals[0].seen)
+    title = re.search(r"([\d.]+) % of the calls waited longer", shown)
+    assert sign is not None
+    assert title is not None
+    assert abs(float(sign[1]) - float(title[1])) <= 0.051
+
+
+def of(target: TargetReview) -> Review:
+    """A review of this target alone."""
+    return Review(created="2026-01-02T00:00:00Z", targets=(target,))
+
+
+def test_errors_stand_in_the_section_of_their_target(review_dir: Path) -> None:
+    """By kind where there were any; else that there were none, of how many calls."""
+    review = read_review(review_dir)
+    target = review.targets[0]
+    assert re.search(r"<p>No call failed: \d+ calls in 22 trials.</p>", _section(target))
+    first, *rest = target.trials
+    bad = first.model_copy(
+        update={"outcomes": {"ok": 30, "error": 9}, "error_kinds": {"http_503": 9}}
+    )
+    shown = _section(target.model_copy(update={"trials": (bad, *rest)}))
+    assert "Errors by kind: 9 of" in shown
+    assert "HTTP 503" in shown
+    assert "No call failed" not in shown
+
+
+def _section(target: TargetReview) -> str:
+    return page_parts.section(target, of(target)).html
+
+
+def test_failed_checks_are_counted_on_the_closed_line(review_dir: Path) -> None:
+    """Who opens nothing still reads how many of the checks of a target failed."""
+    target = read_review(review_dir).targets[0]
+    failed = synthetic_review.CLIENT_BOUND
+    checks = (failed, failed.model_copy(update={"name": "lag"}), synthetic_review.LITTLE)
+    found = target.recommendation.model_copy(update={"checks": checks})
+    doubtful = target.model_copy(update={"recommendation": found})
+    said = '<summary>Checks on lab-http: <span class="pk-bad">✗ 2 of 3 failed</span></summary>'
+    assert said in _section(doubtful)
+    shown = page_parts.decision(of(doubtful)).html
+    assert '<span class="pk-warn">⚠ 20</span>' in shown
+    assert "0 of these passed verification in full" in shown

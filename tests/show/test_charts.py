@@ -18,7 +18,8 @@ from poolkit.review.compare import Comparison, compare
 from poolkit.show import charts
 from poolkit.show.charts import style
 from poolkit.show.charts.changes import changes_shown
-from poolkit.show.charts.time_budget import PARTS, budgets, in_service
+from poolkit.show.charts.time_budget import PARTS, all_in_service, budgets, in_service
+from poolkit.show.course import MOST
 from tests.report.synthetic_review import times
 from tests.show import lifecycle
 from tests.show.cases import CASES, UNSWEPT, records
@@ -78,12 +79,20 @@ def budget() -> charts.FleetBudget:
     return charts.FleetBudget(max_connections=100, reserved=3, in_use=17, cases=cases)
 
 
+def many_verified() -> list[Trial]:
+    """As many trials in service as a chart has room for, of sizes and rates of many digits."""
+    trial = next(t for t in records(CASES["states over a sweep"])[1] if t.purpose == "verify")
+    wide = {"pools": 12, "pool_size": 128, "arrival_rate": 12_500.0}
+    return [trial.model_copy(update={**wide, "seed": i}) for i in range(MOST)]
+
+
 def all_charts() -> dict[str, Callable[[], Axes]]:
     """Each chart on each case that has what it shows, by a name."""
     made: dict[str, Callable[[], Axes]] = {
         "fairness": lambda: charts.fairness(*crowded()),
         "changes": lambda: charts.changes(comparison()),
         "fleet": lambda: charts.fleet_budget(budget()),
+        "course": lambda: charts.course(many_verified()),
     }
     for name in SHAPES:
         sizing, trials, r = records(CASES[name])
@@ -254,3 +263,17 @@ def test_what_changed_is_set_against_the_noise() -> None:
     ]
     assert crosses  # a diamond as well as a colour
     assert any(line.get_marker() == "D" for line in crosses)
+
+
+def test_waits_are_those_of_every_trial_of_the_size() -> None:
+    """The share that a chart tells is the one that verification judged: of its trials together."""
+    _, trials, r = records(CASES["a soft knee"])
+    first = in_service(trials, r)
+    assert first is not None
+    slow = times(np.random.default_rng(5), 0.04)
+    both = all_in_service([*trials, first.model_copy(update={"wait_time": slow})], r)
+    assert both is not None
+    assert both.wait_time.count == first.wait_time.count + slow.count
+    assert both.wait_time.longest == max(first.wait_time.longest or 0.0, slow.longest or 0.0)
+    assert "49.9 % of the calls waited longer" in charts.wait_finding(both, (), 0.020)
+    assert all_in_service(trials, r) == first

@@ -7,8 +7,9 @@ import pytest
 from poolkit import units
 from poolkit.records import DialParts, RecommendedFile
 from poolkit.review.compare import compare
-from poolkit.show import tables
+from poolkit.show import tables, trust, words
 from poolkit.show.tables import Table
+from tests.report.synthetic_review import CLIENT_BOUND, LITTLE
 from tests.show.cases import CASES, records
 
 
@@ -22,8 +23,74 @@ def test_decision_table() -> None:
         "| --- | ---: | --- | --- | ---: | ---: | ---: | --- |\n"
         "| lab-cpu | 15 | ✓ verified: 4 of 4 signs seen, no doubts | limit=15 | 500 calls/s "
         "| 499 calls/s | 6.1 ms | the server |\n"
-        "| a | 22 | ✗ not confirmed, 2 of 4 signs seen: too many calls waited and it broke down "
+        "| a | ⚠ 22 | ✗ not confirmed, 2 of 4 signs seen: too many calls waited and it broke down "
         "at 1.2 times the rate | limit=22 | 650 calls/s | 604 calls/s | 34 ms | the server |\n"
+    )
+
+
+def test_a_size_in_doubt_is_neither_green_nor_told_by_colour_alone() -> None:
+    """A failed check beside a verified size: size and verdict both carry the mark of a doubt."""
+    sound = records(CASES["a soft knee"])[2]
+    doubtful = sound.model_copy(update={"checks": (*sound.checks, CLIENT_BOUND)})
+    assert trust.how_sure(doubtful).startswith("⚠ verified with doubts")
+    assert words.size(doubtful) == "⚠ 15"
+    html = tables.decision([sound, doubtful]).html()
+    assert html.count('<span class="pk-warn">') == 2
+    assert html.count('<span class="pk-good">') == 1
+
+
+def test_a_smaller_size_has_a_column_of_its_own() -> None:
+    """One size stands as the recommendation; the other one is told as what it is."""
+    sound = records(CASES["a soft knee"])[2]
+    two = sound.model_copy(update={"smallest_as_fast": 8})
+    table = tables.decision([sound, two])
+    assert [row[1] for row in table.rows] == ["15", "⚠ 15"]
+    assert table.columns[-1] == "a smaller size"
+    said = "8 give the same response time (p99 wait under 10 ms decides)"
+    assert [row[-1] for row in table.rows] == ["–", said]
+    assert words.finding(None, two).endswith("; 8 give the same response time")
+    assert "a smaller size" not in tables.decision([sound]).columns
+
+
+@pytest.mark.parametrize(
+    ("cells", "count"),
+    [
+        (
+            ("✓ passed", "✗ failed", "✗ 3 of 4", "✓ 1"),
+            '<span class="pk-bad">✗ 2 of 4 failed</span>',
+        ),
+        (("✓ passed", "⚠ so so"), '<span class="pk-warn">⚠ 1 of 2 in doubt</span>'),
+        (("✓ passed", "✓ passed", ""), '<span class="pk-good">✓ all 2 passed</span>'),
+        (("5", "6"), ""),
+    ],
+)
+def test_the_closed_line_of_a_table_counts_what_failed(cells: tuple[str, ...], count: str) -> None:
+    """Who does not open it still learns that something in it failed."""
+    table = Table("Checks", ("name", "outcome"), tuple((f"{i}", c) for i, c in enumerate(cells)))
+    said = f"Checks: {count}" if count else "Checks"
+    assert table.folded().startswith(f"<details><summary>{said}</summary>")
+
+
+def test_a_trial_without_its_gate_is_no_failed_check() -> None:
+    """It shows what the gate is for: neither counted among the checks nor marked as failed."""
+    trial = records(CASES["a soft knee"])[1][0]
+    starved = LITTLE.model_copy(update={"name": "fair", "passed": False})
+    crowd = trial.model_copy(update={"purpose": "fairness", "gate": None, "checks": (starved,)})
+    assert not tables.trial_checks([crowd])
+    assert "✗" not in tables.trials([crowd]).markdown()
+    gated = crowd.model_copy(update={"gate": 15})
+    assert "✗ 0 of 1" in tables.trial_checks([gated]).markdown()
+
+
+def test_a_size_that_verification_moved_has_that_for_its_reason() -> None:
+    """What the curve alone said of another size is not given as the reason for this one."""
+    sizing, trials, r = records(CASES["a soft knee"])
+    assert words.reasons(sizing, r, trials) == words.reasons(sizing)
+    moved = r.model_copy(update={"recommended_size": 16})
+    said = words.reasons(sizing, moved, trials)[1]
+    assert said == (
+        "The curve alone asked for 15 connections, verification moved it to 16: "
+        "p99 wait 8.5 ms with 15 connections under load."
     )
 
 

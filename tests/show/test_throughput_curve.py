@@ -14,7 +14,9 @@ from matplotlib.text import Text
 
 from poolkit.show import charts
 from poolkit.show.charts import style
-from tests.report.synthetic_review import Made
+from poolkit.show.charts.scene import Scene
+from poolkit.show.charts.throughput import Picture
+from tests.report.synthetic_review import CLIENT_BOUND, Made
 from tests.show.cases import CASES, UNSWEPT, records
 
 
@@ -122,7 +124,7 @@ def test_two_sizes_stand_beside_each_other() -> None:
         name: "\n".join(text.get_text() for text in texts(axes.figure)).replace("\n", " ")
         for name, axes in drawn.items()
     }
-    assert "12 serve callers as soon" in said["two"]
+    assert "12: the same response time" in said["two"]
     assert "12 give the same response time" in said["two"]
     assert "as fast" in said["two"]
     assert "as fast" not in said["one"]
@@ -256,3 +258,36 @@ def test_a_fleet_that_lost_a_replica_says_so() -> None:
     axes = charts.throughput_curve(sizing, trials, recommendation, pools=5)
     flat = " ".join(t.get_text() for t in texts(axes.figure)).replace("\n", " ")
     assert "recommended 4 in each of 5 pools, seen with 4 left (16 in all)" in flat
+
+
+def test_a_size_in_doubt_is_amber_and_hollow_and_says_so() -> None:
+    """Told by colour, by the mark and by a word; a picture that moves on is green again."""
+    sizing, trials, sound = records(CASES["a soft knee"])
+    doubtful = sound.model_copy(update={"checks": (CLIENT_BOUND,)})
+    axes = charts.throughput_curve(sizing, trials, doubtful)
+    words = [text.get_text() for text in texts(axes.figure)]
+    assert any(said.startswith("⚠ recommended 15") for said in words)
+    mark = next(line for line in axes.throughput.lines if line.get_marker() == "D")
+    assert (mark.get_color(), mark.get_markerfacecolor()) == (style.AMBER, style.PAPER)
+    picture = Picture(axes)
+    for chosen, colour in ((doubtful, style.AMBER), (sound, style.GREEN)):
+        picture.show(Scene(sizing, trials, chosen))
+        drawn = [line for line in axes.throughput.lines if line.get_marker() == "D"][-1]
+        legend = axes.throughput.get_legend()
+        assert legend is not None
+        assert legend.get_texts()[0].get_color() == drawn.get_color() == colour
+    svg = charts.inline_svg(axes.throughput, alt="a curve")
+    assert "--pk-amber" in svg
+
+
+def test_the_legend_quotes_the_wait_of_the_recommended_size() -> None:
+    """A larger size that was tried, too, has other waits: title and legend tell of one size."""
+    sizing, trials, r = records(CASES["a soft knee"])
+    served = next(t for t in trials if t.purpose == "verify")
+    other = served.model_copy(
+        update={"pool_size": 18, "wait_time": served.wait_time.model_copy(update={"p99": 0.001})}
+    )
+    axes = charts.throughput_curve(sizing, (*trials, other), r)
+    words = " ".join(text.get_text() for text in texts(axes.figure))
+    assert "wait at target: p99 6.1 ms" in words
+    assert "p99 1 ms" not in words

@@ -9,7 +9,8 @@ from matplotlib.artist import Artist
 from matplotlib.lines import Line2D
 
 from poolkit.records import StatePoint
-from poolkit.show.charts import style
+from poolkit.show.charts import curve_words, style
+from poolkit.show.charts.points import name_points
 from poolkit.show.charts.scene import CurveAxes, Scene
 
 _ROOM = 0.9  # of the height of the axes: the rest is for the names of the regions
@@ -29,6 +30,7 @@ class StateMarks:
         self._known = upper.plot([], [], marker="s", ms=4.8, mew=0.7, zorder=6.6, **kw)[0]
         self._vague = upper.plot([], [], marker="s", ms=3.4, mew=0, alpha=0.4, zorder=5, **kw)[0]
         self._hold = lower.plot([], [], marker="s", ms=5.2, mew=0.8, zorder=5, **kw)[0]
+        self._shown: tuple[Sequence[StatePoint], Sequence[StatePoint]] = ((), ())
 
     def show_rates(self, scene: Scene) -> list[tuple[Artist, str]]:
         """Throughput and its intervals; what the legend calls them."""
@@ -37,6 +39,7 @@ class StateMarks:
         top = _ROOM * self._upper.get_ylim()[1]
         vague = [s for s in scene.vague_states if s.throughput <= top]
         _move(self._vague, vague)
+        self._shown = (scene.states, vague)
         ends = [(s.in_use, s.interval95) for s in scene.states if s.interval95 is not None]
         gap = float("nan")
         self._bars.set_data(
@@ -47,6 +50,11 @@ class StateMarks:
             (self._known, "by connections in use" if scene.states else ""),
             (self._vague, "the same, seldom seen" if vague else ""),
         ]
+
+    def name_points(self) -> None:
+        """Say of each state that is shown what was seen of it."""
+        for line, states in zip((self._known, self._vague), self._shown, strict=True):
+            name_points(line, curve_words.states(states))
 
     def show_holds(self, scene: Scene) -> list[tuple[Artist, str]]:
         """Mean hold times (ms) where no sweep measured any; what the legend calls them."""

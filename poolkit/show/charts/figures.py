@@ -24,6 +24,7 @@ from matplotlib.textpath import text_to_path
 from matplotlib.ticker import LogLocator
 
 from poolkit.show.charts import style
+from poolkit.show.charts.points import add_titles, marked
 from poolkit.units import number
 
 Drawn = Figure | Axes
@@ -212,11 +213,14 @@ def inline_svg(drawn: Drawn, *, alt: str, label: str = "chart") -> str:
     The page may set the custom properties of `show.charts.style.THEME` (`--pk-ink` ...); where
     it does not, the light colours stand. `label` keeps ids apart where a page holds several. Words
     are text, which can be searched; each is as wide as it was placed, whatever font a machine has.
+    Points with words of their own (`points.name_points`) show them under the pointer.
     """
     figure = drawn.get_figure(root=True)
     assert figure is not None
-    text = _svg(figure, "none", fonttype="none").replace("xlink:href", "href")
+    with marked(figure) as named:
+        text = _svg(figure, "none", fonttype="none").replace("xlink:href", "href")
     drawing = ElementTree.fromstring(text.replace(' xmlns="http://www.w3.org/2000/svg"', ""))
+    add_titles(drawing, named)
     box = drawing.get("viewBox", "")
     # Short ids that no other chart of the page has, and none where nothing refers to it.
     prefix = re.sub(r"[^A-Za-z0-9_-]", "-", label)
@@ -229,6 +233,8 @@ def inline_svg(drawn: Drawn, *, alt: str, label: str = "chart") -> str:
             _fit(element)
         else:
             element.text = (element.text or "").strip() or None
+    for group in drawing.iter("g"):
+        _share_style(group)
     drawing.attrib = {
         "class": "pk-chart",
         "role": "img",
@@ -239,6 +245,16 @@ def inline_svg(drawn: Drawn, *, alt: str, label: str = "chart") -> str:
     }
     drawing.tail = None
     return ElementTree.tostring(drawing, encoding="unicode")
+
+
+def _share_style(group: ElementTree.Element) -> None:
+    """Markers of one style have it from their group, once."""
+    markers = [each for each in group if each.tag == "use"]
+    css = {marker.get("style", "") for marker in markers}
+    if len(css) == 1 and len(markers) > 1 and not group.get("style"):
+        group.set("style", css.pop())
+        for marker in markers:
+            marker.attrib.pop("style", None)
 
 
 def _for_a_page(attributes: dict[str, str], ids: dict[str, str]) -> Iterator[tuple[str, str]]:

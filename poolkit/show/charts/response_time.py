@@ -12,6 +12,8 @@ from matplotlib.ticker import MaxNLocator
 from poolkit.records import Recommendation, Sizing, Trial
 from poolkit.show.charts import style
 from poolkit.show.charts.figures import legend_beside, single_axes
+from poolkit.show.charts.points import name_points
+from poolkit.show.charts.scene import is_doubted
 from poolkit.show.charts.time_budget import in_service
 from poolkit.units import milliseconds, plural, short_rate
 
@@ -56,7 +58,11 @@ def response_finding(sizing: Sizing, recommendation: Recommendation) -> str:
             f"{milliseconds(few.response)} with {few.size} and {here} with {at.size}"
         )
     if abs(gained) <= _SAME * at.response:
-        return f"{more} would serve nobody sooner: a call takes {here} either way"
+        there = milliseconds(largest.response)
+        takes = f"{here} either way"
+        if here != there:
+            takes = f"{here} with {at.size} and {there} with {largest.size}"
+        return f"{more} would serve nobody sooner: a call takes {takes}"
     verb = "shorten" if gained > 0 else "lengthen"
     return f"{more} would {verb} a call from {here} to {milliseconds(largest.response)}"
 
@@ -101,6 +107,7 @@ def response_time(
     measured = None if served is None else served.response_time.mean
     size = recommendation.recommended_size
     named: list[tuple[Artist, str]] = []
+    colour = style.AMBER if is_doubted(recommendation) else style.GREEN
     with single_axes(axes, HEIGHT, response_finding(sizing, recommendation)) as axes:
         top = max([*responses, (measured or 0.0) * 1000, 1e-6]) * 1.15
         axes.set_xlim(sizes[0] - 0.5, sizes[-1] + 0.5)
@@ -109,21 +116,23 @@ def response_time(
         axes.set_ylabel("mean time (ms)")
         axes.xaxis.set_major_locator(MaxNLocator(12, integer=True))
         if size is not None:
-            line = axes.axvline(size, color=style.GREEN, lw=2.4, zorder=2)
-            named.append((line, f"recommended {size}"))
+            line = axes.axvline(size, color=colour, lw=2.4, zorder=2)
+            named.append((line, f"{'⚠ ' * is_doubted(recommendation)}recommended {size}"))
         few = recommendation.smallest_as_fast
         if few is not None:
             line = axes.axvline(few, color=style.GREEN, lw=1.8, ls=(0, (5, 2)), zorder=2)
-            named.append((line, f"{few} serve callers\nas soon"))
+            named.append((line, f"{few}: the same\nresponse time"))
         if served is not None and measured is not None:
-            point: Any = {"color": style.GREEN, "ms": 8, "ls": "", "zorder": 6}
+            point: Any = {"color": colour, "ms": 8, "ls": "", "zorder": 6}
             (mark,) = axes.plot([served.pool_size], [measured * 1000], marker="D", **point)
+            name_points(mark, [f"measured with {served.pool_size}: {milliseconds(measured)}"])
             named.append((mark, f"measured {milliseconds(measured)}"))
         if shown:
             hold = axes.fill_between(sizes, 0, holds, color=style.BLUE, alpha=0.22, lw=0)
             wait = axes.fill_between(sizes, holds, responses, alpha=0.55, lw=0, hatch="//")
             wait.set(facecolor=style.VERMILION, edgecolor=style.PAPER)
             (line,) = axes.plot(sizes, responses, color=style.INK, lw=1.8, marker="o", ms=4)
+            name_points(line, [_said(p) for p in shown])
             predicted = f"response = wait + hold,\npredicted at {short_rate(sizing.rate_per_pool)}"
             named += [(line, predicted), (wait, "wait"), (hold, "hold")]
         if response_p99 is not None and response_p99 * 1000 <= top:
@@ -131,3 +140,11 @@ def response_time(
             named.append((line, f"p99 asked: {milliseconds(response_p99)}"))
         legend_beside(axes, named)
     return axes
+
+
+def _said(p: Predicted) -> str:
+    wait = milliseconds(max(0.0, p.response - p.hold))
+    return (
+        f"{plural(p.size, 'connection')}: response {milliseconds(p.response)} = "
+        f"wait {wait} + hold {milliseconds(p.hold)}; p99 {milliseconds(p.p99)}"
+    )

@@ -159,6 +159,11 @@ class Scene:
         return None if size is None else size * self.left
 
     @property
+    def is_doubted(self) -> bool:
+        """Whether the recommended size failed a check, or its verification; see `is_doubted`."""
+        return is_doubted(self.recommendation)
+
+    @property
     def as_fast(self) -> int | None:
         """Connections of a smaller size that serves callers as soon, all pools left together."""
         size = self.recommendation.smallest_as_fast if self.recommendation else None
@@ -206,6 +211,14 @@ class Scene:
             if x0 <= size <= x1:
                 return y0 + (y1 - y0) * math.log(size / x0) / math.log(x1 / x0)
         return line[-1][1] if self.line else (self.target or 0.0)
+
+
+def is_doubted(recommendation: Recommendation | None) -> bool:
+    """Whether a size was seen to fail; one that is only predicted is called that, no more."""
+    r = recommendation
+    if r is None or r.recommended_size is None:
+        return False
+    return bool(r.failed_checks) or (r.verification is not None and not r.is_verified)
 
 
 def alt_text(

@@ -17,6 +17,7 @@ BLUE: Final = "#0072b2"  # what was measured: throughput, hold time
 VERMILION: Final = "#c95300"  # what is asked for, and waiting (a shade darker, to be read as text)
 GREEN: Final = "#00795a"  # what is recommended (likewise)
 PURPLE_INK: Final = "#a03a7a"  # what was seen by connections in use (likewise)
+AMBER: Final = "#855700"  # what is recommended, but in doubt
 INK: Final = "#222222"
 MUTED: Final = "#5c5c5c"
 FAINT: Final = "#9a9a9a"
@@ -45,6 +46,7 @@ _THEMED = {
     BLUE: ("--pk-blue", "#6bb8ea"),
     VERMILION: ("--pk-vermilion", "#f0955c"),
     GREEN: ("--pk-green", "#4fc79f"),
+    AMBER: ("--pk-amber", "#e6b450"),
     PURPLE_INK: ("--pk-purple", "#e29bc4"),
     INK: ("--pk-ink", "#e4e4e4"),
     MUTED: ("--pk-muted", "#b3b3b3"),

@@ -21,7 +21,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator, NullFormatter
 
 from poolkit.records import Recommendation, Sizing, Trial
-from poolkit.show.charts import ranges, style
+from poolkit.show.charts import curve_words, ranges, style
 from poolkit.show.charts.by_state import StateMarks
 from poolkit.show.charts.figures import (
     BOTTOM,
@@ -33,6 +33,7 @@ from poolkit.show.charts.figures import (
     set_title,
     title_lines,
 )
+from poolkit.show.charts.points import name_points
 from poolkit.show.charts.scene import CurveAxes, Points, Scene
 from poolkit.show.words import beyond, verified_phrase
 from poolkit.units import interval, milliseconds, number, plural, short_rate
@@ -77,7 +78,9 @@ def throughput_curve(
             notes = textwrap.wrap(note, int(wide / _NOTE_CHARACTER))
             set_margins(axes.figure, len(lines), bottom=BOTTOM + _NOTE_LINE * len(notes))
             title, note = "\n".join(lines), "\n".join(notes)
-        Picture(axes).show(scene)
+        picture = Picture(axes)
+        picture.show(scene)
+        picture.name_points(scene)
         set_title(axes.throughput, title, wrap=not is_own)
         if note:
             small: Any = {"fontsize": style.NOTE_SIZE, "color": style.MUTED, "wrap": not is_own}
@@ -205,9 +208,39 @@ class Picture:
             shown = ranges.named_sizes(sizes, limits, marked)
             lower.xaxis.set_ticks(shown, labels=[str(size) for size in shown])
             lower.xaxis.set_ticks([size for size in sizes if size not in shown], minor=True)
+        self._colour_size(scene.is_doubted)
         self._show_regions(scene, limits)
         self._legend(upper, self._show_rates(scene, limits))
         self._legend(lower, self._show_times(scene, limits))
+
+    def name_points(self, scene: Scene) -> None:
+        """Say of each point what it is, for a page that shows it under the pointer."""
+        for line, said in (
+            (self._repeats, curve_words.trials(scene, usable=True)),
+            (self._unfit, curve_words.trials(scene, usable=False)),
+            (self._at_size, curve_words.size(scene)),
+            (self._hold_p50, curve_words.times("hold p50", scene.hold("p50"))),
+            (self._hold_p99, curve_words.times("hold p99", scene.hold("p99"))),
+            (self._wait_p50, curve_words.times("wait p50 at the target rate", scene.wait("p50"))),
+            (self._wait_p99, curve_words.times("wait p99 at the target rate", scene.wait("p99"))),
+        ):
+            name_points(line, said)
+        self._states.name_points()
+
+    def _colour_size(self, is_doubted: bool) -> None:
+        """A size in doubt is amber and its mark hollow."""
+        colour = self._colour(style.AMBER if is_doubted else style.GREEN)
+        if colour == self._at_size.get_color():
+            return
+        for line in (*self._size, self._at_size):
+            line.set_color(colour)
+        paper = self._colour(style.PAPER)
+        self._at_size.set(
+            markerfacecolor=paper if is_doubted else colour,
+            markeredgecolor=colour if is_doubted else paper,
+            markeredgewidth=2.0 if is_doubted else 1.0,
+        )
+        self._named.clear()  # a legend takes its colours when it is made
 
     def _show_regions(self, scene: Scene, limits: tuple[float, float]) -> None:
         size, (low, high) = scene.recommended, limits
@@ -260,7 +293,7 @@ class Picture:
             ),
             (
                 self._as_fast[0],
-                "" if scene.as_fast is None else f"{_few(scene)} serve callers\nas soon",
+                "" if scene.as_fast is None else f"{_few(scene)}: the same\nresponse time",
             ),
             (self._target, _limit_words(f"target {short_rate(target)}", target, top)),
             _put(
@@ -295,7 +328,8 @@ class Picture:
         ]
         for line, quantile in ((self._wait_p99, "p99"), (self._wait_p50, "p50")):
             waits = scene.wait(quantile)
-            words = f"wait at target: {quantile} {number(waits[-1][1], 2)} ms" if waits else ""
+            at_size = _wait_at_size(scene, quantile, waits)
+            words = f"wait at target: {quantile} {number(at_size, 2)} ms" if waits else ""
             named.append(_put(line, [(x, min(y, 0.95 * top)) for x, y in waits], words))
         return named
 
@@ -349,6 +383,16 @@ def _few(scene: Scene) -> str:
     return f"{few}" if pools == 1 else f"{few} in each pool"
 
 
+def _wait_at_size(scene: Scene, quantile: str, waits: Points) -> float:
+    """The wait (ms) at the recommended size, as it was verified; else that at the largest."""
+    chosen = scene.recommendation
+    seen = chosen.verification if chosen else None
+    if quantile == "p99" and seen is not None and seen.wait_p99 is not None:
+        return 1000 * seen.wait_p99
+    here = [wait for size, wait in waits if size == scene.recommended]
+    return (here or [wait for _, wait in waits] or [0.0])[-1]
+
+
 def _across(limits: tuple[float, float], height: float | None) -> Points:
     return [] if height is None else [(x, height) for x in limits]
 
@@ -382,7 +426,7 @@ def _recommended(scene: Scene) -> str:
     if chosen is None:
         return ""
     pools = scene.pools or left
-    words = "recommended" if chosen.verification else "predicted"
+    words = "⚠ " * scene.is_doubted + ("recommended" if chosen.verification else "predicted")
     words += f" {chosen.recommended_size}"
     if pools > 1:
         words += f"\nin each of {pools} pools"

@@ -7,10 +7,12 @@ from typing import Any
 
 from matplotlib.axes import Axes
 
+from poolkit.histogram import together
 from poolkit.records import Recommendation, Trial
 from poolkit.show.charts import style
 from poolkit.show.charts.figures import beside, legend_beside, single_axes
-from poolkit.units import milliseconds, number, plural, share, short_rate
+from poolkit.show.charts.points import name_points
+from poolkit.units import NONE, milliseconds, number, plural, share, short_rate
 
 HEIGHT = 3.9  # inches
 PARTS = tuple(style.PARTS)
@@ -52,6 +54,23 @@ def in_service(trials: Sequence[Trial], recommendation: Recommendation | None) -
     size, rate = recommendation.recommended_size, recommendation.target_rate
     tried = [t for t in trials if t.purpose == "verify" and t.pool_size == size]
     return min(reversed(tried), key=lambda t: abs((t.arrival_rate or 0.0) - rate), default=None)
+
+
+def all_in_service(trials: Sequence[Trial], recommendation: Recommendation | None) -> Trial | None:
+    """The same with the waits of every trial of that size at that rate.
+
+    Verification judges them together, so a share of calls that is told is one of them all.
+    """
+    latest = in_service(trials, recommendation)
+    if latest is None:
+        return None
+    tried = [
+        t
+        for t in trials
+        if t.purpose == "verify"
+        and (t.pool_size, t.arrival_rate) == (latest.pool_size, latest.arrival_rate)
+    ]
+    return latest.model_copy(update={"wait_time": together(t.wait_time for t in tried)})
 
 
 def _timed(trials: Sequence[Trial], recommendation: Recommendation | None) -> Trial | None:
@@ -140,12 +159,15 @@ def time_budget(
 
 def _stack(axes: Axes, places: Sequence[float], bars: Sequence[Budget], top: float) -> None:
     """The parts upon each other; the legend has the range of each, also of those too small."""
-    heights = [0.0] * len(bars)
+    heights, totals = [0.0] * len(bars), [1000 * sum(b.values()) for b in bars]
     named: list[tuple[Any, str]] = []
     for part, (colour, hatch) in style.PARTS.items():
         values = [b[part] * 1000 for b in bars]
         kw: Any = {"color": colour, "hatch": hatch, "edgecolor": style.PAPER, "lw": 0, "zorder": 3}
         drawn = axes.bar(places, values, 0.72, bottom=heights, **kw)
+        for bar, value, whole in zip(drawn, values, totals, strict=True):
+            of = share(value / whole) if whole else NONE
+            name_points(bar, [f"{part} {number(value, 2)} ms, {of} of {number(whole, 2)} ms"])
         heights = [low + value for low, value in zip(heights, values, strict=True)]
         if values:
             low, high = number(min(values), 2), number(max(values), 2)

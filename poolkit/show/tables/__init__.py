@@ -15,7 +15,9 @@ from poolkit.show.tables.of_recommendation import (
     signals,
 )
 from poolkit.show.tables.of_trials import (
+    course,
     cut_and_dials,
+    errors,
     predictions,
     states,
     time_budget,
@@ -32,10 +34,12 @@ __all__ = [
     "changes",
     "checks",
     "checks_in_short",
+    "course",
     "curve",
     "cut_and_dials",
     "decision",
     "decision_in_short",
+    "errors",
     "knees",
     "limits",
     "parameters",

@@ -27,7 +27,8 @@ def decision(
 ) -> Table:
     """One row a target: the size, how sure it is, what to set, what it was seen to do, what is new.
 
-    The last only with a `comparison` with an earlier review.
+    The last only with a `comparison` with an earlier review; a smaller size that gives the same
+    response time has a column of its own, where there is one.
     """
     columns: list[Column[Recommendation]] = [
         Column("target", lambda r: r.target),
@@ -39,6 +40,8 @@ def decision(
         Number("p99 wait seen", lambda r: milliseconds(_seen(r)[1])),
         Column("bound by", words.bound_by),
     ]
+    if any(r.smallest_as_fast is not None for r in recommendations):
+        columns.append(Column("a smaller size", lambda r: words.as_fast(r) or NONE))
     if comparison is not None:
         changed = f"changed since {comparison.before[:10]}"
         columns.append(Column(changed, lambda r: words.changed_since(comparison, r.target)))
@@ -58,7 +61,7 @@ def decision_in_short(recommendations: Sequence[Recommendation]) -> Table:
     )
     caption = "Recommended connections in each pool"
     if any(r.smallest_as_fast is not None for r in recommendations):
-        caption += "; the smaller of two serves callers as soon"
+        caption += "; the smaller of two gives the same response time"
     table = Table.of(caption, columns, recommendations)
     return replace(table, whole=frozenset({1}))
 
@@ -214,7 +217,7 @@ def changes(comparison: Comparison, target: str | None = None) -> Table:
     if target is None:
         name = Column[Difference]("target", lambda d: d.target)
         caption = f"What changed since the review of {since}"
-        columns = (name, quantity, then, now, noise)
+        columns: Columns[Difference] = (name, quantity, then, now, noise)
         return Table.of(caption, columns, comparison.differences, words.is_beyond_noise)
     intervals = (
         Number[Difference]("95 % interval", lambda d: words.interval_of(d, d.before_interval)),

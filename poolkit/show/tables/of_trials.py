@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 
 from poolkit.analysis.disturbed import QUIET
+from poolkit.recommend.checks import is_without_gate
 from poolkit.records import PredictedWait, Sizing, StatePoint, Trial
 from poolkit.show import words
+from poolkit.show.course import Slice, slices, trial_name, verifications
 from poolkit.show.tables.table import Column, Columns, Number, Table
 from poolkit.units import NONE, interval, listed, milliseconds, number, plural, share
 
+_KINDS = {
+    "unfinished": "unfinished when the trial ended",
+    "pool_timeout": "no connection in time",
+    "pool_full": "refused by the full pool",
+    "timeout": "no answer in time",
+}
 _DIAL_PARTS = ("dns", "tcp", "tls")
 
 
@@ -74,10 +83,13 @@ def _dials(trial: Trial) -> str:
 
 
 def trial_checks(measured: Sequence[Trial]) -> Table:
-    """For each check: in how many trials it was made and passed, and the worst that was seen."""
+    """For each check: in how many trials it was made and passed, and the worst that was seen.
+
+    A trial that leaves the gate out to show what happens is no doubt, and is not counted.
+    """
     made: dict[str, list[tuple[bool, Trial, str]]] = {}
     for t in measured:
-        for check in t.checks:
+        for check in () if is_without_gate(t) else t.checks:
             made.setdefault(check.name, []).append((check.passed, t, check.seen))
     rows = []
     for name, results in made.items():
@@ -87,6 +99,40 @@ def trial_checks(measured: Sequence[Trial]) -> Table:
         rows.append((words.readable(name), count, where))
     columns = ("check", "trials that passed", "first that did not")
     return Table("Checks made on every trial", columns, tuple(rows))
+
+
+def course(measured: Sequence[Trial]) -> Table:
+    """How each trial of a size in service went, slice by slice of its window."""
+    columns: Columns[tuple[Trial, Slice]] = (
+        Column("connections", lambda row: trial_name(row[0])),
+        Number("from", lambda row: f"{row[1].begin:.2f} s"),
+        Number("to", lambda row: f"{row[1].end:.2f} s"),
+        Number("calls/s", lambda row: number(row[1].rate)),
+        Number("in use", lambda row: number(row[1].in_use)),
+        Number("at most", lambda row: str(row[1].most_in_use)),
+        Number("none free", lambda row: share(row[1].all_busy)),
+    )
+    rows = [(t, part) for t in verifications(measured) for part in slices(t)]
+    return Table.of("Each verification over time", columns, rows)
+
+
+def errors(measured: Sequence[Trial]) -> Table:
+    """The calls that did not succeed, by kind: how many, and in which trial most of them were."""
+    calls = sum(sum(t.outcomes.values()) for t in measured)
+    kinds: Counter[str] = Counter()
+    for t in measured:
+        kinds.update(t.error_kinds)
+    rows = []
+    for kind, count in kinds.most_common():
+        worst = max(measured, key=lambda t: t.error_kinds.get(kind, 0))
+        where = f"{worst.error_kinds[kind]} with {_connections(worst)} connections, {_loop(worst)}"
+        rows.append(
+            (_KINDS.get(kind, words.readable(kind)), str(count), share(count / calls), where)
+        )
+    failed = sum(kinds.values())
+    caption = f"Errors by kind: {failed} of {plural(calls, 'call')}"
+    columns = ("what happened", "calls", "of all calls", "most of them")
+    return Table(caption, columns, tuple(rows), frozenset({1, 2}))
 
 
 def states(sizing: Sizing) -> Table:
@@ -177,6 +223,8 @@ _SERVED = {
 def _use(trial: Trial) -> str:
     if trial.stopped is not None:
         return f"✗ stopped: {trial.stopped}"
+    if is_without_gate(trial):
+        return "no: without the gate, to compare"
     failed = trial.failed_checks
     if failed:
         # Why a trial was measured again is told where it stands beside the one in its place.

@@ -1,7 +1,7 @@
 """One table for every reader: built once, of plain text; written as HTML, as Markdown, with rich.
 
-The writers choose no words. A cell that begins with ✓, ✗ or "! " (well, ill, in doubt) is a mark,
-which they may colour.
+The writers choose no words. A cell that begins with ✓ (well), ⚠ (in doubt) or ✗ (not) is a mark,
+which they may colour; a folded table counts them on its closed line.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from poolkit.redact import in_html, in_markdown, printable
 
 T = TypeVar("T")
 PASSED, FAILED = "✓ passed", "✗ failed"
+# What a cell begins with -> its class in HTML, and how a terminal shows it.
+_MARKS = {"✓": ("pk-good", ""), "⚠": ("pk-warn", "bold yellow"), "✗": ("pk-bad", "bold red")}
 
 # In a notebook, whose own style sets every cell to the right; a page brings its own.
 _STYLE = """<style>
@@ -34,8 +36,6 @@ body[data-jp-theme-light="false"] .jp-OutputArea .pk-table .pk-bad { color: #f09
 # In the row itself: JupyterLab takes a style sheet out of a notebook that nobody has run yet. The
 # colour is clear enough on light paper and on dark.
 _EMPHASIS = 'class="pk-emphasis" style="background-color: rgba(0, 150, 105, 0.22)"'
-# What a cell begins with -> its class in HTML, and how a terminal shows it.
-_MARKS = {"✓ ": ("pk-good", ""), "! ": ("pk-warn", "bold yellow"), "✗ ": ("pk-bad", "bold red")}
 
 
 def passed(value: bool) -> str:
@@ -128,9 +128,28 @@ class Table:
 
     __html__ = html  # a template takes it as it is
 
-    def folded(self) -> str:
-        """The HTML behind its caption, to be opened by who wants to see it."""
-        return f"<details><summary>{in_html(self.caption)}</summary>\n{self.html()}</details>"
+    def folded(self, anchor: str = "") -> str:
+        """The HTML behind its caption, to be opened by who wants to see it.
+
+        What failed in it is counted beside the caption. A link to `anchor` opens it.
+        """
+        count = self._count()
+        mark = f': <span class="{_MARKS[count[0]][0]}">{count}</span>' if count else ""
+        caption = f"{in_html(self.caption)}{mark}"
+        html = f'<div id="{in_html(anchor)}">{self.html()}</div>' if anchor else self.html()
+        return f"<details><summary>{caption}</summary>\n{html}</details>"
+
+    def _count(self) -> str:
+        """`✗ 2 of 9 failed`, `⚠ 1 of 9 in doubt` or `✓ all 9 passed`; empty: no row has a mark."""
+        marks = [{cell[:1] for cell in row} & set(_MARKS) for row in self.rows]
+        marked = [found for found in marks if found]
+        bad = sum("✗" in found for found in marked)
+        if bad:
+            return f"✗ {bad} of {len(marked)} failed"
+        doubts = sum("⚠" in found for found in marked)
+        if doubts:
+            return f"⚠ {doubts} of {len(marked)} in doubt"
+        return f"✓ all {len(marked)} passed" if marked else ""
 
     def markdown(self) -> str:
         """A pipe table with its caption above; bars and line ends in a cell are defused."""
@@ -168,7 +187,7 @@ class Table:
             )
         for index, row in enumerate(self.rows):
             texts = [printable(clean(cell)) for cell in row]
-            cells = (Text(text, _MARKS.get(text[:2], ("", ""))[1]) for text in texts)
+            cells = (Text(text, _MARKS.get(text[:1], ("", ""))[1]) for text in texts)
             shown.add_row(*cells, style="bold" if index in self.emphasis else "")
         return shown
 
@@ -185,5 +204,5 @@ class Table:
 
 
 def _marked(cell: str) -> str:
-    kind, _ = _MARKS.get(cell[:2], ("", ""))
+    kind, _ = _MARKS.get(cell[:1], ("", ""))
     return f'<span class="{kind}">{in_html(cell)}</span>' if kind else in_html(cell)
