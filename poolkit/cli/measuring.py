@@ -123,18 +123,21 @@ def size(
     from poolkit.cli.progress import print_changes, print_results
     from poolkit.measure.store import now
     from poolkit.records import RecommendedFile
-    from poolkit.review.adding import add_result, read_entries
+    from poolkit.review.adding import add_results, read_entries
     from poolkit.review.outcome import measure_target
-    from poolkit.review.run import with_records
+    from poolkit.review.run import say_kept, with_records
     from poolkit.show import tables
 
     read_entries(order.out)  # whatever cannot be kept is told before anything is sent
     target, order, console, screen = _prepared(order, again=again)
     outcome = measure_target(target, order, screen)
     recommendation = outcome.recommendation
-    add_result(order.out, recommendation, target, budget=order.budget, seed=order.seed)
+    added = add_results(
+        order.out, [recommendation], {name: target}, budget=order.budget, seed=order.seed
+    )
     more = (tables.parameters_in_short(recommendation),) if recommendation.parameters else ()
     print_results(console, (recommendation,), more)
+    say_kept(added, screen)
     if recommendation.status == "done":
         screen.say(f"written: {out / 'recommended.md'}, {out / 'pools.py'}")
     found = RecommendedFile(created=now(), targets=(recommendation,))
