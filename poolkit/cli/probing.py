@@ -166,14 +166,13 @@ def _checked_parts(only: list[str] | None) -> tuple[Part, ...]:
 def _recommended_size(out: Path | None, name: str) -> int | None:
     """The size that a review in the same folder recommends; None: there is none."""
     from poolkit.errors import BadInput
-    from poolkit.review.export import read_recommended
+    from poolkit.review.adding import read_entries
 
     if out is None:
         return None
     with contextlib.suppress(BadInput):
-        for entry in read_recommended(out).targets:
-            if entry.target == name:
-                return entry.recommended_size
+        entry = read_entries(out).known.get(name)
+        return None if entry is None else entry.recommended_size
     return None
 
 

@@ -18,8 +18,14 @@ from pydantic import Field, ValidationError
 from poolkit.drivers.table import DRIVERS
 from poolkit.errors import BadInput, BrakeStop
 from poolkit.measure.store import read_record, reason
-from poolkit.records import Moment, Recommendation, Record
-from poolkit.review.export import RECOMMENDED, Foreign, not_understood, write_recommended
+from poolkit.records import Moment, Recommendation, RecommendedFile, Record
+from poolkit.review.export import (
+    RECOMMENDED,
+    Foreign,
+    not_understood,
+    read_recommended,
+    write_recommended,
+)
 from poolkit.review.manifest import parameters_of, read_manifest, write_manifest
 from poolkit.targets import Target
 
@@ -33,6 +39,7 @@ class Entries(NamedTuple):
 
     known: dict[str, Recommendation]
     foreign: tuple[Foreign, ...] = ()
+    created: str = ""
 
 
 class _AnyFile(Record):
@@ -68,7 +75,18 @@ def read_entries(out: Path) -> Entries:
             foreign.append(Foreign(entry.target, why, raw))
         else:
             known[entry.target] = entry
-    return Entries(known, tuple(foreign))
+    return Entries(known, tuple(foreign), written.created)
+
+
+def read_known(out: Path) -> RecommendedFile:
+    """The results of a review's folder that this version understands.
+
+    Raises:
+        BadInput: there is no recommended.json, or it is not understood, or no entry of it is.
+    """
+    if (out / RECOMMENDED).exists() and (entries := read_entries(out)).known:
+        return RecommendedFile(created=entries.created, targets=tuple(entries.known.values()))
+    return read_recommended(out)
 
 
 class Address(NamedTuple):
