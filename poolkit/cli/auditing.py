@@ -160,13 +160,14 @@ def _print_rule(console: Console, rule: Rule, found: list[Finding]) -> None:
     from rich.syntax import Syntax
 
     from poolkit.audit import cure_of
+    from poolkit.cli.progress import say
 
-    _say(console, f"{rule.name}: {rule.what}", "bold")
+    say(console, f"{rule.name}: {rule.what}", style="bold", indent="  ")
     for one in found:
         # Never wrapped: editors and terminals open path:line:column by a click.
         _say(console, f"  {one.path}:{one.line}:{one.column}  {one.message}")
         _say(console, f"      {one.code}", "dim")
-    _say(console, f"  Why: {rule.why}")
+    say(console, f"  Why: {rule.why}", indent="  ")
     cures: dict[str, str] = {}
     for one in found:
         cures.setdefault(cure_of(rule.name, one.library, rule.cure), one.library)

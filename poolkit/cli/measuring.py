@@ -69,7 +69,7 @@ def sweep(
     )
     if events:
         _print_events(order, sizes, again=again)
-    from poolkit.cli.progress import knees
+    from poolkit.cli.closing import knees
     from poolkit.events import Sized
     from poolkit.review.outcome import carry_out
     from poolkit.show import tables
@@ -82,7 +82,7 @@ def sweep(
         console.print(tables.curve(sized.sizing).rich())
         screen.say(knees(sized.sizing))
         screen.say(f"trials: {out / f'{name}.trials.jsonl'}")
-    _leave(screen, code, again=again)
+    _leave(console, screen, code, again=again)
 
 
 @error_boundary()
@@ -120,7 +120,7 @@ def size(
     )
     if events:
         _print_events(order, again=again)
-    from poolkit.cli.progress import print_changes, print_results
+    from poolkit.cli.closing import print_changes, print_results
     from poolkit.measure.store import now
     from poolkit.records import RecommendedFile
     from poolkit.review.adding import add_results, read_entries
@@ -143,7 +143,7 @@ def size(
     found = RecommendedFile(created=now(), targets=(recommendation,))
     if comparison := with_records(out, found, {name: target}):
         print_changes(console, comparison)
-    _leave(screen, outcome.exit_code, again=again)
+    _leave(console, screen, outcome.exit_code, again=again)
 
 
 def _prepared(
@@ -160,13 +160,16 @@ def _prepared(
     return target, order, console, screen
 
 
-def _leave(screen: Watcher, code: ExitCode, *, again: bool) -> NoReturn:
-    """End with this exit code, and say how to go on from a measurement that was cut off."""
+def _leave(console: Console, screen: Watcher, code: ExitCode, *, again: bool) -> NoReturn:
+    """End with this exit code, what it means, and how to go on where a measurement was cut off."""
+    from poolkit.cli.closing import print_code
     from poolkit.errors import ExitCode
     from poolkit.review.before import GO_ON
 
     if again and code in (ExitCode.CANCELLED, ExitCode.STOPPED):
         screen.say(GO_ON)
+    if code != ExitCode.DONE:
+        print_code(console, code)
     raise typer.Exit(int(code))
 
 

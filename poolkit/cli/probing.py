@@ -81,6 +81,7 @@ def probe(
     answer, or went away; 130: cancelled, with what was found.
     """
     from poolkit.cli import terminal
+    from poolkit.cli.closing import print_code
     from poolkit.events import Step
     from poolkit.measure.reporter import Reporter
     from poolkit.probes import write
@@ -119,7 +120,9 @@ def probe(
     _print(console, found, target)
     if out is not None:
         screen.say(f"written: {write(out, found, target)}")
-    raise typer.Exit(int(_code(found)))
+    if code := _code(found):
+        print_code(console, code)
+    raise typer.Exit(int(code))
 
 
 def _carry_out(run: ProbeRun) -> None:
@@ -177,9 +180,8 @@ def _recommended_size(out: Path | None, name: str) -> int | None:
 
 
 def _print(console: Console, found: Probe, target: Target) -> None:
-    from rich.text import Text
-
-    from poolkit.redact import Redactor, printable
+    from poolkit.cli.progress import say
+    from poolkit.redact import Redactor
     from poolkit.show.tables.of_probe import tables_of_probe
 
     redact = Redactor(target.secrets).text
@@ -192,10 +194,10 @@ def _print(console: Console, found: Probe, target: Target) -> None:
     if skipped:
         console.print()
     for what, why in skipped.items():
-        text = printable(redact(f"not looked at: {what.replace('_', ' ')}: {why}"))
-        console.print(Text(text, style="dim"), soft_wrap=True, highlight=False)
+        said = redact(f"not looked at: {what.replace('_', ' ')}: {why}")
+        say(console, said, style="dim", indent="  ")
     if found.doubts:
         console.print()
     for doubt in found.doubts:
-        console.print(Text(printable(redact(doubt.seen)), style="bold"), highlight=False)
-        console.print(Text(f"  next: {printable(redact(doubt.next))}"), highlight=False)
+        say(console, redact(doubt.seen), style="bold", indent="  ")
+        say(console, f"  next: {redact(doubt.next)}", indent="  ")

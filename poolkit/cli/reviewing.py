@@ -26,6 +26,7 @@ from poolkit.cli.terminal import error_boundary
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from poolkit.errors import ExitCode
     from poolkit.review.run import Review
 
 _PDF = "report.pdf"
@@ -74,7 +75,7 @@ def review(
         again=again,
         make_report=_make_report,
     )
-    _print(console, finished)
+    _print(console, finished, finished.exit_code)
     raise typer.Exit(int(finished.exit_code))
 
 
@@ -109,10 +110,11 @@ def demo(
         targets.write_text(lab.targets_toml(), encoding="utf-8")
         stack.enter_context(_environment(lab.environment()))
         finished = review(targets, out, screen, budget=budget, seed=seed, make_report=_make_report)
-    _print(console, finished)
     code = finished.exit_code
     # The lab is there to be looked at: a size in doubt is shown, and is no failure of the demo.
-    raise typer.Exit(int(ExitCode.DONE if code == ExitCode.FINDINGS else code))
+    code = ExitCode.DONE if code == ExitCode.FINDINGS else code
+    _print(console, finished, code)
+    raise typer.Exit(int(code))
 
 
 @contextlib.contextmanager
@@ -139,8 +141,8 @@ def _make_report(out: Path) -> Path:
     return report
 
 
-def _print(console: Console, review: Review) -> None:
-    from poolkit.cli.progress import print_changes, print_results
+def _print(console: Console, review: Review, code: ExitCode) -> None:
+    from poolkit.cli.closing import print_changes, print_endings, print_results
 
     print_results(console, review.recommendations)
     if review.comparison is not None:
@@ -153,3 +155,4 @@ def _print(console: Console, review: Review) -> None:
         printed = review.out / _PDF
         found = str(printed) if printed.is_file() else "none, for want of a Chromium that works"
         console.print(f"as PDF: {found}", soft_wrap=True, markup=False)
+    print_endings(console, review.recommendations, code)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from poolkit.cli.progress import print_results
+from poolkit.cli.closing import print_results
 from poolkit.records import Check, Parameter, Recommendation, Trial
 from poolkit.redact import in_csv, in_html, in_json, in_markdown, printable
 from poolkit.report import page

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from rich.table import Table as RichTable
+    from poolkit.show.tables.on_screen import OnScreen
 
 from poolkit.redact import in_html, in_markdown, printable
 
@@ -57,8 +57,7 @@ class Table:
     Attributes:
         numeric: positions of the columns that are set to the right.
         emphasis: positions of the rows that the reader should see first.
-        whole: positions of the columns that a narrow terminal does not break, so that their cells
-            can be copied.
+        whole: positions of the columns that a narrow terminal does not wrap.
     """
 
     caption: str
@@ -128,37 +127,25 @@ class Table:
             "| " + " | ".join(in_markdown(cell) for cell in line) + " |\n" for line in lines
         )
 
-    def rich(self, clean: Callable[[str], str] = str) -> RichTable:
-        """For a terminal: no lines but the one below the head, words broken rather than cut.
+    def rich(self, clean: Callable[[str], str] = str) -> OnScreen:
+        """For a terminal or a pipe, in as many columns as it has; no word is cut or broken.
 
         Args:
             clean: what every text goes through, so that no cell steers the terminal.
         """
-        from rich import box
-        from rich.table import Table as RichTable
-        from rich.text import Text
+        from poolkit.show.tables.on_screen import OnScreen
 
-        shown = RichTable(
-            title=Text(printable(clean(self.caption))) if self.caption else None,
-            title_justify="left",
-            title_style="bold",
-            box=box.SIMPLE_HEAD,
-            pad_edge=False,
-            show_edge=False,
-            padding=(0, 1, 0, 0),
+        def shown(text: str) -> str:
+            return printable(clean(text))
+
+        return OnScreen(
+            shown(self.caption),
+            tuple(map(shown, self.columns)),
+            [[shown(cell) for cell in row] for row in self.rows],
+            self.numeric,
+            self.emphasis,
+            self.whole,
         )
-        for index, name in enumerate(self.columns):
-            shown.add_column(
-                name,
-                justify="right" if index in self.numeric else "left",
-                no_wrap=index in self.whole,
-                overflow="fold",
-            )
-        for index, row in enumerate(self.rows):
-            texts = [printable(clean(cell)) for cell in row]
-            cells = (Text(text, "bold red" if text.startswith("✗") else "") for text in texts)
-            shown.add_row(*cells, style="bold" if index in self.emphasis else "")
-        return shown
 
     def _repr_html_(self) -> str:
         return _STYLE + self.html()
