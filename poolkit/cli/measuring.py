@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NoReturn
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -14,13 +15,15 @@ from poolkit.cli.options import (
     HiddenNoPush,
     Name,
     NoPush,
-    Out,
     Rate,
     Seed,
     Sizes,
+    SweepBudget,
     TargetsFile,
     Wait,
     checked,
+    folder,
+    out_option,
 )
 from poolkit.cli.terminal import error_boundary
 
@@ -37,22 +40,20 @@ if TYPE_CHECKING:
 def sweep(
     name: Name,
     targets: TargetsFile,
-    out: Out,
-    sizes: Sizes = None,
-    budget: Budget = None,
-    seed: Seed = None,
     rate: Rate = None,
     wait: Wait = None,
+    budget: SweepBudget = None,
+    sizes: Sizes = None,
+    seed: Seed = None,
     no_push: HiddenNoPush = False,
+    out: Annotated[Path | None, out_option("poolkit-sweep-NAME")] = None,
     again: Again = False,
     events: Events = False,
 ) -> None:
-    """Measure throughput over pool size, and read the knee from the curve.
+    """Measure throughput over pool size, up to where more connections bring no more.
 
-    Writes NAME.trials.jsonl and NAME.sizing.json to DIR. Exit code 4: no size carries the target
-    rate; 3: a brake stopped it; 130: cancelled. The finished trials are kept, and the same command
-    resumes. In a finished DIR it measures nothing and says how old the trials are; --again measures
-    anew.
+    Writes NAME.trials.jsonl and NAME.sizing.json to DIR. What is finished there is not measured
+    twice: the same command goes on from it, or says how old it is; --again measures anew.
     """
     from poolkit.measure.child import Order
 
@@ -60,7 +61,7 @@ def sweep(
         "sweep",
         name,
         targets,
-        out,
+        folder(out, "sweep", name),
         budget=budget,
         seed=seed,
         rate=rate,
@@ -74,14 +75,14 @@ def sweep(
     from poolkit.review.outcome import carry_out
     from poolkit.show import tables
 
-    target, order, console, screen = _prepared(order, sizes, again=again)
+    target, order, console, screen = _prepared(order, sizes, again=again, is_named=out is not None)
     latest, code = carry_out(target, order, screen)
     sized = latest.get(Sized)
     if isinstance(sized, Sized):
         console.print()
         console.print(tables.curve(sized.sizing).rich())
         screen.say(knees(sized.sizing))
-        screen.say(f"trials: {out / f'{name}.trials.jsonl'}")
+        screen.say(f"written: {order.out / f'{name}.trials.jsonl'}")
     _leave(console, screen, code, again=again)
 
 
@@ -89,21 +90,20 @@ def sweep(
 def size(
     name: Name,
     targets: TargetsFile,
-    out: Out,
-    budget: Budget = None,
-    seed: Seed = None,
     rate: Rate = None,
     wait: Wait = None,
+    budget: Budget = None,
     no_push: NoPush = False,
+    seed: Seed = None,
+    out: Annotated[Path | None, out_option("poolkit-size-NAME")] = None,
     again: Again = False,
     events: HiddenEvents = False,
 ) -> None:
-    """Sweep one target, size its pool, verify the size under load, and print the parameters.
+    """Size the pool of one target, verify the size under load, and print what to set.
 
-    Adds the result to recommended.json, .csv, .md and pools.py in DIR. Exit code 4: no size carries
-    the target rate; 1: the size is in doubt; 3: a brake stopped it; 130: cancelled. The same
-    command resumes. In a finished DIR it measures nothing and says how old the trials are; --again
-    measures anew.
+    Adds the result to recommended.json, .csv, .md and pools.py in DIR; results of other targets
+    stay. What is finished there is not measured twice: the same command goes on from it, or says
+    how old it is; --again measures anew.
     """
     from poolkit.measure.child import Order
 
@@ -111,7 +111,7 @@ def size(
         "size",
         name,
         targets,
-        out,
+        folder(out, "size", name),
         budget=budget,
         seed=seed,
         rate=rate,
@@ -129,7 +129,7 @@ def size(
     from poolkit.show import tables
 
     read_entries(order.out)  # whatever cannot be kept is told before anything is sent
-    target, order, console, screen = _prepared(order, again=again)
+    target, order, console, screen = _prepared(order, again=again, is_named=out is not None)
     outcome = measure_target(target, order, screen)
     recommendation = outcome.recommendation
     added = add_results(
@@ -139,7 +139,7 @@ def size(
     print_results(console, (recommendation,), more)
     say_kept(added, screen)
     if recommendation.status == "done":
-        screen.say(f"written: {out / 'recommended.md'}, {out / 'pools.py'}")
+        screen.say(f"written: {order.out / 'recommended.md'}, {order.out / 'pools.py'}")
     found = RecommendedFile(created=now(), targets=(recommendation,))
     if comparison := with_records(out, found, {name: target}):
         print_changes(console, comparison)
@@ -147,9 +147,13 @@ def size(
 
 
 def _prepared(
-    order: Order, sizes: str | None = None, *, again: bool = False
+    order: Order, sizes: str | None = None, *, again: bool, is_named: bool
 ) -> tuple[Target, Order, Console, Watcher]:
-    """The checked order and its target, and where to print; BadInput before anything is sent."""
+    """The checked order and its target, and where to print; BadInput before anything is sent.
+
+    Args:
+        is_named: whether the user named the folder; else it is said which it is.
+    """
     from poolkit.cli import terminal
     from poolkit.review.run import prepare
 
@@ -157,6 +161,8 @@ def _prepared(
     console = terminal.results()
     screen = terminal.screen(console)
     prepare({target.name: target}, order.out, screen, again=again)
+    if not is_named:
+        screen.say(f"results: {order.out}")
     return target, order, console, screen
 
 

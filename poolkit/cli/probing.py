@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from poolkit.cli.options import HiddenEvents, Name, TargetsFile
+from poolkit.cli.options import RESULTS, HiddenEvents, Name, TargetsFile, flag, option
 from poolkit.cli.terminal import error_boundary
 
 if TYPE_CHECKING:
@@ -20,37 +20,38 @@ if TYPE_CHECKING:
     from poolkit.probes.run import Part, ProbeRun
     from poolkit.targets import Target
 
+PARTS_OPTION = "What is looked at"
 ProbeOut = Annotated[
     Path | None,
-    typer.Option(
+    option(
         "--out",
-        metavar="DIR",
-        help="Folder for NAME.probe.json. The next review there takes its parameters over; a size "
-        "that was recommended there is used.",
-        show_default=False,
+        "DIR",
+        "Folder for NAME.probe.json, in place of an earlier one; without it the result is printed "
+        "alone. The next review in DIR takes it over, and a size recommended there is used.",
+        RESULTS,
     ),
 ]
 Cap = Annotated[
     float | None,
-    typer.Option(
+    option(
         "--cap",
-        metavar="SECONDS",
-        help="Longest time that a connection is left idle (1 to 3600; 75).",
-        show_default=False,
+        "SECONDS",
+        "Longest time that a connection is left idle, 1 to 3600. (default: 75)",
+        PARTS_OPTION,
     ),
 ]
 Only = Annotated[
     list[str] | None,
-    typer.Option(
+    option(
         "--only",
-        metavar="PART",
-        help="One of idle, costs, stale, dns; may be given more than once.",
-        show_default=False,
+        "PART",
+        "One of idle, costs, stale, dns; may be given more than once. (default: all)",
+        PARTS_OPTION,
     ),
 ]
 InTransaction = Annotated[
     bool,
-    typer.Option("--in-transaction", help="Probe sessions that idle in a transaction as well."),
+    flag("--in-transaction", "Also sessions that idle in a transaction.", PARTS_OPTION),
 ]
 
 
@@ -58,27 +59,29 @@ InTransaction = Annotated[
 def probe(
     name: Name,
     targets: TargetsFile,
-    out: ProbeOut = None,
-    cap: Cap = None,
     only: Only = None,
+    cap: Cap = None,
     in_transaction: InTransaction = False,
+    out: ProbeOut = None,
     events: HiddenEvents = False,
 ) -> None:
     """Find out what ends a target's connections, what they cost, and the settings that follow.
 
-    Idle timeout, requests a connection, age; costs of checkout and dial; what dead connections do
-    to callers; DNS. Takes about twice the server's idle timeout, or the cap. The target itself is
-    never restarted: a relay on this machine cuts connections.
+    Takes about twice the time after which the server closes an idle connection, or twice --cap. The
+    target is never restarted: a relay on this machine cuts connections.
 
-    What is sent, never on more connections than max_size. idle: up to 40 connections of one or two
-    calls each, one that calls every 0.4 s, 400 calls that prove the value, and (GET, HEAD, OPTIONS)
-    up to 2,200 calls at no more than target_rate over one connection at a time. costs: some hundred
-    calls one after the other, 60 dials, and for a database up to 25 s at no more than target_rate
-    from as many callers as the pool has connections; the first call that fails ends it. stale, dns:
-    about a hundred calls each.
+    What is sent, never on more connections than max_size:
 
-    Exit code 1: the server closes at random, or a value could not be proven; 3: the target does not
-    answer, or went away; 130: cancelled, with what was found.
+    idle: up to 40 connections of one or two calls each, one that calls every 0.4 s, and 400 calls
+    that prove the value. With GET, HEAD and OPTIONS up to 2,200 calls more, at no more than
+    target_rate, one connection at a time.
+
+    costs: some hundred calls one after the other and 60 dials. For a database up to 25 s at no more
+    than target_rate, from as many callers as the pool has connections; the first call that fails
+    ends it.
+
+    stale (what a dead connection does to a call) and dns (a changed address): about a hundred calls
+    each.
     """
     from poolkit.cli import terminal
     from poolkit.cli.closing import print_code
@@ -119,7 +122,9 @@ def probe(
         found, target = run(screen.see)
     _print(console, found, target)
     if out is not None:
-        screen.say(f"written: {write(out, found, target)}")
+        file = out / f"{name}.probe.json"
+        earlier = ", in place of an earlier one" if file.exists() else ""
+        screen.say(f"written: {write(out, found, target)}{earlier}")
     if code := _code(found):
         print_code(console, code)
     raise typer.Exit(int(code))
