@@ -124,11 +124,14 @@ def add_results(
         created: ISO 8601, UTC; now by default.
 
     Raises:
-        BadInput: what the folder holds by now is not understood.
-        BrakeStop: the folder cannot be written, or another process does not stop writing there.
+        BrakeStop: what the folder holds by now is not understood, it cannot be written, or another
+            process does not stop writing there.
     """
     with only_writer(out):
-        entries = read_entries(out)
+        try:
+            entries = read_entries(out)
+        except BadInput as error:  # it was read before the load: somebody wrote it since
+            raise BrakeStop("disk", error.cause, error.remedy) from error
         settings, variables = _known_settings(out)
         kept = tuple(r.target for r in found if _outlives(entries.known.get(r.target), r))
         new = {r.target: r for r in found if r.target not in kept}

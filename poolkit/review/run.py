@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from poolkit import probes
+from poolkit import probes, units
 from poolkit.drivers.registry import check_driver
 from poolkit.errors import BadInput, ExitCode, MissingExtra, PoolkitError
 from poolkit.events import Watcher
@@ -157,10 +157,7 @@ def prepare(
     """
     prepare_out(out)
     probes.read(out)
-    for target in targets.values():
-        check_driver(target)
-        check_caps(target)
-        check_descriptors(target)
+    _check(targets)
     if again:
         if record := set_aside(out, targets):
             watcher.say(f"what was there is kept in {record}")
@@ -168,6 +165,24 @@ def prepare(
     for name, target in targets.items():
         if said := check_trials(out, target):
             watcher.say(f"{name}: {said}")
+
+
+def _check(targets: Mapping[str, Target]) -> None:
+    """BadInput where one of them could not be measured: all of them are told at once."""
+    wrong: list[tuple[str, BadInput]] = []
+    for name, target in targets.items():
+        for check in (check_driver, check_caps, check_descriptors):
+            try:
+                check(target)
+            except BadInput as error:
+                wrong.append((name, error))
+                break
+    if wrong and len(targets) == 1:
+        raise wrong[0][1]
+    if wrong:
+        lines = [f"{len(wrong)} of {units.plural(len(targets), 'target')} cannot be measured"]
+        lines += [f"  {name}: {error.cause}; {error.remedy}" for name, error in wrong]
+        raise BadInput("\n".join(lines), "correct them, or leave them out with --only")
 
 
 def with_records(

@@ -17,7 +17,7 @@ import pytest
 from typer.testing import CliRunner
 
 from poolkit.cli.application import app
-from poolkit.errors import BadInput, BrakeStop
+from poolkit.errors import BrakeStop
 from poolkit.recommend import recommend, unreachable
 from poolkit.records import Recommendation, Resumed
 from poolkit.review import adding
@@ -182,7 +182,7 @@ def test_a_file_that_cannot_be_read_is_told_before_anything_is_sent(
     assert "Traceback" not in result.stderr
     assert (out / "recommended.json").read_bytes() == content
     assert [path.name for path in out.iterdir()] == ["recommended.json"]
-    with pytest.raises(BadInput):
+    with pytest.raises(BrakeStop, match="recommended"):
         add(out, found(), http_target())
 
 
