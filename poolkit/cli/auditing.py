@@ -28,7 +28,7 @@ class Format(StrEnum):
     SARIF = "sarif"
 
 
-@error_boundary()
+@error_boundary("nothing was printed or changed; the same command begins anew")
 def audit(
     paths: Annotated[
         list[Path],
@@ -135,7 +135,7 @@ def audit(
     raise typer.Exit(int(ExitCode.DONE if is_clean else ExitCode.FINDINGS))
 
 
-@error_boundary()
+@error_boundary("nothing was changed; the same command begins anew")
 def doctor() -> None:
     """Look at this machine for what would spoil a measurement, and say what to do about it.
 

@@ -25,6 +25,7 @@ VERDICTS = {
     "pool_bound": "throughput still grew at the largest pool tried",
     "rate_limited": "the server allows so many calls per second",
     "refused": "the server turns calls away beyond a number of them",
+    "stopped": "the measurement was ended early, by a limit or by hand",
     "not_pushed": "no more than the target rate was sent, so the plateau is not known",
 }
 

@@ -14,7 +14,7 @@ from poolkit.errors import BadInput
 POLL_INTERVAL = 0.2  # s
 
 
-@error_boundary()
+@error_boundary("the lab has ended")
 def lab(
     targets_out: Annotated[
         Path | None,

@@ -128,7 +128,7 @@ class Mistakes:
         if self._found:
             lines = [f"{len(self._found)} mistakes in the options"]
             lines += [f"  {error.cause}; {error.remedy}" for error in self._found]
-            raise BadInput("\n".join(lines), "correct them all: nothing was sent")
+            raise BadInput("\n".join(lines), "correct them all; no load was sent")
 
 
 def checked(order: Order, sizes: str | None = None) -> tuple[Target, Order]:

@@ -55,7 +55,7 @@ InTransaction = Annotated[
 ]
 
 
-@error_boundary()
+@error_boundary("nothing was written; the same command begins anew")
 def probe(
     name: Name,
     targets: TargetsFile,
@@ -85,6 +85,7 @@ def probe(
     """
     from poolkit.cli import terminal
     from poolkit.cli.closing import print_code
+    from poolkit.errors import ExitCode
     from poolkit.events import Step
     from poolkit.measure.reporter import Reporter
     from poolkit.probes import write
@@ -127,6 +128,8 @@ def probe(
         screen.say(f"written: {write(out, found, target)}{earlier}")
     if code := _code(found):
         print_code(console, code)
+    if code == ExitCode.CANCELLED:
+        screen.say("what was found stands above; the same command begins anew")
     raise typer.Exit(int(code))
 
 

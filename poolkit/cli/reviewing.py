@@ -83,7 +83,7 @@ def review(
     raise typer.Exit(int(finished.exit_code))
 
 
-@error_boundary()
+@error_boundary("what was finished is in its folder; the same command begins anew")
 def demo(
     budget: Budget = None,
     seed: Seed = None,
@@ -126,6 +126,8 @@ def demo(
     # The lab is there to be looked at: a size in doubt is shown, and is no failure of the demo.
     code = ExitCode.DONE if code == ExitCode.FINDINGS else code
     _print(console, finished, code)
+    if code == ExitCode.CANCELLED:
+        screen.say("the lab and its servers have ended: poolkit demo begins anew")
     raise typer.Exit(int(code))
 
 

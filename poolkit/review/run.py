@@ -123,7 +123,8 @@ def review(
             # Once more, now over the report too.
             renew_manifest(out, created)
     except KeyboardInterrupt:
-        watcher.fail("cancelled before the report was ready", "the results are written")
+        remedy = "the results are written; the same command makes the report"
+        watcher.fail("cancelled before the report was ready", remedy)
         report, code = None, ExitCode.CANCELLED
     except MissingExtra as error:
         watcher.say(f"no report was made: {error.cause}; {error.remedy}")

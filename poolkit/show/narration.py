@@ -95,7 +95,7 @@ def _measured(trial: Trial) -> str:
     )
     if trial.stopped is not None:
         return f"{text}; stopped by the {trial.stopped} brake"
-    doubts = [f"{check.name} ({check.seen})" for check in trial.failed_checks]
+    doubts = [f"{words.readable(check.name)} ({check.seen})" for check in trial.failed_checks]
     return f"{text}; not fitted: {', '.join(doubts)}" if doubts else text
 
 

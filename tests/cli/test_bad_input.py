@@ -297,7 +297,7 @@ def test_several_wrong_options_are_told_at_once(tmp_path: Path, targets: Path) -
         "--sizes 1,2,4,8",
         "  --budget must be from 1 to 3600 s, got 0; leave it out for the default",
         "  --seed must be 0 or more, got -1; leave it out for the default",
-        "  correct them all: nothing was sent",
+        "  correct them all; no load was sent",
     ]
     assert not out.exists()
 
