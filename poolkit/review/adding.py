@@ -137,7 +137,7 @@ def add_results(
         new = {r.target: r for r in found if r.target not in kept}
         is_found = {name for name, r in new.items() if r.status == "done"}
         foreign = [each for each in entries.foreign if each.target not in is_found]
-        for name in new.keys() & targets.keys():
+        for name in (name for name in new if name in targets):
             settings[name] = targets[name].public_settings()
             variables.pop(name, None)
             if variable := targets[name].dsn_env:

@@ -7,8 +7,10 @@ import io
 import pytest
 from rich.console import Console
 
-from poolkit.cli import progress
+from poolkit.cli import closing, progress
+from poolkit.errors import ExitCode
 from poolkit.events import Event, Step, TrialDone, Watcher
+from poolkit.recommend import unreachable
 from poolkit.records import Signal
 from poolkit.show import narration, words
 from tests.cli import recorded
@@ -190,3 +192,23 @@ def test_a_terminal_wraps_between_words_and_a_pipe_does_not() -> None:
     out, file = console()
     progress.say(out, text, indent="  ")
     assert file.getvalue() == f"{text}\n"
+
+
+def test_a_line_a_target_at_the_end() -> None:
+    """The size, and verified or why not; no target's line is left out, nor what the code means."""
+    verified = recorded.recommendation()
+    doubtful = recorded.recommendation(
+        examples.verification(
+            signals=(Signal(name="wait_near_zero", passed=False, seen="p99 wait 31 ms"),)
+        )
+    )
+    gone = unreachable(examples.database_target(), "connection refused", "start it")
+    out, file = console()
+    closing.print_endings(out, (verified, doubtful, gone), ExitCode.STOPPED)
+    assert file.getvalue().splitlines() == [
+        "",
+        "orders-api: 14 connections, verified: carried 499/s, p99 wait 6.1 ms",
+        "orders-api: 14 connections, in doubt: p99 wait 31 ms",
+        "orders-db: no size (unreachable): connection refused",
+        f"exit code 3: {ExitCode.STOPPED.meaning}",
+    ]
