@@ -15,6 +15,21 @@ class ExitCode(IntEnum):
     OUT_OF_REACH = 4
     CANCELLED = 130
 
+    @property
+    def meaning(self) -> str:
+        """The same in words, for help, messages and README."""
+        return _MEANINGS[self]
+
+
+_MEANINGS = {
+    ExitCode.DONE: "done",
+    ExitCode.FINDINGS: "done, with findings: a size in doubt, or what a check or rule found",
+    ExitCode.BAD_INPUT: "bad input; no load was sent",
+    ExitCode.STOPPED: "a target did not answer, broke down or was stopped; what was found is kept",
+    ExitCode.OUT_OF_REACH: "no size carries a target rate; what was found is kept",
+    ExitCode.CANCELLED: "cancelled; what was finished is kept",
+}
+
 
 class PoolkitError(Exception):
     """Something that a user can act on: `cause` says what happened, `remedy` what to do."""

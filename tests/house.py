@@ -86,7 +86,7 @@ HOMES = {
     "nbclient": ["report"],
     "jinja2": ["review", "report"],
     "typer": ["cli"],
-    "rich": ["cli", "show.tables.table"],
+    "rich": ["cli", "show.tables.on_screen"],
     "prometheus_client": [
         "monitor.gauges",
         "monitor.exposition",

@@ -13,8 +13,12 @@ from typing import NoReturn
 
 def main() -> None:
     """Run the `poolkit` command with the arguments of this process, and exit with its code."""
-    from poolkit.cli.application import app
-    from poolkit.cli.terminal import raise_on_sigterm
+    try:
+        from poolkit.cli.application import app
+        from poolkit.cli.terminal import raise_on_sigterm
+    except KeyboardInterrupt:
+        sys.stderr.write("cancelled\n  nothing was begun\n")
+        raise SystemExit(130) from None
 
     for stream in (sys.stdout, sys.stderr):
         # A terminal that cannot show a dash must not end a review.

@@ -2,41 +2,23 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from typer.core import TyperCommand, TyperGroup, TyperOption
 
 from poolkit import __version__
 from poolkit.cli import auditing, lab, measuring, probing, reviewing
-
-
-def _without_types(params: list[Any]) -> list[Any]:
-    """A flag takes no value, so that its help names no type."""
-    for one in params:
-        if isinstance(one, TyperOption) and one.is_flag:
-            one.metavar = ""
-    return params
-
-
-class _Command(TyperCommand):
-    def get_params(self, ctx: Any) -> Any:
-        return _without_types(super().get_params(ctx))
-
-
-class _Group(TyperGroup):
-    def get_params(self, ctx: Any) -> Any:
-        return _without_types(super().get_params(ctx))
-
+from poolkit.cli.help import Command, Group
 
 app = typer.Typer(
     name="poolkit",
-    cls=_Group,
-    help="Size connection pools by measurement: sweep, size, verify, report.",
-    epilog="[bold]Start with[/bold]  poolkit demo      [dim]then[/dim]  poolkit review --help",
+    cls=Group,
+    epilog="poolkit demo\npoolkit review --help",
     context_settings={"help_option_names": ["-h", "--help"]},
-    rich_markup_mode="rich",
+    # Plain text: boxes break words, and are none in a log.
+    rich_markup_mode=None,
     add_completion=False,
     # A traceback that shows locals would show passwords.
     pretty_exceptions_enable=False,
@@ -59,7 +41,10 @@ def poolkit(
         ),
     ] = False,
 ) -> None:
-    """Size connection pools by measurement: sweep, size, verify, report."""
+    """How large should a connection pool be? poolkit measures it, and proves the answer under load.
+
+    `poolkit COMMAND --help` tells what a command sends, what it writes and what it ends with.
+    """
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())
 
@@ -79,7 +64,7 @@ _COMMANDS: tuple[tuple[Callable[..., None], tuple[str, ...]], ...] = (
     (
         measuring.size,
         (
-            "poolkit size orders-api --targets targets.toml --out orders",
+            "poolkit size orders-api --targets targets.toml",
             "poolkit size orders-api --targets targets.toml --out orders --budget 90",
             "poolkit size orders-api --targets targets.toml --out orders --no-push",
             "poolkit size orders-api --targets targets.toml --out orders --again",
@@ -88,7 +73,7 @@ _COMMANDS: tuple[tuple[Callable[..., None], tuple[str, ...]], ...] = (
     (
         measuring.sweep,
         (
-            "poolkit sweep orders-api --targets targets.toml --out orders",
+            "poolkit sweep orders-api --targets targets.toml",
             "poolkit sweep orders-api --targets targets.toml --out orders --sizes 1,2,4,8",
             "poolkit sweep orders-api --targets targets.toml --out orders --events",
             "poolkit sweep orders-api --targets targets.toml --out orders --again",
@@ -115,14 +100,9 @@ _COMMANDS: tuple[tuple[Callable[..., None], tuple[str, ...]], ...] = (
 )
 
 
-def _paragraphs(text: str) -> str:
-    """A docstring with its paragraphs as one line each, for the terminal to wrap."""
-    return "\n\n".join(" ".join(paragraph.split()) for paragraph in text.split("\n\n"))
-
-
 for _command, _examples in _COMMANDS:
     app.command(
-        cls=_Command,
-        help=_paragraphs(_command.__doc__ or ""),
-        epilog="\n\n".join(("[bold]Examples[/bold]", *_examples)),
+        cls=Command,
+        help=inspect.cleandoc(_command.__doc__ or ""),
+        epilog="\n".join(_examples),
     )(_command)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from poolkit.cli.options import option
+from poolkit.cli.options import RESULTS, flag, option
 from poolkit.cli.terminal import error_boundary
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from poolkit.audit import Audit, Finding, Rule
 
+SOURCE, UNSEEN = "Source", "What the source cannot tell"
 LONGEST_SKIPPED = 10  # files named one by one; JSON and SARIF name all of them
 
 
@@ -27,12 +28,19 @@ class Format(StrEnum):
     SARIF = "sarif"
 
 
-@error_boundary()
+@error_boundary("nothing was printed or changed; the same command begins anew")
 def audit(
     paths: Annotated[
-        list[Path], typer.Argument(metavar="PATH...", help="Files or folders with Python source.")
+        list[Path],
+        typer.Argument(
+            metavar="PATH...",
+            help="Files or folders with Python source.",
+            rich_help_panel=SOURCE,
+        ),
     ],
-    form: Annotated[Format, typer.Option("--format", help="What to print.")] = Format.TEXT,
+    tests: Annotated[
+        bool, flag("--tests", "Look at tests, examples, scripts and migrations, too.", SOURCE)
+    ] = False,
     max_connections: Annotated[
         int | None,
         option(
@@ -40,19 +48,28 @@ def audit(
             "N",
             "Connections that this service may open at its database: pools that together may "
             "open more are found.",
+            UNSEEN,
             min=1,
         ),
     ] = None,
     processes: Annotated[
         int,
-        typer.Option(
-            "--processes", metavar="N", min=1, help="Replicas times workers, each with its pools."
+        option(
+            "--processes",
+            "N",
+            "Replicas times workers, each with its own pools. (default: 1)",
+            UNSEEN,
+            min=1,
         ),
     ] = 1,
     surge: Annotated[
         int,
-        typer.Option(
-            "--surge", metavar="N", min=0, help="Processes that run besides while a deploy rolls."
+        option(
+            "--surge",
+            "N",
+            "Processes that run besides while a deploy rolls. (default: 0)",
+            UNSEEN,
+            min=0,
         ),
     ] = 0,
     server_keepalive: Annotated[
@@ -60,7 +77,8 @@ def audit(
         option(
             "--server-keepalive",
             "SECONDS",
-            "How long the HTTP server keeps an idle connection (see `poolkit probe`).",
+            "How long the HTTP server keeps an idle connection; poolkit probe measures it.",
+            UNSEEN,
             min=0.1,
         ),
     ] = None,
@@ -70,32 +88,28 @@ def audit(
             "--db-idle",
             "SECONDS",
             "How long the database, or what is in between, keeps an idle connection.",
+            UNSEEN,
             min=0.1,
         ),
     ] = None,
-    tests: Annotated[
-        bool,
-        typer.Option(
-            "--tests",
-            help="Look at tests, examples, scripts and migrations too.",
-            show_default=False,
+    form: Annotated[
+        Format,
+        option(
+            "--format", "FORM", "text, json or sarif, printed to stdout. (default: text)", RESULTS
         ),
-    ] = False,
+    ] = Format.TEXT,
     strict: Annotated[
-        bool,
-        typer.Option(
-            "--strict", help="Exit code 1 for a file that was skipped, too.", show_default=False
-        ),
+        bool, flag("--strict", "Exit code 1 for a file that was skipped, too.", RESULTS)
     ] = False,
 ) -> None:
     """Find anti-patterns around connection pools in Python source, without running it.
 
     A pool or session for each request, one that is never closed, a second connection asked for
     while one is held, waits without an end, stale connections, keep-alive that does not fit. The
-    comment `# poolkit: ignore\\[rule]` on a line silences a rule there.
+    comment `# poolkit: ignore[rule]` on a line silences a rule there.
 
-    Exit code 1: something was found. Files that do not parse are named and skipped, with the Python
-    that they need where that shows. Pools whose size cannot be read are counted.
+    Files that do not parse are named and skipped, with the Python that they need where that shows.
+    Pools whose size cannot be read are counted.
     """
     from poolkit import __version__
     from poolkit.audit import Settings
@@ -121,11 +135,11 @@ def audit(
     raise typer.Exit(int(ExitCode.DONE if is_clean else ExitCode.FINDINGS))
 
 
-@error_boundary()
+@error_boundary("nothing was changed; the same command begins anew")
 def doctor() -> None:
     """Look at this machine for what would spoil a measurement, and say what to do about it.
 
-    Sends nothing. Exit code 1: something is not well.
+    It sends nothing.
     """
     from poolkit.cli import terminal
     from poolkit.doctor import examine
@@ -160,13 +174,14 @@ def _print_rule(console: Console, rule: Rule, found: list[Finding]) -> None:
     from rich.syntax import Syntax
 
     from poolkit.audit import cure_of
+    from poolkit.cli.progress import say
 
-    _say(console, f"{rule.name}: {rule.what}", "bold")
+    say(console, f"{rule.name}: {rule.what}", style="bold", indent="  ")
     for one in found:
         # Never wrapped: editors and terminals open path:line:column by a click.
         _say(console, f"  {one.path}:{one.line}:{one.column}  {one.message}")
         _say(console, f"      {one.code}", "dim")
-    _say(console, f"  Why: {rule.why}")
+    say(console, f"  Why: {rule.why}", indent="  ")
     cures: dict[str, str] = {}
     for one in found:
         cures.setdefault(cure_of(rule.name, one.library, rule.cure), one.library)

@@ -6,29 +6,28 @@ import time
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
 from poolkit import files
+from poolkit.cli.options import RESULTS, flag, option
 from poolkit.cli.terminal import end_on_signals, error_boundary
 from poolkit.errors import BadInput
 
 POLL_INTERVAL = 0.2  # s
 
 
-@error_boundary()
+@error_boundary("the lab has ended")
 def lab(
     targets_out: Annotated[
         Path | None,
-        typer.Option(
+        option(
             "--targets-out",
-            metavar="FILE",
-            help="Write the targets.toml of this lab there, the truth in comments.",
-            show_default=False,
+            "FILE",
+            "Write the targets.toml of this lab there, the truth in comments.",
+            RESULTS,
         ),
     ] = None,
     every: Annotated[
         bool,
-        typer.Option("--all", help="Also the twelve upstreams that sizes are held against."),
+        flag("--all", "Also the twelve upstreams that tests hold sizes against.", "Servers"),
     ] = False,
 ) -> None:
     """Run the embedded lab until Ctrl-C: HTTP servers and a PostgreSQL whose truth is known.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NoReturn
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -14,13 +15,15 @@ from poolkit.cli.options import (
     HiddenNoPush,
     Name,
     NoPush,
-    Out,
     Rate,
     Seed,
     Sizes,
+    SweepBudget,
     TargetsFile,
     Wait,
     checked,
+    folder,
+    out_option,
 )
 from poolkit.cli.terminal import error_boundary
 
@@ -37,22 +40,20 @@ if TYPE_CHECKING:
 def sweep(
     name: Name,
     targets: TargetsFile,
-    out: Out,
-    sizes: Sizes = None,
-    budget: Budget = None,
-    seed: Seed = None,
     rate: Rate = None,
     wait: Wait = None,
+    budget: SweepBudget = None,
+    sizes: Sizes = None,
+    seed: Seed = None,
     no_push: HiddenNoPush = False,
+    out: Annotated[Path | None, out_option("poolkit-sweep-NAME")] = None,
     again: Again = False,
     events: Events = False,
 ) -> None:
-    """Measure throughput over pool size, and read the knee from the curve.
+    """Measure throughput over pool size, up to where more connections bring no more.
 
-    Writes NAME.trials.jsonl and NAME.sizing.json to DIR. Exit code 4: no size carries the target
-    rate; 3: a brake stopped it; 130: cancelled. The finished trials are kept, and the same command
-    resumes. In a finished DIR it measures nothing and says how old the trials are; --again measures
-    anew.
+    Writes NAME.trials.jsonl and NAME.sizing.json to DIR. What is finished there is not measured
+    twice: the same command goes on from it, or says how old it is; --again measures anew.
     """
     from poolkit.measure.child import Order
 
@@ -60,7 +61,7 @@ def sweep(
         "sweep",
         name,
         targets,
-        out,
+        folder(out, "sweep", name),
         budget=budget,
         seed=seed,
         rate=rate,
@@ -69,41 +70,40 @@ def sweep(
     )
     if events:
         _print_events(order, sizes, again=again)
-    from poolkit.cli.progress import knees
+    from poolkit.cli.closing import knees
     from poolkit.events import Sized
     from poolkit.review.outcome import carry_out
     from poolkit.show import tables
 
-    target, order, console, screen = _prepared(order, sizes, again=again)
+    target, order, console, screen = _prepared(order, sizes, again=again, is_named=out is not None)
     latest, code = carry_out(target, order, screen)
     sized = latest.get(Sized)
     if isinstance(sized, Sized):
         console.print()
         console.print(tables.curve(sized.sizing).rich())
         screen.say(knees(sized.sizing))
-        screen.say(f"trials: {out / f'{name}.trials.jsonl'}")
-    _leave(screen, code, again=again)
+        screen.say(f"written: {order.out / f'{name}.trials.jsonl'}")
+    _leave(console, screen, code, again=again)
 
 
 @error_boundary()
 def size(
     name: Name,
     targets: TargetsFile,
-    out: Out,
-    budget: Budget = None,
-    seed: Seed = None,
     rate: Rate = None,
     wait: Wait = None,
+    budget: Budget = None,
     no_push: NoPush = False,
+    seed: Seed = None,
+    out: Annotated[Path | None, out_option("poolkit-size-NAME")] = None,
     again: Again = False,
     events: HiddenEvents = False,
 ) -> None:
-    """Sweep one target, size its pool, verify the size under load, and print the parameters.
+    """Size the pool of one target, verify the size under load, and print what to set.
 
-    Adds the result to recommended.json, .csv, .md and pools.py in DIR. Exit code 4: no size carries
-    the target rate; 1: the size is in doubt; 3: a brake stopped it; 130: cancelled. The same
-    command resumes. In a finished DIR it measures nothing and says how old the trials are; --again
-    measures anew.
+    Adds the result to recommended.json, .csv, .md and pools.py in DIR; results of other targets
+    stay. What is finished there is not measured twice: the same command goes on from it, or says
+    how old it is; --again measures anew.
     """
     from poolkit.measure.child import Order
 
@@ -111,7 +111,7 @@ def size(
         "size",
         name,
         targets,
-        out,
+        folder(out, "size", name),
         budget=budget,
         seed=seed,
         rate=rate,
@@ -120,33 +120,40 @@ def size(
     )
     if events:
         _print_events(order, again=again)
-    from poolkit.cli.progress import print_changes, print_results
+    from poolkit.cli.closing import print_changes, print_results
     from poolkit.measure.store import now
     from poolkit.records import RecommendedFile
-    from poolkit.review.adding import add_result, read_entries
+    from poolkit.review.adding import add_results, read_entries
     from poolkit.review.outcome import measure_target
-    from poolkit.review.run import with_records
+    from poolkit.review.run import say_kept, with_records
     from poolkit.show import tables
 
     read_entries(order.out)  # whatever cannot be kept is told before anything is sent
-    target, order, console, screen = _prepared(order, again=again)
+    target, order, console, screen = _prepared(order, again=again, is_named=out is not None)
     outcome = measure_target(target, order, screen)
     recommendation = outcome.recommendation
-    add_result(order.out, recommendation, target, budget=order.budget, seed=order.seed)
+    added = add_results(
+        order.out, [recommendation], {name: target}, budget=order.budget, seed=order.seed
+    )
     more = (tables.parameters_in_short(recommendation),) if recommendation.parameters else ()
     print_results(console, (recommendation,), more)
+    say_kept(added, screen)
     if recommendation.status == "done":
-        screen.say(f"written: {out / 'recommended.md'}, {out / 'pools.py'}")
+        screen.say(f"written: {order.out / 'recommended.md'}, {order.out / 'pools.py'}")
     found = RecommendedFile(created=now(), targets=(recommendation,))
-    if comparison := with_records(out, found, {name: target}):
+    if comparison := with_records(order.out, found, {name: target}):
         print_changes(console, comparison)
-    _leave(screen, outcome.exit_code, again=again)
+    _leave(console, screen, outcome.exit_code, again=again)
 
 
 def _prepared(
-    order: Order, sizes: str | None = None, *, again: bool = False
+    order: Order, sizes: str | None = None, *, again: bool, is_named: bool
 ) -> tuple[Target, Order, Console, Watcher]:
-    """The checked order and its target, and where to print; BadInput before anything is sent."""
+    """The checked order and its target, and where to print; BadInput before anything is sent.
+
+    Args:
+        is_named: whether the user named the folder; else it is said which it is.
+    """
     from poolkit.cli import terminal
     from poolkit.review.run import prepare
 
@@ -154,16 +161,21 @@ def _prepared(
     console = terminal.results()
     screen = terminal.screen(console)
     prepare({target.name: target}, order.out, screen, again=again)
+    if not is_named:
+        screen.say(f"results: {order.out}")
     return target, order, console, screen
 
 
-def _leave(screen: Watcher, code: ExitCode, *, again: bool) -> NoReturn:
-    """End with this exit code, and say how to go on from a measurement that was cut off."""
+def _leave(console: Console, screen: Watcher, code: ExitCode, *, again: bool) -> NoReturn:
+    """End with this exit code, what it means, and how to go on where a measurement was cut off."""
+    from poolkit.cli.closing import print_code
     from poolkit.errors import ExitCode
     from poolkit.review.before import GO_ON
 
     if again and code in (ExitCode.CANCELLED, ExitCode.STOPPED):
         screen.say(GO_ON)
+    if code != ExitCode.DONE:
+        print_code(console, code)
     raise typer.Exit(int(code))
 
 

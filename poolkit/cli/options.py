@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,87 +19,159 @@ if TYPE_CHECKING:
     from poolkit.measure.child import Order
 
 
-def option(name: str, metavar: str, words: str, **more: Any) -> OptionInfo:
+# What options are about, as the headings of `--help`.
+TARGET, ASKED, LOAD, RESULTS = "Target", "What is asked of it", "Load", "Results"
+
+
+def option(name: str, metavar: str, words: str, group: str, **more: Any) -> OptionInfo:
     """An option that takes a value and shows no default."""
-    info: OptionInfo = typer.Option(name, metavar=metavar, help=words, show_default=False, **more)
+    info: OptionInfo = typer.Option(
+        name, metavar=metavar, help=words, show_default=False, rich_help_panel=group, **more
+    )
     return info
 
 
-Name = Annotated[str, typer.Argument(help="Name of the target in FILE.", show_default=False)]
-TargetsFile = Annotated[
-    Path, option("--targets", "FILE", "targets.toml: the endpoints and what is asked of them.")
+def flag(name: str, words: str, group: str) -> OptionInfo:
+    """An option that takes none."""
+    info: OptionInfo = typer.Option(name, help=words, show_default=False, rich_help_panel=group)
+    return info
+
+
+def out_option(default: str) -> OptionInfo:
+    """The folder for the results, which has a name of its own where none is given."""
+    words = f"Folder for the results; finished trials in it count. (default: {default})"
+    return option("--out", "DIR", words, RESULTS)
+
+
+Name = Annotated[
+    str,
+    typer.Argument(metavar="NAME", help="The target, as named in FILE.", rich_help_panel=TARGET),
 ]
-Out = Annotated[
+TargetsFile = Annotated[
     Path,
-    option("--out", "DIR", "Folder for the results; finished trials in it are resumed."),
+    option("--targets", "FILE", "targets.toml: endpoints and what is asked of them.", TARGET),
 ]
 Budget = Annotated[
     float | None,
-    option(
-        "--budget", "SECONDS", "Seconds of load for each target, at most (sweep: 20, size: 45)."
-    ),
+    option("--budget", "SECONDS", "Load for each target, at most. (default: 45)", LOAD),
 ]
-Seed = Annotated[int | None, option("--seed", "N", "Seed of arrivals and of the order of sizes.")]
+SweepBudget = Annotated[
+    float | None, option("--budget", "SECONDS", "Load, at most. (default: 20)", LOAD)
+]
+Seed = Annotated[
+    int | None, option("--seed", "N", "Seed of the arrivals and of the order of sizes.", LOAD)
+]
 Rate = Annotated[
     float | None,
-    option("--rate", "CALLS", "Calls per second to sustain, instead of the target_rate in FILE."),
+    option("--rate", "CALLS", "Calls per second, instead of target_rate in FILE.", ASKED),
 ]
 Wait = Annotated[
     float | None,
     option(
         "--wait",
         "SECONDS",
-        "Longest good p99 wait for a connection, instead of the wait_p99 in FILE.",
+        "Longest wait for a connection that 99 of 100 calls may see, instead of wait_p99 in FILE.",
+        ASKED,
     ),
 ]
 Again = Annotated[
     bool,
-    typer.Option(
+    flag(
         "--again",
-        help="Measure anew what DIR holds already, keep that in DIR/before, and compare with it.",
-        show_default=False,
+        "Measure anew what DIR holds; that is kept in DIR/before and compared with.",
+        RESULTS,
     ),
 ]
 NoPush = Annotated[
     bool,
-    typer.Option(
+    flag(
         "--no-push",
-        help="Send no more load than the target rate (with its growth), as push = false in FILE: "
-        "a size without the plateau and the knees.",
-        show_default=False,
+        "Send no more than the target rate (with its growth), as push = false in FILE: the size is "
+        "verified, but where throughput ends stays unknown.",
+        LOAD,
     ),
 ]
 # A sweep takes it only to say why it cannot.
 HiddenNoPush = Annotated[bool, typer.Option("--no-push", hidden=True)]
 Sizes = Annotated[
-    str | None, option("--sizes", "1,2,4", "Pool sizes to measure, instead of choosing them.")
+    str | None, option("--sizes", "1,2,4", "Pool sizes to measure, instead of choosing them.", LOAD)
 ]
 Events = Annotated[
-    bool, typer.Option("--events", help="Print one JSON line an event, nothing else.")
+    bool, flag("--events", "Print one JSON line for each event, and nothing else.", RESULTS)
 ]
 HiddenEvents = Annotated[bool, typer.Option("--events", hidden=True)]
+
+
+def folder(out: Path | None, command: str, name: str = "") -> Path:
+    """The folder for the results: as given, or one of the command's and the target's own."""
+    return Path("-".join(filter(None, ("poolkit", command, name)))) if out is None else out
+
+
+class Mistakes:
+    """What is wrong with the options, told all at once."""
+
+    def __init__(self) -> None:
+        self._found: list[BadInput] = []
+
+    @contextlib.contextmanager
+    def __call__(self) -> Iterator[None]:
+        """Around a check."""
+        try:
+            yield
+        except BadInput as error:
+            self._found.append(error)
+
+    def tell(self) -> None:
+        """Raise BadInput where there is a mistake; several stand one below the other."""
+        if len(self._found) == 1:
+            raise self._found[0]
+        if self._found:
+            lines = [f"{len(self._found)} mistakes in the options"]
+            lines += [f"  {error.cause}; {error.remedy}" for error in self._found]
+            raise BadInput("\n".join(lines), "correct them all; no load was sent")
 
 
 def checked(order: Order, sizes: str | None = None) -> tuple[Target, Order]:
     """The order's target, asked what the order asks, and the order with these sizes.
 
     Raises:
-        BadInput: there is no such target, or an option holds what cannot be meant.
+        BadInput: there is no such target, or options hold what cannot be meant.
     """
     target = load_targets(order.targets, (order.name,))[order.name]
+    wrong = Mistakes()
     for option, key, value in (
         ("--rate", "target_rate", order.rate),
         ("--wait", "wait_p99", order.wait),
     ):
-        if value is not None and not (math.isfinite(value) and value > 0):
-            raise BadInput(
-                f"{option} must be more than 0, got {value:g}",
-                f"leave it out for the {key} of the file",
-            )
-    chosen = checked_sizes(sizes, target.max_size)
-    checked_budget(order.budget)
-    checked_seed(order.seed)
+        with wrong():
+            _check_positive(option, key, value)
+    chosen: tuple[int, ...] = ()
+    with wrong():
+        chosen = checked_sizes(sizes, target.max_size)
+    with wrong():
+        checked_budget(order.budget)
+    with wrong():
+        checked_seed(order.seed)
+    wrong.tell()
     return order.asked_of(target), replace(order, sizes=chosen)
+
+
+def check_load(budget: float | None, seed: int | None) -> None:
+    """BadInput where either cannot be meant."""
+    wrong = Mistakes()
+    with wrong():
+        checked_budget(budget)
+    with wrong():
+        checked_seed(seed)
+    wrong.tell()
+
+
+def _check_positive(option: str, key: str, value: float | None) -> None:
+    if value is not None and not (math.isfinite(value) and value > 0):
+        raise BadInput(
+            f"{option} must be more than 0, got {value:g}",
+            f"leave it out for the {key} of the file",
+        )
 
 
 def checked_budget(budget: float | None) -> float | None:
@@ -127,7 +201,8 @@ def checked_sizes(text: str | None, max_size: int) -> tuple[int, ...]:
     sizes = []
     for word in text.split(","):
         digits = word.strip()
-        if not (digits.isascii() and digits.isdigit()) or not 1 <= int(digits) <= max_size:
+        is_whole = digits.isascii() and digits.isdigit() and len(digits) < 10
+        if not (is_whole and 1 <= int(digits) <= max_size):
             raise BadInput(
                 f"--sizes must be whole numbers from 1 to max_size = {max_size}, got {word!r}",
                 "write them like this: --sizes 1,2,4,8",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from poolkit.cli.options import HiddenEvents, Name, TargetsFile
+from poolkit.cli.options import RESULTS, HiddenEvents, Name, TargetsFile, flag, option
 from poolkit.cli.terminal import error_boundary
 
 if TYPE_CHECKING:
@@ -20,67 +20,72 @@ if TYPE_CHECKING:
     from poolkit.probes.run import Part, ProbeRun
     from poolkit.targets import Target
 
+PARTS_OPTION = "What is looked at"
 ProbeOut = Annotated[
     Path | None,
-    typer.Option(
+    option(
         "--out",
-        metavar="DIR",
-        help="Folder for NAME.probe.json. The next review there takes its parameters over; a size "
-        "that was recommended there is used.",
-        show_default=False,
+        "DIR",
+        "Folder for NAME.probe.json, in place of an earlier one; without it the result is printed "
+        "alone. The next review in DIR takes it over, and a size recommended there is used.",
+        RESULTS,
     ),
 ]
 Cap = Annotated[
     float | None,
-    typer.Option(
+    option(
         "--cap",
-        metavar="SECONDS",
-        help="Longest time that a connection is left idle (1 to 3600; 75).",
-        show_default=False,
+        "SECONDS",
+        "Longest time that a connection is left idle, 1 to 3600. (default: 75)",
+        PARTS_OPTION,
     ),
 ]
 Only = Annotated[
     list[str] | None,
-    typer.Option(
+    option(
         "--only",
-        metavar="PART",
-        help="One of idle, costs, stale, dns; may be given more than once.",
-        show_default=False,
+        "PART",
+        "One of idle, costs, stale, dns; may be given more than once. (default: all)",
+        PARTS_OPTION,
     ),
 ]
 InTransaction = Annotated[
     bool,
-    typer.Option("--in-transaction", help="Probe sessions that idle in a transaction as well."),
+    flag("--in-transaction", "Also sessions that idle in a transaction.", PARTS_OPTION),
 ]
 
 
-@error_boundary()
+@error_boundary("nothing was written; the same command begins anew")
 def probe(
     name: Name,
     targets: TargetsFile,
-    out: ProbeOut = None,
-    cap: Cap = None,
     only: Only = None,
+    cap: Cap = None,
     in_transaction: InTransaction = False,
+    out: ProbeOut = None,
     events: HiddenEvents = False,
 ) -> None:
     """Find out what ends a target's connections, what they cost, and the settings that follow.
 
-    Idle timeout, requests a connection, age; costs of checkout and dial; what dead connections do
-    to callers; DNS. Takes about twice the server's idle timeout, or the cap. The target itself is
-    never restarted: a relay on this machine cuts connections.
+    Takes about twice the time after which the server closes an idle connection, or twice --cap. The
+    target is never restarted: a relay on this machine cuts connections.
 
-    What is sent, never on more connections than max_size. idle: up to 40 connections of one or two
-    calls each, one that calls every 0.4 s, 400 calls that prove the value, and (GET, HEAD, OPTIONS)
-    up to 2,200 calls at no more than target_rate over one connection at a time. costs: some hundred
-    calls one after the other, 60 dials, and for a database up to 25 s at no more than target_rate
-    from as many callers as the pool has connections; the first call that fails ends it. stale, dns:
-    about a hundred calls each.
+    What is sent, never on more connections than max_size:
 
-    Exit code 1: the server closes at random, or a value could not be proven; 3: the target does not
-    answer, or went away; 130: cancelled, with what was found.
+    idle: up to 40 connections of one or two calls each, one that calls every 0.4 s, and 400 calls
+    that prove the value. With GET, HEAD and OPTIONS up to 2,200 calls more, at no more than
+    target_rate, one connection at a time.
+
+    costs: some hundred calls one after the other and 60 dials. For a database up to 25 s at no more
+    than target_rate, from as many callers as the pool has connections; the first call that fails
+    ends it.
+
+    stale (what a dead connection does to a call) and dns (a changed address): about a hundred calls
+    each.
     """
     from poolkit.cli import terminal
+    from poolkit.cli.closing import print_code
+    from poolkit.errors import ExitCode
     from poolkit.events import Step
     from poolkit.measure.reporter import Reporter
     from poolkit.measure.store import prepare_out
@@ -121,8 +126,14 @@ def probe(
         found, target = run(screen.see)
     _print(console, found, target)
     if out is not None:
-        screen.say(f"written: {write(out, found, target)}")
-    raise typer.Exit(int(_code(found)))
+        file = out / f"{name}.probe.json"
+        earlier = ", in place of an earlier one" if file.exists() else ""
+        screen.say(f"written: {write(out, found, target)}{earlier}")
+    if code := _code(found):
+        print_code(console, code)
+    if code == ExitCode.CANCELLED:
+        screen.say("what was found stands above; the same command begins anew")
+    raise typer.Exit(int(code))
 
 
 def _carry_out(run: ProbeRun) -> None:
@@ -169,21 +180,19 @@ def _checked_parts(only: list[str] | None) -> tuple[Part, ...]:
 def _recommended_size(out: Path | None, name: str) -> int | None:
     """The size that a review in the same folder recommends; None: there is none."""
     from poolkit.errors import BadInput
-    from poolkit.review.export import read_recommended
+    from poolkit.review.adding import read_entries
 
     if out is None:
         return None
     with contextlib.suppress(BadInput):
-        for entry in read_recommended(out).targets:
-            if entry.target == name:
-                return entry.recommended_size
+        entry = read_entries(out).known.get(name)
+        return None if entry is None else entry.recommended_size
     return None
 
 
 def _print(console: Console, found: Probe, target: Target) -> None:
-    from rich.text import Text
-
-    from poolkit.redact import Redactor, printable
+    from poolkit.cli.progress import say
+    from poolkit.redact import Redactor
     from poolkit.show.tables.of_probe import tables_of_probe
 
     redact = Redactor(target.secrets).text
@@ -196,10 +205,10 @@ def _print(console: Console, found: Probe, target: Target) -> None:
     if skipped:
         console.print()
     for what, why in skipped.items():
-        text = printable(redact(f"not looked at: {what.replace('_', ' ')}: {why}"))
-        console.print(Text(text, style="dim"), soft_wrap=True, highlight=False)
+        said = redact(f"not looked at: {what.replace('_', ' ')}: {why}")
+        say(console, said, style="dim", indent="  ")
     if found.doubts:
         console.print()
     for doubt in found.doubts:
-        console.print(Text(printable(redact(doubt.seen)), style="bold"), highlight=False)
-        console.print(Text(f"  next: {printable(redact(doubt.next))}"), highlight=False)
+        say(console, redact(doubt.seen), style="bold", indent="  ")
+        say(console, f"  next: {redact(doubt.next)}", indent="  ")

@@ -4,26 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
-from rich.padding import Padding
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.spinner import Spinner
 from rich.text import Text
 
 from poolkit import events, units
 from poolkit.events import Event, Watcher
-from poolkit.records import Recommendation, Sizing
 from poolkit.redact import printable
-from poolkit.review.provenance import left_out
 from poolkit.show import narration, words
-
-if TYPE_CHECKING:
-    from poolkit.review.compare import Comparison
-    from poolkit.show.tables import Table
+from poolkit.show.tables.printed import wrap
 
 NAME_WIDTH = 24  # characters of a target's name beside its bar
 
@@ -42,7 +35,7 @@ class _Screen:
 
     def say(self, text: str) -> None:
         """Print one line, however long."""
-        _print(self._console, text)
+        say(self._console, text, indent="  ")
 
     def fail(self, cause: str, remedy: str = "") -> None:
         """Print cause and remedy where errors go."""
@@ -50,19 +43,20 @@ class _Screen:
 
 
 class PlainScreen(_Screen):
-    """One line an event, no colour and nothing that moves: for files, pipes and logs.
+    """One line a trial, no colour and nothing that moves: for files, pipes and logs.
 
-    State: the name of the target under way, and whether its cancelling was announced.
+    State: why the trial under way is measured, and whether the target's cancelling was announced.
     """
 
     def __init__(self, console: Console, errors: Console) -> None:
         super().__init__(console, errors)
+        self._begun: events.TrialStarted | None = None
         self._is_cancelling = False
 
     @contextlib.contextmanager
     def measuring(self, name: str) -> Iterator[None]:
         """Around the measurement of target `name`."""
-        self._is_cancelling = False
+        self._begun, self._is_cancelling = None, False
         yield
 
     def see(self, event: Event) -> None:
@@ -70,7 +64,12 @@ class PlainScreen(_Screen):
         if isinstance(event, events.Failed):
             self.fail(f"{event.target}: {event.cause}", event.remedy)
             return
+        if isinstance(event, events.TrialStarted):
+            self._begun = event
+            return
         text = narration.sentence(event)
+        if isinstance(event, events.TrialDone):
+            text, self._begun = narration.of_trial(event.trial, self._begun), None
         if text is not None:
             self.say(f"{_target_of(event)}: {text}")
 
@@ -111,8 +110,7 @@ class LiveScreen(_Screen):
         finally:
             self._bar = None
             if self._finding is not None:
-                text = Text.assemble((name, "bold"), f": {self._finding}")
-                self._console.print(text, highlight=False)
+                say(self._console, f"{name}: {self._finding}", indent="  ", bold=len(name))
             for cause, remedy in self._failures:
                 print_failure(self._errors, f"{name}: {cause}", remedy)
 
@@ -198,11 +196,31 @@ def times(seconds: float, budget: float) -> str:
     return f"{seconds:.0f} s, at most {left} s to go"
 
 
+def say(console: Console, text: str, *, style: str = "", indent: str = "", bold: int = 0) -> None:
+    """Print lines: in a terminal wrapped between words, elsewhere each as one line, to be searched.
+
+    A word that is longer than the terminal, such as a path, stays whole.
+
+    Args:
+        indent: stands before what is wrapped.
+        bold: characters at the front that are bold.
+    """
+    for number, line in enumerate(printable(text).split("\n")):
+        start = line[: len(line) - len(line.lstrip(" "))]
+        within = wrap(line.lstrip(" "), console.width - len(start), indent)
+        for piece in within if console.is_terminal else [line.lstrip(" ")]:
+            shown = Text(start + piece, style=style)
+            if bold and not number:
+                shown.stylize("bold", 0, bold)
+                bold = 0
+            console.print(shown, soft_wrap=True, highlight=False)
+
+
 def print_failure(errors: Console, cause: str, remedy: str = "") -> None:
     """Print what went wrong, and what to do about it on a line of its own."""
-    errors.print(Text(printable(cause), style="red"), soft_wrap=True, highlight=False)
+    say(errors, cause, style="red", indent="  ")
     if remedy:
-        _print(errors, f"  {remedy}")
+        say(errors, f"  {remedy}")
 
 
 _CANCELLING = "cancelling: what is finished is kept; Ctrl-C again ends it at once"
@@ -216,50 +234,3 @@ def _target_of(event: Event) -> str:
     if isinstance(event, events.Recommended):
         return event.recommendation.target
     return event.target
-
-
-def _print(console: Console, text: str) -> None:
-    # Soft wrap: a line of text stays one line in a pipe, and paths can be copied.
-    console.print(printable(text), soft_wrap=True, highlight=False, markup=False)
-
-
-def knees(sizing: Sizing) -> str:
-    """The knees by each rule, and the verdict, in lines of text."""
-    lines = [f"knee by {k.rule}: {words.knee_in_short((k,))}" for k in sizing.knees]
-    return "\n".join([*lines, f"verdict {sizing.verdict.name}: {sizing.verdict.evidence}"])
-
-
-def print_results(
-    console: Console, recommendations: Sequence[Recommendation], more: Sequence[Table] = ()
-) -> None:
-    """Print what to set for each target, other tables, and the checks that failed."""
-    from poolkit.show import tables
-
-    for table in (tables.decision_in_short(recommendations), *more):
-        console.print()
-        console.print(table.rich())
-    console.print()
-    for r in recommendations:
-        if said := left_out(r):
-            console.print(Text.assemble((f"{r.target}: ", "bold"), said), highlight=False)
-    print_doubts(console, recommendations)
-
-
-def print_changes(console: Console, comparison: Comparison) -> None:
-    """Print what changed since an earlier review, and why that may mean nothing."""
-    from poolkit.show import tables
-
-    console.print()
-    console.print(tables.changes(comparison).rich())
-    if comparison.caution:
-        console.print(f"caution: {comparison.caution}", markup=False)
-
-
-def print_doubts(console: Console, recommendations: Sequence[Recommendation]) -> None:
-    """Print each failed check below the table: what was seen, and what to do next."""
-    for r in recommendations:
-        for check in r.failed_checks:
-            name = check.name.replace("_", " ")
-            seen = printable(f"check {name} failed: {check.seen}")
-            console.print(Text.assemble((f"{r.target}: ", "bold"), seen), highlight=False)
-            console.print(Padding(Text(f"next: {printable(check.next)}"), (0, 0, 0, 2)))

@@ -11,21 +11,24 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from poolkit.cli.options import (
+    RESULTS,
+    TARGET,
     Again,
     Budget,
     NoPush,
-    Out,
     Seed,
     TargetsFile,
-    checked_budget,
-    checked_seed,
+    check_load,
+    folder,
     option,
+    out_option,
 )
 from poolkit.cli.terminal import error_boundary
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from poolkit.errors import ExitCode
     from poolkit.review.run import Review
 
 _PDF = "report.pdf"
@@ -35,56 +38,65 @@ MARK = ".poolkit-demo"  # a folder that holds it was made by the demo
 @error_boundary()
 def review(
     targets: TargetsFile,
-    out: Out,
     only: Annotated[
         list[str] | None,
-        option("--only", "NAME", "Review this target; may be given more than once."),
-    ] = None,
-    since: Annotated[
-        Path | None,
-        option("--since", "DIR", "Compare with the earlier review in DIR."),
+        option("--only", "NAME", "Review this target; may be given more than once.", TARGET),
     ] = None,
     budget: Budget = None,
-    seed: Seed = None,
     no_push: NoPush = False,
+    seed: Seed = None,
+    out: Annotated[Path | None, out_option("poolkit-review")] = None,
+    since: Annotated[
+        Path | None,
+        option("--since", "EARLIER", "Compare with the earlier review in this folder.", RESULTS),
+    ] = None,
     again: Again = False,
 ) -> None:
-    """Measure every target, size and verify its pool, and write the report.
+    """Measure every target of a file, size and verify its pool, and write the report.
 
-    DIR gets recommended.json, .csv and .md, pools.py, review.ipynb, report.html (where Chromium is
-    found report.pdf, too) and manifest.json.
-    Exit code 0: done; 1: a size is in doubt; 2: bad input; 3: a target was stopped, broke
-    down or did not answer; 4: a target rate is out of reach; 130: cancelled. Results are kept, and
-    the same command resumes. In a finished DIR it measures nothing and says how old the trials are;
-    --again measures anew.
+    DIR gets recommended.json, .csv and .md, pools.py, manifest.json, report.html and, where
+    Chromium is found, report.pdf. Results of other targets in DIR stay. What is finished there is
+    not measured twice: the same command goes on from it, or says how old it is; --again measures
+    anew.
     """
     from poolkit.cli import terminal
     from poolkit.review.run import review
 
     console = terminal.results()
+    check_load(budget, seed)
+    screen = terminal.screen(console)
+    if out is None:
+        screen.say(f"results: {folder(out, 'review')}")
     finished = review(
         targets,
-        out,
-        terminal.screen(console),
+        folder(out, "review"),
+        screen,
         only=tuple(only or ()),
         since=since,
-        budget=checked_budget(budget),
-        seed=checked_seed(seed),
+        budget=budget,
+        seed=seed,
         push=not no_push,
         again=again,
         make_report=_make_report,
     )
-    _print(console, finished)
+    _print(console, finished, finished.exit_code)
     raise typer.Exit(int(finished.exit_code))
 
 
-@error_boundary()
+@error_boundary("what was finished is in its folder; the same command begins anew")
 def demo(
-    out: Annotated[
-        Path, typer.Option("--out", metavar="DIR", help="Folder for the results, made anew.")
-    ] = Path("poolkit-demo"),
     budget: Budget = None,
     seed: Seed = None,
+    out: Annotated[
+        Path,
+        option(
+            "--out",
+            "DIR",
+            "Folder for the results; those of an earlier demo in it are replaced. "
+            "(default: poolkit-demo)",
+            RESULTS,
+        ),
+    ] = Path("poolkit-demo"),
 ) -> None:
     """Review the embedded lab: real servers on this machine whose truth is known.
 
@@ -97,22 +109,26 @@ def demo(
     from poolkit.measure.store import make_anew
     from poolkit.review.run import review
 
-    checked_budget(budget)
-    checked_seed(seed)
-    make_anew(out, MARK, "poolkit demo")
-    targets = out / "targets.toml"
+    check_load(budget, seed)
     console = terminal.results()
     screen = terminal.screen(console)
+    was_there = (out / "recommended.json").exists()
+    make_anew(out, MARK, "poolkit demo")
+    screen.say(f"results: {out}" + "; those of an earlier demo there are replaced" * was_there)
+    targets = out / "targets.toml"
     with contextlib.ExitStack() as stack:
         with screen.doing("starting the lab: three HTTP servers and a PostgreSQL"):
             lab = stack.enter_context(Lab())
         targets.write_text(lab.targets_toml(), encoding="utf-8")
         stack.enter_context(_environment(lab.environment()))
         finished = review(targets, out, screen, budget=budget, seed=seed, make_report=_make_report)
-    _print(console, finished)
     code = finished.exit_code
     # The lab is there to be looked at: a size in doubt is shown, and is no failure of the demo.
-    raise typer.Exit(int(ExitCode.DONE if code == ExitCode.FINDINGS else code))
+    code = ExitCode.DONE if code == ExitCode.FINDINGS else code
+    _print(console, finished, code)
+    if code == ExitCode.CANCELLED:
+        screen.say("the lab and its servers have ended: poolkit demo begins anew")
+    raise typer.Exit(int(code))
 
 
 @contextlib.contextmanager
@@ -140,8 +156,8 @@ def _make_report(out: Path) -> Path:
     return report
 
 
-def _print(console: Console, review: Review) -> None:
-    from poolkit.cli.progress import print_changes, print_results
+def _print(console: Console, review: Review, code: ExitCode) -> None:
+    from poolkit.cli.closing import print_changes, print_endings, print_results
 
     print_results(console, review.recommendations)
     if review.comparison is not None:
@@ -154,3 +170,4 @@ def _print(console: Console, review: Review) -> None:
         printed = review.out / _PDF
         found = str(printed) if printed.is_file() else "none, for want of a Chromium that works"
         console.print(f"as PDF: {found}", soft_wrap=True, markup=False)
+    print_endings(console, review.recommendations, code)

@@ -44,8 +44,14 @@ def screen(console: Console) -> Watcher:
 
 
 @contextlib.contextmanager
-def error_boundary() -> Iterator[None]:
-    """Around a command: every way to fail becomes a message and an exit code, never a traceback."""
+def error_boundary(
+    cancelled: str = "what was finished is kept; the same command goes on from it",
+) -> Iterator[None]:
+    """Around a command: every way to fail becomes a message and an exit code, never a traceback.
+
+    Args:
+        cancelled: what is left after Ctrl-C, and how to go on.
+    """
     from poolkit.cli.progress import print_failure
 
     try:
@@ -54,7 +60,7 @@ def error_boundary() -> Iterator[None]:
         print_failure(errors(), error.cause, error.remedy)
         raise typer.Exit(int(error.exit_code)) from None
     except KeyboardInterrupt:
-        print_failure(errors(), "cancelled", "what was finished is kept; the same command resumes")
+        print_failure(errors(), "cancelled", cancelled)
         raise typer.Exit(int(ExitCode.CANCELLED)) from None
     except (typer.Exit, typer.BadParameter, BrokenPipeError):
         raise

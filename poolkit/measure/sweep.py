@@ -183,7 +183,7 @@ def _next_size(
     ramp = _next_in_ramp(trials, limits.max_size, _second(trials, in_service, objective, limits))
     if ramp is not None:
         if counts[ramp]:
-            return ramp, "repeat", "ramp: throughput stopped rising sooner than expected, once more"
+            return ramp, "repeat", "repeat: throughput stopped growing sooner than expected"
         if ramp > 2 and len(counts) == 1:
             return ramp, "ramp", "ramp: the connections that the target rate keeps busy"
         return ramp, "ramp", "ramp: first look" if ramp == 1 else "ramp: throughput still rises"
@@ -205,7 +205,7 @@ def _next_size(
         if answer is not None and abs(chosen - answer) <= 0.2 * answer:
             why = f"refine: next to the size that the target needs (about {answer})"
             return chosen, "refine", why
-        return chosen, "refine", "refine: around the knee"
+        return chosen, "refine", "refine: near the size from which on throughput hardly grows"
     if is_narrow(every, sizing, objective):
         return None
     taken = Counter({n: count for n, count in counts.items() if refused is None or n < refused})

@@ -20,7 +20,7 @@ from poolkit.panels.running import Request, Run, read_number, read_sizes
 from poolkit.panels.sources import Source, is_page, leave_out_the_rest, read_source
 from poolkit.panels.story import Findings, Story
 from poolkit.report.temporary import lasting_folder
-from poolkit.review.adding import add_result
+from poolkit.review.adding import add_results
 
 REPLAYED = "Replayed from a recorded review: nothing was measured now."
 RECORDED_LAB = (
@@ -205,7 +205,8 @@ class SweepPanel(Panel):
     def export(self, folder: Path | str) -> tuple[Path, ...]:
         """Write recommended.json, .csv and .md and pools.py to a folder; returns their paths."""
         found = self.result()
-        return add_result(prepare_out(Path(folder)), found.recommendation, found.target)
+        targets = {} if found.target is None else {found.target.name: found.target}
+        return add_results(prepare_out(Path(folder)), [found.recommendation], targets).files
 
     def when_done(self, follower: Callable[[Findings], object]) -> SweepPanel:
         """Hand what later sweeps of this panel find to `follower`, on a thread of the panel's."""

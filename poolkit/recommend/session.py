@@ -5,11 +5,31 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 from urllib.parse import urlsplit
 
 from poolkit import units
 from poolkit.records import Parameter, Recommendation
-from poolkit.targets import Target
+
+
+class Addressed(Protocol):
+    """What files say of where a target's calls go: a `Target`, or what is still known of one."""
+
+    @property
+    def name(self) -> str:
+        """That of the target."""
+
+    @property
+    def is_http(self) -> bool:
+        """Whether there is a URL, and no DSN."""
+
+    @property
+    def endpoint(self) -> str:
+        """Without user, password and query."""
+
+    @property
+    def dsn_env(self) -> str | None:
+        """The variable that holds the DSN, where one does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +66,7 @@ _CHOICES: dict[str, dict[str, Callable[[Sequence[float]], float]]] = {
 }
 
 
-def sessions(recommendations: Members, targets: Sequence[Target] = ()) -> tuple[Session, ...]:
+def sessions(recommendations: Members, targets: Sequence[Addressed] = ()) -> tuple[Session, ...]:
     """A shared client for each HTTP library that two sized targets or more are driven by.
 
     `targets` tell which of them lie on one host; without one, a target counts as its own host.

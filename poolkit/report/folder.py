@@ -13,8 +13,8 @@ from poolkit.measure.store import TrialLog, read_record
 from poolkit.probes import Probe, read
 from poolkit.recommend.checks import is_without_gate
 from poolkit.records import Recommendation, Record, Sizing, Trial
+from poolkit.review.adding import read_known
 from poolkit.review.compare import Comparison
-from poolkit.review.export import read_recommended
 from poolkit.review.manifest import MANIFEST, Manifest, read_manifest
 from poolkit.show import words
 from poolkit.show.before_after import SERVICE, ServiceComparison
@@ -83,7 +83,7 @@ def read_review(path: Path) -> Review:
     Raises:
         BadInput: it is no review folder, or a file of it is not of this version.
     """
-    written = read_recommended(path)
+    written = read_known(path)
     manifest = read_manifest(path) if (path / MANIFEST).exists() else None
     probes = read(path)
     public = manifest.targets if manifest else {}

@@ -1,4 +1,4 @@
-"""A target's result, added to a folder that holds those of others: none of theirs is lost.
+"""Results of targets, added to a folder that holds those of others: none of theirs is lost.
 
 What is there is read before any load is sent, and again under a lock when the result is written.
 """
@@ -9,16 +9,23 @@ import contextlib
 import fcntl
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from pydantic import Field, ValidationError
 
+from poolkit.drivers.table import DRIVERS
 from poolkit.errors import BadInput, BrakeStop
 from poolkit.measure.store import read_record, reason
-from poolkit.records import Moment, Recommendation, Record
-from poolkit.review.export import RECOMMENDED, Foreign, not_understood, write_recommended
+from poolkit.records import Moment, Recommendation, RecommendedFile, Record
+from poolkit.review.export import (
+    RECOMMENDED,
+    Foreign,
+    not_understood,
+    read_recommended,
+    write_recommended,
+)
 from poolkit.review.manifest import parameters_of, read_manifest, write_manifest
 from poolkit.targets import Target
 
@@ -32,6 +39,7 @@ class Entries(NamedTuple):
 
     known: dict[str, Recommendation]
     foreign: tuple[Foreign, ...] = ()
+    created: str = ""
 
 
 class _AnyFile(Record):
@@ -67,42 +75,117 @@ def read_entries(out: Path) -> Entries:
             foreign.append(Foreign(entry.target, why, raw))
         else:
             known[entry.target] = entry
-    return Entries(known, tuple(foreign))
+    return Entries(known, tuple(foreign), written.created)
 
 
-def add_result(
-    out: Path,
-    recommendation: Recommendation,
-    target: Target | None,
-    *,
-    budget: float | None = None,
-    seed: int | None = None,
-) -> tuple[Path, ...]:
-    """Put a result in place of the target's former one, and return the files; others stay.
-
-    A finished result is not given up for an attempt that found none: then nothing is written.
+def read_known(out: Path) -> RecommendedFile:
+    """The results of a review's folder that this version understands.
 
     Raises:
-        BadInput: what the folder holds by now is not understood.
-        BrakeStop: the folder cannot be written, or another process does not stop writing there.
+        BadInput: there is no recommended.json, or it is not understood, or no entry of it is.
+    """
+    if (out / RECOMMENDED).exists() and (entries := read_entries(out)).known:
+        return RecommendedFile(created=entries.created, targets=tuple(entries.known.values()))
+    return read_recommended(out)
+
+
+class Address(NamedTuple):
+    """Where the calls of a target go that was measured before, as the manifest still says it."""
+
+    name: str
+    is_http: bool
+    endpoint: str
+    dsn_env: str | None
+
+
+class Added(NamedTuple):
+    """The files that were written, and the targets whose former results stay in them."""
+
+    files: tuple[Path, ...]
+    kept: tuple[str, ...] = ()
+
+
+def add_results(
+    out: Path,
+    found: Sequence[Recommendation],
+    targets: Mapping[str, Target],
+    *,
+    command: str = "size",
+    budget: float | None = None,
+    seed: int | None = None,
+    created: str | None = None,
+) -> Added:
+    """Put results in place of their targets' former ones; those of others stay.
+
+    A finished result is not given up for an attempt that found none.
+
+    Args:
+        targets: those that were measured, by name, as far as they are known.
+        created: ISO 8601, UTC; now by default.
+
+    Raises:
+        BrakeStop: what the folder holds by now is not understood, it cannot be written, or another
+            process does not stop writing there.
     """
     with only_writer(out):
-        entries, settings = read_entries(out), dict[str, Any]()
-        with contextlib.suppress(BadInput):  # there is none yet, or it is not readable
-            settings = read_manifest(out).targets
-        name = recommendation.target
-        former = entries.known.get(name)
-        is_found = recommendation.status == "done"
-        if former is not None and former.status == "done" and not is_found:
-            return ()
-        found = {**entries.known, name: recommendation}
-        foreign = [each for each in entries.foreign if each.target != name or not is_found]
-        targets = () if target is None else (target,)
-        paths = write_recommended(out, tuple(found.values()), targets, foreign=foreign)
-        if target is not None:
-            settings[name] = target.public_settings()
-        write_manifest(out, parameters_of("size", budget, seed, settings))
-    return paths
+        try:
+            entries = read_entries(out)
+        except BadInput as error:  # it was read before the load: somebody wrote it since
+            raise BrakeStop("disk", error.cause, error.remedy) from error
+        settings, variables = _known_settings(out)
+        kept = tuple(r.target for r in found if _outlives(entries.known.get(r.target), r))
+        new = {r.target: r for r in found if r.target not in kept}
+        is_found = {name for name, r in new.items() if r.status == "done"}
+        foreign = [each for each in entries.foreign if each.target not in is_found]
+        for name in (name for name in new if name in targets):
+            settings[name] = targets[name].public_settings()
+            variables.pop(name, None)
+            if variable := targets[name].dsn_env:
+                variables[name] = variable
+        addresses = _addresses(settings, variables)
+        results = _placed(entries.known, new)
+        files = write_recommended(out, results, addresses, created=created, foreign=foreign)
+        write_manifest(out, parameters_of(command, budget, seed, settings, variables), created)
+    return Added(files, kept)
+
+
+def renew_manifest(out: Path, created: str) -> None:
+    """Write the manifest of the folder once more, over files that were made since."""
+    with only_writer(out):
+        write_manifest(out, read_manifest(out).parameters, created)
+
+
+def _outlives(former: Recommendation | None, found: Recommendation) -> bool:
+    return former is not None and former.status == "done" and found.status != "done"
+
+
+def _placed(
+    known: Mapping[str, Recommendation], new: Mapping[str, Recommendation]
+) -> tuple[Recommendation, ...]:
+    """The new ones in their order, where the first of them stood, or behind the others."""
+    others = [entry for name, entry in known.items() if name not in new]
+    names = list(known)
+    first = min((names.index(name) for name in new if name in known), default=len(names))
+    return (*others[:first], *new.values(), *others[first:])
+
+
+def _known_settings(out: Path) -> tuple[dict[str, Any], dict[str, str]]:
+    """What the manifest says of the targets, and the variables of their DSNs."""
+    with contextlib.suppress(BadInput):  # there is none yet, or it is not readable
+        manifest = read_manifest(out)
+        return manifest.targets, manifest.variables
+    return {}, {}
+
+
+def _addresses(settings: Mapping[str, Any], variables: Mapping[str, str]) -> tuple[Address, ...]:
+    """Where calls go, of every target whose settings tell."""
+    return tuple(
+        Address(name, DRIVERS[driver].kind == "http", endpoint, variables.get(name))
+        for name, one in settings.items()
+        if isinstance(driver := one.get("driver"), str)
+        and driver in DRIVERS
+        and isinstance(endpoint := one.get("endpoint"), str)
+    )
 
 
 @contextlib.contextmanager

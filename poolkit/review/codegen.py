@@ -11,18 +11,18 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from poolkit import units
-from poolkit.recommend.session import library_of, sessions
+from poolkit.recommend.session import Addressed, library_of, sessions
 from poolkit.records import Parameter, Recommendation
 from poolkit.redact import printable
 from poolkit.review.templating import environment
-from poolkit.targets import DATABASE_DRIVERS, Target
+from poolkit.targets import DATABASE_DRIVERS
 
 LONGEST = 40  # characters of a Python name
 
 
 def render(
     recommendations: Sequence[Recommendation],
-    targets: Sequence[Target] = (),
+    targets: Sequence[Addressed] = (),
     created: str = "",
     left_out: Sequence[tuple[str, str]] = (),
 ) -> str:
@@ -142,7 +142,7 @@ def _unused(name: str, taken: Iterable[str]) -> str:
     return name
 
 
-def _address(recommendation: Recommendation, name: str, target: Target | None) -> str | None:
+def _address(recommendation: Recommendation, name: str, target: Addressed | None) -> str | None:
     """The environment variable that the DSN is read from; of HTTP the URL, None: not known."""
     if recommendation.driver in DATABASE_DRIVERS:
         return (target and target.dsn_env) or f"{name.upper()}_DSN"

@@ -16,13 +16,12 @@ from poolkit import files, units
 from poolkit.drivers.table import SUPPORTED_DRIVERS
 from poolkit.errors import BadInput
 from poolkit.measure.store import now, read_record, write_atomic
-from poolkit.recommend.session import sessions
+from poolkit.recommend.session import Addressed, sessions
 from poolkit.records import Recommendation, RecommendedFile, Sizing
 from poolkit.redact import in_csv, in_json, in_markdown, printable
 from poolkit.review import codegen
 from poolkit.review.provenance import left_out, measured_at, written
 from poolkit.review.templating import environment
-from poolkit.targets import Target
 from poolkit.targets.target import NAME
 
 RECOMMENDED = "recommended.json"
@@ -44,7 +43,7 @@ class _WithForeign(RecommendedFile):
 def write_recommended(
     out: Path,
     recommendations: Sequence[Recommendation],
-    targets: Sequence[Target] = (),
+    targets: Sequence[Addressed] = (),
     *,
     created: str | None = None,
     foreign: Sequence[Foreign] = (),
@@ -149,7 +148,7 @@ def to_csv(recommendations: Sequence[Recommendation]) -> str:
 def to_markdown(
     recommendations: Sequence[Recommendation],
     created: str,
-    targets: Sequence[Target] = (),
+    targets: Sequence[Addressed] = (),
     left_out: Sequence[tuple[str, str]] = (),
 ) -> str:
     """A document to paste into a ticket: the sizes in one table, then each target's parameters.

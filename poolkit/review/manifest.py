@@ -9,6 +9,7 @@ import hashlib
 import os
 import platform
 import re
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -20,6 +21,7 @@ from poolkit import files
 from poolkit.measure import SEED, SIZE_BUDGET
 from poolkit.measure.store import now, read_record, write_atomic
 from poolkit.records import Record
+from poolkit.targets.headers import VARIABLE
 
 MANIFEST = "manifest.json"
 # Firmware and kernel keep a little for themselves, not always the same.
@@ -28,6 +30,10 @@ MEMORY_TOLERANCE = 0.05
 
 def _is_table(value: object) -> bool:
     return isinstance(value, dict)
+
+
+def _is_variable(value: object) -> bool:
+    return isinstance(value, str) and VARIABLE.fullmatch(value) is not None
 
 
 # In the folder of the manifest, wherever that is moved to.
@@ -67,6 +73,13 @@ class Manifest(Record):
     def targets(self) -> dict[str, dict[str, Any]]:
         """The public settings of each target."""
         return dict(self.parameters.get("targets", {}))
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """The variable that holds the DSN of a target, where it is one of the environment."""
+        given = self.parameters.get("variables", {})
+        found = given if isinstance(given, dict) else {}
+        return {name: variable for name, variable in found.items() if _is_variable(variable)}
 
 
 def host_facts() -> HostFacts:
@@ -127,7 +140,11 @@ def write_manifest(out: Path, parameters: dict[str, Any], created: str | None = 
 
 
 def parameters_of(
-    command: str, budget: float | None, seed: int | None, settings: dict[str, Any]
+    command: str,
+    budget: float | None,
+    seed: int | None,
+    settings: dict[str, Any],
+    variables: Mapping[str, str] = {},
 ) -> dict[str, Any]:
     """What manifest.json says of the request, the defaults that were used in place of None."""
     return {
@@ -135,6 +152,7 @@ def parameters_of(
         "budget": SIZE_BUDGET if budget is None else budget,
         "seed": SEED if seed is None else seed,
         "targets": settings,
+        "variables": dict(variables),
     }
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from poolkit import probes
+from poolkit import probes, units
 from poolkit.drivers.registry import check_driver
 from poolkit.errors import BadInput, ExitCode, MissingExtra, PoolkitError
 from poolkit.events import Watcher
@@ -18,16 +18,14 @@ from poolkit.measure.child import Order
 from poolkit.measure.preflight import check_caps, check_descriptors
 from poolkit.measure.store import now, prepare_out, write_atomic
 from poolkit.records import Recommendation, RecommendedFile, Sizing
-from poolkit.review.adding import only_writer
+from poolkit.review.adding import Added, add_results, read_entries, renew_manifest
 from poolkit.review.before import GO_ON, check_trials, other_load, records_of, set_aside
 from poolkit.review.compare import Comparison, compare
-from poolkit.review.export import read_recommended, read_sizings, write_recommended
+from poolkit.review.export import RECOMMENDED, read_recommended, read_sizings
 from poolkit.review.manifest import (
     host_facts,
     is_same_machine,
-    parameters_of,
     read_manifest,
-    write_manifest,
 )
 from poolkit.review.outcome import Outcome, exit_code_of, left_out, measure_target
 from poolkit.targets import Target, load_targets
@@ -66,7 +64,8 @@ def review(
 ) -> Review:
     """Measure every target of the file, one after the other, and write the whole folder `out`.
 
-    What `poolkit probe` left there about a target stands in its parameters and in pools.py.
+    Results of other targets in the folder stay. What `poolkit probe` left there about a target
+    stands in its parameters and in pools.py.
 
     Args:
         only: names to review; all when empty.
@@ -88,6 +87,7 @@ def review(
     }
     targets = {name: orders[name].asked_of(target) for name, target in read.items()}
     earlier = None if since is None else _Earlier.read(since, out, targets, only)
+    read_entries(out)  # whatever cannot be kept is told before anything is sent
     prepare(targets, out, watcher, again=again)
     outcomes: list[Outcome] = []
     for target in targets.values():
@@ -98,26 +98,33 @@ def review(
         outcomes.append(outcome or left_out(target, out))
     recommendations = tuple(outcome.recommendation for outcome in outcomes)
     created = now()
-    with only_writer(out):
-        write_recommended(out, recommendations, tuple(targets.values()), created=created)
+    added = add_results(
+        out,
+        recommendations,
+        targets,
+        command="review",
+        budget=budget,
+        seed=seed,
+        created=created,
+    )
+    say_kept(added, watcher)
     later = RecommendedFile(created=created, targets=recommendations)
     comparison = (
         with_records(out, later, targets) if earlier is None else earlier.compared(later, out)
     )
     if comparison is not None:
         write_atomic(out / SINCE, comparison.model_dump_json(indent=2) + "\n")
-    settings = {name: target.public_settings() for name, target in targets.items()}
-    parameters = parameters_of("review", budget, seed, settings)
-    write_manifest(out, parameters, created)
+        renew_manifest(out, created)
     code, report = exit_code_of(outcomes), None
     try:
         if make_report is not None:
             with watcher.doing("making the report"):
                 report = _report(out, make_report)
             # Once more, now over the report too.
-            write_manifest(out, parameters, created)
+            renew_manifest(out, created)
     except KeyboardInterrupt:
-        watcher.fail("cancelled before the report was ready", "the results are written")
+        remedy = "the results are written; the same command makes the report"
+        watcher.fail("cancelled before the report was ready", remedy)
         report, code = None, ExitCode.CANCELLED
     except MissingExtra as error:
         watcher.say(f"no report was made: {error.cause}; {error.remedy}")
@@ -127,6 +134,12 @@ def review(
     if again and code in (ExitCode.CANCELLED, ExitCode.STOPPED):
         watcher.say(GO_ON)
     return Review(out, tuple(outcomes), code, report, comparison)
+
+
+def say_kept(added: Added, watcher: Watcher) -> None:
+    """Say whose finished results of before stay, since this attempt found none."""
+    for name in added.kept:
+        watcher.say(f"{name}: the finished result of before stays in {RECOMMENDED} and pools.py")
 
 
 def prepare(
@@ -145,10 +158,7 @@ def prepare(
     """
     prepare_out(out)
     probes.read(out)
-    for target in targets.values():
-        check_driver(target)
-        check_caps(target)
-        check_descriptors(target)
+    _check(targets)
     if again:
         if record := set_aside(out, targets):
             watcher.say(f"what was there is kept in {record}")
@@ -156,6 +166,24 @@ def prepare(
     for name, target in targets.items():
         if said := check_trials(out, target):
             watcher.say(f"{name}: {said}")
+
+
+def _check(targets: Mapping[str, Target]) -> None:
+    """BadInput where one of them could not be measured: all of them are told at once."""
+    wrong: list[tuple[str, BadInput]] = []
+    for name, target in targets.items():
+        for check in (check_driver, check_caps, check_descriptors):
+            try:
+                check(target)
+            except BadInput as error:
+                wrong.append((name, error))
+                break
+    if wrong and len(targets) == 1:
+        raise wrong[0][1]
+    if wrong:
+        lines = [f"{len(wrong)} of {units.plural(len(targets), 'target')} cannot be measured"]
+        lines += [f"  {name}: {error.cause}; {error.remedy}" for name, error in wrong]
+        raise BadInput("\n".join(lines), "correct them, or leave them out with --only")
 
 
 def with_records(

@@ -12,7 +12,7 @@ from poolkit.show import words
 
 _PURPOSES = {
     "ramp": "ramp",
-    "refine": "refining around the knee",
+    "refine": "near the size from which on throughput hardly grows",
     "repeat": "repeated for its interval",
     "sentinel": "measured again to see drift",
     "approach": "climbing to the target rate",
@@ -42,6 +42,23 @@ def sentence(event: Event) -> str | None:
     return None
 
 
+def of_trial(trial: Trial, begun: TrialStarted | None) -> str:
+    """What was measured, and why, as far as that was told when it began."""
+    text = _measured(trial)
+    if begun is None:
+        return text
+    is_reason_alone = begun.purpose == "verify" and _told(begun)
+    return f"{text} ({'verifying: ' if is_reason_alone else ''}{_why(begun)})"
+
+
+def _told(event: TrialStarted) -> str:
+    return event.because.removeprefix("verify: ").removeprefix(f"{event.purpose}: ")
+
+
+def _why(event: TrialStarted) -> str:
+    return _told(event) or _PURPOSES[event.purpose]
+
+
 def _begun(event: Started) -> str:
     text = f"{event.driver}, at most {units.number(event.budget)} s of load"
     if event.resumed is not None:
@@ -51,16 +68,15 @@ def _begun(event: Started) -> str:
 
 
 def _doing(event: TrialStarted) -> str:
-    because = event.because.removeprefix("verify: ").removeprefix(f"{event.purpose}: ")
+    why, size = _why(event), units.plural(event.pool_size, "connection")
     if event.purpose in ("approach", "limit"):
         most = "at most " if event.purpose == "approach" else ""
-        size = units.plural(event.pool_size, "connection")
         at = f"{units.short_rate(event.arrival_rate)}, " if event.arrival_rate is not None else ""
-        return f"{because or _PURPOSES[event.purpose]}: {at}{most}{size}"
+        return f"{why}: {at}{most}{size}"
     if event.loop == "open":
         text = f"verifying {event.pool_size} at {units.short_rate(event.arrival_rate)}"
-        return f"{text} ({because})" if because else text
-    return f"{units.plural(event.pool_size, 'connection')}, {because or _PURPOSES[event.purpose]}"
+        return f"{text} ({_told(event)})" if _told(event) else text
+    return f"{size}, {why}"
 
 
 def _measured(trial: Trial) -> str:
@@ -79,7 +95,7 @@ def _measured(trial: Trial) -> str:
     )
     if trial.stopped is not None:
         return f"{text}; stopped by the {trial.stopped} brake"
-    doubts = [f"{check.name} ({check.seen})" for check in trial.failed_checks]
+    doubts = [f"{words.readable(check.name)} ({check.seen})" for check in trial.failed_checks]
     return f"{text}; not fitted: {', '.join(doubts)}" if doubts else text
 
 

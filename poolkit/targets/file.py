@@ -21,7 +21,7 @@ from poolkit.targets.reading import read_toml
 from poolkit.targets.settings import Binds, HttpxLibrary, Method, RedisPoolClass
 from poolkit.targets.target import Target, export_line, kind_of
 from poolkit.targets.together import mistakes_together
-from poolkit.targets.words import key_path, nearest, rule, shown
+from poolkit.targets.words import closest, key_path, nearest, rule, shown
 
 _TOP_KEYS = ("allow_hosts", "targets")
 _KEYS = tuple(key for key in Target.model_fields if key not in ("name", "rate_from"))
@@ -73,7 +73,7 @@ def load_targets(path: Path | str, only: Sequence[str] = ()) -> dict[str, Target
             Mistake("targets", f"must be tables such as [targets.orders-api], got {shown(tables)}")
         )
         tables = {}
-    elif not tables:
+    elif not tables and "targets" not in _meant(content, _TOP_KEYS):
         mistakes.append(
             Mistake("targets", "must hold at least one table such as [targets.orders-api]")
         )
@@ -93,7 +93,8 @@ def load_targets(path: Path | str, only: Sequence[str] = ()) -> dict[str, Target
         mistakes += _host_mistakes(f"targets.{name}", table, allowed, is_needed)
         if is_needed:
             mistakes += _header_mistakes(f"targets.{name}", table.get("headers"))
-    mistakes += [
+    # First what was asked for: that the file is not about it may be all that is wrong.
+    mistakes[:0] = [
         Mistake(
             f"targets.{name}",
             f"no such target; {path.name} has {', '.join(tables)}{nearest(name, tables)}",
@@ -179,6 +180,9 @@ def _target(name: str, table: Mapping[str, Any]) -> tuple[Target | None, list[Mi
     except ValidationError as error:
         mistakes += _single_mistakes(where, known, error)
         mistakes += [Mistake(f"{where}.{key}", rule) for key, rule in mistakes_together(known)]
+        # A key that is written wrong is not there either: told once, by what is written.
+        absent = {f"{where}.{key}" for key in _meant(table, _KEYS)}
+        mistakes = [m for m in mistakes if m.path not in absent or "required" not in m.rule[:8]]
     return (None if mistakes else target), mistakes
 
 
@@ -278,6 +282,12 @@ def _is_dsn(text: str, kind: Kind) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _meant(table: Mapping[str, Any], valid: Sequence[str]) -> set[str]:
+    """The keys that are not there, and that an unknown one was probably meant to be."""
+    unknown = (key for key in table if key not in valid)
+    return {meant for key in unknown if (meant := closest(key, valid)) and meant not in table}
 
 
 def _unknown(key: str, prefix: str, valid: Iterable[str]) -> Mistake:

@@ -17,9 +17,15 @@ _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
 def nearest(word: str, valid: Iterable[str]) -> str:
     """`; did you mean X?` with the valid word that is closest, or nothing."""
+    found = closest(word, valid)
+    return f"; did you mean {found}?" if found else ""
+
+
+def closest(word: str, valid: Iterable[str]) -> str:
+    """The valid word that is closest; empty: none is close."""
     folded = {candidate.lower(): candidate for candidate in valid}
     close = difflib.get_close_matches(word.lower(), folded, n=1)
-    return f"; did you mean {folded[close[0]]}?" if close else ""
+    return folded[close[0]] if close else ""
 
 
 def shown(value: object) -> str:

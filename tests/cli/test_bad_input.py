@@ -279,3 +279,41 @@ def test_demo_refuses_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="cannot be written"):
         make_anew(tmp_path / "file" / "demo", MARK, "poolkit demo")
     assert os.listdir(tmp_path) == ["file"]
+
+
+def test_several_wrong_options_are_told_at_once(tmp_path: Path, targets: Path) -> None:
+    """Each on a line with its remedy."""
+    words = ["--rate", "0", "--wait", "nan", "--sizes", "0", "--budget", "0", "--seed", "-1"]
+    out = tmp_path / "out"
+    code, _, stderr = run(
+        "sweep", "orders-api", "--targets", str(targets), "--out", str(out), *words
+    )
+    assert code == 2
+    assert stderr.splitlines() == [
+        "5 mistakes in the options",
+        "  --rate must be more than 0, got 0; leave it out for the target_rate of the file",
+        "  --wait must be more than 0, got nan; leave it out for the wait_p99 of the file",
+        "  --sizes must be whole numbers from 1 to max_size = 64, got '0'; write them like this: "
+        "--sizes 1,2,4,8",
+        "  --budget must be from 1 to 3600 s, got 0; leave it out for the default",
+        "  --seed must be 0 or more, got -1; leave it out for the default",
+        "  correct them all; no load was sent",
+    ]
+    assert not out.exists()
+
+
+@pytest.mark.parametrize("command", ["sweep", "size", "review"])
+def test_without_out_the_results_are_in_a_folder_of_their_own(
+    tmp_path: Path, targets: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    """The output and the help say which."""
+    monkeypatch.chdir(tmp_path)
+    name = [] if command == "review" else ["orders-api"]
+    folder = "-".join(["poolkit", command, *name])
+    code, stdout, _ = run(command, *name, "--targets", str(targets))
+    assert code == 3  # nothing listens there
+    assert stdout.splitlines()[0] == f"results: {folder}"
+    assert (tmp_path / folder).is_dir()
+    assert sorted(path.name for path in tmp_path.iterdir()) == [folder, "targets.toml"]
+    _, stdout, _ = run(command, "--help")
+    assert folder.replace("orders-api", "NAME") in stdout

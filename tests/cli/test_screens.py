@@ -7,8 +7,10 @@ import io
 import pytest
 from rich.console import Console
 
-from poolkit.cli import progress
+from poolkit.cli import closing, progress
+from poolkit.errors import ExitCode
 from poolkit.events import Event, Step, TrialDone, Watcher
+from poolkit.recommend import unreachable
 from poolkit.records import Signal
 from poolkit.show import narration, words
 from tests.cli import recorded
@@ -33,17 +35,16 @@ def show(events: list[Event], *, terminal: bool) -> tuple[str, str]:
 
 PLAIN = """\
 orders-api: aiohttp, at most 45 s of load
-orders-api: 8 connections, throughput still rises
-orders-api: 14 connections: 750 calls/s, p99 wait 1 ms, p99 hold 50 ms
+orders-api: 14 connections: 750 calls/s, p99 wait 1 ms, p99 hold 50 ms (throughput still rises)
 orders-api: 14 connections predicted: the smallest pool whose p99 wait stays within 10 ms at \
 500 calls/s.
-orders-api: verifying 14 at 500/s (13 waited too long, one more connection)
-orders-api: 14 connections at 500/s: 499 calls/s, p99 wait 6.1 ms, p99 hold 41 ms
+orders-api: 14 connections at 500/s: 499 calls/s, p99 wait 6.1 ms, p99 hold 41 ms \
+(verifying: 13 waited too long, one more connection)
 orders-api: 14 connections carried 499/s, p99 wait 6.1 ms; plateau 785/s
 """
 
 
-def test_plain_output_is_one_line_an_event() -> None:
+def test_plain_output_is_one_line_a_trial() -> None:
     """No colour, nothing that moves, no wrapping: for files, pipes and logs."""
     assert show(recorded.whole(), terminal=False) == (PLAIN, "")
 
@@ -177,3 +178,37 @@ def test_findings() -> None:
     }
     for start, recommendation in table.items():
         assert words.outcome(recommendation).startswith(start)
+
+
+def test_a_terminal_wraps_between_words_and_a_pipe_does_not() -> None:
+    """Lines of a pipe are searched; what is wrapped is indented; paths stay whole."""
+    text = "orders-api: " + "word " * 30 + "/a/path/" + "x" * 90
+    out, file = console(terminal=True)
+    progress.say(out, text, indent="  ")
+    lines = file.getvalue().splitlines()
+    assert [len(line) > 80 for line in lines] == [False, False, False, True]
+    assert lines[-1] == "  /a/path/" + "x" * 90
+    assert " ".join(line.strip() for line in lines) == text
+    out, file = console()
+    progress.say(out, text, indent="  ")
+    assert file.getvalue() == f"{text}\n"
+
+
+def test_a_line_a_target_at_the_end() -> None:
+    """The size, and verified or why not; no target's line is left out, nor what the code means."""
+    verified = recorded.recommendation()
+    doubtful = recorded.recommendation(
+        examples.verification(
+            signals=(Signal(name="wait_near_zero", passed=False, seen="p99 wait 31 ms"),)
+        )
+    )
+    gone = unreachable(examples.database_target(), "connection refused", "start it")
+    out, file = console()
+    closing.print_endings(out, (verified, doubtful, gone), ExitCode.STOPPED)
+    assert file.getvalue().splitlines() == [
+        "",
+        "orders-api: 14 connections, verified: carried 499/s, p99 wait 6.1 ms",
+        "orders-api: 14 connections, in doubt: p99 wait 31 ms",
+        "orders-db: no size (unreachable): connection refused",
+        f"exit code 3: {ExitCode.STOPPED.meaning}",
+    ]

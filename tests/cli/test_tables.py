@@ -7,7 +7,7 @@ import io
 import pytest
 from rich.console import Console
 
-from poolkit.cli.progress import knees, print_doubts
+from poolkit.cli.closing import knees, print_doubts
 from poolkit.recommend import recommend, unreachable
 from poolkit.records import RecommendedFile, Signal
 from poolkit.review.compare import compare
@@ -81,9 +81,10 @@ def test_the_curve_of_a_sweep() -> None:
         ["16", "780", "–", "20", "ms", "1"],
     ]
     assert knees(examples.sizing()).splitlines() == [
-        "knee by littles_law: 13 (12–14)",
-        "knee by usl_peak: none seen",
-        "verdict server_bound: the plateau is flat from 16 to 32",
+        "Knee, from which on throughput hardly grows, in connections (95 % interval):",
+        "  13 (12–14)  Little's Law: plateau × hold time at one connection",
+        "  none seen   peak of the Universal Scalability Law",
+        "Bound by the server: the plateau is flat from 16 to 32",
     ]
 
 

@@ -14,7 +14,7 @@ from unittest import mock
 
 from rich.console import Console
 
-from poolkit.cli.progress import knees, print_doubts
+from poolkit.cli.closing import knees, print_doubts
 from poolkit.drivers.parameters import probed
 from poolkit.drivers.parameters.findings import Findings
 from poolkit.probes import Probe

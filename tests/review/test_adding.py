@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import fcntl
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -15,20 +17,28 @@ import pytest
 from typer.testing import CliRunner
 
 from poolkit.cli.application import app
-from poolkit.errors import BadInput, BrakeStop
+from poolkit.errors import BrakeStop
 from poolkit.recommend import recommend, unreachable
 from poolkit.records import Recommendation, Resumed
 from poolkit.review import adding
-from poolkit.review.adding import LOCK, add_result, only_writer, read_entries
+from poolkit.review.adding import LOCK, add_results, only_writer, read_entries
 from poolkit.review.export import read_recommended, write_recommended
 from poolkit.review.manifest import changed_files, read_manifest
-from tests.recommend.examples import http_target, sizing, trial, verification, verifying_trial
+from poolkit.targets import Target
+from tests.recommend.examples import (
+    database_target,
+    http_target,
+    sizing,
+    trial,
+    verification,
+    verifying_trial,
+)
 
 WRITERS = 20
 WRITER = """
 import sys, time
 from pathlib import Path
-from poolkit.review.adding import add_result
+from poolkit.review.adding import add_results
 from tests.recommend.examples import http_target
 from tests.review.test_adding import found
 
@@ -37,7 +47,7 @@ recommendation, target = found(name), http_target(name=name)
 Path(f"{start}-{name}").touch()
 while not start.exists():
     time.sleep(0.001)
-add_result(out, recommendation, target)
+add_results(out, [recommendation], {name: target})
 """
 
 
@@ -45,6 +55,10 @@ def found(name: str = "orders-api", **changes: Any) -> Recommendation:
     trials = [trial(), verifying_trial()]
     made = recommend(http_target(name=name), sizing(), verification(), trials, "done", 31.2)
     return made.model_copy(update=changes)
+
+
+def add(out: Path, recommendation: Recommendation, target: Target) -> None:
+    add_results(out, [recommendation], {target.name: target})
 
 
 def raw(out: Path) -> dict[str, dict[str, Any]]:
@@ -108,7 +122,7 @@ def test_an_entry_that_is_not_understood_stays_as_it_is(
 ) -> None:
     """It is in recommended.json to the letter, and the other files say why it is not in them."""
     write_entries(tmp_path, entry, found("users-api").model_dump(mode="json"))
-    add_result(tmp_path, found(), http_target())
+    add(tmp_path, found(), http_target())
     document = json.loads((tmp_path / "recommended.json").read_text(encoding="utf-8"))
     assert document["targets"][-1] == entry
     assert [each["target"] for each in document["targets"][:-1]] == ["users-api", "orders-api"]
@@ -121,10 +135,10 @@ def test_a_result_takes_the_place_of_its_own_former_one_only_when_it_is_one(tmp_
     """An entry of this target that a newer version wrote outlives an attempt without a result."""
     newer = {"target": "orders-api", "driver": "aiohttp", "status": "done", "new": 1}
     write_entries(tmp_path, newer)
-    add_result(tmp_path, unreachable(http_target(), "refused", "start it"), http_target())
+    add(tmp_path, unreachable(http_target(), "refused", "start it"), http_target())
     document = json.loads((tmp_path / "recommended.json").read_text(encoding="utf-8"))
     assert newer in document["targets"]
-    add_result(tmp_path, found(), http_target())
+    add(tmp_path, found(), http_target())
     assert list(raw(tmp_path)) == ["orders-api"]
     assert raw(tmp_path)["orders-api"]["recommended_size"] == found().recommended_size
 
@@ -168,8 +182,8 @@ def test_a_file_that_cannot_be_read_is_told_before_anything_is_sent(
     assert "Traceback" not in result.stderr
     assert (out / "recommended.json").read_bytes() == content
     assert [path.name for path in out.iterdir()] == ["recommended.json"]
-    with pytest.raises(BadInput):
-        add_result(out, found(), http_target())
+    with pytest.raises(BrakeStop, match="recommended"):
+        add(out, found(), http_target())
 
 
 def test_an_entry_that_rests_on_trials_of_before_is_understood(tmp_path: Path) -> None:
@@ -208,3 +222,66 @@ def test_a_lock_that_is_no_file_is_told(tmp_path: Path, kind: str) -> None:
 def test_patience_is_longer_than_the_longest_queue() -> None:
     """20 writers before one, each of which may take a second."""
     assert adding.PATIENCE >= WRITERS * 1.0
+
+
+def test_other_targets_keep_their_addresses_in_the_code(tmp_path: Path) -> None:
+    """Whoever is sized again: URLs, variables of DSNs and shared hosts of the others stay."""
+    api = http_target(name="orders-api", url="http://127.0.0.1:8080/orders?key=hunter2")
+    stock = http_target(name="stock", url="http://127.0.0.1:8080/stock")
+    users = database_target(name="users-db", dsn_env="USERS_ELSEWHERE")
+    made = recommend(users, sizing(), verification(), [trial(), verifying_trial()], "done", 31.2)
+    add(tmp_path, found(), api)
+    add(tmp_path, found("stock"), stock)
+    add(tmp_path, made, users)
+    before = {name: (tmp_path / name).read_text("utf-8") for name in ("pools.py", "recommended.md")}
+    assert 'ORDERS_API_URL = "http://127.0.0.1:8080/orders"' in before["pools.py"]
+    assert 'STOCK_URL = "http://127.0.0.1:8080/stock"' in before["pools.py"]
+    assert 'os.environ["USERS_ELSEWHERE"]' in before["pools.py"]
+    for name, target, result in (
+        ("orders-api", api, found()),
+        ("stock", stock, found("stock")),
+        ("users-db", users, made),
+    ):
+        add(tmp_path, result, target)
+        for file, text in before.items():
+            assert _undated(tmp_path / file) == _undated(text), f"{name}: {file}"
+
+
+def _undated(text: str | Path) -> str:
+    text = text.read_text("utf-8") if isinstance(text, Path) else text
+    return re.sub(r"\d{4}-\d\d-\d\d(T[\d:+.]+)?", "DAY", text)
+
+
+HOSTILE_SETTINGS: list[Any] = [
+    {"driver": 5, "endpoint": "http://127.0.0.1/"},
+    {"driver": "aiohttp", "endpoint": ["http://127.0.0.1/"]},
+    {"driver": "aiohttp", "endpoint": 'http://127.0.0.1/"\n\x00import os #'},
+    {},
+]
+
+
+@pytest.mark.parametrize("settings", HOSTILE_SETTINGS, ids=repr)
+def test_a_manifest_of_somebody_else_writes_no_code(tmp_path: Path, settings: Any) -> None:
+    """Settings that are none are kept, and what they call an address is a text at most."""
+    add(tmp_path, found("users-api"), http_target(name="users-api"))
+    manifest = json.loads((tmp_path / "manifest.json").read_text("utf-8"))
+    manifest["parameters"]["targets"]["users-api"] = settings
+    manifest["parameters"]["variables"] = {"users-api": "A()\nB", "x": 5}
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    add(tmp_path, found(), http_target())
+    tree = ast.parse((tmp_path / "pools.py").read_text("utf-8"))
+    assert not [
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import) and "os" in ast.unparse(node).split()
+    ]
+    assert set(raw(tmp_path)) == {"orders-api", "users-api"}
+
+
+def test_several_results_stand_in_their_own_order(tmp_path: Path) -> None:
+    """Where the first of them stood before, so that a review keeps the order of its file."""
+    for name in ("a", "c", "b", "z"):
+        add(tmp_path, found(name), http_target(name=name))
+    targets = {name: http_target(name=name) for name in ("b", "c", "new")}
+    add_results(tmp_path, [found(name) for name in targets], targets)
+    assert list(raw(tmp_path)) == ["a", "b", "c", "new", "z"]

@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from poolkit.cli.progress import print_results
+from poolkit.cli.closing import print_results
 from poolkit.records import Check, Parameter, Recommendation, Trial
 from poolkit.redact import in_csv, in_html, in_json, in_markdown, printable
 from poolkit.report import page
 from poolkit.report.folder import read_review
-from poolkit.review.adding import add_result
+from poolkit.review.adding import add_results
 from poolkit.review.export import to_csv, to_markdown
 from poolkit.show import tables
 from tests.recommend.examples import check, database_target, sizing, trial
@@ -65,7 +65,7 @@ def test_every_file_of_a_review_is_printable(tmp_path: Path) -> None:
     """URL, SQL, error texts and reasons hold all of it; each file is whole and steers nothing."""
     # As a target holds it: no rule forbids these in a statement.
     target = database_target(statements=(f"select 1 /* {HOSTILE} */",))
-    add_result(tmp_path, hostile(), target)
+    add_results(tmp_path, [hostile()], {hostile().target: target})
     made = {path.name: path.read_bytes().decode() for path in tmp_path.iterdir()}
     assert {"recommended.json", "recommended.md", "recommended.csv", "pools.py"} < set(made)
     for name, text in made.items():
@@ -145,7 +145,7 @@ def test_terminal_and_report_are_printable(tmp_path: Path) -> None:
         Console(file=file, width=100), [hostile()], (tables.parameters_in_short(hostile()),)
     )
     assert not steers(file.getvalue())
-    add_result(tmp_path, hostile(), database_target())
+    add_results(tmp_path, [hostile()], {hostile().target: database_target()})
     (tmp_path / "orders-db.sizing.json").write_text(
         sizing().model_dump_json().replace('"because":"', f'"because":{json.dumps(HOSTILE)[:-1]}')
     )

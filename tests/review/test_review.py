@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import sys
@@ -17,6 +18,7 @@ from poolkit.events import Event, Failed
 from poolkit.measure.store import TrialLog
 from poolkit.recommend import failed, unreachable
 from poolkit.records import Recommendation
+from poolkit.report.folder import read_review
 from poolkit.review import outcome
 from poolkit.review import run as review_run
 from poolkit.review.compare import Comparison
@@ -463,3 +465,95 @@ def test_one_exit_code_for_all_targets(
 ) -> None:
     """Cancelled before stopped before out of reach before unreachable before in doubt."""
     assert exit_code_of([Outcome(r, ExitCode(c)) for r, c in outcomes]) == code
+
+
+# -- a folder that holds more than the targets of this review -------------------------------------
+
+
+def test_results_of_other_targets_stay(tmp_path: Path, scripted: Callable[..., None]) -> None:
+    """A review of one target, and one of another file: what others measured is in every file."""
+    scripted("orders-api", recorded.whole())
+    scripted("users-api", done(of_users()))
+    run(tmp_path, Log())
+    (tmp_path / "others.toml").write_text(
+        TARGETS.replace("orders-api", "stock").replace("users-api", "prices"), encoding="utf-8"
+    )
+    out = tmp_path / "out"
+    for name in ("stock", "prices"):
+        scripted(name, done(of_users(target=name)))
+    review_run.review(tmp_path / "others.toml", out, Log())
+    run(tmp_path, Log(), only=("users-api",))
+    assert [r.target for r in read_recommended(out).targets] == [
+        "orders-api",
+        "users-api",
+        "stock",
+        "prices",
+    ]
+    code = (out / "pools.py").read_text(encoding="utf-8")
+    for name, path in (
+        ("ORDERS_API", "orders"),
+        ("USERS_API", "users"),
+        ("STOCK", "orders"),
+        ("PRICES", "users"),
+    ):
+        assert f'{name}_URL = "http://127.0.0.1:9/{path}"' in code
+    manifest = read_manifest(out)
+    assert list(manifest.targets) == ["orders-api", "users-api", "stock", "prices"]
+    assert changed_files(out, manifest) == ()
+
+
+def test_a_review_keeps_what_only_others_understand(
+    tmp_path: Path, scripted: Callable[..., None]
+) -> None:
+    """An entry of a newer version is still there, and the report shows the others."""
+    scripted("orders-api", recorded.whole())
+    scripted("users-api", done(of_users()))
+    out = tmp_path / "out"
+    run(tmp_path, Log())
+    file = out / "recommended.json"
+    document = json.loads(file.read_text(encoding="utf-8"))
+    newer = {"target": "queue", "driver": "aiopulsar", "depth": {"of": [1, 2]}}
+    document["targets"].insert(0, newer)
+    file.write_text(json.dumps(document), encoding="utf-8")
+    shown: list[str] = []
+
+    def make_report(folder: Path) -> Path:
+        shown.extend(target.recommendation.target for target in read_review(folder).targets)
+        return folder / "report.html"
+
+    finished = run(tmp_path, Log(), make_report=make_report)
+    assert finished.exit_code == ExitCode.DONE
+    assert shown == ["orders-api", "users-api"]
+    assert newer in json.loads(file.read_text(encoding="utf-8"))["targets"]
+
+
+def test_what_cannot_be_kept_is_told_before_anything_is_sent(
+    tmp_path: Path, scripted: Callable[..., None]
+) -> None:
+    """A recommended.json that nobody can read stays as it is, and no child is started."""
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "recommended.json").write_text("{", encoding="utf-8")
+    log = Log()
+    with pytest.raises(BadInput, match=r"recommended\.json is not") as told:
+        run(tmp_path, log)
+    assert "move it away" in told.value.remedy
+    assert (log.steps, log.seen) == ([], [])
+    assert [path.name for path in out.iterdir()] == ["recommended.json"]
+
+
+def test_a_finished_result_outlives_a_review_without_one(
+    tmp_path: Path, scripted: Callable[..., None]
+) -> None:
+    """The command tells how this attempt ended; the folder still has the pool that was found."""
+    scripted("orders-api", recorded.whole())
+    scripted("users-api", done(of_users()))
+    run(tmp_path, Log())
+    scripted("users-api", gone("users-api", 3))
+    log = Log()
+    finished = run(tmp_path, log)
+    assert (statuses(finished), finished.exit_code) == (["done", "unreachable"], ExitCode.STOPPED)
+    assert [r.status for r in read_recommended(tmp_path / "out").targets] == ["done", "done"]
+    assert "users_api_pool" in (tmp_path / "out" / "pools.py").read_text(encoding="utf-8")
+    stays = "users-api: the finished result of before stays in recommended.json and pools.py"
+    assert log.said[-1] == stays

@@ -8,7 +8,6 @@ import pytest
 
 from poolkit.records import Check, Recommendation
 from poolkit.show import tables, trust, words
-from poolkit.show.tables import Table
 from tests.show.cases import CASES, records
 
 LAG = "lag", "calls started 14.20 ms after they were due (p99)"

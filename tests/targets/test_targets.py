@@ -303,6 +303,7 @@ def test_every_mistake_is_told_at_once(load):
     with pytest.raises(BadInput) as refused:
         load("\n".join(line.strip() for line in text.splitlines()), ["c"])
     assert mistakes(refused) == [
+        "targets.c: no such target; targets.toml has a, b",
         "allow_host: unknown key; did you mean allow_hosts?",
         "targets.a.max_sze: unknown key; did you mean max_size?",
         "targets.a.target_rate: must be more than 0, got 0",
@@ -310,7 +311,6 @@ def test_every_mistake_is_told_at_once(load):
         "targets.a.url: host db.internal is not this machine; where load may be sent to it, "
         'add it: allow_hosts = ["db.internal"]',
         'targets.b.wait_p99: must be a number, got "1"',
-        "targets.c: no such target; targets.toml has a, b",
     ]
     assert "7 mistakes in" in refused.value.cause
 

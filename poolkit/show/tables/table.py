@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from rich.table import Table as RichTable
+    from poolkit.show.tables.on_screen import OnScreen
 
 from poolkit.redact import in_html, in_markdown, printable
 
 T = TypeVar("T")
 PASSED, FAILED = "✓ passed", "✗ failed"
-# What a cell begins with -> its class in HTML, and how a terminal shows it.
-_MARKS = {"✓": ("pk-good", ""), "⚠": ("pk-warn", "bold yellow"), "✗": ("pk-bad", "bold red")}
+# What a cell begins with -> its class in HTML.
+_MARKS = {"✓": "pk-good", "⚠": "pk-warn", "✗": "pk-bad"}
 
 # In a notebook, whose own style sets every cell to the right; a page brings its own.
 _STYLE = """<style>
@@ -69,8 +69,7 @@ class Table:
     Attributes:
         numeric: positions of the columns that are set to the right.
         emphasis: positions of the rows that the reader should see first.
-        whole: positions of the columns that a narrow terminal does not break, so that their cells
-            can be copied.
+        whole: positions of the columns that a narrow terminal does not wrap.
     """
 
     caption: str
@@ -134,7 +133,7 @@ class Table:
         What failed in it is counted beside the caption. A link to `anchor` opens it.
         """
         count = self._count()
-        mark = f': <span class="{_MARKS[count[0]][0]}">{count}</span>' if count else ""
+        mark = f': <span class="{_MARKS[count[0]]}">{count}</span>' if count else ""
         caption = f"{in_html(self.caption)}{mark}"
         html = f'<div id="{in_html(anchor)}">{self.html()}</div>' if anchor else self.html()
         return f"<details><summary>{caption}</summary>\n{html}</details>"
@@ -159,37 +158,25 @@ class Table:
             "| " + " | ".join(in_markdown(cell) for cell in line) + " |\n" for line in lines
         )
 
-    def rich(self, clean: Callable[[str], str] = str) -> RichTable:
-        """For a terminal: no lines but the one below the head, words broken rather than cut.
+    def rich(self, clean: Callable[[str], str] = str) -> OnScreen:
+        """For a terminal or a pipe, in as many columns as it has; no word is cut or broken.
 
         Args:
             clean: what every text goes through, so that no cell steers the terminal.
         """
-        from rich import box
-        from rich.table import Table as RichTable
-        from rich.text import Text
+        from poolkit.show.tables.on_screen import OnScreen
 
-        shown = RichTable(
-            title=Text(printable(clean(self.caption))) if self.caption else None,
-            title_justify="left",
-            title_style="bold",
-            box=box.SIMPLE_HEAD,
-            pad_edge=False,
-            show_edge=False,
-            padding=(0, 1, 0, 0),
+        def shown(text: str) -> str:
+            return printable(clean(text))
+
+        return OnScreen(
+            shown(self.caption),
+            tuple(map(shown, self.columns)),
+            [[shown(cell) for cell in row] for row in self.rows],
+            self.numeric,
+            self.emphasis,
+            self.whole,
         )
-        for index, name in enumerate(self.columns):
-            shown.add_column(
-                name,
-                justify="right" if index in self.numeric else "left",
-                no_wrap=index in self.whole,
-                overflow="fold",
-            )
-        for index, row in enumerate(self.rows):
-            texts = [printable(clean(cell)) for cell in row]
-            cells = (Text(text, _MARKS.get(text[:1], ("", ""))[1]) for text in texts)
-            shown.add_row(*cells, style="bold" if index in self.emphasis else "")
-        return shown
 
     def _repr_html_(self) -> str:
         return _STYLE + self.html()
@@ -204,5 +191,5 @@ class Table:
 
 
 def _marked(cell: str) -> str:
-    kind, _ = _MARKS.get(cell[:1], ("", ""))
+    kind = _MARKS.get(cell[:1], "")
     return f'<span class="{kind}">{in_html(cell)}</span>' if kind else in_html(cell)

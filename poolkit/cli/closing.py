@@ -1,0 +1,129 @@
+"""What a command prints when it is done: tables, doubts, a line for each target, the exit code."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from poolkit import units
+from poolkit.cli.progress import say
+from poolkit.errors import ExitCode
+from poolkit.records import Recommendation, Sizing
+from poolkit.review.provenance import left_out
+from poolkit.show import words
+
+if TYPE_CHECKING:
+    from poolkit.review.compare import Comparison
+    from poolkit.show.tables import Table
+
+# What the verdicts of the table mean.
+VERDICTS = {
+    "server_bound": "the server sets the plateau, and no larger pool raises it",
+    "client_bound": "this machine sets the plateau, not the server",
+    "pool_bound": "throughput still grew at the largest pool tried",
+    "rate_limited": "the server allows so many calls per second",
+    "refused": "the server turns calls away beyond a number of them",
+    "stopped": "the measurement was ended early, by a limit or by hand",
+    "not_pushed": "no more than the target rate was sent, so the plateau is not known",
+}
+
+
+def print_results(
+    console: Console, recommendations: Sequence[Recommendation], more: Sequence[Table] = ()
+) -> None:
+    """Print what to set for each target, other tables, and the checks that failed."""
+    from poolkit.show import tables
+
+    console.print()
+    console.print(tables.decision_in_short(recommendations).rich())
+    for line in legend(recommendations):
+        say(console, line, style="dim", indent="  ")
+    for table in more:
+        console.print()
+        console.print(table.rich())
+    console.print()
+    for r in recommendations:
+        if said := left_out(r):
+            say(console, f"{r.target}: {said}", indent="  ", bold=len(r.target) + 1)
+    print_doubts(console, recommendations)
+
+
+def legend(recommendations: Sequence[Recommendation]) -> list[str]:
+    """The words of the decision's table that need it, explained."""
+    shown = [r for r in recommendations if r.plateau is not None]
+    lines = []
+    if shown:
+        lines.append("plateau: throughput that no larger pool improves")
+    if any(knee.size is not None for r in shown for knee in r.knees[:1]):
+        lines.append("knee: connections from which on throughput hardly grows")
+    verdicts = dict.fromkeys(r.verdict for r in recommendations if r.status == "done" and r.verdict)
+    lines += [
+        f"{words.readable(verdict)}: {VERDICTS[verdict]}"
+        for verdict in verdicts
+        if verdict in VERDICTS
+    ]
+    return lines
+
+
+def knees(sizing: Sizing) -> str:
+    """Where the curve bends by each rule, and what bounds the throughput, in lines of text."""
+    lines = ["Knee, from which on throughput hardly grows, in connections (95 % interval):"]
+    found = [(words.knee_in_short((knee,)), knee.rule) for knee in sizing.knees]
+    width = max((len(size) for size, _ in found), default=0)
+    lines += [f"  {size.ljust(width)}  {words.KNEE_RULES.get(rule, rule)}" for size, rule in found]
+    bound = f"Bound by {words.BOUND_BY[sizing.verdict.name]}: {sizing.verdict.evidence}"
+    return "\n".join([*(lines if found else ()), bound])
+
+
+def print_changes(console: Console, comparison: Comparison) -> None:
+    """Print what changed since an earlier review, and why that may mean nothing."""
+    from poolkit.show import tables
+
+    console.print()
+    console.print(tables.changes(comparison).rich())
+    if comparison.caution:
+        say(console, f"caution: {comparison.caution}", indent="  ")
+
+
+def print_doubts(console: Console, recommendations: Sequence[Recommendation]) -> None:
+    """Print each failed check below the table: what was seen, and what to do next."""
+    for r in recommendations:
+        for check in r.failed_checks:
+            name = check.name.replace("_", " ")
+            seen = f"{r.target}: check {name} failed: {check.seen}"
+            say(console, seen, indent="  ", bold=len(r.target) + 1)
+            say(console, f"  next: {check.next}", indent="  ")
+
+
+def ending(recommendation: Recommendation) -> str:
+    """How a target ended, in a line: the size and whether it is verified, or why there is none."""
+    r, seen = recommendation, recommendation.verification
+    doubts = [check.seen for check in r.failed_checks]
+    why = "; ".join(doubts[:1]) or "the measurement found none"
+    if r.recommended_size is None:
+        return f"no size ({r.status}): {why}" if r.status != "done" else f"no size: {why}"
+    size = units.plural(r.recommended_size, "connection")
+    if seen is None:
+        return f"{size}, not verified: {why}" if doubts else f"{size}, not verified under load"
+    if r.missing_signals:
+        return f"{size}, in doubt: {'; '.join(signal.seen for signal in r.missing_signals)}"
+    carried = f"carried {units.short_rate(seen.achieved_rate)}"
+    text = f"{size}, verified: {carried}, p99 wait {units.milliseconds(seen.wait_p99)}"
+    return f"{text}; but {why}" if doubts else text
+
+
+def print_endings(
+    console: Console, recommendations: Sequence[Recommendation], code: ExitCode
+) -> None:
+    """Print a line for each target, and what the exit code means."""
+    console.print()
+    for r in recommendations:
+        say(console, f"{r.target}: {ending(r)}", indent="  ", bold=len(r.target) + 1)
+    print_code(console, code)
+
+
+def print_code(console: Console, code: ExitCode) -> None:
+    """Print what an exit code means."""
+    say(console, f"exit code {int(code)}: {code.meaning}", indent="  ")
