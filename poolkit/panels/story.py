@@ -19,6 +19,7 @@ from poolkit.show import narration, words
 from poolkit.targets import Target
 from poolkit.targets.objective import Objective
 
+STARTING = "starting: one call to see whether it answers"
 AGAIN = "Tick “Measure again” and start for new ones."
 Phase = Literal["idle", "starting", "running", "cancelling", "done", "cancelled", "failed"]
 
@@ -48,7 +49,9 @@ class Findings:
         said = "no size" if size is None else units.plural(size, "connection")
         at = [trial.started for trial in self.trials]
         measured = ""
-        if at:
+        if at and self.target is None:
+            measured = f", recorded on {max(at)[:10]}"
+        elif at:
             span = Resumed(trials=len(at), oldest=min(at), newest=max(at))
             measured = f", measured {when(span)}"
         return f"{found.target} at {units.rate(found.target_rate)}: {said}{measured}"
@@ -132,7 +135,7 @@ class Story:
         trials = units.plural(len(self.trials), "finished trial")
         match self.phase:
             case "idle":
-                return "Nothing measured yet. Start sends load to the target."
+                return self.doing or "Nothing measured yet. Start sends load to the target."
             case "starting" | "cancelling" | "running":
                 outcome = self.doing
             case "cancelled":

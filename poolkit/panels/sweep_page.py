@@ -15,11 +15,14 @@ from poolkit.show import charts, tables
 from poolkit.targets import Target
 
 
-def line(story: Story) -> str:
-    """What happens, to be read out whenever it changes, and where figures come from."""
-    sources = story.sources
-    note = f'<p class="pk-small">{escape(sources)}</p>' if sources else ""
-    return f'<p role="status">{escape(story.headline)}</p>{note}'
+def line(story: Story, below: str = "") -> str:
+    """What happens, to be read out whenever it changes, and where figures come from.
+
+    Args:
+        below: what is to be known of the cells below, if anything.
+    """
+    notes = "".join(f'<p class="pk-small">{escape(s)}</p>' for s in (story.sources, below) if s)
+    return f'<p role="status">{escape(story.headline)}</p>{notes}'
 
 
 def bar(story: Story) -> str:
@@ -67,6 +70,8 @@ def results(story: Story) -> str:
     """The tables: what to set, then what it rests on, folded."""
     found, sizing = story.recommendation, story.sizing
     shown = tables.parameters(found).html() if found is not None and found.parameters else ""
+    if story.findings is not None:
+        shown = f'<p class="pk-small">What was found: {escape(story.findings.about)}.</p>{shown}'
     if found is not None and (said := left_out(found)):
         shown = f"<p>{escape(said)}</p>{shown}"
     folded = []

@@ -290,9 +290,9 @@ def test_a_finished_folder_is_measured_again_by_wish_alone(targets: Path, tmp_pa
     assert f"Nothing was measured now: the {len(first)} trials are from 20" in view.status.value
     assert "Measure again" in view.status.value
     assert panel.result().recommendation.resumed is not None
-    view.again.value = True
+    view.form.again.value = True
     view.start.click()
-    assert view.again.value is False
+    assert view.form.again.value is False
     again = panel.wait(END)
     assert again.recommendation.resumed is None
     assert not {trial.started for trial in again.trials} & {t.started for t in first}
@@ -317,12 +317,12 @@ def test_without_pushing_is_a_box_beside_verify(targets: Path) -> None:
     panel = SweepPanel(FileSource(targets), request=asked)
     panel._repr_mimebundle_()
     view = panel._view
-    assert (view.gently.value, view.verify.value) == (True, True)
-    view.verify.value = False
+    assert (view.form.gently.value, view.form.verify.value) == (True, True)
+    view.form.verify.value = False
     view.start.click()
     assert "a sweep pushes" in panel.html()
     assert panel.run is None
-    view.verify.value = True
+    view.form.verify.value = True
     view.start.click()
     run = panel.run
     assert run is not None
@@ -380,7 +380,7 @@ def test_a_run_of_another_source_is_not_shown(targets: Path, tmp_path: Path) -> 
     second = SweepPanel(FileSource(own))
     assert second.run is None
     second._repr_mimebundle_()
-    assert second._view.target.value == "other"
+    assert second._view.form.target.value == "other"
     with pytest.raises(BadInput, match="api is being measured already"):
         second.open()
     first.cancel()
@@ -402,7 +402,7 @@ def test_a_mistake_in_a_click_is_caught_shown_and_raised_again(targets: Path) ->
     panel = SweepPanel(FileSource(targets))
     panel._repr_mimebundle_()
     view = panel._view
-    view.budget.value = "soon"
+    view.form.budget.value = "soon"
     view.start.click()
     assert panel.wait_shown()
     assert 'role="alert"' in view.alert.value
@@ -420,10 +420,10 @@ def test_an_empty_budget_says_what_it_means(targets: Path) -> None:
     panel = SweepPanel(FileSource(targets))
     panel._repr_mimebundle_()
     view = panel._view
-    assert view.budget.placeholder == f"{SWEEP_BUDGET:g}"
-    view.verify.value = True
-    assert view.budget.placeholder == f"{SIZE_BUDGET:g}"
-    view.sizes.value = "1, 2"
+    assert view.form.budget.placeholder == f"{SWEEP_BUDGET:g}"
+    view.form.verify.value = True
+    assert view.form.budget.placeholder == f"{SIZE_BUDGET:g}"
+    view.form.sizes.value = "1, 2"
     view.start.click()
     assert panel.wait_shown()
     assert "a verification chooses the sizes itself" in view.alert.value
