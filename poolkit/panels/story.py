@@ -16,6 +16,7 @@ from poolkit.measure.sweep import spent
 from poolkit.records import Recommendation, Resumed, Sizing, Trial
 from poolkit.review.provenance import rests_on, when
 from poolkit.show import narration, words
+from poolkit.show.tables import Table
 from poolkit.targets import Target
 from poolkit.targets.objective import Objective
 
@@ -24,7 +25,7 @@ AGAIN = "Tick “Measure again” and start for new ones."
 Phase = Literal["idle", "starting", "running", "cancelling", "done", "cancelled", "failed"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Findings:
     """What a finished sweep gives."""
 
@@ -39,22 +40,35 @@ class Findings:
         return self.objective if isinstance(self.objective, Target) else None
 
     @property
-    def about(self) -> str:
-        """Which measurement this is, as `orders-api at 600 calls/s: 22 connections, measured ...`.
+    def when(self) -> str:
+        """When it was measured, as `2026-11-28 16:40 to 16:41 UTC`; a recording: the day alone."""
+        at = [trial.started for trial in self.trials]
+        if not at or self.target is None:
+            return max(at, default="")[:10]
+        return when(Resumed(trials=len(at), oldest=min(at), newest=max(at)))
 
-        Rate, size and time are in it: a table that says so is not taken for one of another run.
+    @property
+    def about(self) -> str:
+        """Which measurement this is: `orders-api at 600 calls/s: 22 connections, 2026-11-28 ...`.
+
+        Target, size and time are in it: a table that says so is not taken for one of another run.
         """
         found = self.recommendation
         size = found.recommended_size
         said = "no size" if size is None else units.plural(size, "connection")
-        at = [trial.started for trial in self.trials]
-        measured = ""
-        if at and self.target is None:
-            measured = f", recorded on {max(at)[:10]}"
-        elif at:
-            span = Resumed(trials=len(at), oldest=min(at), newest=max(at))
-            measured = f", measured {when(span)}"
+        verb = "recorded" if self.target is None else "measured"
+        measured = f", {verb} {self.when}" if self.trials else ""
         return f"{found.target} at {units.rate(found.target_rate)}: {said}{measured}"
+
+    def titled(self, table: Table) -> Table:
+        """The table, its caption with the measurement that it is of."""
+        size = self.recommendation.recommended_size
+        said = ["no size" if size is None else units.plural(size, "connection"), self.when]
+        of = ", ".join([self.recommendation.target, *filter(None, said)])
+        return replace(table, caption=f"{table.caption} · {of}")
+
+    def __repr__(self) -> str:
+        return f"Findings({self.about})"
 
     def _repr_html_(self) -> str:
         return f"<p>What follows is about {escape(self.about)}.</p>"

@@ -6,14 +6,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from poolkit import units
 from poolkit.errors import BadInput
 from poolkit.measure import SIZE_BUDGET, SWEEP_BUDGET
 from poolkit.panels.panel import grid
 from poolkit.panels.request import Request, read_number, read_sizes, together
 from poolkit.targets.objective import Objective
 
-AS_ASKED = "as the target asks"  # where its file cannot be read before it is measured
+AS_ASKED = "the target's"  # where its file cannot be read before it is measured
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,16 +34,11 @@ class Texts:
 
 def placeholders(asked: Objective | None, *, verify: bool) -> Texts:
     """What an empty field means for this target; `asked` is None where that is not known."""
-    sizes = "chosen while measuring"
-    rate = wait = AS_ASKED
+    sizes, rate, wait = "chosen", AS_ASKED, AS_ASKED
     if asked is not None:
-        sizes = f"chosen, up to {asked.max_size}"
-        rate = f"{_text(asked.target_rate)}, {AS_ASKED}"
-        wait = "none is asked"
-        if asked.wait_p99 is not None:
-            wait = f"{_text(asked.wait_p99 * 1000)}, {AS_ASKED}"
-        elif asked.response_p99 is not None:
-            wait = f"none: response p99 {units.milliseconds(asked.response_p99)}"
+        sizes = f"up to {asked.max_size}"
+        rate = _text(asked.target_rate)
+        wait = "none" if asked.wait_p99 is None else _text(asked.wait_p99 * 1000)
     return Texts(sizes, _text(SIZE_BUDGET if verify else SWEEP_BUDGET), rate, wait)
 
 
@@ -121,10 +115,18 @@ class Form:
         self.sizes, self.budget, self.rate, self.wait = (
             ipywidgets.Text(value, description=name, tooltip=tip, **style)
             for value, name, tip in (
-                (given.sizes, "Sizes", "pool sizes to measure, as 1, 2, 4, 8"),
+                (given.sizes, "Sizes", "pool sizes to measure, as 1, 2, 4, 8; empty: chosen"),
                 (given.budget, "Budget (s)", "seconds of load, at most"),
-                (given.rate, "Target rate (/s)", "calls per second to sustain"),
-                (given.wait, "Wait p99 (ms)", "longest good p99 wait for a connection"),
+                (
+                    given.rate,
+                    "Target rate (/s)",
+                    "calls per second to sustain; empty: as it asks",
+                ),
+                (
+                    given.wait,
+                    "Wait p99 (ms)",
+                    "longest good p99 wait for a connection; empty: as it asks",
+                ),
             )
         )
         self.verify, self.gently, self.again = (
@@ -182,7 +184,7 @@ class Form:
     def _explain(self) -> None:
         """What empty fields mean, for this target."""
         empty = placeholders(self._asked(self.target.value or ""), verify=self.verify.value)
-        self.sizes.placeholder = "chosen by the verification" if self.verify.value else empty.sizes
+        self.sizes.placeholder = empty.sizes
         self.budget.placeholder = empty.budget
         self.rate.placeholder, self.wait.placeholder = empty.rate, empty.wait
 

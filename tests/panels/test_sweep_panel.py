@@ -7,10 +7,12 @@ import json
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -519,3 +521,142 @@ def test_a_kernel_that_is_killed_takes_its_child_along(targets: Path) -> None:
     kernel.wait()
     kernel.stdout.close()
     child.wait(END)
+
+
+def _view(panel: SweepPanel) -> Any:
+    panel._repr_mimebundle_()
+    return panel._view
+
+
+def test_another_target_clears_what_belongs_to_the_one_before() -> None:
+    """Status, chart, tables, links and error; the way back shows nothing that is not its own."""
+    panel = SweepPanel(RecordedSource(shared(RECORDED)), "lab-http").start()
+    view = _view(panel)
+    assert panel.wait_shown()
+    assert "lab-http" in view.status.value
+    view.form.rate.value = "fast"
+    view.start.click()
+    assert panel.wait_shown()
+    assert "'fast'" in view.alert.value
+    view.form.target.value = "lab-cpu"
+    assert panel.wait_shown()
+    assert "Start shows what was recorded" in view.status.value
+    shown = (view.alert, view.chart, view.results, view.exports, view.progress)
+    assert [place.value for place in shown] == [""] * 5
+    with pytest.raises(BadInput, match="no sweep has ended yet"):
+        panel.result()
+    view.form.rate.value = ""
+    view.start.click()
+    assert panel.wait_shown()
+    assert panel.result().recommendation.target == "lab-cpu"
+    assert "lab-cpu at " in view.results.value
+
+
+def test_an_error_goes_with_the_first_change_of_the_form(targets: Path) -> None:
+    """Of a click and of a measurement: what is on the page is about the form as it stands."""
+    panel = SweepPanel(FileSource(targets), "gone")
+    view = _view(panel)
+    view.form.budget.value = "soon"
+    view.start.click()
+    assert panel.wait_shown()
+    assert "'soon'" in view.alert.value
+    view.form.budget.value = "5"
+    assert panel.wait_shown()
+    assert view.alert.value == ""
+    view.start.click()
+    assert panel.run is not None
+    assert panel.run.wait(END)
+    assert panel.wait_shown()
+    assert "connection refused" in view.alert.value
+    view.form.budget.value = "6"
+    assert panel.wait_shown()
+    assert view.alert.value == ""
+    assert "Nothing measured yet" in view.status.value
+
+
+def test_empty_fields_show_what_the_chosen_target_asks(targets: Path) -> None:
+    """And those of another one as soon as that is chosen."""
+    view = _view(SweepPanel(FileSource(targets)))
+    shown = [field.placeholder for field in (view.form.rate, view.form.wait, view.form.sizes)]
+    assert shown == ["200", "none", "up to 8"]
+    view.form.target.value = "gone"
+    assert view.form.rate.placeholder == "10"
+    lab = _view(SweepPanel(LabSource(), "lab-http", name="lab"))
+    assert (lab.form.rate.placeholder, lab.form.wait.placeholder) == ("600", "10")
+
+
+def test_the_panel_says_when_the_cells_below_are_about_another_run() -> None:
+    """With target, size and day of theirs; nothing where both are the same."""
+    panel = SweepPanel(RecordedSource(shared(RECORDED)), "lab-http").start()
+    found = panel.wait()
+    assert panel.below == ""
+    panel.choose("lab-cpu")
+    assert found.about in panel.below
+    assert found.about.startswith("lab-http at 600 calls/s: ")
+    assert ", recorded 20" in found.about
+    panel.start()
+    assert panel.below in panel.html()
+    panel.wait()
+    assert panel.below == ""
+
+
+@pytest.mark.lab
+def test_two_quick_clicks_start_one_run(targets: Path) -> None:
+    """The second one is no mistake: it finds the measurement of the first."""
+    panel = SweepPanel(FileSource(targets), request=Request("api", budget=30))
+    view = _view(panel)
+    view.start.click()
+    run = panel.run
+    view.start.click()
+    assert panel.run is run
+    assert panel.wait_shown()
+    assert view.alert.value == ""
+    view.cancel.click()
+    view.cancel.click()
+    assert run is not None
+    assert run.wait(END)
+    assert panel.story.phase == "cancelled"
+
+
+@pytest.mark.lab
+@pytest.mark.parametrize("moment", ["at once", "child", "started", "trial", "finished trial"])
+def test_cancel_works_at_each_moment_and_so_does_the_next_start(targets: Path, moment: str) -> None:
+    """Before there is a child, before its first event, in mid-trial, between two trials.
+
+    No process is left, nothing is shown as an error, and the next run goes on in the same folder
+    with a count of trials that does not begin anew.
+    """
+    panel = SweepPanel(FileSource(targets), request=Request("api", sizes=(1, 2), budget=3))
+    view = _view(panel)
+    view.start.click()
+    run = panel.run
+    assert run is not None
+    reached = {
+        "at once": lambda story: True,
+        "child": lambda story: run.pid is not None,
+        "started": lambda story: story.budget is not None,
+        "trial": lambda story: story.size is not None,
+        "finished trial": lambda story: bool(story.trials),
+    }[moment]
+    until = time.monotonic() + END
+    while not (reached(run.story) or run.is_over):
+        assert time.monotonic() < until
+        time.sleep(0.005)
+    view.cancel.click()
+    assert run.wait(END)
+    assert panel.story.phase == "cancelled"
+    assert run.pid is None or not psutil.pid_exists(run.pid)
+    assert panel.wait_shown()
+    assert view.alert.value == ""
+    assert (view.start.disabled, view.cancel.disabled) == (False, True)
+    kept = len(panel.story.trials)
+    view.start.click()
+    again = panel.run
+    assert again is not None
+    assert again is not run
+    counts: list[int] = []
+    again.listen(lambda story: counts.append(len(story.trials)))
+    assert panel.wait(END).trials
+    assert again.out == run.out
+    assert counts == sorted(counts)
+    assert counts[0] == kept

@@ -17,6 +17,22 @@ from poolkit.redact import in_html, in_markdown, printable
 T = TypeVar("T")
 PASSED, FAILED = "✓ passed", "✗ failed"
 
+# Where there is no room for columns a row is its name, then `column: cell` after each other.
+NARROW = """
+.pk-scroll { container-type: inline-size; }
+@container (max-width: 34rem) {
+  .pk-scroll .pk-table, .pk-scroll .pk-table tbody, .pk-scroll .pk-table caption {
+    display: block; width: auto; text-align: left; }
+  .pk-scroll .pk-table thead { display: none; }
+  .pk-scroll .pk-table tr { display: block; padding: 0.3rem 0; overflow-wrap: anywhere;
+    text-align: left; border-bottom: 1px solid var(--pk-line, #d9d9d9); }
+  .pk-scroll .pk-table tr > th { display: block; padding: 0; border: 0; max-width: none; }
+  .pk-scroll .pk-table tr > td { display: inline; padding: 0; border: 0; max-width: none; }
+  .pk-scroll .pk-table tr > td::before { content: attr(data-label) " "; opacity: 0.75; }
+  .pk-scroll .pk-table tr > td:not(:last-child)::after { content: " · "; opacity: 0.75; }
+}
+"""
+
 # In a notebook, whose own style sets every cell to the right; a page brings its own.
 _STYLE = """<style>
 .jp-OutputArea .pk-table caption { text-align: left; font-weight: 600; }
@@ -104,7 +120,10 @@ class Table:
         rows = []
         for index, (first, *rest) in enumerate(self.rows):
             mark = ' class="pk-emphasis"' if index in self.emphasis else ""
-            cells = "".join(f"<td{self._class(i)}>{_marked(c)}</td>" for i, c in enumerate(rest, 1))
+            cells = "".join(
+                f'<td{self._class(i)} data-label="{in_html(self.columns[i])}">{_marked(c)}</td>'
+                for i, c in enumerate(rest, 1)
+            )
             name = f'<th scope="row"{self._class(0)}>{_marked(first)}</th>'
             rows.append(f"<tr{mark}>{name}{cells}</tr>")
         body = "\n".join(rows)
@@ -161,7 +180,7 @@ class Table:
         return shown
 
     def _repr_html_(self) -> str:
-        return _STYLE + self.html()
+        return f"{_STYLE}<style>{NARROW}</style>{self.html()}"
 
     def __str__(self) -> str:
         return self.markdown()
