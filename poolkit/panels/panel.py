@@ -193,6 +193,6 @@ def grid(controls: list[Any], narrowest: str) -> Any:
     """The controls in as many columns as the page has room for, none narrower than this."""
     import ipywidgets
 
-    columns = f"repeat(auto-fit, minmax({narrowest}, 1fr))"
+    columns = f"repeat(auto-fit, minmax(min({narrowest}, 100%), 1fr))"
     layout = {"grid_template_columns": columns, "grid_gap": "0 1rem", "max_width": PAGE_WIDTH}
     return ipywidgets.Box(controls, layout={"display": "grid", **layout})

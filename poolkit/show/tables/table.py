@@ -17,19 +17,20 @@ from poolkit.redact import in_html, in_markdown, printable
 T = TypeVar("T")
 PASSED, FAILED = "✓ passed", "✗ failed"
 
-# Where there is no room for columns a row is its name, then `column: cell` after each other.
+FEW = 3  # columns for which there is room everywhere
+# Where there is no room for more a row is its name, then `column: cell` after each other.
 NARROW = """
 .pk-scroll { container-type: inline-size; }
 @container (max-width: 34rem) {
-  .pk-scroll .pk-table, .pk-scroll .pk-table tbody, .pk-scroll .pk-table caption {
+  .pk-scroll .pk-wide, .pk-scroll .pk-wide tbody, .pk-scroll .pk-wide caption {
     display: block; width: auto; text-align: left; }
-  .pk-scroll .pk-table thead { display: none; }
-  .pk-scroll .pk-table tr { display: block; padding: 0.3rem 0; overflow-wrap: anywhere;
+  .pk-scroll .pk-wide thead { display: none; }
+  .pk-scroll .pk-wide tr { display: block; padding: 0.3rem 0; overflow-wrap: anywhere;
     text-align: left; border-bottom: 1px solid var(--pk-line, #d9d9d9); }
-  .pk-scroll .pk-table tr > th { display: block; padding: 0; border: 0; max-width: none; }
-  .pk-scroll .pk-table tr > td { display: inline; padding: 0; border: 0; max-width: none; }
-  .pk-scroll .pk-table tr > td::before { content: attr(data-label) " "; opacity: 0.75; }
-  .pk-scroll .pk-table tr > td:not(:last-child)::after { content: " · "; opacity: 0.75; }
+  .pk-scroll .pk-wide tr > th { display: block; padding: 0; border: 0; max-width: none; }
+  .pk-scroll .pk-wide tr > td { display: inline; padding: 0; border: 0; max-width: none; }
+  .pk-scroll .pk-wide tr > td::before { content: attr(data-label) " "; opacity: 0.75; }
+  .pk-scroll .pk-wide tr > td:not(:last-child)::after { content: " · "; opacity: 0.75; }
 }
 """
 
@@ -117,18 +118,18 @@ class Table:
             f'<th scope="col"{self._class(i)}>{in_html(name)}</th>'
             for i, name in enumerate(self.columns)
         )
-        rows = []
+        rows, is_wide = [], len(self.columns) > FEW
+        label = [f' data-label="{in_html(name)}"' if is_wide else "" for name in self.columns]
         for index, (first, *rest) in enumerate(self.rows):
             mark = ' class="pk-emphasis"' if index in self.emphasis else ""
             cells = "".join(
-                f'<td{self._class(i)} data-label="{in_html(self.columns[i])}">{_marked(c)}</td>'
-                for i, c in enumerate(rest, 1)
+                f"<td{self._class(i)}{label[i]}>{_marked(c)}</td>" for i, c in enumerate(rest, 1)
             )
             name = f'<th scope="row"{self._class(0)}>{_marked(first)}</th>'
             rows.append(f"<tr{mark}>{name}{cells}</tr>")
-        body = "\n".join(rows)
+        body, wide = "\n".join(rows), " pk-wide" if is_wide else ""
         return (
-            f'<div class="pk-scroll"><table class="pk-table">'
+            f'<div class="pk-scroll"><table class="pk-table{wide}">'
             f"<caption>{in_html(self.caption)}</caption>\n"
             f"<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody></table></div>"
         )
