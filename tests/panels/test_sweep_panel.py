@@ -125,6 +125,19 @@ def test_it_works_without_ipywidgets() -> None:
     assert done.stdout.count("['text/html', 'text/plain']") == 2
 
 
+def test_a_panel_that_is_made_loads_nothing_that_it_does_not_need() -> None:
+    """The time to the first chart of 02 is its imports; scipy's parts were the half of them."""
+    code = (
+        "import sys\n"
+        "from poolkit.panels import Request, SweepPanel, WhatIfPanel\n"
+        "from poolkit.show import charts, frames, tables\n"
+        "from poolkit.workbook.cells import chart, table, words\n"
+        "print(sorted({'scipy.optimize', 'scipy.special', 'scipy.stats'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
 def test_the_export_is_what_a_review_writes(recorded: SweepPanel, tmp_path: Path) -> None:
     """Four files, the same contracts as those of the command line."""
     paths = recorded.export(tmp_path / "out")
