@@ -613,6 +613,19 @@ def test_the_panel_says_when_the_cells_below_are_about_another_run() -> None:
     assert panel.below == ""
 
 
+def test_the_chart_has_a_trial_before_the_line_tells_of_it(targets: Path) -> None:
+    """Both on the page at once: a line that is ahead would speak of a point that is not there."""
+    panel = SweepPanel(FileSource(targets))
+    view, changed = _view(panel), list[str]()
+    for name in ("chart", "status"):
+        getattr(view, name).observe(lambda _, name=name: changed.append(name), names="value")
+    running = Story("api", "running", budget=20.0, doing="trial 1, 4 connections")
+    view.show(replace(running, objective=panel.source.asked("api")))
+    done = replace(running, trials=(examples.trial(),), doing="trial 1, 4 connections: 500 calls/s")
+    view.show(done)
+    assert changed == ["chart", "status"] * 2
+
+
 @pytest.mark.lab
 def test_two_quick_clicks_start_one_run(targets: Path) -> None:
     """The second one is no mistake: it finds the measurement of the first."""
