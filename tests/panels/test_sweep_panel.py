@@ -652,7 +652,7 @@ def test_cancel_works_at_each_moment_and_so_does_the_next_start(targets: Path, m
     No process is left, nothing is shown as an error, and the next run goes on in the same folder
     with a count of trials that does not begin anew.
     """
-    panel = SweepPanel(FileSource(targets), request=Request("api", sizes=(1, 2), budget=3))
+    panel = SweepPanel(FileSource(targets), request=Request("api", sizes=(1, 2, 3, 4), budget=6))
     view = _view(panel)
     view.start.click()
     run = panel.run
