@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import scipy  # its parts are loaded when they are first used
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import isotonic_regression, nnls
 
 from poolkit.analysis.noise import LEAST_ERROR, standard_errors
 from poolkit.records import CurvePoint, Trial
@@ -269,7 +269,7 @@ def smooth_cycles(sizes: Floats, cycles: Floats, errors: Floats) -> tuple[Floats
     apart = np.abs(fitted - cycles)
     if not np.any((apart > MISFIT_ERRORS * scale) & (apart > MISFIT * cycles)):
         return fitted, True
-    rising = isotonic_regression(cycles, weights=1.0 / scale**2).x
+    rising = scipy.optimize.isotonic_regression(cycles, weights=1.0 / scale**2).x
     return np.asarray(rising, dtype=np.float64), False
 
 
@@ -279,7 +279,7 @@ def _closest(shapes: Floats, cycles: Floats, scale: Floats) -> tuple[Floats, flo
     The second value is the sum of the squared distances in units of `scale`.
     """
     terms = np.column_stack((np.ones_like(cycles), shapes)) / scale[:, None]
-    weights, distance = nnls(terms, cycles / scale)
+    weights, distance = scipy.optimize.nnls(terms, cycles / scale)
     return np.asarray((terms @ weights) * scale, dtype=np.float64), float(distance) ** 2
 
 

@@ -23,7 +23,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy.optimize import nnls
+import scipy  # its parts are loaded when they are first used
 
 from poolkit.analysis.curve import Curve, Floats, as_arrays, relative_error
 from poolkit.records import CurvePoint, Interval, Knee, KneeRule, Plateau
@@ -210,7 +210,7 @@ class ScalabilityLaw(NamedTuple):
         cycles = sizes / rates
         weights = 1.0 / (cycles * errors)
         terms = np.column_stack((np.ones_like(sizes), sizes - 1.0, sizes * (sizes - 1.0)))
-        (base, alpha, beta), _ = nnls(terms * weights[:, None], cycles * weights)
+        (base, alpha, beta), _ = scipy.optimize.nnls(terms * weights[:, None], cycles * weights)
         base = max(float(base), 1e-12)
         return cls(1.0 / base, float(alpha) / base, float(beta) / base)
 

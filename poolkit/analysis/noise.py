@@ -6,8 +6,8 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+import scipy  # its parts are loaded when they are first used
 from numpy.typing import NDArray
-from scipy.special import stdtrit
 
 from poolkit.records import Interval, Trial
 
@@ -67,7 +67,11 @@ def rate_interval(
     # The front is left out rather than the end: what remains of the warm-up sits there.
     tail = completions[completions.size - batches * per_batch :]
     rates = tail.reshape(batches, per_batch).mean(axis=1) / bin_seconds
-    half = float(stdtrit(batches - 1, 0.975)) * float(rates.std(ddof=1)) / math.sqrt(batches)
+    half = (
+        float(scipy.special.stdtrit(batches - 1, 0.975))
+        * float(rates.std(ddof=1))
+        / math.sqrt(batches)
+    )
     middle = float(rates.mean())
     return (middle - half, middle + half)
 

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import scipy  # its parts are loaded when they are first used
 from numpy.typing import NDArray
-from scipy.optimize import isotonic_regression
 
 from poolkit.analysis.curve import Curve, is_clean
 from poolkit.analysis.queueing import P99, WaitPrediction
@@ -132,7 +132,9 @@ def _rising(above: Floats, weights: Floats) -> Floats:
     """Each column made to rise from row to row."""
     if len(above) > 1:
         for column in np.flatnonzero((np.diff(above, axis=0) < 0.0).any(axis=0)):
-            above[:, column] = isotonic_regression(above[:, column], weights=weights).x
+            above[:, column] = scipy.optimize.isotonic_regression(
+                above[:, column], weights=weights
+            ).x
     return above
 
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 import numpy as np
+import scipy  # its parts are loaded when they are first used
 from numpy.typing import NDArray
-from scipy.special import gammaincinv
 
 from poolkit.load.in_use import InUse
 from poolkit.load.measurement import Segment
@@ -99,6 +99,8 @@ def _intervals(batches: Sequence[States], sizes: Sequence[int]) -> tuple[Floats,
     low, high = np.nanquantile(rates, (0.025, 0.975), axis=0)
     few = (seconds > 0).sum(axis=0) < FEWEST_BATCHES
     total, span = served[:, few].sum(axis=0), seconds[:, few].sum(axis=0)
-    low[few] = np.where(total > 0, gammaincinv(np.maximum(total, 1.0), 0.025), 0.0) / span
-    high[few] = gammaincinv(total + 1.0, 0.975) / span
+    low[few] = (
+        np.where(total > 0, scipy.special.gammaincinv(np.maximum(total, 1.0), 0.025), 0.0) / span
+    )
+    high[few] = scipy.special.gammaincinv(total + 1.0, 0.975) / span
     return low, high

@@ -7,8 +7,8 @@ found = await panel.finished()          # in the next cell
 """
 
 from poolkit.analysis.what_if import Question
+from poolkit.panels.request import Request
 from poolkit.panels.review import ReviewPanel
-from poolkit.panels.running import Request
 from poolkit.panels.sources import FileSource, LabSource, RecordedSource, Source, read_source
 from poolkit.panels.story import Findings
 from poolkit.panels.sweep import SweepPanel

@@ -10,13 +10,16 @@ from typing import Any
 
 from poolkit.errors import PoolkitError
 from poolkit.show import charts
+from poolkit.show.tables.table import NARROW
 
 VIEW = "application/vnd.jupyter.widget-view+json"
 PAGE_WIDTH = "60rem"  # of controls and text, at most
 CHART_SIZE = 900, 560  # px of a chart that moves
 
 # The colours of charts follow JupyterLab's theme; elsewhere the light ones stand.
-STYLE = """<style>
+STYLE = (
+    f"""<style>{NARROW}</style><style>"""
+    + """
 .pk-panel { color: var(--jp-content-font-color1, #222222); max-width: 60rem; line-height: 1.45;
   font-family: var(--jp-ui-font-family, system-ui, sans-serif); font-size: 14px; }
 body[data-jp-theme-light="false"] .pk-panel { --pk-ink: #e3e3e3; --pk-muted: #b0b0b0;
@@ -42,7 +45,7 @@ body[data-jp-theme-light="false"] .pk-panel img { filter: invert(0.93) hue-rotat
   padding: 0.25rem 0.6rem 0.25rem 0; border: 0; white-space: normal; background: none;
   border-bottom: 1px solid var(--pk-line, #d9d9d9); }
 .pk-panel .pk-table .pk-number { text-align: right; }
-.pk-panel .pk-table tr.pk-emphasis > * { background: var(--pk-strong, #e8f3ef); }
+.pk-panel .pk-table tr.pk-emphasis { background: var(--pk-strong, #e8f3ef); }
 .pk-panel .pk-bad { color: var(--pk-vermilion, #a63a00); font-weight: 600; }
 .pk-panel .pk-warn { color: var(--pk-warn, #7d5200); font-weight: 600; }
 .pk-panel .pk-good { color: var(--pk-green, #00795a); }
@@ -54,6 +57,7 @@ body[data-jp-theme-light="false"] .pk-panel img { filter: invert(0.93) hue-rotat
 .pk-panel a.pk-export:hover, .pk-panel a.pk-export:focus-visible { text-decoration: underline;
   outline: 2px solid var(--pk-blue, #0072b2); outline-offset: 1px; }
 </style>"""
+)
 
 
 # In the alert itself: JupyterLab takes a style sheet out of a notebook that nobody has run yet.
@@ -195,6 +199,6 @@ def grid(controls: list[Any], narrowest: str) -> Any:
     """The controls in as many columns as the page has room for, none narrower than this."""
     import ipywidgets
 
-    columns = f"repeat(auto-fit, minmax({narrowest}, 1fr))"
+    columns = f"repeat(auto-fit, minmax(min({narrowest}, 100%), 1fr))"
     layout = {"grid_template_columns": columns, "grid_gap": "0 1rem", "max_width": PAGE_WIDTH}
     return ipywidgets.Box(controls, layout={"display": "grid", **layout})

@@ -107,7 +107,7 @@ class _ReviewView:
 
         self._panel = panel
         self._is_listing = False
-        layout = {"width": "36rem", "max_width": "100%"}
+        layout = {"width": "auto", "max_width": "36rem"}
         self.before, self.after = (
             ipywidgets.Dropdown(description=name, layout=layout) for name in ("Earlier", "Later")
         )

@@ -1,21 +1,20 @@
-"""One measurement: what is asked of it, its run in a child process, and this kernel's runs."""
+"""One measurement: its run in a child process, and this kernel's runs."""
 
 from __future__ import annotations
 
-import math
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from poolkit.errors import BadInput, Cancelled, ExitCode, PoolkitError
 from poolkit.events import Event, Started
-from poolkit.measure import SIZE_BUDGET, SWEEP_BUDGET
 from poolkit.measure.child import Child, Order, command
 from poolkit.measure.resume import counting
 from poolkit.measure.sweep import spent
+from poolkit.panels.request import Request
 from poolkit.panels.sources import Source
-from poolkit.panels.story import Story
+from poolkit.panels.story import STARTING, Story
 from poolkit.recommend import recommend
 from poolkit.records import Trial
 from poolkit.review.before import check_trials, set_aside
@@ -23,82 +22,6 @@ from poolkit.review.outcome import trial_log
 from poolkit.targets import Target, load_targets
 
 GRACE = 1.5  # s that a cancelled child has to put its trials away: nothing is left after 2 s
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """One measurement to make.
-
-    Attributes:
-        target: name of the target; empty: the one that the panel has.
-        sizes: pool sizes to measure; empty: chosen while measuring. None with `verify`, which
-            must choose them.
-        budget: s of load, 1 to 3600; None: what the command uses (20, or 45 with `verify`).
-        target_rate: calls/s to sustain, more than 0; None: what the target asks.
-        wait_p99: s, longest good p99 wait for a connection; None: what the target asks.
-        verify: whether the size found is tried under load.
-        push: False: no load above the target rate, with `verify` alone; True: what the target says.
-        again: whether to measure anew what the folder holds, which keeps that as a record.
-    """
-
-    target: str = ""
-    sizes: tuple[int, ...] = ()
-    budget: float | None = None
-    target_rate: float | None = None
-    wait_p99: float | None = None
-    verify: bool = False
-    push: bool = True
-    again: bool = False
-
-    def __post_init__(self) -> None:
-        if self.verify and self.sizes:
-            raise BadInput(
-                "a verification chooses the sizes itself",
-                "leave the sizes empty, or measure them without verification",
-            )
-        if not (self.push or self.verify):
-            raise BadInput(
-                "a sweep pushes: it raises the load until throughput no longer grows",
-                "have the size verified under load, which works without pushing",
-            )
-        if self.budget is not None and not 1.0 <= self.budget <= 3600.0:
-            raise BadInput(
-                f"the budget must be from 1 to 3600 s, got {self.budget:g}",
-                f"{SWEEP_BUDGET:g} s are enough for a sweep, {SIZE_BUDGET:g} s with verification",
-            )
-        for name, value in (("target rate", self.target_rate), ("wait target", self.wait_p99)):
-            if value is not None and not (math.isfinite(value) and value > 0):
-                raise BadInput(
-                    f"the {name} must be more than 0, got {value:g}",
-                    "leave it empty for what targets.toml asks",
-                )
-
-
-def read_sizes(text: str) -> tuple[int, ...]:
-    """Pool sizes from `1, 2, 4`, each once and in order; empty where none are given.
-
-    Raises:
-        BadInput: one is not a whole number of 1 or more.
-    """
-    sizes = set()
-    for word in text.replace(",", " ").split():
-        if not (word.isascii() and word.isdigit()) or int(word) < 1:
-            raise BadInput(
-                f"sizes must be whole numbers of 1 or more, got {word!r}",
-                "write them like this: 1, 2, 4, 8; or leave the field empty",
-            )
-        sizes.add(int(word))
-    return tuple(sorted(sizes))
-
-
-def read_number(text: str, name: str) -> float | None:
-    """The number in a field, None where it is empty; BadInput where it is none."""
-    if not text.strip():
-        return None
-    try:
-        return float(text)
-    except ValueError:
-        raise BadInput(f"the {name} must be a number, got {text.strip()!r}") from None
 
 
 class Run:
@@ -109,14 +32,22 @@ class Run:
     method may be called from any thread.
 
     State: the story (what is known by now), and the child once there is one.
+
+    Args:
+        out: folder for the trials; those that are there already count where they answer the
+            same question.
+        former: how a measurement ended that this one goes on with.
     """
 
-    def __init__(self, request: Request, source: Source, out: Path) -> None:
+    def __init__(
+        self, request: Request, source: Source, out: Path, former: Story | None = None
+    ) -> None:
         self.request = request
         self.source = source
         self.out = out
-        doing = "starting: one call to see whether it answers"
-        self.story = Story(request.target, "starting", doing=doing)
+        is_new = former is None or request.again
+        begun = Story(request.target) if is_new else former.taken_up()
+        self.story = replace(begun, phase="starting", doing=STARTING)
         self._child: Child | None = None
         self._listeners: list[Callable[[Story], None]] = []
         self._lock = threading.RLock()

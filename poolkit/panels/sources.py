@@ -12,12 +12,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from poolkit.errors import BadInput
+from poolkit.errors import BadInput, PoolkitError
 from poolkit.lab.catalogue import CATALOGUE
 from poolkit.lab.running import Lab
 from poolkit.report.folder import TargetReview, read_review
 from poolkit.report.source import RECORDED, VARIABLE, named, shared
 from poolkit.report.temporary import lasting_folder
+from poolkit.targets import load_targets
+from poolkit.targets.objective import Objective
 from poolkit.targets.reading import read_toml
 
 
@@ -51,6 +53,11 @@ class Source:
             f"set {VARIABLE} to lab or to the path of a targets.toml",
         )
 
+    def asked(self, name: str) -> Objective | None:
+        """What the target asks, without a look at its endpoint; None where that is not known."""
+        recording = self.recording(name)
+        return None if recording is None else recording.settings
+
     def recording(self, name: str) -> TargetReview | None:
         """What was found of the target before; None where nothing is kept, as of one's own."""
         return None
@@ -79,6 +86,13 @@ class LabSource(Source):
                 os.environ.update(lab.environment())
                 _running[name] = lab.write_targets(folder / "targets.toml")
             return _running[name]
+
+    def asked(self, name: str) -> Objective:
+        """What its service asks."""
+        known = CATALOGUE[name]
+        return Objective(
+            target_rate=known.target_rate, wait_p99=known.wait_p99, max_size=known.max_size
+        )
 
     def recording(self, name: str) -> TargetReview | None:
         """The recording that comes with the project, where it is installed."""
@@ -116,6 +130,13 @@ class FileSource(Source):
     def targets_file(self, name: str) -> Path:
         """The file itself."""
         return self._path
+
+    def asked(self, name: str) -> Objective | None:
+        """What its table says now; None where that is not right, which measuring it will tell."""
+        try:
+            return load_targets(self._path, (name,))[name]
+        except PoolkitError:
+            return None
 
 
 class RecordedSource(Source):

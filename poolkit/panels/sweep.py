@@ -11,14 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from poolkit.errors import BadInput
-from poolkit.measure import SIZE_BUDGET, SWEEP_BUDGET
 from poolkit.measure.store import prepare_out
 from poolkit.panels import running, sweep_page
 from poolkit.panels.painter import Painter
-from poolkit.panels.panel import Panel, column, failure, grid, pages, piece
-from poolkit.panels.running import Request, Run, read_number, read_sizes
+from poolkit.panels.panel import Panel, column, failure, pages, piece
+from poolkit.panels.request import Request
+from poolkit.panels.running import Run
 from poolkit.panels.sources import Source, is_page, leave_out_the_rest, read_source
 from poolkit.panels.story import Findings, Story
+from poolkit.panels.sweep_form import Form
 from poolkit.report.temporary import lasting_folder
 from poolkit.review.adding import add_results
 
@@ -31,6 +32,7 @@ UNMEASURED = (
     "Nothing is recorded of this target. Start measures it, and the panel shows what was found; "
     "the tables that the text below speaks of are left out."
 )
+UNSHOWN = "Start shows what was recorded of the target."
 ENDING = 10.0  # s that a cancelled run may take: its child is ended long before
 POLL = 0.1  # s between two looks at a run that a cell awaits
 
@@ -42,8 +44,9 @@ class SweepPanel(Panel):
     runs in a child process, at most one for each `name` in a kernel: a panel that is made again
     while one is under way shows that one. Every method may be called from any thread.
 
-    State: `run`, the measurement that is shown (None before the first and for a recording), a
-    replayed recording, the last mistake, what could not be drawn, and the view.
+    State: `run`, the measurement that is shown (None before the first, for a recording, and once
+    the form has left it behind); the latest of each target; a replayed recording; what
+    a cell was given; the last mistake, what could not be drawn, and the view.
 
     Args:
         source: of the targets; what POOLKIT_SOURCE says where None.
@@ -78,7 +81,9 @@ class SweepPanel(Panel):
         self.target = chosen
         self._out = None if out is None else Path(out)
         self.run: Run | None = None
+        self._latest: dict[str, Run] = {}
         self._replayed: Story | None = None
+        self._given: Findings | None = None
         self._undrawn: Exception | None = None
         self._handed_on: Story | None = None
         self._followers: list[Callable[[Findings], object]] = []
@@ -86,6 +91,7 @@ class SweepPanel(Panel):
         run = running.under_way(name, self.source)
         if run is not None and run.request.target in names:
             self.target, self.run = run.request.target, run
+            self._latest[self.target] = run
             run.listen(self._painter.show)
 
     def __repr__(self) -> str:
@@ -98,7 +104,19 @@ class SweepPanel(Panel):
         """What is shown: the run's story, else a replayed recording's, else nothing yet."""
         if self.run is not None:
             return self.run.story
-        return self._replayed or Story(target=self.target)
+        idle = "" if self.source.is_live else UNSHOWN
+        return self._replayed or Story(target=self.target, doing=idle)
+
+    @property
+    def below(self) -> str:
+        """What the cells below are about, where the panel no longer shows it; else empty."""
+        given = self._given
+        if given is None or self.story.findings == given:
+            return ""
+        return (
+            f"The cells below are about {given.about}. To have them follow: run the cell that "
+            "waits for this panel, and those after it."
+        )
 
     def open(self) -> SweepPanel:
         """Start where a notebook is run; show the recording where it is served as a page.
@@ -123,6 +141,27 @@ class SweepPanel(Panel):
             return self
         return self.start(self.request)
 
+    def choose(self, target: str) -> None:
+        """Turn to another target: what was shown of the one before goes, its own run comes back.
+
+        Raises:
+            BadInput: there is no such target, or one is being measured.
+        """
+        if target not in self.source.names:
+            raise BadInput(f"no such target: {target}", f"there is {', '.join(self.source.names)}")
+        if not self.story.is_over:
+            raise BadInput(f"{self.target} is being measured", "wait for it or cancel it")
+        self.target, self.run, self._replayed = target, self._latest.get(target), None
+        self._problem = self._undrawn = None
+
+    def set_error_aside(self) -> None:
+        """Have a measurement that failed no longer shown: what it is to be has been changed.
+
+        Its trials are kept, and the next start goes on from them.
+        """
+        if self.story.phase == "failed":
+            self.run = None
+
     def start(self, request: Request | None = None) -> SweepPanel:
         """Measure, or replay where the source is a recording; returns at once.
 
@@ -135,9 +174,12 @@ class SweepPanel(Panel):
         if not self.source.is_live:
             self.target = asked.target
             return self.replay()
-        run = Run(asked, self.source, self._folder(asked))
+        former = self._goes_on_from(asked)
+        out = self._out or (lasting_folder("poolkit-sweep-") if former is None else former.out)
+        run = Run(asked, self.source, out, None if former is None else former.story)
         running.begin(self.name, run)
         self.target, self.run, self._problem = asked.target, run, None
+        self._latest[asked.target] = run
         run.listen(self._painter.show)
         return self
 
@@ -173,18 +215,22 @@ class SweepPanel(Panel):
         except KeyboardInterrupt:
             self.cancel()
             raise
-        return self.result()
+        self._given = self.result()
+        return self._given
 
     async def finished(self) -> Findings:
         """Await the end, so that clicks are served meanwhile; then as `result`."""
+        run = self.run
         try:
             # Polled: an asyncio.Event would tie the run's thread to this cell's loop.
-            while self.run is not None and not self.run.is_over:  # noqa: ASYNC110
+            while run is not None and not run.is_over:  # noqa: ASYNC110
                 await asyncio.sleep(POLL)
         except (KeyboardInterrupt, asyncio.CancelledError):
             self.cancel()
             raise
-        return self.result()
+        self._given = self.result()
+        self._show()
+        return self._given
 
     def result(self) -> Findings:
         """What was found.
@@ -222,7 +268,7 @@ class SweepPanel(Panel):
     def page(self) -> str:
         """Status, alerts, chart and tables."""
         story = self.story
-        status = sweep_page.line(story) + sweep_page.bar(story)
+        status = sweep_page.line(story, self.below) + sweep_page.bar(story)
         alerts = self.problem_html() + sweep_page.trouble(story)
         return status + alerts + sweep_page.chart(story) + sweep_page.results(story)
 
@@ -253,24 +299,12 @@ class SweepPanel(Panel):
         if self._view is not None:
             self._view.show_problem()
 
-    def _folder(self, asked: Request) -> Path:
-        """Where the trials go: a cancelled measurement of the same target goes on in its folder."""
-        if self._out is not None:
-            return self._out
-        if self.run is not None and self.story.phase in ("cancelled", "failed"):
-            former = self.run.request
-            if (former.target, former.sizes) == (asked.target, asked.sizes):
-                return self.run.out
-        return lasting_folder("poolkit-sweep-")
-
-
-# Of the form's texts: label, what stands in the field while it is empty, tooltip.
-_TEXTS = (
-    ("Sizes", "chosen for you", "pool sizes to measure"),
-    ("Budget (s)", "", "seconds of load, at most"),
-    ("Target rate (/s)", "as the target asks", "calls per second"),
-    ("Wait p99 (ms)", "as the target asks", "longest good p99 wait"),
-)
+    def _goes_on_from(self, asked: Request) -> Run | None:
+        """The measurement of the same target and sizes that was cancelled or failed, if any."""
+        former = self._latest.get(asked.target)
+        if former is None or former.story.phase not in ("cancelled", "failed"):
+            return None
+        return former if former.request.sizes == asked.sizes else None
 
 
 class _SweepView:
@@ -280,35 +314,8 @@ class _SweepView:
         import ipywidgets
 
         self._panel = panel
-        asked = panel.request
-        wide: Any = {"layout": {"width": "auto"}}
-        style: Any = {"style": {"description_width": "7.5rem"}, **wide}
-        self.target = ipywidgets.Dropdown(
-            options=list(panel.source.names), value=panel.target, description="Target", **style
-        )
-        wait = None if asked.wait_p99 is None else asked.wait_p99 * 1000
-        given = [", ".join(map(str, asked.sizes))]
-        given += [_text(value) for value in (asked.budget, asked.target_rate, wait)]
-        self.sizes, self.budget, self.rate, self.wait = (
-            ipywidgets.Text(value, description=name, placeholder=empty, tooltip=tip, **style)
-            for value, (name, empty, tip) in zip(given, _TEXTS, strict=True)
-        )
-        self.verify = ipywidgets.Checkbox(
-            value=asked.verify, description="Verify the size under load", indent=False, **wide
-        )
-        self.gently = ipywidgets.Checkbox(
-            value=not asked.push,
-            description="No load above the target rate",
-            tooltip="push = false: a verified size without the plateau and the knees",
-            indent=False,
-            **wide,
-        )
-        self.again = ipywidgets.Checkbox(
-            value=asked.again,
-            description="Measure again",
-            tooltip="Measure anew what was measured before; that is kept beside it",
-            indent=False,
-            **wide,
+        self.form = Form(
+            panel.source.names, panel.target, panel.request, panel.source.asked, self._changed
         )
         self.start = ipywidgets.Button(
             description="Start", button_style="primary", tooltip="Measure the target now"
@@ -316,35 +323,35 @@ class _SweepView:
         self.cancel = ipywidgets.Button(
             description="Cancel", tooltip="End the measurement; finished trials are kept"
         )
-        self.fields = [self.target, self.sizes, self.budget, self.rate, self.wait, self.verify]
-        self.fields += [self.gently, self.again]
         places = pages(6)
         self.status, self.progress, self.alert, self.chart, self.results, self.exports = places
         self._drawn: object = None
         self._showing = threading.Lock()
-        self.verify.observe(lambda _: self._show_budget(), names="value")
-        self._show_budget()
         self.start.on_click(lambda _: panel.guarded(self._start))
         self.cancel.on_click(lambda _: panel.guarded(panel.cancel))
         buttons = ipywidgets.HBox([self.start, self.cancel])
-        self.box = column(grid(self.fields, "17rem"), buttons, *places)
+        self.box = column(self.form.box, buttons, *places)
         self.show(panel.story)
 
     def show(self, story: Story) -> None:
         """Put a story on the page; from any thread."""
         with self._showing:
             is_busy = not story.is_over
-            for control in (*self.fields, self.start):
+            for control in (*self.form.fields, self.start):
                 _set(control, "disabled", is_busy)
             _set(self.cancel, "disabled", not is_busy)
-            # Apart: what a screen reader reads out changes with what happens, not with each second.
-            _set(self.status, "value", piece(sweep_page.line(story)))
-            _set(self.progress, "value", piece(sweep_page.bar(story)))
             self._show_problem(story)
-            drawn = (story.trials, story.sizing, story.recommendation, is_busy)
+            shown = (story.trials, story.sizing, story.recommendation, story.objective)
+            drawn = (story.target, *shown, is_busy, story.size)
+            # Drawn before the line that tells of it: both show the same trial at every moment.
+            steps: list[Callable[[], object]] = []
             if drawn != self._drawn:
-                self._draw(story)
-                self._drawn = drawn  # last: what could not be drawn is tried again
+                steps.append(partial(self._draw, story, drawn))
+            # Apart: what a screen reader reads out changes with what happens, not with each second.
+            line = partial(sweep_page.line, below=self._panel.below)
+            steps.append(partial(_put, self.status, line, story))
+            steps.append(partial(_put, self.progress, sweep_page.bar, story))
+            _each_of(steps)
 
     def show_problem(self) -> None:
         """Put the mistake of the last click on the page."""
@@ -354,48 +361,40 @@ class _SweepView:
     def _show_problem(self, story: Story) -> None:
         _set(self.alert, "value", piece(self._panel.problem_html(), sweep_page.trouble(story)))
 
-    def _draw(self, story: Story) -> None:
-        def put(place: Any, page: Callable[[Story], str]) -> None:
-            place.value = piece(page(story))
-
-        parts = (
-            (self.chart, sweep_page.chart),
-            (self.results, sweep_page.results),
-            (self.exports, sweep_page.exports),
-        )
-        _each_of(partial(put, *part) for part in parts)
-
-    def _show_budget(self) -> None:
-        """What an empty budget means."""
-        budget = SIZE_BUDGET if self.verify.value else SWEEP_BUDGET
-        _set(self.budget, "placeholder", _text(budget))
-
-    def _start(self) -> None:
-        wait = read_number(self.wait.value, "wait target")
-        self._panel.start(
-            Request(
-                target=self.target.value or "",
-                sizes=read_sizes(self.sizes.value),
-                budget=read_number(self.budget.value, "budget"),
-                target_rate=read_number(self.rate.value, "target rate"),
-                wait_p99=None if wait is None else wait / 1000,
-                verify=self.verify.value,
-                push=not self.gently.value,
-                again=self.again.value,
+    def _draw(self, story: Story, drawn: object) -> None:
+        _each_of(
+            partial(_put, place, page, story)
+            for place, page in (
+                (self.chart, sweep_page.chart),
+                (self.results, sweep_page.results),
+                (self.exports, sweep_page.exports),
             )
         )
+        self._drawn = drawn  # last: what could not be drawn is tried again
+
+    def _changed(self, is_target: bool) -> None:
+        """What belongs to another target, or to a mistake, goes as soon as the form changes."""
+        if is_target:
+            self._panel.guarded(lambda: self._panel.choose(self.form.target.value))
+        else:
+            self._panel.guarded(self._panel.set_error_aside)
+
+    def _start(self) -> None:
+        if not self._panel.story.is_over:
+            return  # the second of two quick clicks: the first one's measurement is under way
+        self._panel.start(self.form.request())
         # Once: the next Start goes on from what this one measures.
-        self.again.value = False
-
-
-def _text(number: float | None) -> str:
-    return "" if number is None else f"{number:g}"
+        self.form.fill(again=False)
 
 
 def _set(control: Any, trait: str, value: object) -> None:
     """Set a trait only where it changes: every message costs the page a little."""
     if getattr(control, trait) != value:
         setattr(control, trait, value)
+
+
+def _put(place: Any, page: Callable[[Story], str], story: Story) -> None:
+    _set(place, "value", piece(page(story)))
 
 
 def _each_of(steps: Iterable[Callable[[], object]]) -> None:

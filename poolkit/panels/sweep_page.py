@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from html import escape
 
+from poolkit.analysis.state_curve import open_loops
+from poolkit.analysis.states import state_points
 from poolkit.measure.store import now
 from poolkit.panels.panel import alert, download, moving, still
 from poolkit.panels.story import Story
@@ -13,11 +15,14 @@ from poolkit.show import charts, tables
 from poolkit.targets import Target
 
 
-def line(story: Story) -> str:
-    """What happens, to be read out whenever it changes, and where figures come from."""
-    sources = story.sources
-    note = f'<p class="pk-small">{escape(sources)}</p>' if sources else ""
-    return f'<p role="status">{escape(story.headline)}</p>{note}'
+def line(story: Story, below: str = "") -> str:
+    """What happens, to be read out whenever it changes, and where figures come from.
+
+    Args:
+        below: what is to be known of the cells below, if anything.
+    """
+    notes = "".join(f'<p class="pk-small">{escape(s)}</p>' for s in (story.sources, below) if s)
+    return f'<p role="status">{escape(story.headline)}</p>{notes}'
 
 
 def bar(story: Story) -> str:
@@ -40,19 +45,33 @@ def trouble(story: Story) -> str:
 def chart(story: Story) -> str:
     """The throughput curve of the trials so far; a light picture while load runs.
 
-    Before the sweep, or without one, it is that by connections in use, as soon as it is known.
+    While load runs it has the target from the start, and what users' load has shown by now; then
+    the curve by size, or that by connections in use.
     """
-    has_states = story.sizing is not None and bool(story.sizing.states)
-    if not has_states and not any(trial.is_of_curve for trial in story.trials):
+    sizing, trials = story.sizing, story.trials
+    if not story.is_over:
+        if story.objective is None and not trials:
+            return ""  # not even the target is read yet
+        seen = () if sizing is not None else state_points(open_loops(trials))
+        asked = story.objective
+        return moving(
+            charts.Scene(
+                sizing, trials, story.recommendation, asked=asked, seen=seen, now=story.size
+            )
+        )
+    has_states = sizing is not None and bool(sizing.states)
+    if not has_states and not any(trial.is_of_curve for trial in trials):
         return ""
-    scene = charts.Scene(story.sizing, story.trials, story.recommendation)
-    return still(scene, f"sweep-{story.target}") if story.is_over else moving(scene)
+    scene = charts.Scene(sizing, trials, story.recommendation)
+    return still(scene, f"sweep-{story.target}")
 
 
 def results(story: Story) -> str:
     """The tables: what to set, then what it rests on, folded."""
     found, sizing = story.recommendation, story.sizing
     shown = tables.parameters(found).html() if found is not None and found.parameters else ""
+    if story.findings is not None:
+        shown = f'<p class="pk-small">What was found: {escape(story.findings.about)}.</p>{shown}'
     if found is not None and (said := left_out(found)):
         shown = f"<p>{escape(said)}</p>{shown}"
     folded = []

@@ -7,20 +7,16 @@ keeps), the path of a targets.toml (measured now) or of a finished review.
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
 import poolkit
-from poolkit.errors import BadInput, ExitCode
-from poolkit.report.temporary import lasting_folder
+from poolkit.errors import BadInput
 
 VARIABLE = "POOLKIT_SOURCE"
 RECORDED = "data/recordings/lab-review"
-# With these a review has left a folder that is worth reading.
-_READABLE = {ExitCode.DONE, ExitCode.FINDINGS, ExitCode.STOPPED, ExitCode.OUT_OF_REACH}
 
 
 def shared(relative: str) -> Path:
@@ -66,37 +62,3 @@ def named(environment: Mapping[str, str] | None = None) -> Literal["lab", "recor
         f"{VARIABLE}={said} is no targets.toml and no folder of a review",
         "set it to lab, recorded, or the path of a targets.toml",
     )
-
-
-def review_folder(review_dir: str = "", environment: Mapping[str, str] | None = None) -> Path:
-    """The folder of the review to show: `review_dir` if it is given, else what POOLKIT_SOURCE says.
-
-    A live source is measured by `poolkit` in a process of its own, which takes a minute or two.
-
-    Raises:
-        BadInput: there is no such folder or file, or the measurement could not begin.
-    """
-    if review_dir:
-        return Path(review_dir)
-    source = named(environment)
-    if source == "recorded":
-        return shared(RECORDED)
-    if source == "lab":
-        return _measured(["demo"])
-    return source if source.is_dir() else _measured(["review", "--targets", str(source)])
-
-
-def _measured(command: list[str]) -> Path:
-    """Run a poolkit command that writes a review into a new temporary folder."""
-    out = lasting_folder("poolkit-review-")
-    done = subprocess.run(
-        [sys.executable, "-m", "poolkit", *command, "--out", str(out)],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode not in _READABLE:
-        words = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
-        raise BadInput(f"poolkit {command[0]} failed: {words[0]}", "\n".join(words[1:]))
-    return out

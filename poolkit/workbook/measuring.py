@@ -13,7 +13,7 @@ from poolkit.events import Event
 from poolkit.measure.child import Child
 from poolkit.panels import sweep_page
 from poolkit.panels.panel import piece
-from poolkit.panels.running import Request
+from poolkit.panels.request import Request
 from poolkit.panels.sources import (
     FileSource,
     LabSource,

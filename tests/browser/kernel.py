@@ -110,6 +110,15 @@ class Kernel:
             self._listen(lambda _: holds(str(self.widgets.get(widget, {}).get("value", ""))))
         return str(self.widgets[widget]["value"])
 
+    def wait_any(self, holds: Callable[[str], object]) -> None:
+        """Wait until `holds` is true of the value of one of the widgets."""
+
+        def is_shown() -> bool:
+            return any(holds(str(traits.get("value", ""))) for traits in self.widgets.values())
+
+        if not is_shown():
+            self._listen(lambda _: is_shown())
+
     def shown(self) -> Iterator[str]:
         """The values of all widgets, in short, for who must find out what went wrong."""
         for traits in self.widgets.values():

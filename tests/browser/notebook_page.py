@@ -145,14 +145,14 @@ class NotebookPage:
         shown = self.page.locator(".jp-OutputArea-output")
         return shown.last.inner_text() if shown.count() else ""
 
-    def show(self, theme: str, width: int) -> None:
-        """Change to JupyterLab's `Light` or `Dark` theme and to this width (px); no sidebar."""
+    def show(self, theme: str, width: int, *, sidebar: bool = False) -> None:
+        """Change to JupyterLab's `Light` or `Dark` theme and to this width (px)."""
         self.page.set_viewport_size({"width": width, "height": 2600})
         self.page.evaluate(
-            """async theme => { const app = window.jupyterapp;
-              if (!app.shell.leftCollapsed) app.shell.collapseLeft();
+            """async ([theme, sidebar]) => { const app = window.jupyterapp;
+              if (sidebar) app.shell.expandLeft(); else app.shell.collapseLeft();
               await app.commands.execute('apputils:change-theme', {theme}); }""",
-            f"JupyterLab {theme}",
+            [f"JupyterLab {theme}", sidebar],
         )
         is_light = str(theme == "Light").lower()
         self.page.wait_for_selector(f'body[data-jp-theme-light="{is_light}"]', state="attached")

@@ -27,8 +27,9 @@ from poolkit.panels import FileSource, Request, SweepPanel
 panel = SweepPanel(FileSource({path!r}), request=Request("api", budget=60))
 panel._repr_mimebundle_()
 view = panel._view
-names = ("start", "cancel", "status", "progress", "alert", "sizes")
-print(json.dumps({{name: getattr(view, name).model_id for name in names}}))
+names = ("start", "cancel", "status", "progress", "alert")
+widgets = {{name: getattr(view, name).model_id for name in names}}
+print(json.dumps(widgets | {{"sizes": view.form.sizes.model_id}}))
 """
 
 

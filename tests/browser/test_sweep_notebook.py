@@ -49,7 +49,7 @@ def ran(window: Page, lab: LabServer) -> Iterator[NotebookPage]:
 
 def predicted(page: NotebookPage) -> str:
     """The words of the what-if panel's table."""
-    caption = page.page.locator(".jp-OutputArea caption", has_text="Predicted from the sweep")
+    caption = page.page.locator(".jp-OutputArea caption", has_text="Predicted from")
     return caption.locator("xpath=..").inner_text()
 
 
@@ -69,10 +69,11 @@ def test_run_all_ends_with_a_knee_and_a_size_to_save(ran: NotebookPage) -> None:
     [entry] = written["targets"]
     assert entry["target"] == "lab-http"
     size = entry["recommended_size"]
-    knee = next(knee for knee in entry["knees"] if knee["rule"] == "littles_law")
-    assert ("Little's Law knee" in ran.chart()) is (knee["size"] is not None)
+    knees = {knee["rule"]: knee["size"] for knee in entry["knees"]}
+    has_knee = knees.get("littles_law") is not None
+    assert ("Little's Law knee" in ran.chart()) is has_knee
     if size is not None:
-        assert knee["size"] is not None or "failed a check" in ran.chart()
+        assert has_knee or "failed a check" in ran.chart()
         assert f"{size} connections" in ran.status()
         # 600 calls/s of 24 ms keep 14.4 busy; 24 workers carry no more in 48 connections.
         assert 15 <= size <= 48
@@ -85,9 +86,12 @@ def test_run_all_ends_with_a_knee_and_a_size_to_save(ran: NotebookPage) -> None:
 
 
 def test_a_slider_changes_the_table(ran: NotebookPage) -> None:
-    """Moved by keyboard, the slider's question is answered in chart and table."""
+    """Moved by keyboard, the slider's question is answered in chart and table.
+
+    That of the rate: one pool's share of it is known, whatever a busy machine left unknown.
+    """
     before = predicted(ran)
-    handle = ran.page.get_by_role("slider", name="Hold time (×)", exact=True)
+    handle = ran.page.get_by_role("slider", name="Target rate (/s)", exact=True)
     handle.focus()
     for _ in range(4):
         ran.page.keyboard.press("ArrowRight")
@@ -109,20 +113,28 @@ def test_every_slider_is_called_by_its_name(ran: NotebookPage) -> None:
     assert named["Wait p99 (ms)"] == "10.0"
 
 
+# What is wider than its place: a row of controls, a table, a text; a drawing's words are no boxes.
+CUT = """panel => [...panel.querySelectorAll('*')].filter(e => e.clientWidth > 0
+  && e.scrollWidth > e.clientWidth + 1 && !e.closest('svg, .noUi-base')
+  && getComputedStyle(e).display != 'inline')
+  .map(e => `${e.className}: ${(e.innerText || e.value || e.placeholder || '').slice(0, 60)}`)"""
+
+
 @pytest.mark.parametrize("theme", ["Light", "Dark"])
-@pytest.mark.parametrize("width", [1280, 800])
-def test_nothing_is_cut_off(ran: NotebookPage, pictures: Path, theme: str, width: int) -> None:
-    """In both themes and on a narrow page no panel is wider than its place.
+@pytest.mark.parametrize(("width", "sidebar"), [(1280, False), (800, False), (800, True)])
+def test_nothing_is_cut_off(
+    ran: NotebookPage, pictures: Path, theme: str, width: int, sidebar: bool
+) -> None:
+    """In both themes and on a narrow page nothing that is shown is wider than its place.
 
     With POOLKIT_PICTURES=DIR the pictures are kept, to be looked at.
     """
-    ran.show(theme, width)
+    ran.show(theme, width, sidebar=sidebar)
     panels = ran.page.locator(".jp-OutputArea-output:has(.widget-button, .widget-slider)")
     assert panels.count() == 2
     for panel, name in zip(panels.all(), ("sweep", "what-if"), strict=True):
-        panel.screenshot(path=pictures / f"{name}-{theme.lower()}-{width}.png")
-        wide, room = panel.evaluate("panel => [panel.scrollWidth, panel.clientWidth]")
-        assert wide <= room + 1
-        for table in panel.locator(".pk-scroll").all():
-            wide, room = table.evaluate("table => [table.scrollWidth, table.clientWidth]")
-            assert wide <= room + 1, table.inner_text()[:200]
+        side = "-sidebar" * sidebar
+        panel.screenshot(path=pictures / f"{name}-{theme.lower()}-{width}{side}.png")
+        assert panel.evaluate(CUT) == []
+    for shown in ran.page.locator(".jp-OutputArea-output:has(.pk-table)").all():
+        assert shown.evaluate(CUT) == []

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
 from poolkit import events
 from poolkit.errors import Cancelled, ExitCode, PoolkitError
 from poolkit.events import Event
+from poolkit.panels import sweep_page
 from poolkit.panels.story import Story
+from poolkit.records import Trial
+from poolkit.report.folder import read_review
+from poolkit.report.source import RECORDED, shared
+from poolkit.targets.objective import Objective
 from tests.cli import recorded
 from tests.recommend import examples
 
@@ -21,10 +27,16 @@ def told(happened: Sequence[Event]) -> Story:
     return story
 
 
+def recorded_trials(name: str) -> tuple[Trial, ...]:
+    found = {target.name: target for target in read_review(shared(RECORDED)).targets}
+    return found[name].trials
+
+
 def done(code: int) -> Event:
     return events.Done(target="orders-api", exit_code=code)
 
 
+ASKED = Objective(target_rate=600, wait_p99=0.01, max_size=64)
 FAILED = recorded.failed()
 CANCEL = events.Failed(target="orders-api", cause="cancelled", exit_code=130)
 
@@ -120,3 +132,62 @@ def test_time_left_is_told_while_load_runs() -> None:
     assert story.after(late).time_left.startswith("50 s of load sent, at most 0 s to go")
     assert story.after(late).progress == 1.0
     assert Story("orders-api", "starting").time_left == ""
+
+
+def test_counters_never_run_back() -> None:
+    """A trial's drain counts while it lasts and not in the sum: the bar waits until that is past.
+
+    Trials are counted up, also over a start that goes on from what was cancelled.
+    """
+
+    def at(seconds: float, budget: float = 40) -> Event:
+        return events.Progress(
+            target="a", seconds=seconds, budget=budget, pool_size=1, throughput=1, calls=1
+        )
+
+    story, shown = told([recorded.started()]), list[tuple[float, float]]()
+    for event in (at(34.2), at(35.7), at(34.8), at(35.0, budget=50), at(36.0)):
+        story = story.after(event)
+        shown.append((story.seconds, story.progress))
+    assert shown == sorted(shown)
+    assert shown[2] == (35.7, 35.7 / 40)
+    kept = examples.trial()
+    ended = story.after(events.TrialDone(trial=kept)).failed("cut", "", ExitCode.CANCELLED)
+    assert ended.time_left == "1 trial, 36 s of load"
+    again = replace(ended.taken_up(), phase="starting")
+    assert again.trials == (kept,)
+    again = again.after(recorded.started(1), [kept])
+    assert again.trials == (kept,)
+    # Trials that no longer count are gone with what was read from them.
+    assert ended.taken_up().after(recorded.started()).trials == ()
+
+
+def test_the_line_names_the_trial_that_runs_and_the_one_that_ended() -> None:
+    """By number, which the chart's alternative text shares with it in its size."""
+    begun = events.TrialStarted(
+        target="a", purpose="ramp", loop="closed", pool_size=4, seconds=2, because="first look"
+    )
+    story = told([recorded.started(), begun])
+    assert story.headline == "orders-api: trial 1, 4 connections, first look"
+    assert story.size == 4
+    assert "Now measured: 4 connections" in sweep_page.chart(replace(story, objective=ASKED))
+    done = story.after(events.TrialDone(trial=examples.trial()))
+    assert done.headline.startswith("orders-api: trial 1, ")
+    assert done.size is None
+    assert done.after(begun).headline.startswith("orders-api: trial 2, ")
+    roomy = begun.model_copy(update={"purpose": "approach"})
+    assert story.after(roomy).size is None
+
+
+def test_the_target_is_in_the_live_chart_before_the_first_trial() -> None:
+    """Its rate and its wait, as soon as the target is read; nothing is drawn before that."""
+    story = Story("orders-api", "starting")
+    assert sweep_page.chart(story) == ""
+    drawn = sweep_page.chart(replace(story, objective=ASKED))
+    assert "Target 600 calls/s" in drawn
+    climb = told([recorded.started()])
+    steps = recorded_trials("lab-http")[:3]
+    for trial in steps:
+        climb = climb.after(events.TrialDone(trial=trial))
+    assert {trial.purpose for trial in steps} == {"approach"}
+    assert "By connections in use" in sweep_page.chart(replace(climb, objective=ASKED))

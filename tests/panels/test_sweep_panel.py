@@ -7,10 +7,12 @@ import json
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -121,6 +123,19 @@ def test_it_works_without_ipywidgets() -> None:
     run = [sys.executable, "-c", code, str(shared(RECORDED))]
     done = subprocess.run(run, capture_output=True, text=True, check=True)
     assert done.stdout.count("['text/html', 'text/plain']") == 2
+
+
+def test_a_panel_that_is_made_loads_nothing_that_it_does_not_need() -> None:
+    """The time to the first chart of 02 is its imports; scipy's parts were the half of them."""
+    code = (
+        "import sys\n"
+        "from poolkit.panels import Request, SweepPanel, WhatIfPanel\n"
+        "from poolkit.show import charts, frames, tables\n"
+        "from poolkit.workbook.cells import chart, table, words\n"
+        "print(sorted({'scipy.optimize', 'scipy.special', 'scipy.stats'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
 
 
 def test_the_export_is_what_a_review_writes(recorded: SweepPanel, tmp_path: Path) -> None:
@@ -290,9 +305,9 @@ def test_a_finished_folder_is_measured_again_by_wish_alone(targets: Path, tmp_pa
     assert f"Nothing was measured now: the {len(first)} trials are from 20" in view.status.value
     assert "Measure again" in view.status.value
     assert panel.result().recommendation.resumed is not None
-    view.again.value = True
+    view.form.again.value = True
     view.start.click()
-    assert view.again.value is False
+    assert view.form.again.value is False
     again = panel.wait(END)
     assert again.recommendation.resumed is None
     assert not {trial.started for trial in again.trials} & {t.started for t in first}
@@ -317,12 +332,12 @@ def test_without_pushing_is_a_box_beside_verify(targets: Path) -> None:
     panel = SweepPanel(FileSource(targets), request=asked)
     panel._repr_mimebundle_()
     view = panel._view
-    assert (view.gently.value, view.verify.value) == (True, True)
-    view.verify.value = False
+    assert (view.form.gently.value, view.form.verify.value) == (True, True)
+    view.form.verify.value = False
     view.start.click()
     assert "a sweep pushes" in panel.html()
     assert panel.run is None
-    view.verify.value = True
+    view.form.verify.value = True
     view.start.click()
     run = panel.run
     assert run is not None
@@ -380,7 +395,7 @@ def test_a_run_of_another_source_is_not_shown(targets: Path, tmp_path: Path) -> 
     second = SweepPanel(FileSource(own))
     assert second.run is None
     second._repr_mimebundle_()
-    assert second._view.target.value == "other"
+    assert second._view.form.target.value == "other"
     with pytest.raises(BadInput, match="api is being measured already"):
         second.open()
     first.cancel()
@@ -402,7 +417,7 @@ def test_a_mistake_in_a_click_is_caught_shown_and_raised_again(targets: Path) ->
     panel = SweepPanel(FileSource(targets))
     panel._repr_mimebundle_()
     view = panel._view
-    view.budget.value = "soon"
+    view.form.budget.value = "soon"
     view.start.click()
     assert panel.wait_shown()
     assert 'role="alert"' in view.alert.value
@@ -420,10 +435,10 @@ def test_an_empty_budget_says_what_it_means(targets: Path) -> None:
     panel = SweepPanel(FileSource(targets))
     panel._repr_mimebundle_()
     view = panel._view
-    assert view.budget.placeholder == f"{SWEEP_BUDGET:g}"
-    view.verify.value = True
-    assert view.budget.placeholder == f"{SIZE_BUDGET:g}"
-    view.sizes.value = "1, 2"
+    assert view.form.budget.placeholder == f"{SWEEP_BUDGET:g}"
+    view.form.verify.value = True
+    assert view.form.budget.placeholder == f"{SIZE_BUDGET:g}"
+    view.form.sizes.value = "1, 2"
     view.start.click()
     assert panel.wait_shown()
     assert "a verification chooses the sizes itself" in view.alert.value
@@ -519,3 +534,155 @@ def test_a_kernel_that_is_killed_takes_its_child_along(targets: Path) -> None:
     kernel.wait()
     kernel.stdout.close()
     child.wait(END)
+
+
+def _view(panel: SweepPanel) -> Any:
+    panel._repr_mimebundle_()
+    return panel._view
+
+
+def test_another_target_clears_what_belongs_to_the_one_before() -> None:
+    """Status, chart, tables, links and error; the way back shows nothing that is not its own."""
+    panel = SweepPanel(RecordedSource(shared(RECORDED)), "lab-http").start()
+    view = _view(panel)
+    assert panel.wait_shown()
+    assert "lab-http" in view.status.value
+    view.form.rate.value = "fast"
+    view.start.click()
+    assert panel.wait_shown()
+    assert "fast" in view.alert.value
+    view.form.target.value = "lab-cpu"
+    assert panel.wait_shown()
+    assert "Start shows what was recorded" in view.status.value
+    shown = (view.alert, view.chart, view.results, view.exports, view.progress)
+    assert [place.value for place in shown] == [""] * 5
+    with pytest.raises(BadInput, match="no sweep has ended yet"):
+        panel.result()
+    view.form.rate.value = ""
+    view.start.click()
+    assert panel.wait_shown()
+    assert panel.result().recommendation.target == "lab-cpu"
+    assert "lab-cpu at " in view.results.value
+
+
+def test_an_error_goes_with_the_first_change_of_the_form(targets: Path) -> None:
+    """Of a click and of a measurement: what is on the page is about the form as it stands."""
+    panel = SweepPanel(FileSource(targets), "gone")
+    view = _view(panel)
+    view.form.budget.value = "soon"
+    view.start.click()
+    assert panel.wait_shown()
+    assert "soon" in view.alert.value
+    view.form.budget.value = "5"
+    assert panel.wait_shown()
+    assert view.alert.value == ""
+    view.start.click()
+    assert panel.run is not None
+    assert panel.run.wait(END)
+    assert panel.wait_shown()
+    assert "connection refused" in view.alert.value
+    view.form.budget.value = "6"
+    assert panel.wait_shown()
+    assert view.alert.value == ""
+    assert "Nothing measured yet" in view.status.value
+
+
+def test_empty_fields_show_what_the_chosen_target_asks(targets: Path) -> None:
+    """And those of another one as soon as that is chosen."""
+    view = _view(SweepPanel(FileSource(targets)))
+    shown = [field.placeholder for field in (view.form.rate, view.form.wait, view.form.sizes)]
+    assert shown == ["200", "none", "up to 8"]
+    view.form.target.value = "gone"
+    assert view.form.rate.placeholder == "10"
+    lab = _view(SweepPanel(LabSource(), "lab-http", name="lab"))
+    assert (lab.form.rate.placeholder, lab.form.wait.placeholder) == ("600", "10")
+
+
+def test_the_panel_says_when_the_cells_below_are_about_another_run() -> None:
+    """With target, size and day of theirs; nothing where both are the same."""
+    panel = SweepPanel(RecordedSource(shared(RECORDED)), "lab-http").start()
+    found = panel.wait()
+    assert panel.below == ""
+    panel.choose("lab-cpu")
+    assert found.about in panel.below
+    assert found.about.startswith("lab-http at 600 calls/s: ")
+    assert ", recorded 20" in found.about
+    panel.start()
+    assert panel.below in panel.html()
+    panel.wait()
+    assert panel.below == ""
+
+
+def test_the_chart_has_a_trial_before_the_line_tells_of_it(targets: Path) -> None:
+    """Both on the page at once: a line that is ahead would speak of a point that is not there."""
+    panel = SweepPanel(FileSource(targets))
+    view, changed = _view(panel), list[str]()
+    for name in ("chart", "status"):
+        getattr(view, name).observe(lambda _, name=name: changed.append(name), names="value")
+    running = Story("api", "running", budget=20.0, doing="trial 1, 4 connections")
+    view.show(replace(running, objective=panel.source.asked("api")))
+    done = replace(running, trials=(examples.trial(),), doing="trial 1, 4 connections: 500 calls/s")
+    view.show(done)
+    assert changed == ["chart", "status"] * 2
+
+
+@pytest.mark.lab
+def test_two_quick_clicks_start_one_run(targets: Path) -> None:
+    """The second one is no mistake: it finds the measurement of the first."""
+    panel = SweepPanel(FileSource(targets), request=Request("api", budget=30))
+    view = _view(panel)
+    view.start.click()
+    run = panel.run
+    view.start.click()
+    assert panel.run is run
+    assert panel.wait_shown()
+    assert view.alert.value == ""
+    view.cancel.click()
+    view.cancel.click()
+    assert run is not None
+    assert run.wait(END)
+    assert panel.story.phase == "cancelled"
+
+
+@pytest.mark.lab
+@pytest.mark.parametrize("moment", ["at once", "child", "started", "trial", "finished trial"])
+def test_cancel_works_at_each_moment_and_so_does_the_next_start(targets: Path, moment: str) -> None:
+    """Before there is a child, before its first event, in mid-trial, between two trials.
+
+    No process is left, nothing is shown as an error, and the next run goes on in the same folder
+    with a count of trials that does not begin anew.
+    """
+    panel = SweepPanel(FileSource(targets), request=Request("api", sizes=(1, 2, 3, 4), budget=6))
+    view = _view(panel)
+    view.start.click()
+    run = panel.run
+    assert run is not None
+    reached = {
+        "at once": lambda story: True,
+        "child": lambda story: run.pid is not None,
+        "started": lambda story: story.budget is not None,
+        "trial": lambda story: story.size is not None,
+        "finished trial": lambda story: bool(story.trials),
+    }[moment]
+    until = time.monotonic() + END
+    while not (reached(run.story) or run.is_over):
+        assert time.monotonic() < until
+        time.sleep(0.005)
+    view.cancel.click()
+    assert run.wait(END)
+    assert panel.story.phase == "cancelled"
+    assert run.pid is None or not psutil.pid_exists(run.pid)
+    assert panel.wait_shown()
+    assert view.alert.value == ""
+    assert (view.start.disabled, view.cancel.disabled) == (False, True)
+    kept = len(panel.story.trials)
+    view.start.click()
+    again = panel.run
+    assert again is not None
+    assert again is not run
+    counts: list[int] = []
+    again.listen(lambda story: counts.append(len(story.trials)))
+    assert panel.wait(END).trials
+    assert again.out == run.out
+    assert counts == sorted(counts)
+    assert counts[0] == kept

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from poolkit.lab.running import Lab
 from poolkit.measure import SEED
-from poolkit.panels.running import Request
+from poolkit.panels.request import Request
 from poolkit.panels.sources import RecordedSource
 from poolkit.report.source import RECORDED as REVIEW
 from poolkit.report.source import shared

@@ -20,7 +20,7 @@ from poolkit.report import page as page_parts
 from poolkit.report.execute import execute
 from poolkit.report.export import export
 from poolkit.report.folder import Review, TargetReview, read_review
-from poolkit.report.source import review_folder, shared
+from poolkit.report.source import shared
 from poolkit.review.compare import compare
 from poolkit.review.export import read_recommended
 from poolkit.units import number
@@ -318,14 +318,6 @@ def test_a_folder_without_a_review_is_refused(tmp_path: Path) -> None:
     """The message names the file that is missing and what to do."""
     with pytest.raises(BadInput, match=r"recommended\.json cannot be read"):
         read_review(tmp_path)
-
-
-def test_the_source_of_numbers(review_dir: Path, tmp_path: Path) -> None:
-    """`review_dir` wins; else POOLKIT_SOURCE may be a finished review; nonsense is refused."""
-    assert review_folder(str(review_dir), {"POOLKIT_SOURCE": "recorded"}) == review_dir
-    assert review_folder("", {"POOLKIT_SOURCE": str(review_dir)}) == review_dir
-    with pytest.raises(BadInput, match=r"is no targets\.toml and no folder of a review"):
-        review_folder("", {"POOLKIT_SOURCE": str(tmp_path / "none.toml")})
 
 
 def test_a_shared_file_that_is_nowhere_is_refused() -> None:

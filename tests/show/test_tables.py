@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from poolkit import units
@@ -109,6 +111,13 @@ def test_html_has_a_caption_and_scoped_headers_and_escapes() -> None:
         '<td class="pk-number">2</td></tr>\n'
         "</tbody></table></div>"
     )
+
+
+def test_each_cell_of_a_wide_table_names_its_column() -> None:
+    """So that a narrow page can show it row by row, where heads would be far away."""
+    wide = Table("a", ("name", "n", "<unit>", "because"), (("x", "1", "s", "so"),)).html()
+    assert '<table class="pk-table pk-wide">' in wide
+    assert re.findall(r'data-label="([^"]*)"', wide) == ["n", "&lt;unit&gt;", "because"]
 
 
 def test_markdown_cells_cannot_break_a_row() -> None:

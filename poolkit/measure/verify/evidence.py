@@ -23,7 +23,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import stdtrit
+import scipy  # its parts are loaded when they are first used
 
 from poolkit.histogram import share_above
 from poolkit.load.measurement import Floats, Measurement
@@ -126,7 +126,7 @@ def late_interval(measurement: Measurement, wait_target: float | None) -> Interv
     share = float(late.sum() / calls.sum())
     spread = float(((late - share * calls) ** 2).sum()) / (batches - 1)
     error = math.sqrt(spread / batches) / float(calls.mean())
-    half = float(stdtrit(batches - 1, 0.975)) * error
+    half = float(scipy.special.stdtrit(batches - 1, 0.975)) * error
     return (share - half, share + half)
 
 
@@ -177,7 +177,7 @@ def _design_effect(trial: Trial, late: float, calls: float) -> float:
         return 0.0
     low, high = trial.late_interval95
     share = late / calls
-    error = (high - low) / 2 / float(stdtrit(BATCHES - 1, 0.975))
+    error = (high - low) / 2 / float(scipy.special.stdtrit(BATCHES - 1, 0.975))
     return error**2 * calls / (share * (1.0 - share))
 
 

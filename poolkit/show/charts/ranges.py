@@ -44,8 +44,13 @@ def sizes(scene: Scene) -> tuple[float, float]:
 
 def named(scene: Scene) -> list[int]:
     """The sizes to name: those measured; without a sweep those seen in use, and the recommended."""
+    now = set() if scene.now is None else {scene.now}
+    if scene.sizes:
+        return sorted({*scene.sizes, *now})
     shown = {s.in_use for s in (*scene.states, *scene.vague_states)} | {scene.recommended or 1}
-    return scene.sizes or (sorted(shown) if len(shown) > 1 else [1, 2])
+    if scene.asked is not None:  # the same axis until sizes are measured
+        shown |= {1, scene.asked.max_size}
+    return sorted(shown) if len(shown) > 1 else [1, 2]
 
 
 def throughput(scene: Scene) -> float:

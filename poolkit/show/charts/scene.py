@@ -23,6 +23,7 @@ from poolkit.records import (
     Trial,
 )
 from poolkit.show import words
+from poolkit.targets.objective import Objective
 from poolkit.units import interval, milliseconds, number, plural, rate
 
 Points = Sequence[tuple[float, float]]  # connections, and a height
@@ -55,6 +56,10 @@ class Scene:
     pools: int | None = None  # of the fleet; None: as many as the size was tried with
     pools_left: int | None = None  # with a replica lost; None: as the trials or the sizing have it
     slowed: float = 1.0  # what was measured is drawn with calls this many times as long
+    # Of a measurement under way, until it has a sizing and a recommendation of its own:
+    asked: Objective | None = None
+    seen: tuple[StatePoint, ...] = ()
+    now: int | None = None  # connections of the trial that runs
 
     @property
     def finding(self) -> str:
@@ -107,7 +112,7 @@ class Scene:
 
     @property
     def _seen(self) -> list[StatePoint]:
-        states = self.sizing.states if self.sizing else ()
+        states = self.sizing.states if self.sizing else self.seen
         return [s for s in states if _width(s) <= _DRAWN]
 
     @property
@@ -172,12 +177,15 @@ class Scene:
     @property
     def target(self) -> float | None:
         """The target rate (calls/s)."""
-        return self.recommendation.target_rate if self.recommendation else None
+        if self.recommendation is not None:
+            return self.recommendation.target_rate
+        return None if self.asked is None else self.asked.target_rate
 
     @property
     def wait_limit(self) -> float | None:
         """The longest good p99 wait (ms)."""
-        limit = self.recommendation.wait_p99 if self.recommendation else None
+        chosen = self.recommendation or self.asked
+        limit = None if chosen is None else chosen.wait_p99
         return None if limit is None else limit * 1000
 
     def hold(self, quantile: str) -> Points:
@@ -256,15 +264,17 @@ def scene_alt_text(scene: Scene) -> str:
     if scene.knee is not None:
         ends = interval(scene.knee.interval95)
         parts.append(f"Little's Law knee {number(scene.knee.size)} ({ends}).")
-    if chosen is not None:
-        parts.append(f"Target {rate(chosen.target_rate)}.")
-        if chosen.recommended_size is not None:
-            pools = scene.pools or scene.left
-            phrase = words.pool_phrase(chosen.recommended_size, pools)
-            same = words.as_fast(chosen)
-            parts.append(
-                f"Recommended {phrase}, {words.verified_phrase(chosen)}{'; ' * bool(same)}{same}."
-            )
+    if scene.target is not None:
+        parts.append(f"Target {rate(scene.target)}.")
+    if scene.now is not None:
+        parts.append(f"Now measured: {plural(scene.now, 'connection')}.")
+    if chosen is not None and chosen.recommended_size is not None:
+        pools = scene.pools or scene.left
+        phrase = words.pool_phrase(chosen.recommended_size, pools)
+        same = words.as_fast(chosen)
+        parts.append(
+            f"Recommended {phrase}, {words.verified_phrase(chosen)}{'; ' * bool(same)}{same}."
+        )
     held = sorted((t.connections, t.hold_time.p50) for t in curve if t.hold_time.p50 is not None)
     if held:
         (first, low), (last, high) = held[0], held[-1]

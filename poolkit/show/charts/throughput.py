@@ -146,6 +146,7 @@ class Picture:
         self._unfit = line(upper, faint, 6, ls="", marker="x", ms=7, mew=1.8)
         self._size = [line(each, green, 4, lw=2.6, marker="", mec=paper, ms=8) for each in axes]
         self._as_fast = [line(each, green, 4, ls=(0, (5, 2)), marker="") for each in axes]
+        self._now = line(upper, muted, 3, lw=1.4, ls=":")
         self._at_size = line(upper, green, 8, ls="", marker="D", mec=paper, ms=9)
         self._limit = line(lower, vermilion, 2, lw=1.2, ls=":")
         self._hold_p99 = line(lower, blue, 4, lw=1.2, ls=_DASHED, marker="s", ms=4.2, **hollow)
@@ -309,6 +310,7 @@ class Picture:
                 "measured" + f",\ncalls {number(scene.slowed)} times as long" * slowed,
             ),
             *self._states.show_rates(scene),
+            _put(self._now, _up(scene.now, top), f"now: {scene.now}"),
             _put(self._unfit, scene.unfit, "failed a check:\nnot fitted"),
         ]
 
@@ -395,6 +397,10 @@ def _wait_at_size(scene: Scene, quantile: str, waits: Points) -> float:
 
 def _across(limits: tuple[float, float], height: float | None) -> Points:
     return [] if height is None else [(x, height) for x in limits]
+
+
+def _up(size: int | None, top: float) -> Points:
+    return [] if size is None else [(size, 0.0), (size, 0.9 * top)]
 
 
 def _limit_words(words: str, limit: float | None, top: float) -> str:

@@ -20,6 +20,23 @@ PASSED, FAILED = "✓ passed", "✗ failed"
 # What a cell begins with -> its class in HTML.
 _MARKS = {"✓": "pk-good", "⚠": "pk-warn", "✗": "pk-bad"}
 
+FEW = 3  # columns for which there is room everywhere
+# Where there is no room for more a row is its name, then `column: cell` after each other.
+NARROW = """
+.pk-scroll { container-type: inline-size; }
+@container (max-width: 34rem) {
+  .pk-scroll .pk-wide, .pk-scroll .pk-wide tbody, .pk-scroll .pk-wide caption {
+    display: block; width: auto; text-align: left; }
+  .pk-scroll .pk-wide thead { display: none; }
+  .pk-scroll .pk-wide tr { display: block; padding: 0.3rem 0; overflow-wrap: anywhere;
+    text-align: left; border-bottom: 1px solid var(--pk-line, #d9d9d9); }
+  .pk-scroll .pk-wide tr > th { display: block; padding: 0; border: 0; max-width: none; }
+  .pk-scroll .pk-wide tr > td { display: inline; padding: 0; border: 0; max-width: none; }
+  .pk-scroll .pk-wide tr > td::before { content: attr(data-label) " "; opacity: 0.75; }
+  .pk-scroll .pk-wide tr > td:not(:last-child)::after { content: " · "; opacity: 0.75; }
+}
+"""
+
 # In a notebook, whose own style sets every cell to the right; a page brings its own.
 _STYLE = """<style>
 .jp-OutputArea .pk-table caption { text-align: left; font-weight: 600; }
@@ -112,15 +129,18 @@ class Table:
             f'<th scope="col"{self._class(i)}>{in_html(name)}</th>'
             for i, name in enumerate(self.columns)
         )
-        rows = []
+        rows, is_wide = [], len(self.columns) > FEW
+        label = [f' data-label="{in_html(name)}"' if is_wide else "" for name in self.columns]
         for index, (first, *rest) in enumerate(self.rows):
             mark = f" {_EMPHASIS}" if index in self.emphasis else ""
-            cells = "".join(f"<td{self._class(i)}>{_marked(c)}</td>" for i, c in enumerate(rest, 1))
+            cells = "".join(
+                f"<td{self._class(i)}{label[i]}>{_marked(c)}</td>" for i, c in enumerate(rest, 1)
+            )
             name = f'<th scope="row"{self._class(0)}>{_marked(first)}</th>'
             rows.append(f"<tr{mark}>{name}{cells}</tr>")
-        body = "\n".join(rows)
+        body, wide = "\n".join(rows), " pk-wide" if is_wide else ""
         return (
-            f'<div class="pk-scroll"><table class="pk-table">'
+            f'<div class="pk-scroll"><table class="pk-table{wide}">'
             f"<caption>{in_html(self.caption)}</caption>\n"
             f"<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody></table></div>"
         )
@@ -179,7 +199,7 @@ class Table:
         )
 
     def _repr_html_(self) -> str:
-        return _STYLE + self.html()
+        return f"{_STYLE}<style>{NARROW}</style>{self.html()}"
 
     def __str__(self) -> str:
         return self.markdown()
