@@ -15,6 +15,7 @@ from poolkit.audit.callers import Callers
 from poolkit.audit.cures import package_of
 from poolkit.audit.figures import Figures
 from poolkit.audit.finding import Claim, Finding, Rule, Skipped, Unread, Violation
+from poolkit.audit.lending import Lending
 from poolkit.audit.libraries import BY_PACKAGE
 from poolkit.audit.module import Module
 from poolkit.audit.newer import needed
@@ -139,6 +140,7 @@ class _Scan:
         values = Values(program)
         callers = Callers(program, values)
         figures = Figures(values)
+        lending = Lending(values)
         found: list[tuple[Finding, bool]] = []
         unread: list[Finding] = []
         claimed: dict[Rule, list[tuple[Claim, Finding, bool]]] = {}
@@ -146,7 +148,7 @@ class _Scan:
             is_left_out = path in self._of_tests and not self._settings.tests
             if is_left_out or not _MENTIONS.search(module.text):
                 continue
-            view = View(module, values, figures, callers, self._settings)
+            view = View(module, values, figures, callers, lending, self._settings)
             try:
                 violations = [(rule, one) for rule in self._rules for one in rule.find(view)]
             except (RecursionError, MemoryError) as error:
@@ -246,7 +248,8 @@ def _is_of_tests(path: Path) -> bool:
     """Whether a file is a test, an example or a script, which may do what a service must not."""
     name = path.name.lower()
     is_test = name.startswith(("test_", "conftest")) or name.endswith("_test.py")
-    return is_test or any(part.lower().startswith(NOT_SERVICE) for part in path.parts[:-1])
+    folders = (part.lower().lstrip("_") for part in path.parts[:-1])
+    return is_test or any(part.startswith(NOT_SERVICE) for part in folders)
 
 
 def _below(folder: Path) -> Iterator[Path]:

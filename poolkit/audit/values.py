@@ -14,9 +14,11 @@ from poolkit.audit.libraries import BY_PACKAGE, DEPENDS, Library
 from poolkit.audit.module import Module
 from poolkit.audit.program import Defined, Program, methods, place
 from poolkit.audit.scopes import Binding, Scope, own
-from poolkit.audit.syntax import Function, is_none, keyword, name_of
+from poolkit.audit.syntax import Function, is_none, keyword, name_of, pairs
 
 Role = Literal["pool", "sessions", "session", "module", "class", "instance", "function"]
+# Bases that know nothing of what a class of the program keeps.
+_BARE = frozenset({"ABC", "Generic", "Protocol", "object"})
 _DEEPEST = 12  # steps from name to name
 
 # What hands its first argument on: `await stack.enter_async_context(make())`.
@@ -177,6 +179,8 @@ class Values:
 
     def _name(self, module: Module, node: ast.Name, given: Arguments) -> Value | None:
         scope, bindings = module.bound(node)
+        if not bindings:
+            return self._global(module, node.id)
         if (scope, node.id) in given:
             return given[scope, node.id]
         return self._once(
@@ -263,6 +267,7 @@ class Values:
         return Value("module", module=other) if not name else self._global(other, name)
 
     def _global(self, module: Module, name: str) -> Value | None:
+        module = self.program.home(module, name)
         bindings = module.names(module.tree).get(name, [])
         return self._once(
             (module.tree, name),
@@ -293,8 +298,10 @@ class Values:
         module, node = defined.module, defined.node
         assert isinstance(node, ast.ClassDef)
         if (method := methods(node).get(name)) is not None:
-            bound = Value("function", defined=Defined(module, method), owner=owner)
-            is_property = {"property", "cached_property"} & {*map(name_of, method.decorator_list)}
+            decorators = {*map(name_of, method.decorator_list)}
+            itself = None if "staticmethod" in decorators else owner
+            bound = Value("function", defined=Defined(module, method), owner=itself)
+            is_property = {"property", "cached_property"} & decorators
             return self._returned(bound.defined, self._self(bound)) if is_property else bound
         found = [
             self.of(module, value, {}) or self.annotated(module, annotation, name)
@@ -398,6 +405,29 @@ class Values:
             return Value("pool", library, _place(module, call), call=call, defined=found.defined)
         return replace(found, role="instance")
 
+    def family(self, module: Module, node: ast.ClassDef) -> set[Module] | None:
+        """The modules of a class, its bases and its subclasses; None: some base does not show."""
+        found = {module}
+        waiting = [Defined(module, node)]
+        seen: set[ast.AST] = set()
+        while waiting:
+            one = waiting.pop()
+            assert isinstance(one.node, ast.ClassDef)
+            if one.node in seen:
+                continue
+            seen.add(one.node)
+            found.add(one.module)
+            for base in one.node.bases:
+                written = base.value if isinstance(base, ast.Subscript) else base
+                above = self.of(one.module, written)
+                if above is not None and above.role == "class" and above.defined is not None:
+                    waiting.append(above.defined)
+                elif name_of(written) not in _BARE:
+                    return None
+            if one.node is node:
+                waiting += self.program.subclasses.get(node.name, ())
+        return found
+
     def library_of(self, found: Value, depth: int = 4) -> Library | None:
         """The library whose pool a class of the program extends."""
         assert found.defined is not None
@@ -421,12 +451,11 @@ class Values:
         given: Arguments,
     ) -> Arguments:
         """What a call passes to a function, as far as it is known."""
-        names = [one.arg for one in (*function.args.posonlyargs, *function.args.args)]
         passed: dict[tuple[ast.AST, str], Value] = {}
-        if owner is not None and names:
-            passed[function, names.pop(0)] = owner
-        pairs = [(k.arg, k.value) for k in call.keywords if k.arg is not None]
-        for name, argument in [*zip(names, call.args, strict=False), *pairs]:
+        if owner is not None:
+            first = (*function.args.posonlyargs, *function.args.args)[:1]
+            passed |= {(function, one.arg): owner for one in first}
+        for name, argument in pairs(call, function, is_bound=owner is not None):
             value = self.of(module, argument, given)
             if value is not None:
                 passed[function, name] = value

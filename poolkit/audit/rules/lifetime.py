@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 
 from poolkit.audit.finding import Violation, rule
+from poolkit.audit.lending import Use
 from poolkit.audit.libraries import BY_PACKAGE, CLOSES, REQUESTS
 from poolkit.audit.made import Made
 from poolkit.audit.module import Module
@@ -53,7 +54,7 @@ def _is_used_up(made: Made) -> bool:
     words = made.library.acquires | made.library.acquires_for_one_call
     return (
         made.local is not None
-        and (bool(made.asked(words)) or made.gives_sessions())
+        and (bool(made.asked(words)) or made.gives_sessions() or bool(made.lent()))
         and not made.escapes()
     )
 
@@ -89,7 +90,7 @@ def session_per_call(view: View) -> Iterator[Violation]:
             if not made.escapes():
                 yield Violation(made.call, f"{noun} made in the request handler {function.name}()")
         elif not view.runs_once(function) and _is_spent(module, made, function):
-            sent = len(made.asked(_SENDS))
+            sent = len(made.asked(_SENDS)) + len(made.lent())
             what = "the one request" if sent == 1 else f"the {sent} requests"
             yield Violation(made.call, f"{noun} made for {what} that {function.name}() sends")
     yield from _without_a_client(view)
@@ -123,9 +124,31 @@ def _is_spent(module: Module, made: Made, function: Function) -> bool:
     """Whether it sends a few requests one after the other, and no other code ever gets it."""
     if made.local is None or made.escapes() or _is_fallback(module, made, function):
         return False
-    sent = made.asked(_SENDS)
-    is_in_loop = any(map(module.is_in_loop, sent)) and not module.is_in_loop(made.call)
-    return 1 <= len(sent) <= _FEW and not is_in_loop
+    if _is_remembered(module, made, function):
+        return False
+    lent = made.lent()
+    sent = [*made.asked(_SENDS), *(call for call, _ in lent)]
+    is_again = any(use is Use.LOOP for _, use in lent) or any(map(module.is_in_loop, sent))
+    return 1 <= len(sent) <= _FEW and not (is_again and not module.is_in_loop(made.call))
+
+
+def _is_remembered(module: Module, made: Made, function: Function) -> bool:
+    """Whether it is made only where nothing is remembered: `if fresh: return self._token`."""
+    for statement in function.body:
+        if statement.lineno >= made.call.lineno:
+            return False
+        if not isinstance(statement, ast.If) or not isinstance(statement.body[-1], ast.Return):
+            continue
+        given = statement.body[-1].value
+        is_kept = isinstance(given, ast.Attribute) or (
+            isinstance(given, ast.Name) and isinstance(module.bound(given)[0], ast.Module)
+        )
+        if is_kept and _REMEMBERS.search(ast.unparse(statement)):
+            return True
+    return False
+
+
+_REMEMBERS = re.compile("cache|token|fresh|expir|valid", re.IGNORECASE)
 
 
 def _is_fallback(module: Module, made: Made, function: Function) -> bool:
@@ -168,7 +191,7 @@ def never_closed(view: View) -> Iterator[Violation]:
             if not made.escapes() and not made.is_closed() and _opens(made):
                 yield Violation(made.call, f"{noun} {made.local!r} is never closed")
         # An engine is often left to the end of the process.
-        elif is_http and _is_own_attribute(module, made):
+        elif is_http and _is_own_attribute(view, made):
             yield Violation(made.call, f"{noun} {made.name!r} is never closed")
 
 
@@ -185,28 +208,35 @@ def _is_sent_at_once(module: Module, made: Made) -> bool:
 def _opens(made: Made) -> bool:
     """Whether connections are opened at all: an engine only dials when it is asked for one."""
     opens = made.library.opens
-    return not opens or bool(made.asked(opens)) or made.gives_sessions()
+    return not opens or bool(made.asked(opens)) or made.gives_sessions() or bool(made.lent())
 
 
-def _is_own_attribute(module: Module, made: Made) -> bool:
-    """`self.session` of a class whose every use is visible here and closes it nowhere.
+def _is_own_attribute(view: View, made: Made) -> bool:
+    """`self.session` of a class whose every use is visible and closes it nowhere.
 
-    A base class could close it, and so could anybody who is handed the object or reads its
-    attribute under another name: then the rule is silent.
+    Its bases and subclasses could close it, and so could anybody who is handed the object or reads
+    its attribute under another name: where one of these does not show, the rule is silent.
     """
+    module = view.module
     owner = module.class_of(made.call)
     target = made.targets[0] if len(made.targets) == 1 else None
-    if owner is None or owner.bases or not isinstance(target, ast.Attribute):
+    if owner is None or not isinstance(target, ast.Attribute):
         return False
-    if getattr(target.value, "id", None) != "self":
+    if getattr(target.value, "id", None) != "self" or target.attr in view.program.closed:
         return False
+    family = view.values.family(module, owner)
+    return family is not None and not any(_is_handed_on(one, target.attr) for one in family)
+
+
+def _is_handed_on(module: Module, name: str) -> bool:
+    """Whether a module does anything but send requests through an attribute of that name."""
     for node in module.nodes:
-        if not isinstance(node, ast.Attribute) or node.attr != target.attr:
+        if not isinstance(node, ast.Attribute) or node.attr != name:
             continue
         if isinstance(node.ctx, ast.Store):
             continue
         parent = module.parents[node]
         is_request = isinstance(parent, ast.Attribute) and parent.attr not in CLOSES
         if not is_request and not isinstance(parent, ast.Compare | ast.If | ast.UnaryOp):
-            return False
-    return True
+            return True
+    return False
