@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from poolkit.audit.libraries import CLOSES, DEPENDS
 from poolkit.audit.module import Module
+from poolkit.audit.scopes import own
 from poolkit.audit.syntax import Function, asks_for, name_of, passes
 from poolkit.audit.values import NO_ARGUMENTS, Arguments, Value, Values
 
@@ -108,6 +109,8 @@ def _kept(
         return
     if value.library.is_held_by_await and not isinstance(node, ast.Await):
         return
+    if isinstance(node, ast.Call) and _is_generator(values, module, node):
+        return
     assert isinstance(target, ast.Name)
     body: list[ast.AST] = []
     for one in later:
@@ -118,6 +121,14 @@ def _kept(
         if target.id in given_back([one]) or isinstance(one, ast.Return | ast.Raise):
             break
     yield Hold(module, value, node, target.id, body, "kept")
+
+
+def _is_generator(values: Values, module: Module, call: ast.Call) -> bool:
+    """Whether calling it gives a generator, which takes nothing before it is asked."""
+    found = values.function(module, call)
+    return found is not None and any(
+        isinstance(one, ast.Yield | ast.YieldFrom) for one in own(found[0].node)
+    )
 
 
 def given_back(nodes: Iterable[ast.AST]) -> set[str]:

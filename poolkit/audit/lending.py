@@ -12,6 +12,7 @@ from poolkit.audit.values import Values
 # What works with an engine and keeps nothing of it: pandas, and SQLAlchemy's tables.
 _WORKS_WITH = frozenset(
     {"read_sql", "read_sql_query", "read_sql_table", "to_sql", "create_all", "drop_all", "reflect"}
+    | {"inspect"}
 )
 # What is handed to these lives on by itself.
 _APART = frozenset({"create_task", "ensure_future", "add_task", "start_soon", "Thread", "submit"})

@@ -57,6 +57,12 @@ class Made:
         return keyword(self.call, name)
 
     @property
+    def chained(self) -> str:
+        """`connect` of `create_engine(url).connect()`: used by the expression that makes it."""
+        parent = self._module.parents[self.call]
+        return parent.attr if isinstance(parent, ast.Attribute) else ""
+
+    @property
     def hides_arguments(self) -> bool:
         """Whether `*args` or `**settings` may hold arguments that do not show."""
         return hides_arguments(self.call)

@@ -33,6 +33,9 @@ NOT_ENTERED = frozenset(
 )
 NOT_SERVICE = ("test", "example", "script", "docs", "benchmark")  # how folders begin
 _IGNORE = re.compile(r"#\s*poolkit:\s*ignore(?:\[([\w\-, ]*)\])?")
+# What migrations and their env.py work with; `alembic.command` is for services that run them.
+_OF_MIGRATIONS = frozenset({"alembic.op", "alembic.context"})
+_MIGRATES = frozenset({"migration", "migrations", "migrate", "migrator"})  # words of a path
 _MENTIONS = re.compile("|".join(sorted(BY_PACKAGE)))
 
 
@@ -122,7 +125,7 @@ class _Scan:
         self._modules[path] = module
         self._comments[path] = _ignored(text) if "poolkit" in text else {}
         # A migration runs once, by hand.
-        if is_of_tests or any(name.startswith("alembic") for name in module.imported.values()):
+        if is_of_tests or not _OF_MIGRATIONS.isdisjoint(module.imported.values()):
             self._of_tests.add(path)
 
     @property
@@ -245,11 +248,14 @@ def _sources(paths: Iterable[Path]) -> Iterator[tuple[Path, bool]]:
 
 
 def _is_of_tests(path: Path) -> bool:
-    """Whether a file is a test, an example or a script, which may do what a service must not."""
+    """Whether a file is a test, an example, a script or a migration, which may do what a service
+    must not."""
     name = path.name.lower()
     is_test = name.startswith(("test_", "conftest")) or name.endswith("_test.py")
     folders = (part.lower().lstrip("_") for part in path.parts[:-1])
-    return is_test or any(part.startswith(NOT_SERVICE) for part in folders)
+    words = re.split(r"[/\\_.]", path.as_posix().lower())
+    is_migration = not _MIGRATES.isdisjoint(words)
+    return is_test or is_migration or any(part.startswith(NOT_SERVICE) for part in folders)
 
 
 def _below(folder: Path) -> Iterator[Path]:

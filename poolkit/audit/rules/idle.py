@@ -47,8 +47,10 @@ def stale(view: View) -> Iterator[Violation]:
 
 def _is_given_up(view: View, made: Made) -> bool:
     """Whether it goes with the call that made it, which uses it at once."""
-    if made.local is None or made.function is None or view.runs_once(made.function):
+    if made.function is None or view.runs_once(made.function):
         return False
+    if made.local is None:
+        return made.chained in made.library.opens
     return not made.escapes() and not any(map(view.module.is_in_loop, made.reads()))
 
 

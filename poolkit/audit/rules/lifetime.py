@@ -11,7 +11,8 @@ from poolkit.audit.lending import Use
 from poolkit.audit.libraries import BY_PACKAGE, CLOSES, REQUESTS
 from poolkit.audit.made import Made
 from poolkit.audit.module import Module
-from poolkit.audit.syntax import Function, constant
+from poolkit.audit.scopes import own
+from poolkit.audit.syntax import Function, constant, keyword, name_of
 from poolkit.audit.view import View
 
 
@@ -46,12 +47,20 @@ def pool_per_call(view: View) -> Iterator[Violation]:
 
 def _is_for_an_admin(made: Made) -> bool:
     """Whether it creates or drops a database: a server does that outside of transactions only."""
-    return constant(made.keyword("isolation_level")) == "AUTOCOMMIT"
+    inside = ast.walk(made.function) if made.function is not None else ()
+    return constant(made.keyword("isolation_level")) == "AUTOCOMMIT" or any(
+        isinstance(one, ast.Call)
+        and name_of(one.func) == "execution_options"
+        and constant(keyword(one, "isolation_level")) == "AUTOCOMMIT"
+        for one in inside
+    )
 
 
 def _is_used_up(made: Made) -> bool:
     """Whether connections are taken from it here, and no other code ever gets it."""
     words = made.library.acquires | made.library.acquires_for_one_call
+    if made.chained in words | made.library.opens:
+        return True
     return (
         made.local is not None
         and (bool(made.asked(words)) or made.gives_sessions() or bool(made.lent()))
@@ -133,7 +142,14 @@ def _is_spent(module: Module, made: Made, function: Function) -> bool:
 
 
 def _is_remembered(module: Module, made: Made, function: Function) -> bool:
-    """Whether it is made only where nothing is remembered: `if fresh: return self._token`."""
+    """Whether it is made only where nothing is remembered: `if fresh: return self._token`, or
+    what it brings is kept in a global name."""
+    inside = [*own(function)]
+    kept = {name for one in inside if isinstance(one, ast.Global) for name in one.names}
+    for one in inside:
+        is_set = isinstance(one, ast.Name) and isinstance(one.ctx, ast.Store) and one.id in kept
+        if is_set and one.lineno > made.call.lineno:
+            return True
     for statement in function.body:
         if statement.lineno >= made.call.lineno:
             return False
