@@ -147,9 +147,9 @@ def _is_remembered(module: Module, made: Made, function: Function) -> bool:
     inside = [*own(function)]
     kept = {name for one in inside if isinstance(one, ast.Global) for name in one.names}
     for one in inside:
-        is_set = isinstance(one, ast.Name) and isinstance(one.ctx, ast.Store) and one.id in kept
-        if is_set and one.lineno > made.call.lineno:
-            return True
+        if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Store) and one.id in kept:
+            if one.lineno > made.call.lineno:
+                return True
     for statement in function.body:
         if statement.lineno >= made.call.lineno:
             return False
