@@ -24,6 +24,7 @@ class Made:
         self.is_with = False
         self.targets: list[ast.expr] = []
         self._module = module
+        self._block: ast.AST | None = self.function  # where its name means it
         self._lending = lending
         node: ast.AST = call
         for outer in module.around(call):
@@ -33,6 +34,7 @@ class Made:
                 continue
             if isinstance(outer, ast.withitem) and outer.context_expr is node:
                 self.is_with = True
+                self._block = module.parents[outer]
                 self.targets = [outer.optional_vars] if outer.optional_vars is not None else []
             elif isinstance(outer, ast.Assign):
                 self.targets = outer.targets
@@ -148,7 +150,7 @@ class Made:
         return False
 
     def _in_function(self) -> Iterator[ast.AST]:
-        return iter(()) if self.function is None else ast.walk(self.function)
+        return iter(()) if self._block is None else ast.walk(self._block)
 
     def _goes_out(self, node: ast.Name) -> bool:
         parents = self._module.parents

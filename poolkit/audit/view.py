@@ -93,6 +93,10 @@ class View:
         """Whether a program runs a function once, as it begins or ends."""
         return self._callers.runs_once(self.module, function)
 
+    def is_for_a_cache(self, function: Function) -> bool:
+        """Whether all calls of a function that are seen stand where a cache had nothing."""
+        return self._callers.is_for_a_cache(self.module, function)
+
     def is_handler(self, function: Function) -> bool:
         """Whether a web framework calls a function for each request."""
         return self._callers.is_handler(self.module, function)

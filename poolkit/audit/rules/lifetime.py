@@ -11,7 +11,7 @@ from poolkit.audit.lending import Use
 from poolkit.audit.libraries import BY_PACKAGE, CLOSES, REQUESTS
 from poolkit.audit.made import Made
 from poolkit.audit.module import Module
-from poolkit.audit.scopes import own
+from poolkit.audit.scopes import Binding, own
 from poolkit.audit.syntax import Function, constant, keyword, name_of
 from poolkit.audit.view import View
 
@@ -93,6 +93,8 @@ def session_per_call(view: View) -> Iterator[Violation]:
             continue
         if made.local is None and (made.targets or not made.is_with):
             continue
+        if _is_remembered(module, made.call, function) or view.is_for_a_cache(function):
+            continue
         if module.is_in_loop(made.call) and _is_spent(module, made, function):
             yield Violation(made.call, f"{noun} made anew in each turn of a loop")
         elif view.is_handler(function):
@@ -118,7 +120,9 @@ def _without_a_client(view: View) -> Iterator[Violation]:
         if library is None or view.module.qualified(call.func) != f"{package}.{name}":
             continue
         function = view.module.function_of(call)
-        if name in library.one_shots and function is not None and not view.runs_once(function):
+        if function is None or name not in library.one_shots or view.runs_once(function):
+            continue
+        if not _is_remembered(view.module, call, function) and not view.is_for_a_cache(function):
             yield Violation(call, f"{package}.{name}() opens a connection for this one request")
 
 
@@ -133,25 +137,22 @@ def _is_spent(module: Module, made: Made, function: Function) -> bool:
     """Whether it sends a few requests one after the other, and no other code ever gets it."""
     if made.local is None or made.escapes() or _is_fallback(module, made, function):
         return False
-    if _is_remembered(module, made, function):
-        return False
     lent = made.lent()
     sent = [*made.asked(_SENDS), *(call for call, _ in lent)]
     is_again = any(use is Use.LOOP for _, use in lent) or any(map(module.is_in_loop, sent))
     return 1 <= len(sent) <= _FEW and not (is_again and not module.is_in_loop(made.call))
 
 
-def _is_remembered(module: Module, made: Made, function: Function) -> bool:
+def _is_remembered(module: Module, call: ast.Call, function: Function) -> bool:
     """Whether it is made only where nothing is remembered: `if fresh: return self._token`, or
     what it brings is kept in a global name."""
     inside = [*own(function)]
     kept = {name for one in inside if isinstance(one, ast.Global) for name in one.names}
-    for one in inside:
-        if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Store) and one.id in kept:
-            if one.lineno > made.call.lineno:
-                return True
+    set_to = (one for one in inside if isinstance(one, ast.Name) and one.id in kept)
+    if any(isinstance(one.ctx, ast.Store) and one.lineno > call.lineno for one in set_to):
+        return True
     for statement in function.body:
-        if statement.lineno >= made.call.lineno:
+        if statement.lineno >= call.lineno:
             return False
         if not isinstance(statement, ast.If) or not isinstance(statement.body[-1], ast.Return):
             continue
@@ -168,19 +169,47 @@ _REMEMBERS = re.compile("cache|token|fresh|expir|valid", re.IGNORECASE)
 
 
 def _is_fallback(module: Module, made: Made, function: Function) -> bool:
-    """Whether it is made only when the caller brought none: `if not self.session: ...`.
+    """Whether it is made only when the caller brought none: `if session is None: ...`.
 
-    Its name is bound in several places or an argument, or a branch around it asks about a session.
+    Its name is an argument too, or a branch around it asks about a session that somebody brings.
+    A client of its own for each call is none, where the object could have kept one.
     """
-    own = module.names(function)
-    if any(len(own.get(ast.unparse(target), ())) > 1 for target in made.targets):
-        return True
+    names = module.names(function)
+    is_closed = made.is_with or made.is_closed()
+    for target in made.targets:
+        bindings = names.get(ast.unparse(target), ())
+        others = [one for one in bindings if not _makes(module, one, made)]
+        if any(not (is_closed and _is_brought(module, made, one.value)) for one in others):
+            return True
     for outer in module.around(made.call):
         if outer is function:
             return False
-        if isinstance(outer, ast.If | ast.IfExp) and _OF_OTHERS.search(ast.unparse(outer.test)):
+        if not isinstance(outer, ast.If | ast.IfExp) or not _OF_OTHERS.search(
+            ast.unparse(outer.test)
+        ):
+            continue
+        asked = ast.walk(outer.test)
+        if not (is_closed and any(_is_brought(module, made, one) for one in asked)):
             return True
     return False
+
+
+def _makes(module: Module, binding: Binding, made: Made) -> bool:
+    """Whether a name is bound there to such a client, made anew."""
+    value = binding.value.value if isinstance(binding.value, ast.Await) else binding.value
+    return isinstance(value, ast.Call) and (
+        value is made.call or module.meaning(value.func) == module.meaning(made.call.func)
+    )
+
+
+def _is_brought(module: Module, made: Made, node: ast.AST | None) -> bool:
+    """`self.client` of a class that never makes one to keep: without one it makes one each time."""
+    owner = module.class_of(made.call)
+    if owner is None or not isinstance(node, ast.Attribute):
+        return False
+    values = [value for value, _ in module.attributes(owner).get(node.attr, ())]
+    makers = {module.meaning(value.func)[1] for value in values if isinstance(value, ast.Call)}
+    return getattr(node.value, "id", "") == "self" and makers.isdisjoint(made.library.makers)
 
 
 @rule(
