@@ -72,9 +72,9 @@ class Module:
             elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
                 for alias in node.names:
                     found[alias.asname or alias.name] = f"{node.module}.{alias.name}"
-            elif isinstance(node, ast.Assign) and (name := _imports(node.value)):
-                if isinstance(node.targets[0], ast.Name):
-                    found.setdefault(node.targets[0].id, name)
+            elif isinstance(node, ast.Assign) and _imports(node.value):
+                names = [one.id for one in node.targets if isinstance(one, ast.Name)]
+                found |= dict.fromkeys(names, _imports(node.value))
         return found
 
     @cached_property
