@@ -11,7 +11,8 @@ from poolkit.audit.libraries import CLOSES, DEPENDS
 from poolkit.audit.module import Module
 from poolkit.audit.scopes import own
 from poolkit.audit.syntax import Function, asks_for, name_of, passes
-from poolkit.audit.values import NO_ARGUMENTS, Arguments, Value, Values
+from poolkit.audit.value import NO_ARGUMENTS, Arguments, Value
+from poolkit.audit.values import Values
 
 GIVES_BACK = CLOSES | {"release", "putconn", "invalidate", "detach"}
 # After these a session of SQLAlchemy holds no connection until it is used again.

@@ -6,17 +6,17 @@ A value that cannot be told for sure is None, and the rules are silent about it.
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Literal
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
+from poolkit.audit.annotations import Annotations
 from poolkit.audit.libraries import BY_PACKAGE, DEPENDS, Library
 from poolkit.audit.module import Module
 from poolkit.audit.program import Defined, Program, methods, place
 from poolkit.audit.scopes import Binding, Scope, own
 from poolkit.audit.syntax import Function, is_none, keyword, name_of, pairs
+from poolkit.audit.value import NO_ARGUMENTS, Arguments, Role, Value
 
-Role = Literal["pool", "sessions", "session", "module", "class", "instance", "function"]
 # Bases that know nothing of what a class of the program keeps.
 _BARE = frozenset({"ABC", "Generic", "Protocol", "object"})
 _DEEPEST = 12  # steps from name to name
@@ -26,53 +26,6 @@ _HANDS_ON = frozenset(
     {"enter_async_context", "enter_context", "aclosing", "closing", "wait_for", "shield", "cast"}
     | {"asynccontextmanager", "contextmanager"}
 )
-_AROUND = (
-    frozenset(  # what annotations wrap: AsyncIterator[AsyncSession], Annotated[..., Depends(f)]
-        {
-            "Annotated",
-            "Optional",
-            "Iterator",
-            "AsyncIterator",
-            "Generator",
-            "AsyncGenerator",
-            "Final",
-        }
-        | {
-            "ClassVar",
-            "AbstractAsyncContextManager",
-            "AsyncContextManager",
-            "Awaitable",
-            "Coroutine",
-        }
-    )
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Value:
-    """What an expression stands for.
-
-    Args:
-        role: "pool": an engine, a pool, an HTTP client or session; "sessions": what makes sessions
-            on a pool; "session": a session or connection, which holds one of the pool's. The others
-            are of the program itself.
-        key: which pool it is or belongs to; equal where two stand for the same one.
-        defined: of a class, an instance or a function.
-        call: that made the pool, where it shows.
-        owner: of a method, the instance or class that it was asked of.
-    """
-
-    role: Role
-    library: Library | None = None
-    key: str = ""
-    defined: Defined | None = None
-    call: ast.Call | None = None
-    owner: Value | None = None
-    module: Module | None = None
-
-
-Arguments = Mapping[tuple[ast.AST, str], Value]  # what a call passes, by function and name
-NO_ARGUMENTS: Arguments = {}
 
 
 class Values:
@@ -83,6 +36,7 @@ class Values:
 
     def __init__(self, program: Program) -> None:
         self.program = program
+        self._annotations = Annotations(self)
         self._known: dict[object, Value | None] = {}
         self._open: set[object] = set()
         self._results: dict[ast.AST, list[ast.expr]] = {}
@@ -238,7 +192,7 @@ class Values:
             is_class = "classmethod" in map(name_of, scope.decorator_list)
             return Value("class" if is_class else "instance", defined=Defined(module, owner))
         if isinstance(default, ast.Call) and name_of(default.func) in DEPENDS:
-            found = self._depended(module, default)
+            found = self.depended(module, default)
             if found is not None:
                 return found
         return self.annotated(module, node.annotation, node.arg)
@@ -252,7 +206,7 @@ class Values:
             and "staticmethod" not in map(name_of, scope.decorator_list)
         )
 
-    def _depended(self, module: Module, call: ast.Call) -> Value | None:
+    def depended(self, module: Module, call: ast.Call) -> Value | None:
         """What FastAPI passes for `Depends(function)`."""
         found = self.of(module, call.args[0]) if call.args else None
         if found is None or found.role != "function" or found.defined is None:
@@ -357,7 +311,7 @@ class Values:
         if name_of(call.func) in _HANDS_ON and call.args:
             return self.of(module, call.args[0], given)
         if name_of(call.func) in DEPENDS:
-            return self._depended(module, call)
+            return self.depended(module, call)
         asked = self._asked(module, call, given)
         if asked is not None:
             return asked
@@ -474,68 +428,9 @@ class Values:
                 return found
         return self.annotated(defined.module, node.returns, node.name)
 
-    # -- annotations ---------------------------------------------------------------------------
-
     def annotated(self, module: Module, node: ast.expr | None, name: str) -> Value | None:
-        """What something of that name is by its annotation; pools of one name are taken for one."""
-        if node is None:
-            return None
-        if isinstance(node, ast.Constant) and isinstance(node.value, str):
-            try:
-                node = ast.parse(node.value, mode="eval").body
-            except (SyntaxError, ValueError):
-                return None
-        if isinstance(node, ast.BinOp):  # Pool | None
-            return self.annotated(module, node.left, name) or self.annotated(
-                module, node.right, name
-            )
-        if isinstance(node, ast.Subscript):
-            return self._subscribed(module, node, name)
-        package, last = module.meaning(node)
-        library = BY_PACKAGE.get(package)
-        if library is not None:
-            key = f"?{library.packages[0]}:{name.rpartition('.')[2].lstrip('_')}"
-            if last in library.types:
-                return Value("pool", library, key)
-            if last in library.sessions:
-                return Value("session", library, "")
-            if last in library.session_makers:
-                return Value("sessions", library, key)
-        if not isinstance(node, ast.Name | ast.Attribute) or node not in module.parents:
-            return None
-        found = self.of(module, node)
-        if found is None or found.role != "class":
-            # `Session = Annotated[AsyncSession, Depends(get_session)]`, under its name.
-            return self._alias(module, node, name)
-        extended = self.library_of(found)
-        if extended is not None:
-            return Value("pool", extended, f"?{extended.packages[0]}:{name}")
-        return replace(found, role="instance")
-
-    def _subscribed(self, module: Module, node: ast.Subscript, name: str) -> Value | None:
-        inner = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
-        for extra in inner[1:] if name_of(node.value) == "Annotated" else ():
-            if isinstance(extra, ast.Call) and name_of(extra.func) in DEPENDS:
-                found = self._depended(module, extra)
-                if found is not None:
-                    return found
-        if name_of(node.value) in _AROUND:
-            return self.annotated(module, inner[0], name)
-        return self.annotated(module, node.value, name)  # async_sessionmaker[AsyncSession]
-
-    def _alias(self, module: Module, node: ast.expr, name: str) -> Value | None:
-        if not isinstance(node, ast.Name):
-            return None
-        _, bindings = module.bound(node)
-        for binding in bindings:
-            if binding.how == "value" and isinstance(binding.value, ast.Subscript | ast.BinOp):
-                return self.annotated(module, binding.value, name)
-            if binding.how == "import" and isinstance(binding.node, ast.alias):
-                found = self.program.imported(module, binding.node)
-                for other in found[0].names(found[0].tree).get(found[1], ()) if found else ():
-                    if found and isinstance(other.value, ast.Subscript):
-                        return self.annotated(found[0], other.value, name)
-        return None
+        """What something of that name is by its annotation."""
+        return self._annotations.annotated(module, node, name)
 
 
 def _is_none(binding: Binding) -> bool:
