@@ -140,7 +140,7 @@ def _littles_law(e: Evidence) -> Check:
 def _client_bound(e: Evidence) -> Check:
     seen = f"{e.cpu_share:.2f} of a core"
     if e.loop_lag_p90 is not None:
-        seen += f", loop late by {max(0.0, e.loop_lag_p90) * 1e3:.1f} ms (p90)"
+        seen += f", loop late by {e.loop_lag_p90 * 1e3:.1f} ms (p90)"
     if _is_slow(e) and e.cores is not None and _lacks_core(e.cores):
         seen += ", for want of a core"
         return _check("client_bound", e.cpu_share <= BUSY_CORE, seen)

@@ -218,7 +218,7 @@ def why_not(sweep: Sweep, points: Sequence[CurvePoint]) -> str | None:
     """
     closed = [trial for trial in sweep.trials if trial.is_of_curve]
     if len(points) < 2 and (in_service := open_loops(sweep.trials)):
-        return _too_few_calls(in_service)
+        return _too_few_calls(in_service, [t for t in sweep.trials if t.arrival_rate is not None])
     if not closed:
         return "no pool size was measured"
     if not points:
@@ -237,11 +237,18 @@ def why_not(sweep: Sweep, points: Sequence[CurvePoint]) -> str | None:
     return _dip(points) or _leap(points)
 
 
-def _too_few_calls(trials: Sequence[Trial]) -> str | None:
-    """Fewer calls than states can be told from."""
+def _too_few_calls(trials: Sequence[Trial], paced: Sequence[Trial]) -> str | None:
+    """Fewer calls than states can be told from, in those paced trials that passed their checks."""
     calls = sum(trial.outcomes.get("ok", 0) for trial in trials)
     if calls >= FEWEST_CALLS:
         return None
+    wrong = [trial for trial in paced if trial not in trials and trial.failed_checks]
+    if wrong:
+        of_trials = units.plural(len(paced), "trial")
+        return (
+            f"{units.plural(calls, 'call')} are too few and {FEWEST_CALLS} are needed, because "
+            f"{len(wrong)} of {of_trials} at a set rate did not pass ({_failed(wrong)})"
+        )
     rate = max(trial.arrival_rate or 0.0 for trial in trials)
     seconds = math.ceil(FEWEST_CALLS / rate) if rate else 0
     return (

@@ -132,7 +132,7 @@ class Sampler:
         self.connections = 0
 
     def take(self, at: float, lag: float) -> None:
-        """One row at `at` s, `lag` s later than was meant."""
+        """One row at `at` s, `lag` s later than was meant; a timer may be early by its grain."""
         pool, ledger = self._pool.statistics(), self._ledger
         self.connections = pool.in_use + pool.idle
         if at >= self._glanced_at + BETWEEN_GLANCES:
@@ -142,7 +142,7 @@ class Sampler:
                 at,
                 ledger.in_system * at + ledger.balance,
                 time.process_time(),
-                lag,
+                max(0.0, lag),
                 pool.connections_opened,
                 pool.disconnects,
                 *self._glance,

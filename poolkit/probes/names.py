@@ -55,13 +55,26 @@ async def probe_names(target: Target, on_step: OnStep = quiet) -> NameFinding | 
         addresses=max(addresses for _, addresses in looks),
         seen=(
             f"{target.driver} keeps no answer: each dial asks the system's resolver "
-            f"({units.milliseconds(lookup)}); a kept connection follows no record"
+            f"({units.milliseconds(lookup)}); a kept connection follows no record: "
+            f"{_end_kept(target)}"
         ),
     )
     if not DRIVERS[target.driver].keeps_addresses:
         return finding
     on_step("changing a record", _MOST)
     return await _change(target, where, finding)
+
+
+def _end_kept(target: Target) -> str:
+    """What takes a connection that is in use off a retired address."""
+    row = DRIVERS[target.driver]
+    if row.has_lifetime:
+        name = next((idle.name for idle in row.idle if idle.from_dial), "max_lifetime")
+        return f"{name} ends it at that age, so set it to what you can bear"
+    return (
+        f"{target.driver} ends none by age, so have the retired server close its connections, or "
+        "replace the pool now and then"
+    )
 
 
 class _Record:
@@ -103,8 +116,10 @@ async def _change(target: Target, where: Upstream, finding: NameFinding) -> Name
     seen = (
         f"after a record changed, new dials went to the old address for {old_for:.1f} s with "
         f"ttl_dns_cache = {TTL_TRIED} s, whatever the record's own TTL; on a kept connection "
-        f"{kept_on_old} of {KEPT_CALLS} calls still did"
+        f"{kept_on_old} of {KEPT_CALLS} calls still did: {_end_kept(target)}"
     )
+    if target.ttl_dns_cache is not None and target.ttl_dns_cache > TTL_TRIED:
+        seen += f"; the {target.ttl_dns_cache} s of targets.toml lead new dials there for so long"
     times = {"ttl": float(TTL_TRIED), "old_for": old_for}
     calls = {"kept_calls": KEPT_CALLS, "kept_on_old": kept_on_old}
     return finding.model_copy(update={**times, **calls, "seen": seen})

@@ -19,6 +19,7 @@ _SEVERITY: Mapping[str, Callable[[Trial], float | None]] = {
     "fair": lambda trial: trial.longest_wait_ratio,
 }
 
+_AGAIN = "run again with a larger budget, or when the endpoint is quiet"
 _REMEDIES: Mapping[str, str] = {
     "server_bound": "make the upstream faster or add to it; more connections cannot",
     "client_bound": "spread the callers over more processes: raise workers or replicas",
@@ -139,6 +140,8 @@ def _remedy(target: Target, sizing: Sizing) -> str:
     if sizing.verdict.name == "pool_bound" and largest < target.cap:
         sizes = units.plural(target.cap, "connection")
         return f"give it a larger --budget, which ended the ramp at {largest} of {sizes}"
+    if sizing.verdict.name == "server_bound" and sizing.limited_by == "unknown":
+        return _AGAIN  # nothing could be told, least of all that the upstream is too slow
     return _REMEDIES[sizing.verdict.name]
 
 
@@ -178,7 +181,7 @@ def _reachable(target: Target, sizing: Sizing) -> Check:
 
 
 def _verified(target: Target, verification: Verification | None) -> Check:
-    remedy = "run again with a larger budget, or when the endpoint is quiet"
+    remedy = _AGAIN
     if verification is None:
         seen = "the recommended size did not run at the target rate"
         return _check("verified", False, seen, remedy)

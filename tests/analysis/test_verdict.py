@@ -8,10 +8,18 @@ import pytest
 
 from poolkit.analysis.curve import points
 from poolkit.analysis.sizing import size
-from poolkit.analysis.verdict import judge
+from poolkit.analysis.verdict import judge, why_not
+from poolkit.measure.sweep import TrialPlan
 from poolkit.records import Check, Sweep, Trial, Verdict
 from poolkit.targets.objective import Objective
-from tests.analysis.synthetic import drawn_sweep, drawn_trial, law_curve, workers_curve
+from tests.analysis.simulate import Workers
+from tests.analysis.synthetic import (
+    drawn_sweep,
+    drawn_trial,
+    law_curve,
+    simulated_open_trial,
+    workers_curve,
+)
 
 SIZES = (1, 2, 4, 8, 12, 16, 24, 32, 48)
 BUSY = Check(name="client_bound", passed=False, seen="", why="", next="")
@@ -122,6 +130,23 @@ def test_one_point_is_not_seen_to_stay() -> None:
     said = verdict(*drawn_sweep(lambda n: curve[n], curve).trials).evidence
     assert "from 32 connections to 32" not in said
     assert "from 16 to 32 connections, the largest size measured, throughput rises" in said
+
+
+def in_service(rate: float) -> Trial:
+    """A little of a server's load at a rate (calls/s)."""
+    plan = TrialPlan("approach", pool_size=32, warm_up=0.2, seconds=1.4, because="test", rate=rate)
+    return simulated_open_trial(Workers(8, 0.02), plan, 1, None)
+
+
+def test_a_busy_machine_is_not_answered_with_a_larger_budget() -> None:
+    """What did not pass is named, with what helps against it; few calls alone ask for more."""
+    busy = Check(name="machine_quiet", passed=False, seen="busy", why="", next="close others")
+    light = in_service(45.0)
+    assert "give it --budget" in (why_not(Sweep(target="t", trials=(light,)), ()) or "")
+    left_out = [in_service(rate).model_copy(update={"checks": (busy,)}) for rate in (90.0, 135.0)]
+    said = why_not(Sweep(target="t", trials=(light, *left_out)), ()) or ""
+    assert "2 of 3 trials at a set rate did not pass (machine_quiet failed: close others)" in said
+    assert "--budget" not in said
 
 
 def test_a_falling_curve_is_not_said_to_stay() -> None:

@@ -15,8 +15,9 @@ from poolkit.load.arrivals import constant, poisson, ramp, replay, steps
 from poolkit.load.brakes import Brakes
 from poolkit.load.generator import Generator, Plan
 from poolkit.load.measurement import Measurement
-from poolkit.load.recorder import Columns, Recorder
+from poolkit.load.recorder import Columns, Ledger, Recorder
 from poolkit.load.timer import Timer
+from poolkit.load.watch import Sampler
 from tests.memory_pool import MemoryPool
 from tests.virtual_clock import run_virtual
 
@@ -248,3 +249,12 @@ def test_every_schedule_is_sent_as_it_stands(
     waits = column(chunks, "acquired") - column(chunks, "due")
     assert sorted(waits) == pytest.approx(sorted(fifo_waits(due, holds, 2)), abs=1e-9)
     assert not column(chunks, "outcome").any()
+
+
+def test_a_sampler_that_a_timer_woke_early_was_not_late() -> None:
+    """Timers are early by their grain now and then, and a record holds no negative lag."""
+    ledger = Ledger(lambda: 0.0, Recorder(1.0, 0.1, 0.005), lambda _kind: None)
+    sampler = Sampler(MemoryPool(1, [0.01]), ledger)
+    sampler.take(0.02, -0.0002)
+    sampler.take(0.04, 0.003)
+    assert sampler.samples().loop_lag.tolist() == [0.0, 0.003]

@@ -271,6 +271,7 @@ def test_a_name_is_looked_up_and_an_address_is_not(lab: HttpUpstream) -> None:
         driver="aiohttp",
         url=lab.url.replace("127.0.0.1", "localhost"),
         target_rate=100.0,
+        ttl_dns_cache=300,
     )
     found = probe_dns(named)
     assert found.names is not None
@@ -278,6 +279,8 @@ def test_a_name_is_looked_up_and_an_address_is_not(lab: HttpUpstream) -> None:
     assert found.names.old_for is not None
     assert found.names.kept_on_old == KEPT_CALLS
     assert [p.name for p in found.parameters] == ["ttl_dns_cache"]
+    assert "the 300 s of targets.toml" in found.parameters[0].because
+    assert "have the retired server close its connections" in found.parameters[0].because
     bare = Target(name="a", driver="httpx", url=lab.url, target_rate=100.0)
     address = probe_dns(bare).names
     assert address is not None

@@ -78,6 +78,8 @@ def test_cannot_say_is_said() -> None:
     found = checks_of(recommend(http_target(), unsure, None, [trial()], "done", 5.0))
     assert found["sized"].seen == because
     assert not found["sized"].passed
+    # The upstream is not blamed for what nobody could tell.
+    assert found["sized"].next.startswith("run again")
     assert "reachable" not in found
 
 

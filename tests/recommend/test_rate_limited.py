@@ -47,7 +47,8 @@ def test_more_than_the_quota_is_out_of_reach_whatever_the_pool(tmp_path: Path) -
     assert found["recommended_size"] is None
     assert found["parameters"] == []
     assert code in (3, 4)
-    assert found["reachable_rate"] is None or found["reachable_rate"] < 1.1 * QUOTA
+    # A bucket adds an eighth of a second's worth to a trial, and short trials tell no better.
+    assert found["reachable_rate"] is None or found["reachable_rate"] < 1.25 * QUOTA
     told = " ".join(check["seen"] + check["next"] for check in found["checks"])
     assert "429" in told
     assert "larger pool" in told
