@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Iterator
 
 from poolkit.audit.finding import Violation, rule
 from poolkit.audit.holding import FREES, Hold, Reached, reached, uses
 from poolkit.audit.libraries import REQUESTS, Library
 from poolkit.audit.module import Module
-from poolkit.audit.syntax import Function, constant, hides_arguments, is_none, keyword, name_of
+from poolkit.audit.syntax import constant, hides_arguments, is_none, keyword, name_of
 from poolkit.audit.value import Value
 from poolkit.audit.view import View
 
@@ -48,8 +47,6 @@ def _beside(view: View, hold: Hold) -> Iterator[Violation]:
         is_beside = hold.how == "with" and not one.through
         if hold.is_lazy and not is_used and not is_beside:
             continue
-        if one.through and _is_without(one):
-            continue
         # From `with x.connect() as x` on, the name of the pool means its connection.
         if ast.unparse(getattr(one.call.func, "value", one.call)) == hold.name:
             continue
@@ -66,27 +63,6 @@ def _beside(view: View, hold: Hold) -> Iterator[Violation]:
 
 
 _SHOWN = 40  # characters of a call
-_BROUGHT = re.compile(r"(^|_|\.)(db|session|conn|connection)\b", re.IGNORECASE)
-
-
-def _is_without(one: Reached) -> bool:
-    """Whether a function takes its own only where nobody brought one: `if self.db is not None`."""
-    inner: ast.AST = one.call
-    for outer in one.module.around(one.call):
-        if isinstance(outer, Function):
-            return False
-        if isinstance(outer, ast.If) and inner is not outer.test:
-            test = outer.test
-            is_negative = isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not)
-            if isinstance(test, ast.Compare) and is_none(test.comparators[0]):
-                is_negative = isinstance(test.ops[0], ast.Is)
-            subject = test.operand if isinstance(test, ast.UnaryOp) else test
-            subject = subject.left if isinstance(subject, ast.Compare) else subject
-            is_taken_without = (inner in outer.body) is is_negative
-            if is_taken_without and _BROUGHT.search(ast.unparse(subject)):
-                return True
-        inner = outer
-    return False
 
 
 def _pool_asked(view: View, one: Reached) -> Value | None:
