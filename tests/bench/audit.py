@@ -57,9 +57,8 @@ def main():
         surprises += len(new) + len(gone)
         for place, verdict in judged.items():
             counts.setdefault(samples[place[1]], Counter())[verdict] += 1
-        print(
-            f"{package['package']:38} {found.lines:>10,} {len(seen):>7} {len(new):>5} {len(gone):>5}"
-        )
+        name, counted = package["package"], f"{len(seen):>7} {len(new):>5} {len(gone):>5}"
+        print(f"{name:38} {found.lines:>10,} {counted}")
         for word, places in (("new", new), ("gone", gone)):
             for rule, file, line in places:
                 print(f"    {word}: {rule} {file}:{line}")
