@@ -68,7 +68,7 @@ service: $(VENV)/.with-all ## Run the demo service with its gauges until Ctrl-C 
 	@$(RUN) poolkit.lab.service $(ARGS)
 
 workbook: $(VENV)/.with-demo ## Open JupyterLab on the notebooks
-	@$(RUN) jupyter lab notebooks $(ARGS)
+	@$(RUN) jupyter lab notebooks --FileContentsManager.pre_save_hook=poolkit.workbook.saving.as_stored $(ARGS)
 
 app: $(VENV)/.with-demo ## Serve the pool sweep as a page without code
 	@$(RUN) voila notebooks/02_pool_sweep.ipynb $(ARGS)

@@ -235,7 +235,7 @@ def fairness_check(waits: Distribution, *, hold: float, crowded: bool) -> Check 
         seen += f", {ratio:.0f} times the mean of those that waited"
     starved = False
     if crowded and index is not None:
-        seen += f", Jain's index {index:.2f}"
+        seen += f", Jain's index {index:.2f} (1: all wait alike)"
         starved = index < STARVED_INDEX
     return _check("fair", not starved and (ratio is None or ratio <= LONGEST_RATIO), seen)
 

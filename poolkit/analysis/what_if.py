@@ -145,11 +145,12 @@ def answer(planner: Planner, question: Question) -> Answer:
     )
     if planner.upstream is None:
         return plain
+    height = None if planner.plateau is None else planner.plateau.throughput / factor
     found = at_limit(find(planner.upstream.slowed(factor), objective))
     if found.size is not None:
         limited_by, because = reasons.why(found)
     else:
-        limited_by, because = why_none(found, planner.verdict)
+        limited_by, because = why_none(found, planner.verdict, height)
     out_of_reach = found.size is None and limited_by != "unknown"
     reachable = reachable_rate(found.upstream, objective) if out_of_reach else None
     instead = None
@@ -161,7 +162,6 @@ def answer(planner: Planner, question: Question) -> Answer:
             if instead is not None
             else ""
         )
-    height = None if planner.plateau is None else planner.plateau.throughput / factor
     return replace(
         plain,
         size=found.size,

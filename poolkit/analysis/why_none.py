@@ -20,8 +20,13 @@ LONGER = 2.0  # times the time that is good today
 WIDER = 2  # times the cap of today
 
 
-def why_none(found: Found, verdict: Verdict) -> WhyNone:
-    """What is in the way, and the reason in words."""
+def why_none(found: Found, verdict: Verdict, plateau: float | None = None) -> WhyNone:
+    """What is in the way, and the reason in words.
+
+    Args:
+        plateau: calls/s of all pools together, which every other sentence and chart quotes; None:
+            none was seen.
+    """
     queue, objective = found.queue, found.queue.objective
     cap = objective.cap_in_words
     if objective.largest < 1:
@@ -53,10 +58,10 @@ def why_none(found: Found, verdict: Verdict) -> WhyNone:
         )
     if objective.response_p99 is not None and any(map(queue.meets_wait, queue.cautious)):
         return "response", _slow_by_itself(found)
-    return _too_much(found, verdict)
+    return _too_much(found, verdict, plateau)
 
 
-def _too_much(found: Found, verdict: Verdict) -> WhyNone:
+def _too_much(found: Found, verdict: Verdict, plateau: float | None) -> WhyNone:
     """No size that may be answered carries the rate: for want of upstream, of cap or of trials."""
     queue, objective = found.queue, found.queue.objective
     asked, most = _asked(objective), units.plural(queue.most, "connection")
@@ -82,7 +87,7 @@ def _too_much(found: Found, verdict: Verdict) -> WhyNone:
             f"and {asked} {more}: {widen}"
         )
     if not is_rising and not _would_do_without_cap(found):
-        return "plateau", _plateau(found, verdict)
+        return "plateau", _plateau(found, verdict, plateau)
     return "cap", f"{asked} need more than the {most} that {cap} leaves for one pool"
 
 
@@ -96,13 +101,13 @@ def _would_do_without_cap(found: Found) -> bool:
     return find(found.upstream, wider).size is not None
 
 
-def _plateau(found: Found, verdict: Verdict) -> str:
+def _plateau(found: Found, verdict: Verdict, plateau: float | None) -> str:
     """No pool of any size would do."""
     queue, objective = found.queue, found.queue.objective
     asked = _asked(objective)
     # Over all sizes, those beyond the cap included.
     rates = queue.curve.throughputs(range(1, queue.curve.largest + 1))
-    top = float(rates.max())
+    top = float(rates.max()) if plateau is None else plateau / queue.curve.pools
     is_falling = found.upstream.ending == "falling"
     seen = verdict.evidence
     if is_falling:

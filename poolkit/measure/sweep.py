@@ -183,7 +183,7 @@ def _next_size(
     ramp = _next_in_ramp(trials, limits.max_size, _second(trials, in_service, objective, limits))
     if ramp is not None:
         if counts[ramp]:
-            return ramp, "repeat", "ramp: its end came as a surprise, once more"
+            return ramp, "repeat", "ramp: throughput stopped rising sooner than expected, once more"
         if ramp > 2 and len(counts) == 1:
             return ramp, "ramp", "ramp: the connections that the target rate keeps busy"
         return ramp, "ramp", "ramp: first look" if ramp == 1 else "ramp: throughput still rises"

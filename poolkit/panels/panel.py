@@ -22,7 +22,7 @@ STYLE = """<style>
 body[data-jp-theme-light="false"] .pk-panel { --pk-ink: #e3e3e3; --pk-muted: #b0b0b0;
   --pk-faint: #8a8a8a; --pk-blue: #6bb8ea; --pk-vermilion: #f0955c; --pk-green: #4fc79f;
   --pk-purple: #e29bc4; --pk-paper: #111111; --pk-line: #4a4a4a; --pk-strong: #17302a;
-  --pk-alert: #4a1f10; }
+  --pk-alert: #4a1f10; --pk-warn: #e5b95c; }
 .pk-panel p { margin: 0.3rem 0; }
 .pk-panel progress { width: 100%; height: 0.7rem; accent-color: var(--pk-blue, #0072b2);
   display: block; margin: 0.2rem 0; }
@@ -44,6 +44,7 @@ body[data-jp-theme-light="false"] .pk-panel img { filter: invert(0.93) hue-rotat
 .pk-panel .pk-table .pk-number { text-align: right; }
 .pk-panel .pk-table tr.pk-emphasis > * { background: var(--pk-strong, #e8f3ef); }
 .pk-panel .pk-bad { color: var(--pk-vermilion, #a63a00); font-weight: 600; }
+.pk-panel .pk-warn { color: var(--pk-warn, #7d5200); font-weight: 600; }
 .pk-panel .pk-good { color: var(--pk-green, #00795a); }
 .pk-panel .pk-scroll { overflow-x: auto; }
 .pk-panel summary { cursor: pointer; }
@@ -53,6 +54,10 @@ body[data-jp-theme-light="false"] .pk-panel img { filter: invert(0.93) hue-rotat
 .pk-panel a.pk-export:hover, .pk-panel a.pk-export:focus-visible { text-decoration: underline;
   outline: 2px solid var(--pk-blue, #0072b2); outline-offset: 1px; }
 </style>"""
+
+
+# In the alert itself: JupyterLab takes a style sheet out of a notebook that nobody has run yet.
+_ALERT = "border-left: 4px solid #c95300; padding: 0.4rem 0.8rem"
 
 
 class Panel:
@@ -130,7 +135,8 @@ def alert(cause: str, remedy: str = "") -> str:
     if not cause:
         return ""
     words = f"<strong>{escape(cause)}</strong>"
-    return f'<div role="alert">{words}{f"<br>{escape(remedy)}" if remedy else ""}</div>'
+    then = f"<br>{escape(remedy)}" if remedy else ""
+    return f'<div role="alert" style="{_ALERT}">{words}{then}</div>'
 
 
 def failure(problem: Exception | None, remedy: str) -> str:

@@ -16,9 +16,10 @@ from poolkit.panels.painter import Painter
 from poolkit.panels.panel import Panel, column, grid, moving, pages, piece, still
 from poolkit.panels.story import Findings
 from poolkit.panels.sweep import SweepPanel
-from poolkit.records import Sweep
+from poolkit.records import Plateau, Sweep
 from poolkit.show import charts
 from poolkit.show.tables import Table
+from poolkit.show.trust import same_response
 from poolkit.units import NONE, milliseconds, number, plural, rate, share
 
 PER_SECOND = 10.0  # pictures, at most; each takes some 50 ms
@@ -29,8 +30,9 @@ class Asked:
     """One question, its answer, and the answer to what is asked today."""
 
     findings: Findings
-    today: Answer
+    today: Answer  # to the target as it is asked for
     answer: Answer
+    plateau: Plateau | None  # that sentence, table and chart quote, before a slider slows it
 
     @property
     def question(self) -> Question:
@@ -68,7 +70,7 @@ class WhatIfPanel(Panel):
         with self._lock:
             self._planner = planner_of(findings)
             today = what_if(self._planner, Question())
-            self.asked = Asked(findings, today, today)
+            self.asked = Asked(findings, today, today, self._planner.plateau)
         self._show()
 
     def ask(self, **changes: float | int | None) -> Answer:
@@ -143,8 +145,8 @@ _SLIDERS: dict[str, tuple[str, str, dict[str, Any]]] = {
 class _WhatIfView:
     """The sliders and what they lead to.
 
-    State: the question (the panel's, but for the sliders moved since), and whether it is the panel
-    that moves them.
+    State: the question (the panel's, but for the sliders moved since), and the thread on which the
+    panel itself moves them: what a person moves meanwhile comes on another.
     """
 
     def __init__(self, panel: WhatIfPanel) -> None:
@@ -152,7 +154,7 @@ class _WhatIfView:
 
         self._panel = panel
         self._question = panel.asked.question
-        self._is_resetting = False
+        self._resetting: int | None = None
         self._showing = threading.Lock()
         self.sliders: dict[str, Any] = {}
         for key, (kind, label, options) in _SLIDERS.items():
@@ -173,7 +175,7 @@ class _WhatIfView:
 
     def reset(self, asked: Asked) -> None:
         """Put the sliders where the findings and the question say, with room on either side."""
-        self._is_resetting = True
+        self._resetting = threading.get_ident()
         try:
             self._question = asked.question
             ranges = _ranges(asked)
@@ -189,15 +191,25 @@ class _WhatIfView:
             is_asked = asked.answer.objective.wait_p99 is not None
             self.sliders["wait_p99"].layout.display = None if is_asked else "none"
         finally:
-            self._is_resetting = False
+            self._resetting = None
         self.show(asked)
 
     def show(self, asked: Asked) -> None:
         """Put an answer on the page; from any thread."""
         with self._showing:
+            if asked.question == self._question:  # no slider has moved since
+                self._follow_lost(asked.answer.objective.lost)
             self.words.value = piece(words(asked))
             self.chart.value = piece(moving(scene(asked)))
             self.alert.value = ""
+
+    def _follow_lost(self, lost: int) -> None:
+        """Have the slider say how many replicas the answer takes for lost: a fleet of one none."""
+        self._resetting, before = threading.get_ident(), self._resetting
+        try:
+            self.sliders["lost_replicas"].value = lost
+        finally:
+            self._resetting = before
 
     def show_problem(self) -> None:
         """Put the mistake of the last move on the page."""
@@ -205,7 +217,7 @@ class _WhatIfView:
             self.alert.value = piece(self._panel.problem_html())
 
     def _moved(self, key: str, change: Any) -> None:
-        if not self._is_resetting:
+        if self._resetting != threading.get_ident():
             value = change["new"] / 1000 if key == "wait_p99" else change["new"]
             self._question = self._question | {key: value}
             self._panel.follow(self._question)
@@ -217,9 +229,7 @@ def _ranges(asked: Asked) -> dict[str, tuple[float, float, float]]:
     rate, replicas, most = objective.target_rate, objective.replicas, objective.max_size
     top = _round_up(2.0 * max(asked.today.plateau or 0.0, today.target_rate, rate))
     exponent = math.log10(1000 * (objective.wait_p99 or 0.01))
-    given = question.get("lost_replicas")
-    lost = today.lost if given is None else given
-    growth, hold = objective.growth, question.get("hold_factor") or 1.0
+    lost, growth, hold = objective.lost, objective.growth, question.get("hold_factor") or 1.0
     return {
         "target_rate": (min(top / 200, rate), top, rate),
         "growth": (min(0.5, growth), max(4.0, _round_up(growth)), growth),
@@ -295,7 +305,7 @@ def sentence(asked: Asked) -> str:
     if answer.pools > 1:
         text += f", {number(answer.connections)} in all"
     few = answer.smallest_as_fast
-    same = "" if few is None else f"; {few} would serve callers as soon"
+    same = "" if few is None else f"; {same_response(few)}"
     return f"{text}: {because}{same}."
 
 
@@ -324,7 +334,7 @@ def _as_fast(answer: Answer) -> str:
 
 _ROWS: tuple[tuple[str, Callable[[Answer], str]], ...] = (
     ("connections needed in one pool", lambda a: NONE if a.size is None else str(a.size)),
-    ("fewest that serve callers as soon", _as_fast),
+    ("fewest with the same response time", _as_fast),
     ("connections of all pools", lambda a: number(a.connections)),
     ("rate of one pool", lambda a: rate(a.rate_per_pool)),
     ("wait p99", lambda a: milliseconds(a.wait_p99)),
@@ -340,7 +350,7 @@ def scene(asked: Asked) -> charts.Scene:
     """What the chart shows: the curve as it would be, the rate, and the size that it takes."""
     answer, findings, objective = asked.answer, asked.findings, asked.answer.objective
     return charts.what_if(
-        findings.sizing,
+        findings.sizing.model_copy(update={"plateau": asked.plateau}),
         findings.trials,
         size=answer.size,
         smallest_as_fast=answer.smallest_as_fast,

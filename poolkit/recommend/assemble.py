@@ -9,7 +9,14 @@ from poolkit.analysis.rules_of_thumb import beside
 from poolkit.drivers import parameters as of_driver
 from poolkit.drivers.parameters.basis import Basis, Verified
 from poolkit.drivers.parameters.findings import Findings
-from poolkit.recommend.checks import effect_of_gate, finished, headroom_left, of_result, over_trials
+from poolkit.recommend.checks import (
+    decisive,
+    effect_of_gate,
+    finished,
+    headroom_left,
+    of_result,
+    over_trials,
+)
 from poolkit.records import (
     Check,
     CurvePoint,
@@ -95,7 +102,8 @@ def recommend(
         because, remedy: what ended a `stopped` measurement, and what to do.
         probe: what `poolkit probe` found of the target; None: nothing.
     """
-    checks = over_trials(trials)
+    chosen = sizing.size if size is None and sizing is not None else size
+    checks = over_trials(trials, decisive(trials, chosen, verification))
     if status != "done":
         brake = next((trial.stopped for trial in reversed(trials) if trial.stopped), None)
         cause = because or (f"stopped by the {brake} brake" if brake else "ended early")
@@ -104,7 +112,7 @@ def recommend(
     if sizing is None:
         result = _result(target, status, checks, trials, seconds)
         return result.model_copy(update={"verdict": "stopped"}) if status == "stopped" else result
-    size = sizing.size if size is None else size
+    size = chosen
     checks = of_result(target, sizing, size, verification) + checks
     return _result(target, status, checks, trials, seconds).model_copy(
         update={

@@ -10,6 +10,11 @@ from poolkit.targets import Target
 
 # A trial that fails is not fitted; when more than this share fails, too little is left to trust.
 FAILING_SHARE = 0.2
+# Those that speak of the machine which sends the load. A sign that was missed while one of them
+# failed says nothing of the size, however well the other trials went.
+OF_THE_MACHINE = ("lag", "machine_quiet")
+IN_SERVICE = ("verify", "overload", "recovery")  # purposes of the trials that verify a size
+_RUN_AGAIN = "run again when this machine is quiet; another size is no remedy"
 
 # What makes one trial worse than another in a check's own terms; elsewhere a failed one is.
 _SEVERITY: Mapping[str, Callable[[Trial], float | None]] = {
@@ -55,16 +60,29 @@ _WHY = {
 }
 
 
-def over_trials(trials: Sequence[Trial]) -> tuple[Check, ...]:
+def over_trials(trials: Sequence[Trial], decisive: Sequence[Trial] = ()) -> tuple[Check, ...]:
     """Each check of the trials in one row: how many passed (or failed), and the worst that it saw.
 
     It passes while at most one trial in five fails; those that do are left out of the fit anyway.
+
+    Args:
+        decisive: those of the trials that the verification rests on, which are left out of nothing:
+            on them a check of the machine must pass.
     """
     found: dict[str, list[tuple[Trial, Check]]] = {}
     for trial in trials:
         for check in () if is_without_gate(trial) else trial.checks:
             found.setdefault(check.name, []).append((trial, check))
-    return tuple(_folded(name, seen) for name, seen in found.items())
+    return tuple(_folded(name, seen, decisive) for name, seen in found.items())
+
+
+def decisive(
+    trials: Sequence[Trial], size: int | None, verification: Verification | None
+) -> list[Trial]:
+    """The open-loop trials at the size, where its verification missed a sign."""
+    if size is None or verification is None or not verification.missing_signals:
+        return []
+    return [t for t in trials if t.pool_size == size and t.purpose in IN_SERVICE]
 
 
 def of_result(
@@ -112,18 +130,25 @@ def _check(name: str, passed: bool, seen: str, remedy: str) -> Check:
     return Check(name=name, passed=passed, seen=seen, why=_WHY[name], next=then)
 
 
-def _folded(name: str, seen: Sequence[tuple[Trial, Check]]) -> Check:
+def _folded(name: str, seen: Sequence[tuple[Trial, Check]], decisive: Sequence[Trial]) -> Check:
     measure = _SEVERITY.get(name)
 
-    def badness(row: tuple[Trial, Check]) -> tuple[bool, float, int]:
+    def decides(row: tuple[Trial, Check]) -> bool:
+        trial, check = row
+        return not check.passed and name in OF_THE_MACHINE and any(trial is d for d in decisive)
+
+    def badness(row: tuple[Trial, Check]) -> tuple[bool, bool, float, int]:
         trial, check = row
         severity = 0.0 if measure is None else measure(trial) or 0.0
-        return (not check.passed, severity, trial.pool_size)
+        return (decides(row), not check.passed, severity, trial.pool_size)
 
     trial, worst = max(seen, key=badness)
     word = "worst" if measure is not None or not worst.passed else "at the largest"
     failures = sum(not check.passed for _, check in seen)
     passed = failures <= FAILING_SHARE * len(seen)
+    if any(map(decides, seen)):
+        passed = False
+        worst = worst.model_copy(update={"next": _RUN_AGAIN})
     if name == "littles_law" and not passed and trial.pooler == "session":
         # Calls that wait in the pooler for the end of a session are in the system, and never done.
         worst = worst.model_copy(update={"next": _IN_SESSION_MODE})

@@ -15,7 +15,7 @@ from poolkit.report import pictures
 from poolkit.report.folder import Review, TargetReview
 from poolkit.review.compare import Comparison
 from poolkit.review.provenance import left_out, measured_at, written
-from poolkit.show import charts, tables, words
+from poolkit.show import charts, tables, trust, words
 from poolkit.show.tables import Column, Columns, Number, Table, of_probe
 from poolkit.units import NONE, listed, milliseconds, number, plural, rate, share
 
@@ -79,7 +79,7 @@ def since(comparison: Comparison) -> Part:
 def _measured(review: Review) -> str:
     found = [t.recommendation for t in review.targets]
     sized = [r for r in found if r.recommended_size is not None]
-    sure = [r for r in sized if words.how_sure(r).startswith("✓")]
+    sure = [r for r in sized if r.is_verified]
     trials, seconds = sum(r.trials for r in found), sum(r.seconds for r in found)
     return (
         f"Measured on {_measured_on(review)}: {plural(len(found), 'target')}, "
@@ -198,7 +198,7 @@ def weakest(review: Review) -> Part:
     """The result to trust least, and why."""
     worst = max(review.targets, key=_doubt)
     r = worst.recommendation
-    said = f"{worst.name}: {words.how_sure(r).lstrip('✓✗ ')}."
+    said = f"{worst.name}: {trust.how_sure(r).lstrip('✓!✗ ')}."
     items = [words.doubt(check) for check in r.failed_checks]
     items += [f"{s.name.replace('_', ' ')} was not seen: {s.seen}." for s in r.missing_signals]
     items += [f"{reason}." for reason in words.left_out(worst.unfit)]

@@ -20,6 +20,7 @@ from poolkit.records import (
     VerdictName,
 )
 from poolkit.review.compare import Comparison, Difference
+from poolkit.show.trust import doubts, in_doubt, same_response, was_too_busy
 from poolkit.units import NONE, interval, listed, milliseconds, number, plural, rate, short_rate
 
 KNEE_RULES = {
@@ -42,6 +43,7 @@ BOUND_BY: dict[VerdictName, str] = {
     "stopped": "a brake",
     "not_pushed": "not looked for",
 }
+TOO_BUSY = "this machine was too busy to verify"
 NOT_PUSHED = "not pushed beyond that rate, by choice"
 LIMITS: dict[LimitKind, str] = {
     "at_once": "calls at once",
@@ -116,23 +118,6 @@ def rule_of_thumb(name: str) -> str:
     return RULES_OF_THUMB.get(name, readable(name))
 
 
-def how_sure(recommendation: Recommendation) -> str:
-    """Verified or not, and how many of the checks passed, in a few words that begin with a mark."""
-    r = recommendation
-    doubts = plural(len(r.failed_checks), "doubt") if r.failed_checks else "no doubts"
-    if r.status != "done":
-        return f"✗ no result: {r.status}"
-    if r.recommended_size is None:
-        return f"✗ no size recommended, {doubts}"
-    if r.verification is None:
-        return f"✗ predicted, not verified, {doubts}"
-    signs = plural(len(r.verification.signals), "sign")
-    good = len(r.verification.signals) - len(r.missing_signals)
-    if not r.is_verified:
-        return f"✗ {good} of {signs} seen under load, {doubts}"
-    return f"✓ verified: {good} of {signs} seen, {doubts}"
-
-
 def beyond(most_in_use: int | None) -> str:
     """That nothing can be said beyond the numbers in use that were seen."""
     if most_in_use is None:
@@ -158,9 +143,11 @@ def outcome(recommendation: Recommendation) -> str:
     text, seen = plural(r.recommended_size, "connection"), r.verification
     if seen is None:
         text += f" for {short_rate(r.target_rate)}, not verified"
+    elif was_too_busy(r):
+        text += f" for {short_rate(r.target_rate)}, not verified: {TOO_BUSY}; run again"
     elif r.is_verified:
         text += f" carried {short_rate(seen.achieved_rate)}"
-        text += f", p99 wait {milliseconds(seen.wait_p99)}"
+        text += f", p99 wait {milliseconds(seen.wait_p99)}{in_doubt(r)}"
     else:
         missing = "; ".join(signal.seen for signal in r.missing_signals)
         text += f" for {short_rate(r.target_rate)}, in doubt: {missing}"
@@ -175,13 +162,9 @@ def outcome(recommendation: Recommendation) -> str:
 
 def as_fast(recommendation: Recommendation) -> str:
     """The smaller of two sizes, beside the one recommended, and what decides; empty: it is one."""
-    r = recommendation
-    if r.smallest_as_fast is None:
-        return ""
-    verb = "serves" if r.smallest_as_fast == 1 else "serve"
-    asked = _asked(r).removeprefix(" with ")
-    decides = f" ({asked} decides)" if asked else ""
-    return f"{r.smallest_as_fast} {verb} callers as soon{decides}"
+    same = same_response(recommendation.smallest_as_fast)
+    asked = _asked(recommendation).removeprefix(" with ")
+    return f"{same} ({asked} decides)" if same and asked else same
 
 
 def reasons(sizing: Sizing | None) -> list[str]:
@@ -261,17 +244,17 @@ def _found(
     phrase = pool_phrase(size, pools)
     verb = "carries" if size == 1 and pools == 1 else "carry"
     wait = _wait_clause(recommendation)
+    few = same_response(recommendation.smallest_as_fast)
+    rest = f"{few and f'; {few}'}{in_doubt(recommendation)}"
     if recommendation.verification is None:
-        few = recommendation.smallest_as_fast
-        same = "" if few is None else f" ({few} would serve callers as soon)"
-        return f"{phrase} should carry {at}{wait}{same}: predicted, not verified"
+        return f"{phrase} should carry {at}{wait}: predicted, not verified{rest}"
+    if was_too_busy(recommendation):
+        return f"{sentence(TOO_BUSY)[:-1]} that {phrase} {verb} {at}: run again when it is quiet"
     if not recommendation.is_verified:
-        missing = [signal.name.replace("_", " ") for signal in recommendation.missing_signals]
-        return f"{phrase} did not pass verification at {at}: {listed(missing)} not seen"
+        why = listed(list(doubts(recommendation)))
+        return f"{phrase} did not pass verification at {at}: {why}{few and f'; {few}'}"
     lost = "" if left >= pools else f", even when only {left} of the {pools} are left"
-    few = recommendation.smallest_as_fast
-    same = "" if few is None else f"; {few} would serve callers as soon"
-    return f"{phrase} {verb} {at}{wait}{lost}{same}"
+    return f"{phrase} {verb} {at}{wait}{lost}{rest}"
 
 
 def pools_left(
@@ -400,14 +383,15 @@ def is_larger_than_noise(difference: Difference) -> str:
     return "yes" if difference.is_larger_than_noise else "no"
 
 
+def is_beyond_noise(difference: Difference) -> bool:
+    """Whether it moved, and by more than the noise of both figures."""
+    return bool(difference.is_larger_than_noise) and difference.before != difference.after
+
+
 def changed_since(comparison: Comparison, target: str) -> str:
     """What changed for one target by more than noise, and from what to what."""
     of_target = [d for d in comparison.differences if d.target == target]
-    moved = [
-        f"{quantity(d)} {then(d)} → {now(d)}"
-        for d in of_target
-        if d.is_larger_than_noise and d.before != d.after
-    ]
+    moved = [f"{quantity(d)} {then(d)} → {now(d)}" for d in of_target if is_beyond_noise(d)]
     if not of_target:
         return NONE
     return "; ".join(moved) or "nothing beyond noise"

@@ -5,6 +5,7 @@ curve = frames.trials(found.trials)             # a data frame, one row a trial
 table(curve[["pool_size", "throughput"]], "The curve")
 """
 
-from poolkit.workbook.measuring import database_target, measured, one_of_each
+from poolkit.workbook.fleet import fleet_of
+from poolkit.workbook.measuring import borrowed, database_target, measured, one_of_each
 
-__all__ = ["database_target", "measured", "one_of_each"]
+__all__ = ["borrowed", "database_target", "fleet_of", "measured", "one_of_each"]

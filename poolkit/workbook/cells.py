@@ -19,7 +19,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.text import Text
 
-from poolkit.panels.panel import framed
+from poolkit.panels.panel import alert, framed
 from poolkit.records import Distribution
 from poolkit.report.page import Part
 from poolkit.report.pictures import figure
@@ -32,15 +32,21 @@ from poolkit.units import NONE, number
 _YES, _NO = "✓ yes", "✗ no"
 
 
-def table(frame: pd.DataFrame, caption: str) -> Table:
-    """The frame as a table: its index first unless it only counts, floats to three figures."""
+def table(frame: pd.DataFrame, caption: str, mark: str = "") -> Table:
+    """The frame as a table: its index first unless it only counts, floats to three figures.
+
+    Args:
+        mark: the row to look at first, by the words in its first cell; empty: none.
+    """
     rows = frame if isinstance(frame.index, pd.RangeIndex) else frame.reset_index()
     numeric = [i for i, dtype in enumerate(rows.dtypes) if dtype.kind in "iuf"]
+    cells = [tuple(_cell(value) for value in row) for row in rows.astype(object).to_numpy()]
     return Table(
         caption,
         tuple(str(name) for name in rows.columns),
-        tuple(tuple(_cell(value) for value in row) for row in rows.astype(object).to_numpy()),
+        tuple(cells),
         frozenset(numeric),
+        frozenset(i for i, row in enumerate(cells) if mark and row[0] == mark),
     )
 
 
@@ -91,6 +97,11 @@ def times(rows: Mapping[str, Distribution], title: str, what: str, focus: str = 
 def words(sentence: str) -> Part:
     """A sentence in place of a chart or a table that has nothing to show."""
     return Part(framed(f"<p>{escape(sentence)}</p>"), sentence)
+
+
+def notice(cause: str, remedy: str = "") -> Part:
+    """What the reader must not overlook, coloured."""
+    return Part(framed(alert(cause, remedy)), f"{cause} {remedy}".strip())
 
 
 def _cell(value: Any) -> str:

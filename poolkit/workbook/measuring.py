@@ -24,8 +24,10 @@ from poolkit.panels.sources import (
 )
 from poolkit.panels.story import Findings
 from poolkit.panels.sweep import SweepPanel
+from poolkit.report.page import Part
 from poolkit.report.source import RECORDED, shared
 from poolkit.targets import DATABASE_DRIVERS, HTTP_DRIVERS, load_targets
+from poolkit.workbook.cells import notice
 
 EVERY = 0.5  # s between two updates of the line, of a sweep
 LOOK = 0.25  # s, the same for children that are read here
@@ -41,7 +43,8 @@ def one_of_each(source: Source | None = None) -> tuple[str, ...]:
 def database_target(target: str = "", source: Source | None = None) -> tuple[str, Source]:
     """The database target that is named, or the first, and the source that has it.
 
-    Where the source has none it is the lab's own, which a line below the cell says.
+    Where the source has none it is the lab's own, which a coloured line below the cell says, and
+    `borrowed` wherever a result is given.
     """
     source = read_source() if source is None else source
     found = target or _first(source, DATABASE_DRIVERS)
@@ -50,9 +53,28 @@ def database_target(target: str = "", source: Source | None = None) -> tuple[str
     lab: Source = LabSource() if source.is_live else RecordedSource(shared(RECORDED))
     taken = _first(lab, DATABASE_DRIVERS)
     assert taken is not None
-    missing = f"There is no database among {', '.join(source.names) or 'your targets'}: "
-    line()(f"<p>{escape(missing)}what follows is about {taken}, the lab's own.</p>")
+    line()("".join(part.html for part in borrowed(taken, source)))
     return taken, lab
+
+
+def borrowed(target: str, source: Source | None = None) -> tuple[Part, ...]:
+    """A notice that the figures are of a target which is none of the source's; none where it is.
+
+    Args:
+        target: that the page is about.
+        source: where figures should come from; by default POOLKIT_SOURCE.
+    """
+    source = read_source() if source is None else source
+    if target in source.names:
+        return ()
+    others = ", ".join(source.names) or "your targets"
+    return (
+        notice(
+            f"There is no database among {others}: these figures are of {target}, the lab's own "
+            "PostgreSQL, and say nothing about yours.",
+            "Name a database in targets.toml and run this notebook again.",
+        ),
+    )
 
 
 def _first(source: Source, drivers: Sequence[str]) -> str | None:

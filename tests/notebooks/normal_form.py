@@ -20,14 +20,10 @@ from typing import Any
 from poolkit.errors import MissingExtra, PoolkitError
 from poolkit.report.execute import CELL_TIMEOUT, QUIET, own_kernel
 from poolkit.report.source import VARIABLE, shared
+from poolkit.workbook.saving import METADATA, WIDGET, normal
 
 MOST_CELLS = 30
 MOST_LINES = 10  # of a code cell
-METADATA = {
-    "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
-    "language_info": {"name": "python"},
-}
-WIDGET = "application/vnd.jupyter.widget-view+json"
 # What differs from run to run or from machine to machine, and so must not be in an output.
 _TRACES = (
     (r" at 0x[0-9a-f]{6,}", "an address of an object"),
@@ -65,32 +61,6 @@ def executed(notebook: Path, environment: Mapping[str, str]) -> Any:
             client.execute()
         except CellExecutionError as error:
             raise PoolkitError(f"{notebook.name}: {error.ename}: {error.evalue}") from error
-    return content
-
-
-def normal(content: Any) -> Any:
-    """The notebook in normal form, changed in place; what it shows stays as it is."""
-    content.metadata.clear()
-    content.metadata.update(METADATA)
-    content.nbformat, content.nbformat_minor = 4, 5
-    count = 0
-    for position, cell in enumerate(content.cells, start=1):
-        cell.id = f"cell-{position:02d}"
-        tags = cell.metadata.get("tags")
-        cell.metadata.clear()
-        if tags:
-            cell.metadata["tags"] = tags
-        if cell.cell_type != "code":
-            continue
-        count += 1
-        cell.execution_count = count
-        for output in cell.outputs:
-            if output.output_type == "execute_result":
-                output.execution_count = count
-            if "metadata" in output:
-                output.metadata.clear()
-            # A view of a widget whose kernel is gone; its static form stands beside it.
-            output.get("data", {}).pop(WIDGET, None)
     return content
 
 

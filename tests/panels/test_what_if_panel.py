@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
+from poolkit import units
 from poolkit.errors import BadInput
 from poolkit.panels import Question, RecordedSource, SweepPanel, WhatIfPanel
 from poolkit.panels.panel import VIEW
+from poolkit.panels.what_if import scene, sentence
 from poolkit.report.source import RECORDED, shared
 
 
@@ -133,6 +135,40 @@ def test_sliders_have_room_for_what_is_asked(sweep: SweepPanel) -> None:
     )
     slow = with_objective(sweep, target_rate=1.5)
     assert slow._view.sliders["target_rate"].value == 1.5
+
+
+def test_sliders_stand_at_what_the_answer_used(sweep: SweepPanel) -> None:
+    """A fleet may lose a replica unless told otherwise: slider, table and sentence agree on it."""
+    panel = WhatIfPanel(sweep.result())
+    panel.ask(replicas=3, workers=1, max_connections=77)
+    panel._repr_mimebundle_()
+    sliders = panel._view.sliders
+    names = ("replicas", "lost_replicas", "max_connections")
+    assert [sliders[name].value for name in names] == [3, 1, 77]
+    assert panel.asked.answer.objective.lost == 1
+    sliders["lost_replicas"].value = 2
+    sliders["replicas"].value = 2
+    assert panel.wait_shown()
+    assert sliders["lost_replicas"].value == panel.asked.answer.objective.lost == 1
+    sliders["replicas"].value = 1
+    assert panel.wait_shown()
+    assert sliders["lost_replicas"].value == panel.asked.answer.objective.lost == 0
+
+
+@pytest.mark.parametrize("target", ["lab-http", "lab-cpu", "lab-contended", "lab-db"])
+@pytest.mark.parametrize("changes", [{}, {"hold_factor": 1.25}])
+def test_sentence_table_and_chart_quote_one_plateau(target: str, changes: dict[str, float]) -> None:
+    """Also of a figure of the fitted curve that lies a little higher or lower than the plateau."""
+    panel = WhatIfPanel(SweepPanel(RecordedSource(shared(RECORDED)), target).start().result())
+    height = panel.ask(**changes).plateau
+    assert height is not None
+    panel.ask(target_rate=0.995 * height, **changes)
+    drawn = scene(panel.asked)
+    assert drawn.plateau is not None
+    assert drawn.plateau.throughput == pytest.approx(height)
+    assert panel.asked.answer.size is None
+    assert units.rate(height) in sentence(panel.asked)
+    assert units.rate(height) in drawn.finding
 
 
 def test_a_smaller_sweep_resets_the_sliders(sweep: SweepPanel) -> None:

@@ -11,6 +11,7 @@ from poolkit.recommend.assemble import nearest_trial
 from poolkit.recommend.checks import over_trials
 from poolkit.records import Check, Pooler, Recommendation, RuleOfThumb, Signal, Trial, Verdict
 from poolkit.show import words
+from poolkit.show.trust import was_too_busy
 from tests.recommend.examples import (
     check,
     http_target,
@@ -109,9 +110,9 @@ def test_a_pool_that_only_moves_the_queue_is_doubted() -> None:
     assert not doubt.passed
     assert "take 10: leave wait_p99 out of targets.toml" in doubt.next
     assert words.size(found) == f"{moved.size} (10 as fast)"
-    said = "10 serve callers as soon (p99 wait under 10 ms decides)"
+    said = "10 give the same response time (p99 wait under 10 ms decides)"
     assert said in words.outcome(found)
-    assert "; 10 would serve callers as soon" in words.finding(moved, found)
+    assert "; 10 give the same response time" in words.finding(moved, found)
     # Verification moved it down to where there are no longer two sizes.
     lower = recommend(http_target(), moved, verification(), [], "done", 5.0, size=10)
     assert lower.smallest_as_fast is None
@@ -163,6 +164,39 @@ def test_a_failed_trial_is_worse_than_any_that_passed() -> None:
     late = trial(cpu_share=0.1, pool_size=2, checks=(check(passed=False, seen="loop late"),))
     (row,) = over_trials([good, late])
     assert row.seen == "failed in 1 of 2 trials; worst: loop late at 2 connections"
+
+
+LATE = check("lag", passed=False, seen="calls started 14.20 ms after they were due (p99)")
+ON_TIME = check("lag", seen="calls started 0.10 ms after they were due (p99)")
+MISSED = Signal(name="wait_near_zero", passed=False, seen="480 of 500 calls/s, wait p99 31 ms")
+
+
+@pytest.mark.parametrize(
+    ("signals", "late_at", "busy"),
+    [
+        ((MISSED,), 14, True),
+        ((MISSED,), 12, False),  # a size that was tried on the way, and left
+        ((), 14, False),  # all signs were seen, late or not: one trial in twelve is left out
+    ],
+)
+def test_a_late_generator_is_no_reason_to_grow_the_pool(
+    signals: tuple[Signal, ...], late_at: int, busy: bool
+) -> None:
+    """One late trial of many is a doubt where the missing sign rests on it, with its own remedy."""
+    good = [trial(seed=seed, checks=(ON_TIME,)) for seed in range(10)]
+    served = [
+        verifying_trial(pool_size=size, checks=(LATE if size == late_at else ON_TIME,))
+        for size in (12, 14)
+    ]
+    seen = verification(signals=signals or verification().signals)
+    found = recommend(http_target(), sizing(), seen, [*good, *served], "done", 5.0)
+    lag = checks_of(found)["lag"]
+    assert lag.passed is not busy
+    assert was_too_busy(found) is busy
+    if busy:
+        assert lag.seen.startswith("failed in 1 of 12 trials; worst: calls started 14.20 ms")
+        assert lag.next == "run again when this machine is quiet; another size is no remedy"
+        assert "too busy to verify" in words.finding(sizing(), found)
 
 
 @pytest.mark.parametrize(

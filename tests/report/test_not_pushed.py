@@ -16,7 +16,7 @@ from poolkit.report import page
 from poolkit.report.expected import expected_waits
 from poolkit.report.folder import read_review
 from poolkit.review import export
-from poolkit.show import charts, frames, tables, words
+from poolkit.show import charts, frames, tables, trust, words
 from poolkit.show.charts.time_budget import in_service
 from poolkit.targets.objective import Objective
 from tests.recommend.examples import http_target
@@ -52,7 +52,7 @@ def said(sizing: Sizing, trials: tuple[Trial, ...], r: Recommendation) -> list[s
     return [
         *words.reasons(sizing),
         words.outcome(r),
-        words.how_sure(r),
+        trust.how_sure(r),
         words.finding(sizing, r, trials),
         words.finding(sizing, None, trials),
         words.finding(None, None, trials),

@@ -123,7 +123,7 @@ def test_two_sizes_stand_beside_each_other() -> None:
         for name, axes in drawn.items()
     }
     assert "12 serve callers as soon" in said["two"]
-    assert "12 would serve callers as soon" in said["two"]
+    assert "12 give the same response time" in said["two"]
     assert "as fast" in said["two"]
     assert "as fast" not in said["one"]
     ends = {}
@@ -134,7 +134,7 @@ def test_two_sizes_stand_beside_each_other() -> None:
     assert 11 < ends["two"] < 12
     assert 19 < ends["one"] < 20
     alt = charts.alt_text(sizing, trials, two)
-    assert "; 12 serve callers as soon (p99 wait under 10 ms decides)." in alt
+    assert "; 12 give the same response time (p99 wait under 10 ms decides)." in alt
 
 
 def test_a_failed_trial_is_grey_and_not_on_the_curve() -> None:

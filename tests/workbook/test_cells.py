@@ -23,6 +23,15 @@ def test_a_frame_becomes_a_table() -> None:
     assert "<caption>A caption</caption>" in shown.html()
 
 
+def test_the_row_that_is_spoken_of_is_marked() -> None:
+    """By its name; the colour is in the row itself, where JupyterLab's sanitizer leaves it."""
+    frame = pd.DataFrame({"case": ["a", "b"], "size": [1, 2]})
+    shown = table(frame, "", mark="b")
+    assert (shown.emphasis, table(frame, "").emphasis) == ({1}, frozenset())
+    (row,) = re.findall(r"<tr[^>]*pk-emphasis[^>]*><th[^>]*>b<", shown.html())
+    assert 'style="background-color: rgba(' in row
+
+
 def test_an_index_with_a_name_comes_first() -> None:
     """Also one of several levels, and that of an empty frame."""
     frame = pd.DataFrame({"target": ["a", "b"], "pool_size": [1, 2], "hold": [0.5, 0.25]})

@@ -10,7 +10,7 @@ import pytest
 from poolkit.errors import BadInput
 from poolkit.panels import FileSource, Findings, LabSource, RecordedSource, Request
 from poolkit.panels.sources import Source
-from poolkit.workbook import database_target, measured, one_of_each
+from poolkit.workbook import borrowed, database_target, measured, one_of_each
 from poolkit.workbook.measuring import _allowed, line
 
 WEB = (
@@ -42,6 +42,18 @@ def test_a_database_of_ones_own_or_the_labs(tmp_path: Path, source: RecordedSour
     name, lent = database_target("", own(tmp_path, WEB))
     assert name == "lab-db"
     assert isinstance(lent, LabSource)
+
+
+def test_what_is_lent_is_told(tmp_path: Path, source: RecordedSource) -> None:
+    """A coloured line says whose figures they are, and nothing where they are the reader's."""
+    (told,) = borrowed("lab-db", own(tmp_path, WEB))
+    assert told.words == (
+        "There is no database among web: these figures are of lab-db, the lab's own PostgreSQL, "
+        "and say nothing about yours. Name a database in targets.toml and run this notebook again."
+    )
+    assert 'role="alert"' in told.html
+    assert borrowed("lab-db", source) == ()
+    assert borrowed("orders", own(tmp_path, DATABASE)) == ()
 
 
 def test_a_lessons_sizes_keep_to_what_the_target_allows(tmp_path: Path) -> None:

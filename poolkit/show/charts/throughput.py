@@ -196,12 +196,13 @@ class Picture:
         below = "pool size (connections)"
         if scene.states or scene.vague_states:
             below = "connections: pool size, or in use at once"
-        frame = (sizes, limits, upper.get_ylim(), times_top, below, scene.recommended)
+        marked = None if scene.is_swept else scene.recommended
+        frame = (sizes, limits, upper.get_ylim(), times_top, below, marked)
         if frame != self.frame:
             self.frame = frame
             lower.set_xlabel(below, color=self._ink)
             # Sizes that were measured are named, as many as stand clear.
-            shown = ranges.named_sizes(sizes, limits, None if scene.is_swept else scene.recommended)
+            shown = ranges.named_sizes(sizes, limits, marked)
             lower.xaxis.set_ticks(shown, labels=[str(size) for size in shown])
             lower.xaxis.set_ticks([size for size in sizes if size not in shown], minor=True)
         self._show_regions(scene, limits)

@@ -17,7 +17,7 @@ from poolkit.records import (
     Sizing,
 )
 from poolkit.review.compare import Comparison, Difference
-from poolkit.show import words
+from poolkit.show import trust, words
 from poolkit.show.tables.table import Column, Columns, Number, Table, passed
 from poolkit.units import NONE, interval, milliseconds, number, rate, short_rate
 
@@ -25,19 +25,19 @@ from poolkit.units import NONE, interval, milliseconds, number, rate, short_rate
 def decision(
     recommendations: Sequence[Recommendation], comparison: Comparison | None = None
 ) -> Table:
-    """One row a target: what to set, what it was seen to do, what bounds it, how sure, what is new.
+    """One row a target: the size, how sure it is, what to set, what it was seen to do, what is new.
 
     The last only with a `comparison` with an earlier review.
     """
     columns: list[Column[Recommendation]] = [
         Column("target", lambda r: r.target),
         Number("size", words.size),
+        Column("how sure", trust.how_sure),
         Column("set", _settings),
         Number("rate asked", lambda r: rate(r.target_rate)),
         Number("rate carried", lambda r: rate(_seen(r)[0])),
         Number("p99 wait seen", lambda r: milliseconds(_seen(r)[1])),
         Column("bound by", words.bound_by),
-        Column("how sure", words.how_sure),
     ]
     if comparison is not None:
         changed = f"changed since {comparison.before[:10]}"
@@ -214,11 +214,12 @@ def changes(comparison: Comparison, target: str | None = None) -> Table:
     if target is None:
         name = Column[Difference]("target", lambda d: d.target)
         caption = f"What changed since the review of {since}"
-        return Table.of(caption, (name, quantity, then, now, noise), comparison.differences)
+        columns = (name, quantity, then, now, noise)
+        return Table.of(caption, columns, comparison.differences, words.is_beyond_noise)
     intervals = (
         Number[Difference]("95 % interval", lambda d: words.interval_of(d, d.before_interval)),
         Number[Difference]("95 % interval", lambda d: words.interval_of(d, d.after_interval)),
     )
     of_target = [d for d in comparison.differences if d.target == target]
     columns = (quantity, then, intervals[0], now, intervals[1], noise)
-    return Table.of(f"What changed since {since}", columns, of_target)
+    return Table.of(f"What changed since {since}", columns, of_target, words.is_beyond_noise)

@@ -164,6 +164,16 @@ def _inferred(trial: Trial) -> str:
     return "" if trial.wait_is_exact else " (inferred)"
 
 
+# By purpose: what a trial in service is used for.
+_SERVED = {
+    "approach": "by connections in use",
+    "verify": "to verify the size",
+    "overload": "as an overload",
+    "recovery": "as what follows an overload",
+    "fairness": "for fairness",
+}
+
+
 def _use(trial: Trial) -> str:
     if trial.stopped is not None:
         return f"✗ stopped: {trial.stopped}"
@@ -174,7 +184,7 @@ def _use(trial: Trial) -> str:
         return f"✗ failed {listed([check.name.replace('_', ' ') for check in failed])}{why}"
     if trial.is_of_curve:
         return "✓ yes"
-    return "✓ by connections in use" if trial.purpose == "approach" else f"✓ {trial.purpose}"
+    return f"✓ {_SERVED.get(trial.purpose, trial.purpose)}"
 
 
 _SIZE_AND_LOOP = (Column("connections", _connections), Column("loop", _loop))

@@ -1,6 +1,7 @@
 """One table for every reader: built once, of plain text; written as HTML, as Markdown, with rich.
 
-The writers choose no words. A cell that begins with ✓ or ✗ is a mark, which they may colour.
+The writers choose no words. A cell that begins with ✓, ✗ or "! " (well, ill, in doubt) is a mark,
+which they may colour.
 """
 
 from __future__ import annotations
@@ -23,7 +24,18 @@ _STYLE = """<style>
 .jp-OutputArea .pk-table td, .jp-OutputArea .pk-table th {
   text-align: left; vertical-align: top; white-space: normal; }
 .jp-OutputArea .pk-table .pk-number { text-align: right; }
+.jp-OutputArea .pk-table .pk-good { color: #00795a; }
+.jp-OutputArea .pk-table .pk-warn { color: #7d5200; font-weight: 600; }
+.jp-OutputArea .pk-table .pk-bad { color: #a63a00; font-weight: 600; }
+body[data-jp-theme-light="false"] .jp-OutputArea .pk-table .pk-good { color: #4fc79f; }
+body[data-jp-theme-light="false"] .jp-OutputArea .pk-table .pk-warn { color: #e5b95c; }
+body[data-jp-theme-light="false"] .jp-OutputArea .pk-table .pk-bad { color: #f0955c; }
 </style>"""
+# In the row itself: JupyterLab takes a style sheet out of a notebook that nobody has run yet. The
+# colour is clear enough on light paper and on dark.
+_EMPHASIS = 'class="pk-emphasis" style="background-color: rgba(0, 150, 105, 0.22)"'
+# What a cell begins with -> its class in HTML, and how a terminal shows it.
+_MARKS = {"✓ ": ("pk-good", ""), "! ": ("pk-warn", "bold yellow"), "✗ ": ("pk-bad", "bold red")}
 
 
 def passed(value: bool) -> str:
@@ -103,7 +115,7 @@ class Table:
         )
         rows = []
         for index, (first, *rest) in enumerate(self.rows):
-            mark = ' class="pk-emphasis"' if index in self.emphasis else ""
+            mark = f" {_EMPHASIS}" if index in self.emphasis else ""
             cells = "".join(f"<td{self._class(i)}>{_marked(c)}</td>" for i, c in enumerate(rest, 1))
             name = f'<th scope="row"{self._class(0)}>{_marked(first)}</th>'
             rows.append(f"<tr{mark}>{name}{cells}</tr>")
@@ -156,7 +168,7 @@ class Table:
             )
         for index, row in enumerate(self.rows):
             texts = [printable(clean(cell)) for cell in row]
-            cells = (Text(text, "bold red" if text.startswith("✗") else "") for text in texts)
+            cells = (Text(text, _MARKS.get(text[:2], ("", ""))[1]) for text in texts)
             shown.add_row(*cells, style="bold" if index in self.emphasis else "")
         return shown
 
@@ -173,5 +185,5 @@ class Table:
 
 
 def _marked(cell: str) -> str:
-    kind = {"✓": "pk-good", "✗": "pk-bad"}.get(cell[:1])
-    return in_html(cell) if kind is None else f'<span class="{kind}">{in_html(cell)}</span>'
+    kind, _ = _MARKS.get(cell[:2], ("", ""))
+    return f'<span class="{kind}">{in_html(cell)}</span>' if kind else in_html(cell)

@@ -1,0 +1,249 @@
+"""What a page claimed, held against what was measured: its first sentence and its last cell."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+
+from poolkit.analysis.what_if import Answer
+from poolkit.panels.panel import alert, framed
+from poolkit.panels.story import Findings
+from poolkit.probes import Probe
+from poolkit.recommend.checks import IN_SERVICE, OF_THE_MACHINE
+from poolkit.records import Recommendation, Trial
+from poolkit.report.page import Part
+from poolkit.show import trust, words
+from poolkit.show.charts.fairness import fairness_finding, pair
+from poolkit.show.charts.response_time import known, response_finding
+from poolkit.show.tables import Table
+from poolkit.units import NONE, milliseconds, number, plural, rate
+from poolkit.workbook import lessons
+from poolkit.workbook.fleet import Fleet
+
+RUN_AGAIN = (
+    "Close other programs here, or measure from another machine, and run this notebook again. "
+    "Another size is no remedy."
+)
+_SAME = 0.05  # share by which two response times may differ and be called the same
+_OUTCOMES = {True: "✓ held", False: "✗ did not hold", None: "not tried"}
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One claim of a page and what was seen of it; `held` is None where nothing was tried."""
+
+    says: str
+    held: bool | None
+    seen: str
+
+
+def decided(found: Findings, table: Table | None = None) -> Part:
+    """The decision with its doubts in one sentence, coloured where there are any; then a table."""
+    said = words.sentence(words.finding(found.sizing, found.recommendation, found.trials))
+    if found.recommendation.verification is None and found.sizing.because:
+        said += f" {words.sentence(found.sizing.because)}"
+    html = f"<p>{escape(said)}</p>"
+    if trust.is_in_doubt(found.recommendation):
+        html = alert(said, remedy := _remedy(found.recommendation))
+        said = f"{said} {remedy}".strip()
+    if table:
+        return Part(framed(html, table.html()), f"{said}\n\n{table}")
+    return Part(framed(html), said)
+
+
+def _remedy(recommendation: Recommendation) -> str:
+    """What to do about the doubts, in sentences."""
+    if trust.was_too_busy(recommendation):
+        return RUN_AGAIN
+    failed = [c for c in recommendation.failed_checks if c.name not in trust.SAID_OTHERWISE]
+    seen = [words.sentence(signal.seen) for signal in recommendation.missing_signals]
+    return " ".join(dict.fromkeys([*seen, *(words.sentence(check.next) for check in failed)]))
+
+
+def closing(claims: Sequence[Claim], doubt: str = "") -> Part:
+    """What held and what did not, in one sentence and a table; coloured unless all of it held.
+
+    Args:
+        doubt: why none of it may be relied on, whatever was seen; empty for no reason.
+    """
+    said = words.sentence(doubt or _in_short(claims))
+    rows = tuple((claim.says, _OUTCOMES[claim.held], claim.seen) for claim in claims)
+    table = Table("What this page claimed", ("claim", "outcome", "seen"), rows)
+    is_well = not doubt and all(claim.held is not False for claim in claims)
+    html = f"<p>{escape(said)}</p>" if is_well else alert(said, RUN_AGAIN if doubt else "")
+    text = said if is_well or not doubt else f"{said} {RUN_AGAIN}"
+    return Part(framed(html, table.html()), f"{text}\n\n{table}")
+
+
+def _in_short(claims: Sequence[Claim]) -> str:
+    failed = [claim.says for claim in claims if claim.held is False]
+    held = sum(claim.held is True for claim in claims)
+    untried = sum(claim.held is None for claim in claims)
+    rest = f"; {untried} could not be tried" if untried else ""
+    if failed:
+        missed = " and that ".join(failed)
+        return f"It did not hold here that {missed}; {held} of {len(claims)} claims held{rest}"
+    if not held:
+        return "No claim of this page could be tried here"
+    return f"{held} of {plural(len(claims), 'claim')} held here{rest or ', none failed'}"
+
+
+def of_verification(found: Findings, small: Trial | None) -> Part:
+    """The closing cell of `03_verify`: its claims on this target, and whether to believe any.
+
+    Args:
+        small: the target rate on a pool that is too small; None: not tried.
+    """
+    on_time = _on_time(found)
+    too_busy = trust.was_too_busy(found.recommendation)
+    claims = [on_time, _climbed(found), *_room(found), *_signs(found), _in_turn(found)]
+    doubt = f"{words.TOO_BUSY}: {on_time.seen}" if too_busy else ""
+    return closing([*claims, _moved(found), _stamps(small)], doubt)
+
+
+def of_budget(
+    one: Answer, plan: Answer, fleet: Fleet, split: Sequence[Trial], hosts: Sequence[Trial]
+) -> Part:
+    """The closing cell of `05_database_budget`.
+
+    Args:
+        one: what a single pool for the whole rate needs.
+        plan: what each pool of the fleet needs.
+        split: the same total and rate, without overflow first and with most of it last.
+        hosts: a session for two hosts, behind one gate first and with a limit for each last.
+    """
+    asked = "what is divided over pools needs more connections than one pool for all"
+    fits, size = "the sum fits while a version is rolled out", plan.size
+    if size is None:
+        needs = Claim(asked, None, f"no size for this fleet: {plan.because}")
+        sums = Claim(fits, None, "no size for this fleet")
+    else:
+        whole, rolling = size * plan.pools, size * (fleet.replicas + 1) * fleet.workers
+        alone = NONE if one.size is None else str(one.size)
+        seen = f"{whole} in {plural(plan.pools, 'pool')}, {alone} in one"
+        needs = Claim(asked, None if one.size is None else whole >= one.size, seen)
+        sums = Claim(fits, rolling <= fleet.room, f"{rolling} of {fleet.room} connections")
+    kept, dialled = split[0], split[-1]
+    dials = Claim(
+        "at one total, overflow buys dials",
+        dialled.connections_opened > kept.connections_opened,
+        f"{dialled.connections_opened} dials with overflow, {kept.connections_opened} without",
+    )
+    gated, limited = (trial.wait_time.p50 or 0.0 for trial in (hosts[0], hosts[-1]))
+    hosts_apart = Claim(
+        "behind one gate a slow host keeps the other's callers waiting",
+        gated > 10 * limited,
+        f"half wait {milliseconds(gated)} or more, with a limit for each {milliseconds(limited)}",
+    )
+    return closing([needs, sums, dials, hosts_apart])
+
+
+def of_probes(probes: Sequence[Probe]) -> Part:
+    """The closing cell of `04_keepalive_and_stale`: its claims on each target that was probed."""
+    claims: list[Claim] = []
+    for probe in probes:
+        ended = [limit.seen for limit in probe.idle]
+        patience = f"{probe.target}: the server's patience can be measured"
+        claims.append(Claim(patience, bool(ended) or None, "; ".join(ended) or "not looked for"))
+        claims.append(_proven(probe))
+        failed = {(each.cut, each.setting): each.failed for each in probe.stale}
+        cures = [each for each in probe.stale if each.setting in ("pre_ping", "retry")]
+        # One call more may fail by chance: each cut meets calls of its own.
+        worse = [each for each in cures if each.failed > failed.get((each.cut, "none"), 0) + 1]
+        says = f"{probe.target}: after a cut pre-ping and retry let no more calls fail than nothing"
+        seen = f"{sum(each.failed for each in cures)} of {sum(each.calls for each in cures)} failed"
+        claims.append(Claim(says, not worse, seen) if cures else Claim(says, None, "not tried"))
+    return closing(claims)
+
+
+def _proven(probe: Probe) -> Claim:
+    says = f"{probe.target}: a client that lets go first meets no dead connection"
+    proof = probe.proof
+    if proof is None:
+        return Claim(says, None, "no idle connection ended while it was watched")
+    kept = proof.recommended
+    seen = f"{kept.disconnects} dead connections, {plural(kept.failed, 'call')} failed"
+    return Claim(says, proof.holds and not kept.failed, seen)
+
+
+def _on_time(found: Findings) -> Claim:
+    """Whether the trials in service were this machine's as little as they should be."""
+    says, size = "this machine sends calls when they are due", found.recommendation.recommended_size
+    served = [t for t in found.trials if t.purpose in IN_SERVICE and t.pool_size == size]
+    if not served:
+        return Claim(says, None, "no size was tried in service")
+    late = [c.seen for t in served for c in t.failed_checks if c.name in OF_THE_MACHINE]
+    longest = max(trial.lag.p99 or 0.0 for trial in served)
+    seen = f"99 % of the calls started within {milliseconds(longest)} of when they were due"
+    return Claim(says, not late, late[-1] if late else seen)
+
+
+def _climbed(found: Findings) -> Claim:
+    says = "the target rate alone gives a first size"
+    steps = [trial for trial in found.trials if trial.purpose == "approach"]
+    if not steps:
+        return Claim(says, None, "the measurement began with the sweep")
+    top = max(step.arrival_rate or 0.0 for step in steps)
+    seen = f"the climb ended at {rate(top)} of {rate(found.objective.rate)}"
+    return Claim(says, top >= 0.99 * found.objective.rate, seen)
+
+
+def _room(found: Findings) -> tuple[Claim, Claim]:
+    size, plateau = found.recommendation.recommended_size, found.sizing.plateau
+    asked, pool, endpoint = found.objective.rate, "the size has room", "the endpoint has room"
+    if size is None:
+        of_pool = Claim(pool, None, "there is no size")
+    else:
+        load, most = lessons.offered_load(found), size * found.objective.pools
+        busy = f"{number(load)} of {plural(most, 'connection')} busy on average"
+        of_pool = Claim(pool, load < most, busy)
+    if plateau is None:
+        return of_pool, Claim(endpoint, None, "no plateau was looked for, or none was reached")
+    seen = f"{rate(asked)} of {rate(plateau.throughput)}"
+    return of_pool, Claim(endpoint, asked < plateau.throughput, seen)
+
+
+def _signs(found: Findings) -> list[Claim]:
+    seen = found.recommendation.verification
+    if seen is None:
+        return [Claim("under load the size shows the signs of a right one", None, "not verified")]
+    return [Claim(_SIGNS[sign.name], sign.passed, sign.seen) for sign in seen.signals]
+
+
+_SIGNS = {
+    "wait_near_zero": "few enough calls wait at the target rate",
+    "graceful_plateau": "more than the target rate is carried, or refused, without breaking down",
+    "recovers": "an overload ends when the load does",
+    "no_disconnects": "no call meets a closed connection",
+    "reuse_above_0.9": "connections are kept",
+    "response_in_time": "calls are answered in time",
+}
+
+
+def _in_turn(found: Findings) -> Claim:
+    says, crowded = "a gate serves those who wait in turn", pair(found.trials)
+    if crowded is None:
+        return Claim(says, None, "no gate stands in front of this pool, or none was tried")
+    without, gated = (trial.wait_time.longest or 0.0 for trial in crowded)
+    return Claim(says, gated < without, fairness_finding(*crowded))
+
+
+def _moved(found: Findings) -> Claim:
+    says = "past saturation a larger pool only moves the queue"
+    shown = known(found.sizing)
+    at = next((p for p in shown if p.size == found.recommendation.recommended_size), None)
+    if at is None or shown[-1].size == at.size:
+        return Claim(says, None, "no larger pool was predicted")
+    gained = at.response - shown[-1].response
+    seen = response_finding(found.sizing, found.recommendation)
+    return Claim(says, gained <= _SAME * at.response, seen)
+
+
+def _stamps(small: Trial | None) -> Claim:
+    says = "a test that stamps calls when it sends them hides their waits"
+    if small is None or small.response_time.p99 is None or small.hold_time.p99 is None:
+        return Claim(says, None, "no pool was too small")
+    sent, due = small.hold_time.p99, small.response_time.p99
+    seen = f"p99 {milliseconds(sent)} stamped when sent, {milliseconds(due)} stamped when due"
+    return Claim(says, due > sent, seen)
