@@ -41,18 +41,30 @@ def address_of(view: View, made: Made) -> Address:
         return Address("file", found)
     if found is None and _is_in_branch_of_files(view.module, call):
         return Address("file", ast.unparse(node))
-    if found is None and isinstance(node, ast.Name) and _may_be_file(view, node):
-        return Address("unknown", ast.unparse(node))
+    if found is None:
+        texts = _texts(view, node, _STEPS)
+        files = [text is not None and text.startswith(_FILES) for text in texts]
+        if any(files):
+            return Address("file" if all(files) else "unknown", ast.unparse(node))
     is_server = made.library.recycle if found is None else found.startswith("$") or "://" in found
     # What only begins alike may be two databases.
     key = found if found is not None and _is_whole(node) else ast.unparse(node)
     return Address("server" if is_server else "unknown", key)
 
 
-def _may_be_file(view: View, name: ast.Name) -> bool:
-    """Whether one of the values that a name is bound to is a file's."""
-    texts = [_text(view, one.value, _STEPS) for one in view.module.bound(name)[1]]
-    return any(text is not None and text.startswith(_FILES) for text in texts)
+def _texts(view: View, node: ast.expr | None, steps: int) -> list[str | None]:
+    """The text of each branch of an expression, and of each value that a name is bound to."""
+    parts: list[ast.expr | None] = []
+    match node:
+        case ast.IfExp(body=body, orelse=orelse):
+            parts = [body, orelse]
+        case ast.BoolOp(values=values):
+            parts = [*values]
+        case ast.Name():
+            parts = [one.value for one in view.module.bound(node)[1]]
+    if not parts or steps == 0:
+        return [_text(view, node, steps)]
+    return [text for part in parts for text in _texts(view, part, steps - 1)]
 
 
 def _is_in_branch_of_files(module: Module, call: ast.Call) -> bool:

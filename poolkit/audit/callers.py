@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections import defaultdict
 from functools import cached_property
 from typing import Literal
@@ -31,6 +32,7 @@ _ONCE_DECORATORS = frozenset(
 # Where a function is handed over to be run as the program begins or ends.
 _HOOKS = ("startup", "shutdown", "cleanup", "lifespan", "before_serving", "after_serving")
 _RUNS = frozenset({"run", "run_until_complete", "run_sync", "Process", "Thread"})
+_CACHES = re.compile("cache|fresh|expir", re.IGNORECASE)
 _DEEPEST = 20  # callers of callers
 _MOST_UNKNOWN = 20  # calls of a name that may be of one of many methods
 
@@ -62,6 +64,17 @@ class Callers:
         finally:
             self._depth -= 1
         return self._known[function]
+
+    def is_for_a_cache(self, module: Module, function: Function) -> bool:
+        """Whether every call that is seen stands in a branch that asks about a cache."""
+        calls = self._calls(module, function)
+        return bool(calls) and all(
+            any(
+                isinstance(outer, ast.If) and _CACHES.search(ast.unparse(outer.test))
+                for outer in where.around(call)
+            )
+            for where, call in calls
+        )
 
     def is_handler(self, module: Module, function: Function) -> bool:
         """Whether a web framework calls this function for each request.

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import ast
 import itertools
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from poolkit.audit.libraries import CLOSES, DEPENDS
 from poolkit.audit.module import Module
-from poolkit.audit.syntax import Function, asks_for, name_of, passes
-from poolkit.audit.values import NO_ARGUMENTS, Arguments, Value, Values
+from poolkit.audit.scopes import own
+from poolkit.audit.syntax import Function, asks_for, is_none, name_of, passes
+from poolkit.audit.value import NO_ARGUMENTS, Arguments, Value
+from poolkit.audit.values import Values
 
 GIVES_BACK = CLOSES | {"release", "putconn", "invalidate", "detach"}
 # After these a session of SQLAlchemy holds no connection until it is used again.
@@ -108,6 +111,8 @@ def _kept(
         return
     if value.library.is_held_by_await and not isinstance(node, ast.Await):
         return
+    if isinstance(node, ast.Call) and _is_generator(values, module, node):
+        return
     assert isinstance(target, ast.Name)
     body: list[ast.AST] = []
     for one in later:
@@ -118,6 +123,14 @@ def _kept(
         if target.id in given_back([one]) or isinstance(one, ast.Return | ast.Raise):
             break
     yield Hold(module, value, node, target.id, body, "kept")
+
+
+def _is_generator(values: Values, module: Module, call: ast.Call) -> bool:
+    """Whether calling it gives a generator, which takes nothing before it is asked."""
+    found = values.function(module, call)
+    return found is not None and any(
+        isinstance(one, ast.Yield | ast.YieldFrom) for one in own(found[0].node)
+    )
 
 
 def given_back(nodes: Iterable[ast.AST]) -> set[str]:
@@ -182,6 +195,29 @@ def reached(
                 yield from _through(values, module, call, NO_ARGUMENTS, call, (), frozenset())
 
 
+_BROUGHT = re.compile(r"(^|_|\.)(db|session|conn|connection)\b", re.IGNORECASE)
+
+
+def _is_without(module: Module, call: ast.Call) -> bool:
+    """Whether a function takes its own only where nobody brought one: `if self.db is not None`."""
+    inner: ast.AST = call
+    for outer in module.around(call):
+        if isinstance(outer, Function):
+            return False
+        if isinstance(outer, ast.If) and inner is not outer.test:
+            test = outer.test
+            is_negative = isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not)
+            if isinstance(test, ast.Compare) and is_none(test.comparators[0]):
+                is_negative = isinstance(test.ops[0], ast.Is)
+            subject = test.operand if isinstance(test, ast.UnaryOp) else test
+            subject = subject.left if isinstance(subject, ast.Compare) else subject
+            is_taken_without = (inner in outer.body) is is_negative
+            if is_taken_without and _BROUGHT.search(ast.unparse(subject)):
+                return True
+        inner = outer
+    return False
+
+
 def _through(
     values: Values,
     module: Module,
@@ -204,6 +240,8 @@ def _through(
     through, seen = (*through, function.node.name), seen | {function.node}
     for node in function.node.body:
         for inner in calls(node):
+            if _is_without(function.module, inner):
+                continue
             yield Reached(function.module, inner, passed, first, through)
             yield from _through(values, function.module, inner, passed, first, through, seen)
 

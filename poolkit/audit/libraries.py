@@ -64,6 +64,11 @@ class Library:
     unverified_requests: tuple[str, ...] = ()
 
     @property
+    def exports(self) -> frozenset[str]:
+        """What `from package import *` brings of it."""
+        return self.sessions | self.session_makers | {*self.makers, *self.types, *self.limits}
+
+    @property
     def idle(self) -> IdleSetting | None:
         """The setting that ends idle connections, or some of them."""
         return idle_setting(self.driver, "ends", "shrinks")
@@ -158,6 +163,8 @@ LIBRARIES = (
 )
 BY_PACKAGE = {package: library for library in LIBRARIES for package in library.packages}
 
+# Pools of SQLAlchemy that keep to its sizes and ages, when they are named.
+QUEUES = frozenset({"QueuePool", "AsyncAdaptedQueuePool", "FallbackAsyncAdaptedQueuePool"})
 # What has FastAPI fill an argument.
 DEPENDS = frozenset({"Depends", "Security"})
 CLOSES = frozenset({"close", "aclose", "dispose", "terminate", "close_all", "__aexit__"})

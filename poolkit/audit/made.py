@@ -5,9 +5,10 @@ from __future__ import annotations
 import ast
 from collections.abc import Collection, Iterator
 
-from poolkit.audit.libraries import CLOSES, Library
+from poolkit.audit.lending import Lending, Use
+from poolkit.audit.libraries import CLOSES, QUEUES, Library
 from poolkit.audit.module import Module
-from poolkit.audit.syntax import Function, hides_arguments, keyword, name_of
+from poolkit.audit.syntax import Function, hides_arguments, is_none, keyword, name_of
 
 
 class Made:
@@ -16,13 +17,15 @@ class Made:
     `function` makes it, it is bound to `targets`, and `is_with`: a `with` closes it.
     """
 
-    def __init__(self, module: Module, call: ast.Call, library: Library) -> None:
+    def __init__(self, lending: Lending, module: Module, call: ast.Call, library: Library) -> None:
         self.call = call
         self.library = library
         self.function = module.function_of(call)
         self.is_with = False
         self.targets: list[ast.expr] = []
         self._module = module
+        self._block: ast.AST | None = self.function  # where its name means it
+        self._lending = lending
         node: ast.AST = call
         for outer in module.around(call):
             # await make(), (await make()), make() or None: still the same object.
@@ -31,6 +34,7 @@ class Made:
                 continue
             if isinstance(outer, ast.withitem) and outer.context_expr is node:
                 self.is_with = True
+                self._block = module.parents[outer]
                 self.targets = [outer.optional_vars] if outer.optional_vars is not None else []
             elif isinstance(outer, ast.Assign):
                 self.targets = outer.targets
@@ -55,6 +59,12 @@ class Made:
         return keyword(self.call, name)
 
     @property
+    def chained(self) -> str:
+        """`connect` of `create_engine(url).connect()`: used by the expression that makes it."""
+        parent = self._module.parents[self.call]
+        return parent.attr if isinstance(parent, ast.Attribute) else ""
+
+    @property
     def hides_arguments(self) -> bool:
         """Whether `*args` or `**settings` may hold arguments that do not show."""
         return hides_arguments(self.call)
@@ -62,7 +72,11 @@ class Made:
     @property
     def has_other_pool(self) -> bool:
         """Whether an argument brings its pool, so that the library's defaults say nothing."""
-        return any(self.keyword(name) is not None for name in self.library.other_pool)
+        written = (self.keyword(name) for name in self.library.other_pool)
+        return any(
+            node is not None and not is_none(node) and name_of(node) not in QUEUES
+            for node in written
+        )
 
     def reads(self) -> list[ast.Name]:
         """Where its function, and what is defined inside it, reads the local variable."""
@@ -97,6 +111,15 @@ class Made:
                     found.append(outer)
         return found
 
+    def lent(self) -> list[tuple[ast.Call, Use]]:
+        """The calls that it is handed to and that only work with it."""
+        found = (self._lent(node) for node in self.reads() if self._session_call(node) is None)
+        return [one for one in found if one is not None]
+
+    def _lent(self, node: ast.Name) -> tuple[ast.Call, Use] | None:
+        handed = self._lending.handed_to(self._module, node)
+        return None if handed is None or handed[1] is Use.KEPT else handed
+
     def gives_sessions(self) -> bool:
         """Whether sessions are made on it, each of which takes a connection."""
         return any(self._session_call(node) is not None for node in self.reads())
@@ -127,7 +150,7 @@ class Made:
         return False
 
     def _in_function(self) -> Iterator[ast.AST]:
-        return iter(()) if self.function is None else ast.walk(self.function)
+        return iter(()) if self._block is None else ast.walk(self._block)
 
     def _goes_out(self, node: ast.Name) -> bool:
         parents = self._module.parents
@@ -141,6 +164,7 @@ class Made:
             or (isinstance(parent, ast.withitem) and parent.context_expr is node)
             or isinstance(parent, ast.Compare | ast.Await | ast.If | ast.UnaryOp | ast.Assert)
             or _is_getattr(parent, node)
+            or self._lent(node) is not None
         )
         if not is_only_used:
             return True

@@ -72,6 +72,9 @@ class Module:
             elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
                 for alias in node.names:
                     found[alias.asname or alias.name] = f"{node.module}.{alias.name}"
+            elif isinstance(node, ast.Assign) and _imports(node.value):
+                names = [one.id for one in node.targets if isinstance(one, ast.Name)]
+                found |= dict.fromkeys(names, _imports(node.value))
         return found
 
     @cached_property
@@ -137,6 +140,8 @@ class Module:
         while isinstance(node, ast.Attribute):
             parts.append(node.attr)
             node = node.value
+        if name := _imports(node):
+            return ".".join([name, *reversed(parts)])
         if not isinstance(node, ast.Name) or node.id not in self.imported:
             return ""
         return ".".join([self.imported[node.id], *reversed(parts)])
@@ -179,6 +184,14 @@ class Module:
                 return True
             inner = outer
         return False
+
+
+def _imports(node: ast.expr) -> str:
+    """`importlib.import_module("httpx")`, by whatever helper: the module that it gives, or none."""
+    match node:
+        case ast.Call(func=func, args=[ast.Constant(value=str(name)), *_]):
+            return name if name_of(func) == "__import__" or "import_" in name_of(func) else ""
+    return ""
 
 
 def _set(node: ast.AST) -> Iterator[tuple[ast.expr, ast.expr | None, ast.expr | None]]:

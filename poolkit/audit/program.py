@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import PurePath
 
-from poolkit.audit.libraries import BY_PACKAGE
+from poolkit.audit.libraries import BY_PACKAGE, CLOSES
 from poolkit.audit.module import Module
 from poolkit.audit.syntax import Function, name_of
 
@@ -31,6 +31,39 @@ class Program:
         for module in self.modules:
             parts = _parts(module.path)
             self._by_end[parts[-1]].append((parts, module))
+        for module in self.modules:
+            self._bring_all(module, set())
+
+    def _bring_all(self, module: Module, seen: set[Module]) -> None:
+        """Take over what `from x import *` brings of another module's imports."""
+        if module in seen:
+            return
+        seen.add(module)
+        for alias in _stars(module):
+            statement = module.parents[alias]
+            package = (getattr(statement, "module", None) or "").partition(".")[0]
+            for name in BY_PACKAGE[package].exports if package in BY_PACKAGE else ():
+                module.imported.setdefault(name, f"{package}.{name}")
+        for other in self._starred(module):
+            self._bring_all(other, seen)
+            for name, meaning in other.imported.items():
+                if is_public(other, name):
+                    module.imported.setdefault(name, meaning)
+
+    def _starred(self, module: Module) -> list[Module]:
+        """The modules that `from x import *` brings all of, the last one first."""
+        found = (self.imported(module, alias) for alias in _stars(module))
+        return [one[0] for one in found if one is not None][::-1]
+
+    def home(self, module: Module, name: str, depth: int = 4) -> Module:
+        """The module that binds a global name: this one, or one that it brings all of."""
+        if name in module.names(module.tree) or depth == 0:
+            return module
+        for other in self._starred(module):
+            found = self.home(other, name, depth - 1)
+            if name in found.names(found.tree) and is_public(other, name):
+                return found
+        return module
 
     def imported(self, module: Module, alias: ast.alias) -> tuple[Module, str] | None:
         """The module and the name in it that an import brings; an empty name: all of it."""
@@ -90,14 +123,40 @@ class Program:
         return found
 
     @cached_property
-    def classes(self) -> dict[str, list[Defined]]:
-        """Every class by its name."""
+    def closed(self) -> set[str]:
+        """The attributes that are closed from outside of their object: `app.client.aclose()`."""
+        return {
+            node.value.attr
+            for module in self.modules
+            for node in module.nodes
+            if isinstance(node, ast.Attribute) and node.attr in CLOSES
+            if isinstance(node.value, ast.Attribute) and name_of(node.value.value) != "self"
+        }
+
+    @cached_property
+    def subclasses(self) -> dict[str, list[Defined]]:
+        """Every class by the last part of each of its bases."""
         found: defaultdict[str, list[Defined]] = defaultdict(list)
         for module in self.modules:
             for node in module.nodes:
                 if isinstance(node, ast.ClassDef):
-                    found[node.name].append(Defined(module, node))
+                    for base in node.bases:
+                        found[name_of(base)].append(Defined(module, node))
         return found
+
+
+def _stars(module: Module) -> list[ast.alias]:
+    """What stands for all names in `from x import *`."""
+    bindings = module.names(module.tree).get("*", ())
+    return [one.node for one in bindings if isinstance(one.node, ast.alias)]
+
+
+def is_public(module: Module, name: str) -> bool:
+    """Whether `from module import *` brings a name."""
+    for one in module.names(module.tree).get("__all__", ()):
+        if isinstance(one.value, ast.List | ast.Tuple):
+            return any(isinstance(e, ast.Constant) and e.value == name for e in one.value.elts)
+    return not name.startswith("_")
 
 
 def place(target: ast.expr) -> str:

@@ -15,6 +15,7 @@ from poolkit.audit.callers import Callers
 from poolkit.audit.cures import package_of
 from poolkit.audit.figures import Figures
 from poolkit.audit.finding import Claim, Finding, Rule, Skipped, Unread, Violation
+from poolkit.audit.lending import Lending
 from poolkit.audit.libraries import BY_PACKAGE
 from poolkit.audit.module import Module
 from poolkit.audit.newer import needed
@@ -32,6 +33,9 @@ NOT_ENTERED = frozenset(
 )
 NOT_SERVICE = ("test", "example", "script", "docs", "benchmark")  # how folders begin
 _IGNORE = re.compile(r"#\s*poolkit:\s*ignore(?:\[([\w\-, ]*)\])?")
+# What migrations and their env.py work with; `alembic.command` is for services that run them.
+_OF_MIGRATIONS = frozenset({"alembic.op", "alembic.context"})
+_MIGRATES = frozenset({"migration", "migrations", "migrate", "migrator"})  # words of a path
 _MENTIONS = re.compile("|".join(sorted(BY_PACKAGE)))
 
 
@@ -121,7 +125,7 @@ class _Scan:
         self._modules[path] = module
         self._comments[path] = _ignored(text) if "poolkit" in text else {}
         # A migration runs once, by hand.
-        if is_of_tests or any(name.startswith("alembic") for name in module.imported.values()):
+        if is_of_tests or not _OF_MIGRATIONS.isdisjoint(module.imported.values()):
             self._of_tests.add(path)
 
     @property
@@ -139,6 +143,7 @@ class _Scan:
         values = Values(program)
         callers = Callers(program, values)
         figures = Figures(values)
+        lending = Lending(values)
         found: list[tuple[Finding, bool]] = []
         unread: list[Finding] = []
         claimed: dict[Rule, list[tuple[Claim, Finding, bool]]] = {}
@@ -146,7 +151,7 @@ class _Scan:
             is_left_out = path in self._of_tests and not self._settings.tests
             if is_left_out or not _MENTIONS.search(module.text):
                 continue
-            view = View(module, values, figures, callers, self._settings)
+            view = View(module, values, figures, callers, lending, self._settings)
             try:
                 violations = [(rule, one) for rule in self._rules for one in rule.find(view)]
             except (RecursionError, MemoryError) as error:
@@ -243,10 +248,14 @@ def _sources(paths: Iterable[Path]) -> Iterator[tuple[Path, bool]]:
 
 
 def _is_of_tests(path: Path) -> bool:
-    """Whether a file is a test, an example or a script, which may do what a service must not."""
+    """Whether a file is a test, an example, a script or a migration, which may do what a service
+    must not."""
     name = path.name.lower()
     is_test = name.startswith(("test_", "conftest")) or name.endswith("_test.py")
-    return is_test or any(part.lower().startswith(NOT_SERVICE) for part in path.parts[:-1])
+    folders = (part.lower().lstrip("_") for part in path.parts[:-1])
+    words = re.split(r"[/\\_.]", path.as_posix().lower())
+    is_migration = not _MIGRATES.isdisjoint(words)
+    return is_test or is_migration or any(part.startswith(NOT_SERVICE) for part in folders)
 
 
 def _below(folder: Path) -> Iterator[Path]:

@@ -29,6 +29,13 @@ def passes(call: ast.Call) -> list[ast.expr]:
     return [*call.args, *(k.value for k in call.keywords)]
 
 
+def pairs(call: ast.Call, function: Function, *, is_bound: bool) -> list[tuple[str, ast.expr]]:
+    """The arguments of a function by name, and what a call passes; `is_bound`: without `self`."""
+    names = [one.arg for one in (*function.args.posonlyargs, *function.args.args)]
+    named = [(k.arg, k.value) for k in call.keywords if k.arg is not None]
+    return [*zip(names[is_bound:], call.args, strict=False), *named]
+
+
 def asks_for(function: Function | ast.Lambda) -> list[tuple[ast.arg, ast.expr | None]]:
     """A function's arguments and their defaults, without `*args` and `**settings`."""
     arguments = function.args

@@ -6,17 +6,19 @@ A value that cannot be told for sure is None, and the rules are silent about it.
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Literal
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
+from poolkit.audit.annotations import Annotations
 from poolkit.audit.libraries import BY_PACKAGE, DEPENDS, Library
 from poolkit.audit.module import Module
 from poolkit.audit.program import Defined, Program, methods, place
 from poolkit.audit.scopes import Binding, Scope, own
-from poolkit.audit.syntax import Function, is_none, keyword, name_of
+from poolkit.audit.syntax import Function, is_none, keyword, name_of, pairs
+from poolkit.audit.value import NO_ARGUMENTS, Arguments, Role, Value
 
-Role = Literal["pool", "sessions", "session", "module", "class", "instance", "function"]
+# Bases that know nothing of what a class of the program keeps.
+_BARE = frozenset({"ABC", "Generic", "Protocol", "object"})
 _DEEPEST = 12  # steps from name to name
 
 # What hands its first argument on: `await stack.enter_async_context(make())`.
@@ -24,53 +26,6 @@ _HANDS_ON = frozenset(
     {"enter_async_context", "enter_context", "aclosing", "closing", "wait_for", "shield", "cast"}
     | {"asynccontextmanager", "contextmanager"}
 )
-_AROUND = (
-    frozenset(  # what annotations wrap: AsyncIterator[AsyncSession], Annotated[..., Depends(f)]
-        {
-            "Annotated",
-            "Optional",
-            "Iterator",
-            "AsyncIterator",
-            "Generator",
-            "AsyncGenerator",
-            "Final",
-        }
-        | {
-            "ClassVar",
-            "AbstractAsyncContextManager",
-            "AsyncContextManager",
-            "Awaitable",
-            "Coroutine",
-        }
-    )
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Value:
-    """What an expression stands for.
-
-    Args:
-        role: "pool": an engine, a pool, an HTTP client or session; "sessions": what makes sessions
-            on a pool; "session": a session or connection, which holds one of the pool's. The others
-            are of the program itself.
-        key: which pool it is or belongs to; equal where two stand for the same one.
-        defined: of a class, an instance or a function.
-        call: that made the pool, where it shows.
-        owner: of a method, the instance or class that it was asked of.
-    """
-
-    role: Role
-    library: Library | None = None
-    key: str = ""
-    defined: Defined | None = None
-    call: ast.Call | None = None
-    owner: Value | None = None
-    module: Module | None = None
-
-
-Arguments = Mapping[tuple[ast.AST, str], Value]  # what a call passes, by function and name
-NO_ARGUMENTS: Arguments = {}
 
 
 class Values:
@@ -81,6 +36,7 @@ class Values:
 
     def __init__(self, program: Program) -> None:
         self.program = program
+        self._annotations = Annotations(self)
         self._known: dict[object, Value | None] = {}
         self._open: set[object] = set()
         self._results: dict[ast.AST, list[ast.expr]] = {}
@@ -177,6 +133,8 @@ class Values:
 
     def _name(self, module: Module, node: ast.Name, given: Arguments) -> Value | None:
         scope, bindings = module.bound(node)
+        if not bindings:
+            return self._global(module, node.id)
         if (scope, node.id) in given:
             return given[scope, node.id]
         return self._once(
@@ -234,7 +192,7 @@ class Values:
             is_class = "classmethod" in map(name_of, scope.decorator_list)
             return Value("class" if is_class else "instance", defined=Defined(module, owner))
         if isinstance(default, ast.Call) and name_of(default.func) in DEPENDS:
-            found = self._depended(module, default)
+            found = self.depended(module, default)
             if found is not None:
                 return found
         return self.annotated(module, node.annotation, node.arg)
@@ -248,7 +206,7 @@ class Values:
             and "staticmethod" not in map(name_of, scope.decorator_list)
         )
 
-    def _depended(self, module: Module, call: ast.Call) -> Value | None:
+    def depended(self, module: Module, call: ast.Call) -> Value | None:
         """What FastAPI passes for `Depends(function)`."""
         found = self.of(module, call.args[0]) if call.args else None
         if found is None or found.role != "function" or found.defined is None:
@@ -263,6 +221,7 @@ class Values:
         return Value("module", module=other) if not name else self._global(other, name)
 
     def _global(self, module: Module, name: str) -> Value | None:
+        module = self.program.home(module, name)
         bindings = module.names(module.tree).get(name, [])
         return self._once(
             (module.tree, name),
@@ -293,8 +252,10 @@ class Values:
         module, node = defined.module, defined.node
         assert isinstance(node, ast.ClassDef)
         if (method := methods(node).get(name)) is not None:
-            bound = Value("function", defined=Defined(module, method), owner=owner)
-            is_property = {"property", "cached_property"} & {*map(name_of, method.decorator_list)}
+            decorators = {*map(name_of, method.decorator_list)}
+            itself = None if "staticmethod" in decorators else owner
+            bound = Value("function", defined=Defined(module, method), owner=itself)
+            is_property = {"property", "cached_property"} & decorators
             return self._returned(bound.defined, self._self(bound)) if is_property else bound
         found = [
             self.of(module, value, {}) or self.annotated(module, annotation, name)
@@ -350,7 +311,7 @@ class Values:
         if name_of(call.func) in _HANDS_ON and call.args:
             return self.of(module, call.args[0], given)
         if name_of(call.func) in DEPENDS:
-            return self._depended(module, call)
+            return self.depended(module, call)
         asked = self._asked(module, call, given)
         if asked is not None:
             return asked
@@ -398,6 +359,29 @@ class Values:
             return Value("pool", library, _place(module, call), call=call, defined=found.defined)
         return replace(found, role="instance")
 
+    def family(self, module: Module, node: ast.ClassDef) -> set[Module] | None:
+        """The modules of a class, its bases and its subclasses; None: some base does not show."""
+        found = {module}
+        waiting = [Defined(module, node)]
+        seen: set[ast.AST] = set()
+        while waiting:
+            one = waiting.pop()
+            assert isinstance(one.node, ast.ClassDef)
+            if one.node in seen:
+                continue
+            seen.add(one.node)
+            found.add(one.module)
+            for base in one.node.bases:
+                written = base.value if isinstance(base, ast.Subscript) else base
+                above = self.of(one.module, written)
+                if above is not None and above.role == "class" and above.defined is not None:
+                    waiting.append(above.defined)
+                elif name_of(written) not in _BARE:
+                    return None
+            if one.node is node:
+                waiting += self.program.subclasses.get(node.name, ())
+        return found
+
     def library_of(self, found: Value, depth: int = 4) -> Library | None:
         """The library whose pool a class of the program extends."""
         assert found.defined is not None
@@ -421,12 +405,11 @@ class Values:
         given: Arguments,
     ) -> Arguments:
         """What a call passes to a function, as far as it is known."""
-        names = [one.arg for one in (*function.args.posonlyargs, *function.args.args)]
         passed: dict[tuple[ast.AST, str], Value] = {}
-        if owner is not None and names:
-            passed[function, names.pop(0)] = owner
-        pairs = [(k.arg, k.value) for k in call.keywords if k.arg is not None]
-        for name, argument in [*zip(names, call.args, strict=False), *pairs]:
+        if owner is not None:
+            first = (*function.args.posonlyargs, *function.args.args)[:1]
+            passed |= {(function, one.arg): owner for one in first}
+        for name, argument in pairs(call, function, is_bound=owner is not None):
             value = self.of(module, argument, given)
             if value is not None:
                 passed[function, name] = value
@@ -445,68 +428,9 @@ class Values:
                 return found
         return self.annotated(defined.module, node.returns, node.name)
 
-    # -- annotations ---------------------------------------------------------------------------
-
     def annotated(self, module: Module, node: ast.expr | None, name: str) -> Value | None:
-        """What something of that name is by its annotation; pools of one name are taken for one."""
-        if node is None:
-            return None
-        if isinstance(node, ast.Constant) and isinstance(node.value, str):
-            try:
-                node = ast.parse(node.value, mode="eval").body
-            except (SyntaxError, ValueError):
-                return None
-        if isinstance(node, ast.BinOp):  # Pool | None
-            return self.annotated(module, node.left, name) or self.annotated(
-                module, node.right, name
-            )
-        if isinstance(node, ast.Subscript):
-            return self._subscribed(module, node, name)
-        package, last = module.meaning(node)
-        library = BY_PACKAGE.get(package)
-        if library is not None:
-            key = f"?{library.packages[0]}:{name.rpartition('.')[2].lstrip('_')}"
-            if last in library.types:
-                return Value("pool", library, key)
-            if last in library.sessions:
-                return Value("session", library, "")
-            if last in library.session_makers:
-                return Value("sessions", library, key)
-        if not isinstance(node, ast.Name | ast.Attribute) or node not in module.parents:
-            return None
-        found = self.of(module, node)
-        if found is None or found.role != "class":
-            # `Session = Annotated[AsyncSession, Depends(get_session)]`, under its name.
-            return self._alias(module, node, name)
-        extended = self.library_of(found)
-        if extended is not None:
-            return Value("pool", extended, f"?{extended.packages[0]}:{name}")
-        return replace(found, role="instance")
-
-    def _subscribed(self, module: Module, node: ast.Subscript, name: str) -> Value | None:
-        inner = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
-        for extra in inner[1:] if name_of(node.value) == "Annotated" else ():
-            if isinstance(extra, ast.Call) and name_of(extra.func) in DEPENDS:
-                found = self._depended(module, extra)
-                if found is not None:
-                    return found
-        if name_of(node.value) in _AROUND:
-            return self.annotated(module, inner[0], name)
-        return self.annotated(module, node.value, name)  # async_sessionmaker[AsyncSession]
-
-    def _alias(self, module: Module, node: ast.expr, name: str) -> Value | None:
-        if not isinstance(node, ast.Name):
-            return None
-        _, bindings = module.bound(node)
-        for binding in bindings:
-            if binding.how == "value" and isinstance(binding.value, ast.Subscript | ast.BinOp):
-                return self.annotated(module, binding.value, name)
-            if binding.how == "import" and isinstance(binding.node, ast.alias):
-                found = self.program.imported(module, binding.node)
-                for other in found[0].names(found[0].tree).get(found[1], ()) if found else ():
-                    if found and isinstance(other.value, ast.Subscript):
-                        return self.annotated(found[0], other.value, name)
-        return None
+        """What something of that name is by its annotation."""
+        return self._annotations.annotated(module, node, name)
 
 
 def _is_none(binding: Binding) -> bool:

@@ -9,6 +9,7 @@ from functools import cached_property
 from poolkit.audit.callers import Callers
 from poolkit.audit.figures import Figures
 from poolkit.audit.holding import Hold, holds
+from poolkit.audit.lending import Lending
 from poolkit.audit.libraries import Library
 from poolkit.audit.made import Made
 from poolkit.audit.module import Module
@@ -45,20 +46,23 @@ class View:
         values: Values,
         figures: Figures,
         callers: Callers,
+        lending: Lending,
         settings: Settings,
     ) -> None:
         self.module = module
         self.values = values
+        self.program = values.program
         self.settings = settings
         self.figures = figures
         self._callers = callers
+        self._lending = lending
 
     @cached_property
     def made(self) -> list[Made]:
         """Every pool, engine, session and client that the module makes."""
         found = ((call, self.values.pool(self.module, call)) for call in self.module.calls)
         return [
-            Made(self.module, call, value.library)
+            Made(self._lending, self.module, call, value.library)
             for call, value in found
             if value is not None and value.call is call and value.library is not None
         ]
@@ -72,7 +76,7 @@ class View:
             if value is None or value.call is None or value.call is call:
                 continue
             if value.library is not None and self._makes_anew(call, value.call):
-                makers.append(Made(self.module, call, value.library))
+                makers.append(Made(self._lending, self.module, call, value.library))
         return makers
 
     @cached_property
@@ -88,6 +92,10 @@ class View:
     def runs_once(self, function: Function) -> bool:
         """Whether a program runs a function once, as it begins or ends."""
         return self._callers.runs_once(self.module, function)
+
+    def is_for_a_cache(self, function: Function) -> bool:
+        """Whether all calls of a function that are seen stand where a cache had nothing."""
+        return self._callers.is_for_a_cache(self.module, function)
 
     def is_handler(self, function: Function) -> bool:
         """Whether a web framework calls a function for each request."""

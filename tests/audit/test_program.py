@@ -119,3 +119,40 @@ def test_twice_as_much_takes_twice_as_long(form):
         return time.process_time() - began
 
     assert min(seconds(800) for _ in range(2)) < 12 * max(seconds(200) for _ in range(2))
+
+
+STARS = """
+from fastapi import Depends
+from app.db import *
+
+
+async def save(session=Depends(get_session)):
+    row = await session.get(Order, 1)
+    async with Sessions() as other:
+        await other.merge(row)
+
+
+def ask():
+    return httpx.get("https://partner/")
+"""
+
+
+@pytest.mark.parametrize(
+    ("head", "rules"),
+    [
+        ("import httpx\n", ["second-acquire", "session-per-call"]),
+        ("from app.more import *\n", ["second-acquire", "session-per-call"]),
+        ("import httpx\n__all__ = ['Sessions', 'get_session']\n", ["second-acquire"]),
+        ("import httpx\n__all__ = ['get_session']\n", []),
+    ],
+)
+def test_what_a_star_brings_is_followed(app, head, rules):
+    """Names and imports of a module of the program, those of its `__all__` where it has one."""
+    sources = {"db": head + DB, "more": "import httpx\n"}
+    assert [rule for rule, _ in found(app, stars=STARS, **sources)] == rules
+
+
+def test_what_a_star_brings_of_a_library_is_known(app):
+    """`from sqlalchemy import *` binds its makers."""
+    text = TOOLS.replace("import create_engine, text", "import *")
+    assert [rule for rule, _ in found(app, tools=text)] == ["pool-per-call"]

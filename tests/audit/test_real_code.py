@@ -1,6 +1,7 @@
-"""What the rules say about other people's code: every finding in it was read and judged."""
+"""What the rules say about other people's code: every finding in it was judged."""
 
 import json
+from collections import Counter
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import poolkit
 from poolkit.audit import audit
 
 JUDGED = json.loads((Path(__file__).parent / "judged.json").read_text(encoding="utf-8"))
-VERDICTS = {"true", "rare", "wrong"}
+VERDICTS = {"true", "wrong", "missed"}
 # Packages of the test environment that use or are the libraries; each finding is one that was read.
 INSTALLED: dict[str, list[tuple[str, str]]] = {
     "aiohttp": [],
@@ -45,11 +46,14 @@ def test_poolkit_follows_its_own_rules():
     assert found.skipped == ()
 
 
-def test_the_judged_findings_are_precise():
-    """Sixteen packages, 3 million lines: `python -m tests.bench.audit` finds just these again."""
-    findings = [finding for package in JUDGED for finding in package["findings"]]
-    assert len(JUDGED) >= 5
+def test_the_judged_facts_can_be_counted():
+    """120 files taken at random and read: `python -m tests.bench.audit` finds just these again."""
+    files = [file for package in JUDGED for file in package["files"]]
+    findings = [finding for file in files for finding in file["findings"]]
+    assert len(files) >= 100
+    assert {file["sample"] for file in files} == {1, 2, 3}
     assert {finding["verdict"] for finding in findings} <= VERDICTS
     assert all(finding["why"] for finding in findings)
-    wrong = [finding for finding in findings if finding["verdict"] == "wrong"]
-    assert len(wrong) <= 0.05 * len(findings)
+    counted = Counter(finding["verdict"] for finding in findings)
+    assert counted["wrong"] <= 0.1 * (counted["true"] + counted["wrong"])
+    assert counted["missed"] <= 0.1 * (counted["true"] + counted["missed"])

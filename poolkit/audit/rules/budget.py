@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from poolkit.audit.address import address_of
 from poolkit.audit.finding import Claim, Unread, Violation, rule
+from poolkit.audit.libraries import QUEUES
 from poolkit.audit.made import Made
 from poolkit.audit.syntax import is_none, name_of
 from poolkit.audit.view import Settings, View
@@ -79,7 +80,7 @@ def _most(view: View, made: Made) -> float | Unread:
             kind = name_of(node)
             if kind in _ONE:
                 return 1.0
-            if kind not in _QUEUES and not is_none(node):
+            if kind not in QUEUES and not is_none(node):
                 return Unread(f"{key} = {_shown(node)} has no limit of its own")
     total = 0.0
     for keys, default in made.library.size:
@@ -99,7 +100,6 @@ def _most(view: View, made: Made) -> float | Unread:
 
 
 _ONE = frozenset({"StaticPool"})
-_QUEUES = frozenset({"QueuePool", "AsyncAdaptedQueuePool", "FallbackAsyncAdaptedQueuePool"})
 _SHOWN = 60  # characters of an argument
 
 

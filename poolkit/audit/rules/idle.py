@@ -36,13 +36,22 @@ SHORT = 1800.0  # s: balancers and databases drop idle connections after minutes
 def stale(view: View) -> Iterator[Violation]:
     """pool_pre_ping is off and pool_recycle is not short."""
     for made in view.made:
-        if made.is_closed():  # in the function that makes it: nothing idles there
+        if made.is_closed() or _is_given_up(view, made):  # nothing idles
             continue
         seconds = unchecked_age(view, made)
         if seconds == math.inf:
             yield Violation(made.call, "neither pool_pre_ping nor pool_recycle is set")
         elif seconds is not None and not 0 < seconds <= SHORT:
             yield Violation(made.call, f"pool_pre_ping is off and pool_recycle is {seconds:g} s")
+
+
+def _is_given_up(view: View, made: Made) -> bool:
+    """Whether it goes with the call that made it, which uses it at once."""
+    if made.function is None or view.runs_once(made.function):
+        return False
+    if made.local is None:
+        return made.chained in made.library.opens
+    return not made.escapes() and not any(map(view.module.is_in_loop, made.reads()))
 
 
 def unchecked_age(view: View, made: Made) -> float | None:

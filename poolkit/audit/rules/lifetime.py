@@ -7,10 +7,12 @@ import re
 from collections.abc import Iterator
 
 from poolkit.audit.finding import Violation, rule
+from poolkit.audit.lending import Use
 from poolkit.audit.libraries import BY_PACKAGE, CLOSES, REQUESTS
 from poolkit.audit.made import Made
 from poolkit.audit.module import Module
-from poolkit.audit.syntax import Function, constant
+from poolkit.audit.scopes import Binding, own
+from poolkit.audit.syntax import Function, constant, keyword, name_of
 from poolkit.audit.view import View
 
 
@@ -45,15 +47,23 @@ def pool_per_call(view: View) -> Iterator[Violation]:
 
 def _is_for_an_admin(made: Made) -> bool:
     """Whether it creates or drops a database: a server does that outside of transactions only."""
-    return constant(made.keyword("isolation_level")) == "AUTOCOMMIT"
+    inside = ast.walk(made.function) if made.function is not None else ()
+    return constant(made.keyword("isolation_level")) == "AUTOCOMMIT" or any(
+        isinstance(one, ast.Call)
+        and name_of(one.func) == "execution_options"
+        and constant(keyword(one, "isolation_level")) == "AUTOCOMMIT"
+        for one in inside
+    )
 
 
 def _is_used_up(made: Made) -> bool:
     """Whether connections are taken from it here, and no other code ever gets it."""
     words = made.library.acquires | made.library.acquires_for_one_call
+    if made.chained in words | made.library.opens:
+        return True
     return (
         made.local is not None
-        and (bool(made.asked(words)) or made.gives_sessions())
+        and (bool(made.asked(words)) or made.gives_sessions() or bool(made.lent()))
         and not made.escapes()
     )
 
@@ -83,13 +93,15 @@ def session_per_call(view: View) -> Iterator[Violation]:
             continue
         if made.local is None and (made.targets or not made.is_with):
             continue
+        if _is_remembered(module, made.call, function) or view.is_for_a_cache(function):
+            continue
         if module.is_in_loop(made.call) and _is_spent(module, made, function):
             yield Violation(made.call, f"{noun} made anew in each turn of a loop")
         elif view.is_handler(function):
             if not made.escapes():
                 yield Violation(made.call, f"{noun} made in the request handler {function.name}()")
         elif not view.runs_once(function) and _is_spent(module, made, function):
-            sent = len(made.asked(_SENDS))
+            sent = len(made.asked(_SENDS)) + len(made.lent())
             what = "the one request" if sent == 1 else f"the {sent} requests"
             yield Violation(made.call, f"{noun} made for {what} that {function.name}() sends")
     yield from _without_a_client(view)
@@ -108,7 +120,9 @@ def _without_a_client(view: View) -> Iterator[Violation]:
         if library is None or view.module.qualified(call.func) != f"{package}.{name}":
             continue
         function = view.module.function_of(call)
-        if name in library.one_shots and function is not None and not view.runs_once(function):
+        if function is None or name not in library.one_shots or view.runs_once(function):
+            continue
+        if not _is_remembered(view.module, call, function) and not view.is_for_a_cache(function):
             yield Violation(call, f"{package}.{name}() opens a connection for this one request")
 
 
@@ -123,25 +137,79 @@ def _is_spent(module: Module, made: Made, function: Function) -> bool:
     """Whether it sends a few requests one after the other, and no other code ever gets it."""
     if made.local is None or made.escapes() or _is_fallback(module, made, function):
         return False
-    sent = made.asked(_SENDS)
-    is_in_loop = any(map(module.is_in_loop, sent)) and not module.is_in_loop(made.call)
-    return 1 <= len(sent) <= _FEW and not is_in_loop
+    lent = made.lent()
+    sent = [*made.asked(_SENDS), *(call for call, _ in lent)]
+    is_again = any(use is Use.LOOP for _, use in lent) or any(map(module.is_in_loop, sent))
+    return 1 <= len(sent) <= _FEW and not (is_again and not module.is_in_loop(made.call))
+
+
+def _is_remembered(module: Module, call: ast.Call, function: Function) -> bool:
+    """Whether it is made only where nothing is remembered: `if fresh: return self._token`, or
+    what it brings is kept in a global name."""
+    inside = [*own(function)]
+    kept = {name for one in inside if isinstance(one, ast.Global) for name in one.names}
+    set_to = (one for one in inside if isinstance(one, ast.Name) and one.id in kept)
+    if any(isinstance(one.ctx, ast.Store) and one.lineno > call.lineno for one in set_to):
+        return True
+    for statement in function.body:
+        if statement.lineno >= call.lineno:
+            return False
+        if not isinstance(statement, ast.If) or not isinstance(statement.body[-1], ast.Return):
+            continue
+        given = statement.body[-1].value
+        is_kept = isinstance(given, ast.Attribute) or (
+            isinstance(given, ast.Name) and isinstance(module.bound(given)[0], ast.Module)
+        )
+        if is_kept and _REMEMBERS.search(ast.unparse(statement)):
+            return True
+    return False
+
+
+_REMEMBERS = re.compile("cache|token|fresh|expir|valid", re.IGNORECASE)
 
 
 def _is_fallback(module: Module, made: Made, function: Function) -> bool:
-    """Whether it is made only when the caller brought none: `if not self.session: ...`.
+    """Whether it is made only when the caller brought none: `if session is None: ...`.
 
-    Its name is bound in several places or an argument, or a branch around it asks about a session.
+    Its name is an argument too, or a branch around it asks about a session that somebody brings.
+    A client of its own for each call is none, where the object could have kept one.
     """
-    own = module.names(function)
-    if any(len(own.get(ast.unparse(target), ())) > 1 for target in made.targets):
-        return True
+    names = module.names(function)
+    is_closed = made.is_with or made.is_closed()
+    for target in made.targets:
+        bindings = names.get(ast.unparse(target), ())
+        others = [one for one in bindings if not _makes(module, one, made)]
+        if any(not (is_closed and _is_brought(module, made, one.value)) for one in others):
+            return True
     for outer in module.around(made.call):
         if outer is function:
             return False
-        if isinstance(outer, ast.If | ast.IfExp) and _OF_OTHERS.search(ast.unparse(outer.test)):
+        if not isinstance(outer, ast.If | ast.IfExp) or not _OF_OTHERS.search(
+            ast.unparse(outer.test)
+        ):
+            continue
+        asked = ast.walk(outer.test)
+        if not (is_closed and any(_is_brought(module, made, one) for one in asked)):
             return True
     return False
+
+
+def _makes(module: Module, binding: Binding, made: Made) -> bool:
+    """Whether a name is bound there to such a client, made anew."""
+    value = binding.value.value if isinstance(binding.value, ast.Await) else binding.value
+    return isinstance(value, ast.Call) and (
+        value is made.call or module.meaning(value.func) == module.meaning(made.call.func)
+    )
+
+
+def _is_brought(module: Module, made: Made, node: ast.AST | None) -> bool:
+    """`self.client` of a class that never makes one to keep: without one it makes one each time."""
+    owner = module.class_of(made.call)
+    if owner is None or not isinstance(node, ast.Attribute):
+        return False
+    values = [value for value, _ in module.attributes(owner).get(node.attr, ())]
+    makers = {module.meaning(value.func)[1] for value in values if isinstance(value, ast.Call)}
+    return getattr(node.value, "id", "") == "self" and makers.isdisjoint(made.library.makers)
 
 
 @rule(
@@ -168,7 +236,7 @@ def never_closed(view: View) -> Iterator[Violation]:
             if not made.escapes() and not made.is_closed() and _opens(made):
                 yield Violation(made.call, f"{noun} {made.local!r} is never closed")
         # An engine is often left to the end of the process.
-        elif is_http and _is_own_attribute(module, made):
+        elif is_http and _is_own_attribute(view, made):
             yield Violation(made.call, f"{noun} {made.name!r} is never closed")
 
 
@@ -185,28 +253,35 @@ def _is_sent_at_once(module: Module, made: Made) -> bool:
 def _opens(made: Made) -> bool:
     """Whether connections are opened at all: an engine only dials when it is asked for one."""
     opens = made.library.opens
-    return not opens or bool(made.asked(opens)) or made.gives_sessions()
+    return not opens or bool(made.asked(opens)) or made.gives_sessions() or bool(made.lent())
 
 
-def _is_own_attribute(module: Module, made: Made) -> bool:
-    """`self.session` of a class whose every use is visible here and closes it nowhere.
+def _is_own_attribute(view: View, made: Made) -> bool:
+    """`self.session` of a class whose every use is visible and closes it nowhere.
 
-    A base class could close it, and so could anybody who is handed the object or reads its
-    attribute under another name: then the rule is silent.
+    Its bases and subclasses could close it, and so could anybody who is handed the object or reads
+    its attribute under another name: where one of these does not show, the rule is silent.
     """
+    module = view.module
     owner = module.class_of(made.call)
     target = made.targets[0] if len(made.targets) == 1 else None
-    if owner is None or owner.bases or not isinstance(target, ast.Attribute):
+    if owner is None or not isinstance(target, ast.Attribute):
         return False
-    if getattr(target.value, "id", None) != "self":
+    if getattr(target.value, "id", None) != "self" or target.attr in view.program.closed:
         return False
+    family = view.values.family(module, owner)
+    return family is not None and not any(_is_handed_on(one, target.attr) for one in family)
+
+
+def _is_handed_on(module: Module, name: str) -> bool:
+    """Whether a module does anything but send requests through an attribute of that name."""
     for node in module.nodes:
-        if not isinstance(node, ast.Attribute) or node.attr != target.attr:
+        if not isinstance(node, ast.Attribute) or node.attr != name:
             continue
         if isinstance(node.ctx, ast.Store):
             continue
         parent = module.parents[node]
         is_request = isinstance(parent, ast.Attribute) and parent.attr not in CLOSES
         if not is_request and not isinstance(parent, ast.Compare | ast.If | ast.UnaryOp):
-            return False
-    return True
+            return True
+    return False

@@ -11,7 +11,7 @@ from poolkit.audit.holding import given_back
 from poolkit.audit.libraries import REQUESTS
 from poolkit.audit.module import Module
 from poolkit.audit.scopes import own
-from poolkit.audit.syntax import Function, constant, keyword
+from poolkit.audit.syntax import Function, constant, keyword, name_of
 from poolkit.audit.view import View
 
 
@@ -70,9 +70,15 @@ def _fate(module: Module, function: Function) -> _Fate:
             parent = module.parents[node]
             # Handed to a function it stays ours: that uses it, and does not keep it.
             used = ast.Attribute | ast.Await | ast.Compare | ast.keyword | ast.Call
-            if not isinstance(parent, used):
+            if not isinstance(parent, used) or _is_of_constructor(module, parent):
                 elsewhere.add(node.id)
     return _Fate(given_back(function.body), safely, elsewhere)
+
+
+def _is_of_constructor(module: Module, node: ast.AST) -> bool:
+    """Whether it is handed to the constructor of an object, which keeps it."""
+    call = module.parents[node] if isinstance(node, ast.keyword) else node
+    return isinstance(call, ast.Call) and name_of(call.func)[:1].isupper()
 
 
 def _may_raise(nodes: Sequence[ast.AST]) -> bool:

@@ -9,7 +9,7 @@ from poolkit.audit.finding import Violation, rule
 from poolkit.audit.holding import reached
 from poolkit.audit.made import Made
 from poolkit.audit.syntax import Function, constant, name_of, passes
-from poolkit.audit.values import Value
+from poolkit.audit.value import Value
 from poolkit.audit.view import View
 
 _LOOPS = frozenset({"run", "run_until_complete"})

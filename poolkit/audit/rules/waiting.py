@@ -10,7 +10,7 @@ from poolkit.audit.holding import FREES, Hold, Reached, reached, uses
 from poolkit.audit.libraries import REQUESTS, Library
 from poolkit.audit.module import Module
 from poolkit.audit.syntax import constant, hides_arguments, is_none, keyword, name_of
-from poolkit.audit.values import Value
+from poolkit.audit.value import Value
 from poolkit.audit.view import View
 
 

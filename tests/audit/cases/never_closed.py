@@ -1,6 +1,8 @@
 import aiohttp
 import asyncpg
 import httpx
+import pandas
+import sqlalchemy
 from contextlib import aclosing
 from sqlalchemy.ext.asyncio import create_async_engine
 
@@ -87,3 +89,39 @@ async def engine_left_open(url):
 def only_looked_at(url):
     engine = create_async_engine(url)
     return engine.dialect.name
+
+
+class Plain:
+    def name(self):
+        return type(self).__name__
+
+
+class Closing:
+    async def close(self):
+        await self.other.aclose()
+
+
+class Left(Plain):
+    def __init__(self):
+        self.left = httpx.AsyncClient()  # found
+
+    async def get(self, url):
+        return await self.left.get(url)
+
+
+class Closed(Closing):
+    def __init__(self):
+        self.other = httpx.AsyncClient()
+
+    async def get(self, url):
+        return await self.other.get(url)
+
+
+class OfOthers(unknown.Base):
+    def __init__(self):
+        self.unseen = httpx.AsyncClient()
+
+
+def table(url):
+    engine = sqlalchemy.create_engine(url)  # found
+    return pandas.read_sql("select 1", engine)

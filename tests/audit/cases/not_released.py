@@ -46,3 +46,19 @@ class Kept:
     async def open(self, pool: asyncpg.Pool):
         connection = await pool.acquire(timeout=1)
         self.connection = connection
+
+
+async def in_an_object(pool: asyncpg.Pool):
+    connection = await pool.acquire(timeout=1)
+    return Batch(connection, size=10)
+
+
+def dependency():
+    with pool.connection() as connection:
+        yield connection
+
+
+def by_hand():
+    waiting = dependency()
+    connection = next(waiting)
+    connection.execute("select 1")

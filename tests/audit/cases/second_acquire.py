@@ -128,3 +128,21 @@ async def under_the_same_name(db: AsyncEngine):
     async with db.connect() as db:
         async with db.begin():
             await db.execute("select 1")
+
+
+class Blocklist:
+    def __init__(self, db=None):
+        self.db = db
+
+    async def revoke(self):
+        if self.db is not None:
+            await self.db.execute("select 1")
+        else:
+            async with engine.begin() as connection:
+                await connection.execute("select 1")
+
+
+async def with_what_is_there():
+    async with engine.begin() as connection:
+        await connection.execute("select 1")
+        await Blocklist(connection).revoke()

@@ -95,3 +95,62 @@ async def main():
 async def test_something():
     async with httpx.AsyncClient() as client:
         assert (await client.get("/")).status_code == 200
+
+
+class Brought:
+    def __init__(self, client=None):
+        self.client = client
+        self.token = None
+
+    async def page(self, client, url):
+        return await client.get(url)
+
+    async def pages(self, client, urls):
+        return [await client.get(url) for url in urls]
+
+    async def first(self):
+        async with httpx.AsyncClient() as client:  # found
+            return await self.page(client, "/1")
+
+    async def all(self, urls):
+        async with httpx.AsyncClient() as client:
+            return await self.pages(client, urls)
+
+    async def classify(self, text):
+        if self.client is not None:
+            return await self.client.post("/", json=text)
+        async with httpx.AsyncClient() as client:  # found
+            return await client.post("/", json=text)
+
+    async def either(self, url, tls):
+        if tls:
+            async with aiohttp.ClientSession() as session:  # found
+                await session.get(url)
+        else:
+            async with aiohttp.ClientSession() as session:  # found
+                await session.post(url)
+                await session.get(url)
+
+    async def access_token(self):
+        if self.token is not None and self.token.is_fresh:
+            return self.token
+        async with httpx.AsyncClient() as client:
+            self.token = (await client.post("/token")).json()
+        return self.token
+
+
+def latest():
+    with httpx.Client() as client:
+        return client.get("/latest").json()
+
+
+def check(cache):
+    if (version := cache.read()) is None:
+        version = latest()
+    return version
+
+
+async def load():
+    global CATALOGUE
+    async with httpx.AsyncClient() as client:
+        CATALOGUE = (await client.get("/catalogue")).json()

@@ -50,3 +50,26 @@ def made(URL):
 def read():
     dsn = os.environ["ORDERS_DSN"]
     return sa.create_engine(dsn)  # found
+
+
+def of_a_file(path):
+    address = f"sqlite:///{path}" if path else "sqlite://"
+    return sa.create_engine(address)
+
+
+def given_up(url):
+    engine = sa.create_engine(url)
+    with engine.connect() as connection:
+        return connection.scalar("select 1")
+
+
+def of_a_queue(url):
+    return sa.create_engine(url, poolclass=sa.QueuePool)  # found
+
+
+def at_once(url):
+    return sa.create_engine(url).raw_connection()
+
+
+def by_name(url):
+    return import_optional("sqlalchemy").create_engine(url)  # found
