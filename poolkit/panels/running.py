@@ -45,8 +45,9 @@ class Run:
         self.request = request
         self.source = source
         self.out = out
-        is_new = former is None or request.again
-        begun = Story(request.target) if is_new else former.taken_up()
+        begun = Story(request.target)
+        if former is not None and not request.again:
+            begun = former.taken_up()
         self.story = replace(begun, phase="starting", doing=STARTING)
         self._child: Child | None = None
         self._listeners: list[Callable[[Story], None]] = []
