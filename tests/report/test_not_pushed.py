@@ -123,7 +123,7 @@ def test_the_panel_shows_a_story_without_a_sweep(name: str) -> None:
 
 
 def test_the_panel_draws_from_the_climb_on() -> None:
-    """Before the target is read there is nothing to draw; the climb shows what it has seen so far."""
+    """Before the target is read there is nothing to draw; the climb shows what it has seen."""
     shown = story("not pushed")
     assert sweep_page.chart(Story("a", "running")) == ""
     assert "carried so far" in sweep_page.chart(Story("a", "running", trials=shown.trials[:2]))
