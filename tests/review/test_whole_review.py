@@ -72,7 +72,7 @@ def test_every_file_of_the_contract_is_there(reviewed: Reviewed) -> None:
         "review.ipynb",
         "report.html",
         "manifest.json",
-    }
+    }, reviewed.printed
 
 
 def test_an_unreachable_target_does_not_end_the_others(reviewed: Reviewed) -> None:
