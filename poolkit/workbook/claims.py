@@ -220,7 +220,7 @@ def _in_turn(found: Findings) -> Claim:
 
 
 def _moved(found: Findings) -> Claim:
-    says = "past saturation a larger pool only moves the queue"
+    says = "beyond the right size a larger pool serves nobody sooner"
     shown = known(found.sizing)
     at = next((p for p in shown if p.size == found.recommendation.recommended_size), None)
     if at is None or shown[-1].size == at.size:
