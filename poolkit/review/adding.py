@@ -52,12 +52,12 @@ class _AnyFile(Record):
 
 
 def read_entries(
-    out: Path, why_not: Callable[[Recommendation, str], str] = not_understood
+    out: Path, judge: Callable[[Recommendation, str], str] = not_understood
 ) -> Entries:
     """The entries of the folder's recommended.json; none where there is no such file.
 
     Args:
-        why_not: why an entry of a file made at this moment is not known; empty: it is.
+        judge: why an entry of a file of that date is foreign; empty: it is not.
 
     Raises:
         BadInput: there is one, and it is not understood.
@@ -77,7 +77,7 @@ def read_entries(
             name = name if isinstance(name, str) else "an entry without a name"
             foreign.append(Foreign(name, "another version wrote it", raw))
             continue
-        if why := why_not(entry, written.created):
+        if why := judge(entry, written.created):
             foreign.append(Foreign(entry.target, why, raw))
         else:
             known[entry.target] = entry
@@ -85,7 +85,7 @@ def read_entries(
 
 
 def read_known(out: Path) -> RecommendedFile:
-    """The results of a review's folder that this version can show, code for them or not.
+    """The results of a review's folder that this version can show.
 
     Raises:
         BadInput: there is no recommended.json, or it is not understood, or no entry of it is.
