@@ -68,6 +68,8 @@ service: $(VENV)/.with-all ## Run the demo service with its gauges until Ctrl-C 
 	@$(RUN) poolkit.lab.service $(ARGS)
 
 workbook: $(VENV)/.with-demo ## Open JupyterLab on the notebooks
+	@# What is not trusted is shown without its drawings and styles.
+	@$(RUN) jupyter trust notebooks/*.ipynb >/dev/null
 	@$(RUN) jupyter lab notebooks --FileContentsManager.pre_save_hook=poolkit.workbook.saving.as_stored $(ARGS)
 
 app: $(VENV)/.with-demo ## Serve the pool sweep as a page without code

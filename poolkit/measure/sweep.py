@@ -220,14 +220,17 @@ def _second(
 ) -> int:
     """The ramp's size after 1: 2, or the offered load where that is known and saves load.
 
-    It is known where the target rate was sent, whose trials have seen the smaller sizes in use.
+    It is known where the target rate was sent, whose trials have seen the smaller sizes in use. A
+    climb that strained the server shows its queue near there, not the time that a call needs.
     Else it is guessed from the hold time alone, where the budget does not reach up to it by
     doubling: calls are slow, and a ramp that ends below the offered load tells nothing.
     """
     sent = [t for t in in_service if t.arrival_rate and t.throughput > 0 and t.mean_hold > 0]
     if sent:
-        fastest = max(sent, key=lambda trial: trial.throughput)
-        return max(2, math.floor(objective.rate * fastest.mean_hold))
+        hold = max(sent, key=lambda trial: trial.throughput).mean_hold
+        if any(trial.cut_short for trial in sent):
+            hold = min(trial.mean_hold for trial in sent)
+        return max(2, math.floor(objective.rate * hold))
     hold = _expected_hold(trials, 1)
     offered = math.floor(objective.rate * hold)
     steps = math.ceil(math.log2(max(offered, 1))) + 1

@@ -29,16 +29,18 @@ body[data-jp-theme-light="false"] .pk-panel { --pk-ink: #e3e3e3; --pk-muted: #b0
 .pk-panel p { margin: 0.3rem 0; }
 .pk-panel progress { width: 100%; height: 0.7rem; accent-color: var(--pk-blue, #0072b2);
   display: block; margin: 0.2rem 0; }
-.pk-panel .pk-chart, .pk-panel img { width: 100%; max-width: 56rem; height: auto; display: block; }
+/* Where there is less room than its words need, a chart scrolls in its own box. */
+.pk-panel .pk-chart, .pk-panel img { width: 100%; min-width: 36rem; max-width: 56rem; height: auto;
+  display: block; }
 /* A picture on white paper becomes one on dark paper, its hues kept. */
 body[data-jp-theme-light="false"] .pk-panel img { filter: invert(0.93) hue-rotate(180deg); }
-.pk-panel figure { margin: 0; }
+.pk-panel figure { margin: 0; overflow-x: auto; }
 .pk-panel .pk-small { color: var(--jp-content-font-color2, #5c5c5c); font-size: 13px; }
 .pk-panel [role=alert] { border-left: 4px solid var(--pk-vermilion, #c95300);
   background: var(--pk-alert, #fdeee6); padding: 0.4rem 0.8rem; white-space: pre-wrap;
   overflow-wrap: anywhere; }
 .pk-panel table.pk-table { border-collapse: collapse; width: 100%; font-size: 13px;
-  font-variant-numeric: tabular-nums; margin: 0.6rem 0; line-height: 1.4; }
+  table-layout: auto; font-variant-numeric: tabular-nums; margin: 0.6rem 0; line-height: 1.4; }
 .pk-panel caption { text-align: left; font-weight: 600; padding-bottom: 0.2rem;
   color: inherit; caption-side: top; }
 .pk-panel .pk-table td, .pk-panel .pk-table th { text-align: left; vertical-align: top;
@@ -157,15 +159,14 @@ def moving(scene: charts.Scene) -> str:
     width, height = CHART_SIZE
     data = base64.b64encode(charts.live_png(scene, width, height)).decode()
     return (
-        f'<img decoding="sync" alt="{escape(charts.scene_alt_text(scene), quote=True)}" '
-        f'width="{width}" height="{height}" src="data:image/png;base64,{data}">'
+        f'<figure><img decoding="sync" alt="{escape(charts.scene_alt_text(scene), quote=True)}" '
+        f'width="{width}" height="{height}" src="data:image/png;base64,{data}"></figure>'
     )
 
 
 def still(scene: charts.Scene, label: str) -> str:
     """A scene as an <svg> that follows the page's theme, where nothing moves; `label` is its id."""
-    shown = scene.sizing, scene.trials, scene.recommendation
-    figure = charts.throughput_curve(*shown, pools=scene.pools).figure
+    figure = charts.scene_curve(scene).figure
     svg = charts.inline_svg(figure, alt=charts.scene_alt_text(scene), label=label)
     return f"<figure>{svg}</figure>"
 

@@ -290,9 +290,9 @@ def _naming() -> Any:
 
 
 def planner_of(findings: Findings) -> Planner:
-    """The sweep fitted once, or without one the open loops; questions are put to this."""
-    trials = tuple(trial for trial in findings.trials if trial.is_of_curve) or findings.trials
-    return Planner.of(Sweep(target=findings.sizing.target, trials=trials), findings.objective)
+    """What the size was read off, fitted once; questions are put to this."""
+    sweep = Sweep(target=findings.sizing.target, trials=findings.trials)
+    return Planner.of(sweep, findings.objective)
 
 
 def sentence(asked: Asked) -> str:
@@ -365,5 +365,20 @@ def scene(asked: Asked) -> charts.Scene:
 
 
 def words(asked: Asked) -> str:
-    """Sentence and table."""
-    return f'<p role="status">{escape(sentence(asked))}</p>{table(asked).html()}'
+    """Sentence and table, and in between what verification made of today's answer."""
+    said = f'<p role="status">{escape(sentence(asked))}</p>'
+    if moved := _moved(asked):
+        said += f'<p class="pk-small">{escape(moved)}</p>'
+    return said + table(asked).html()
+
+
+def _moved(asked: Asked) -> str:
+    """How far the size that was verified is from what the curve says; empty: it is the same."""
+    verified, curve = asked.findings.recommendation.recommended_size, asked.today.size
+    if asked.findings.recommendation.verification is None or verified in (None, curve):
+        return ""
+    said = "no size" if curve is None else str(curve)
+    return (
+        f"For today the curve says {said} and load at the target rate moved that to {verified}: "
+        "what is predicted here may be off by as much."
+    )

@@ -24,7 +24,8 @@ _THEME = """<style>
 body[data-jp-theme-light="false"] { --pk-ink: #e3e3e3; --pk-muted: #b0b0b0; --pk-faint: #8a8a8a;
   --pk-blue: #6bb8ea; --pk-vermilion: #f0955c; --pk-green: #4fc79f; --pk-purple: #e29bc4;
   --pk-amber: #e6b450; --pk-paper: #111111; }
-.jp-OutputArea .pk-chart { max-width: 60rem; height: auto; }
+.jp-OutputArea figure { margin: 1rem 0; overflow-x: auto; }
+.jp-OutputArea .pk-chart { min-width: 36rem; max-width: 60rem; height: auto; }
 .jp-OutputArea .pk-table caption { text-align: left; font-weight: 600; }
 .jp-OutputArea .pk-table td, .jp-OutputArea .pk-table th {
   text-align: left !important; vertical-align: top; }

@@ -27,8 +27,8 @@ _INFERRED = (
     "request after it, and are 0.3 to 3 ms too long."
 )
 _RESPONSE = (
-    "Past the point where the upstream saturates, more connections only move the queue from the "
-    "pool into the server: less wait, longer hold, the same response."
+    "Where the line is flat a larger pool serves nobody sooner. Where the upstream is full it only "
+    "moves the queue from the pool into the server: less wait, longer hold, the same response."
 )
 _COURSE = (
     "Each trial in slices of its time, and below it the p99 of its waits. Rate: calls that gave "

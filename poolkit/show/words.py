@@ -50,6 +50,30 @@ LIMITS: dict[LimitKind, str] = {
     "rate": "calls per second",
     "connections": "connections",
 }
+# What each sign of a right size, and each check, says where it passes.
+SIGNS = {
+    "wait_near_zero": "few enough calls wait at the target rate",
+    "graceful_plateau": "more than the target rate is carried, or refused, without breaking down",
+    "recovers": "an overload ends when the load does",
+    "no_disconnects": "no call meets a closed connection",
+    "reuse_above_0.9": "connections are kept",
+    "response_in_time": "calls are answered in time",
+}
+CHECKS = {
+    "littles_law": "counts and times agree (Little's Law)",
+    "client_bound": "the client had room left",
+    "machine_quiet": "this machine was quiet",
+    "steady": "the load was steady",
+    "enough": "enough calls were measured",
+    "lag": "calls were sent when due",
+    "fair": "callers were served alike",
+    "drift": "the endpoint stayed the same",
+    "sized": "the curve supports a size",
+    "reachable": "the target rate is within reach",
+    "verified": "the size was verified under load",
+    "serves_sooner": "more connections serve callers sooner",
+    "finished": "the measurement ran to its end",
+}
 SOURCES = {"measured": "measured here", "library": "library default", "rule": "rule"}
 # Quantities that two reviews are compared by.
 QUANTITIES = {

@@ -208,17 +208,7 @@ def _signs(found: Findings) -> list[Claim]:
     seen = found.recommendation.verification
     if seen is None:
         return [Claim("under load the size shows the signs of a right one", None, "not verified")]
-    return [Claim(_SIGNS[sign.name], sign.passed, sign.seen) for sign in seen.signals]
-
-
-_SIGNS = {
-    "wait_near_zero": "few enough calls wait at the target rate",
-    "graceful_plateau": "more than the target rate is carried, or refused, without breaking down",
-    "recovers": "an overload ends when the load does",
-    "no_disconnects": "no call meets a closed connection",
-    "reuse_above_0.9": "connections are kept",
-    "response_in_time": "calls are answered in time",
-}
+    return [Claim(words.SIGNS[sign.name], sign.passed, sign.seen) for sign in seen.signals]
 
 
 def _in_turn(found: Findings) -> Claim:
@@ -230,7 +220,7 @@ def _in_turn(found: Findings) -> Claim:
 
 
 def _moved(found: Findings) -> Claim:
-    says = "past saturation a larger pool only moves the queue"
+    says = "beyond the right size a larger pool serves nobody sooner"
     shown = known(found.sizing)
     at = next((p for p in shown if p.size == found.recommendation.recommended_size), None)
     if at is None or shown[-1].size == at.size:

@@ -113,9 +113,9 @@ def test_every_slider_is_called_by_its_name(ran: NotebookPage) -> None:
     assert named["Wait p99 (ms)"] == "10.0"
 
 
-# What is wider than its place: a row of controls, a table, a text; a drawing's words are no boxes.
+# What is wider than its place: a row of controls, a table, a text. A drawing scrolls in its box.
 CUT = """panel => [...panel.querySelectorAll('*')].filter(e => e.clientWidth > 0
-  && e.scrollWidth > e.clientWidth + 1 && !e.closest('svg, .noUi-base')
+  && e.scrollWidth > e.clientWidth + 1 && !e.closest('svg, figure, .noUi-base')
   && getComputedStyle(e).display != 'inline')
   .map(e => `${e.className}: ${(e.innerText || e.value || e.placeholder || '').slice(0, 60)}`)"""
 

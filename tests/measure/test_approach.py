@@ -6,11 +6,12 @@ import pytest
 
 from poolkit.analysis.sizing import size
 from poolkit.measure.approach import SHARES, Strain, next_trial
-from poolkit.measure.sweep import spent
+from poolkit.measure.sweep import SweepLimits, spent
 from poolkit.records import Check, Sizing, Sweep, Trial
 from poolkit.targets.objective import Objective
 from tests.analysis.simulate import CpuBound, Upstream, Workers
 from tests.analysis.synthetic import simulated_open_trial
+from tests.measure.test_sweep import drive
 
 ASKED = Objective(target_rate=400.0, growth=1.25, wait_p99=0.010, max_size=64)
 QUICK = Workers(40, 0.02, 0.5)
@@ -63,6 +64,23 @@ def test_the_climb_ends_where_calls_in_use_keep_growing(rate: float) -> None:
     assert found.reachable_rate is not None
     assert 400.0 < found.reachable_rate < last.arrival_rate
     assert f"at {last.arrival_rate:.0f} calls/s" in found.verdict.evidence
+
+
+def test_a_sweep_after_a_climb_that_ended_early_looks_between_one_and_the_most() -> None:
+    """8 of 12 ms at once, asked for 900/s: a queue's time is not a call's, or 64 follow on 1.
+
+    With these two alone throughput seems to rise, and the remedy would be a larger pool.
+    """
+    asked, upstream = ASKED.but(target_rate=900.0, growth=1.0), Workers(8, 0.012, 0.1)
+    climb = climbed(upstream, asked)
+    assert climb[-1].cut_short is not None
+    trials = drive(upstream, SweepLimits(max_size=64, budget=20.0), asked, tuple(climb))
+    sizes = [trial.pool_size for trial in trials if trial.purpose == "ramp"]
+    assert sizes[0] == 1
+    assert 4 <= sizes[1] <= 16
+    found = sized(trials, asked)
+    assert found.verdict.name == "server_bound"
+    assert "is beyond what any size carries" in found.because
 
 
 def test_a_step_that_this_machine_cut_short_is_measured_once_more() -> None:

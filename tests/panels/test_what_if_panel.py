@@ -11,7 +11,7 @@ from poolkit import units
 from poolkit.errors import BadInput
 from poolkit.panels import Question, RecordedSource, SweepPanel, WhatIfPanel
 from poolkit.panels.panel import VIEW
-from poolkit.panels.what_if import scene, sentence
+from poolkit.panels.what_if import scene, sentence, words
 from poolkit.report.source import RECORDED, shared
 
 
@@ -29,6 +29,25 @@ def test_nothing_different_is_today(panel: WhatIfPanel) -> None:
     """The first answer is the sizing's own, give or take what verification moved."""
     assert panel.asked.today == panel.asked.answer
     assert panel.result().size == panel.asked.findings.sizing.size
+
+
+@pytest.mark.parametrize("name", ["lab-http", "lab-cpu", "lab-contended", "lab-db"])
+def test_today_is_what_the_sizing_expects(name: str) -> None:
+    """One answer to one question: the figures beside the sliders and those of the size's reason."""
+    found = SweepPanel(RecordedSource(shared(RECORDED)), name).start().result()
+    today = WhatIfPanel(found).asked.today
+    [expected] = [at for at in found.sizing.predictions if at.pool_size == today.size]
+    assert today.because == found.sizing.because
+    assert today.late == pytest.approx(expected.exceedance)
+    assert today.wait_p99 == pytest.approx(expected.wait_p99)
+
+
+def test_a_size_that_verification_moved_is_named_beside_the_curves() -> None:
+    """13 were verified where the curve says 12: nobody finds two sizes for today without a word."""
+    found = SweepPanel(RecordedSource(shared(RECORDED)), "lab-contended").start().result()
+    assert "the curve says 12 and load at the target rate moved that to 13" in words(
+        WhatIfPanel(found).asked
+    )
 
 
 @pytest.mark.parametrize(

@@ -101,7 +101,9 @@ def test_a_trial_that_failed_says_so_under_the_pointer() -> None:
     sizing, trials, r = records(CASES["every trial failed"])
     axes = charts.throughput_curve(sizing, trials, r)
     said = titles(charts.inline_svg(axes.throughput, alt="a curve"))
-    assert sum(words.endswith("; failed client bound") for words in said) == len(trials)
+    assert sum(
+        words.endswith("not fitted: the load generator was at its own limit") for words in said
+    ) == len(trials)
 
 
 def test_words_that_do_not_fit_their_points_are_refused() -> None:

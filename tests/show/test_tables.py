@@ -193,10 +193,10 @@ def test_a_trial_that_failed_a_check_is_marked_in_the_list_of_trials() -> None:
     """A reader sees which trials were left out, and why."""
     _, trials, _ = records(CASES["a database, the largest size failed its checks"])
     marks = {row[0]: row[-1] for row in tables.trials(trials).rows if row[1] == "closed"}
-    assert marks["12"] == "✗ failed client bound"
+    assert marks["12"] == "✗ the load generator was at its own limit"
     assert marks["8"] == "✓ yes"
     counts = {row[0]: row[1] for row in tables.trial_checks(trials).rows}
-    assert counts["client bound"] == "✗ 0 of 2"
+    assert counts["the client had room left"] == "✗ 0 of 2"
 
 
 @pytest.mark.parametrize(

@@ -163,7 +163,8 @@ def kept_alive(basis: Basis, keep: Keep, found: Findings, about_servers: str) ->
 def limited_read(basis: Basis) -> Limit:
     """How long the server may send nothing."""
     hold = limited_hold(basis)
-    return Limit(hold.seconds, f"{hold.because} without a byte", hold.is_measured)
+    end = " without a byte" if hold.is_measured else ""
+    return Limit(hold.seconds, f"{hold.because}{end}", hold.is_measured)
 
 
 def limited_statement(basis: Basis) -> tuple[Limit, Limit]:

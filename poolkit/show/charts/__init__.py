@@ -41,7 +41,7 @@ from poolkit.show.charts.of_probe import (
 from poolkit.show.charts.response_time import response_alt, response_finding, response_time
 from poolkit.show.charts.scene import CurveAxes, Scene, alt_text, scene_alt_text, what_if
 from poolkit.show.charts.spreads import Spread, spreads, spreads_alt
-from poolkit.show.charts.throughput import OVERSIZED_FROM, throughput_curve
+from poolkit.show.charts.throughput import OVERSIZED_FROM, scene_curve, throughput_curve
 from poolkit.show.charts.time_budget import time_budget, time_budget_alt, time_budget_finding
 from poolkit.show.charts.wait_distribution import wait_alt, wait_distribution, wait_finding
 from poolkit.show.words import finding
@@ -86,6 +86,7 @@ __all__ = [
     "response_finding",
     "response_time",
     "scene_alt_text",
+    "scene_curve",
     "spreads",
     "spreads_alt",
     "stale_calls",

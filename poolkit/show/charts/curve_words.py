@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from poolkit.records import StatePoint
+from poolkit.show import trust
 from poolkit.show.charts.scene import Points, Scene
-from poolkit.show.words import readable, verified_phrase
+from poolkit.show.words import verified_phrase
 from poolkit.units import interval, listed, milliseconds, number, plural, rate
 
 
@@ -22,8 +23,8 @@ def trials(scene: Scene, *, usable: bool) -> list[str]:
             f"{plural(sum(t.outcomes.values()), 'call')} in {number(t.window, 2)} s"
         )
         if not usable:
-            failed = [readable(check.name) for check in t.failed_checks]
-            words += f"; {t.stopped or f'failed {listed(failed)}'}"
+            doubts = [trust.doubt(check) for check in t.failed_checks]
+            words += f"; not fitted: {t.stopped or listed(doubts)}"
         said.append(words)
     return said
 

@@ -68,6 +68,11 @@ def throughput_curve(
     not known yet (`sizing`, `recommendation`) is left out, so a running sweep can be drawn, too.
     """
     scene = Scene(sizing, tuple(trials), recommendation, pools)
+    return scene_curve(scene, axes=axes, versions=versions)
+
+
+def scene_curve(scene: Scene, *, axes: CurveAxes | None = None, versions: str = "") -> CurveAxes:
+    """The same of a scene, whatever was asked of it: what moves and what is stored look alike."""
     title, note = scene.finding, _footnote(scene, versions)
     with style.house():
         is_own = axes is None

@@ -121,7 +121,7 @@ def parameters_in_short(recommendation: Recommendation) -> Table:
 def checks(recommendation: Recommendation) -> Table:
     """Every doubt that was put to the test: what was seen, why it matters, what to do."""
     columns: Columns[Check] = (
-        Column("check", lambda c: words.readable(c.name)),
+        Column("check", lambda c: words.CHECKS.get(c.name, words.readable(c.name))),
         Column("outcome", lambda c: passed(c.passed)),
         Column("seen", lambda c: c.seen),
         Column("why it matters", lambda c: c.why),
@@ -197,7 +197,7 @@ def rules_of_thumb(recommendation: Recommendation) -> Table:
 def signals(recommendation: Recommendation) -> Table:
     """The signs of a right size, looked for under open-loop load."""
     columns: Columns[Signal] = (
-        Column("sign", lambda s: words.readable(s.name)),
+        Column("sign", lambda s: words.SIGNS[s.name]),
         Column("outcome", lambda s: passed(s.passed)),
         Column("seen", lambda s: s.seen),
     )

@@ -9,7 +9,7 @@ from functools import partial
 from poolkit.analysis.disturbed import QUIET
 from poolkit.recommend.checks import is_without_gate
 from poolkit.records import PredictedWait, Sizing, StatePoint, Trial
-from poolkit.show import words
+from poolkit.show import trust, words
 from poolkit.show.course import Slice, slices, trial_name, verifications
 from poolkit.show.tables.table import Column, Columns, Number, Table
 from poolkit.units import NONE, interval, listed, milliseconds, number, plural, share
@@ -96,7 +96,7 @@ def trial_checks(measured: Sequence[Trial]) -> Table:
         bad = [(t, seen) for ok, t, seen in results if not ok]
         where = f"at {plural(bad[0][0].pool_size, 'connection')}: {bad[0][1]}" if bad else NONE
         count = f"{'✗' if bad else '✓'} {len(results) - len(bad)} of {len(results)}"
-        rows.append((words.readable(name), count, where))
+        rows.append((words.CHECKS.get(name, words.readable(name)), count, where))
     columns = ("check", "trials that passed", "first that did not")
     return Table("Checks made on every trial", columns, tuple(rows))
 
@@ -229,7 +229,7 @@ def _use(trial: Trial) -> str:
     if failed:
         # Why a trial was measured again is told where it stands beside the one in its place.
         why = "".join(f": {check.seen}" for check in failed if check.name == QUIET)
-        return f"✗ failed {listed([check.name.replace('_', ' ') for check in failed])}{why}"
+        return f"✗ {listed([trust.doubt(check) for check in failed])}{why}"
     if trial.is_of_curve:
         return "✓ yes"
     return f"✓ {_SERVED.get(trial.purpose, trial.purpose)}"
