@@ -12,7 +12,7 @@ from poolkit.audit.libraries import BY_PACKAGE, CLOSES, REQUESTS
 from poolkit.audit.made import Made
 from poolkit.audit.module import Module
 from poolkit.audit.scopes import Binding, own
-from poolkit.audit.syntax import Function, constant, keyword, name_of
+from poolkit.audit.syntax import Function, constant, keyword, most_on_a_path, name_of
 from poolkit.audit.view import View
 
 
@@ -59,7 +59,7 @@ def _is_for_an_admin(made: Made) -> bool:
 def _is_used_up(made: Made) -> bool:
     """Whether connections are taken from it here, and no other code ever gets it."""
     words = made.library.acquires | made.library.acquires_for_one_call
-    if made.chained in words | made.library.opens:
+    if made.chained in words | made.library.opens or made.is_lent_unnamed():
         return True
     return (
         made.local is not None
@@ -91,14 +91,15 @@ def session_per_call(view: View) -> Iterator[Violation]:
         function, noun = made.function, made.library.noun
         if not made.library.is_http or function is None or _is_in_process(made):
             continue
-        if made.local is None and (made.targets or not made.is_with):
+        is_unnamed = made.is_with or made.is_given()
+        if made.local is None and (made.targets or not is_unnamed):
             continue
         if _is_remembered(module, made.call, function) or view.is_for_a_cache(function):
             continue
         if module.is_in_loop(made.call) and _is_spent(module, made, function):
             yield Violation(made.call, f"{noun} made anew in each turn of a loop")
         elif view.is_handler(function):
-            if not made.escapes():
+            if not made.escapes() or made.is_given():
                 yield Violation(made.call, f"{noun} made in the request handler {function.name}()")
         elif not view.runs_once(function) and _is_spent(module, made, function):
             sent = len(made.asked(_SENDS)) + len(made.lent())
@@ -139,8 +140,11 @@ def _is_spent(module: Module, made: Made, function: Function) -> bool:
         return False
     lent = made.lent()
     sent = [*made.asked(_SENDS), *(call for call, _ in lent)]
-    is_again = any(use is Use.LOOP for _, use in lent) or any(map(module.is_in_loop, sent))
-    return 1 <= len(sent) <= _FEW and not (is_again and not module.is_in_loop(made.call))
+    is_again = any(use is Use.LOOP for _, use in lent) or any(
+        module.is_in_loop(one, is_retry=False) for one in sent
+    )
+    is_few = 1 <= len(sent) and most_on_a_path(function.body, {*sent}) <= _FEW
+    return is_few and not (is_again and not module.is_in_loop(made.call))
 
 
 def _is_remembered(module: Module, call: ast.Call, function: Function) -> bool:
