@@ -12,7 +12,7 @@ from poolkit.audit.libraries import BY_PACKAGE, CLOSES, REQUESTS
 from poolkit.audit.made import Made
 from poolkit.audit.module import Module
 from poolkit.audit.scopes import Binding, own
-from poolkit.audit.syntax import Function, constant, keyword, most_on_a_path, name_of
+from poolkit.audit.syntax import ENTERS, Function, constant, keyword, most_on_a_path, name_of
 from poolkit.audit.view import View
 
 
@@ -115,16 +115,30 @@ _FEW = 3  # requests of a function that does not reuse its session either
 
 def _without_a_client(view: View) -> Iterator[Violation]:
     """`httpx.get(url)`, `aiohttp.request("GET", url)`: a client for each call, unseen."""
-    for call in view.module.calls:
-        package, name = view.module.meaning(call.func)
+    for call, sends in _sent_without(view.module):
+        package, name = view.module.meaning(sends)
         library = BY_PACKAGE.get(package)
-        if library is None or view.module.qualified(call.func) != f"{package}.{name}":
+        if library is None or view.module.qualified(sends) != f"{package}.{name}":
             continue
         function = view.module.function_of(call)
         if function is None or name not in library.one_shots or view.runs_once(function):
             continue
         if not _is_remembered(view.module, call, function) and not view.is_for_a_cache(function):
             yield Violation(call, f"{package}.{name}() opens a connection for this one request")
+
+
+def _sent_without(module: Module) -> Iterator[tuple[ast.Call, ast.expr]]:
+    """Each call, and what it runs: itself, or what `to_thread(httpx.get, url)` is handed."""
+    for call in module.calls:
+        yield call, call.func
+        handed = _HANDED.get(name_of(call.func))
+        if handed is not None and len(call.args) > handed:
+            yield call, call.args[handed]
+
+
+# What runs a function in a thread: the place of that among its arguments.
+_HANDED = {"to_thread": 0, "run_in_threadpool": 0, "run_sync": 0, "partial": 0, "submit": 0}
+_HANDED |= {"run_in_executor": 1}
 
 
 def _is_in_process(made: Made) -> bool:
@@ -155,6 +169,8 @@ def _is_remembered(module: Module, call: ast.Call, function: Function) -> bool:
     set_to = (one for one in inside if isinstance(one, ast.Name) and one.id in kept)
     if any(isinstance(one.ctx, ast.Store) and one.lineno > call.lineno for one in set_to):
         return True
+    if any(one.lineno > call.lineno for one in _stored_later(module, inside)):
+        return True
     for statement in function.body:
         if statement.lineno >= call.lineno:
             return False
@@ -169,7 +185,33 @@ def _is_remembered(module: Module, call: ast.Call, function: Function) -> bool:
     return False
 
 
-_REMEMBERS = re.compile("cache|token|fresh|expir|valid", re.IGNORECASE)
+def _stored_later(
+    module: Module, inside: list[ast.AST]
+) -> Iterator[ast.Attribute | ast.Subscript]:
+    """Where a function stores a token, a key or the like, or what it asked for before.
+
+    `self._token = ...`; `cache[key] = ...` and `self.models = ...` after a branch that asked
+    whether there is one.
+    """
+    asked = " ".join(ast.unparse(one.test) for one in inside if isinstance(one, ast.If))
+    for one in inside:
+        if not isinstance(one, ast.Attribute | ast.Subscript) or not isinstance(one.ctx, ast.Store):
+            continue
+        if isinstance(one, ast.Subscript):
+            owner = one.value
+            is_own = isinstance(owner, ast.Attribute) or (
+                isinstance(owner, ast.Name) and isinstance(module.bound(owner)[0], ast.Module)
+            )
+            if is_own and (ast.unparse(owner) in asked or _CACHE.search(ast.unparse(owner))):
+                yield one
+        elif name_of(one.value) in ("self", "cls") and (
+            ast.unparse(one) in asked or _REMEMBERS.search(one.attr)
+        ):
+            yield one
+
+
+_CACHE = re.compile("cache", re.IGNORECASE)
+_REMEMBERS = re.compile("cache|token|fresh|expir|valid|jwks|_until$", re.IGNORECASE)
 
 
 def _is_fallback(module: Module, made: Made, function: Function) -> bool:
@@ -200,10 +242,21 @@ def _is_fallback(module: Module, made: Made, function: Function) -> bool:
 
 def _makes(module: Module, binding: Binding, made: Made) -> bool:
     """Whether a name is bound there to such a client, made anew."""
-    value = binding.value.value if isinstance(binding.value, ast.Await) else binding.value
-    return isinstance(value, ast.Call) and (
-        value is made.call or module.meaning(value.func) == module.meaning(made.call.func)
-    )
+    return binding.value is not None and _is_maker(module, binding.value, made)
+
+
+def _is_maker(module: Module, value: ast.expr, made: Made) -> bool:
+    match value:
+        case ast.Await(value=inner) | ast.NamedExpr(value=inner):
+            return _is_maker(module, inner, made)
+        case ast.IfExp(body=body, orelse=orelse):
+            return _is_maker(module, body, made) and _is_maker(module, orelse, made)
+        case ast.Call(func=func, args=[first, *_]) if name_of(func) in ENTERS:
+            return _is_maker(module, first, made)
+        case ast.Call():
+            meant = module.meaning(made.call.func)
+            return value is made.call or (meant[0] != "" and module.meaning(value.func) == meant)
+    return False
 
 
 def _is_brought(module: Module, made: Made, node: ast.AST | None) -> bool:
