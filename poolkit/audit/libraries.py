@@ -172,4 +172,6 @@ REMOTE = frozenset(
 )
 # What has FastAPI fill an argument.
 DEPENDS = frozenset({"Depends", "Security"})
-CLOSES = frozenset({"close", "aclose", "dispose", "terminate", "close_all", "__aexit__", "__exit__"})
+CLOSES = frozenset(
+    {"close", "aclose", "dispose", "terminate", "close_all", "__aexit__", "__exit__"}
+)

@@ -103,6 +103,10 @@ class View:
         """Whether all calls of a function that are seen stand where a cache had nothing."""
         return self._callers.is_for_a_cache(self.module, function)
 
+    def calls_of(self, function: Function) -> list[tuple[Module, ast.Call]]:
+        """The calls of a function of this module that are seen."""
+        return self._callers.calls(self.module, function)
+
     def is_handler(self, function: Function) -> bool:
         """Whether a web framework calls a function for each request."""
         return self._callers.is_handler(self.module, function)

@@ -157,7 +157,7 @@ def _is_spent(module: Module, made: Made, function: Function) -> bool:
     is_again = any(use is Use.LOOP for _, use in lent) or any(
         module.is_in_loop(one, is_retry=False) for one in sent
     )
-    is_few = 1 <= len(sent) and most_on_a_path(function.body, {*sent}) <= _FEW
+    is_few = len(sent) >= 1 and most_on_a_path(function.body, {*sent}) <= _FEW
     return is_few and not (is_again and not module.is_in_loop(made.call))
 
 
@@ -185,9 +185,7 @@ def _is_remembered(module: Module, call: ast.Call, function: Function) -> bool:
     return False
 
 
-def _stored_later(
-    module: Module, inside: list[ast.AST]
-) -> Iterator[ast.Attribute | ast.Subscript]:
+def _stored_later(module: Module, inside: list[ast.AST]) -> Iterator[ast.Attribute | ast.Subscript]:
     """Where a function stores a token, a key or the like, or what it asked for before.
 
     `self._token = ...`; `cache[key] = ...` and `self.models = ...` after a branch that asked
