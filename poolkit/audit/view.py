@@ -128,7 +128,8 @@ class View:
             return False
         if module.function_of(maker) is function:
             value = self.values.pool(module, maker)
-            assert value is not None and value.library is not None
+            assert value is not None
+            assert value.library is not None
             return Made(self._lending, module, maker, value.library).is_given()
         for node in own(function):
             if not isinstance(node, ast.Return | ast.Yield):

@@ -328,14 +328,32 @@ def _is_own_attribute(view: View, made: Made) -> bool:
     return family is not None and not any(_is_handed_on(one, target.attr) for one in family)
 
 
-def _is_handed_on(module: Module, name: str) -> bool:
-    """Whether a module does anything but send requests through an attribute of that name."""
+def _is_used_here(module: Module, getter: Function) -> bool:
+    return any(isinstance(one, ast.Attribute) and one.attr == getter.name for one in module.nodes)
+
+
+def _is_handed_on(module: Module, name: str, depth: int = 2) -> bool:
+    """Whether a module does anything but send requests through an attribute of that name.
+
+    A method that returns it counts as the attribute does.
+    """
     for node in module.nodes:
         if not isinstance(node, ast.Attribute) or node.attr != name:
             continue
         if isinstance(node.ctx, ast.Store):
             continue
         parent = module.parents[node]
+        if isinstance(parent, ast.Call) and parent.func is node:  # self._client().get(url)
+            parent = module.parents[parent]
+        if isinstance(parent, ast.Await):
+            parent = module.parents[parent]
+        if isinstance(parent, ast.Return) and depth:
+            getter = module.function_of(parent)
+            if getter is None or not _is_used_here(module, getter):
+                return True
+            if _is_handed_on(module, getter.name, depth - 1):
+                return True
+            continue
         is_request = isinstance(parent, ast.Attribute) and parent.attr not in CLOSES
         if not is_request and not isinstance(parent, ast.Compare | ast.If | ast.UnaryOp):
             return True

@@ -117,6 +117,8 @@ def response_unread(view: View) -> Iterator[Violation]:
             call.func.attr == "send" and constant(keyword(call, "stream")) is True
         )
         parent = module.parents[call]
+        if isinstance(parent, ast.Call) and name_of(parent.func) in ("wait_for", "shield"):
+            parent = module.parents[parent]
         if call.func.attr not in REQUESTS or call.func.attr == "ws_connect" or not is_left_open:
             continue
         if not isinstance(parent, ast.Await):
@@ -132,11 +134,17 @@ def _is_dropped(module: Module, awaited: ast.Await) -> bool:
         return True
     if isinstance(parent, ast.Attribute):  # (await session.get(url)).status
         return parent.attr not in _READS
-    if not isinstance(parent, ast.Assign) or len(parent.targets) != 1:
-        return False
-    target, function = parent.targets[0], module.function_of(parent)
+    match parent:
+        case ast.Assign(targets=[target]) | ast.NamedExpr(target=target):
+            function = module.function_of(parent)
+        case _:
+            return False
     if not isinstance(target, ast.Name) or function is None:
         return False
+    if isinstance(parent, ast.NamedExpr):  # (reply := await session.get(url)).status
+        used = module.parents[parent]
+        if not isinstance(used, ast.Attribute) or used.attr in _READS:
+            return False
     for node in ast.walk(function):
         if not isinstance(node, ast.Name) or node.id != target.id or node is target:
             continue

@@ -12,7 +12,8 @@ from poolkit.audit.syntax import Function, constant, name_of, passes
 from poolkit.audit.value import Value
 from poolkit.audit.view import View
 
-_LOOPS = frozenset({"run", "run_until_complete"})
+_LOOPS = frozenset({"run", "run_until_complete", "async_to_sync"})
+_RUNNERS = frozenset({"asyncio.run", "anyio.run", "asgiref.sync.async_to_sync", ""})
 _PROCESSES = frozenset({"Process", "ProcessPoolExecutor", "fork"})
 
 
@@ -32,9 +33,11 @@ def opens_in_constructor(view: View) -> Iterator[Violation]:
     """An async pool opens in its constructor."""
     for made in view.made:
         name = view.module.meaning(made.call.func)[1]
-        if name not in made.library.opens_when_made or made.hides_arguments or made.is_with:
+        if name not in made.library.opens_when_made or made.is_with:
             continue
-        is_open = made.keyword("open")
+        if view.figures.arguments(view.module, made.call) is None:  # some do not show
+            continue
+        is_open = view.figures.argument(view.module, made.call, "open")
         if is_open is None or constant(is_open) is True:
             yield Violation(made.call, f"{name} opens in its constructor (open=False is not set)")
 
@@ -62,7 +65,7 @@ def pool_across_loops(view: View) -> Iterator[Violation]:
     once = {
         value.key: made
         for made in view.made
-        if made.function is None and not made.has_other_pool
+        if _is_made_once(made) and not made.has_other_pool
         if (value := view.values.pool(module, made.call)) is not None
     }
     if not once:
@@ -73,7 +76,7 @@ def pool_across_loops(view: View) -> Iterator[Violation]:
         name = name_of(call.func)
         if function is None or view.runs_once(function):
             continue
-        if name in _LOOPS and module.qualified(call.func) in ("asyncio.run", "anyio.run", ""):
+        if name in _LOOPS and module.qualified(call.func) in _RUNNERS:
             how = f"a new event loop in each call of {function.name}()"
         elif name in _PROCESSES:
             how = f"a process of its own that {function.name}() starts"
@@ -83,6 +86,16 @@ def pool_across_loops(view: View) -> Iterator[Violation]:
             found.setdefault(key, (once[key], how))
     for made, how in found.values():
         yield Violation(made.call, f"used in {how}")
+
+
+def _is_made_once(made: Made) -> bool:
+    """At the top of a module, or in the constructor of an object that keeps it."""
+    target = made.targets[0] if len(made.targets) == 1 else None
+    return made.function is None or (
+        made.function.name == "__init__"
+        and isinstance(target, ast.Attribute)
+        and name_of(target.value) == "self"
+    )
 
 
 def _used(view: View, call: ast.Call) -> set[str]:
