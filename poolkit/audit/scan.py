@@ -17,6 +17,7 @@ from poolkit.audit.figures import Figures
 from poolkit.audit.finding import Claim, Finding, Rule, Skipped, Unread, Violation
 from poolkit.audit.lending import Lending
 from poolkit.audit.libraries import BY_PACKAGE
+from poolkit.audit.loops import Loops
 from poolkit.audit.module import Module
 from poolkit.audit.newer import needed
 from poolkit.audit.program import Program
@@ -144,6 +145,7 @@ class _Scan:
         callers = Callers(program, values)
         figures = Figures(values)
         lending = Lending(values)
+        loops = Loops(values, callers)
         found: list[tuple[Finding, bool]] = []
         unread: list[Finding] = []
         claimed: dict[Rule, list[tuple[Claim, Finding, bool]]] = {}
@@ -151,7 +153,7 @@ class _Scan:
             is_left_out = path in self._of_tests and not self._settings.tests
             if is_left_out or not _MENTIONS.search(module.text):
                 continue
-            view = View(module, values, figures, callers, lending, self._settings)
+            view = View(module, values, figures, callers, lending, loops, self._settings)
             try:
                 violations = [(rule, one) for rule in self._rules for one in rule.find(view)]
             except (RecursionError, MemoryError) as error:

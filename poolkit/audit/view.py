@@ -11,6 +11,7 @@ from poolkit.audit.figures import Figures
 from poolkit.audit.holding import Hold, holds
 from poolkit.audit.lending import Lending
 from poolkit.audit.libraries import Library
+from poolkit.audit.loops import Loops
 from poolkit.audit.made import Made
 from poolkit.audit.module import Module
 from poolkit.audit.scopes import own
@@ -48,6 +49,7 @@ class View:
         figures: Figures,
         callers: Callers,
         lending: Lending,
+        loops: Loops,
         settings: Settings,
     ) -> None:
         self.module = module
@@ -57,6 +59,7 @@ class View:
         self.figures = figures
         self._callers = callers
         self._lending = lending
+        self.loops = loops
 
     @cached_property
     def made(self) -> list[Made]:

@@ -169,7 +169,7 @@ def _is_remembered(module: Module, call: ast.Call, function: Function) -> bool:
     set_to = (one for one in inside if isinstance(one, ast.Name) and one.id in kept)
     if any(isinstance(one.ctx, ast.Store) and one.lineno > call.lineno for one in set_to):
         return True
-    if any(one.lineno > call.lineno for one in _stored_later(module, inside)):
+    if any(one.lineno > call.lineno for one in _stored(module, inside, call)):
         return True
     for statement in function.body:
         if statement.lineno >= call.lineno:
@@ -185,13 +185,16 @@ def _is_remembered(module: Module, call: ast.Call, function: Function) -> bool:
     return False
 
 
-def _stored_later(module: Module, inside: list[ast.AST]) -> Iterator[ast.Attribute | ast.Subscript]:
+def _stored(
+    module: Module, inside: list[ast.AST], call: ast.Call
+) -> Iterator[ast.Attribute | ast.Subscript]:
     """Where a function stores a token, a key or the like, or what it asked for before.
 
     `self._token = ...`; `cache[key] = ...` and `self.models = ...` after a branch that asked
     whether there is one.
     """
-    asked = " ".join(ast.unparse(one.test) for one in inside if isinstance(one, ast.If))
+    before = (one for one in inside if isinstance(one, ast.If) and one.lineno <= call.lineno)
+    asked = " ".join(ast.unparse(one.test) for one in before)
     for one in inside:
         if not isinstance(one, ast.Attribute | ast.Subscript) or not isinstance(one.ctx, ast.Store):
             continue
