@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from functools import cached_property
 
 from poolkit.audit.callers import Callers
@@ -19,9 +19,14 @@ _PROCESSES = frozenset({"Process", "ProcessPoolExecutor", "fork"})
 
 
 class Loops:
-    """Looks at what starts a loop or a process again and again, in all of a program."""
+    """Looks at what starts a loop or a process again and again, in all of a program.
 
-    def __init__(self, values: Values, callers: Callers) -> None:
+    Args:
+        left_out: paths of the modules that no rule looks at: each test has a loop of its own.
+    """
+
+    def __init__(self, values: Values, callers: Callers, left_out: Set[str]) -> None:
+        self._left_out = left_out
         self._values = values
         self._callers = callers
 
@@ -32,7 +37,9 @@ class Loops:
         for word in sorted(_LOOPS | _PROCESSES):
             for module, call in self._values.program.calls_of.get(word, ()):
                 function = module.function_of(call)
-                if function is None or self._callers.runs_once(module, function):
+                if module.path in self._left_out or function is None:
+                    continue
+                if function.name.startswith("test_") or self._callers.runs_once(module, function):
                     continue
                 if word in _PROCESSES:
                     how = f"a process of its own that {function.name}() starts"

@@ -145,13 +145,13 @@ class _Scan:
         callers = Callers(program, values)
         figures = Figures(values)
         lending = Lending(values)
-        loops = Loops(values, callers)
+        left_out = set() if self._settings.tests else self._of_tests
+        loops = Loops(values, callers, left_out)
         found: list[tuple[Finding, bool]] = []
         unread: list[Finding] = []
         claimed: dict[Rule, list[tuple[Claim, Finding, bool]]] = {}
         for path, module in self._modules.items():
-            is_left_out = path in self._of_tests and not self._settings.tests
-            if is_left_out or not _MENTIONS.search(module.text):
+            if path in left_out or not _MENTIONS.search(module.text):
                 continue
             view = View(module, values, figures, callers, lending, loops, self._settings)
             try:
