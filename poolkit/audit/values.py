@@ -304,7 +304,8 @@ class Values:
 
     def _kept(self, name: str, places: Sequence[tuple[Module, ast.expr]]) -> Value | None:
         values = [self.of(other, value) for other, value in places if not is_none(value)]
-        known = [value for value in values if value is not None]
+        # A client of another service goes by names that are too common: `.c`, `.model`.
+        known = [value for value in values if value is not None and value.role != "remote"]
         if not known or any(_kind(value) != _kind(known[0]) for value in known):
             return None
         return known[0] if len({v.key for v in known}) == 1 else replace(known[0], key=f".{name}")

@@ -15,7 +15,7 @@ VERDICTS = {"true", "wrong", "missed"}
 # Packages of the test environment that use or are the libraries; each finding is one that was read.
 INSTALLED: dict[str, list[tuple[str, str]]] = {
     "aiohttp": [],
-    "asyncpg": [("ssl-off", "connect_utils.py")],  # sslmode=require, as libpq has it
+    "asyncpg": [],
     "fastapi": [],
     "httpx": [],
     "httpx2": [],

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator, Set
 
 from poolkit.audit.finding import Violation, rule
 from poolkit.audit.libraries import BY_PACKAGE, REQUESTS
+from poolkit.audit.module import Module
 from poolkit.audit.scopes import own
-from poolkit.audit.syntax import constant, name_of
+from poolkit.audit.syntax import Function, constant, name_of
 from poolkit.audit.view import View
 
 
@@ -50,8 +52,22 @@ def _contexts(view: View) -> Iterator[Violation]:
         elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Attribute):
             target = node.targets[0]
             is_off = view.module.qualified(node.value) == "ssl.CERT_NONE"
+            is_off = is_off and not _is_chosen(view.module, node)
             if is_off and target.attr == "verify_mode" and _is_handed(view, node, target.value):
                 yield Violation(node, "ssl.CERT_NONE takes any certificate")
+
+
+_MODES = re.compile("ssl_?mode|verify|insecure|self_signed", re.IGNORECASE)
+
+
+def _is_chosen(module: Module, node: ast.AST) -> bool:
+    """Whether who runs the program asks for it there: by a mode like PostgreSQL's `sslmode`."""
+    for outer in module.around(node):
+        if isinstance(outer, Function):
+            return False
+        if isinstance(outer, ast.If) and _MODES.search(ast.unparse(outer.test)):
+            return True
+    return False
 
 
 _TAKE_CONTEXTS = frozenset({"ssl", "verify", "ssl_context"})

@@ -750,3 +750,23 @@ e = create_engine("postgresql://h/x")  # found: stale-connections
 # form: stale, factory
 def make(u):
     return create_engine(u, pool_size=5)  # found: stale-connections
+
+# form: certificates, sslmode decides ok
+def context(sslmode):
+    it = ssl.create_default_context()
+    if sslmode == "require":
+        it.check_hostname = False
+        it.verify_mode = ssl.CERT_NONE
+    return it
+pool = asyncpg.create_pool("x", ssl=context(MODE))
+
+# form: held across a call, a column of the name of a client ok
+import boto3
+class Holder:
+    def __init__(self, other):
+        other.c = boto3.client("s3")
+engine = create_engine("x", pool_pre_ping=True)
+def a(table):
+    with engine.begin() as it:
+        it.execute(text("x"))
+        it.execute(table.c.role.in_(1))
