@@ -182,7 +182,11 @@ def pool_made_twice(view: View) -> Iterator[Violation]:
         asked = _asked_whether_missing(module, made.call, _places(function, kept)) or _asked_before(
             view, function, kept
         )
-        if asked is None or not (_names(asked.test, {shown}) or _is_asked_for(view, function)):
+        if asked is None:
+            continue
+        # Whoever starts a program may ask whether that was done: `if self.pool: return`.
+        is_around = _names(asked.test, {shown}) and made.call in {*ast.walk(asked)}
+        if not is_around and not _is_asked_for(view, function):
             continue
         if not _is_locked(module, made.call) and not _is_called_locked(view, function):
             yield Violation(made.call, f"two first callers both make {shown}")

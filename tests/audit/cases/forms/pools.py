@@ -512,3 +512,13 @@ class A:
             self._p = AsyncConnectionPool("x", open=False)
             await self._p.open()
         return self._p
+
+# form: made twice, whoever starts the program asks ok
+class A:
+    async def init(self):
+        if self.pool is not None:
+            return
+        self.pool = await asyncpg.create_pool("x")
+    async def f(self):
+        async with self.pool.acquire(timeout=1) as it:
+            return await it.fetch("x")
