@@ -11,7 +11,8 @@ from poolkit.audit.lending import Use
 from poolkit.audit.libraries import BY_PACKAGE, CLOSES, REQUESTS
 from poolkit.audit.made import Made
 from poolkit.audit.module import Module
-from poolkit.audit.scopes import Binding, own
+from poolkit.audit.remembered import is_remembered
+from poolkit.audit.scopes import Binding
 from poolkit.audit.syntax import ENTERS, Function, constant, keyword, most_on_a_path, name_of
 from poolkit.audit.view import View
 
@@ -94,7 +95,7 @@ def session_per_call(view: View) -> Iterator[Violation]:
         is_unnamed = made.is_with or made.is_given()
         if made.local is None and (made.targets or not is_unnamed):
             continue
-        if _is_remembered(module, made.call, function) or view.is_for_a_cache(function):
+        if is_remembered(module, made.call, function) or view.is_for_a_cache(function):
             continue
         if module.is_in_loop(made.call) and _is_spent(module, made, function):
             yield Violation(made.call, f"{noun} made anew in each turn of a loop")
@@ -123,7 +124,7 @@ def _without_a_client(view: View) -> Iterator[Violation]:
         function = view.module.function_of(call)
         if function is None or name not in library.one_shots or view.runs_once(function):
             continue
-        if not _is_remembered(view.module, call, function) and not view.is_for_a_cache(function):
+        if not is_remembered(view.module, call, function) and not view.is_for_a_cache(function):
             yield Violation(call, f"{package}.{name}() opens a connection for this one request")
 
 
@@ -159,60 +160,6 @@ def _is_spent(module: Module, made: Made, function: Function) -> bool:
     )
     is_few = len(sent) >= 1 and most_on_a_path(function.body, {*sent}) <= _FEW
     return is_few and not (is_again and not module.is_in_loop(made.call))
-
-
-def _is_remembered(module: Module, call: ast.Call, function: Function) -> bool:
-    """Whether it is made only where nothing is remembered: `if fresh: return self._token`, or
-    what it brings is kept in a global name."""
-    inside = [*own(function)]
-    kept = {name for one in inside if isinstance(one, ast.Global) for name in one.names}
-    set_to = (one for one in inside if isinstance(one, ast.Name) and one.id in kept)
-    if any(isinstance(one.ctx, ast.Store) and one.lineno > call.lineno for one in set_to):
-        return True
-    if any(one.lineno > call.lineno for one in _stored(module, inside, call)):
-        return True
-    for statement in function.body:
-        if statement.lineno >= call.lineno:
-            return False
-        if not isinstance(statement, ast.If) or not isinstance(statement.body[-1], ast.Return):
-            continue
-        given = statement.body[-1].value
-        is_kept = isinstance(given, ast.Attribute) or (
-            isinstance(given, ast.Name) and isinstance(module.bound(given)[0], ast.Module)
-        )
-        if is_kept and _REMEMBERS.search(ast.unparse(statement)):
-            return True
-    return False
-
-
-def _stored(
-    module: Module, inside: list[ast.AST], call: ast.Call
-) -> Iterator[ast.Attribute | ast.Subscript]:
-    """Where a function stores a token, a key or the like, or what it asked for before.
-
-    `self._token = ...`; `cache[key] = ...` and `self.models = ...` after a branch that asked
-    whether there is one.
-    """
-    before = (one for one in inside if isinstance(one, ast.If) and one.lineno <= call.lineno)
-    asked = " ".join(ast.unparse(one.test) for one in before)
-    for one in inside:
-        if not isinstance(one, ast.Attribute | ast.Subscript) or not isinstance(one.ctx, ast.Store):
-            continue
-        if isinstance(one, ast.Subscript):
-            owner = one.value
-            is_own = isinstance(owner, ast.Attribute) or (
-                isinstance(owner, ast.Name) and isinstance(module.bound(owner)[0], ast.Module)
-            )
-            if is_own and (ast.unparse(owner) in asked or _CACHE.search(ast.unparse(owner))):
-                yield one
-        elif name_of(one.value) in ("self", "cls") and (
-            ast.unparse(one) in asked or _REMEMBERS.search(one.attr)
-        ):
-            yield one
-
-
-_CACHE = re.compile("cache", re.IGNORECASE)
-_REMEMBERS = re.compile("cache|token|fresh|expir|valid|jwks|_until$", re.IGNORECASE)
 
 
 def _is_fallback(module: Module, made: Made, function: Function) -> bool:
