@@ -6,7 +6,7 @@ import ast
 from dataclasses import replace
 from typing import Protocol
 
-from poolkit.audit.libraries import BY_PACKAGE, DEPENDS, Library
+from poolkit.audit.libraries import BY_PACKAGE, DEPENDS, REMOTE, Library
 from poolkit.audit.module import Module
 from poolkit.audit.program import Program
 from poolkit.audit.syntax import name_of
@@ -65,6 +65,8 @@ class Annotations:
                 return Value("session", library, "")
             if last in library.session_makers:
                 return Value("sessions", library, key)
+        if package in REMOTE:
+            return Value("remote", key=package)
         if not isinstance(node, ast.Name | ast.Attribute) or node not in module.parents:
             return None
         found = self._values.of(module, node)

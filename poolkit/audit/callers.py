@@ -67,7 +67,7 @@ class Callers:
 
     def is_for_a_cache(self, module: Module, function: Function) -> bool:
         """Whether every call that is seen stands in a branch that asks about a cache."""
-        calls = self._calls(module, function)
+        calls = self.calls(module, function)
         return bool(calls) and all(
             any(
                 isinstance(outer, ast.If) and _CACHES.search(ast.unparse(outer.test))
@@ -104,7 +104,7 @@ class Callers:
             return "once"
         if self.is_handler(module, function):
             return "often"
-        seen = {self._at(where, call) for where, call in self._calls(module, function)}
+        seen = {self._at(where, call) for where, call in self.calls(module, function)}
         if "often" in seen:
             return "often"
         # One that keeps what it makes would lose it if it ran again.
@@ -112,7 +112,7 @@ class Callers:
             return "once"
         return "unknown"
 
-    def _calls(self, module: Module, function: Function) -> list[tuple[Module, ast.Call]]:
+    def calls(self, module: Module, function: Function) -> list[tuple[Module, ast.Call]]:
         """The calls that may be of this function: by its name, where nothing else is meant."""
         known, unknown = self._meant(function.name)
         # A name that shows nowhere else may be ours, in a module that it is imported into.

@@ -51,6 +51,24 @@ class Figures:
         pairs = [(None if k.arg is None else ast.Constant(k.arg), k.value) for k in call.keywords]
         return self._items(module, pairs, _STEPS)
 
+    def argument(self, module: Module, call: ast.Call, name: str) -> ast.expr | None:
+        """What a call passes by a name: itself, or in `**settings`, behind constants; or None."""
+        written = keyword(call, name)
+        place = None if written is None else (module, written)
+        if place is None and any(k.arg is None for k in call.keywords):
+            place = (self.arguments(module, call) or {}).get(name)
+        return None if place is None else self._behind(*place)
+
+    def _behind(self, module: Module, node: ast.expr) -> ast.expr:
+        """The literal that a constant's name stands for, or the expression itself."""
+        if isinstance(node, ast.Name):
+            _, bindings = module.bound(node)
+            if len(bindings) == 1 and bindings[0].how == "value":
+                value = bindings[0].value
+                if isinstance(value, ast.Constant):
+                    return value
+        return node
+
     def items(self, module: Module, node: ast.expr) -> dict[str, Place]:
         """The items of a dict that shows, by key; nothing of one that does not."""
         return self._mapping(module, node, _STEPS) or {}

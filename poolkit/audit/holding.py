@@ -103,9 +103,14 @@ def _kept(
     values: Values, module: Module, statement: ast.stmt, later: Iterable[ast.stmt]
 ) -> Iterator[Hold]:
     """`a = await pool.acquire()`: held by the statements up to the first that may give it back."""
-    if not isinstance(statement, ast.Assign) or len(statement.targets) != 1:
-        return
-    target, node = statement.targets[0], statement.value
+    match statement:
+        case (
+            ast.Assign(targets=[target], value=node)
+            | ast.AnnAssign(target=target, value=ast.expr() as node)
+        ):
+            pass
+        case _:
+            return
     value = values.taken(module, node) if isinstance(target, ast.Name) else None
     if value is None or value.library is None:
         return
@@ -118,6 +123,8 @@ def _kept(
     for one in later:
         held = one.body if isinstance(one, ast.Try) else [one]
         if target.id in given_back(held):
+            before = itertools.takewhile(lambda s: target.id not in given_back([s]), held)
+            body += before if isinstance(one, ast.Try) else ()
             break
         body += held
         if target.id in given_back([one]) or isinstance(one, ast.Return | ast.Raise):

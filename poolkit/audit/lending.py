@@ -78,7 +78,7 @@ class Lending:
             use = self._of(module, node, depth)
             if use is Use.KEPT or module.function_of(node) is not function:
                 return Use.KEPT
-            if use is Use.LOOP or module.is_in_loop(node):
+            if use is Use.LOOP or module.is_in_loop(node, is_retry=False):
                 found = Use.LOOP
         return found
 

@@ -165,6 +165,13 @@ BY_PACKAGE = {package: library for library in LIBRARIES for package in library.p
 
 # Pools of SQLAlchemy that keep to its sizes and ages, when they are named.
 QUEUES = frozenset({"QueuePool", "AsyncAdaptedQueuePool", "FallbackAsyncAdaptedQueuePool"})
+# Clients of models and clouds, whose calls take seconds.
+REMOTE = frozenset(
+    {"openai", "anthropic", "litellm", "mistralai", "requests", "aioboto3", "boto3", "cohere"}
+    | {"groq", "ollama", "voyageai", "langchain_openai", "langchain_anthropic"}
+)
 # What has FastAPI fill an argument.
 DEPENDS = frozenset({"Depends", "Security"})
-CLOSES = frozenset({"close", "aclose", "dispose", "terminate", "close_all", "__aexit__"})
+CLOSES = frozenset(
+    {"close", "aclose", "dispose", "terminate", "close_all", "__aexit__", "__exit__"}
+)

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator
 from poolkit.audit.lending import Lending, Use
 from poolkit.audit.libraries import CLOSES, QUEUES, Library
 from poolkit.audit.module import Module
-from poolkit.audit.syntax import Function, hides_arguments, is_none, keyword, name_of
+from poolkit.audit.syntax import ENTERS, Function, hides_arguments, is_none, keyword, name_of
 
 
 class Made:
@@ -27,20 +27,33 @@ class Made:
         self._block: ast.AST | None = self.function  # where its name means it
         self._lending = lending
         node: ast.AST = call
+        named: list[ast.expr] = []
+        is_entered = False  # an exit stack, or `closing`, closes it
         for outer in module.around(call):
             # await make(), (await make()), make() or None: still the same object.
             if isinstance(outer, ast.Await | ast.IfExp | ast.BoolOp):
                 node = outer
+                continue
+            if isinstance(outer, ast.NamedExpr):  # with (client := make()):
+                node, named = outer, [outer.target]
+                continue
+            if isinstance(outer, ast.Tuple):  # a, b = 1, make()
+                continue
+            if isinstance(outer, ast.Call) and name_of(outer.func) in ENTERS:
+                node, is_entered = outer, True
                 continue
             if isinstance(outer, ast.withitem) and outer.context_expr is node:
                 self.is_with = True
                 self._block = module.parents[outer]
                 self.targets = [outer.optional_vars] if outer.optional_vars is not None else []
             elif isinstance(outer, ast.Assign):
-                self.targets = outer.targets
-            elif isinstance(outer, ast.AnnAssign | ast.NamedExpr):
+                self.targets = _targets(outer, node)
+            elif isinstance(outer, ast.AnnAssign):
                 self.targets = [outer.target]
             break
+        self._node = node
+        self.targets = self.targets or named
+        self.is_with = self.is_with or is_entered
 
     @property
     def name(self) -> str | None:
@@ -61,7 +74,7 @@ class Made:
     @property
     def chained(self) -> str:
         """`connect` of `create_engine(url).connect()`: used by the expression that makes it."""
-        parent = self._module.parents[self.call]
+        parent = self._module.parents[self._node]
         return parent.attr if isinstance(parent, ast.Attribute) else ""
 
     @property
@@ -116,9 +129,19 @@ class Made:
         found = (self._lent(node) for node in self.reads() if self._session_call(node) is None)
         return [one for one in found if one is not None]
 
-    def _lent(self, node: ast.Name) -> tuple[ast.Call, Use] | None:
+    def _lent(self, node: ast.expr) -> tuple[ast.Call, Use] | None:
         handed = self._lending.handed_to(self._module, node)
         return None if handed is None or handed[1] is Use.KEPT else handed
+
+    def is_lent_unnamed(self) -> bool:
+        """`read_sql(query, create_engine(url))`: handed, without a name, to what works with it."""
+        if isinstance(self._module.parents[self._node], ast.keyword | ast.Call):
+            assert isinstance(self._node, ast.expr)
+            session = self._session_call(self._node)
+            if session is not None:
+                return isinstance(self._module.parents[session], ast.withitem)
+            return self._lent(self._node) is not None
+        return False
 
     def gives_sessions(self) -> bool:
         """Whether sessions are made on it, each of which takes a connection."""
@@ -127,6 +150,19 @@ class Made:
     def escapes(self) -> bool:
         """Whether the local is returned, stored, passed on or captured: others may own it then."""
         return self._escapes(self.local)
+
+    def is_given(self) -> bool:
+        """Whether the function gives it to whoever calls or enters it, and to nobody else."""
+        gives = ast.Return | ast.Yield
+        if self.local is None:
+            return not self.targets and isinstance(self._module.parents[self._node], gives)
+        if any(
+            isinstance(node, ast.Global | ast.Nonlocal) and self.local in node.names
+            for node in self._in_function()
+        ):
+            return False
+        out = [self._module.parents[node] for node in self.reads() if self._goes_out(node)]
+        return bool(out) and all(isinstance(parent, gives) for parent in out)
 
     def _escapes(self, name: str | None) -> bool:
         return any(
@@ -169,7 +205,21 @@ class Made:
         if not is_only_used:
             return True
         inner = next(o for o in self._module.around(node) if isinstance(o, Function | ast.Lambda))
-        return inner is not self.function
+        return inner is not self.function and not self._is_only_called(inner)
+
+    def _is_only_called(self, inner: ast.AST) -> bool:
+        """Whether a function inside is called and awaited there, and never handed on."""
+        if not isinstance(inner, Function):
+            return False
+        parents = self._module.parents
+        named = [n for n in self._in_function() if isinstance(n, ast.Name) and n.id == inner.name]
+        called = [parents[node] for node in named if isinstance(parents[node], ast.Call)]
+        return len(called) == len(named) > 0 and all(
+            isinstance(call, ast.Call)
+            and name_of(call.func) == inner.name
+            and isinstance(parents[call], ast.Await | ast.Return | ast.Assign)
+            for call in called
+        )
 
     def _is_lent(self, asked: ast.Attribute) -> bool:
         """Whether a connection that is asked for is returned: the pool lives on with it."""
@@ -185,7 +235,7 @@ class Made:
             return any(isinstance(parents[node], ast.Return | ast.Yield) for node in named)
         return isinstance(holder, ast.Return)
 
-    def _session_call(self, node: ast.Name) -> ast.Call | None:
+    def _session_call(self, node: ast.expr) -> ast.Call | None:
         """`AsyncSession(engine)`, `sessionmaker(engine)`: the call that an engine is given to."""
         parent = self._module.parents[node]
         if isinstance(parent, ast.keyword):
@@ -218,6 +268,17 @@ class Made:
         if isinstance(parent, ast.Call) and parent.func is node:
             return isinstance(self._module.parents[parent], ast.Return)
         return not isinstance(parent, ast.Attribute)
+
+
+def _targets(node: ast.Assign, value: ast.AST) -> list[ast.expr]:
+    """What an assignment binds a value to: `a, b = 1, make()` binds it to `b`."""
+    if node.value is value:
+        return node.targets
+    for target in node.targets:
+        if isinstance(target, ast.Tuple) and isinstance(node.value, ast.Tuple):
+            pairs = zip(target.elts, node.value.elts, strict=False)
+            return [one for one, part in pairs if part is value]
+    return []
 
 
 def _is_getattr(parent: ast.AST, node: ast.Name) -> bool:

@@ -172,18 +172,31 @@ class Module:
         """The innermost class around a node."""
         return next((n for n in self.around(node) if isinstance(n, ast.ClassDef)), None)
 
-    def is_in_loop(self, node: ast.AST) -> bool:
-        """Whether a node runs again and again within its function."""
+    def is_in_loop(self, node: ast.AST, *, is_retry: bool = True) -> bool:
+        """Whether a node runs again and again within its function; `is_retry`: retries count."""
         inner = node
         for outer in self.around(node):
             if isinstance(outer, Function | ast.Lambda):
                 return False
             if isinstance(outer, _COMPREHENSIONS):
                 return True
-            if isinstance(outer, _LOOPS) and inner in self._bodies:
+            is_loop = isinstance(outer, _LOOPS) and inner in self._bodies
+            if is_loop and (is_retry or not _is_retry(outer)):
                 return True
             inner = outer
         return False
+
+
+_RETRIES = re.compile("retr|attempt|tries|try_", re.IGNORECASE)
+
+
+def _is_retry(node: ast.AST) -> bool:
+    """Whether a loop makes one thing again until it is done: `for attempt in range(3)`."""
+    if isinstance(node, ast.For | ast.AsyncFor):
+        shown = f"{ast.unparse(node.target)} {ast.unparse(node.iter)}"
+    else:
+        shown = ast.unparse(node.test) if isinstance(node, ast.While) else ""
+    return bool(_RETRIES.search(shown))
 
 
 def _imports(node: ast.expr) -> str:

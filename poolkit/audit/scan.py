@@ -17,6 +17,7 @@ from poolkit.audit.figures import Figures
 from poolkit.audit.finding import Claim, Finding, Rule, Skipped, Unread, Violation
 from poolkit.audit.lending import Lending
 from poolkit.audit.libraries import BY_PACKAGE
+from poolkit.audit.loops import Loops
 from poolkit.audit.module import Module
 from poolkit.audit.newer import needed
 from poolkit.audit.program import Program
@@ -144,14 +145,15 @@ class _Scan:
         callers = Callers(program, values)
         figures = Figures(values)
         lending = Lending(values)
+        left_out = set() if self._settings.tests else self._of_tests
+        loops = Loops(values, callers, left_out)
         found: list[tuple[Finding, bool]] = []
         unread: list[Finding] = []
         claimed: dict[Rule, list[tuple[Claim, Finding, bool]]] = {}
         for path, module in self._modules.items():
-            is_left_out = path in self._of_tests and not self._settings.tests
-            if is_left_out or not _MENTIONS.search(module.text):
+            if path in left_out or not _MENTIONS.search(module.text):
                 continue
-            view = View(module, values, figures, callers, lending, self._settings)
+            view = View(module, values, figures, callers, lending, loops, self._settings)
             try:
                 violations = [(rule, one) for rule in self._rules for one in rule.find(view)]
             except (RecursionError, MemoryError) as error:

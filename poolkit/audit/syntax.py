@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Sequence, Set
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -10,6 +11,14 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 def name_of(node: ast.expr) -> str:
     """`get` of `session.get`, `run` of `run`; empty for what is no name."""
     return str(getattr(node, "attr", getattr(node, "id", "")))
+
+
+# What hands its first argument on: `await stack.enter_async_context(make())`.
+HANDS_ON = frozenset(
+    {"enter_async_context", "enter_context", "aclosing", "closing", "wait_for", "shield"}
+    | {"asynccontextmanager", "contextmanager"}
+)
+ENTERS = frozenset({"enter_async_context", "enter_context", "aclosing", "closing"})
 
 
 def keyword(call: ast.Call, name: str) -> ast.expr | None:
@@ -69,6 +78,24 @@ def number(node: ast.expr | None) -> float | None:
     value = constant(node)
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     return float(value) if is_number else None  # type: ignore[arg-type]
+
+
+def most_on_a_path(nodes: Sequence[ast.AST], wanted: Set[ast.AST]) -> int:
+    """Most of the wanted nodes that one run passes: of branches, the one with most of them."""
+    return sum(_on_a_path(node, wanted) for node in nodes)
+
+
+def _on_a_path(node: ast.AST, wanted: Set[ast.AST]) -> int:
+    match node:
+        case ast.If(test=test, body=body, orelse=orelse):
+            branches: list[Sequence[ast.AST]] = [body, orelse]
+            first: list[ast.AST] = [test]
+        case ast.Match(subject=subject, cases=cases):
+            branches, first = [one.body for one in cases], [subject]
+        case _:
+            branches, first = [], [*ast.iter_child_nodes(node)]
+    longest = max((most_on_a_path(one, wanted) for one in branches), default=0)
+    return (node in wanted) + most_on_a_path(first, wanted) + longest
 
 
 def is_none(node: ast.expr | None) -> bool:

@@ -11,7 +11,9 @@ from poolkit.audit.libraries import Library
 from poolkit.audit.module import Module
 from poolkit.audit.program import Defined
 
-Role = Literal["pool", "sessions", "session", "module", "class", "instance", "function"]
+Role = Literal[
+    "pool", "maker", "sessions", "session", "remote", "module", "class", "instance", "function"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,9 +21,10 @@ class Value:
     """What an expression stands for.
 
     Args:
-        role: "pool": an engine, a pool, an HTTP client or session; "sessions": what makes sessions
-            on a pool; "session": a session or connection, which holds one of the pool's. The others
-            are of the program itself.
+        role: "pool": an engine, a pool, an HTTP client or session; "maker": what makes one when it
+            is called; "sessions": what makes sessions on a pool; "session": a session or
+            connection, which holds one of the pool's; "remote": a client of a model or a cloud.
+            The others are of the program itself.
         key: which pool it is or belongs to; equal where two stand for the same one.
         defined: of a class, an instance or a function.
         call: that made the pool, where it shows.

@@ -10,22 +10,18 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from poolkit.audit.annotations import Annotations
-from poolkit.audit.libraries import BY_PACKAGE, DEPENDS, Library
+from poolkit.audit.libraries import BY_PACKAGE, DEPENDS, REMOTE, Library
 from poolkit.audit.module import Module
 from poolkit.audit.program import Defined, Program, methods, place
 from poolkit.audit.scopes import Binding, Scope, own
-from poolkit.audit.syntax import Function, is_none, keyword, name_of, pairs
+from poolkit.audit.syntax import HANDS_ON, Function, is_none, keyword, name_of, pairs
 from poolkit.audit.value import NO_ARGUMENTS, Arguments, Role, Value
 
 # Bases that know nothing of what a class of the program keeps.
 _BARE = frozenset({"ABC", "Generic", "Protocol", "object"})
 _DEEPEST = 12  # steps from name to name
 
-# What hands its first argument on: `await stack.enter_async_context(make())`.
-_HANDS_ON = frozenset(
-    {"enter_async_context", "enter_context", "aclosing", "closing", "wait_for", "shield", "cast"}
-    | {"asynccontextmanager", "contextmanager"}
-)
+_DECLARES = frozenset({"field", "Field", "PrivateAttr", "attrib", "ib"})
 
 
 class Values:
@@ -121,6 +117,12 @@ class Values:
                 return self.of(module, body, given) or self.of(module, orelse, given)
             case ast.BoolOp(values=values):
                 return next(filter(None, (self.of(module, one, given) for one in values)), None)
+            case ast.Name() | ast.Attribute() if (library := _of_maker(module, node)) is not None:
+                return Value("maker", library)
+            case ast.Lambda(body=ast.Call() as body):
+                found = self.of(module, body, given)
+                is_made = found is not None and found.call is body
+                return Value("maker", found.library) if found and is_made else None
             case ast.Name():
                 return self._name(module, node, given)
             case ast.Attribute():
@@ -153,6 +155,9 @@ class Values:
     ) -> Value | None:
         found = [self._binding(module, scope, one, given) for one in bindings if not _is_none(one)]
         values = [value for value in found if value is not None]
+        if not values:  # `_pool: Pool | None = None`, which is set from elsewhere
+            found = [self._declared(module, one) for one in bindings if _is_none(one)]
+            values = [value for value in found if value is not None]
         if not values or any(_kind(value) != _kind(values[0]) for value in values):
             return None
         if len({value.key for value in values}) > 1:  # one of them, whichever it is
@@ -166,10 +171,7 @@ class Values:
         node = binding.node
         match binding.how:
             case "value" | "entered":
-                found = self.of(module, binding.value, given)
-                if found is None and isinstance(parent := module.parents.get(node), ast.AnnAssign):
-                    found = self.annotated(module, parent.annotation, ast.unparse(parent.target))
-                return found
+                return self.of(module, binding.value, given) or self._declared(module, binding)
             case "definition":
                 assert isinstance(node, Function | ast.ClassDef)
                 role: Role = "class" if isinstance(node, ast.ClassDef) else "function"
@@ -181,6 +183,13 @@ class Values:
                 assert isinstance(node, ast.arg)
                 return self.argument(module, scope, node, binding.value)
         return None
+
+    def _declared(self, module: Module, binding: Binding) -> Value | None:
+        """What a name is by the annotation of the statement that binds it."""
+        parent = module.parents.get(binding.node)
+        if not isinstance(parent, ast.AnnAssign):
+            return None
+        return self.annotated(module, parent.annotation, ast.unparse(parent.target))
 
     def argument(
         self, module: Module, scope: Scope, node: ast.arg, default: ast.expr | None
@@ -243,7 +252,7 @@ class Values:
                 lambda: self._member(owner, defined, node.attr),
                 is_general=True,
             )
-        if node.attr == "sync_engine":
+        if node.attr == "sync_engine" or owner.role == "remote":
             return owner
         return None
 
@@ -257,12 +266,16 @@ class Values:
             bound = Value("function", defined=Defined(module, method), owner=itself)
             is_property = {"property", "cached_property"} & decorators
             return self._returned(bound.defined, self._self(bound)) if is_property else bound
+        places = module.attributes(node).get(name, ())
         found = [
             self.of(module, value, {}) or self.annotated(module, annotation, name)
-            for value, annotation in module.attributes(node).get(name, ())
+            for value, annotation in places
             if value is None or not is_none(value)
         ]
         values = [value for value in found if value is not None]
+        if not values:
+            found = [self.annotated(module, annotation, name) for _, annotation in places]
+            values = [value for value in found if value is not None]
         if values and all(_kind(value) == _kind(values[0]) for value in values):
             if len({value.key for value in values}) > 1:
                 return replace(values[0], key=f"{node.name}.{name}", call=None)
@@ -291,7 +304,8 @@ class Values:
 
     def _kept(self, name: str, places: Sequence[tuple[Module, ast.expr]]) -> Value | None:
         values = [self.of(other, value) for other, value in places if not is_none(value)]
-        known = [value for value in values if value is not None]
+        # A client of another service goes by names that are too common: `.c`, `.model`.
+        known = [value for value in values if value is not None and value.role != "remote"]
         if not known or any(_kind(value) != _kind(known[0]) for value in known):
             return None
         return known[0] if len({v.key for v in known}) == 1 else replace(known[0], key=f".{name}")
@@ -308,14 +322,32 @@ class Values:
                 return self._on_pool("sessions", module, call, library, given)
             if name in library.sessions:
                 return self._on_pool("session", module, call, library, given)
-        if name_of(call.func) in _HANDS_ON and call.args:
+        if package in REMOTE:
+            return Value("remote", key=package)
+        if name_of(call.func) in HANDS_ON and call.args:
             return self.of(module, call.args[0], given)
+        if name_of(call.func) == "cast" and len(call.args) == 2:
+            return self.of(module, call.args[1], given) or self.annotated(
+                module, call.args[0], ast.unparse(call.func)
+            )
+        if module.qualified(call.func) == "functools.partial" and call.args:
+            found = self.of(module, call.args[0], given)
+            is_maker = found is not None and found.role in ("maker", "sessions")
+            return found if is_maker else None
+        if name_of(call.func) in _DECLARES:
+            factory = keyword(call, "default_factory") or keyword(call, "default")
+            found = self.of(module, factory, given)
+            if found is None or found.role != "maker":
+                return found
+            return Value("pool", found.library, _place(module, call), call=call)
         if name_of(call.func) in DEPENDS:
             return self.depended(module, call)
         asked = self._asked(module, call, given)
         if asked is not None:
             return asked
         found = self.of(module, call.func, given)
+        if found is not None and found.role == "maker":
+            return Value("pool", found.library, _place(module, call), call=call)
         if found is None or found.defined is None:
             return None if found is None or found.role != "sessions" else self._session(found)
         if found.role == "class":
@@ -431,6 +463,13 @@ class Values:
     def annotated(self, module: Module, node: ast.expr | None, name: str) -> Value | None:
         """What something of that name is by its annotation."""
         return self._annotations.annotated(module, node, name)
+
+
+def _of_maker(module: Module, node: ast.expr) -> Library | None:
+    """The library whose maker of pools goes by a name: `make = httpx.AsyncClient`."""
+    package, name = module.meaning(node)
+    library = BY_PACKAGE.get(package)
+    return library if library is not None and name in library.makers else None
 
 
 def _is_none(binding: Binding) -> bool:

@@ -11,8 +11,10 @@ from poolkit.audit.figures import Figures
 from poolkit.audit.holding import Hold, holds
 from poolkit.audit.lending import Lending
 from poolkit.audit.libraries import Library
+from poolkit.audit.loops import Loops
 from poolkit.audit.made import Made
 from poolkit.audit.module import Module
+from poolkit.audit.scopes import own
 from poolkit.audit.syntax import Function
 from poolkit.audit.values import Values
 
@@ -47,6 +49,7 @@ class View:
         figures: Figures,
         callers: Callers,
         lending: Lending,
+        loops: Loops,
         settings: Settings,
     ) -> None:
         self.module = module
@@ -56,6 +59,7 @@ class View:
         self.figures = figures
         self._callers = callers
         self._lending = lending
+        self.loops = loops
 
     @cached_property
     def made(self) -> list[Made]:
@@ -70,7 +74,12 @@ class View:
     @cached_property
     def made_anew(self) -> list[Made]:
         """The same, and the calls of functions that make one for whoever calls them."""
-        makers = [made for made in self.made if not self._is_returned(made)]
+        makers = [
+            made
+            for made in self.made
+            if not self._is_returned(made)
+            or (made.function is not None and self.is_handler(made.function))
+        ]
         for call in self.module.calls:
             value = self.values.pool(self.module, call)
             if value is None or value.call is None or value.call is call:
@@ -97,6 +106,10 @@ class View:
         """Whether all calls of a function that are seen stand where a cache had nothing."""
         return self._callers.is_for_a_cache(self.module, function)
 
+    def calls_of(self, function: Function) -> list[tuple[Module, ast.Call]]:
+        """The calls of a function of this module that are seen."""
+        return self._callers.calls(self.module, function)
+
     def is_handler(self, function: Function) -> bool:
         """Whether a web framework calls a function for each request."""
         return self._callers.is_handler(self.module, function)
@@ -110,14 +123,28 @@ class View:
         found = self.values.function(self.module, call)
         if found is None:
             return False
-        module, function = found[0].module, found[0].node
-        if module.function_of(maker) is not function or self._is_cached(module, function):
-            return False
-        parent = module.parents[maker]
-        if isinstance(parent, ast.Await):
-            parent = module.parents[parent]
-        return isinstance(parent, ast.Return)
+        return self._gives_anew(found[0].module, found[0].node, maker, 3)
 
-    def _is_cached(self, module: Module, function: ast.AST) -> bool:
+    def _gives_anew(self, module: Module, function: ast.AST, maker: ast.Call, depth: int) -> bool:
+        """Whether a function gives what a call in it, or in one that it calls, makes each time."""
+        if self._is_cached(function) or depth == 0 or not isinstance(function, Function):
+            return False
+        if module.function_of(maker) is function:
+            value = self.values.pool(module, maker)
+            assert value is not None
+            assert value.library is not None
+            return Made(self._lending, module, maker, value.library).is_given()
+        for node in own(function):
+            if not isinstance(node, ast.Return | ast.Yield):
+                continue
+            result = node.value.value if isinstance(node.value, ast.Await) else node.value
+            if isinstance(result, ast.Call):
+                value = self.values.pool(module, result)
+                inner = self.values.function(module, result)
+                if inner is not None and value is not None and value.call is maker:
+                    return self._gives_anew(inner[0].module, inner[0].node, maker, depth - 1)
+        return False
+
+    def _is_cached(self, function: ast.AST) -> bool:
         """Whether a decorator of the function keeps its result."""
         return any("cache" in ast.unparse(one) for one in getattr(function, "decorator_list", []))

@@ -3,6 +3,8 @@
 Each file was taken at random and read in full before the audit ran on it; `judged.json` holds what
 the reader and the audit found in it. The packages are downloaded (without their dependencies) into
 build/audit-corpus once; a package is audited as a whole, and only its judged files are counted.
+
+    python -m tests.bench.audit [PACKAGE ...]     all packages, or those that are named
 """
 
 import json
@@ -32,11 +34,21 @@ def fetch(package):
     return folder
 
 
-def main():
+def rate(part, rest):
+    """A share in words; of nothing there is none."""
+    return f"{part / (part + rest):.1%}" if part + rest else "nothing to count"
+
+
+def main(names):
+    unknown = set(names) - {package["package"] for package in JUDGED}
+    if unknown:
+        sys.exit(f"no judged package: {', '.join(sorted(unknown))}")
     lines, seconds, surprises = 0, 0.0, 0
     counts = {}
     print(f"{'package':38} {'lines':>10} {'judged':>7} {'new':>5} {'gone':>5}")
     for package in JUDGED:
+        if names and package["package"] not in names:
+            continue
         folder = fetch(package)
         began = time.perf_counter()
         found = audit([folder])
@@ -66,11 +78,11 @@ def main():
         true, wrong, missed = (verdicts[word] for word in ("true", "wrong", "missed"))
         print(
             f"sample {sample}: {true} true, {wrong} wrong, {missed} missed: "
-            f"precision {true / (true + wrong):.1%}, recall {true / (true + missed):.1%}"
+            f"precision {rate(true, wrong)}, recall {rate(true, missed)}"
         )
     print(f"{100_000 * seconds / lines:.1f} s for 100,000 lines (<= 10)")
     return int(surprises > 0 or 100_000 * seconds / lines > 10)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

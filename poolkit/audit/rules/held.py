@@ -7,18 +7,14 @@ from collections.abc import Iterator
 
 from poolkit.audit.finding import Violation, rule
 from poolkit.audit.holding import FREES, Hold, Reached, reached, uses
-from poolkit.audit.libraries import BY_PACKAGE, REQUESTS
+from poolkit.audit.libraries import BY_PACKAGE, REMOTE, REQUESTS
 from poolkit.audit.module import Module
 from poolkit.audit.scopes import own
-from poolkit.audit.syntax import Function, name_of, passes
+from poolkit.audit.syntax import Function, keyword, name_of, passes
 from poolkit.audit.view import View
 
-# Clients of models and clouds, whose calls take seconds.
-_REMOTE = frozenset(
-    {"openai", "anthropic", "litellm", "mistralai", "requests", "aioboto3", "boto3"}
-)
 _STREAMS = frozenset({"StreamingResponse", "EventSourceResponse"})
-_HANDED_OVER = frozenset({"add_task", "create_task", "ensure_future", "start_soon"})
+_HANDED_OVER = frozenset({"add_task", "create_task", "ensure_future", "start_soon", "Thread"})
 
 
 @rule(
@@ -61,25 +57,22 @@ def _remote(view: View, one: Reached) -> str:
     library = BY_PACKAGE.get(package)
     if library is not None and library.is_http and last in library.one_shots:
         return f"{package}.{last}()"
-    return f"{ast.unparse(one.call.func)}()" if _is_remote_client(one.module, one.call) else ""
+    return f"{ast.unparse(one.call.func)}()" if _is_of_remote_client(view, one) else ""
 
 
-def _is_remote_client(module: Module, call: ast.Call) -> bool:
+# What makes a client of these calls nobody yet.
+_SETS_UP = frozenset({"client", "resource", "with_options", "copy", "close", "aclose"})
+
+
+def _is_of_remote_client(view: View, one: Reached) -> bool:
     """`client.chat.completions.create()` of a client that a library for remote services made."""
-    if not isinstance(call.func, ast.Attribute):
+    func = one.call.func
+    if one.module.meaning(func)[0] in REMOTE:  # not the client's own constructor
+        return name_of(func).islower() and name_of(func) not in _SETS_UP
+    if not isinstance(func, ast.Attribute) or func.attr in _SETS_UP:
         return False
-    root: ast.expr = call.func
-    while isinstance(root, ast.Attribute):
-        root = root.value
-    if module.meaning(call.func)[0] in _REMOTE:
-        return name_of(call.func).islower()  # not the client's own constructor
-    if not isinstance(root, ast.Name):
-        return False
-    _, bindings = module.bound(root)
-    return any(
-        isinstance(binding.value, ast.Call) and module.meaning(binding.value.func)[0] in _REMOTE
-        for binding in bindings
-    )
+    owner = view.values.of(one.module, func.value, one.given)
+    return owner is not None and owner.role == "remote"
 
 
 @rule(
@@ -105,7 +98,8 @@ def held_while_streaming(view: View) -> Iterator[Violation]:
         function = module.function_of(hold.node)
         if hold.how == "argument":
             for call in _streams(hold.body):
-                if any(_reads(module, source, hold) for source in _sources(view, call)):
+                sources = [one for one in _sources(view, module, call) if one in module.parents]
+                if any(_reads(module, source, hold) for source in sources):
                     yield Violation(call, f"{_shown(hold)} is held until the stream ends")
         elif function in streamed and any(_yields(node) for node in hold.body):
             node = hold.node
@@ -124,15 +118,19 @@ def _streams(nodes: object) -> list[ast.Call]:
     ]
 
 
-def _sources(view: View, call: ast.Call) -> list[ast.AST]:
+def _sources(view: View, module: Module, call: ast.Call) -> list[ast.AST]:
     """What a streaming answer reads from: its generator's body, and what that is given."""
     found: list[ast.AST] = []
-    for argument in call.args[:1]:
+    argument = call.args[0] if call.args else keyword(call, "content")
+    if isinstance(argument, ast.Name):
+        _, bindings = module.bound(argument)
+        argument = bindings[0].value if len(bindings) == 1 and bindings[0].value else argument
+    if argument is not None:
         found.append(argument)
-        if isinstance(argument, ast.Call):
-            made = view.values.function(view.module, argument)
-            if made is not None and made[0].module is view.module:
-                found.append(made[0].node)
+    if isinstance(argument, ast.Call):
+        made = view.values.function(module, argument)
+        if made is not None:
+            found.append(made[0].node)
     return found
 
 
@@ -148,11 +146,11 @@ def _reads(module: Module, source: ast.AST, hold: Hold) -> bool:
 
 
 def _streamed(view: View) -> set[ast.AST]:
-    """The generators of this module that streaming answers read from."""
+    """The generators that streaming answers of the program read from."""
     found: set[ast.AST] = set()
-    for call in view.module.calls:
-        if name_of(call.func) in _STREAMS:
-            found.update(one for one in _sources(view, call) if isinstance(one, Function))
+    for word in _STREAMS:
+        for module, call in view.program.calls_of.get(word, ()):
+            found.update(one for one in _sources(view, module, call) if isinstance(one, Function))
     return found
 
 
@@ -176,23 +174,62 @@ def _yields(node: ast.AST) -> bool:
 )
 def session_in_background(view: View) -> Iterator[Violation]:
     """The session of a request is handed to a task that outlives the request."""
+    module = view.module
     for hold in view.holds:
         if hold.how != "argument":
             continue
         for node in hold.body:
             for call in ast.walk(node):
-                if isinstance(call, ast.Call) and _hands_over(call, hold.name):
+                if isinstance(call, ast.Call) and _hands_over(module, call, hold):
                     yield Violation(call, f"{_shown(hold)} is handed to a task of its own")
 
 
-def _hands_over(call: ast.Call, name: str) -> bool:
-    if name_of(call.func) not in _HANDED_OVER:
+def _hands_over(module: Module, call: ast.Call, hold: Hold) -> bool:
+    if name_of(call.func) not in _HANDED_OVER or _is_waited_for(module, call):
         return False
+    function = module.function_of(call)
     for one in passes(call):
         inner = passes(one) if isinstance(one, ast.Call) else [one]
-        if any(isinstance(node, ast.Name) and node.id == name for node in inner):
-            return True
+        inner = [e for n in inner for e in (n.elts if isinstance(n, ast.Tuple) else [n])]
+        for node in inner:
+            if isinstance(node, ast.Name) and node.id == hold.name:
+                return True
+        # A function inside this one, or a method of an object here, that works with it.
+        root = one.func if isinstance(one, ast.Call) else one
+        root = root.value if isinstance(root, ast.Attribute) else root
+        for binding in module.bound(root)[1] if isinstance(root, ast.Name) else ():
+            is_inside = isinstance(binding.node, Function) and binding.node is not function
+            if is_inside and module.function_of(binding.node) is function:
+                if _reads(module, binding.node, hold):
+                    return True
+            elif isinstance(binding.value, ast.Call) and root is not one:
+                given = passes(binding.value)
+                if any(isinstance(n, ast.Name) and n.id == hold.name for n in given):
+                    return True
     return False
+
+
+def _is_waited_for(module: Module, call: ast.Call) -> bool:
+    """Whether the request waits for the task: `await task`, or in a group of tasks."""
+    if isinstance(call.func, ast.Attribute):
+        group = ast.unparse(call.func.value)
+        for outer in module.around(call):
+            if isinstance(outer, ast.AsyncWith) and any(
+                item.optional_vars is not None and ast.unparse(item.optional_vars) == group
+                for item in outer.items
+            ):
+                return True
+    parent, function = module.parents[call], module.function_of(call)
+    if isinstance(parent, ast.Await):
+        return True
+    if not isinstance(parent, ast.Assign) or not isinstance(parent.targets[0], ast.Name):
+        return False
+    name = parent.targets[0].id
+    return any(
+        isinstance(one, ast.Await)
+        and any(isinstance(n, ast.Name) and n.id == name for n in ast.walk(one))
+        for one in (own(function) if function is not None else ())
+    )
 
 
 @rule(

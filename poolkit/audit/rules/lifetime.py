@@ -11,8 +11,9 @@ from poolkit.audit.lending import Use
 from poolkit.audit.libraries import BY_PACKAGE, CLOSES, REQUESTS
 from poolkit.audit.made import Made
 from poolkit.audit.module import Module
-from poolkit.audit.scopes import Binding, own
-from poolkit.audit.syntax import Function, constant, keyword, name_of
+from poolkit.audit.remembered import is_remembered
+from poolkit.audit.scopes import Binding
+from poolkit.audit.syntax import ENTERS, Function, constant, keyword, most_on_a_path, name_of
 from poolkit.audit.view import View
 
 
@@ -59,7 +60,7 @@ def _is_for_an_admin(made: Made) -> bool:
 def _is_used_up(made: Made) -> bool:
     """Whether connections are taken from it here, and no other code ever gets it."""
     words = made.library.acquires | made.library.acquires_for_one_call
-    if made.chained in words | made.library.opens:
+    if made.chained in words | made.library.opens or made.is_lent_unnamed():
         return True
     return (
         made.local is not None
@@ -91,14 +92,15 @@ def session_per_call(view: View) -> Iterator[Violation]:
         function, noun = made.function, made.library.noun
         if not made.library.is_http or function is None or _is_in_process(made):
             continue
-        if made.local is None and (made.targets or not made.is_with):
+        is_unnamed = made.is_with or made.is_given()
+        if made.local is None and (made.targets or not is_unnamed):
             continue
-        if _is_remembered(module, made.call, function) or view.is_for_a_cache(function):
+        if is_remembered(module, made.call, function) or view.is_for_a_cache(function):
             continue
         if module.is_in_loop(made.call) and _is_spent(module, made, function):
             yield Violation(made.call, f"{noun} made anew in each turn of a loop")
         elif view.is_handler(function):
-            if not made.escapes():
+            if not made.escapes() or made.is_given():
                 yield Violation(made.call, f"{noun} made in the request handler {function.name}()")
         elif not view.runs_once(function) and _is_spent(module, made, function):
             sent = len(made.asked(_SENDS)) + len(made.lent())
@@ -114,16 +116,30 @@ _FEW = 3  # requests of a function that does not reuse its session either
 
 def _without_a_client(view: View) -> Iterator[Violation]:
     """`httpx.get(url)`, `aiohttp.request("GET", url)`: a client for each call, unseen."""
-    for call in view.module.calls:
-        package, name = view.module.meaning(call.func)
+    for call, sends in _sent_without(view.module):
+        package, name = view.module.meaning(sends)
         library = BY_PACKAGE.get(package)
-        if library is None or view.module.qualified(call.func) != f"{package}.{name}":
+        if library is None or view.module.qualified(sends) != f"{package}.{name}":
             continue
         function = view.module.function_of(call)
         if function is None or name not in library.one_shots or view.runs_once(function):
             continue
-        if not _is_remembered(view.module, call, function) and not view.is_for_a_cache(function):
+        if not is_remembered(view.module, call, function) and not view.is_for_a_cache(function):
             yield Violation(call, f"{package}.{name}() opens a connection for this one request")
+
+
+def _sent_without(module: Module) -> Iterator[tuple[ast.Call, ast.expr]]:
+    """Each call, and what it runs: itself, or what `to_thread(httpx.get, url)` is handed."""
+    for call in module.calls:
+        yield call, call.func
+        handed = _HANDED.get(name_of(call.func))
+        if handed is not None and len(call.args) > handed:
+            yield call, call.args[handed]
+
+
+# What runs a function in a thread: the place of that among its arguments.
+_HANDED = {"to_thread": 0, "run_in_threadpool": 0, "run_sync": 0, "partial": 0, "submit": 0}
+_HANDED |= {"run_in_executor": 1}
 
 
 def _is_in_process(made: Made) -> bool:
@@ -139,33 +155,11 @@ def _is_spent(module: Module, made: Made, function: Function) -> bool:
         return False
     lent = made.lent()
     sent = [*made.asked(_SENDS), *(call for call, _ in lent)]
-    is_again = any(use is Use.LOOP for _, use in lent) or any(map(module.is_in_loop, sent))
-    return 1 <= len(sent) <= _FEW and not (is_again and not module.is_in_loop(made.call))
-
-
-def _is_remembered(module: Module, call: ast.Call, function: Function) -> bool:
-    """Whether it is made only where nothing is remembered: `if fresh: return self._token`, or
-    what it brings is kept in a global name."""
-    inside = [*own(function)]
-    kept = {name for one in inside if isinstance(one, ast.Global) for name in one.names}
-    set_to = (one for one in inside if isinstance(one, ast.Name) and one.id in kept)
-    if any(isinstance(one.ctx, ast.Store) and one.lineno > call.lineno for one in set_to):
-        return True
-    for statement in function.body:
-        if statement.lineno >= call.lineno:
-            return False
-        if not isinstance(statement, ast.If) or not isinstance(statement.body[-1], ast.Return):
-            continue
-        given = statement.body[-1].value
-        is_kept = isinstance(given, ast.Attribute) or (
-            isinstance(given, ast.Name) and isinstance(module.bound(given)[0], ast.Module)
-        )
-        if is_kept and _REMEMBERS.search(ast.unparse(statement)):
-            return True
-    return False
-
-
-_REMEMBERS = re.compile("cache|token|fresh|expir|valid", re.IGNORECASE)
+    is_again = any(use is Use.LOOP for _, use in lent) or any(
+        module.is_in_loop(one, is_retry=False) for one in sent
+    )
+    is_few = len(sent) >= 1 and most_on_a_path(function.body, {*sent}) <= _FEW
+    return is_few and not (is_again and not module.is_in_loop(made.call))
 
 
 def _is_fallback(module: Module, made: Made, function: Function) -> bool:
@@ -196,10 +190,21 @@ def _is_fallback(module: Module, made: Made, function: Function) -> bool:
 
 def _makes(module: Module, binding: Binding, made: Made) -> bool:
     """Whether a name is bound there to such a client, made anew."""
-    value = binding.value.value if isinstance(binding.value, ast.Await) else binding.value
-    return isinstance(value, ast.Call) and (
-        value is made.call or module.meaning(value.func) == module.meaning(made.call.func)
-    )
+    return binding.value is not None and _is_maker(module, binding.value, made)
+
+
+def _is_maker(module: Module, value: ast.expr, made: Made) -> bool:
+    match value:
+        case ast.Await(value=inner) | ast.NamedExpr(value=inner):
+            return _is_maker(module, inner, made)
+        case ast.IfExp(body=body, orelse=orelse):
+            return _is_maker(module, body, made) and _is_maker(module, orelse, made)
+        case ast.Call(func=func, args=[first, *_]) if name_of(func) in ENTERS:
+            return _is_maker(module, first, made)
+        case ast.Call():
+            meant = module.meaning(made.call.func)
+            return value is made.call or (meant[0] != "" and module.meaning(value.func) == meant)
+    return False
 
 
 def _is_brought(module: Module, made: Made, node: ast.AST | None) -> bool:
@@ -273,14 +278,32 @@ def _is_own_attribute(view: View, made: Made) -> bool:
     return family is not None and not any(_is_handed_on(one, target.attr) for one in family)
 
 
-def _is_handed_on(module: Module, name: str) -> bool:
-    """Whether a module does anything but send requests through an attribute of that name."""
+def _is_used_here(module: Module, getter: Function) -> bool:
+    return any(isinstance(one, ast.Attribute) and one.attr == getter.name for one in module.nodes)
+
+
+def _is_handed_on(module: Module, name: str, depth: int = 2) -> bool:
+    """Whether a module does anything but send requests through an attribute of that name.
+
+    A method that returns it counts as the attribute does.
+    """
     for node in module.nodes:
         if not isinstance(node, ast.Attribute) or node.attr != name:
             continue
         if isinstance(node.ctx, ast.Store):
             continue
         parent = module.parents[node]
+        if isinstance(parent, ast.Call) and parent.func is node:  # self._client().get(url)
+            parent = module.parents[parent]
+        if isinstance(parent, ast.Await):
+            parent = module.parents[parent]
+        if isinstance(parent, ast.Return) and depth:
+            getter = module.function_of(parent)
+            if getter is None or not _is_used_here(module, getter):
+                return True
+            if _is_handed_on(module, getter.name, depth - 1):
+                return True
+            continue
         is_request = isinstance(parent, ast.Attribute) and parent.attr not in CLOSES
         if not is_request and not isinstance(parent, ast.Compare | ast.If | ast.UnaryOp):
             return True

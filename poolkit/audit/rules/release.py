@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from poolkit.audit.finding import Violation, rule
 from poolkit.audit.holding import given_back
 from poolkit.audit.libraries import REQUESTS
+from poolkit.audit.made import Made
 from poolkit.audit.module import Module
 from poolkit.audit.scopes import own
 from poolkit.audit.syntax import Function, constant, keyword, name_of
@@ -115,6 +117,8 @@ def response_unread(view: View) -> Iterator[Violation]:
             call.func.attr == "send" and constant(keyword(call, "stream")) is True
         )
         parent = module.parents[call]
+        if isinstance(parent, ast.Call) and name_of(parent.func) in ("wait_for", "shield"):
+            parent = module.parents[parent]
         if call.func.attr not in REQUESTS or call.func.attr == "ws_connect" or not is_left_open:
             continue
         if not isinstance(parent, ast.Await):
@@ -130,11 +134,17 @@ def _is_dropped(module: Module, awaited: ast.Await) -> bool:
         return True
     if isinstance(parent, ast.Attribute):  # (await session.get(url)).status
         return parent.attr not in _READS
-    if not isinstance(parent, ast.Assign) or len(parent.targets) != 1:
-        return False
-    target, function = parent.targets[0], module.function_of(parent)
+    match parent:
+        case ast.Assign(targets=[target]) | ast.NamedExpr(target=target):
+            function = module.function_of(parent)
+        case _:
+            return False
     if not isinstance(target, ast.Name) or function is None:
         return False
+    if isinstance(parent, ast.NamedExpr):  # (reply := await session.get(url)).status
+        used = module.parents[parent]
+        if not isinstance(used, ast.Attribute) or used.attr in _READS:
+            return False
     for node in ast.walk(function):
         if not isinstance(node, ast.Name) or node.id != target.id or node is target:
             continue
@@ -162,14 +172,49 @@ def pool_made_twice(view: View) -> Iterator[Violation]:
     """A pool is made at its first use, by whoever comes first, without a lock."""
     module = view.module
     for made in view.made_anew:
-        if not isinstance(made.function, ast.AsyncFunctionDef) or len(made.targets) != 1:
+        function = made.function
+        if not isinstance(function, ast.AsyncFunctionDef):
             continue
-        target = ast.unparse(made.targets[0])
-        if isinstance(made.targets[0], ast.Name) and not _is_global(made.function, target):
+        kept = _kept(module, made, function)
+        if kept is None or not _waits(function, made.call, kept):
             continue
-        asked = _asked_whether_missing(module, made.call, target)
-        if asked is not None and _waits(asked.body) and not _is_locked(module, asked):
-            yield Violation(made.call, f"two first callers both make {target}")
+        shown = ast.unparse(kept)
+        asked = _asked_whether_missing(module, made.call, _places(function, kept)) or _asked_before(
+            view, function, kept
+        )
+        if asked is None:
+            continue
+        # Whoever starts a program may ask whether that was done: `if self.pool: return`.
+        is_around = _names(asked.test, {shown}) and made.call in {*ast.walk(asked)}
+        if not is_around and not _is_asked_for(view, function):
+            continue
+        if not _is_locked(module, made.call) and not _is_called_locked(view, function):
+            yield Violation(made.call, f"two first callers both make {shown}")
+
+
+_STARTS = re.compile("^_*(start|connect|init|open|set_?up|aenter|lifespan|main|on_)")
+
+
+def _is_asked_for(view: View, function: ast.AsyncFunctionDef) -> bool:
+    """Whether requests come to a function, and not only what starts the program."""
+    if any(isinstance(one, ast.Return) and one.value is not None for one in own(function)):
+        return True
+    around = (module.function_of(call) for module, call in view.calls_of(function))
+    return any(one is not None and not _STARTS.match(one.name) for one in around)
+
+
+def _kept(module: Module, made: Made, function: ast.AsyncFunctionDef) -> ast.expr | None:
+    """What outlives the call and is set to the pool: at once, or by the name of a local."""
+    for target in made.targets:
+        is_local = isinstance(target, ast.Name) and not _is_global(function, target.id)
+        if not is_local:
+            return target
+    for node in made.reads():
+        parent = module.parents[node]
+        if isinstance(parent, ast.Assign) and parent.value is node:
+            places = ast.Attribute | ast.Subscript
+            return next((one for one in parent.targets if isinstance(one, places)), None)
+    return None
 
 
 def _is_global(function: ast.AsyncFunctionDef, name: str) -> bool:
@@ -178,30 +223,86 @@ def _is_global(function: ast.AsyncFunctionDef, name: str) -> bool:
     )
 
 
-def _asked_whether_missing(module: Module, call: ast.Call, target: str) -> ast.If | None:
-    """The `if pool is None:` around a call."""
+def _places(function: ast.AsyncFunctionDef, kept: ast.expr) -> set[str]:
+    """How a function asks whether there is one: by its place, a local that was read of it, a flag.
+
+    A flag is an attribute of `self`, or a global name, that is set to True in the function.
+    """
+    shown = ast.unparse(kept)
+    found = {shown, ast.unparse(kept.value)} if isinstance(kept, ast.Subscript) else {shown}
+    for node in own(function):
+        if not isinstance(node, ast.Assign | ast.NamedExpr):
+            continue
+        is_flag = isinstance(node.value, ast.Constant) and node.value.value is True
+        for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
+            is_own = isinstance(target, ast.Attribute) or (
+                isinstance(target, ast.Name) and _is_global(function, target.id)
+            )
+            is_read = node.lineno < kept.lineno and _names(node.value, found)
+            if (is_flag and is_own) or (is_read and isinstance(target, ast.Name)):
+                found.add(ast.unparse(target))
+    return found
+
+
+def _asked_whether_missing(module: Module, call: ast.Call, places: set[str]) -> ast.If | None:
+    """The `if pool is None:` around a call, or `if pool is not None: return pool` before it."""
     inner: ast.AST = call
     for outer in module.around(call):
+        if isinstance(outer, ast.If) and inner in outer.body and _names(outer.test, places):
+            return outer
+        block = next((b for b in _blocks(outer) if inner in b), [])
+        for statement in block[: block.index(inner)] if block else ():  # type: ignore[arg-type]
+            if (
+                isinstance(statement, ast.If)
+                and isinstance(statement.body[-1], ast.Return)
+                and _names(statement.test, places)
+            ):
+                return statement
         if isinstance(outer, Function):
             return None
-        if isinstance(outer, ast.If) and inner in outer.body and _names(outer.test, target):
-            return outer
         inner = outer
     return None
 
 
-def _names(test: ast.expr, target: str) -> bool:
-    places = ast.Name | ast.Attribute | ast.Subscript
-    return any(ast.unparse(one) == target for one in ast.walk(test) if isinstance(one, places))
+def _blocks(node: ast.AST) -> Iterator[list[ast.stmt]]:
+    for name in ("body", "orelse", "finalbody"):
+        block = getattr(node, name, None)
+        if isinstance(block, list):
+            yield block
 
 
-def _waits(body: Sequence[ast.stmt]) -> bool:
-    """Whether others run before the pool is in its place."""
-    return any(
-        isinstance(one, ast.Await | ast.AsyncWith | ast.AsyncFor)
-        for node in body
-        for one in ast.walk(node)
-    )
+def _asked_before(view: View, function: ast.AsyncFunctionDef, kept: ast.expr) -> ast.If | None:
+    """The `if self.pool is None: await self.connect()` around a call of the function."""
+    if not isinstance(kept, ast.Attribute):
+        return None
+    for module, call in view.calls_of(function):
+        around = module.function_of(call)
+        if isinstance(around, ast.AsyncFunctionDef) and not _is_locked(module, call):
+            asked = _asked_whether_missing(module, call, {ast.unparse(kept)})
+            if asked is not None:
+                return asked
+    return None
+
+
+def _names(test: ast.AST, places: set[str]) -> bool:
+    """Whether an expression asks for one of some places; `hasattr(self, "pool")` does."""
+    for one in ast.walk(test):
+        if isinstance(one, ast.Name | ast.Attribute | ast.Subscript) and ast.unparse(one) in places:
+            return True
+        if isinstance(one, ast.Call) and name_of(one.func) in ("hasattr", "getattr"):
+            owner, name = [*one.args, None, None][:2]
+            text = constant(name) if name is not None else None
+            if owner is not None and f"{ast.unparse(owner)}.{text}" in places:
+                return True
+    return False
+
+
+def _waits(function: ast.AsyncFunctionDef, call: ast.Call, kept: ast.expr) -> bool:
+    """Whether others run between the question and the pool's being in its place."""
+    last = kept.end_lineno or kept.lineno
+    last = max(last, call.end_lineno or call.lineno)
+    waits = ast.Await | ast.AsyncWith | ast.AsyncFor
+    return any(isinstance(one, waits) and one.lineno <= last for one in own(function))
 
 
 def _is_locked(module: Module, node: ast.AST) -> bool:
@@ -210,3 +311,9 @@ def _is_locked(module: Module, node: ast.AST) -> bool:
         and any("lock" in ast.unparse(item.context_expr).lower() for item in outer.items)
         for outer in module.around(node)
     )
+
+
+def _is_called_locked(view: View, function: Function) -> bool:
+    """Whether every call of a function that is seen stands under a lock."""
+    calls = view.calls_of(function)
+    return bool(calls) and all(_is_locked(module, call) for module, call in calls)

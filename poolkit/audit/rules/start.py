@@ -6,14 +6,9 @@ import ast
 from collections.abc import Iterator
 
 from poolkit.audit.finding import Violation, rule
-from poolkit.audit.holding import reached
 from poolkit.audit.made import Made
-from poolkit.audit.syntax import Function, constant, name_of, passes
-from poolkit.audit.value import Value
+from poolkit.audit.syntax import constant, name_of
 from poolkit.audit.view import View
-
-_LOOPS = frozenset({"run", "run_until_complete"})
-_PROCESSES = frozenset({"Process", "ProcessPoolExecutor", "fork"})
 
 
 @rule(
@@ -32,9 +27,11 @@ def opens_in_constructor(view: View) -> Iterator[Violation]:
     """An async pool opens in its constructor."""
     for made in view.made:
         name = view.module.meaning(made.call.func)[1]
-        if name not in made.library.opens_when_made or made.hides_arguments or made.is_with:
+        if name not in made.library.opens_when_made or made.is_with:
             continue
-        is_open = made.keyword("open")
+        if view.figures.arguments(view.module, made.call) is None:  # some do not show
+            continue
+        is_open = view.figures.argument(view.module, made.call, "open")
         if is_open is None or constant(is_open) is True:
             yield Violation(made.call, f"{name} opens in its constructor (open=False is not set)")
 
@@ -58,56 +55,24 @@ def opens_in_constructor(view: View) -> Iterator[Violation]:
 )
 def pool_across_loops(view: View) -> Iterator[Violation]:
     """A pool that is made once is used in a new event loop, or a new process, each time."""
-    module = view.module
     once = {
         value.key: made
         for made in view.made
-        if made.function is None and not made.has_other_pool
-        if (value := view.values.pool(module, made.call)) is not None
+        if _is_made_once(made) and not made.has_other_pool
+        if (value := view.values.pool(view.module, made.call)) is not None
     }
     if not once:
         return
-    found: dict[str, tuple[Made, str]] = {}
-    for call in module.calls:
-        function = module.function_of(call)
-        name = name_of(call.func)
-        if function is None or view.runs_once(function):
-            continue
-        if name in _LOOPS and module.qualified(call.func) in ("asyncio.run", "anyio.run", ""):
-            how = f"a new event loop in each call of {function.name}()"
-        elif name in _PROCESSES:
-            how = f"a process of its own that {function.name}() starts"
-        else:
-            continue
-        for key in _used(view, call) & set(once):
-            found.setdefault(key, (once[key], how))
-    for made, how in found.values():
-        yield Violation(made.call, f"used in {how}")
+    for key, made in once.items():
+        if (how := view.loops.used.get(key)) is not None:
+            yield Violation(made.call, f"used in {how}")
 
 
-def _used(view: View, call: ast.Call) -> set[str]:
-    """The pools that are used by what a call runs: `asyncio.run(f())`, `Process(target=f)`."""
-    keys: set[str] = set()
-    for argument in passes(call):
-        if not isinstance(argument, ast.Call):
-            target = view.values.of(view.module, argument)
-            if target is None or target.role != "function" or target.defined is None:
-                continue
-            module, node = target.defined.module, target.defined.node
-            assert isinstance(node, Function)
-            stretch = reached(view.values, module, node.body)
-        else:
-            stretch = reached(view.values, view.module, [argument])
-        for one in stretch:
-            for value in (
-                view.values.of(one.module, one.call, one.given),
-                view.values.pool_asked(one.module, one.call, one.given),
-            ):
-                if _is_of_pool(value):
-                    assert value is not None
-                    keys.add(value.key)
-    return keys
-
-
-def _is_of_pool(value: Value | None) -> bool:
-    return value is not None and value.role in ("pool", "session") and bool(value.key)
+def _is_made_once(made: Made) -> bool:
+    """At the top of a module, or in the constructor of an object that keeps it."""
+    target = made.targets[0] if len(made.targets) == 1 else None
+    return made.function is None or (
+        made.function.name == "__init__"
+        and isinstance(target, ast.Attribute)
+        and name_of(target.value) == "self"
+    )

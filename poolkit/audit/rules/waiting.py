@@ -101,7 +101,7 @@ def acquire_timeout(view: View) -> Iterator[Violation]:
             yield Violation(call, "this timeout lets a call wait for a connection without end")
     for made in view.made:
         for name, message in made.library.endless.items():
-            if is_none(made.keyword(name)):
+            if is_none(view.figures.argument(module, made.call, name)):
                 yield Violation(made.call, message)
 
 
