@@ -12,7 +12,7 @@ from poolkit.cli.progress import say
 from poolkit.errors import ExitCode
 from poolkit.records import Recommendation, Sizing
 from poolkit.review.provenance import left_out
-from poolkit.show import words
+from poolkit.show import trust, words
 
 if TYPE_CHECKING:
     from poolkit.review.compare import Comparison
@@ -98,20 +98,11 @@ def print_doubts(console: Console, recommendations: Sequence[Recommendation]) ->
 
 
 def ending(recommendation: Recommendation) -> str:
-    """How a target ended, in a line: the size and whether it is verified, or why there is none."""
-    r, seen = recommendation, recommendation.verification
-    doubts = [check.seen for check in r.failed_checks]
-    why = "; ".join(doubts[:1]) or "the measurement found none"
-    if r.recommended_size is None:
-        return f"no size ({r.status}): {why}" if r.status != "done" else f"no size: {why}"
-    size = units.plural(r.recommended_size, "connection")
-    if seen is None:
-        return f"{size}, not verified: {why}" if doubts else f"{size}, not verified under load"
-    if r.missing_signals:
-        return f"{size}, in doubt: {'; '.join(signal.seen for signal in r.missing_signals)}"
-    carried = f"carried {units.short_rate(seen.achieved_rate)}"
-    text = f"{size}, verified: {carried}, p99 wait {units.milliseconds(seen.wait_p99)}"
-    return f"{text}; but {why}" if doubts else text
+    """How a target ended, in a line: the size and how sure it is, or why there is none."""
+    r, sure = recommendation, trust.how_sure(recommendation)[2:]
+    if r.recommended_size is not None and r.status == "done":
+        return f"{units.plural(r.recommended_size, 'connection')}, {sure}"
+    return "; ".join([sure, *(check.seen for check in r.failed_checks[:1])])
 
 
 def print_endings(

@@ -38,18 +38,17 @@ NARROW = """
 """
 
 # In a notebook, whose own style sets every cell to the right; a page brings its own.
-_STYLE = """<style>
+STYLE = """
 .jp-OutputArea .pk-table caption { text-align: left; font-weight: 600; }
 .jp-OutputArea .pk-table td, .jp-OutputArea .pk-table th {
   text-align: left; vertical-align: top; white-space: normal; }
 .jp-OutputArea .pk-table .pk-number { text-align: right; }
-.jp-OutputArea .pk-table .pk-good { color: #00795a; }
-.jp-OutputArea .pk-table .pk-warn { color: #7d5200; font-weight: 600; }
-.jp-OutputArea .pk-table .pk-bad { color: #a63a00; font-weight: 600; }
-body[data-jp-theme-light="false"] .jp-OutputArea .pk-table .pk-good { color: #4fc79f; }
-body[data-jp-theme-light="false"] .jp-OutputArea .pk-table .pk-warn { color: #e5b95c; }
-body[data-jp-theme-light="false"] .jp-OutputArea .pk-table .pk-bad { color: #f0955c; }
-</style>"""
+.jp-OutputArea .pk-good { color: var(--pk-green, #00795a); }
+.jp-OutputArea .pk-warn { color: var(--pk-amber, #855700); font-weight: 600; }
+.jp-OutputArea .pk-bad { color: var(--pk-vermilion, #a63a00); font-weight: 600; }
+body[data-jp-theme-light="false"] .jp-OutputArea {
+  --pk-green: #4fc79f; --pk-amber: #e6b450; --pk-vermilion: #f0955c; }
+"""
 # In the row itself: JupyterLab takes a style sheet out of a notebook that nobody has run yet. The
 # colour is clear enough on light paper and on dark.
 _EMPHASIS = 'class="pk-emphasis" style="background-color: rgba(0, 150, 105, 0.22)"'
@@ -199,7 +198,7 @@ class Table:
         )
 
     def _repr_html_(self) -> str:
-        return f"{_STYLE}<style>{NARROW}</style>{self.html()}"
+        return f"<style>{STYLE}{NARROW}</style>{self.html()}"
 
     def __str__(self) -> str:
         return self.markdown()
