@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from poolkit import units
+from poolkit.cli.printed import print_table
 from poolkit.cli.progress import say
 from poolkit.errors import ExitCode
 from poolkit.records import Recommendation, Sizing
@@ -37,12 +38,12 @@ def print_results(
     from poolkit.show import tables
 
     console.print()
-    console.print(tables.decision_in_short(recommendations).rich())
+    print_table(console, tables.decision_in_short(recommendations))
     for line in legend(recommendations):
         say(console, line, style="dim", indent="  ")
     for table in more:
         console.print()
-        console.print(table.rich())
+        print_table(console, table)
     console.print()
     for r in recommendations:
         if said := left_out(r):
@@ -82,7 +83,7 @@ def print_changes(console: Console, comparison: Comparison) -> None:
     from poolkit.show import tables
 
     console.print()
-    console.print(tables.changes(comparison).rich())
+    print_table(console, tables.changes(comparison))
     if comparison.caution:
         say(console, f"caution: {comparison.caution}", indent="  ")
 

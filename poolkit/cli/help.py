@@ -8,8 +8,8 @@ from typing import Any
 
 from typer.core import TyperArgument, TyperCommand, TyperGroup
 
+from poolkit.cli.printed import wrap
 from poolkit.errors import ExitCode
-from poolkit.show.tables.printed import wrap
 
 WIDEST, NARROWEST = 100, 40
 LABEL = 28  # columns for names of options; what is longer stands on a line of its own

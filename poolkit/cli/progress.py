@@ -13,10 +13,10 @@ from rich.spinner import Spinner
 from rich.text import Text
 
 from poolkit import events, units
+from poolkit.cli.printed import wrap
 from poolkit.events import Event, Watcher
 from poolkit.redact import printable
 from poolkit.show import narration, words
-from poolkit.show.tables.printed import wrap
 
 NAME_WIDTH = 24  # characters of a target's name beside its bar
 

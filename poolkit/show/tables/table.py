@@ -1,4 +1,4 @@
-"""One table for every reader: built once, of plain text; written as HTML, as Markdown, with rich.
+"""One table for every reader: built once, of plain text; written as HTML, as Markdown, or printed.
 
 The writers choose no words. A cell that begins with ✓ (well), ⚠ (in doubt) or ✗ (not) is a mark,
 which they may colour; a folded table counts them on its closed line.
@@ -8,12 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import Generic, TypeVar
 
-if TYPE_CHECKING:
-    from poolkit.show.tables.on_screen import OnScreen
-
-from poolkit.redact import in_html, in_markdown, printable
+from poolkit.redact import in_html, in_markdown
 
 T = TypeVar("T")
 PASSED, FAILED = "✓ passed", "✗ failed"
@@ -175,26 +172,6 @@ class Table:
         lines = [self.columns, tuple(marks), *self.rows]
         return f"**{in_markdown(self.caption)}**\n\n" + "".join(
             "| " + " | ".join(in_markdown(cell) for cell in line) + " |\n" for line in lines
-        )
-
-    def rich(self, clean: Callable[[str], str] = str) -> OnScreen:
-        """For a terminal or a pipe, in as many columns as it has; no word is cut or broken.
-
-        Args:
-            clean: what every text goes through, so that no cell steers the terminal.
-        """
-        from poolkit.show.tables.on_screen import OnScreen
-
-        def shown(text: str) -> str:
-            return printable(clean(text))
-
-        return OnScreen(
-            shown(self.caption),
-            tuple(map(shown, self.columns)),
-            [[shown(cell) for cell in row] for row in self.rows],
-            self.numeric,
-            self.emphasis,
-            self.whole,
         )
 
     def _repr_html_(self) -> str:
