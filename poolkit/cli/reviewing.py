@@ -110,8 +110,7 @@ def demo(
     check_load(budget, seed)
     console = terminal.results()
     screen = terminal.screen(console)
-    was_there = (out / "recommended.json").exists()
-    make_anew(out, MARK, "poolkit demo")
+    was_there = make_anew(out, MARK, "poolkit demo")
     screen.say(f"results: {out}" + "; those of an earlier demo there are replaced" * was_there)
     targets = out / "targets.toml"
     with contextlib.ExitStack() as stack:
