@@ -100,9 +100,11 @@ def _name_tables(page: BeautifulSoup) -> None:
 def _label_cells(page: BeautifulSoup) -> None:
     """A table of prose can be read on a narrow page: each cell knows the name of its column.
 
-    There its rows are shown as lists; the roles say that it is still a table.
+    There its rows are shown as lists; the roles say that it is still a table. Tables of figures
+    scroll in their box, so none keeps what makes lists of them in a notebook.
     """
     for table in page.find_all("table", class_="pk-table"):
+        table["class"] = "pk-table"
         cells = table.find_all("td")
         if table.parent is None or max((len(c.get_text()) for c in cells), default=0) < _PROSE:
             continue

@@ -9,7 +9,7 @@ import contextlib
 import fcntl
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -22,6 +22,7 @@ from poolkit.records import Moment, Recommendation, RecommendedFile, Record
 from poolkit.review.export import (
     RECOMMENDED,
     Foreign,
+    not_readable,
     not_understood,
     read_recommended,
     write_recommended,
@@ -50,8 +51,13 @@ class _AnyFile(Record):
     targets: tuple[dict[str, Any], ...]
 
 
-def read_entries(out: Path) -> Entries:
+def read_entries(
+    out: Path, judge: Callable[[Recommendation, str], str] = not_understood
+) -> Entries:
     """The entries of the folder's recommended.json; none where there is no such file.
+
+    Args:
+        judge: why an entry of a file of that date is foreign; empty: it is not.
 
     Raises:
         BadInput: there is one, and it is not understood.
@@ -71,7 +77,7 @@ def read_entries(out: Path) -> Entries:
             name = name if isinstance(name, str) else "an entry without a name"
             foreign.append(Foreign(name, "another version wrote it", raw))
             continue
-        if why := not_understood(entry, written.created):
+        if why := judge(entry, written.created):
             foreign.append(Foreign(entry.target, why, raw))
         else:
             known[entry.target] = entry
@@ -79,13 +85,13 @@ def read_entries(out: Path) -> Entries:
 
 
 def read_known(out: Path) -> RecommendedFile:
-    """The results of a review's folder that this version understands.
+    """The results of a review's folder that this version can show.
 
     Raises:
         BadInput: there is no recommended.json, or it is not understood, or no entry of it is.
     """
     with contextlib.suppress(BadInput):  # its remedy is for who writes there
-        if (entries := read_entries(out)).known:
+        if (entries := read_entries(out, not_readable)).known:
             return RecommendedFile(created=entries.created, targets=tuple(entries.known.values()))
     return read_recommended(out)
 

@@ -77,7 +77,7 @@ def read_recommended(path: Path) -> RecommendedFile:
     file = path / RECOMMENDED if path.is_dir() else path
     found = read_record(RecommendedFile, file, "name the folder of a finished review")
     for entry in found.targets:
-        if why := _not_readable(entry, found.created):
+        if why := not_readable(entry, found.created):
             raise BadInput(f"{file} is not understood: {why}", "update poolkit, or name another")
     return found
 
@@ -87,7 +87,7 @@ def not_understood(entry: Recommendation, created: str) -> str:
 
     `created` is the file's.
     """
-    if why := _not_readable(entry, created):
+    if why := not_readable(entry, created):
         return why
     try:
         compile(codegen.render((entry,)), "pools.py", "exec", ast.PyCF_ONLY_AST)
@@ -96,7 +96,7 @@ def not_understood(entry: Recommendation, created: str) -> str:
     return ""
 
 
-def _not_readable(entry: Recommendation, created: str) -> str:
+def not_readable(entry: Recommendation, created: str) -> str:
     """Why an entry cannot even be shown; empty: it can."""
     if not NAME.fullmatch(entry.target):
         return f"{entry.target!r} is no name of a target"

@@ -163,13 +163,13 @@ def test_ctrl_c_keeps_what_was_found(tmp_path: Path) -> None:
 
 
 def test_a_target_that_is_down(tmp_path: Path) -> None:
-    """Exit code 3 with the reason and a remedy; nothing is written."""
+    """Exit code 3 with the reason and a remedy; nothing is written into the folder."""
     file = targets_file(tmp_path, f"http://127.0.0.1:{free_port()}/")
     code, _, err = ran("api", "--targets", file, "--out", str(tmp_path / "out"))
     assert code == 3
     assert "connection refused" in err
     assert "that the server runs" in err
-    assert not (tmp_path / "out").exists()
+    assert list((tmp_path / "out").iterdir()) == []
 
 
 def test_a_probe_in_a_cell_tells_its_steps_as_events(tmp_path: Path) -> None:

@@ -122,10 +122,11 @@ def test_the_panel_shows_a_story_without_a_sweep(name: str) -> None:
     assert BY_CHOICE not in sweep_page.chart(Story(trials=shown.trials, sizing=None))
 
 
-def test_the_panel_waits_for_a_size_before_it_draws() -> None:
-    """Before the first size there is nothing to draw: trials of the climb make no curve."""
+def test_the_panel_draws_from_the_climb_on() -> None:
+    """Before the target is read there is nothing to draw; the climb shows what it has seen."""
     shown = story("not pushed")
-    assert sweep_page.chart(Story("a", "running", trials=shown.trials[:2])) == ""
+    assert sweep_page.chart(Story("a", "running")) == ""
+    assert "carried so far" in sweep_page.chart(Story("a", "running", trials=shown.trials[:2]))
     running = Story("a", "running", trials=shown.trials[:4], sizing=shown.sizing)
     assert "should do: predicted" in sweep_page.chart(running)
 

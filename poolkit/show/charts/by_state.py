@@ -42,14 +42,14 @@ class StateMarks:
         self._shown = (scene.states, vague)
         ends = [(s.in_use, s.interval95) for s in scene.states if s.interval95 is not None]
         gap = float("nan")
-        same = "the same" if scene.states else "by connections in use"
+        same = "the same, " if scene.states else "by connections in use,\n"
         self._bars.set_data(
             [x for n, _ in ends for x in (n, n, n)],
             [y for _, (low, high) in ends for y in (low, high, gap)],
         )
         return [
             (self._known, "by connections in use" if scene.states else ""),
-            (self._vague, f"{same}, seldom seen" if vague else ""),
+            (self._vague, f"{same}seldom seen" if vague else ""),
         ]
 
     def name_points(self) -> None:
