@@ -86,7 +86,7 @@ HOMES = {
     "nbclient": ["report"],
     "jinja2": ["review", "report"],
     "typer": ["cli"],
-    "rich": ["cli", "show.tables.on_screen"],
+    "rich": ["cli"],
     "prometheus_client": [
         "monitor.gauges",
         "monitor.exposition",

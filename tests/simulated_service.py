@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 from poolkit.measure import verify
 from poolkit.records import Sizing, Trial
 from poolkit.targets.objective import Objective
@@ -34,20 +32,3 @@ def verified(
         trials.append(simulated_open_trial(upstream, plan, seeded, objective.wait_p99))
         spent += plan.seconds
     return verify.chosen_size(trials, objective, sizing), trials, spent
-
-
-def share_of_passes(
-    upstream: simulate.Upstream,
-    objective: Objective,
-    pool_size: int,
-    *,
-    trials: int = 60,
-    seconds: float = 10.0,
-    seed: int = 7,
-) -> float:
-    """In how many trials of so many seconds (0 to 1) a size meets the objective."""
-    assert objective.wait_p99 is not None
-    count = math.ceil(objective.rate * seconds)
-    calls = simulate.open_loop(upstream, objective.rate, pool_size, count * (trials + 1), seed)
-    late = (calls.waits[count:] > objective.wait_p99).reshape(trials, count).mean(axis=1)
-    return float((late <= objective.allowance).mean())

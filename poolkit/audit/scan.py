@@ -240,7 +240,7 @@ def _sources(paths: Iterable[Path]) -> Iterator[tuple[Path, bool]]:
     """
     given: set[Path] = set()
     for path in paths:
-        if not path.exists():
+        if not os.path.exists(path):  # a name may be too long to be asked for
             raise BadInput(f"{path} does not exist", "name files or folders with Python source")
         for source in [path] if path.is_file() else _below(path):
             real = source.resolve()

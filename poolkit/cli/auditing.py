@@ -142,12 +142,13 @@ def doctor() -> None:
     It sends nothing.
     """
     from poolkit.cli import terminal
+    from poolkit.cli.printed import print_table
     from poolkit.doctor import examine
     from poolkit.errors import ExitCode
     from poolkit.show import tables
 
     found = examine()
-    terminal.results().print(tables.checks_in_short(found).rich())
+    print_table(terminal.results(), tables.checks_in_short(found))
     is_well = all(check.passed for check in found)
     raise typer.Exit(int(ExitCode.DONE if is_well else ExitCode.FINDINGS))
 

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from poolkit import units
+from poolkit.cli.printed import print_table
 from poolkit.cli.progress import say
 from poolkit.errors import ExitCode
 from poolkit.records import Recommendation, Sizing
 from poolkit.review.provenance import left_out
-from poolkit.show import words
+from poolkit.show import trust, words
 
 if TYPE_CHECKING:
     from poolkit.review.compare import Comparison
@@ -37,12 +38,12 @@ def print_results(
     from poolkit.show import tables
 
     console.print()
-    console.print(tables.decision_in_short(recommendations).rich())
+    print_table(console, tables.decision_in_short(recommendations))
     for line in legend(recommendations):
         say(console, line, style="dim", indent="  ")
     for table in more:
         console.print()
-        console.print(table.rich())
+        print_table(console, table)
     console.print()
     for r in recommendations:
         if said := left_out(r):
@@ -82,7 +83,7 @@ def print_changes(console: Console, comparison: Comparison) -> None:
     from poolkit.show import tables
 
     console.print()
-    console.print(tables.changes(comparison).rich())
+    print_table(console, tables.changes(comparison))
     if comparison.caution:
         say(console, f"caution: {comparison.caution}", indent="  ")
 
@@ -98,20 +99,11 @@ def print_doubts(console: Console, recommendations: Sequence[Recommendation]) ->
 
 
 def ending(recommendation: Recommendation) -> str:
-    """How a target ended, in a line: the size and whether it is verified, or why there is none."""
-    r, seen = recommendation, recommendation.verification
-    doubts = [check.seen for check in r.failed_checks]
-    why = "; ".join(doubts[:1]) or "the measurement found none"
-    if r.recommended_size is None:
-        return f"no size ({r.status}): {why}" if r.status != "done" else f"no size: {why}"
-    size = units.plural(r.recommended_size, "connection")
-    if seen is None:
-        return f"{size}, not verified: {why}" if doubts else f"{size}, not verified under load"
-    if r.missing_signals:
-        return f"{size}, in doubt: {'; '.join(signal.seen for signal in r.missing_signals)}"
-    carried = f"carried {units.short_rate(seen.achieved_rate)}"
-    text = f"{size}, verified: {carried}, p99 wait {units.milliseconds(seen.wait_p99)}"
-    return f"{text}; but {why}" if doubts else text
+    """How a target ended, in a line: the size and how sure it is, or why there is none."""
+    r, sure = recommendation, trust.how_sure(recommendation)[2:]
+    if r.recommended_size is not None and r.status == "done":
+        return f"{units.plural(r.recommended_size, 'connection')}, {sure}"
+    return "; ".join([sure, *(check.seen for check in r.failed_checks[:1])])
 
 
 def print_endings(

@@ -8,8 +8,8 @@ from typing import Any
 
 from typer.core import TyperArgument, TyperCommand, TyperGroup
 
+from poolkit.cli.printed import wrap
 from poolkit.errors import ExitCode
-from poolkit.show.tables.printed import wrap
 
 WIDEST, NARROWEST = 100, 40
 LABEL = 28  # columns for names of options; what is longer stands on a line of its own
@@ -36,8 +36,8 @@ class Command(TyperCommand):
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write the whole page."""
-        lines = [f"Usage: {ctx.command_path} {_usage(self.get_params(ctx))}", ""]
-        lines += _description(self.help or "")
+        self.format_usage(ctx, formatter)
+        lines = ["", *_description(self.help or "")]
         for heading, params in _groups(self.get_params(ctx)).items():
             lines += [f"{heading}:", *_items([_described(one) for one in params]), ""]
         lines += _codes(CODES[self.name or ""])
@@ -59,7 +59,8 @@ class Group(TyperGroup):
             for name in self.list_commands(ctx)
             if (command := self.get_command(ctx, name)) is not None
         ]
-        lines = [f"Usage: {ctx.command_path} COMMAND ...", "", *_description(self.help or "")]
+        self.format_usage(ctx, formatter)
+        lines = ["", *_description(self.help or "")]
         lines += ["Commands:", *_items(commands), ""]
         params = [_described(one) for one in self.get_params(ctx)]
         lines += ["Options:", *_items(params), "", *_codes(tuple(ExitCode))]

@@ -71,6 +71,7 @@ def sweep(
     if events:
         _print_events(order, sizes, again=again)
     from poolkit.cli.closing import knees
+    from poolkit.cli.printed import print_table
     from poolkit.events import Sized
     from poolkit.review.outcome import carry_out
     from poolkit.show import tables
@@ -80,7 +81,7 @@ def sweep(
     sized = latest.get(Sized)
     if isinstance(sized, Sized):
         console.print()
-        console.print(tables.curve(sized.sizing).rich())
+        print_table(console, tables.curve(sized.sizing))
         screen.say(knees(sized.sizing))
         screen.say(f"written: {order.out / f'{name}.trials.jsonl'}")
     _leave(console, screen, code, again=again)

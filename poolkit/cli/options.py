@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -107,30 +107,6 @@ def folder(out: Path | None, command: str, name: str = "") -> Path:
     return Path("-".join(filter(None, ("poolkit", command, name)))) if out is None else out
 
 
-class Mistakes:
-    """What is wrong with the options, told all at once."""
-
-    def __init__(self) -> None:
-        self._found: list[BadInput] = []
-
-    @contextlib.contextmanager
-    def __call__(self) -> Iterator[None]:
-        """Around a check."""
-        try:
-            yield
-        except BadInput as error:
-            self._found.append(error)
-
-    def tell(self) -> None:
-        """Raise BadInput where there is a mistake; several stand one below the other."""
-        if len(self._found) == 1:
-            raise self._found[0]
-        if self._found:
-            lines = [f"{len(self._found)} mistakes in the options"]
-            lines += [f"  {error.cause}; {error.remedy}" for error in self._found]
-            raise BadInput("\n".join(lines), "correct them all; no load was sent")
-
-
 def checked(order: Order, sizes: str | None = None) -> tuple[Target, Order]:
     """The order's target, asked what the order asks, and the order with these sizes.
 
@@ -138,32 +114,36 @@ def checked(order: Order, sizes: str | None = None) -> tuple[Target, Order]:
         BadInput: there is no such target, or options hold what cannot be meant.
     """
     target = load_targets(order.targets, (order.name,))[order.name]
-    wrong = Mistakes()
-    for option, key, value in (
-        ("--rate", "target_rate", order.rate),
-        ("--wait", "wait_p99", order.wait),
-    ):
-        with wrong():
-            _check_positive(option, key, value)
-    chosen: tuple[int, ...] = ()
-    with wrong():
-        chosen = checked_sizes(sizes, target.max_size)
-    with wrong():
-        checked_budget(order.budget)
-    with wrong():
-        checked_seed(order.seed)
-    wrong.tell()
-    return order.asked_of(target), replace(order, sizes=chosen)
+    largest = target.max_size
+    _check_all(
+        partial(_check_positive, "--rate", "target_rate", order.rate),
+        partial(_check_positive, "--wait", "wait_p99", order.wait),
+        partial(checked_sizes, sizes, largest),
+        partial(_check_budget, order.budget),
+        partial(_check_seed, order.seed),
+    )
+    return order.asked_of(target), replace(order, sizes=checked_sizes(sizes, largest))
 
 
 def check_load(budget: float | None, seed: int | None) -> None:
     """BadInput where either cannot be meant."""
-    wrong = Mistakes()
-    with wrong():
-        checked_budget(budget)
-    with wrong():
-        checked_seed(seed)
-    wrong.tell()
+    _check_all(partial(_check_budget, budget), partial(_check_seed, seed))
+
+
+def _check_all(*checks: Callable[[], object]) -> None:
+    """Run every check; the mistakes of several are raised as one BadInput."""
+    found: list[BadInput] = []
+    for check in checks:
+        try:
+            check()
+        except BadInput as error:
+            found.append(error)
+    if len(found) == 1:
+        raise found[0]
+    if found:
+        lines = [f"{len(found)} mistakes in the options"]
+        lines += [f"  {error.cause}; {error.remedy}" for error in found]
+        raise BadInput("\n".join(lines), "correct them all; no load was sent")
 
 
 def _check_positive(option: str, key: str, value: float | None) -> None:
@@ -174,20 +154,16 @@ def _check_positive(option: str, key: str, value: float | None) -> None:
         )
 
 
-def checked_budget(budget: float | None) -> float | None:
-    """The budget as given; BadInput unless it is a number of seconds that a trial fits into."""
+def _check_budget(budget: float | None) -> None:
     if budget is not None and not (math.isfinite(budget) and 1.0 <= budget <= 3600.0):
         raise BadInput(
             f"--budget must be from 1 to 3600 s, got {budget:g}", "leave it out for the default"
         )
-    return budget
 
 
-def checked_seed(seed: int | None) -> int | None:
-    """The seed as given; BadInput when it is less than 0."""
+def _check_seed(seed: int | None) -> None:
     if seed is not None and seed < 0:
         raise BadInput(f"--seed must be 0 or more, got {seed}", "leave it out for the default")
-    return seed
 
 
 def checked_sizes(text: str | None, max_size: int) -> tuple[int, ...]:

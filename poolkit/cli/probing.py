@@ -191,6 +191,7 @@ def _recommended_size(out: Path | None, name: str) -> int | None:
 
 
 def _print(console: Console, found: Probe, target: Target) -> None:
+    from poolkit.cli.printed import print_table
     from poolkit.cli.progress import say
     from poolkit.redact import Redactor
     from poolkit.show.tables.of_probe import tables_of_probe
@@ -198,7 +199,7 @@ def _print(console: Console, found: Probe, target: Target) -> None:
     redact = Redactor(target.secrets).text
     for table in tables_of_probe(found):
         console.print()
-        console.print(table.rich(redact))
+        print_table(console, table, redact)
     skipped = dict(found.skipped)
     if found.costs is not None:
         skipped |= found.costs.skipped

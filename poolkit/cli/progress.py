@@ -13,10 +13,10 @@ from rich.spinner import Spinner
 from rich.text import Text
 
 from poolkit import events, units
+from poolkit.cli.printed import wrap
 from poolkit.events import Event, Watcher
 from poolkit.redact import printable
 from poolkit.show import narration, words
-from poolkit.show.tables.printed import wrap
 
 NAME_WIDTH = 24  # characters of a target's name beside its bar
 
@@ -205,14 +205,14 @@ def say(console: Console, text: str, *, style: str = "", indent: str = "", bold:
         indent: stands before what is wrapped.
         bold: characters at the front that are bold.
     """
-    for number, line in enumerate(printable(text).split("\n")):
-        start = line[: len(line) - len(line.lstrip(" "))]
-        within = wrap(line.lstrip(" "), console.width - len(start), indent)
-        for piece in within if console.is_terminal else [line.lstrip(" ")]:
+    for line in printable(text).split("\n"):
+        inner = line.lstrip(" ")
+        start = line[: len(line) - len(inner)]
+        wrapped = wrap(inner, console.width - len(start), indent)
+        for piece in wrapped if console.is_terminal else [inner]:
             shown = Text(start + piece, style=style)
-            if bold and not number:
-                shown.stylize("bold", 0, bold)
-                bold = 0
+            shown.stylize("bold", 0, bold)
+            bold = 0
             console.print(shown, soft_wrap=True, highlight=False)
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -112,15 +110,14 @@ def demo(
     check_load(budget, seed)
     console = terminal.results()
     screen = terminal.screen(console)
-    was_there = (out / "recommended.json").exists()
-    make_anew(out, MARK, "poolkit demo")
+    was_there = make_anew(out, MARK, "poolkit demo")
     screen.say(f"results: {out}" + "; those of an earlier demo there are replaced" * was_there)
     targets = out / "targets.toml"
     with contextlib.ExitStack() as stack:
         with screen.doing("starting the lab: three HTTP servers and a PostgreSQL"):
             lab = stack.enter_context(Lab())
         targets.write_text(lab.targets_toml(), encoding="utf-8")
-        stack.enter_context(_environment(lab.environment()))
+        stack.enter_context(lab.in_environment())
         finished = review(targets, out, screen, budget=budget, seed=seed, make_report=_make_report)
     code = finished.exit_code
     # The lab is there to be looked at: a size in doubt is shown, and is no failure of the demo.
@@ -129,21 +126,6 @@ def demo(
     if code == ExitCode.CANCELLED:
         screen.say("the lab and its servers have ended: poolkit demo begins anew")
     raise typer.Exit(int(code))
-
-
-@contextlib.contextmanager
-def _environment(variables: Mapping[str, str]) -> Iterator[None]:
-    """Variables for this process and those that it starts, while it lasts."""
-    before = {name: os.environ.get(name) for name in variables}
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        for name, text in before.items():
-            if text is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = text
 
 
 def _make_report(out: Path) -> Path:

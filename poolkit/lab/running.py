@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import os
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from poolkit.errors import BadInput
@@ -91,6 +92,20 @@ class Lab:
     def environment(self) -> dict[str, str]:
         """Variables that a process needs which reads `targets_toml`; they hold the password."""
         return {} if self._database is None else {DSN_VARIABLE: self._database.dsn}
+
+    @contextlib.contextmanager
+    def in_environment(self) -> Iterator[None]:
+        """While it lasts, this process and those that it starts have `environment`."""
+        given = self.environment()
+        before = {name: os.environ.get(name) for name in given}
+        os.environ.update(given)
+        try:
+            yield
+        finally:
+            for name, text in before.items():
+                os.environ.pop(name, None)
+                if text is not None:
+                    os.environ[name] = text
 
     def export_lines(self) -> list[str]:
         """`environment` as lines for a shell."""

@@ -201,8 +201,8 @@ def _explained(target: Target, failure: CallFailed) -> tuple[str, str]:
         return cause, _REMEDIES.get(kind) or _REMEDIES.get(kind[: len("http_3")], other)
     detail = f" ({failure.detail})" if failure.detail else ""
     cause = f"the first call to {target.endpoint} failed: {kind.replace('_', ' ')}{detail}"
-    if target.work is not None and kind not in (*_REMEDIES, "disconnected"):
-        return cause, f"{target.work} is what failed: call it by itself, and see where it does"
     if kind == "disconnected":
         return cause, _CLOSED[target.kind]
+    if target.work is not None and kind not in _REMEDIES:
+        return cause, f"{target.work} is what failed: call it by itself, and see where it does"
     return cause, _REMEDIES.get(kind, _BY_HAND[target.kind])

@@ -84,22 +84,32 @@ def write_atomic(path: Path, text: str) -> None:
             temporary.unlink(missing_ok=True)
 
 
-def make_anew(out: Path, mark: str, command: str) -> None:
-    """Empty `out` of what an earlier run of `command` wrote there; the file `mark` tells.
+def make_anew(out: Path, mark: str, command: str) -> bool:
+    """Empty `out` of what an earlier run of `command` wrote there, and return whether it had.
+
+    The file `mark` tells whose folder it is.
 
     Raises:
         BadInput: the folder holds something and has no mark, or it cannot be written.
     """
-    if out.is_dir() and not (out / mark).is_file() and any(out.iterdir()):
+    is_another = False
+    with contextlib.suppress(OSError):  # which `prepare_out` tells
+        is_another = out.is_dir() and not (out / mark).is_file() and any(out.iterdir())
+    if is_another:
         raise BadInput(
             f"--out {out} is not empty and was not made by {command}",
             "name a folder that does not exist yet: nothing of yours is overwritten",
         )
     prepare_out(out)
-    for path in out.iterdir():
-        if _WRITTEN.fullmatch(path.name) and path.is_file() and not path.is_symlink():
-            path.unlink()
+    former = [
+        path
+        for path in out.iterdir()
+        if _WRITTEN.fullmatch(path.name) and path.is_file() and not path.is_symlink()
+    ]
+    for path in former:
+        path.unlink()
     (out / mark).write_text(f"This folder is emptied by each {command}.\n", encoding="utf-8")
+    return bool(former)
 
 
 class TrialLog:

@@ -25,7 +25,7 @@ STYLE = (
 body[data-jp-theme-light="false"] .pk-panel { --pk-ink: #e3e3e3; --pk-muted: #b0b0b0;
   --pk-faint: #8a8a8a; --pk-blue: #6bb8ea; --pk-vermilion: #f0955c; --pk-green: #4fc79f;
   --pk-purple: #e29bc4; --pk-paper: #111111; --pk-line: #4a4a4a; --pk-strong: #17302a;
-  --pk-alert: #4a1f10; --pk-warn: #e5b95c; }
+  --pk-alert: #4a1f10; --pk-amber: #e6b450; }
 .pk-panel p { margin: 0.3rem 0; }
 .pk-panel progress { width: 100%; height: 0.7rem; accent-color: var(--pk-blue, #0072b2);
   display: block; margin: 0.2rem 0; }
@@ -49,7 +49,7 @@ body[data-jp-theme-light="false"] .pk-panel img { filter: invert(0.93) hue-rotat
 .pk-panel .pk-table .pk-number { text-align: right; }
 .pk-panel .pk-table tr.pk-emphasis { background: var(--pk-strong, #e8f3ef); }
 .pk-panel .pk-bad { color: var(--pk-vermilion, #a63a00); font-weight: 600; }
-.pk-panel .pk-warn { color: var(--pk-warn, #7d5200); font-weight: 600; }
+.pk-panel .pk-warn { color: var(--pk-amber, #855700); font-weight: 600; }
 .pk-panel .pk-good { color: var(--pk-green, #00795a); }
 .pk-panel .pk-scroll { overflow-x: auto; }
 .pk-panel summary { cursor: pointer; }

@@ -102,8 +102,8 @@ class SweepPanel(Panel):
     @property
     def story(self) -> Story:
         """What is shown: the run's story, else a replayed recording's, else nothing yet."""
-        if self.run is not None:
-            return self.run.story
+        if (run := self.run) is not None:  # once: a form that changes sets it aside meanwhile
+            return run.story
         idle = "" if self.source.is_live else UNSHOWN
         return self._replayed or Story(target=self.target, doing=idle)
 
@@ -383,8 +383,7 @@ class _SweepView:
         if not self._panel.story.is_over:
             return  # the second of two quick clicks: the first one's measurement is under way
         self._panel.start(self.form.request())
-        # Once: the next Start goes on from what this one measures.
-        self.form.fill(again=False)
+        self.form.clear_again()
 
 
 def _set(control: Any, trait: str, value: object) -> None:

@@ -165,14 +165,11 @@ class Form:
             most=None if asked is None else asked.max_size,
         )
 
-    def fill(self, target: str | None = None, *, again: bool | None = None) -> None:
-        """Put the panel's own choice into the controls, which is no change by a person."""
+    def clear_again(self) -> None:
+        """Have the next start go on from what this one measures: no change by a person."""
         self._is_filling = True
         try:
-            if target is not None and self.target.value != target:
-                self.target.value = target
-            if again is not None:
-                self.again.value = again
+            self.again.value = False
         finally:
             self._is_filling = False
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import math
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from html import escape
 from typing import Any
@@ -145,7 +146,7 @@ _SLIDERS: dict[str, tuple[str, str, dict[str, Any]]] = {
 class _WhatIfView:
     """The sliders and what they lead to.
 
-    State: the question (the panel's, but for the sliders moved since), and the thread on which the
+    State: the question (the panel's, but for the sliders moved since), and the threads on which the
     panel itself moves them: what a person moves meanwhile comes on another.
     """
 
@@ -154,7 +155,7 @@ class _WhatIfView:
 
         self._panel = panel
         self._question = panel.asked.question
-        self._resetting: int | None = None
+        self._moving: set[int] = set()
         self._showing = threading.Lock()
         self.sliders: dict[str, Any] = {}
         for key, (kind, label, options) in _SLIDERS.items():
@@ -175,8 +176,7 @@ class _WhatIfView:
 
     def reset(self, asked: Asked) -> None:
         """Put the sliders where the findings and the question say, with room on either side."""
-        self._resetting = threading.get_ident()
-        try:
+        with self._by_itself():
             self._question = asked.question
             ranges = _ranges(asked)
             self.sliders["target_rate"].step = ranges["target_rate"][1] / 200
@@ -190,8 +190,6 @@ class _WhatIfView:
             # Where no wait is asked for there is none to move: a slider's place would ask for one.
             is_asked = asked.answer.objective.wait_p99 is not None
             self.sliders["wait_p99"].layout.display = None if is_asked else "none"
-        finally:
-            self._resetting = None
         self.show(asked)
 
     def show(self, asked: Asked) -> None:
@@ -205,11 +203,18 @@ class _WhatIfView:
 
     def _follow_lost(self, lost: int) -> None:
         """Have the slider say how many replicas the answer takes for lost: a fleet of one none."""
-        self._resetting, before = threading.get_ident(), self._resetting
-        try:
+        with self._by_itself():
             self.sliders["lost_replicas"].value = lost
+
+    @contextlib.contextmanager
+    def _by_itself(self) -> Iterator[None]:
+        """While it lasts, what this thread moves is no question."""
+        thread = threading.get_ident()
+        self._moving.add(thread)
+        try:
+            yield
         finally:
-            self._resetting = before
+            self._moving.discard(thread)
 
     def show_problem(self) -> None:
         """Put the mistake of the last move on the page."""
@@ -217,7 +222,7 @@ class _WhatIfView:
             self.alert.value = piece(self._panel.problem_html())
 
     def _moved(self, key: str, change: Any) -> None:
-        if self._resetting != threading.get_ident():
+        if threading.get_ident() not in self._moving:
             value = change["new"] / 1000 if key == "wait_p99" else change["new"]
             self._question = self._question | {key: value}
             self._panel.follow(self._question)

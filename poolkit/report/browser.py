@@ -53,13 +53,18 @@ def export_pdf(report: Path, out: Path, seconds: float = _SECONDS) -> Path | Non
         command = [browser, *_PRINTING, f"--user-data-dir={folder}/profile"]
         command += [f"--print-to-pdf={printed}", report.resolve().as_uri()]
         why = _print(command, printed, Path(folder) / "said", seconds)
+        try:
+            if not why:
+                shutil.copyfile(printed, out)
+        except OSError as error:
+            out.unlink(missing_ok=True)  # what there was room for
+            why = f"it cannot be written: {error.strerror}"
         if why:
             logging.getLogger(__name__).warning(
                 "%s was not made: %s. What to do: open %s in a browser and print it from there",
                 *(out.name, why, report.name),
             )
             return None
-        shutil.copyfile(printed, out)
     return out
 
 

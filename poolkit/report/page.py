@@ -17,24 +17,21 @@ from poolkit.review.compare import Comparison
 from poolkit.review.provenance import left_out, measured_at, written
 from poolkit.show import charts, tables, trust, words
 from poolkit.show.tables import Column, Columns, Number, Table, of_probe
+from poolkit.show.tables.table import STYLE
 from poolkit.units import NONE, listed, milliseconds, number, plural, rate, share
 
 # For JupyterLab and its dark theme alone; the report has a style sheet of its own.
-_THEME = """<style>
+_THEME = (
+    f"<style>{STYLE}"
+    + """
 body[data-jp-theme-light="false"] { --pk-ink: #e3e3e3; --pk-muted: #b0b0b0; --pk-faint: #8a8a8a;
-  --pk-blue: #6bb8ea; --pk-vermilion: #f0955c; --pk-green: #4fc79f; --pk-purple: #e29bc4;
-  --pk-amber: #e6b450; --pk-paper: #111111; }
+  --pk-blue: #6bb8ea; --pk-purple: #e29bc4;
+  --pk-paper: #111111; }
 .jp-OutputArea figure { margin: 1rem 0; overflow-x: auto; }
 .jp-OutputArea .pk-chart { min-width: 36rem; max-width: 60rem; height: auto; }
-.jp-OutputArea .pk-table caption { text-align: left; font-weight: 600; }
-.jp-OutputArea .pk-table td, .jp-OutputArea .pk-table th {
-  text-align: left !important; vertical-align: top; }
-.jp-OutputArea .pk-table .pk-number { text-align: right !important; }
-.jp-OutputArea .pk-good { color: var(--pk-green, #00795a); }
-.jp-OutputArea .pk-warn { color: var(--pk-amber, #855700); font-weight: 600; }
-.jp-OutputArea .pk-bad { color: var(--pk-vermilion, #a63a00); font-weight: 600; }
 .jp-OutputArea .pk-jump { display: flex; flex-wrap: wrap; gap: 0.2rem 1rem; }
 </style>"""
+)
 
 
 class Part:

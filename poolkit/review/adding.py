@@ -90,8 +90,9 @@ def read_known(out: Path) -> RecommendedFile:
     Raises:
         BadInput: there is no recommended.json, or it is not understood, or no entry of it is.
     """
-    if (out / RECOMMENDED).exists() and (entries := read_entries(out, not_readable)).known:
-        return RecommendedFile(created=entries.created, targets=tuple(entries.known.values()))
+    with contextlib.suppress(BadInput):  # its remedy is for who writes there
+        if (entries := read_entries(out, not_readable)).known:
+            return RecommendedFile(created=entries.created, targets=tuple(entries.known.values()))
     return read_recommended(out)
 
 

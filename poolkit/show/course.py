@@ -6,11 +6,11 @@ import itertools
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from poolkit.records import Purpose, Trial
+from poolkit.recommend.checks import IN_SERVICE
+from poolkit.records import Trial
 from poolkit.units import rate
 
 MOST = 6  # trials side by side; the latest, which are those of the size that was settled on
-_SHOWN: frozenset[Purpose] = frozenset({"verify", "overload", "recovery"})
 
 
 class Slice(NamedTuple):
@@ -47,7 +47,7 @@ def verifications(trials: Sequence[Trial]) -> list[Trial]:
 
     At the target rate, above it and after it; those without slices are left out.
     """
-    shown = [t for t in trials if t.loop == "open" and t.purpose in _SHOWN and slices(t)]
+    shown = [t for t in trials if t.loop == "open" and t.purpose in IN_SERVICE and slices(t)]
     return sorted(shown, key=lambda t: t.started)[-MOST:]
 
 

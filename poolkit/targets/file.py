@@ -182,7 +182,9 @@ def _target(name: str, table: Mapping[str, Any]) -> tuple[Target | None, list[Mi
         mistakes += [Mistake(f"{where}.{key}", rule) for key, rule in mistakes_together(known)]
         # A key that is written wrong is not there either: told once, by what is written.
         absent = {f"{where}.{key}" for key in _meant(table, _KEYS)}
-        mistakes = [m for m in mistakes if m.path not in absent or "required" not in m.rule[:8]]
+        mistakes = [
+            m for m in mistakes if m.path not in absent or not m.rule.startswith("required")
+        ]
     return (None if mistakes else target), mistakes
 
 

@@ -11,6 +11,7 @@ import re
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from string import Template
 from typing import ClassVar
 
@@ -110,21 +111,24 @@ class Statement:
 
 _ENDS = frozenset({"begin", "start", "commit", "end", "rollback", "abort"})
 _HIDES = frozenset({"do", "call"})  # runs whatever its body says
-_READ_ONLY = frozenset(
-    {"transaction", "characteristics", "transaction_read_only", "default_transaction_read_only"}
+# The last is what the rules above rest on: where a string ends.
+_SETTINGS = frozenset(
+    {"transaction_read_only", "default_transaction_read_only", "standard_conforming_strings"}
 )
+_SETTING = re.compile(r"\s*\(\s*'([\w.]+)'\s*,")  # set_config's, as a plain string
 
 
 def _escape(words: list[str]) -> str:
     """The same of one command, by its words in lower case, none of a literal among them."""
     first, known = words[0], set(words)
-    if first in _ENDS and words[:2] != ["rollback", "to"]:
+    brief = [word for word in words if word not in ("work", "transaction")]
+    if first in _ENDS and brief[:2] != ["rollback", "to"]:
         return first
-    if first in _HIDES:
+    if first in _HIDES or words[:2] == ["prepare", "transaction"]:
         return first
-    if first == "set" and (known & _READ_ONLY or "u&" in known):
+    if first == "set" and (known & _SETTINGS or "write" in known or "u&" in known):
         return "set"
-    if first == "copy" and ("program" in known or "stdout" not in known):
+    if first == "copy" and (words.count("to") != 1 or ("to", "stdout") not in pairwise(words)):
         return "copy"
     if "set_config" in known or "u&" in known:  # a name in escapes may be any
         return "set_config"
@@ -136,25 +140,25 @@ def _commands(text: str) -> list[list[str]]:
     """The words of each command, keywords and names, quoted ones too, in lower case."""
     commands: list[list[str]] = [[]]
     position = 0
-    while position < len(text):
-        if text[position] == ";":
-            commands.append([])
-            position += 1
-            continue
-        match = _TOKEN.match(text, position)
-        if match is None or not match[0]:
-            position += 1
-            continue
-        position = match.end()
-        token = match[0]
+    while match := _TOKEN.search(text, position):
+        commands += [[] for _ in range(text.count(";", position, match.start()))]
+        token, position = match[0].lower(), match.end()
         if match["comment"]:
             position = _end_of_comment(text, position)
-        elif token[0] == '"':
-            commands[-1].append(token.strip('"').lower())
-        elif token[0].isalpha() or token[0] == "_":
-            is_escaped = token.lower() == "u" and text[position : position + 2] == '&"'
-            commands[-1].append("u&" if is_escaped else token.lower())
+            continue
+        if token == "u" and text[position : position + 2] == '&"':
+            token = "u&"
+        word = token.strip('"')
+        is_word = word != token or token[0].isalpha() or token[0] == "_"
+        if is_word and not (word == "set_config" and _sets_another(text, position)):
+            commands[-1].append(word)
     return [words for words in commands if words]
+
+
+def _sets_another(text: str, position: int) -> bool:
+    """Whether the call of set_config is of a setting that says nothing of writing."""
+    setting = _SETTING.match(text, position)
+    return setting is not None and setting[1].lower() not in _SETTINGS
 
 
 def _taken_apart(text: str) -> tuple[tuple[str, ...], bool]:

@@ -15,7 +15,7 @@ from poolkit.records import Recommendation, Trial
 from poolkit.report.page import Part
 from poolkit.show import trust, words
 from poolkit.show.charts.fairness import fairness_finding, pair
-from poolkit.show.charts.response_time import known, response_finding
+from poolkit.show.charts.response_time import SAME, known, response_finding
 from poolkit.show.tables import Table
 from poolkit.units import NONE, milliseconds, number, plural, rate
 from poolkit.workbook import lessons
@@ -25,7 +25,6 @@ RUN_AGAIN = (
     "Close other programs here, or measure from another machine, and run this notebook again. "
     "Another size is no remedy."
 )
-_SAME = 0.05  # share by which two response times may differ and be called the same
 _OUTCOMES = {True: "✓ held", False: "✗ did not hold", None: "not tried"}
 
 
@@ -227,7 +226,7 @@ def _moved(found: Findings) -> Claim:
         return Claim(says, None, "no larger pool was predicted")
     gained = at.response - shown[-1].response
     seen = response_finding(found.sizing, found.recommendation)
-    return Claim(says, gained <= _SAME * at.response, seen)
+    return Claim(says, gained <= SAME * at.response, seen)
 
 
 def _stamps(small: Trial | None) -> Claim:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -47,7 +46,7 @@ def review_folder(review_dir: str = "", environment: Mapping[str, str] | None = 
     with contextlib.ExitStack() as stack:
         with progress.doing("starting the lab: three HTTP servers and a PostgreSQL"):
             lab = stack.enter_context(Lab())
-        stack.enter_context(_variables(lab.environment()))
+        stack.enter_context(lab.in_environment())
         folder = lasting_folder("poolkit-lab-")
         return measured(lab.write_targets(folder / "targets.toml"), progress)
 
@@ -170,17 +169,3 @@ def _said(story: Story) -> str:
     if story.recommendation is not None:
         return replace(story, phase="done").headline
     return story.headline
-
-
-@contextlib.contextmanager
-def _variables(given: Mapping[str, str]) -> Iterator[None]:
-    """Variables for this process and those that it starts, while it lasts."""
-    before = {name: os.environ.get(name) for name in given}
-    os.environ.update(given)
-    try:
-        yield
-    finally:
-        for name, text in before.items():
-            os.environ.pop(name, None)
-            if text is not None:
-                os.environ[name] = text

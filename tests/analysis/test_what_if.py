@@ -15,7 +15,6 @@ from tests.analysis.synthetic import drawn_sweep, law_curve, workers_curve
 
 SIZES = (1, 2, 4, 8, 12, 16, 18, 20, 22, 24, 28, 32, 48, 64)
 SWEEP = drawn_sweep(workers_curve(24, 0.025), SIZES, dispersion=0.25)
-FLEET = Objective(target_rate=600.0, wait_p99=0.010, replicas=4, max_size=128)
 PLANNER = Planner.of(SWEEP, Objective(target_rate=600.0, wait_p99=0.010))
 
 QUESTIONS = {

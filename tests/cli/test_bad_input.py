@@ -278,6 +278,8 @@ def test_demo_refuses_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("", encoding="utf-8")
     with pytest.raises(BadInput, match="cannot be written"):
         make_anew(tmp_path / "file" / "demo", MARK, "poolkit demo")
+    with pytest.raises(BadInput, match="cannot be written: File name too long"):
+        make_anew(tmp_path / ("a" * 300), MARK, "poolkit demo")
     assert os.listdir(tmp_path) == ["file"]
 
 

@@ -207,8 +207,8 @@ def test_a_line_a_target_at_the_end() -> None:
     closing.print_endings(out, (verified, doubtful, gone), ExitCode.STOPPED)
     assert file.getvalue().splitlines() == [
         "",
-        "orders-api: 14 connections, verified: carried 499/s, p99 wait 6.1 ms",
-        "orders-api: 14 connections, in doubt: p99 wait 31 ms",
-        "orders-db: no size (unreachable): connection refused",
+        "orders-api: 14 connections, verified: 4 of 4 signs seen, no doubts",
+        "orders-api: 14 connections, not confirmed, 0 of 1 sign seen: too many calls waited",
+        "orders-db: no result: unreachable; connection refused",
         f"exit code 3: {ExitCode.STOPPED.meaning}",
     ]

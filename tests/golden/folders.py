@@ -21,7 +21,6 @@ TARGETS = "targets.toml"
 OUT = "out"
 
 SQL = 'dsn_env = "POOLKIT_LAB_DSN"\nstatements = ["select 42"]\n'
-GATED = ("aiohttp", "httpx")
 # The functions that targets name, in the folder in which the command is started.
 WORK = """\
 async def of_session(session):

@@ -15,6 +15,7 @@ from unittest import mock
 from rich.console import Console
 
 from poolkit.cli.closing import knees, print_doubts
+from poolkit.cli.printed import print_table
 from poolkit.drivers.parameters import probed
 from poolkit.drivers.parameters.findings import Findings
 from poolkit.probes import Probe
@@ -163,13 +164,15 @@ def printed_endings(width: int) -> str:
     found = tuple(endings().values())
     file = io.StringIO()
     console = Console(width=width, force_terminal=False, file=file, highlight=False)
-    console.print(tables.decision_in_short(found).rich())
-    console.print(tables.parameters_in_short(found[0]).rich())
+    print_table(console, tables.decision_in_short(found))
+    print_table(console, tables.parameters_in_short(found[0]))
     print_doubts(console, found)
     for words, made in cases.KEPT.items():
         sizing, _, _ = cases.records(made)
-        curve = tables.curve(sizing).rich()
-        console.print(f"\n{words}", curve, knees(sizing), sep="\n")
+        curve = tables.curve(sizing)
+        console.print(f"\n{words}")
+        print_table(console, curve)
+        console.print(knees(sizing))
     return file.getvalue()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from typing import Any
 
@@ -86,6 +87,29 @@ def test_what_cannot_be_meant_is_refused(panel: WhatIfPanel) -> None:
     with pytest.raises(BadInput, match="hold_factor must be more than 0"):
         panel.ask(hold_factor=0.0)
     assert panel.result() == before
+
+
+def test_a_person_moves_the_sliders_after_two_threads_of_the_panel_did(panel: WhatIfPanel) -> None:
+    """While a cell resets them the thread that paints may move one, and end after it."""
+    panel._repr_mimebundle_()
+    view = panel._view
+    painting = threading.Thread(target=lambda: view._follow_lost(1))
+    is_moving, may_end = threading.Event(), threading.Event()
+
+    def hold(change: Any) -> None:
+        if threading.current_thread() is painting:
+            is_moving.set()
+            assert may_end.wait(10)
+        elif painting.ident is None:
+            painting.start()
+            assert is_moving.wait(10)
+
+    view.sliders["lost_replicas"].observe(hold, names="value")
+    panel.ask(replicas=4, lost_replicas=2)
+    may_end.set()
+    painting.join(10)
+    view.sliders["growth"].value = 1.3
+    assert view._question["growth"] == 1.3
 
 
 def test_a_slider_moves_chart_and_table(sweep: SweepPanel) -> None:

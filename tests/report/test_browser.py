@@ -98,6 +98,15 @@ def test_why_there_is_none_is_told(
     assert not (tmp_path / "report.pdf").exists()
 
 
+def test_a_pdf_that_cannot_be_written_is_none(
+    browser: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The report stands without it, and the log says why."""
+    write(browser, WRITES)
+    assert export_pdf(page(tmp_path), tmp_path / "gone" / "report.pdf") is None
+    assert "report.pdf was not made: it cannot be written: No such file" in caplog.text
+
+
 @pytest.mark.parametrize("name", ["chromium", "google-chrome-stable", "chrome"])
 def test_it_is_printed_with_the_browser_that_the_doctor_finds(
     browser: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str

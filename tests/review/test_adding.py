@@ -17,12 +17,12 @@ import pytest
 from typer.testing import CliRunner
 
 from poolkit.cli.application import app
-from poolkit.errors import BrakeStop
+from poolkit.errors import BadInput, BrakeStop
 from poolkit.recommend import recommend, unreachable
 from poolkit.records import Recommendation, Resumed
 from poolkit.review import adding
-from poolkit.review.adding import LOCK, add_results, only_writer, read_entries
-from poolkit.review.export import read_recommended, write_recommended
+from poolkit.review.adding import LOCK, add_results, only_writer, read_entries, read_known
+from poolkit.review.export import RECOMMENDED, read_recommended, write_recommended
 from poolkit.review.manifest import changed_files, read_manifest
 from poolkit.targets import Target
 from tests.recommend.examples import (
@@ -184,6 +184,16 @@ def test_a_file_that_cannot_be_read_is_told_before_anything_is_sent(
     assert [path.name for path in out.iterdir()] == ["recommended.json"]
     with pytest.raises(BrakeStop, match="recommended"):
         add(out, found(), http_target())
+
+
+def test_who_reads_a_folder_that_is_not_understood_is_told_what_readers_can_do(
+    tmp_path: Path,
+) -> None:
+    """Not to move it away for another --out, which is for who writes."""
+    (tmp_path / RECOMMENDED).write_text('{"schema": "poolkit.recommended/9"}', encoding="utf-8")
+    with pytest.raises(BadInput) as told:
+        read_known(tmp_path)
+    assert told.value.remedy == "name the folder of a finished review"
 
 
 def test_an_entry_that_rests_on_trials_of_before_is_understood(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from poolkit.show.charts.time_budget import in_service
 from poolkit.units import milliseconds, plural, short_rate
 
 HEIGHT = 3.6  # inches
-_SAME = 0.05  # share by which two response times may differ and be called the same
+SAME = 0.05  # share by which two response times may differ and be called the same
 _IN_SIGHT = 6.0  # times the best response time: what takes longer leaves the chart
 
 
@@ -57,7 +57,7 @@ def response_finding(sizing: Sizing, recommendation: Recommendation) -> str:
             f"{at.size} connections in place of {few.size} serve nobody sooner: a call takes "
             f"{milliseconds(few.response)} with {few.size} and {here} with {at.size}"
         )
-    if abs(gained) <= _SAME * at.response:
+    if abs(gained) <= SAME * at.response:
         there = milliseconds(largest.response)
         takes = f"{here} either way"
         if here != there:

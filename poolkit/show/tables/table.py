@@ -1,4 +1,4 @@
-"""One table for every reader: built once, of plain text; written as HTML, as Markdown, with rich.
+"""One table for every reader: built once, of plain text; written as HTML, as Markdown, or printed.
 
 The writers choose no words. A cell that begins with ✓ (well), ⚠ (in doubt) or ✗ (not) is a mark,
 which they may colour; a folded table counts them on its closed line.
@@ -8,12 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import Generic, TypeVar
 
-if TYPE_CHECKING:
-    from poolkit.show.tables.on_screen import OnScreen
-
-from poolkit.redact import in_html, in_markdown, printable
+from poolkit.redact import in_html, in_markdown
 
 T = TypeVar("T")
 PASSED, FAILED = "✓ passed", "✗ failed"
@@ -38,18 +35,17 @@ NARROW = """
 """
 
 # In a notebook, whose own style sets every cell to the right; a page brings its own.
-_STYLE = """<style>
+STYLE = """
 .jp-OutputArea .pk-table caption { text-align: left; font-weight: 600; }
 .jp-OutputArea .pk-table td, .jp-OutputArea .pk-table th {
   text-align: left; vertical-align: top; white-space: normal; }
 .jp-OutputArea .pk-table .pk-number { text-align: right; }
-.jp-OutputArea .pk-table .pk-good { color: #00795a; }
-.jp-OutputArea .pk-table .pk-warn { color: #7d5200; font-weight: 600; }
-.jp-OutputArea .pk-table .pk-bad { color: #a63a00; font-weight: 600; }
-body[data-jp-theme-light="false"] .jp-OutputArea .pk-table .pk-good { color: #4fc79f; }
-body[data-jp-theme-light="false"] .jp-OutputArea .pk-table .pk-warn { color: #e5b95c; }
-body[data-jp-theme-light="false"] .jp-OutputArea .pk-table .pk-bad { color: #f0955c; }
-</style>"""
+.jp-OutputArea .pk-good { color: var(--pk-green, #00795a); }
+.jp-OutputArea .pk-warn { color: var(--pk-amber, #855700); font-weight: 600; }
+.jp-OutputArea .pk-bad { color: var(--pk-vermilion, #a63a00); font-weight: 600; }
+body[data-jp-theme-light="false"] .jp-OutputArea {
+  --pk-green: #4fc79f; --pk-amber: #e6b450; --pk-vermilion: #f0955c; }
+"""
 # In the row itself: JupyterLab takes a style sheet out of a notebook that nobody has run yet. The
 # colour is clear enough on light paper and on dark.
 _EMPHASIS = 'class="pk-emphasis" style="background-color: rgba(0, 150, 105, 0.22)"'
@@ -178,28 +174,8 @@ class Table:
             "| " + " | ".join(in_markdown(cell) for cell in line) + " |\n" for line in lines
         )
 
-    def rich(self, clean: Callable[[str], str] = str) -> OnScreen:
-        """For a terminal or a pipe, in as many columns as it has; no word is cut or broken.
-
-        Args:
-            clean: what every text goes through, so that no cell steers the terminal.
-        """
-        from poolkit.show.tables.on_screen import OnScreen
-
-        def shown(text: str) -> str:
-            return printable(clean(text))
-
-        return OnScreen(
-            shown(self.caption),
-            tuple(map(shown, self.columns)),
-            [[shown(cell) for cell in row] for row in self.rows],
-            self.numeric,
-            self.emphasis,
-            self.whole,
-        )
-
     def _repr_html_(self) -> str:
-        return f"{_STYLE}<style>{NARROW}</style>{self.html()}"
+        return f"<style>{STYLE}{NARROW}</style>{self.html()}"
 
     def __str__(self) -> str:
         return self.markdown()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from poolkit.show.tables.printed import laid_out, wrap
+from poolkit.cli.printed import laid_out, wrap
 
 NAMES = ("target", "size", "verdict", "p99 wait", "because")
 ROWS = (

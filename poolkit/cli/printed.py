@@ -9,13 +9,51 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from poolkit.redact import printable
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from poolkit.show.tables import Table
 
 GAP = 2  # spaces between columns
 SHORT = 20  # a cell up to this long stays on one line, if there is any room for it
 # Where a figure may wrap: `604/s, in doubt`, `13 (12–14)`; never before its unit.
 _IN_FIGURES = re.compile(r"(?<=,) | (?=\()")
+
+# What a cell begins with -> how it is shown.
+_COLOURS = {"✗": "bold red", "⚠": "bold yellow"}
+
+
+def print_table(console: Console, table: Table, clean: Callable[[str], str] = str) -> None:
+    """Print a table: the caption, the head and rows of emphasis in bold, marks in colour.
+
+    Args:
+        clean: what every text goes through, so that no cell tells a secret.
+    """
+    from rich.text import Text
+
+    def put(line: str, is_bold: bool, marks: set[str]) -> None:
+        text = Text(line, style="bold" if is_bold else "")
+        for mark in marks:
+            text.highlight_regex(rf"{mark} \S+", _COLOURS[mark])
+        # As laid out: a word that is longer than the terminal is left to it, and can be copied.
+        console.print(text, soft_wrap=True)
+
+    names, *rows = [
+        [printable(clean(cell)) for cell in cells] for cells in (table.columns, *table.rows)
+    ]
+    for line in wrap(printable(clean(table.caption)), console.width) if table.caption else ():
+        put(line, True, set())
+    marks = [{cell[:1] for cell in row} & set(_COLOURS) for row in rows]
+    sides = {"numeric": table.numeric, "whole": table.whole}
+    for laid in laid_out(names, rows, console.width, **sides):
+        is_bold = laid.row is None or laid.row in table.emphasis
+        put(laid.text, is_bold, set() if laid.row is None else marks[laid.row])
 
 
 @dataclass(frozen=True, slots=True)
