@@ -95,7 +95,8 @@ def test_the_table_says_why_and_what_stands_in_its_place() -> None:
     table = tables.trials(settled([*SOUND, DISTURBED, SECOND]))
     fitted = [row[-1] for row in table.rows if row[0] == "17"]
     assert fitted == [
-        "✗ failed machine quiet: 593 calls/s between 771 calls/s at 16 and 761 calls/s at 20; "
+        "✗ this machine was busy with other work: 593 calls/s between 771 calls/s at 16 and "
+        "761 calls/s at 20; "
         "766 calls/s in another trial of this size",
         "✓ yes",
     ]
