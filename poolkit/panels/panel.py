@@ -35,6 +35,7 @@ body[data-jp-theme-light="false"] .pk-panel { --pk-ink: #e3e3e3; --pk-muted: #b0
 /* A picture on white paper becomes one on dark paper, its hues kept. */
 body[data-jp-theme-light="false"] .pk-panel img { filter: invert(0.93) hue-rotate(180deg); }
 .pk-panel figure { margin: 0; overflow-x: auto; }
+.widget-html:has(.pk-panel), .widget-html-content:has(> .pk-panel) { min-width: 0; }
 .pk-panel .pk-small { color: var(--jp-content-font-color2, #5c5c5c); font-size: 13px; }
 .pk-panel [role=alert] { border-left: 4px solid var(--pk-vermilion, #c95300);
   background: var(--pk-alert, #fdeee6); padding: 0.4rem 0.8rem; white-space: pre-wrap;
