@@ -102,8 +102,9 @@ def recommend(
         because, remedy: what ended a `stopped` measurement, and what to do.
         probe: what `poolkit probe` found of the target; None: nothing.
     """
-    chosen = sizing.size if size is None and sizing is not None else size
-    checks = over_trials(trials, decisive(trials, chosen, verification))
+    if size is None and sizing is not None:
+        size = sizing.size
+    checks = over_trials(trials, decisive(trials, size, verification))
     if status != "done":
         brake = next((trial.stopped for trial in reversed(trials) if trial.stopped), None)
         cause = because or (f"stopped by the {brake} brake" if brake else "ended early")
@@ -112,7 +113,6 @@ def recommend(
     if sizing is None:
         result = _result(target, status, checks, trials, seconds)
         return result.model_copy(update={"verdict": "stopped"}) if status == "stopped" else result
-    size = chosen
     checks = of_result(target, sizing, size, verification) + checks
     return _result(target, status, checks, trials, seconds).model_copy(
         update={

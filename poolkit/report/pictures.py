@@ -9,11 +9,10 @@ from poolkit.probes import Probe
 from poolkit.report.expected import expected_waits
 from poolkit.report.folder import TargetReview
 from poolkit.review.compare import Comparison
-from poolkit.show import charts
+from poolkit.show import charts, trust
 from poolkit.show.before_after import ServiceComparison
 from poolkit.show.charts.fairness import pair
 from poolkit.show.charts.response_time import known
-from poolkit.show.charts.scene import is_doubted
 from poolkit.show.charts.time_budget import all_in_service, budgets, climb
 from poolkit.show.course import verifications
 
@@ -159,8 +158,9 @@ def _how_to_read(target: TargetReview) -> str:
             left = "callers are served later"
         elif target.recommendation.smallest_as_fast is not None:
             left += ", but down to the dashed one the response time is the same"
+        colour = "amber" if trust.was_seen_to_fail(target.recommendation) else "green"
         words += (
-            f"Left of the {'amber' if is_doubted(target.recommendation) else 'green'} line {left}; "
+            f"Left of the {colour} line {left}; "
             f"beyond {charts.OVERSIZED_FROM:g} times its size connections are idle. "
         )
     return words.strip()

@@ -63,6 +63,14 @@ def is_sound(recommendation: Recommendation) -> bool:
     return not is_in_doubt(recommendation) and recommendation.smallest_as_fast is None
 
 
+def was_seen_to_fail(recommendation: Recommendation | None) -> bool:
+    """Whether a size was seen to fail; one that is only predicted is called that, no more."""
+    r = recommendation
+    if r is None or r.recommended_size is None:
+        return False
+    return bool(r.failed_checks) or (r.verification is not None and not r.is_verified)
+
+
 def was_too_busy(recommendation: Recommendation) -> bool:
     """Whether a sign is missing that a late or crowded machine would hide by itself.
 

@@ -29,11 +29,20 @@ class _Row(NamedTuple):
     colour: str
     value: Callable[[Slice], float]
     said: Callable[[Slice], str]
+    # What a trial is held against, and its colour: the rate that was sent, its connections.
+    limit: Callable[[Trial], float] | None = None
+    limit_colour: str = ""
 
 
 _ROWS = (
     _Row(
-        "rate\n(calls/s)", "o", style.BLUE, lambda s: s.rate, lambda s: f"{number(s.rate)} calls/s"
+        "rate\n(calls/s)",
+        "o",
+        style.BLUE,
+        lambda s: s.rate,
+        lambda s: f"{number(s.rate)} calls/s",
+        lambda t: t.arrival_rate or 0.0,
+        style.VERMILION,
     ),
     _Row(
         "in use\n(mean)",
@@ -41,6 +50,8 @@ _ROWS = (
         style.PURPLE_INK,
         lambda s: s.in_use,
         lambda s: f"{number(s.in_use)} in use, at most {s.most_in_use}",
+        lambda t: float(t.connections),
+        style.GREEN,
     ),
     _Row(
         "none free\n(% of time)",
@@ -129,14 +140,11 @@ def _draw(axes: Axes, place: int, parts: Sequence[Slice], row: _Row) -> None:
 
 
 def _limits(axes: Axes, row: _Row, shown: Sequence[Trial]) -> list[float]:
-    """Draw what each trial is to be held against: the rate that was sent, and its connections."""
-    if row is _ROWS[2]:
-        return []
-    is_rate = row is _ROWS[0]
-    heights = [(t.arrival_rate or 0.0) if is_rate else float(t.connections) for t in shown]
-    colour = style.VERMILION if is_rate else style.GREEN
+    """Draw what each trial is held against, where the row has it; the heights."""
+    heights = [] if row.limit is None else [row.limit(trial) for trial in shown]
     for place, height in enumerate(heights):
-        axes.hlines(height, place, place + _WIDTH, color=colour, lw=1.1, ls=":", zorder=2)
+        line: Any = {"color": row.limit_colour, "lw": 1.1, "ls": ":", "zorder": 2}
+        axes.hlines(height, place, place + _WIDTH, **line)
     return heights
 
 

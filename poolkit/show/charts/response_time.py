@@ -10,10 +10,10 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from poolkit.records import Recommendation, Sizing, Trial
+from poolkit.show import trust
 from poolkit.show.charts import style
 from poolkit.show.charts.figures import legend_beside, single_axes
 from poolkit.show.charts.points import name_points
-from poolkit.show.charts.scene import is_doubted
 from poolkit.show.charts.time_budget import in_service
 from poolkit.units import milliseconds, plural, short_rate
 
@@ -107,7 +107,8 @@ def response_time(
     measured = None if served is None else served.response_time.mean
     size = recommendation.recommended_size
     named: list[tuple[Artist, str]] = []
-    colour = style.AMBER if is_doubted(recommendation) else style.GREEN
+    is_doubted = trust.was_seen_to_fail(recommendation)
+    colour = style.AMBER if is_doubted else style.GREEN
     with single_axes(axes, HEIGHT, response_finding(sizing, recommendation)) as axes:
         top = max([*responses, (measured or 0.0) * 1000, 1e-6]) * 1.15
         axes.set_xlim(sizes[0] - 0.5, sizes[-1] + 0.5)
@@ -117,7 +118,7 @@ def response_time(
         axes.xaxis.set_major_locator(MaxNLocator(12, integer=True))
         if size is not None:
             line = axes.axvline(size, color=colour, lw=2.4, zorder=2)
-            named.append((line, f"{'⚠ ' * is_doubted(recommendation)}recommended {size}"))
+            named.append((line, f"{'⚠ ' * is_doubted}recommended {size}"))
         few = recommendation.smallest_as_fast
         if few is not None:
             line = axes.axvline(few, color=style.GREEN, lw=1.8, ls=(0, (5, 2)), zorder=2)

@@ -22,7 +22,7 @@ from poolkit.records import (
     StatePoint,
     Trial,
 )
-from poolkit.show import words
+from poolkit.show import trust, words
 from poolkit.targets.objective import Objective
 from poolkit.units import interval, milliseconds, number, plural, rate
 
@@ -165,8 +165,8 @@ class Scene:
 
     @property
     def is_doubted(self) -> bool:
-        """Whether the recommended size failed a check, or its verification; see `is_doubted`."""
-        return is_doubted(self.recommendation)
+        """Whether the recommended size failed a check, or its verification."""
+        return trust.was_seen_to_fail(self.recommendation)
 
     @property
     def as_fast(self) -> int | None:
@@ -219,14 +219,6 @@ class Scene:
             if x0 <= size <= x1:
                 return y0 + (y1 - y0) * math.log(size / x0) / math.log(x1 / x0)
         return line[-1][1] if self.line else (self.target or 0.0)
-
-
-def is_doubted(recommendation: Recommendation | None) -> bool:
-    """Whether a size was seen to fail; one that is only predicted is called that, no more."""
-    r = recommendation
-    if r is None or r.recommended_size is None:
-        return False
-    return bool(r.failed_checks) or (r.verification is not None and not r.is_verified)
 
 
 def alt_text(
