@@ -118,6 +118,10 @@ class Generator:
         self._end.set()
         self._tasks.hurry()
 
+    def finish(self) -> None:
+        """End the load now, as at the planned end: what was measured until then is whole."""
+        self._end_at(self._ledger.at)
+
     async def run(self, begin: float | None = None) -> Measurement:
         """Send the load and return what was measured.
 

@@ -48,6 +48,7 @@ class Part:
     """What one generator of a fleet measured.
 
     Attributes:
+        pools: side by side in it.
         connections: the most that it may have in use.
         skew: s after the agreed moment at which its trial began.
         calls: that it has begun, those outside of the measured time included.
@@ -55,6 +56,7 @@ class Part:
 
     measurement: Measurement
     moments: Moments
+    pools: int
     connections: int
     skew: float
     calls: int

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol
@@ -26,8 +26,10 @@ from poolkit.load.generator import Generator, Plan
 from poolkit.load.measurement import Measurement
 from poolkit.load.recorder import Columns, Recorder
 from poolkit.load.timer import Timer, best_timer
+from poolkit.load.together import Part
 from poolkit.measure import verify
 from poolkit.measure.approach import Strain
+from poolkit.measure.child import RESUMES
 from poolkit.measure.preflight import check_names
 from poolkit.measure.sweep import NARROW, WARM_UP, TrialPlan
 from poolkit.records import CURVE_PURPOSES
@@ -45,6 +47,7 @@ class Load:
     grace: float  # s that calls under way at the end may take
     max_calls: int
     light: float | None = None  # s, mean hold at a light load; None: not known yet
+    share: float = 1.0  # of the trial's load, more than 0: caps on the rate hold for all together
     arrivals: Iterable[float] | None = field(default=None, repr=False)  # the reader's own
 
     @property
@@ -74,13 +77,29 @@ class Sent:
     measurement: Measurement
     stop: BrakeStop | None = None  # the brake that ended it
     strain: str | None = None  # why a step of the climb ended before its time
+    parts: Mapping[str, Part] = field(default_factory=dict)  # of a fleet, by generator
+    lost: str = ""  # which generators ended early, and how: nothing can be told from the trial
+
+
+class LostGenerators(BrakeStop):
+    """Generators ended or fell silent: the load was not what was meant."""
+
+    def __init__(self, seen: str) -> None:
+        super().__init__(
+            "generators", seen, f"see why on their machine, or measure with fewer; {RESUMES}"
+        )
 
 
 class Timeline(Protocol):
     """Successes so far, by time; `Recorder` is one."""
 
-    bin_seconds: float
-    completions: NDArray[np.int64]
+    @property
+    def bin_seconds(self) -> float:
+        """Width of a bin."""
+
+    @property
+    def completions(self) -> NDArray[np.int64]:
+        """Successes by bin."""
 
 
 class Source(Protocol):
@@ -106,6 +125,9 @@ class Source(Protocol):
 
     def cancel(self) -> None:
         """End the load under way now."""
+
+    async def close(self) -> None:
+        """End what it started."""
 
 
 class ThisProcess:
@@ -144,6 +166,14 @@ class ThisProcess:
         elif self._generator is not None:
             self._generator.cancel()
 
+    async def close(self) -> None:
+        """Nothing is left here."""
+
+    def finish(self) -> None:
+        """End the load now, and keep what it was until then."""
+        if self._generator is not None and self._task is None:
+            self._generator.finish()
+
     async def send(
         self, target: Target, load: Load, on_progress: Callable[[float, int, float], None]
     ) -> Sent:
@@ -172,7 +202,7 @@ class ThisProcess:
                 timer,
                 brakes=Brakes(
                     max_calls=load.max_calls,
-                    max_rate=target.max_rate,
+                    max_rate=None if target.max_rate is None else target.max_rate * load.share,
                     max_connections=most_connections(target, plan),
                     max_held_p99=held_limit(target.response_p99),
                     work=target.work,

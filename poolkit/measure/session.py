@@ -12,6 +12,7 @@ from typing import Any
 from poolkit import events
 from poolkit.analysis.checks import drift_check
 from poolkit.analysis.disturbed import marked
+from poolkit.analysis.generators import of_generators
 from poolkit.analysis.limits import is_at_limit, turned_away
 from poolkit.analysis.state_curve import OF_THE_CLIENT
 from poolkit.analysis.summary import summarise
@@ -23,7 +24,13 @@ from poolkit.load.measurement import Measurement, part
 from poolkit.measure import verify
 from poolkit.measure.at_limit import refused_at_open
 from poolkit.measure.child import RESUMES
-from poolkit.measure.generating import Load, Sent, Source, ThisProcess
+from poolkit.measure.generating import (
+    Load,
+    LostGenerators,
+    Sent,
+    Source,
+    ThisProcess,
+)
 from poolkit.measure.loop import HUNG_SECONDS, Reason, run_until_over
 from poolkit.measure.preflight import FirstCall, check_first_call, first_calls
 from poolkit.measure.resume import counting, resumed
@@ -35,6 +42,7 @@ from poolkit.targets import Target
 LEAST_GRACE = 5.0  # s
 AFTER_REFUSALS = 0.5  # s before the next trial
 GRACE_HOLDS = 3.0  # the same in hold times
+TRIES = 3  # of a trial whose generators are lost
 
 LastWords = Callable[[PoolkitError], object]
 
@@ -111,6 +119,8 @@ class Session:
             if self._reason is None:
                 raise
             raise self._why_ended(self._reason, is_standing=False) from None
+        finally:
+            await self._source.close()
 
     def _cancel(self, reason: Reason) -> None:
         """End it, the finished trials kept."""
@@ -156,7 +166,7 @@ class Session:
             # Some servers count a connection until they have seen it close.
             await asyncio.sleep(AFTER_REFUSALS)
         self._raise_if_cancelled()
-        load = Load(plan, seed, self._grace(), self._calls_left(), self._light(), arrivals)
+        load = Load(plan, seed, self._grace(), self._calls_left(), self._light(), arrivals=arrivals)
         self._emit(
             events.TrialStarted(
                 target=self._target.name,
@@ -169,7 +179,7 @@ class Session:
             )
         )
         try:
-            sent = await self._send(load)
+            sent = await self._send_whole(load)
         except Unreachable as error:  # the first call went well: the server has changed
             stop = BrakeStop("refused", error.cause, f"{error.remedy}; {RESUMES}")
             if not await self._answers():
@@ -179,7 +189,7 @@ class Session:
         if plan.calm and sent.stop is None:
             phases = _split(sent.measurement, plan)
         for phase, purpose in phases:
-            trial = self._summarised(phase, purpose, plan)
+            trial = self._summarised(phase, purpose, plan, sent)
             if sent.strain is not None:
                 trial = trial.model_copy(update={"cut_short": sent.strain})
             if trial.stopped == "refused" and await self._answers():
@@ -213,7 +223,9 @@ class Session:
         if self._reason is not None:
             raise Cancelled
 
-    def _summarised(self, measured: Measurement, purpose: Purpose, plan: TrialPlan) -> Trial:
+    def _summarised(
+        self, measured: Measurement, purpose: Purpose, plan: TrialPlan, sent: Sent
+    ) -> Trial:
         trial = summarise(
             measured,
             target=self._target.name,
@@ -223,6 +235,7 @@ class Session:
             pools=plan.pools,
             gate=gate_size(self._target, plan.pool_size) if plan.gated else None,
         ).model_copy(update=self._facts)
+        trial = of_generators(trial, sent.parts, calm=bool(plan.calm))
         if trial.loop == "open":
             late = verify.late_interval(measured, self._target.wait_p99)
             changes: dict[str, object] = {"late_interval95": late, "at_a_time": plan.at_a_time}
@@ -238,6 +251,31 @@ class Session:
     def _light(self) -> float | None:
         """Mean hold (s) at the first step of the climb to the target rate."""
         return next((t.mean_hold for t in self.trials if t.purpose == "approach"), None) or None
+
+    async def _send_whole(self, load: Load) -> Sent:
+        """Send it, anew where a generator was lost: what the others did is on disk, and no more.
+
+        Raises:
+            BrakeStop: generators were lost every time.
+        """
+        for left in reversed(range(TRIES)):
+            self._raise_if_cancelled()
+            try:
+                sent = await self._send(load)
+            except LostGenerators as lost:
+                stop: BrakeStop = lost
+            else:
+                if not sent.lost:
+                    return sent
+                trial = self._summarised(sent.measurement, load.plan.purpose, load.plan, sent)
+                self._log.append(trial.model_copy(update={"stopped": "generators"}))
+                stop = LostGenerators(sent.lost)
+            if not left:
+                raise stop
+            what = f"{stop.seen}: the trial is measured again"
+            self._emit(events.Step(target=self._target.name, what=what, limit=0.0))
+            load = replace(load, max_calls=self._calls_left())
+        raise AssertionError("the last try returns or raises")
 
     async def _send(self, load: Load) -> Sent:
         self._raise_if_cancelled()
