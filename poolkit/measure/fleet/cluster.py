@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from distributed import Client, Scheduler
 
 CONNECT_SECONDS = 10.0
-START_SECONDS = 30.0  # for processes of this machine; half a second each where it is idle
+START_SECONDS = 60.0  # for processes of this machine; half a second each where it is idle
 JOIN_SECONDS = 5.0  # for workers of a cluster that is there
 CLOSE_SECONDS = 3.0
 LOOK_SECONDS = 0.05
@@ -34,6 +34,9 @@ SETTINGS = {
     "distributed.scheduler.worker-ttl": "3s",
     "distributed.comm.timeouts.connect": "5s",
     "distributed.admin.system-monitor.interval": "10s",
+    # Its pages tell whoever asks about the cluster, without any certificate.
+    "distributed.scheduler.http.routes": [],
+    "distributed.worker.http.routes": [],
 }
 
 
@@ -162,7 +165,12 @@ class Cluster:
             (Path(self._folder.name) / name).touch(mode=0o600)
             (Path(self._folder.name) / name).write_text(text, encoding="ascii")
         self._scheduler = await Scheduler(
-            host="127.0.0.1", protocol="tls", security=security, dashboard=False, port=0
+            host="127.0.0.1",
+            protocol="tls",
+            security=security,
+            dashboard=False,
+            dashboard_address="127.0.0.1:0",
+            port=0,
         )
         address: str = self._scheduler.address
         return address
@@ -172,7 +180,8 @@ class Cluster:
         assert self._scheduler is not None
         assert self._folder is not None
         words = ["--no-nanny", "--no-dashboard", "--nthreads", "1", "--memory-limit", "0"]
-        words += ["--host", "127.0.0.1", "--death-timeout", "10"]
+        words += ["--host", "127.0.0.1", "--dashboard-address", "127.0.0.1:0"]
+        words += ["--death-timeout", "10"]
         words += ["--local-directory", self._folder.name]
         for option in ("tls-ca-file", "tls-cert", "tls-key"):
             words += [f"--{option}", str(Path(self._folder.name) / f"{option}.pem")]

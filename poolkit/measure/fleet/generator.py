@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from distributed import Client
 
 ANSWER_SECONDS = 1.5  # a worker that says nothing for so long is lost
-START_SECONDS = 20.0  # of a process: it imports, and its target's first call may take 10 s
+START_SECONDS = 40.0  # of a process: it imports, and its target's first call may take 10 s
 PINGS, ENOUGH = 9, 0.0002  # questions for the clock; s of doubt at which fewer will do
 
 
