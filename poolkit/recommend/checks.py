@@ -85,15 +85,29 @@ def decisive(
     return [t for t in trials if t.pool_size == size and t.purpose in IN_SERVICE]
 
 
+def remedy_of_machine(checks: Sequence[Check]) -> str:
+    """What to do where this machine kept the size from being verified; empty where it did not."""
+    return _RUN_AGAIN if any(check.next == _RUN_AGAIN for check in checks) else ""
+
+
 def of_result(
-    target: Target, sizing: Sizing, size: int | None, verification: Verification | None
+    target: Target,
+    sizing: Sizing,
+    size: int | None,
+    verification: Verification | None,
+    again: str = "",
 ) -> tuple[Check, ...]:
-    """The checks of the result itself."""
+    """The checks of the result itself.
+
+    Args:
+        again: what to do where something other than the size kept it from being verified: the
+            measurement ended early, or this machine was busy. Empty: neither.
+    """
     checks = [_sized(target, sizing, size)]
     if sizing.out_of_reach or size is not None:
         checks.append(_reachable(target, sizing))
     if size is not None:
-        checks.append(_verified(target, verification))
+        checks.append(_verified(target, verification, again or _AGAIN))
     few = sizing.smallest_as_fast
     if size is not None and sizing.only_moves_queue and few is not None and few < size:
         remedy = (
@@ -205,8 +219,7 @@ def _reachable(target: Target, sizing: Sizing) -> Check:
     return check.model_copy(update={"why": sizing.verdict.evidence or check.why})
 
 
-def _verified(target: Target, verification: Verification | None) -> Check:
-    remedy = _AGAIN
+def _verified(target: Target, verification: Verification | None, remedy: str) -> Check:
     if verification is None:
         seen = "the recommended size did not run at the target rate"
         return _check("verified", False, seen, remedy)
