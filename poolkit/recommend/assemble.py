@@ -106,7 +106,7 @@ def recommend(
     if size is None and sizing is not None:
         size = sizing.size
     checks = over_trials(trials, decisive(trials, size, verification))
-    again = remedy_of_machine(checks)
+    again = remedy_of_machine(checks, size)
     if status != "done":
         brake = next((trial.stopped for trial in reversed(trials) if trial.stopped), None)
         cause = because or (f"stopped by the {brake} brake" if brake else "ended early")

@@ -262,7 +262,19 @@ def test_still_rising_asks_for_a_wider_range() -> None:
     found = size(sweep, OBJECTIVE)
     assert found.verdict.name == "pool_bound"
     assert found.size is None
-    assert "larger --budget" in found.because
+    assert "larger budget" in found.because
+
+
+@pytest.mark.parametrize(("noisy", "told"), [(1, "larger budget"), (2, "this machine is quiet")])
+def test_what_repeats_used_up_is_not_asked_for_again(noisy: int, told: str) -> None:
+    """With more than one in five trials disturbed a larger budget goes the same way."""
+    sweep = drawn_sweep(workers_curve(24, 0.025), (1, 2, 4, 8, 12))
+    loud = Check(name="machine_quiet", passed=False, seen="others", why="", next="")
+    spoilt = [t.model_copy(update={"checks": (loud,)}) for t in sweep.trials[-noisy:]]
+    trials = (*spoilt, *sweep.trials)  # each was measured again
+    found = size(sweep.model_copy(update={"trials": trials}), OBJECTIVE)
+    assert found.size is None
+    assert told in found.because
 
 
 def test_the_cap_is_named() -> None:
