@@ -97,8 +97,10 @@ def among_many(growth: float) -> str:
     """What the mean hold time does from the smallest pool to the largest, as a sentence.
 
     Args:
-        growth: so many times as long, of the target where it is most; NaN: one size alone.
+        growth: so many times as long, of the target where it is most; 1 or NaN: one size alone.
     """
+    if math.isnan(growth) or growth == 1.0:
+        return "Only one pool size was measured, which tells nothing of many"
     if growth > LONGER:
         return f"Among many, a call holds its connection up to {growth:.1f} × as long"
     return "Among as many as were tried, a call holds its connection no longer than alone"
@@ -112,7 +114,8 @@ def of_service_time(found: Sequence[Findings], growth: float, apart: float) -> P
         apart: % by which the two sides of Little's Law differ, where they do most.
     """
     service = "a call is service and little else, as long as nobody must wait"
-    longer = None if math.isnan(growth) else growth > LONGER
+    # numpy has a bool of its own, which is never `False`.
+    longer = None if math.isnan(growth) or growth == 1.0 else bool(growth > LONGER)
     seen = [sizes[max(sizes)] for each in found if (sizes := budgets(each.trials))]
     least = min((parts["service"] / sum(parts.values()) for parts in seen), default=None)
     claims = [
@@ -120,7 +123,9 @@ def of_service_time(found: Sequence[Findings], growth: float, apart: float) -> P
         if least is None
         else Claim(service, least > 0.9, f"{share(least)} of a call or more"),
         Claim("the time alone is not the time under load", longer, among_many(growth)),
-        Claim("Little's Law holds", apart <= 5, f"its sides are {number(apart)} % apart at most"),
+        Claim(
+            "Little's Law holds", bool(apart <= 5), f"its sides are {number(apart)} % apart at most"
+        ),
     ]
     return closing(claims)
 

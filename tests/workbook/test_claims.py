@@ -6,6 +6,7 @@ import asyncio
 import math
 from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -128,15 +129,17 @@ def test_a_late_generator_that_did_no_harm_is_told(web: Findings) -> None:
         (1.01, 0.5, "It did not hold here that the time alone is not the time under load; 2 of 3"),
         (3.0, 7.0, "It did not hold here that Little's Law holds; 2 of 3"),
         (math.nan, 0.5, "2 of 3 claims held here; 1 could not be tried."),
+        (1.0, 0.5, "2 of 3 claims held here; 1 could not be tried."),
     ],
 )
 def test_one_calls_time_is_held_against_many(
     web: Findings, growth: float, apart: float, said: str
 ) -> None:
     """A page that saw no growth does not claim it, in its chart or in its last cell."""
-    shown = claims.of_service_time([web], growth, apart)
+    shown = claims.of_service_time([web], np.float64(growth), np.float64(apart))
     assert shown.words.startswith(said)
-    assert ("no longer than alone" in shown.words) is not (growth > claims.LONGER)
+    assert ("no longer than alone" in shown.words) is (1 < growth < claims.LONGER)
+    assert ("Only one pool size" in shown.words) is (growth == 1 or math.isnan(growth))
 
 
 def seen_in_use(throughput: float) -> pd.DataFrame:

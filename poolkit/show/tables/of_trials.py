@@ -162,7 +162,7 @@ def predictions(sizing: Sizing, size: int | None = None, around: int = 3) -> Tab
         ),
         Number(
             "calls that wait too long",
-            lambda p: "beyond its throughput" if p.wait_p99 is None else share(p.exceedance),
+            lambda p: "beyond its throughput" if p.wait_p99 is None else share(p.exceedance, 1),
         ),
         Number("wait p99", lambda p: milliseconds(p.wait_p99)),
         Number("mean hold", lambda p: milliseconds(p.hold_time)),
