@@ -15,6 +15,7 @@ from poolkit.targets.objective import Objective
 WhyNone = tuple[LimitedBy, str]
 
 WORTH_SAYING = 1.05  # times the reachable rate; a remedy that brings less is left out
+HARDLY = 0.9  # of the highest throughput at half as many connections: the upstream is full
 SHORTER = 0.8  # the hold time of an upstream that was made faster, as a share of today's
 LONGER = 2.0  # times the time that is good today
 WIDER = 2  # times the cap of today
@@ -88,9 +89,19 @@ def _too_much(found: Found, verdict: Verdict, plateau: float | None, more: str) 
             f"cannot say, because throughput still rises at {most}, the largest size measured, "
             f"and {asked} {wanted}: {more}"
         )
+    if found.upstream.ending == "seen" and (top := _flat_up_to(found)) is not None:
+        used = f"with up to {most} in use, all that {cap} leaves for one pool"
+        return "plateau", f"{asked} is beyond the {units.rate(top)} that were seen {used}"
     if not is_rising and not _would_do_without_cap(found):
         return "plateau", _plateau(found, verdict, plateau)
     return "cap", f"{asked} need more than the {most} that {cap} leaves for one pool"
+
+
+def _flat_up_to(found: Found) -> float | None:
+    """The calls/s that the upper half of the sizes hardly raises; None where it does."""
+    rates = found.queue.curve.throughputs(range(1, found.queue.most + 1))
+    top = float(rates.max())
+    return top if float(rates[len(rates) // 2]) >= HARDLY * top else None
 
 
 def _would_do_without_cap(found: Found) -> bool:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from poolkit.analysis.sizing import size
+from poolkit.measure.sweep import TrialPlan
 from poolkit.records import Check, Sweep, Trial
 from poolkit.targets.objective import Objective
 from tests.analysis import simulate
@@ -16,6 +18,7 @@ from tests.analysis.simulate import Contended, CpuBound, Upstream, Workers
 from tests.analysis.synthetic import (
     drawn_sweep,
     drawn_trial,
+    simulated_open_trial,
     simulated_trial,
     workers_curve,
 )
@@ -317,6 +320,25 @@ def test_a_stop_is_the_verdict() -> None:
     assert found.verdict.name == "stopped"
     assert "60 %" in found.verdict.evidence
     assert found.size == size(WORKERS, OBJECTIVE).size
+
+
+def test_a_slow_upstream_that_was_full_in_service_is_no_matter_of_the_cap() -> None:
+    """Two workers of 60 ms: the sweep ended at 3 connections, the climb had all 16 in use."""
+    upstream = Workers(workers=2, service_time=0.06, cv=0.5)
+    plan = TrialPlan("approach", pool_size=16, warm_up=0.2, seconds=6.0, because="test")
+    climb = [
+        simulated_open_trial(upstream, replace(plan, rate=rate), 1, None, 0.06)
+        for rate in (15.0, 25.0, 45.0)
+    ]
+    swept = drawn_sweep(workers_curve(2, 0.06), (1, 3))
+    found = size(
+        swept.model_copy(update={"trials": (*climb, *swept.trials)}),
+        Objective(target_rate=60.0, max_size=16),
+    )
+    assert found.size is None
+    assert found.limited_by == "plateau"
+    assert found.because.startswith("60 calls/s is beyond the ")
+    assert "with up to 16 connections in use" in found.because
 
 
 def test_a_stopped_sweep_is_not_told_to_go_on_to_larger_pools() -> None:
