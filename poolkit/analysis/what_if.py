@@ -120,6 +120,8 @@ class Planner:
             upstream = Fitted.of(sweep, caution=0.0)
         height = plateau(upstream.points) if upstream.points else None
         more = AGAIN_WHEN_QUIET if was_disturbed(sweep.trials) else MORE
+        if sweep.stopped is not None:
+            more = "the measurement was stopped there"
         return cls(objective, verdict, upstream.points, upstream, height, more=more)
 
 

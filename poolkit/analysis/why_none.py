@@ -72,7 +72,7 @@ def _too_much(found: Found, verdict: Verdict, plateau: float | None, more: str) 
     asked, most = _asked(objective), units.plural(queue.most, "connection")
     cap = objective.cap_in_words
     if found.upstream.ending == "seen" and queue.most < objective.largest:
-        if not objective.push:
+        if verdict.name != "stopped" and not objective.push:
             more = "allow load beyond the target rate (push = true)"
         return "unknown", (
             "cannot say, because no more than "
@@ -81,8 +81,6 @@ def _too_much(found: Found, verdict: Verdict, plateau: float | None, more: str) 
         )
     is_rising = found.upstream.ending in ("rising", "seen")
     if is_rising and queue.most < objective.largest:
-        if verdict.name == "stopped":
-            more = "the sweep was stopped there"
         carried = queue.cautious[-1].is_stable and objective.asks_as_soon
         wanted = "might be served sooner by more" if carried else "need more"
         return "unknown", (

@@ -322,6 +322,26 @@ def test_a_stop_is_the_verdict() -> None:
     assert found.size == size(WORKERS, OBJECTIVE).size
 
 
+@pytest.mark.parametrize("connections", [1, 2, 4])
+def test_a_server_that_died_is_no_server_that_takes_so_many(connections: int) -> None:
+    """It had more in use during the climb: what that saw stands, and no number is its limit."""
+    plan = TrialPlan("approach", pool_size=24, warm_up=0.2, seconds=4.0, because="test")
+    upstream = Workers(workers=6, service_time=0.02, cv=0.5)
+    climb = [
+        simulated_open_trial(upstream, replace(plan, rate=rate), 1, None, 0.02)
+        for rate in (75.0, 150.0)
+    ]
+    dead = drawn_trial(connections, 40.0).model_copy(
+        update={"stopped": "refused", "outcomes": {"rejected": 40}}
+    )
+    sweep = Sweep(target="drawn", trials=(*climb, dead), stopped="refused: no connection")
+    found = size(sweep, Objective(target_rate=150.0, max_size=24, wait_p99=0.020))
+    assert found.size is None or found.size >= 4
+    assert found.states
+    assert "takes" not in found.because
+    assert "budget" not in found.because
+
+
 def test_a_slow_upstream_that_was_full_in_service_is_no_matter_of_the_cap() -> None:
     """Two workers of 60 ms: the sweep ended at 3 connections, the climb had all 16 in use."""
     upstream = Workers(workers=2, service_time=0.06, cv=0.5)
@@ -347,7 +367,7 @@ def test_a_stopped_sweep_is_not_told_to_go_on_to_larger_pools() -> None:
     stopped = sweep.model_copy(update={"stopped": "refused: no connection"})
     found = size(stopped, Objective(target_rate=400.0, wait_p99=0.010))
     assert found.size is None
-    assert "the sweep was stopped there" in found.because
+    assert "the measurement was stopped there" in found.because
     assert "widen" not in found.because
 
 
