@@ -83,8 +83,9 @@ def _too_much(found: Found, verdict: Verdict, plateau: float | None, more: str) 
     if is_rising and queue.most < objective.largest:
         carried = queue.cautious[-1].is_stable and objective.asks_as_soon
         wanted = "might be served sooner by more" if carried else "need more"
+        measured = units.plural(queue.curve.whole.measured, "connection")
         return "unknown", (
-            f"cannot say, because throughput still rises at {most}, the largest size measured, "
+            f"cannot say, because throughput still rises at {measured}, the most measured, "
             f"and {asked} {wanted}: {more}"
         )
     if found.upstream.ending == "seen" and (top := _flat_up_to(found)) is not None:

@@ -235,7 +235,7 @@ def _verified(target: Target, verification: Verification | None, remedy: str) ->
         f"p99 wait {units.milliseconds(verification.wait_p99)}"
     )
     if missing:
-        seen += "; " + "; ".join(f"not {s.name}: {s.seen}" for s in missing)
+        seen += "; but " + "; ".join(signal.seen for signal in missing)
     return _check("verified", not missing and bool(verification.signals), seen, remedy)
 
 
