@@ -238,13 +238,13 @@ def scene_alt_text(scene: Scene) -> str:
     if curve:
         means = _means(scene.repeats or [(t.connections, t.throughput) for t in curve])
         (first, low), (last, high) = means[0], means[-1]
-        ends = [f"{rate(low)} at {first}", f"{rate(high)} at {last}"][: len(means)]
+        told = [f"{rate(low)} at {first}", f"{rate(high)} at {last}"][: len(means)]
         over = f"{plural(len(means), 'size')} from {first} to {last}"
-        parts.append(f"Throughput over pool size, {over}: {', '.join(ends)}.")
+        parts.append(f"Throughput over pool size, {over}: {', '.join(told)}.")
     if scene.states:
         seen = dict.fromkeys((scene.states[0], scene.states[-1]))
-        ends = [f"{rate(state.throughput)} with {state.in_use}" for state in seen]
-        parts.append(f"By connections in use: {', '.join(ends)}.")
+        told = [f"{rate(state.throughput)} with {state.in_use}" for state in seen]
+        parts.append(f"By connections in use: {', '.join(told)}.")
     if scene.trials and not scene.is_swept:
         parts.append(f"No sweep: {words.beyond(scene.most_in_use)}.")
     if scene.plateau is not None:
