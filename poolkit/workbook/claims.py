@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
-
-import pandas as pd
 
 from poolkit.analysis.what_if import Answer
 from poolkit.panels.panel import alert, framed
@@ -130,28 +128,29 @@ def of_service_time(found: Sequence[Findings], growth: float, apart: float) -> P
     return closing(claims)
 
 
-def of_sweep(found: Findings, both: pd.DataFrame) -> Part:
+def of_sweep(found: Findings, both: Iterable[Sequence[float]]) -> Part:
     """The closing cell of `02_pool_sweep`.
 
     Args:
-        both: throughput with so many connections in use, the calls released (`releases`) and what
-            the `sweep` carried with as many; empty, or NaN there: nothing to compare.
+        both: throughput with so many connections in use, what the sweep carried with as many
+            (NaN: not swept), and the calls released.
     """
     sizing, size = found.sizing, found.recommendation.recommended_size
-    full, both = sizing.plateau is not None and bool(sizing.points), both.dropna(subset="sweep")
+    full = sizing.plateau is not None and bool(sizing.points)
+    compared = [(abs(x / swept - 1), n) for x, swept, n in both if not math.isnan(swept)]
     grows = "throughput grows with the pool until the upstream is full"
     holds, enough = "load at the target rate already holds the curve up to it", "the size holds"
-    off = (both.throughput / both.sweep - 1).abs()
     # Counts scatter by their root, and means of short trials by a few percent.
-    alike = bool((off < 0.05 + 3 * both.releases**-0.5).all())
-    seen = f"{share(off.max(), 1)} apart from the sweep at most" if len(both) else "no such size"
+    alike = all(off < 0.05 + 3 * releases**-0.5 for off, releases in compared)
+    most = max((off for off, _ in compared), default=None)
+    seen = "no such size" if most is None else f"{share(most, 1)} apart from the sweep at most"
     signs = found.recommendation.verification
     said = sizing.because if size is None else "not verified"
     if signs is not None and size is not None:
         said = f"{plural(size, 'connection')}: " + "; ".join(s.seen for s in signs.signals[:1])
     claims = [
         Claim(grows, full or None, sizing.verdict.evidence),
-        Claim(holds, alike if len(both) else None, seen),
+        Claim(holds, alike if compared else None, seen),
         Claim(enough, None if signs is None else found.recommendation.is_verified, said),
     ]
     doubt = words.TOO_BUSY if trust.was_too_busy(found.recommendation) else ""

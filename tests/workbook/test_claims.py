@@ -7,7 +7,6 @@ import math
 from dataclasses import replace
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from poolkit.analysis.what_if import what_if
@@ -142,10 +141,9 @@ def test_one_calls_time_is_held_against_many(
     assert ("Only one pool size" in shown.words) is (growth == 1 or math.isnan(growth))
 
 
-def seen_in_use(throughput: float) -> pd.DataFrame:
+def seen_in_use(throughput: float) -> list[tuple[float, float, float]]:
     """400 calls released with 15 in use, beside a sweep that carried 600/s there."""
-    columns = {"releases": [400, 30], "throughput": [throughput, 9.0], "sweep": [600.0, math.nan]}
-    return pd.DataFrame(columns)
+    return [(throughput, 600.0, 400.0), (9.0, math.nan, 30.0)]
 
 
 def test_the_sweep_is_held_against_what_it_found(web: Findings) -> None:
