@@ -6,6 +6,7 @@ import ast
 import re
 from collections import defaultdict
 from functools import cached_property
+from pathlib import PurePath
 from typing import Literal
 
 from poolkit.audit.libraries import DEPENDS
@@ -135,11 +136,31 @@ class Callers:
         return self._named[name]
 
     def _at(self, module: Module, call: ast.Call) -> Often:
+        if self._is_demo(module, call):
+            return "unknown"
         function = module.function_of(call)
         if function is None:
             is_lambda = any(isinstance(outer, ast.Lambda) for outer in module.around(call))
             return "unknown" if is_lambda else "once"
         return "often" if module.is_in_loop(call) else self.often(module, function)
+
+    def _is_demo(self, module: Module, call: ast.Call) -> bool:
+        """Whether it stands under `if __name__ == "__main__"` of a module that others import: what
+        these do is not seen there."""
+        return PurePath(module.path).stem in self._imported and any(
+            isinstance(outer, ast.If) and "__name__" in ast.unparse(outer.test)
+            for outer in module.around(call)
+        )
+
+    @cached_property
+    def _imported(self) -> set[str]:
+        """Last parts of the names of the modules that some module imports."""
+        found = set()
+        for module in self._program.modules:
+            for node in module.nodes:
+                if isinstance(node, ast.ImportFrom):
+                    found.add((node.module or "").rpartition(".")[2])
+        return found
 
     def _is_hooked(self, function: Function) -> bool:
         """Whether the program's begin or end, or a command line, runs it."""

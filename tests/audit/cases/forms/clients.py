@@ -1,6 +1,6 @@
 """Forms of the mistakes: see `tests/audit/test_forms.py`."""
 
-import asyncio, aiohttp, asyncpg, functools, httpx, ssl, contextlib, time, click, typer, threading, multiprocessing
+import asyncio, aiohttp, asyncpg, functools, httpx, os, ssl, contextlib, time, click, typer, threading, multiprocessing
 from contextlib import asynccontextmanager, contextmanager, AsyncExitStack
 from dataclasses import dataclass, field
 from functools import partial, lru_cache
@@ -490,3 +490,20 @@ class Speech:
         async with aiohttp.ClientSession() as session:  # found: session-per-call
             async with session.post("x") as reply:
                 return await reply.json()
+
+# form: a demo in a module that others import
+async def rerank(query):
+    async with aiohttp.ClientSession() as session:  # found: session-per-call
+        async with session.post("x", json=query) as reply:
+            return await reply.json()
+if __name__ == "__main__":
+    async def main():
+        print(await rerank("x"))
+    asyncio.run(main())
+# module: service
+from .mod import rerank
+service = partial(rerank, query="y")
+
+# form: limits that are computed
+most = int(os.getenv("MOST", "2"))
+client = httpx.AsyncClient(limits=httpx.Limits(max_connections=(most + 1) * 2, max_keepalive_connections=most + 1))  # found: httpx-keepalive-below-max

@@ -1,6 +1,6 @@
 """Forms of the mistakes: see `tests/audit/test_forms.py`."""
 
-import asyncio, aiohttp, asyncpg, functools, httpx, ssl, contextlib, time, click, typer, threading, multiprocessing
+import asyncio, aiohttp, asyncpg, functools, httpx, os, ssl, contextlib, time, click, typer, threading, multiprocessing
 from contextlib import asynccontextmanager, contextmanager, AsyncExitStack
 from dataclasses import dataclass, field
 from functools import partial, lru_cache
