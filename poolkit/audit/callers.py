@@ -214,7 +214,9 @@ class Callers:
                 if name_of(call.func) == "add_event_handler" and isinstance(first, str):
                     words += first
                 is_run = name_of(call.func) in _RUNS and module.function_of(call) is None
-                is_command = isinstance(call.func, ast.Call) and name_of(call.func.func) == "command"
+                is_command = (
+                    isinstance(call.func, ast.Call) and name_of(call.func.func) == "command"
+                )
                 if is_run or is_command or any(hook in words for hook in _HOOKS):
                     found |= _names(passes(call))
                 for k in call.keywords:
