@@ -161,7 +161,9 @@ def _is_spent(module: Module, made: Made, function: Function) -> bool:
     is_again = any(use is Use.LOOP for _, use in lent) or any(
         module.is_in_loop(one, is_retry=False) for one in sent
     )
-    is_few = len(sent) >= 1 and most_on_a_path(function.body, {*sent}) <= _FEW
+    is_few = 1 <= len(sent) <= _FEW or (
+        len(sent) > _FEW and most_on_a_path(function.body, {*sent}) <= _FEW
+    )
     return is_few and not (is_again and not module.is_in_loop(made.call))
 
 

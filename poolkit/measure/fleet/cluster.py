@@ -26,12 +26,13 @@ JOIN_SECONDS = 5.0  # for workers of a cluster that is there
 CLOSE_SECONDS = 3.0
 LOOK_SECONDS = 0.05
 
-# Nothing runs twice, nothing moves, and who is gone is missed soon.
+# Nothing runs twice and nothing moves. Who is gone is noticed by who asks for its news, far sooner
+# than by the scheduler, to which a busy machine must not look like a dead one.
 SETTINGS = {
     "distributed.scheduler.allowed-failures": 0,
     "distributed.scheduler.work-stealing": False,
     "distributed.scheduler.no-workers-timeout": "3s",
-    "distributed.scheduler.worker-ttl": "3s",
+    "distributed.scheduler.worker-ttl": "30s",
     "distributed.comm.timeouts.connect": "5s",
     "distributed.admin.system-monitor.interval": "10s",
     # Its pages tell whoever asks about the cluster, without any certificate.
