@@ -96,6 +96,13 @@ def _own(scope: Scope) -> tuple[ast.AST, ...]:
     return tuple(found)
 
 
+@lru_cache(maxsize=64)
+def declared(scope: Scope) -> frozenset[str]:
+    """The names that a scope declares global or nonlocal."""
+    kinds = ast.Global | ast.Nonlocal
+    return frozenset(name for one in own(scope) if isinstance(one, kinds) for name in one.names)
+
+
 def _within(node: ast.AST) -> Iterator[ast.AST]:
     """The children of a node that run in the same scope."""
     if isinstance(node, Function):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
 from poolkit.audit.address import address_of
 from poolkit.audit.finding import Violation, rule
@@ -51,12 +52,17 @@ def pool_per_call(view: View) -> Iterator[Violation]:
 
 def _is_for_an_admin(made: Made) -> bool:
     """Whether it creates or drops a database: a server does that outside of transactions only."""
-    inside = ast.walk(made.function) if made.function is not None else ()
-    return constant(made.keyword("isolation_level")) == "AUTOCOMMIT" or any(
+    is_for_all = made.function is not None and _sets_autocommit(made.function)
+    return is_for_all or constant(made.keyword("isolation_level")) == "AUTOCOMMIT"
+
+
+@lru_cache(maxsize=64)  # asked again for each engine that it makes
+def _sets_autocommit(function: Function) -> bool:
+    return any(
         isinstance(one, ast.Call)
         and name_of(one.func) == "execution_options"
         and constant(keyword(one, "isolation_level")) == "AUTOCOMMIT"
-        for one in inside
+        for one in ast.walk(function)
     )
 
 

@@ -14,7 +14,7 @@ from poolkit.audit.libraries import REQUESTS
 from poolkit.audit.made import Made
 from poolkit.audit.module import Module
 from poolkit.audit.program import methods
-from poolkit.audit.scopes import own
+from poolkit.audit.scopes import declared, own
 from poolkit.audit.syntax import Function, constant, keyword, name_of, passes
 from poolkit.audit.view import View
 
@@ -244,7 +244,7 @@ def _is_asked_for(view: View, function: ast.AsyncFunctionDef) -> bool:
 def _kept(module: Module, made: Made, function: ast.AsyncFunctionDef) -> ast.expr | None:
     """What outlives the call and is set to the pool: at once, or by the name of a local."""
     for target in made.targets:
-        is_local = isinstance(target, ast.Name) and not _is_global(function, target.id)
+        is_local = isinstance(target, ast.Name) and target.id not in declared(function)
         if not is_local:
             return target
     for node in made.reads():
@@ -253,12 +253,6 @@ def _kept(module: Module, made: Made, function: ast.AsyncFunctionDef) -> ast.exp
             places = ast.Attribute | ast.Subscript
             return next((one for one in parent.targets if isinstance(one, places)), None)
     return None
-
-
-def _is_global(function: ast.AsyncFunctionDef, name: str) -> bool:
-    return any(
-        isinstance(one, ast.Global | ast.Nonlocal) and name in one.names for one in own(function)
-    )
 
 
 def _places(function: ast.AsyncFunctionDef, kept: ast.expr) -> set[str]:
@@ -274,7 +268,7 @@ def _places(function: ast.AsyncFunctionDef, kept: ast.expr) -> set[str]:
         is_flag = isinstance(node.value, ast.Constant) and node.value.value is True
         for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
             is_own = isinstance(target, ast.Attribute) or (
-                isinstance(target, ast.Name) and _is_global(function, target.id)
+                isinstance(target, ast.Name) and target.id in declared(function)
             )
             is_read = node.lineno < kept.lineno and _names(node.value, found)
             if (is_flag and is_own) or (is_read and isinstance(target, ast.Name)):
