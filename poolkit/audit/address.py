@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from poolkit.audit.made import Made
@@ -96,6 +97,7 @@ def _is_whole(node: ast.expr) -> bool:
     )
 
 
+@lru_cache(maxsize=4096)  # of n pools at one address, or of n names in each other's
 def _text(view: View, node: ast.expr | None, steps: int) -> str | None:
     """The beginning of an expression's text, `$NAME` for a variable; None: it does not show."""
     if node is None or steps == 0:

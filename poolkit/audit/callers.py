@@ -46,6 +46,7 @@ class Callers:
         self._program = program
         self._values = values
         self._known: dict[ast.AST, Often] = {}
+        self._cached: dict[ast.AST, bool] = {}
         self._named: dict[str, tuple[_Meant, list[tuple[Module, ast.Call]]]] = {}
         self._depth = 0
 
@@ -69,8 +70,10 @@ class Callers:
 
     def is_for_a_cache(self, module: Module, function: Function) -> bool:
         """Whether whatever every call that is seen brings is kept, or a cache had nothing."""
-        calls = self.calls(module, function)
-        return bool(calls) and all(_is_kept(where, call) for where, call in calls)
+        if function not in self._cached:
+            calls = self.calls(module, function)
+            self._cached[function] = bool(calls) and all(_is_kept(*one) for one in calls)
+        return self._cached[function]
 
     def is_handler(self, module: Module, function: Function) -> bool:
         """Whether a web framework calls this function for each request.

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -234,7 +235,12 @@ def _near(view: View, node: ast.AST) -> Iterator[Library]:
             yield library
 
 
-def _inside(view: View, node: ast.AST) -> Iterator[Library]:
+@lru_cache(maxsize=64)  # of a function with n arguments and n findings
+def _inside(view: View, node: ast.AST) -> tuple[Library, ...]:
+    return tuple(_below(view, node))
+
+
+def _below(view: View, node: ast.AST) -> Iterator[Library]:
     for inner in islice(ast.walk(node), _NEAR):
         if isinstance(inner, ast.Call):
             library = BY_PACKAGE.get(view.module.meaning(inner.func)[0])

@@ -37,12 +37,13 @@ Place = tuple[Module, ast.expr]  # an expression and where it stands
 class Figures:
     """Reads numbers of a program; `arguments` of a call include those of `**SETTINGS`.
 
-    State: what was read before, by expression and steps left.
+    State: what was read before, by expression or the first place that binds a name, and steps left.
     """
 
     def __init__(self, values: Values) -> None:
         self._values = values
-        self._known: dict[tuple[ast.expr, int], float | None] = {}
+        self._known: dict[tuple[ast.AST, int], float | None] = {}
+        self._mappings: dict[tuple[ast.AST, int], dict[str, Place] | None] = {}
 
     def arguments(self, module: Module, call: ast.Call) -> dict[str, Place] | None:
         """The keyword arguments of a call, by name; None: some of them do not show."""
@@ -181,9 +182,12 @@ class Figures:
     def _bound(
         self, module: Module, scope: Scope, bindings: list[Binding], steps: int
     ) -> float | None:
-        read = [self._binding(module, scope, one, steps) for one in bindings]
-        known = [value for value in read if value is not None]
-        return max(known) if known and len(known) == len(read) else None
+        key = (bindings[0].node if bindings else scope), steps
+        if key not in self._known:
+            read = [self._binding(module, scope, one, steps) for one in bindings]
+            known = [value for value in read if value is not None]
+            self._known[key] = max(known) if known and len(known) == len(read) else None
+        return self._known[key]
 
     def _binding(self, module: Module, scope: Scope, one: Binding, steps: int) -> float | None:
         if one.how == "value":
@@ -328,10 +332,11 @@ class Figures:
             return self._mapping_bound(found[0], places, steps - 1)
         if binding.value is None or not isinstance(binding.node, ast.Name):
             return None
-        items = self._mapping(module, binding.value, steps - 1)
-        if items is None:
-            return None
-        return items | dict(_set_later(module, name_of(binding.node)))
+        if (binding.node, steps) not in self._mappings:
+            items = self._mapping(module, binding.value, steps - 1)
+            later = dict(_set_later(module, name_of(binding.node)))
+            self._mappings[binding.node, steps] = None if items is None else items | later
+        return self._mappings[binding.node, steps]
 
     def _items(
         self, module: Module, pairs: Iterable[tuple[ast.expr | str | None, ast.expr]], steps: int

@@ -7,6 +7,7 @@ import itertools
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from poolkit.audit.libraries import CLOSES, DEPENDS
 from poolkit.audit.module import Module
@@ -245,12 +246,16 @@ def _through(
     if _is_lazy(function.node, module, call):
         return
     through, seen = (*through, function.node.name), seen | {function.node}
-    for node in function.node.body:
-        for inner in calls(node):
-            if _is_without(function.module, inner):
-                continue
-            yield Reached(function.module, inner, passed, first, through)
-            yield from _through(values, function.module, inner, passed, first, through, seen)
+    for inner in _run(function.module, function.node):
+        yield Reached(function.module, inner, passed, first, through)
+        yield from _through(values, function.module, inner, passed, first, through, seen)
+
+
+@lru_cache(maxsize=1024)  # of a function that n others call
+def _run(module: Module, function: Function) -> tuple[ast.Call, ...]:
+    """The calls that run in a function which nobody brought a connection."""
+    found = (call for node in function.body for call in calls(node))
+    return tuple(call for call in found if not _is_without(module, call))
 
 
 def _is_lazy(function: Function, module: Module, call: ast.Call) -> bool:

@@ -36,6 +36,7 @@ class Lending:
 
     def __init__(self, values: Values) -> None:
         self._values = values
+        self.answers: dict[object, object] = {}  # to what is asked of a name in a block
         self._known: dict[tuple[ast.AST, str], Use] = {}
 
     def handed_to(

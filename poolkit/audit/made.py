@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import ast
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence, Set
+from collections.abc import Callable, Collection, Mapping, Sequence, Set
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, wraps
+from typing import Concatenate, ParamSpec, TypeVar, cast
 
 from poolkit.audit.lending import Lending, Use
 from poolkit.audit.libraries import CLOSES, QUEUES, Library
@@ -45,6 +46,23 @@ def _inside(block: ast.AST | None) -> _Inside:
                 if "closing" in shown:
                     closings.append(shown)
     return _Inside(named, elsewhere, closed, closings)
+
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def once(asks: Callable[Concatenate[Made, P], T]) -> Callable[Concatenate[Made, P], T]:
+    """A question about a name in a block has one answer, however many clients it is bound to."""
+
+    @wraps(asks)
+    def answer(made: Made, /, *arguments: P.args, **named: P.kwargs) -> T:
+        key = asks, made._block, made.function, made.local, made.library, *arguments
+        if key not in made._lending.answers:
+            made._lending.answers[key] = asks(made, *arguments, **named)
+        return cast(T, made._lending.answers[key])
+
+    return answer
 
 
 class Made:
@@ -127,10 +145,12 @@ class Made:
             for node in written
         )
 
+    @once
     def reads(self) -> list[ast.Name]:
         """Where its function, and what is defined inside it, reads the local variable."""
         return self._reads(self.local)
 
+    @once
     def _reads(self, name: str | None) -> list[ast.Name]:
         # The same name in a function inside is another variable where that binds it.
         return [
@@ -144,6 +164,7 @@ class Made:
         parents = (self._module.parents[node] for node in self.reads())
         return [parent for parent in parents if isinstance(parent, ast.Attribute)]
 
+    @once
     def asked(self, words: Collection[str]) -> list[ast.Call]:
         """Where one of its methods of these names is called; `getattr(it, method)(...)` is one."""
         parents = self._module.parents
@@ -157,6 +178,7 @@ class Made:
                     found.append(outer)
         return found
 
+    @once
     def lent(self) -> list[tuple[ast.Call, Use]]:
         """The calls that it is handed to and that only work with it."""
         found = (self._lent(node) for node in self.reads() if self._session_call(node) is None)
@@ -176,19 +198,26 @@ class Made:
             return self._lent(self._node) is not None
         return False
 
+    @once
     def gives_sessions(self) -> bool:
         """Whether sessions are made on it, each of which takes a connection."""
         return any(self._session_call(node) is not None for node in self.reads())
 
+    @once
     def escapes(self) -> bool:
         """Whether the local is returned, stored, passed on or captured: others may own it then."""
         return self._escapes(self.local)
 
     def is_given(self) -> bool:
         """Whether the function gives it to whoever calls or enters it, and to nobody else."""
-        gives = ast.Return | ast.Yield
         if self.local is None:
-            return not self.targets and isinstance(self._module.parents[self._node], gives)
+            parent = self._module.parents[self._node]
+            return not self.targets and isinstance(parent, ast.Return | ast.Yield)
+        return self._is_given()
+
+    @once
+    def _is_given(self) -> bool:
+        gives = ast.Return | ast.Yield
         if self.local in _inside(self._block).elsewhere:
             return False
         out = [self._module.parents[node] for node in self.reads() if self._goes_out(node)]
@@ -198,6 +227,7 @@ class Made:
         is_elsewhere = name in _inside(self._block).elsewhere
         return is_elsewhere or any(self._goes_out(node) for node in self._reads(name))
 
+    @once
     def is_closed(self) -> bool:
         """Whether the function closes its local variable, or hands the closing on."""
         name = self.local

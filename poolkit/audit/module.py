@@ -5,8 +5,9 @@ from __future__ import annotations
 import ast
 import re
 import warnings
+from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 
 from poolkit.audit.scopes import SCOPES, Binding, Names, Scope, names_of
@@ -14,6 +15,7 @@ from poolkit.audit.syntax import Function, name_of
 
 _LOOPS = ast.For | ast.AsyncFor | ast.While
 _OWN = ("self", "cls")
+_Binders = tuple[dict[ast.AST | None, Binding], dict[int, list[int]]]
 _COMPREHENSIONS = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
 
 
@@ -24,6 +26,7 @@ class Module:
         self.path = path
         self.text = text
         self._names: dict[Scope, Names] = {}
+        self._bound_in: dict[tuple[Scope, str], _Binders] = {}
         self._attributes: dict[
             ast.ClassDef, dict[str, list[tuple[ast.expr | None, ast.expr | None]]]
         ] = {}
@@ -59,6 +62,15 @@ class Module:
     def calls(self) -> list[ast.Call]:
         """Every call."""
         return [node for node in self.nodes if isinstance(node, ast.Call)]
+
+    @cached_property
+    def named(self) -> Mapping[str, Sequence[ast.Attribute]]:
+        """Every attribute that is read or set, by name."""
+        found: defaultdict[str, list[ast.Attribute]] = defaultdict(list)
+        for node in self.nodes:
+            if isinstance(node, ast.Attribute):
+                found[node.attr].append(node)
+        return found
 
     @cached_property
     def imported(self) -> dict[str, str]:
@@ -120,26 +132,60 @@ class Module:
     def bound_before(self, name: ast.Name) -> list[Binding]:
         """What may have bound a name that is read: the last statement before it, where that always
         runs; else all that bind it."""
-        bindings = self.bound(name)[1]
-        assigned = {self.parents.get(one.node): one for one in bindings if one.how == "value"}
-        for statement in self._before(name) if len(bindings) > 1 else ():
-            if statement in assigned:
-                return [assigned[statement]]
-            if any(one in assigned for one in ast.walk(statement)):
+        scope, bindings = self.bound(name)
+        if len(bindings) < 2:
+            return bindings
+        assigned, binders = self._binders(scope, name.id)
+        inner: ast.AST = name
+        for outer in self.around(name):
+            place = self._places.get(inner)
+            if place is not None:
+                before = binders.get(place[0], [])
+                at = bisect_left(before, place[1])
+                if at:
+                    last = self._blocks[place[0]][before[at - 1]]
+                    return [assigned[last]] if last in assigned else bindings
+            if isinstance(outer, SCOPES | _LOOPS):
                 break
+            inner = outer
         return bindings
 
-    def _before(self, node: ast.AST) -> Iterator[ast.AST]:
-        """The statements that run before a node in its function, those in its own block first."""
-        inner = node
-        for outer in self.around(node):
-            for field in ("body", "orelse", "finalbody"):
-                block = getattr(outer, field, None)
-                if isinstance(block, list) and inner in block:
-                    yield from reversed(block[: block.index(inner)])
-            if isinstance(outer, SCOPES | _LOOPS):
-                return
-            inner = outer
+    @cached_property
+    def _places(self) -> dict[ast.AST, tuple[int, int]]:
+        """The block of each statement, and its place there."""
+        return {
+            statement: (number, at)
+            for number, block in enumerate(self._blocks)
+            for at, statement in enumerate(block)
+        }
+
+    @cached_property
+    def _blocks(self) -> list[list[ast.AST]]:
+        """Statements that run one after the other."""
+        fields = ("body", "orelse", "finalbody")
+        found = (getattr(node, field, None) for node in self.nodes for field in fields)
+        return [block for block in found if isinstance(block, list)]
+
+    def _binders(self, scope: Scope, name: str) -> _Binders:
+        """The statements that bind a name to a value; the places in each block of those that do
+        so, or hold one that does."""
+        if (scope, name) not in self._bound_in:
+            values = [one for one in self.names(scope)[name] if one.how == "value"]
+            assigned = {self.parents.get(one.node): one for one in values}
+            binders: defaultdict[int, list[int]] = defaultdict(list)
+            seen: set[ast.AST] = set()
+            for node in filter(None, assigned):
+                for outer in (node, *self.around(node)):
+                    if outer in seen or outer is scope:
+                        break
+                    seen.add(outer)
+                    if outer in self._places:
+                        number, at = self._places[outer]
+                        binders[number].append(at)
+            for places in binders.values():
+                places.sort()
+            self._bound_in[scope, name] = assigned, binders
+        return self._bound_in[scope, name]
 
     def attributes(
         self, owner: ast.ClassDef

@@ -7,7 +7,7 @@ import math
 import re
 from bisect import bisect_right
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import cache, lru_cache
 from itertools import accumulate
 
 from poolkit.audit.module import Module
@@ -61,7 +61,7 @@ def _stored(module: Module, inside: list[ast.AST]) -> Iterator[_Span]:
     ends = [*accumulate(map(len, tests))]
     asked = "".join(tests)
 
-    @lru_cache(maxsize=None)
+    @cache
     def first(text: str) -> float:
         """The line of the first branch that asks for it; infinity: none does."""
         at = asked.find(text)

@@ -9,6 +9,7 @@ import re
 import tokenize
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 
 from poolkit.audit.callers import Callers
@@ -191,13 +192,13 @@ class _Scan:
 
 def _is_in_test(module: Module, node: ast.AST) -> bool:
     """Whether a test, or a fixture of tests, holds a node."""
-    return any(
-        isinstance(outer, Function)
-        and (
-            outer.name.startswith("test_")
-            or any("fixture" in ast.unparse(one) for one in outer.decorator_list)
-        )
-        for outer in module.around(node)
+    return any(isinstance(one, Function) and _tests(one) for one in module.around(node))
+
+
+@lru_cache(maxsize=64)  # asked again for each finding in it
+def _tests(function: Function) -> bool:
+    return function.name.startswith("test_") or any(
+        "fixture" in ast.unparse(one) for one in function.decorator_list
     )
 
 

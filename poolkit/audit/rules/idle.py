@@ -11,7 +11,8 @@ from poolkit.audit.address import address_of
 from poolkit.audit.figures import Place
 from poolkit.audit.finding import Violation, rule
 from poolkit.audit.libraries import BY_PACKAGE, Library
-from poolkit.audit.made import Made
+from poolkit.audit.made import Made, once
+from poolkit.audit.module import Module
 from poolkit.audit.syntax import constant, hides_arguments, is_none, keyword
 from poolkit.audit.view import View
 from poolkit.drivers.table import PING_WAITS, IdleSetting
@@ -51,7 +52,12 @@ def _is_given_up(view: View, made: Made) -> bool:
         return False
     if made.local is None:
         return made.chained in made.library.opens
-    return not made.escapes() and not any(map(view.module.is_in_loop, made.reads()))
+    return not made.escapes() and not _is_read_again(made, view.module)
+
+
+@once
+def _is_read_again(made: Made, module: Module) -> bool:
+    return any(map(module.is_in_loop, made.reads()))
 
 
 def unchecked_age(view: View, made: Made) -> float | None:

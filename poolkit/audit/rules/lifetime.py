@@ -11,7 +11,7 @@ from poolkit.audit.address import address_of
 from poolkit.audit.finding import Violation, rule
 from poolkit.audit.lending import Use
 from poolkit.audit.libraries import BY_PACKAGE, CLOSES, REQUESTS
-from poolkit.audit.made import Made
+from poolkit.audit.made import Made, once
 from poolkit.audit.module import Module
 from poolkit.audit.remembered import is_remembered
 from poolkit.audit.scopes import Binding
@@ -162,6 +162,13 @@ def _is_spent(module: Module, made: Made, function: Function) -> bool:
     """Whether it sends a few requests one after the other, and no other code ever gets it."""
     if made.local is None or made.escapes() or _is_fallback(module, made, function):
         return False
+    is_few, is_again = _sends(made, module, function)
+    return is_few and not (is_again and not module.is_in_loop(made.call))
+
+
+@once
+def _sends(made: Made, module: Module, function: Function) -> tuple[bool, bool]:
+    """Whether few requests are sent with it, and whether some again and again."""
     lent = made.lent()
     sent = [*made.asked(_SENDS), *(call for call, _ in lent)]
     is_again = any(use is Use.LOOP for _, use in lent) or any(
@@ -170,7 +177,7 @@ def _is_spent(module: Module, made: Made, function: Function) -> bool:
     is_few = 1 <= len(sent) <= _FEW or (
         len(sent) > _FEW and most_on_a_path(function.body, {*sent}) <= _FEW
     )
-    return is_few and not (is_again and not module.is_in_loop(made.call))
+    return is_few, is_again
 
 
 def _is_fallback(module: Module, made: Made, function: Function) -> bool:
@@ -179,13 +186,11 @@ def _is_fallback(module: Module, made: Made, function: Function) -> bool:
     Its name is an argument too, or a branch around it asks about a session that somebody brings.
     A client of its own for each call is none, where the object could have kept one.
     """
-    names = module.names(function)
     is_closed = made.is_with or made.is_closed()
-    for target in made.targets:
-        bindings = names.get(ast.unparse(target), ())
-        others = [one for one in bindings if not _makes(module, one, made)]
-        if any(not (is_closed and _is_brought(module, made, one.value)) for one in others):
-            return True
+    meant = module.meaning(made.call.func)
+    alike = is_closed, module.class_of(made.call), meant if meant[0] else made.call
+    if any(_is_other(made, module, function, ast.unparse(one), alike) for one in made.targets):
+        return True
     for outer in module.around(made.call):
         if outer is function:
             return False
@@ -197,6 +202,15 @@ def _is_fallback(module: Module, made: Made, function: Function) -> bool:
         if not (is_closed and any(_is_brought(module, made, one) for one in asked)):
             return True
     return False
+
+
+@once
+def _is_other(
+    made: Made, module: Module, function: Function, name: str, alike: tuple[object, ...]
+) -> bool:
+    """Whether a name is bound to something else too; `alike`: closed, its class, its maker."""
+    others = (one for one in module.names(function).get(name, ()) if not _makes(module, one, made))
+    return any(not (alike[0] and _is_brought(module, made, one.value)) for one in others)
 
 
 def _makes(module: Module, binding: Binding, made: Made) -> bool:
@@ -291,18 +305,13 @@ def _is_own_attribute(view: View, made: Made) -> bool:
     return family is not None and not any(_is_handed_on(one, target.attr) for one in family)
 
 
-def _is_used_here(module: Module, getter: Function) -> bool:
-    return any(isinstance(one, ast.Attribute) and one.attr == getter.name for one in module.nodes)
-
-
+@lru_cache(maxsize=64)  # asked again for each client that is set to it
 def _is_handed_on(module: Module, name: str, depth: int = 2) -> bool:
     """Whether a module does anything but send requests through an attribute of that name.
 
     A method that returns it counts as the attribute does.
     """
-    for node in module.nodes:
-        if not isinstance(node, ast.Attribute) or node.attr != name:
-            continue
+    for node in module.named.get(name, ()):
         if isinstance(node.ctx, ast.Store):
             continue
         parent = module.parents[node]
@@ -312,7 +321,7 @@ def _is_handed_on(module: Module, name: str, depth: int = 2) -> bool:
             parent = module.parents[parent]
         if isinstance(parent, ast.Return) and depth:
             getter = module.function_of(parent)
-            if getter is None or not _is_used_here(module, getter):
+            if getter is None or getter.name not in module.named:
                 return True
             if _is_handed_on(module, getter.name, depth - 1):
                 return True

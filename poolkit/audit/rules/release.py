@@ -11,7 +11,7 @@ from typing import TypeGuard
 from poolkit.audit.finding import Violation, rule
 from poolkit.audit.holding import GIVES_BACK, given_back
 from poolkit.audit.libraries import REQUESTS
-from poolkit.audit.made import Made
+from poolkit.audit.made import Made, once
 from poolkit.audit.module import Module
 from poolkit.audit.program import methods
 from poolkit.audit.scopes import declared, own
@@ -247,6 +247,11 @@ def _kept(module: Module, made: Made, function: ast.AsyncFunctionDef) -> ast.exp
         is_local = isinstance(target, ast.Name) and target.id not in declared(function)
         if not is_local:
             return target
+    return _stored_in(made, module)
+
+
+@once
+def _stored_in(made: Made, module: Module) -> ast.expr | None:
     for node in made.reads():
         parent = module.parents[node]
         if isinstance(parent, ast.Assign) and parent.value is node:
