@@ -1,10 +1,8 @@
 """Several modules are read together: what one makes is known where another imports it."""
 
-import time
-
 import pytest
 
-from poolkit.audit import audit, audit_source
+from poolkit.audit import audit
 
 DB = """
 from sqlalchemy.ext.asyncio import async_sessionmaker, create_async_engine
@@ -98,27 +96,6 @@ def test_callers_in_other_modules_decide_how_often_a_function_runs(app, caller, 
     """Names say nothing: a function that only start-up code calls runs once."""
     rules = [rule for rule, _ in found(app, tools=TOOLS, caller=caller)]
     assert ("pool-per-call" in rules) is is_found
-
-
-@pytest.mark.parametrize(
-    "form",
-    [
-        "async def f{0}(dsn):\n    pool = await asyncpg.create_pool(dsn)\n    await pool.fetch(1)\n"
-        "    await f{1}(dsn)\n",
-        "x.pool = asyncpg.create_pool(d{0})\nasync def f{0}():\n    await y.pool.fetch(1)\n",
-        "pool = asyncpg.create_pool(dsn)\nasync def g{0}(a=pool.fetch(1)):\n    b = await a\n",
-    ],
-)
-def test_twice_as_much_takes_twice_as_long(form):
-    """Four times the functions take at most twelve times the seconds; a square takes sixteen."""
-
-    def seconds(functions):
-        text = "import asyncpg\n" + "".join(form.format(n, n + 1) for n in range(functions))
-        began = time.process_time()
-        audit_source(text)
-        return time.process_time() - began
-
-    assert min(seconds(800) for _ in range(2)) < 12 * max(seconds(200) for _ in range(2))
 
 
 STARS = """
