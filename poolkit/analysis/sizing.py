@@ -52,7 +52,7 @@ def size(sweep: Sweep, objective: Objective) -> Sizing:
     raised_by, pooler = "", sweep.trials[-1].pooler
     if plain.out_of_reach:
         raised_by = what_raises(upstream, plain.objective, planner.verdict, plain.reachable_rate)
-        if raised_by and pooler and planner.verdict.name == "server_bound":
+        if raised_by and pooler and planner.verdict.name in ("server_bound", "pooler_bound"):
             raised_by += BOUND_BY_POOLER
     return sizing.model_copy(
         update={

@@ -22,6 +22,7 @@ from poolkit.analysis.limits import (
     short_hold,
     turned_away,
 )
+from poolkit.analysis.server_side import AtPooler, at_pooler, bound_by
 from poolkit.analysis.state_curve import open_loops, strained
 from poolkit.analysis.states import together
 from poolkit.records import CurvePoint, Sweep, Trial, Verdict
@@ -54,7 +55,23 @@ def judge(sweep: Sweep, points: Sequence[CurvePoint]) -> Verdict:
         return Verdict(name="stopped", evidence="no trial passed its checks, so nothing was seen")
     if is_rising:
         return Verdict(name="pool_bound", evidence=_rising(points))
-    return Verdict(name="server_bound", evidence=_flat(points))
+    waiting = at_pooler(trials, points)
+    if waiting is not None and waiting.has_room:
+        return Verdict(name="pooler_bound", evidence=f"{waiting.words}; {_flat(points)}")
+    height = plateau(points)
+    assert height is not None, "only asked where a plateau was seen"
+    full = [t for t in trials if t.throughput >= NEAR_PLATEAU * height.throughput]
+    return _by_server(_flat(points), full, waiting)
+
+
+def _by_server(evidence: str, full: Sequence[Trial], waiting: AtPooler | None = None) -> Verdict:
+    """Bound by the server, and by what in it where the trials at its limit showed that."""
+    if waiting is not None:
+        evidence += f"; {waiting.words}"
+    if (found := bound_by(full)) is None:
+        return Verdict(name="server_bound", evidence=evidence)
+    by, seen = found
+    return Verdict(name="server_bound", evidence=f"{evidence}; {seen}", by=by)
 
 
 def _in_service(sweep: Sweep, trials: Sequence[Trial]) -> Verdict:
@@ -62,7 +79,7 @@ def _in_service(sweep: Sweep, trials: Sequence[Trial]) -> Verdict:
     if (strain := strained(sweep.trials)) is not None:
         rate = units.rate(strain.arrival_rate or 0.0)
         evidence = f"at {rate} {strain.cut_short}: the server is at its limit there, or near it"
-        return Verdict(name="server_bound", evidence=evidence)
+        return _by_server(evidence, [t for t in sweep.trials if t.cut_short])
     fastest = max(trials, key=lambda trial: trial.arrival_rate or 0.0)
     most = units.plural(max(together(trials)), "connection")
     rate = units.rate(fastest.arrival_rate or 0.0)

@@ -24,6 +24,7 @@ VERDICTS = {
     "server_bound": "the server sets the plateau, and no larger pool raises it",
     "client_bound": "this machine sets the plateau, not the server",
     "pool_bound": "throughput still grew at the largest pool tried",
+    "pooler_bound": "clients wait in the pooler while the server has room",
     "rate_limited": "the server allows so many calls per second",
     "refused": "the server turns calls away beyond a number of them",
     "stopped": "the measurement was ended early, by a limit or by hand",
@@ -74,8 +75,7 @@ def knees(sizing: Sizing) -> str:
     found = [(words.knee_in_short((knee,)), knee.rule) for knee in sizing.knees]
     width = max((len(size) for size, _ in found), default=0)
     lines += [f"  {size.ljust(width)}  {words.KNEE_RULES.get(rule, rule)}" for size, rule in found]
-    bound = f"Bound by {words.BOUND_BY[sizing.verdict.name]}: {sizing.verdict.evidence}"
-    return "\n".join([*(lines if found else ()), bound])
+    return "\n".join([*(lines if found else ()), words.bound(sizing.verdict)])
 
 
 def print_changes(console: Console, comparison: Comparison) -> None:

@@ -123,7 +123,7 @@ class Generator:
 
         A brake ends the trial early: the measurement then names it in `stopped`.
         """
-        started = datetime.now(UTC).isoformat(timespec="seconds")
+        started = datetime.now(UTC).isoformat(timespec="milliseconds")
         plan, end, tasks, ledger = self._plan, self._end, self._tasks, self._ledger
         ledger.origin = self._timer.now()
         self._tick()

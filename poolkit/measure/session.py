@@ -34,6 +34,7 @@ from poolkit.measure.child import RESUMES
 from poolkit.measure.loop import HUNG_SECONDS, Reason, run_until_over
 from poolkit.measure.preflight import FirstCall, check_first_call, check_names, first_calls
 from poolkit.measure.resume import counting, resumed
+from poolkit.measure.server_side import ServerWatch
 from poolkit.measure.store import TrialLog, now
 from poolkit.measure.sweep import NARROW, WARM_UP, TrialPlan, spent
 from poolkit.records import CURVE_PURPOSES, Purpose, Trial
@@ -79,6 +80,7 @@ class Session:
         self.trials = counting(self._log.resume(target.fingerprint), target)
         self.first_call = 0.0  # s that a single call took before there was load
         self._facts: dict[str, Any] = {}  # of the server, seen in that call; fields of a trial
+        self._watch: ServerWatch  # known with them
         self._calls = 0
         self._task: asyncio.Task[ExitCode] | None = None
         self._generator: Generator | None = None
@@ -102,6 +104,7 @@ class Session:
         try:
             first = await self._first_call()
             self.first_call, self._facts = first.seconds, asdict(first.facts)
+            self._watch = ServerWatch(self._target, first.facts.pooler)
             self._emit(
                 events.Started(
                     target=self._target.name,
@@ -188,7 +191,8 @@ class Session:
         )
         strain = self._strain(plan)
         try:
-            measurement, stop = await self._load(plan, load, strain)
+            async with self._watch.beside(most_connections(self._target, plan)):
+                measurement, stop = await self._load(plan, load, strain)
         except Unreachable as error:  # the first call went well: the server has changed
             stop = BrakeStop("refused", error.cause, f"{error.remedy}; {RESUMES}")
             if not await self._answers():
@@ -199,6 +203,8 @@ class Session:
             phases = _split(measurement, plan)
         for phase, purpose in phases:
             trial = self._summarised(phase, purpose, plan)
+            beside = {"server_side": await self._watch.seen(phase, trial)}
+            trial = trial.model_copy(update=beside)
             if strain is not None and strain.seen is not None:
                 trial = trial.model_copy(update={"cut_short": strain.seen})
             if trial.stopped == "refused" and await self._answers():

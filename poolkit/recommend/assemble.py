@@ -117,6 +117,7 @@ def recommend(
     return _result(target, status, checks, trials, seconds).model_copy(
         update={
             "verdict": sizing.verdict.name,
+            "bound_by": sizing.verdict.by,
             "recommended_size": size,
             "smallest_as_fast": smaller(sizing, size),
             "limited_by": sizing.limited_by,

@@ -17,6 +17,7 @@ from poolkit.records import (
     Recommendation,
     Sizing,
     Trial,
+    Verdict,
     VerdictName,
 )
 from poolkit.review.compare import Comparison, Difference
@@ -38,6 +39,7 @@ BOUND_BY: dict[VerdictName, str] = {
     "server_bound": "the server",
     "client_bound": "the client",
     "pool_bound": "the pool",
+    "pooler_bound": "the pooler",
     "rate_limited": "a rate limit",
     "refused": "refused calls",
     "stopped": "a brake",
@@ -129,14 +131,26 @@ def bound_by(recommendation: Recommendation) -> str:
     """What bounds the throughput, or how the measurement ended without a result."""
     if recommendation.status != "done":
         return recommendation.status
-    return NONE if recommendation.verdict is None else BOUND_BY[recommendation.verdict]
+    if recommendation.verdict is None:
+        return NONE
+    return _by(BOUND_BY[recommendation.verdict], recommendation.bound_by)
+
+
+def bound(verdict: Verdict) -> str:
+    """What bounds the throughput, with the evidence."""
+    return f"Bound by {_by(BOUND_BY[verdict.name], verdict.by)}: {verdict.evidence}"
+
+
+def _by(whom: str, what: str | None) -> str:
+    """`the server, by row locks on accounts`, where it is known."""
+    return whom if what is None else f"{whom}, by {what}"
 
 
 def verdict(recommendation: Recommendation) -> str:
     """The verdict in a word or two, or how the measurement ended without one."""
     if recommendation.status != "done":
         return recommendation.status
-    return readable(recommendation.verdict or NONE)
+    return _by(readable(recommendation.verdict or NONE), recommendation.bound_by)
 
 
 def rule_of_thumb(name: str) -> str:
@@ -205,10 +219,11 @@ def reasons(
     """
     if sizing is None:
         return []
-    bound = f"Bound by {BOUND_BY[sizing.verdict.name]}: {sizing.verdict.evidence}"
-    if sizing.verdict.name == "not_pushed":
-        bound = sizing.verdict.evidence
-    said = [bound, _moved(sizing, recommendation, trials) or sizing.because]
+    known = sizing.verdict.name != "not_pushed"
+    said = [
+        bound(sizing.verdict) if known else sizing.verdict.evidence,
+        _moved(sizing, recommendation, trials) or sizing.because,
+    ]
     if sizing.out_of_reach and sizing.reachable_rate is not None:
         instead = sizing.size_for_reachable
         size = "" if instead is None else f", with {plural(instead, 'connection')}"
