@@ -15,7 +15,6 @@ from typing import NamedTuple
 
 from poolkit import units
 from poolkit.records import (
-    CurvePoint,
     PoolerSettings,
     PoolerTier,
     ServerWaits,
@@ -179,7 +178,7 @@ class AtPooler(NamedTuple):
     words: str
 
 
-def at_pooler(trials: Sequence[Trial], points: Sequence[CurvePoint]) -> AtPooler | None:
+def at_pooler(trials: Sequence[Trial], curve: Mapping[int, float]) -> AtPooler | None:
     """What clients that wait in the pooler mean; None where none do, or nothing was seen of it.
 
     The server had room where throughput still grew with its connections as far as the pooler lends
@@ -187,8 +186,8 @@ def at_pooler(trials: Sequence[Trial], points: Sequence[CurvePoint]) -> AtPooler
     that serves one call at a time is taken to have room for a second.
 
     Args:
-        trials: closed loops.
-        points: of the curve, by connections of the clients.
+        trials: those at or near the limit.
+        curve: connections in use -> calls/s.
     """
     held = [(t, seen) for t in trials if (seen := _tier(t)) and seen.waiting_share >= WAITS]
     if not held:
@@ -201,14 +200,15 @@ def at_pooler(trials: Sequence[Trial], points: Sequence[CurvePoint]) -> AtPooler
     )
     if lent <= 1:
         return AtPooler(True, f"{words}: one call at a time reaches it")
-    below = [point for point in points if point.pool_size <= lent and point.throughput > 0]
+    below = sorted(n for n, throughput in curve.items() if 0 < n <= lent and throughput > 0)
     if len(below) < 2:
         return None
-    less, more = below[-2:]
-    slope = math.log(more.throughput / less.throughput) / math.log(more.pool_size / less.pool_size)
+    more = below[-1]
+    less = max((n for n in below if n <= more / 2), default=below[0])
+    slope = math.log(curve[more] / curve[less]) / math.log(more / less)
     grew = (
-        f"from {less.pool_size} to {units.plural(more.pool_size, 'connection')} it went from "
-        f"{units.rate(less.throughput)} to {units.rate(more.throughput)}"
+        f"from {less} to {units.plural(more, 'connection')} it went from "
+        f"{units.rate(curve[less])} to {units.rate(curve[more])}"
     )
     if slope >= ROOM:
         return AtPooler(True, f"{words}; up to there the server's throughput grew: {grew}")

@@ -31,6 +31,7 @@ NEAR_TOP = 0.9
 # A fall and a rise of this share, and of this many standard errors, are no noise.
 DIP = 0.12
 DIP_ERRORS = 4.0
+FEWEST_RELEASES = 50  # out of a state, before its throughput is compared with another's
 FEWEST_CALLS = 200  # of open loops, before a size is read off their states
 LEAP = 1.6  # times the best throughput of a connection at fewer of them
 
@@ -55,7 +56,7 @@ def judge(sweep: Sweep, points: Sequence[CurvePoint]) -> Verdict:
         return Verdict(name="stopped", evidence="no trial passed its checks, so nothing was seen")
     if is_rising:
         return Verdict(name="pool_bound", evidence=_rising(points))
-    waiting = at_pooler(trials, points)
+    waiting = at_pooler(trials, {point.pool_size: point.throughput for point in points})
     if waiting is not None and waiting.has_room:
         return Verdict(name="pooler_bound", evidence=f"{waiting.words}; {_flat(points)}")
     height = plateau(points)
@@ -79,7 +80,18 @@ def _in_service(sweep: Sweep, trials: Sequence[Trial]) -> Verdict:
     if (strain := strained(sweep.trials)) is not None:
         rate = units.rate(strain.arrival_rate or 0.0)
         evidence = f"at {rate} {strain.cut_short}: the server is at its limit there, or near it"
-        return _by_server(evidence, [t for t in sweep.trials if t.cut_short])
+        strains = [trial for trial in sweep.trials if trial.cut_short]
+        known = {
+            n: releases / seconds
+            for n, (seconds, releases, _) in together(trials).items()
+            if releases >= FEWEST_RELEASES
+        }
+        waiting = at_pooler(strains, known)
+        if waiting is not None and waiting.has_room:
+            return Verdict(
+                name="pooler_bound", evidence=f"{waiting.words}; at {rate} {strain.cut_short}"
+            )
+        return _by_server(evidence, strains, waiting)
     fastest = max(trials, key=lambda trial: trial.arrival_rate or 0.0)
     most = units.plural(max(together(trials)), "connection")
     rate = units.rate(fastest.arrival_rate or 0.0)

@@ -26,20 +26,20 @@ if TYPE_CHECKING:
 
 DIAL_TIMEOUT = 10.0  # s
 
-# What sessions of our own name are busy with: {"waits": {event: sessions}, "locks": {relation:
-# sessions}}. The one who asks is left out. Only where somebody waits for a lock is pg_locks read:
+# What sessions of this database are busy with: {"waits": {event: sessions}, "locks": {relation:
+# sessions}}. The one who asks is left out, and so is who the condition at its end says. Only where somebody waits for a lock is pg_locks read:
 # that holds up the lock manager for a moment. Who waits for a row waits for the transaction that
 # changed it. The lock on the tuple, held or not, then names the relation (PostgreSQL
 # documentation, "pg_locks"; src/backend/access/heap/README.tuplock); who follows the row to its new
 # version has none, and the only table that its transaction writes or locks rows of must be it.
-WAITS = """
+_WAITS = """
 with busy as materialized (
   select pid, case when state = 'active' then coalesce(wait_event_type || ':' || wait_event, 'CPU')
                    else 'Client:InTransaction' end as event
   from pg_stat_activity
-  where application_name = current_setting('application_name') and datname = current_database()
+  where datname = current_database()
     and backend_type = 'client backend' and pid <> pg_backend_pid()
-    and (state = 'active' or state like 'idle in transaction%')
+    and (state = 'active' or state like 'idle in transaction%') {condition}
 )
 select json_build_object(
   'waits', (select json_object_agg(event, n) from (
@@ -67,6 +67,10 @@ select json_build_object(
        group by 1) as relations) end
 )::text
 """
+
+# Sessions of our own name only. A pooler's have none: a library's RESET ALL takes it away.
+OWN_WAITS = _WAITS.format(condition="and application_name = current_setting('application_name')")
+ALL_WAITS = _WAITS.format(condition="")
 
 # In force for the session: every transaction refuses to write, also one that begins by itself.
 # Behind a pooler it must not be set for the session: PgBouncer refuses it as a startup parameter

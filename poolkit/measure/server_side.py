@@ -24,7 +24,13 @@ from pydantic import SecretStr
 
 from poolkit.analysis.server_side import TierSample, WaitSample, tier, waits
 from poolkit.drivers.pooler import Console
-from poolkit.drivers.postgres import SPARE_CONNECTIONS, WAITS, PostgresPool, unreachable
+from poolkit.drivers.postgres import (
+    ALL_WAITS,
+    OWN_WAITS,
+    SPARE_CONNECTIONS,
+    PostgresPool,
+    unreachable,
+)
 from poolkit.drivers.registry import driver_module, make_pool
 from poolkit.errors import PoolkitError
 from poolkit.load.measurement import Measurement
@@ -91,11 +97,11 @@ class _Tier:
 
 
 class _Sessions:
-    """A PostgreSQL's sessions of our own name; state: the samples of the trial under way.
+    """A PostgreSQL's sessions, our own or the pooler's; state: the samples of the trial under way.
 
     Args:
         target: with the DSN of the server itself.
-        is_shared: whether the trial's connections come out of the same `max_connections`.
+        is_shared: whether the trial's connections are sessions there; else a pooler's are.
     """
 
     name = "the server's sessions"
@@ -112,19 +118,20 @@ class _Sessions:
         if self._pool is None:
             self._pool = cast(PostgresPool, make_pool(self._target, 1))
         pool = self._pool
+        statement = OWN_WAITS if self._is_shared else ALL_WAITS
         expected: tuple[type[Exception], ...] = (*pool.errors, OSError)
         try:
             await pool.look()
             ask = await stack.enter_async_context(pool.aside())
             spare = int(await ask(SPARE_CONNECTIONS))
-            await ask(WAITS)
+            await ask(statement)
         except expected as error:
             raise _RefusedError(unreachable(error).cause) from None
         if self._is_shared and spare < needed:
             raise _RefusedError(f"the trial needs the server's last {needed} connections")
 
         async def look() -> None:
-            found = json.loads(await ask(WAITS))
+            found = json.loads(await ask(statement))
             sample = WaitSample(time.time(), found["waits"] or {}, found["locks"] or {})
             self.samples.append(sample)
 
