@@ -27,11 +27,12 @@ if TYPE_CHECKING:
 DIAL_TIMEOUT = 10.0  # s
 
 # What sessions of this database are busy with: {"waits": {event: sessions}, "locks": {relation:
-# sessions}}. The one who asks is left out, and so is who the condition at its end says. Only where somebody waits for a lock is pg_locks read:
-# that holds up the lock manager for a moment. Who waits for a row waits for the transaction that
-# changed it. The lock on the tuple, held or not, then names the relation (PostgreSQL
-# documentation, "pg_locks"; src/backend/access/heap/README.tuplock); who follows the row to its new
-# version has none, and the only table that its transaction writes or locks rows of must be it.
+# sessions}}. The one who asks is left out, and so is whom the condition at its end leaves out. Only
+# where somebody waits for a lock is pg_locks read: that holds up the lock manager for a moment. Who
+# waits for a row waits for the transaction that changed it. The lock on the tuple, held or not,
+# then names the relation (PostgreSQL documentation, "pg_locks"; README.tuplock in
+# src/backend/access/heap); who follows the row to its new version has none, and the only table that
+# its transaction writes or locks rows of must be it.
 _WAITS = """
 with busy as materialized (
   select pid, case when state = 'active' then coalesce(wait_event_type || ':' || wait_event, 'CPU')
