@@ -142,7 +142,7 @@ def bound_by(trials: Sequence[Trial]) -> tuple[str, str] | None:
     for one in seen:
         weight = one.samples * one.sessions / total
         for event, part in one.waits.items():
-            kinds[_kind(event)] += part * weight
+            kinds[kind_of_wait(event)] += part * weight
         for relation, part in one.locks.items():
             locks[relation] += part * weight
     kind, most = max(kinds.items(), key=lambda item: item[1])
@@ -157,7 +157,7 @@ def bound_by(trials: Sequence[Trial]) -> tuple[str, str] | None:
     return words, f"its busy sessions, {busy} on average, spent {units.share(most)} on {kind}"
 
 
-def _kind(event: str) -> str:
+def kind_of_wait(event: str) -> str:
     """What an event is a wait for, in words."""
     family, _, name = event.partition(":")
     other = {
@@ -169,6 +169,23 @@ def _kind(event: str) -> str:
         "Client": f"the client ({name})",
     }
     return _KINDS.get(event) or other.get(family, event)
+
+
+def at_gauge(trials: Sequence[Trial]) -> tuple[str | None, str] | None:
+    """What a query of the reader's own names by its labels, and its figure; None: none was asked.
+
+    Of the trial with the most connections that has one: the server was at its limit there.
+    """
+    seen = [t for t in trials if t.server_side is not None and t.server_side.gauge is not None]
+    if not seen:
+        return None
+    most = max(seen, key=lambda trial: trial.connections)
+    assert most.server_side is not None
+    gauge = most.server_side.gauge
+    assert gauge is not None
+    by = ", ".join(f"{name} {value}" for name, value in gauge.labels.items()) or None
+    words = f"{gauge.query} gave {units.number(gauge.value)}{f' for {by}' if by else ''}"
+    return by, f"{words} at {units.plural(most.connections, 'connection')}"
 
 
 class AtPooler(NamedTuple):

@@ -22,7 +22,7 @@ from poolkit.analysis.limits import (
     short_hold,
     turned_away,
 )
-from poolkit.analysis.server_side import AtPooler, at_pooler, bound_by
+from poolkit.analysis.server_side import AtPooler, at_gauge, at_pooler, bound_by
 from poolkit.analysis.state_curve import open_loops, strained
 from poolkit.analysis.states import together
 from poolkit.records import CurvePoint, Sweep, Trial, Verdict
@@ -69,7 +69,7 @@ def _by_server(evidence: str, full: Sequence[Trial], waiting: AtPooler | None = 
     """Bound by the server, and by what in it where the trials at its limit showed that."""
     if waiting is not None:
         evidence += f"; {waiting.words}"
-    if (found := bound_by(full)) is None:
+    if (found := bound_by(full) or at_gauge(full)) is None:
         return Verdict(name="server_bound", evidence=evidence)
     by, seen = found
     return Verdict(name="server_bound", evidence=f"{evidence}; {seen}", by=by)

@@ -253,6 +253,12 @@ def knee_in_short(knees: Sequence[Knee]) -> str:
     return "none seen" if size is None else f"{number(size, 2)} ({ends})"
 
 
+def not_seen(trials: Sequence[Trial]) -> list[str]:
+    """What of the server's side could not be looked at while the trials ran, each once."""
+    remarks = (r for trial in trials if trial.server_side for r in trial.server_side.remarks)
+    return [f"Not looked at: {sentence(remark)}" for remark in dict.fromkeys(remarks)]
+
+
 def left_out(trials: Sequence[Trial]) -> list[str]:
     """Why trials were left out, counted by reason."""
     stopped = sum(trial.stopped is not None for trial in trials)
