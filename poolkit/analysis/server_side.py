@@ -23,7 +23,7 @@ from poolkit.records import (
 )
 
 MOMENTS = 10  # slices of a window that are kept
-FEWEST = 5  # samples of a trial, before anything is read from them
+FEWEST = 3  # samples, before anything is read from them: a climb is cut short in half a second
 WAITS = 0.5  # share of the samples in which a client waits, from which on the pooler holds it up
 # d ln X / d ln n up to the pooler's limit, from which on the server had room: 1 where connections
 # work side by side, 0 on its plateau.
@@ -203,14 +203,15 @@ def at_pooler(trials: Sequence[Trial], curve: Mapping[int, float]) -> AtPooler |
     that serves one call at a time is taken to have room for a second.
 
     Args:
-        trials: those at or near the limit.
+        trials: those in which clients do not wait for the pooler are left out.
         curve: connections in use -> calls/s.
     """
-    held = [(t, seen) for t in trials if (seen := _tier(t)) and seen.waiting_share >= WAITS]
-    if not held:
+    tiers = [t.server_side.pooler for t in trials if t.server_side is not None]
+    held = [tier for tier in tiers if tier is not None and tier.waiting_share >= WAITS]
+    if sum(tier.samples for tier in held) < FEWEST:
         return None
-    lent = max(seen.servers_most for _, seen in held)
-    worst = max((seen for _, seen in held), key=lambda seen: seen.clients_waiting)
+    lent = max(tier.servers_most for tier in held)
+    worst = max(held, key=lambda tier: tier.clients_waiting)
     words = (
         f"on average {units.number(worst.clients_waiting)} of the clients wait in the pooler, up "
         f"to {units.milliseconds(worst.longest_wait)} each, while {_all_lent(worst, lent)}"
@@ -230,11 +231,6 @@ def at_pooler(trials: Sequence[Trial], curve: Mapping[int, float]) -> AtPooler |
     if slope >= ROOM:
         return AtPooler(True, f"{words}; up to there the server's throughput grew: {grew}")
     return AtPooler(False, f"{words}; more of them would bring little: {grew}")
-
-
-def _tier(trial: Trial) -> PoolerTier | None:
-    seen = None if trial.server_side is None else trial.server_side.pooler
-    return seen if seen is not None and seen.samples >= FEWEST else None
 
 
 def _all_lent(seen: PoolerTier, lent: int) -> str:

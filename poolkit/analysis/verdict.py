@@ -31,7 +31,7 @@ NEAR_TOP = 0.9
 # A fall and a rise of this share, and of this many standard errors, are no noise.
 DIP = 0.12
 DIP_ERRORS = 4.0
-FEWEST_RELEASES = 50  # out of a state, before its throughput is compared with another's
+FEWEST_RELEASES = 10  # out of a state, before its throughput is compared with another's
 FEWEST_CALLS = 200  # of open loops, before a size is read off their states
 LEAP = 1.6  # times the best throughput of a connection at fewer of them
 
@@ -86,7 +86,7 @@ def _in_service(sweep: Sweep, trials: Sequence[Trial]) -> Verdict:
             for n, (seconds, releases, _) in together(trials).items()
             if releases >= FEWEST_RELEASES
         }
-        waiting = at_pooler(strains, known)
+        waiting = at_pooler(sweep.trials, known)
         if waiting is not None and waiting.has_room:
             return Verdict(
                 name="pooler_bound", evidence=f"{waiting.words}; at {rate} {strain.cut_short}"

@@ -147,8 +147,8 @@ def test_below_its_limit_a_server_says_nothing_of_its_bound() -> None:
 
 
 def test_a_handful_of_samples_names_nothing() -> None:
-    """Four looks at a trial are no evidence."""
-    looks = [WaitSample(0.2 * n, {"CPU": 8}, {}) for n in range(4)]
+    """Two looks at a trial are no evidence."""
+    looks = [WaitSample(0.2 * n, {"CPU": 8}, {}) for n in range(2)]
     seen = ServerSide(waits=waits(looks, 0.0, 1.0))
     assert bound_by([drawn_trial(8, 100.0, server_side=seen)]) is None
 

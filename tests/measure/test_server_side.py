@@ -11,12 +11,13 @@ import pytest
 
 from poolkit.analysis.curve import points
 from poolkit.analysis.server_side import bound_by
+from poolkit.analysis.two_tiers import two_tiers
 from poolkit.analysis.verdict import judge
 from poolkit.errors import ExitCode
 from poolkit.lab.postgres import PostgresServer
 from poolkit.measure.session import Session
 from poolkit.measure.sweep import TrialPlan
-from poolkit.records import ServerSide, Sweep, Trial
+from poolkit.records import Purpose, ServerSide, Sweep, Trial
 from tests.monitor.prometheus import Prometheus
 from tests.pgbouncer import PgBouncer
 from tests.recommend.examples import database_target
@@ -43,16 +44,23 @@ def user_of(server: PostgresServer) -> str:
 
 
 def measured(
-    folder: Path, sizes: Sequence[int], *, seconds: float = 1.6, **changes: Any
+    folder: Path,
+    sizes: Sequence[int],
+    *,
+    seconds: float = 1.6,
+    rate: float | None = None,
+    **changes: Any,
 ) -> list[Trial]:
-    """Closed loops of these sizes, without what their checks say of this machine."""
+    """Closed loops of these sizes, or open ones at a rate, whatever their checks say."""
     target = database_target(**{"read_only": False, "max_size": 16} | changes)
     folder.mkdir(exist_ok=True)
     session = Session(target, folder / "t.jsonl", lambda _: None, budget=60.0, deadline=60.0)
 
     async def steps() -> ExitCode:
         for size in sizes:
-            plan = TrialPlan("ramp", size, 0.2, seconds, "a test", callers=size)
+            loop = {"callers": size} if rate is None else {"rate": rate}
+            purpose: Purpose = "ramp" if rate is None else "verify"
+            plan = TrialPlan(purpose, size, 0.2, seconds, "a test", **loop)
             await session.run(plan, 1)
         return ExitCode.DONE
 
@@ -122,6 +130,34 @@ def test_a_pooler_that_holds_its_clients_up(
     begin, end = trials[-1].warm_up, trials[-1].warm_up + trials[-1].window
     assert len(tier.moments) >= 5
     assert all(begin <= moment.at <= end for moment in tier.moments)
+
+
+def test_what_a_pooler_should_lend_is_enough_and_a_little_less_is_not(
+    postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The pooler's settings, read at one rate, tried on a pooler that is set so."""
+    rate, hold = 150.0, 0.020
+    target = database_target(target_rate=rate, wait_p99=0.020, max_size=24)
+
+    def tried(lends: int) -> Trial:
+        with PgBouncer(postgres.dsn, pool_size=lends, stats_users=user_of(postgres)) as pooler:
+            monkeypatch.setenv("ORDERS_DSN", pooler.dsn)
+            folder = tmp_path / str(lends)
+            statements = (f"select pg_sleep({hold})",)
+            (trial,) = measured(folder, (24,), seconds=4.0, rate=rate, statements=statements)
+        return trial
+
+    found = two_tiers(tried(20), target, 8)
+    assert found is not None
+    # Busy are 150/s of 20 ms and what this machine adds to a call.
+    assert 3 < found.servers <= 14
+    assert "it is 20, more than that" in found.because
+    enough = seen(tried(found.servers)).pooler
+    short = seen(tried(2)).pooler
+    assert enough is not None
+    assert short is not None
+    assert enough.clients_waiting < 1.0
+    assert short.clients_waiting > 5.0
 
 
 def test_a_pooler_that_lets_nobody_look_is_told_once(

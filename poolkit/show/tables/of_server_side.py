@@ -41,11 +41,9 @@ def pooler(measured: Sequence[Trial]) -> Table:
     Of the largest closed loop where there are none.
     """
     seen = [trial for trial in measured if _tier(trial) is not None]
-    shown = [trial for trial in seen if trial.loop == "open" and trial.purpose != "approach"][
-        -LATEST:
-    ]
-    if not shown and seen:
-        shown = [max(seen, key=lambda trial: trial.connections)]
+    in_service = [trial for trial in seen if trial.loop == "open" and trial.purpose != "approach"]
+    largest = sorted(seen, key=lambda trial: trial.connections)[-1:]
+    shown = in_service[-LATEST:] or largest
     size, loop = SIZE_AND_LOOP
     columns: Columns[tuple[Trial, TierMoment]] = (
         Column(size.name, lambda row: size.cell(row[0])),
