@@ -194,6 +194,19 @@ def test_another_user_may_look(
     assert set(side.waits.waits) <= {"Timeout:PgSleep", "CPU", "Client:ClientRead"}
 
 
+def test_a_look_that_ends_in_the_middle_leaves_the_trial_alone(
+    postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The calls themselves end the session that looks at them; the next trial has a new one."""
+    end = """select pg_terminate_backend(pid) from pg_stat_activity
+        where query like '%busy as materialized%' and query not like '%terminate%'"""
+    monkeypatch.setenv("ORDERS_DSN", postgres.dsn)
+    first, second = measured(tmp_path, (1, 2), statements=(end, SLEEP), seconds=0.8)
+    for trial in (first, second):
+        assert trial.outcomes == {"ok": trial.outcomes["ok"]}
+        assert seen(trial).remarks == ()
+
+
 def test_the_last_connections_are_the_trials(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

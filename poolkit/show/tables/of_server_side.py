@@ -20,9 +20,9 @@ def server_side(measured: Sequence[Trial]) -> Table:
     columns: list[Column[Trial]] = [*SIZE_AND_LOOP]
     if any(_tier(trial) for trial in seen):
         columns += [
-            Number("wait in the pooler", lambda t: _of_tier(t, "clients_waiting")),
-            Number("lent by it", lambda t: _of_tier(t, "servers_active")),
-            Number("its connections, at most", lambda t: _of_tier(t, "servers_most")),
+            Number("clients that wait in the pooler", lambda t: _of_tier(t, "clients_waiting")),
+            Number("lent to the server", lambda t: _of_tier(t, "servers_active")),
+            Number("at most", lambda t: _of_tier(t, "servers_most")),
         ]
     if any(trial.server_side and trial.server_side.waits for trial in seen):
         columns += [
