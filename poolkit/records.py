@@ -225,6 +225,22 @@ class ServerSide(Record):
     remarks: tuple[str, ...] = ()
 
 
+class GeneratorShare(Record):
+    """What one generator of a fleet had of a trial."""
+
+    name: str
+    pools: Size
+    pool_size: Size
+    planned: Amount | None  # open loop: calls/s that it was to send
+    sent: Amount  # calls/s that were due in the window
+    throughput: Amount
+    wait_p99: Amount | None
+    lag_p99: Amount | None
+    cpu_share: Amount
+    loop_lag_p99: Amount | None
+    skew: float  # s after the agreed moment at which it began
+
+
 class Trial(Record):
     """One measurement at one pool size; a line of NAME.trials.jsonl."""
 
@@ -286,6 +302,7 @@ class Trial(Record):
     pooler: Pooler | None = None  # stands before the server; None: none does, or not PostgreSQL
     keep_alive: float | None = None  # s, from the server's Keep-Alive header; None: it has none
     server_side: ServerSide | None = Field(None, repr=False)  # None: nothing was asked for
+    generators: tuple[GeneratorShare, ...] = ()  # of a fleet; empty: one process sent it all
 
     @property
     def connections(self) -> int:

@@ -11,11 +11,13 @@ from poolkit.cli.options import (
     Again,
     Budget,
     Events,
+    Generators,
     HiddenEvents,
     HiddenNoPush,
     Name,
     NoPush,
     Rate,
+    Scheduler,
     Seed,
     Sizes,
     SweepBudget,
@@ -45,6 +47,8 @@ def sweep(
     budget: SweepBudget = None,
     sizes: Sizes = None,
     seed: Seed = None,
+    fleet: Generators = None,
+    scheduler: Scheduler = None,
     no_push: HiddenNoPush = False,
     out: Annotated[Path | None, out_option("poolkit-sweep-NAME")] = None,
     again: Again = False,
@@ -67,6 +71,8 @@ def sweep(
         rate=rate,
         wait=wait,
         push=not no_push,
+        fleet=fleet,
+        scheduler=scheduler,
     )
     if events:
         _print_events(order, sizes, again=again)
@@ -96,6 +102,8 @@ def size(
     budget: Budget = None,
     no_push: NoPush = False,
     seed: Seed = None,
+    fleet: Generators = None,
+    scheduler: Scheduler = None,
     out: Annotated[Path | None, out_option("poolkit-size-NAME")] = None,
     again: Again = False,
     events: HiddenEvents = False,
@@ -118,6 +126,8 @@ def size(
         rate=rate,
         wait=wait,
         push=not no_push,
+        fleet=fleet,
+        scheduler=scheduler,
     )
     if events:
         _print_events(order, again=again)

@@ -182,6 +182,7 @@ def _evidence(target: TargetReview) -> list[Table]:
     found += [
         tables.server_side(trials),
         tables.pooler(trials),
+        tables.generators(trials),
         tables.course(trials),
         tables.time_budget(trials),
         tables.trial_checks(trials),
