@@ -10,6 +10,7 @@ from poolkit.drivers import parameters as of_driver
 from poolkit.drivers.parameters.basis import Basis, Verified
 from poolkit.drivers.parameters.findings import Findings
 from poolkit.recommend.checks import (
+    cut_off,
     decisive,
     effect_of_gate,
     finished,
@@ -111,7 +112,8 @@ def recommend(
         brake = next((trial.stopped for trial in reversed(trials) if trial.stopped), None)
         cause = because or (f"stopped by the {brake} brake" if brake else "ended early")
         remedy = remedy or "run the same command again: it resumes"
-        checks += (finished(cause, remedy, sent=bool(trials)),)
+        ended = finished(cause, remedy, sent=bool(trials))
+        checks = (*cut_off(checks, remedy), ended)
         again = remedy
     if sizing is None:
         result = _result(target, status, checks, trials, seconds)
@@ -154,7 +156,8 @@ def failed(
     target: Target, cause: str, remedy: str, trials: Sequence[Trial] = (), seconds: float = 0.0
 ) -> Recommendation:
     """What is left to say of a target whose measurement broke down after `seconds` of load."""
-    checks = (finished(cause, remedy, sent=bool(trials)), *over_trials(trials))
+    ended = finished(cause, remedy, sent=bool(trials))
+    checks = (ended, *cut_off(over_trials(trials), remedy))
     return _result(target, "failed", checks, trials, seconds)
 
 

@@ -129,6 +129,16 @@ def of_result(
     return tuple(checks)
 
 
+def cut_off(checks: Sequence[Check], remedy: str) -> tuple[Check, ...]:
+    """The checks of a measurement that ended early: a larger budget is no remedy for that."""
+    return tuple(
+        check.model_copy(update={"next": remedy})
+        if check.name == "enough" and not check.passed
+        else check
+        for check in checks
+    )
+
+
 def finished(cause: str, remedy: str, *, sent: bool) -> Check:
     """The row that says why there is no full result."""
     why = "no load was sent, so nothing is known about this target"
