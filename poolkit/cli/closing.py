@@ -27,7 +27,7 @@ VERDICTS = {
     "pooler_bound": "clients wait in the pooler while the server has room",
     "rate_limited": "the server allows so many calls per second",
     "refused": "the server turns calls away beyond a number of them",
-    "stopped": "the measurement was ended early, by a limit or by hand",
+    "stopped": "the measurement was ended early, or this machine was not quiet",
     "not_pushed": "no more than the target rate was sent, so the plateau is not known",
 }
 

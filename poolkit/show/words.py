@@ -42,7 +42,7 @@ BOUND_BY: dict[VerdictName, str] = {
     "pooler_bound": "the pooler",
     "rate_limited": "a rate limit",
     "refused": "refused calls",
-    "stopped": "a brake",
+    "stopped": "not known",
     "not_pushed": "not looked for",
 }
 TOO_BUSY = "this machine was too busy to verify"
@@ -95,6 +95,11 @@ def readable(name: str) -> str:
     return name.replace("_", " ")
 
 
+def check(name: str) -> str:
+    """What a check says where it passes."""
+    return CHECKS.get(name, readable(name))
+
+
 def sentence(words: str) -> str:
     """Begun with a capital and ended with a full stop."""
     words = words.strip()
@@ -135,11 +140,6 @@ def bound_by(recommendation: Recommendation) -> str:
     if recommendation.verdict is None:
         return NONE
     return _by(BOUND_BY[recommendation.verdict], recommendation.bound_by)
-
-
-def bound(verdict: Verdict) -> str:
-    """What bounds the throughput, with the evidence."""
-    return f"Bound by {_by(BOUND_BY[verdict.name], verdict.by)}: {verdict.evidence}"
 
 
 def _by(whom: str, what: str | None) -> str:
@@ -208,6 +208,14 @@ def as_fast(recommendation: Recommendation) -> str:
     return f"{same} ({asked} decides)" if same and asked else same
 
 
+def bound(verdict: Verdict) -> str:
+    """What bounds the throughput, with the evidence; why it is not known where that is so."""
+    if verdict.name == "not_pushed":
+        return verdict.evidence
+    said = "What bounds it is" if verdict.name == "stopped" else "Bound by"
+    return f"{said} {_by(BOUND_BY[verdict.name], verdict.by)}: {verdict.evidence}"
+
+
 def reasons(
     sizing: Sizing | None,
     recommendation: Recommendation | None = None,
@@ -220,11 +228,7 @@ def reasons(
     """
     if sizing is None:
         return []
-    known = sizing.verdict.name != "not_pushed"
-    said = [
-        bound(sizing.verdict) if known else sizing.verdict.evidence,
-        _moved(sizing, recommendation, trials) or sizing.because,
-    ]
+    said = [bound(sizing.verdict), _moved(sizing, recommendation, trials) or sizing.because]
     if sizing.out_of_reach and sizing.reachable_rate is not None:
         instead = sizing.size_for_reachable
         size = "" if instead is None else f", with {plural(instead, 'connection')}"
@@ -266,14 +270,15 @@ def left_out(trials: Sequence[Trial]) -> list[str]:
     said = [f"{plural(stopped, 'trial')} stopped early"] if stopped else []
     names = [c.name for trial in trials if not trial.stopped for c in trial.failed_checks]
     return said + [
-        f"{plural(names.count(name), 'trial')} left out by the check '{name.replace('_', ' ')}'"
+        f"{plural(names.count(name), 'trial')} left out by the check '{check(name)}'"
         for name in dict.fromkeys(names)
     ]
 
 
-def doubt(check: Check) -> str:
+def doubt(failed: Check) -> str:
     """A failed check with its reason and remedy, in one line."""
-    return f"{check.seen}: {check.why}. What to do: {check.next}."
+    said = f"'{check(failed.name)}': {failed.seen}. {sentence(failed.why)}"
+    return f"{said} What to do: {failed.next}."
 
 
 # -- the finding: the title of a chart and of a target's section ----------------------------------
