@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from poolkit.analysis.checks import check
+from poolkit.analysis.checks import check as trial_check
 from poolkit.recommend import failed, recommend, unreachable
 from poolkit.recommend.assemble import nearest_trial
 from poolkit.recommend.checks import over_trials
@@ -288,7 +288,7 @@ def test_a_size_whose_verification_was_ended_is_not_told_to_spend_more(
 
 def test_trials_that_were_cut_off_do_not_ask_for_a_larger_budget() -> None:
     """Whoever cancels a run, or whose server dies, has not spent too little."""
-    wide = check("enough", False, "3 calls, too few for an interval")
+    wide = trial_check("enough", False, "3 calls, too few for an interval")
     found = recommend(
         http_target(), None, None, [trial(checks=(wide,))], "stopped", 1.0, because="cancelled"
     )
