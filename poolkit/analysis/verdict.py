@@ -306,7 +306,8 @@ def _nothing_usable(trials: Sequence[Trial]) -> str:
 def _failed(trials: Sequence[Trial]) -> str:
     """The names of the checks that failed, and what to do about a machine that was not quiet."""
     failed = {check.name: check.next for trial in trials for check in trial.failed_checks}
-    text = f"{units.listed(sorted(failed)) or 'too many calls'} failed"
+    names = [name.replace("_", " ") for name in sorted(failed)]
+    text = f"{units.listed(names) or 'too many calls'} failed"
     return f"{text}: {failed[QUIET]}" if QUIET in failed else text
 
 
