@@ -10,6 +10,7 @@ import typer
 from poolkit.cli.options import (
     Again,
     Budget,
+    Cold,
     Events,
     HiddenEvents,
     HiddenNoPush,
@@ -95,6 +96,7 @@ def size(
     wait: Wait = None,
     budget: Budget = None,
     no_push: NoPush = False,
+    cold: Cold = False,
     seed: Seed = None,
     out: Annotated[Path | None, out_option("poolkit-size-NAME")] = None,
     again: Again = False,
@@ -118,6 +120,7 @@ def size(
         rate=rate,
         wait=wait,
         push=not no_push,
+        cold=cold,
     )
     if events:
         _print_events(order, again=again)

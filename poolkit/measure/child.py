@@ -45,6 +45,7 @@ class Order:
     rate: float | None = None  # calls/s, in place of what the file asks of the target
     wait: float | None = None  # s, likewise
     push: bool = True  # False: no load above the target rate; True: what the file says
+    cold: bool = False  # whether to try starts with empty pools at the verified size
 
     def asked_of(self, target: Target) -> Target:
         """The target with this rate and wait in place of its own, and `push` off where it is here.
@@ -87,6 +88,8 @@ def command(order: Order) -> list[str]:
             words += [f"--{option}", repr(value)]
     if not order.push:
         words.append("--no-push")
+    if order.cold:
+        words.append("--cold")
     return python("poolkit", *words)
 
 

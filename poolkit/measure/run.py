@@ -8,10 +8,10 @@ from pathlib import Path
 
 from poolkit import events, units
 from poolkit.analysis.sizing import size
-from poolkit.drivers.registry import gate_size
+from poolkit.drivers.registry import dials_beforehand, gate_size
 from poolkit.errors import BadInput, BrakeStop, ExitCode
 from poolkit.events import Emit
-from poolkit.measure import approach, limit_search, sweep, verify
+from poolkit.measure import approach, cold, limit_search, sweep, verify
 from poolkit.measure.child import Order
 from poolkit.measure.preflight import check_caps, check_descriptors
 from poolkit.measure.session import LastWords, Session
@@ -115,10 +115,12 @@ class Run:
         self._emit = emit
         self._seed = SEED if order.seed is None else order.seed
         self._out = order.out
-        self._budget = order.budget or (SWEEP_BUDGET if self._is_sweep else SIZE_BUDGET)
+        usual = SWEEP_BUDGET if self._is_sweep else SIZE_BUDGET + cold.BUDGET * order.cold
+        self._budget = order.budget or usual
+        self._kept = cold.reserve(self._budget) if order.cold else 0.0  # s of load for cold starts
         self._limits = sweep.SweepLimits(
             max_size=target.max_size,
-            budget=self._budget * (1.0 if self._is_sweep else SWEEP_SHARE),
+            budget=(self._budget - self._kept) * (1.0 if self._is_sweep else SWEEP_SHARE),
             sizes=order.sizes or None,
             seed=self._seed,
         )
@@ -130,7 +132,7 @@ class Run:
             deadline=DEADLINE_BUDGETS * self._budget + DEADLINE_SPARE,
             last_words=last_words,
         )
-        self._trials = self._session.trials
+        self._is_cold_asked = order.cold
         self._sizing: Sizing | None = None  # the last that was told
 
     def run(self) -> ExitCode:
@@ -144,6 +146,8 @@ class Run:
                 await self._sweep()
             else:
                 await self._verified()
+                if self._is_cold_asked:
+                    await self._cold_starts()
         except BrakeStop as brake:
             stop = brake
         sizing = self._size(stop)
@@ -170,6 +174,27 @@ class Run:
             await self._sweep()
             await self._verify(beyond=True)
 
+    async def _cold_starts(self) -> None:
+        """Begin with empty pools at the verified size, the target rate upon them."""
+        chosen = self._chosen(self._size(None))
+        self._kept = 0.0
+        if chosen is None or not self._was_verified():
+            return
+        has_min_size = dials_beforehand(self._target)
+        while plan := cold.next_trial(
+            self._session.trials,
+            self._target,
+            chosen,
+            has_min_size=has_min_size,
+            left=self._left,
+        ):
+            await self._session.run(plan, self._seed + len(self._session.trials))
+
+    def _chosen(self, sizing: Sizing) -> int | None:
+        return (
+            None if sizing.size is None else verify.chosen_size(self._trials, self._target, sizing)
+        )
+
     async def _sweep(self) -> None:
         await self._while(lambda: sweep.next_trial(self._trials, self._target, self._limits))
 
@@ -193,14 +218,19 @@ class Run:
         """Run what is decided until nothing is; a limit that a trial met is searched for first."""
         while plan := self._next_for_limit() or decide():
             # Another seed for every trial, the same ones in every run of the same command.
-            await self._session.run(plan, self._seed + len(self._trials))
+            await self._session.run(plan, self._seed + len(self._session.trials))
 
     def _next_for_limit(self) -> sweep.TrialPlan | None:
         return limit_search.next_trial(self._trials, self._target, self._limits, left=self._left)
 
     @property
+    def _trials(self) -> list[Trial]:
+        """Those that say something of the size: not the cold starts."""
+        return [trial for trial in self._session.trials if trial.cold is None]
+
+    @property
     def _left(self) -> float:
-        return self._budget - sweep.spent(self._trials)
+        return self._budget - self._kept - sweep.spent(self._session.trials)
 
     def _size(self, stop: BrakeStop | None) -> Sizing:
         name = self._target.name
@@ -221,17 +251,17 @@ class Run:
         return any(trial.purpose == "verify" for trial in self._trials)
 
     def _recommend(self, sizing: Sizing, stop: BrakeStop | None) -> ExitCode:
-        verification = chosen = None
-        if sizing.size is not None:
-            chosen = verify.chosen_size(self._trials, self._target, sizing)
+        verification = None
+        chosen = self._chosen(sizing)
+        if chosen is not None:
             verification = verify.verification(self._trials, chosen, self._target, sizing)
         recommendation = recommend(
             self._target,
             sizing,
             verification,
-            tuple(self._trials),
+            tuple(self._session.trials),
             status="done" if stop is None else "stopped",
-            seconds=sweep.spent(self._trials),
+            seconds=sweep.spent(self._session.trials),
             size=chosen,
             because="" if stop is None else stop.cause,
             remedy="" if stop is None else stop.remedy,

@@ -17,7 +17,7 @@ from poolkit.analysis.limits import is_at_limit, turned_away
 from poolkit.analysis.noise import EARLY_BATCH_HOLDS, rate_interval
 from poolkit.analysis.state_curve import OF_THE_CLIENT
 from poolkit.analysis.summary import summarise
-from poolkit.drivers.base import close_pool
+from poolkit.drivers.base import Pool, close_pool
 from poolkit.drivers.registry import dialled_by_need, gate_size, make_service_pool
 from poolkit.errors import BrakeStop, Cancelled, ExitCode, PoolkitError, Unreachable
 from poolkit.events import Emit
@@ -34,6 +34,7 @@ from poolkit.measure.child import RESUMES
 from poolkit.measure.loop import HUNG_SECONDS, Reason, run_until_over
 from poolkit.measure.preflight import FirstCall, check_first_call, check_names, first_calls
 from poolkit.measure.resume import counting, resumed
+from poolkit.measure.starting import StartingService
 from poolkit.measure.store import TrialLog, now
 from poolkit.measure.sweep import NARROW, WARM_UP, TrialPlan, spent
 from poolkit.records import CURVE_PURPOSES, Purpose, Trial
@@ -82,6 +83,7 @@ class Session:
         self._calls = 0
         self._task: asyncio.Task[ExitCode] | None = None
         self._generator: Generator | None = None
+        self._starting: StartingService | None = None  # the latest cold start
         self._reason: Reason | None = None
 
     def carry_out(self, steps: Callable[[], Awaitable[ExitCode]]) -> ExitCode:
@@ -207,7 +209,7 @@ class Session:
             self._log.append(trial)
             self.trials[:] = marked([*self.trials, trial])
             self._emit(events.TrialDone(trial=trial))
-        if stop is not None and not is_at_limit(self.trials[-1], self.trials[:-1]):
+        if stop is not None and not await self._is_finding(plan, stop):
             raise stop
 
     async def _answers(self) -> bool:
@@ -242,6 +244,8 @@ class Session:
             pools=plan.pools,
             gate=gate_size(self._target, plan.pool_size) if plan.gated else None,
         ).model_copy(update=self._facts)
+        if plan.cold is not None:
+            return self._of_cold_start(trial, measured.seconds)
         if trial.loop == "open":
             late = verify.late_interval(measured, self._target.wait_p99)
             changes: dict[str, object] = {"late_interval95": late, "at_a_time": plan.at_a_time}
@@ -266,9 +270,7 @@ class Session:
     ) -> tuple[Measurement, BrakeStop | None]:
         # The climb has far more room than it needs: connections are dialled as they are needed.
         target = self._target if strain is None else dialled_by_need(self._target)
-        pool = make_service_pool(
-            target, plan.pool_size, pools=plan.pools, seed=load.seed, gated=plan.gated
-        )
+        pool = self._pool(target, plan, load.seed)
         is_enough: Callable[[Recorder, float], bool] | None = strain
         if plan.purpose in CURVE_PURPOSES:
             is_enough = partial(_is_narrow, plan.callers)
@@ -306,6 +308,30 @@ class Session:
             timer.close()
             gc.unfreeze()
             await close_pool(pool)
+
+    def _pool(self, target: Target, plan: TrialPlan, seed: int) -> Pool:
+        if plan.cold is None:
+            return make_service_pool(
+                target, plan.pool_size, pools=plan.pools, seed=seed, gated=plan.gated
+            )
+        self._starting = StartingService(target, plan, seed)
+        self._calls += self._starting.warm_calls
+        return self._starting
+
+    def _of_cold_start(self, trial: Trial, seconds: float) -> Trial:
+        """The trial with what the start was like; it is no evidence of the steady service."""
+        assert self._starting is not None, "the trial ran"
+        start = self._starting.start(seconds)
+        changes = {"cold": start, "checks": (), "in_use": (), "late_interval95": None}
+        return trial.model_copy(update=changes)
+
+    async def _is_finding(self, plan: TrialPlan, stop: BrakeStop) -> bool:
+        """Whether a trial that a brake ended tells something of a server that is well."""
+        if plan.cold is None:
+            return is_at_limit(self.trials[-1], self.trials[:-1])
+        # A storm of dials that a server turns away is what a cold start is there to show.
+        await asyncio.sleep(AFTER_REFUSALS)
+        return stop.brake in ("refused", "rejected", "error_share") and await self._answers()
 
     def _calls_left(self) -> int:
         """Calls that the next trial may send; raises `BrakeStop` where that is none."""

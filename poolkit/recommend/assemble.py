@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from poolkit.analysis.cold import advise
 from poolkit.analysis.disturbed import is_quiet
 from poolkit.analysis.rules_of_thumb import beside
 from poolkit.drivers import parameters as of_driver
@@ -69,7 +70,7 @@ def parameters_of_trials(
     if size is None:
         return ()
     at_target = tuple(verifying(trials, size))
-    return parameters(
+    chosen = parameters(
         target,
         sizing,
         nearest_trial(trials, size),
@@ -78,6 +79,8 @@ def parameters_of_trials(
         verified=None if verification is None else Verified(verification, at_target),
         probe=probe,
     )
+    advice = advise(trials, size, target.pools)
+    return chosen if advice is None else of_driver.with_start(target, chosen, advice)
 
 
 def recommend(
@@ -132,6 +135,7 @@ def recommend(
             "parameters": parameters_of_trials(target, sizing, size, verification, trials, probe),
             "rules_of_thumb": beside(sizing.rules_of_thumb, sizing.size, size),
             "verification": verification,
+            "cold": None if size is None else advise(trials, size, target.pools),
         }
     )
 
