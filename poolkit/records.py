@@ -157,8 +157,8 @@ class Check(Record):
 class ColdStart(Record):
     """Replicas that began together with empty pools: what their first callers and the server saw.
 
-    The wait is that for a connection that is up: unlike `wait_time` it counts from the moment a
-    call was due and has the call's own dial in it, since a first caller waits for both.
+    The wait is that for a connection that is up: unlike `wait_time` it has the call's own dial in
+    it, and the opening of its pool, since a first caller waits for both.
     """
 
     min_size: Count  # connections that each pool dials as it begins
@@ -173,10 +173,11 @@ class ColdStart(Record):
     # s, of the calls due in the first second (of all, where none was); None: too many got none.
     wait_p99: Amount | None
     dials: Count  # that succeeded
-    dial_rate: Amount | None  # a second, of the first nine in ten of them; None: no dial
+    # A second, of those that the pools dial as they begin; None: there were none of that kind.
+    dial_rate: Amount | None
     refused: Count  # dials that the server turned away
     failed: Count  # dials that ended otherwise without a connection
-    cpu_share: Amount | None  # of one core, this process, until those nine in ten were up
+    cpu_share: Amount | None  # of one core, this process, until those were up
     # By slices of 100 ms: p99 wait (s) since the first call, None where there was none or more
     # than one in 100 got no connection; and dials since the start.
     waits: tuple[Amount | None, ...] = Field(default=(), repr=False)

@@ -22,7 +22,7 @@ Floats = NDArray[np.float64]
 SLICE = 0.1  # s
 FIRST = 1.0  # s whose callers are looked at by themselves
 ALLOWANCE = 0.01  # share of calls that may wait longer
-MOST_OF_DIALS = 0.9  # share of the dials that makes their rate: a few stragglers are no storm
+MOST_OF_DIALS = 0.9  # share of the most that were dialled at once: a storm that tells the rate
 CALM_SHARE = 0.5  # of the login rate that was seen, to spread the dials of a deploy to
 WORTH_SPREADING = 0.1  # s that all dials together take; below it nobody gains by a jitter
 CLIENT_BOUND = 0.85  # of one core: from here on the dials may have waited for this process
@@ -51,9 +51,10 @@ class Seen:
 
     Attributes:
         due: of each call.
-        waited: of each call, from when it was due until its connection was up; inf: it got none.
+        waited: of each call, from its start until its connection was up; inf: it got none.
         load_from: when calls began.
         load_until: when they ended.
+        at_once: connections that all pools together dial as they begin.
         ready: when the last pool was open; None: one did not open.
         first_reply: the first good one; None: there was none.
         dialled: (s, dials so far, CPU seconds of this process so far), often, in order.
@@ -64,6 +65,7 @@ class Seen:
     waited: Floats
     load_from: float
     load_until: float
+    at_once: int
     ready: float | None
     first_reply: float | None
     dialled: Sequence[tuple[float, int, float]]
@@ -76,11 +78,12 @@ def cold_start(opening: Opening, seen: Seen) -> ColdStart:
     since, waited, limit = seen.due - seen.load_from, seen.waited, opening.wait_limit
     slices = math.ceil((seen.load_until - seen.load_from) / SLICE - 1e-9)
     total = seen.dialled[-1][1] if seen.dialled else 0
-    most = next((row for row in seen.dialled if row[1] >= MOST_OF_DIALS * total), None)
+    # Dials that calls ask for come at the pace of the calls, and say nothing of the server's.
+    asked = min(seen.at_once, total)
+    at, dials, cpu = next((row for row in seen.dialled if row[1] >= asked), (0.0, 0, 0.0))
     rate = share = None
-    if total and most is not None and most[0] > 0:
-        rate = most[1] / most[0]
-        share = (most[2] - seen.dialled[0][2]) / most[0]
+    if asked and at > 0:
+        rate, share = dials / at, (cpu - seen.dialled[0][2]) / at
     edges = [SLICE * number for number in range(slices)]
     return ColdStart(
         min_size=opening.min_size,

@@ -124,7 +124,7 @@ class Replica:
         finally:
             up = stamps.dialled_at if stamps.has_dialled else stamps.acquired_at
             notes.due.append(stamps.due_at + shift)
-            notes.waited.append(up - stamps.due_at if got_one else np.inf)
+            notes.waited.append(up - stamps.started_at if got_one else np.inf)
 
     def statistics(self) -> PoolStatistics:
         """The pool's own."""
@@ -236,6 +236,7 @@ class StartingService(FleetPool):
                 waited=np.array(notes.waited)[counted],
                 load_from=notes.load_from - notes.began,
                 load_until=until,
+                at_once=self._cold.min_size * len(self._replicas),
                 ready=max(notes.opened_at) - notes.began if is_ready else None,
                 first_reply=None if notes.first_reply is None else notes.first_reply - notes.began,
                 dialled=[row for row in self._dialled if row[0] < until],

@@ -6,9 +6,9 @@ import math
 
 from poolkit import units
 from poolkit.events import Event, Recommended, Sized, Started, Step, TrialDone, TrialStarted
-from poolkit.records import ColdStart, Sizing, Trial
+from poolkit.records import Sizing, Trial
 from poolkit.review import provenance
-from poolkit.show import words
+from poolkit.show import cold, words
 
 _PURPOSES = {
     "ramp": "ramp",
@@ -84,7 +84,7 @@ def _doing(event: TrialStarted) -> str:
 
 def _measured(trial: Trial) -> str:
     if trial.cold is not None:
-        return _began(trial.cold)
+        return cold.sentence(trial.cold)
     size = units.plural(trial.pool_size, "connection")
     if trial.purpose == "approach":
         # Its pool is as large as it may be: what it came to use is what was found.
@@ -102,19 +102,6 @@ def _measured(trial: Trial) -> str:
         return f"{text}; stopped by the {trial.stopped} brake"
     doubts = [f"{words.readable(check.name)} ({check.seen})" for check in trial.failed_checks]
     return f"{text}; not fitted: {', '.join(doubts)}" if doubts else text
-
-
-def _began(start: ColdStart) -> str:
-    """What a start with empty pools was like."""
-    when = "before" if start.is_warm else "with"
-    rate = "" if start.dial_rate is None else f", {units.number(start.dial_rate)} logins a second"
-    lost = units.plural(start.refused + start.failed, "dial")
-    return (
-        f"cold start, {start.min_size} dialled {when} the first call: "
-        f"p99 wait of the first second {units.milliseconds(start.wait_p99)}, "
-        f"steady after {units.milliseconds(start.steady)}{rate}"
-        f"{'' if not start.refused + start.failed else f'; {lost} lost'}"
-    )
 
 
 def sized(sizing: Sizing) -> str:
