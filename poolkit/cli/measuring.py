@@ -142,7 +142,7 @@ def size(
     )
     more = [tables.parameters_in_short(recommendation)] if recommendation.parameters else []
     if recommendation.cold is not None:
-        more.append(tables.cold_starts(recommendation.cold))
+        more.append(tables.cold_starts_in_short(recommendation.cold))
     print_results(console, (recommendation,), more)
     if recommendation.cold is not None:
         screen.say(f"{name}: {words.finding(recommendation.cold)}.")

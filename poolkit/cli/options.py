@@ -96,7 +96,7 @@ Cold = Annotated[
     flag(
         "--cold",
         "Also begin with empty pools at the target rate, as replicas after a restart do, and say "
-        "how they should begin. (15 s more load)",
+        "how they should begin; up to 15 s more load.",
         LOAD,
     ),
 ]

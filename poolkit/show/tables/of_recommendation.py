@@ -189,9 +189,25 @@ def cold_starts(advice: ColdAdvice) -> Table:
         Column("dials lost", lambda s: cold.lost(s) or "none"),
         Column("in time", lambda s: passed(s.holds)),
     )
+    return _of_starts(advice, columns)
+
+
+def cold_starts_in_short(advice: ColdAdvice) -> Table:
+    """The same in 80 columns."""
+    columns: Columns[ColdStart] = (
+        Column("dialled first", cold.how),
+        Number("p99 wait", lambda s: milliseconds(s.wait_p99)),
+        Number("steady after", lambda s: milliseconds(s.steady)),
+        Number("logins/s", lambda s: number(s.dial_rate)),
+        Column("in time", lambda s: "✓ yes" if s.holds else f"✗ {cold.lost(s) or 'no'}"),
+    )
+    return _of_starts(advice, columns)
+
+
+def _of_starts(advice: ColdAdvice, columns: Columns[ColdStart]) -> Table:
     best = cold.shown(advice)[-1]
     each = "each pool" if advice.pools > 1 else "the pool"
-    caption = f"Starts with empty pools at the target rate: connections that {each} dials first"
+    caption = f"Cold starts, by the connections that {each} dials first"
     return Table.of(caption, columns, advice.starts, lambda start: start is best)
 
 
