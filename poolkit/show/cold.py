@@ -50,7 +50,7 @@ def logins(advice: ColdAdvice) -> str:
     taken = f"{number(advice.login_rate)} new connections a second"
     if advice.is_least:
         return f"The server took at least {taken}: this machine's own CPU was busy with them."
-    return f"The server took {taken} from this one process; no more were asked of it."
+    return f"The server took {taken}, all from one process; more were not tried."
 
 
 def shown(advice: ColdAdvice) -> Sequence[ColdStart]:

@@ -11,7 +11,7 @@ from poolkit.records import ColdAdvice, ColdStart
 from poolkit.show import cold
 from poolkit.show.charts import style
 from poolkit.show.charts.figures import new_figure, set_margins, title_lines
-from poolkit.units import milliseconds, number, plural
+from poolkit.units import listed, milliseconds, number, plural
 
 HEIGHT = 4.8  # inches
 _LEFT, _RIGHT = 118, 20  # px beside the axes
@@ -20,8 +20,21 @@ _LOOKS = ((style.VERMILION, "o", "-"), (style.PURPLE_INK, "^", "--"), (style.BLU
 
 
 def cold_finding(advice: ColdAdvice) -> str:
-    """The finding as a sentence."""
-    return cold.finding(advice)
+    """The finding as a sentence: the p99 waits of the first second of what is drawn."""
+    shown = cold.shown(advice)
+    said = listed([f"{_waited(start)} with {_words(start)}" for start in shown])
+    allowed = milliseconds(shown[0].wait_limit)
+    return f"p99 wait of the first second: {said} ({allowed} allowed)"
+
+
+def _words(start: ColdStart) -> str:
+    if not start.min_size:
+        return "empty pools"
+    return f"{start.min_size} dialled {'before the first call' if start.is_warm else 'at once'}"
+
+
+def _waited(start: ColdStart) -> str:
+    return "no connection in time" if start.wait_p99 is None else milliseconds(start.wait_p99)
 
 
 def cold_alt(advice: ColdAdvice) -> str:
