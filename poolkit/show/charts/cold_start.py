@@ -39,7 +39,7 @@ def _waited(start: ColdStart) -> str:
 
 def cold_alt(advice: ColdAdvice) -> str:
     """The chart in words, with its figures, for who cannot see it."""
-    said = [cold.finding(advice) + "."]
+    said = [cold_finding(advice) + "."]
     for start in cold.shown(advice):
         busiest = max(start.dials_by_slice, default=0)
         said.append(
