@@ -167,8 +167,9 @@ class ColdStart(Record):
     wait_limit: Amount  # s, p99 that is allowed
     ready: Amount | None  # s from the start until every pool was open; None: one did not open
     first_reply: Amount | None  # s from the start; None: there was none
-    # s from the first call: the first edge of a slice from which on the calls of the trial
-    # together, and those of that slice, kept to `wait_limit` in 99 of 100; None: none was seen.
+    # s from the first call: the first edge of a slice from which on, of the calls of the trial
+    # together and of those of that slice, no more waited beyond `wait_limit` than one in 100 brings
+    # by chance; None: none was seen.
     steady: Amount | None
     # s, of the calls due in the first second (of all, where none was); None: too many got none.
     wait_p99: Amount | None

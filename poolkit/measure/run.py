@@ -177,7 +177,6 @@ class Run:
     async def _cold_starts(self) -> None:
         """Begin with empty pools at the verified size, the target rate upon them."""
         chosen = self._chosen(self._size(None))
-        self._kept = 0.0
         if chosen is None or not self._was_verified():
             return
         has_min_size = dials_beforehand(self._target)
@@ -186,7 +185,7 @@ class Run:
             self._target,
             chosen,
             has_min_size=has_min_size,
-            left=self._left,
+            left=self._budget - sweep.spent(self._session.trials),
         ):
             await self._session.run(plan, self._seed + len(self._session.trials))
 
@@ -230,7 +229,7 @@ class Run:
 
     @property
     def _left(self) -> float:
-        return self._budget - self._kept - sweep.spent(self._session.trials)
+        return self._budget - self._kept - sweep.spent(self._trials)
 
     def _size(self, stop: BrakeStop | None) -> Sizing:
         name = self._target.name

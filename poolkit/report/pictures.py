@@ -55,8 +55,8 @@ _COSTS = "Medians of paired differences; TLS, TCP and the look-up are parts of t
 _COLD = (
     "Lines: the connections that each pool dials first, and when. Wait: from the start of a call "
     "until its connection is up, the dial and the opening of its pool included. Steady: from there "
-    "on 99 of 100 calls keep to what is allowed, all that are left together and those of the next "
-    "100 ms. Replicas that open before they are called let nobody wait meanwhile."
+    "on no more calls wait too long than one in 100 brings by chance, of all that are left and of "
+    "the next 100 ms. Replicas that open before they are called let nobody wait meanwhile."
 )
 _SERVICE = "Measured on the running service, with the same arrivals; waits are means."
 _CHANGES = "Grey: then, with its interval; coloured: now. Diamonds moved by more than noise."

@@ -77,6 +77,10 @@ def test_one_late_burst_takes_nothing_back_but_many_late_calls_do() -> None:
     late[280:290] = [0.050] * 10
     assert cold_start(AT_ONCE, seen(late)).steady == pytest.approx(2.9)
     assert cold_start(AT_ONCE, seen([0.050] * 300)).steady is None
+    # A size that is just large enough: 2 % of these few calls, here and there, are chance.
+    edgy = [0.001] * 300
+    edgy[25::50] = [0.050] * 6
+    assert cold_start(AT_ONCE, seen(edgy)).steady == 0.0
 
 
 def test_a_call_without_a_connection_waits_for_ever() -> None:
@@ -109,12 +113,13 @@ def test_few_calls_and_none() -> None:
 
 @given(st.lists(st.floats(0.0, 1.0) | st.just(float("inf")), max_size=400))
 def test_whatever_the_waits_steady_means_what_it_says(waits: list[float]) -> None:
-    """From `steady` on 99 of 100 calls keep to the limit; the first second is judged by itself."""
+    """From `steady` on no more calls are late than chance allows; no wait is endless."""
     given = seen(waits)
     found = cold_start(AT_ONCE, given)
     if found.steady is not None:
         rest = given.waited[given.due >= found.steady]
-        assert (rest > LIMIT).sum() <= 0.01 * rest.size
+        expected = 0.01 * rest.size
+        assert (rest > LIMIT).sum() <= expected + 3 * expected**0.5
     assert all(wait is None or wait < float("inf") for wait in found.waits)
 
 
