@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from poolkit import events, units
+from poolkit.analysis.cold import starts_of
 from poolkit.analysis.sizing import size
 from poolkit.drivers.registry import dials_beforehand, gate_size
 from poolkit.errors import BadInput, BrakeStop, ExitCode
@@ -178,6 +179,7 @@ class Run:
         """Begin with empty pools at the verified size, the target rate upon them."""
         chosen = self._chosen(self._size(None))
         if chosen is None or not self._was_verified():
+            self._say_no_cold_start("no size was verified at the target rate")
             return
         has_min_size = dials_beforehand(self._target)
         while plan := cold.next_trial(
@@ -188,6 +190,12 @@ class Run:
             left=self._budget - sweep.spent(self._session.trials),
         ):
             await self._session.run(plan, self._seed + len(self._session.trials))
+        if not starts_of(self._session.trials, chosen, self._target.pools):
+            self._say_no_cold_start("its budget is spent (a larger --budget)")
+
+    def _say_no_cold_start(self, why: str) -> None:
+        what = f"no cold start was tried: {why}"
+        self._emit(events.Step(target=self._target.name, what=what, limit=0.0))
 
     def _chosen(self, sizing: Sizing) -> int | None:
         return (

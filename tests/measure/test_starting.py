@@ -13,14 +13,20 @@ import pytest
 
 from poolkit.analysis.cold import Opening
 from poolkit.errors import ExitCode
+from poolkit.events import Event, Recommended
 from poolkit.lab.models import Workers
 from poolkit.lab.postgres import PostgresServer
 from poolkit.lab.upstream import HttpUpstream, can_speak_tls
+from poolkit.measure import cold, measure
+from poolkit.measure.child import Order
 from poolkit.measure.session import Session
-from poolkit.measure.sweep import TrialPlan
+from poolkit.measure.store import TrialLog
+from poolkit.measure.sweep import TrialPlan, spent
 from poolkit.records import ColdStart, Trial
 from poolkit.targets import Target
+from tests.analysis.synthetic import drawn_sweep, drawn_trial, workers_curve
 from tests.faults.proxy import FaultProxy
+from tests.measure.test_verify import waits
 
 pytestmark = pytest.mark.lab
 RATE = 60.0  # calls/s
@@ -34,11 +40,11 @@ def cold_trials(target: Target, out: Path, *openings: Opening) -> list[Trial]:
     session = Session(target, out / "t.jsonl", lambda _: None, budget=60.0, deadline=120.0)
 
     async def steps() -> ExitCode:
-        for number, cold in enumerate((None, *openings)):
-            purpose: Any = "verify" if cold is None else "cold"
-            size, pools = (1, 1) if cold is None else (SIZE, POOLS)
+        for number, one in enumerate((None, *openings)):
+            purpose: Any = "verify" if one is None else "cold"
+            size, pools = (1, 1) if one is None else (SIZE, POOLS)
             plan = TrialPlan(
-                purpose, size, 0.0, SECONDS, "a test", pools=pools, rate=RATE, cold=cold
+                purpose, size, 0.0, SECONDS, "a test", pools=pools, rate=RATE, cold=one
             )
             await session.run(plan, 7 + number)
         return ExitCode.DONE
@@ -168,3 +174,43 @@ def test_slow_tls_dials_are_seen_and_a_warm_up_ends_them(
         assert warm.dials == POOLS * SIZE
         # The first call and the trial in service dial one each.
         assert line.dials - before == lazy.dials + warm.dials + 2
+
+
+def test_a_size_with_cold_starts_keeps_its_budget_and_resumes(tmp_path: Path) -> None:
+    """What is left is spent on them, never above the target rate; the size and its trials stay."""
+    with HttpUpstream(Workers(workers=16, service_time=0.02)) as server:
+        target = Target(
+            name="t", driver="aiohttp", url=server.url, target_rate=RATE, wait_p99=0.02,
+            max_size=16, push=False,
+        )  # fmt: skip
+        in_service = {"purpose": "verify", "loop": "open", "arrival_rate": RATE, "callers": None}
+        verified = drawn_trial(4, RATE, hold=0.02).model_copy(
+            update={**in_service, "wait_time": waits(0)}
+        )
+        curve = drawn_sweep(workers_curve(16, 0.02), [1, 2, 4, 8, 16], repeats=2).trials
+        before = [
+            trial.model_copy(update={"fingerprint": target.fingerprint, "target": "t"})
+            for trial in (*curve, verified, verified)
+        ]
+        log = TrialLog(tmp_path / "t.trials.jsonl")
+        for trial in before:
+            log.append(trial)
+        budget = spent(before) + 3 * cold.SECONDS + 0.5
+        order = Order("size", "t", Path("t.toml"), tmp_path, budget=budget, cold=True)
+        found: list[Event] = []
+        measure(target, order, found.append, lambda _: None)
+        advice = found[-1]
+        assert isinstance(advice, Recommended)
+        assert advice.recommendation.recommended_size == 4
+        assert advice.recommendation.cold is not None
+        assert advice.recommendation.seconds <= budget
+        after = log.read()
+        sent = after[len(before) :]
+        assert {trial.purpose for trial in sent} <= {"approach", "cold"}
+        assert all((trial.arrival_rate or 0.0) <= RATE for trial in sent)
+        assert advice.recommendation.cold.starts == tuple(t.cold for t in sent if t.cold)
+        # Once more: all of it is there, and nothing is sent.
+        measure(target, order, found.append, lambda _: None)
+        assert isinstance(found[-1], Recommended)
+        assert found[-1].recommendation.cold == advice.recommendation.cold
+        assert len(log.read()) == len(after)
