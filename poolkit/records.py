@@ -191,6 +191,22 @@ class ColdStart(Record):
         return in_time and not self.refused and not self.failed
 
 
+class GeneratorShare(Record):
+    """What one generator of a fleet had of a trial."""
+
+    name: str
+    pools: Size
+    pool_size: Size
+    planned: Amount | None  # open loop: calls/s that it was to send
+    sent: Amount  # calls/s that were due in the window
+    throughput: Amount
+    wait_p99: Amount | None
+    lag_p99: Amount | None
+    cpu_share: Amount
+    loop_lag_p99: Amount | None
+    skew: float  # s after the agreed moment at which it began
+
+
 class Trial(Record):
     """One measurement at one pool size; a line of NAME.trials.jsonl."""
 
@@ -252,6 +268,7 @@ class Trial(Record):
     pooler: Pooler | None = None  # stands before the server; None: none does, or not PostgreSQL
     keep_alive: float | None = None  # s, from the server's Keep-Alive header; None: it has none
     cold: ColdStart | None = None  # of a trial with that purpose
+    generators: tuple[GeneratorShare, ...] = ()  # of a fleet; empty: one process sent it all
 
     @property
     def connections(self) -> int:

@@ -94,6 +94,8 @@ HOMES = {
         "lab.service",
         "workbook",
     ],
+    "dask": ["measure.fleet"],
+    "distributed": ["measure.fleet"],
     "fastapi": ["lab.service"],
     "uvicorn": ["lab.service"],
 }

@@ -14,7 +14,7 @@ from poolkit.load.arrivals import constant, poisson
 from poolkit.load.brakes import Brakes
 from poolkit.load.generator import Generator, Plan
 from poolkit.load.timer import Timer
-from poolkit.measure.session import LEAST_SHARE
+from poolkit.measure.generating import LEAST_SHARE
 from poolkit.measure.sweep import TrialPlan
 from poolkit.records import Trial
 from tests.virtual_clock import run_virtual

@@ -63,6 +63,11 @@ _WORDS = {
         "put a gate (a semaphore of the pool's size) in front of the pool: it is first come, "
         "first served",
     ),
+    "shares": (
+        "replicas share the load evenly: one that sends less is no replica, and one that sends "
+        "more waits longer than any would",
+        "see whether its machine is busier than the others, or lower the rate",
+    ),
     "drift": (
         "sizes measured on an endpoint that changes in between cannot be compared",
         "measure again when the endpoint is quiet, or with a shorter budget",
@@ -70,7 +75,8 @@ _WORDS = {
 }
 
 
-def _check(name: str, passed: bool, seen: str) -> Check:
+def check(name: str, passed: bool, seen: str) -> Check:
+    """The check of this name (a key of `_WORDS`), with why it matters and what to do."""
     why, then = _WORDS[name]
     return Check(name=name, passed=passed, seen=seen, why=why, next=then)
 
@@ -117,7 +123,7 @@ def run_checks(evidence: Evidence) -> tuple[Check, ...]:
     if evidence.mean_lag is not None:
         lag_p99 = evidence.lag_p99 or 0.0
         seen = f"calls started {lag_p99 * 1e3:.2f} ms after they were due (p99)"
-        checks.append(_check("lag", lag_p99 <= LATE, seen))
+        checks.append(check("lag", lag_p99 <= LATE, seen))
     if evidence.fair is not None:
         checks.append(evidence.fair)
     return tuple(checks)
@@ -126,7 +132,7 @@ def run_checks(evidence: Evidence) -> tuple[Check, ...]:
 def _littles_law(e: Evidence) -> Check:
     """L = X * (W + S) holds for any stationary system (Little 1961): a gap is a fault of ours."""
     if e.concurrency is None or e.littles_law is None:
-        return _check("littles_law", False, "no successful call to hold it against")
+        return check("littles_law", False, "no successful call to hold it against")
     # Calls that are cut off at the window's edges are no fault.
     allowed = LITTLES_LAW_TOLERANCE + 1.0 / max(e.calls, 1) + 2.0 * e.edges
     apart = abs(e.littles_law / e.concurrency - 1.0) if e.concurrency > 0 else 1.0
@@ -134,7 +140,7 @@ def _littles_law(e: Evidence) -> Check:
         f"{e.concurrency:.2f} calls in the system, throughput x time says "
         f"{e.littles_law:.2f} ({apart:.1%} apart)"
     )
-    return _check("littles_law", apart <= allowed, seen)
+    return check("littles_law", apart <= allowed, seen)
 
 
 def _client_bound(e: Evidence) -> Check:
@@ -143,8 +149,8 @@ def _client_bound(e: Evidence) -> Check:
         seen += f", loop late by {e.loop_lag_p90 * 1e3:.1f} ms (p90)"
     if _is_slow(e) and e.cores is not None and _lacks_core(e.cores):
         seen += ", for want of a core"
-        return _check("client_bound", e.cpu_share <= BUSY_CORE, seen)
-    return _check("client_bound", e.cpu_share <= BUSY_CORE and not _is_slow(e), seen)
+        return check("client_bound", e.cpu_share <= BUSY_CORE, seen)
+    return check("client_bound", e.cpu_share <= BUSY_CORE and not _is_slow(e), seen)
 
 
 def _is_slow(e: Evidence) -> bool:
@@ -167,12 +173,12 @@ def _machine_quiet(e: Evidence, cores: Cores) -> Check:
         seen += f"; the load stood ready without a core for {cores.waited:.0%} of the window"
     is_late = _is_slow(e) and e.cpu_share <= BUSY_CORE and _lacks_core(cores)
     held_up = is_late or (cores.waited or 0.0) > max(HELD_UP, e.cpu_share)
-    return _check("machine_quiet", cores.stolen <= STOLEN and not held_up, seen)
+    return check("machine_quiet", cores.stolen <= STOLEN and not held_up, seen)
 
 
 def _steady(e: Evidence) -> Check:
     if e.halves is None:
-        return _check("steady", False, "too short to compare its halves")
+        return check("steady", False, "too short to compare its halves")
     first, second = e.halves
     middle = (first + second) / 2
     apart = abs(first - second) / middle if middle > 0 else 1.0
@@ -186,15 +192,15 @@ def _steady(e: Evidence) -> Check:
     if after > GROWING_QUEUE * before and after > 20.0:
         passed = False
         seen += ", the queue grows without end"
-    return _check("steady", passed, seen)
+    return check("steady", passed, seen)
 
 
 def _enough(e: Evidence) -> Check:
     if e.interval is None or e.throughput <= 0:
-        return _check("enough", False, f"{e.calls} calls, too few for an interval")
+        return check("enough", False, f"{e.calls} calls, too few for an interval")
     half = (e.interval[1] - e.interval[0]) / 2 / e.throughput
     seen = f"{e.calls} calls, throughput known to ±{half:.1%}"
-    return _check("enough", half <= WIDE_INTERVAL, seen)
+    return check("enough", half <= WIDE_INTERVAL, seen)
 
 
 def jains_index(buckets: Mapping[int, int]) -> float | None:
@@ -237,7 +243,7 @@ def fairness_check(waits: Distribution, *, hold: float, crowded: bool) -> Check 
     if crowded and index is not None:
         seen += f", fairness {index:.2f} of 1 (Jain's index of the waits)"
         starved = index < STARVED_INDEX
-    return _check("fair", not starved and (ratio is None or ratio <= LONGEST_RATIO), seen)
+    return check("fair", not starved and (ratio is None or ratio <= LONGEST_RATIO), seen)
 
 
 def sentinel_size(trials: Sequence[Trial]) -> int | None:
@@ -257,14 +263,14 @@ def drift_check(sentinel: Trial, earlier: Sequence[Trial]) -> Check:
     same = (t for t in earlier if t.pool_size == sentinel.pool_size and t.is_of_curve)
     first = next((trial for trial in same if trial.is_usable), None)
     if first is None or first.throughput <= 0:
-        return _check("drift", False, "no usable earlier trial of this size to compare with")
+        return check("drift", False, "no usable earlier trial of this size to compare with")
     apart = sentinel.throughput / first.throughput - 1.0
     noise = DRIFT_ERRORS * (_error(first) ** 2 + _error(sentinel) ** 2) ** 0.5
     seen = (
         f"{sentinel.pool_size} connections: {first.throughput:.0f} calls/s at first, "
         f"{sentinel.throughput:.0f} at the end ({apart:+.1%})"
     )
-    return _check("drift", abs(apart) <= max(LEAST_DRIFT, noise), seen)
+    return check("drift", abs(apart) <= max(LEAST_DRIFT, noise), seen)
 
 
 def _error(trial: Trial) -> float:

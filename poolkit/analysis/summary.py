@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Iterable
-from dataclasses import fields
 from typing import NamedTuple
 
 import numpy as np
@@ -22,7 +20,6 @@ from poolkit.analysis.noise import BATCH_HOLDS, dispersion, mser5, rate_interval
 from poolkit.analysis.states import batches
 from poolkit.drivers.base import DialTimes
 from poolkit.histogram import Histogram, value_of
-from poolkit.load.in_use import InUse
 from poolkit.load.measurement import Floats, Measurement, Segment
 from poolkit.records import BudgetPart, DialParts, Purpose, TimeBudget, Trial
 
@@ -143,14 +140,7 @@ def _together(segments: Iterable[Segment]) -> Segment:
     """All that these segments hold, as one."""
     whole = Segment()
     for segment in segments:
-        for field in fields(Segment):
-            kept, more = getattr(whole, field.name), getattr(segment, field.name)
-            if isinstance(kept, Histogram | InUse):
-                kept.merge(more)
-            elif isinstance(kept, Counter):
-                kept.update(more)
-            else:
-                setattr(whole, field.name, kept + more)
+        whole.merge(segment)
     return whole
 
 

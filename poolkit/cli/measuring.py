@@ -12,11 +12,13 @@ from poolkit.cli.options import (
     Budget,
     Cold,
     Events,
+    Generators,
     HiddenEvents,
     HiddenNoPush,
     Name,
     NoPush,
     Rate,
+    Scheduler,
     Seed,
     Sizes,
     SweepBudget,
@@ -46,6 +48,8 @@ def sweep(
     budget: SweepBudget = None,
     sizes: Sizes = None,
     seed: Seed = None,
+    fleet: Generators = None,
+    scheduler: Scheduler = None,
     no_push: HiddenNoPush = False,
     out: Annotated[Path | None, out_option("poolkit-sweep-NAME")] = None,
     again: Again = False,
@@ -68,6 +72,8 @@ def sweep(
         rate=rate,
         wait=wait,
         push=not no_push,
+        fleet=fleet,
+        scheduler=scheduler,
     )
     if events:
         _print_events(order, sizes, again=again)
@@ -98,6 +104,8 @@ def size(
     no_push: NoPush = False,
     cold: Cold = False,
     seed: Seed = None,
+    fleet: Generators = None,
+    scheduler: Scheduler = None,
     out: Annotated[Path | None, out_option("poolkit-size-NAME")] = None,
     again: Again = False,
     events: HiddenEvents = False,
@@ -121,6 +129,8 @@ def size(
         wait=wait,
         push=not no_push,
         cold=cold,
+        fleet=fleet,
+        scheduler=scheduler,
     )
     if events:
         _print_events(order, again=again)

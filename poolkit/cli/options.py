@@ -105,6 +105,26 @@ HiddenNoPush = Annotated[bool, typer.Option("--no-push", hidden=True)]
 Sizes = Annotated[
     str | None, option("--sizes", "1,2,4", "Pool sizes to measure, instead of choosing them.", LOAD)
 ]
+Generators = Annotated[
+    int | None,
+    option(
+        "--fleet",
+        "N",
+        "Send the load from N processes, each a replica with pools of its own, instead of workers "
+        "in FILE's [fleet]. (default: 1)",
+        LOAD,
+    ),
+]
+Scheduler = Annotated[
+    str | None,
+    option(
+        "--scheduler",
+        "ADDRESS",
+        "Run them on the workers of this Dask scheduler, tcp://127.0.0.1:8786 or tls://HOST:8786, "
+        "instead of on this machine.",
+        LOAD,
+    ),
+]
 Events = Annotated[
     bool, flag("--events", "Print one JSON line for each event, and nothing else.", RESULTS)
 ]
@@ -130,6 +150,7 @@ def checked(order: Order, sizes: str | None = None) -> tuple[Target, Order]:
         partial(checked_sizes, sizes, largest),
         partial(_check_budget, order.budget),
         partial(_check_seed, order.seed),
+        order.generators,
     )
     return order.asked_of(target), replace(order, sizes=checked_sizes(sizes, largest))
 

@@ -13,7 +13,9 @@ from poolkit.cli.options import (
     TARGET,
     Again,
     Budget,
+    Generators,
     NoPush,
+    Scheduler,
     Seed,
     TargetsFile,
     check_load,
@@ -43,6 +45,8 @@ def review(
     budget: Budget = None,
     no_push: NoPush = False,
     seed: Seed = None,
+    fleet: Generators = None,
+    scheduler: Scheduler = None,
     out: Annotated[Path | None, out_option("poolkit-review")] = None,
     since: Annotated[
         Path | None,
@@ -74,6 +78,8 @@ def review(
         budget=budget,
         seed=seed,
         push=not no_push,
+        fleet=fleet,
+        scheduler=scheduler,
         again=again,
         make_report=_make_report,
     )
@@ -85,6 +91,7 @@ def review(
 def demo(
     budget: Budget = None,
     seed: Seed = None,
+    fleet: Generators = None,
     out: Annotated[
         Path,
         option(
@@ -118,7 +125,15 @@ def demo(
             lab = stack.enter_context(Lab())
         targets.write_text(lab.targets_toml(), encoding="utf-8")
         stack.enter_context(lab.in_environment())
-        finished = review(targets, out, screen, budget=budget, seed=seed, make_report=_make_report)
+        finished = review(
+            targets,
+            out,
+            screen,
+            budget=budget,
+            seed=seed,
+            fleet=fleet,
+            make_report=_make_report,
+        )
     code = finished.exit_code
     # The lab is there to be looked at: a size in doubt is shown, and is no failure of the demo.
     code = ExitCode.DONE if code == ExitCode.FINDINGS else code

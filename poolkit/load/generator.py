@@ -118,14 +118,23 @@ class Generator:
         self._end.set()
         self._tasks.hurry()
 
-    async def run(self) -> Measurement:
+    def finish(self) -> None:
+        """End the load now, as at the planned end: what was measured until then is whole."""
+        self._end_at(self._ledger.at)
+
+    async def run(self, begin: float | None = None) -> Measurement:
         """Send the load and return what was measured.
 
         A brake ends the trial early: the measurement then names it in `stopped`.
+
+        Args:
+            begin: the moment on the timer's clock that is 0 s of the trial; None: now.
         """
+        if begin is not None and not self._cancelled:
+            await self._timer.wait_until(begin)
         started = datetime.now(UTC).isoformat(timespec="seconds")
         plan, end, tasks, ledger = self._plan, self._end, self._tasks, self._ledger
-        ledger.origin = self._timer.now()
+        ledger.origin = self._timer.now() if begin is None else begin
         self._tick()
         parts = (self._pool, ledger, end, tasks, self._quota.permits(), self._spend)
         open_loop: OpenLoop | None = None

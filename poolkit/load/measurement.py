@@ -8,7 +8,7 @@ generator's own loop. Nothing here grows with the number of calls.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -41,6 +41,17 @@ class Segment:
     held_seconds: float = 0.0  # connection-seconds, all outcomes
     # Unlike the rest, by when things happened rather than by when their calls were due.
     in_use: InUse = field(default_factory=InUse)
+
+    def merge(self, other: Segment) -> None:
+        """Add everything that the other one holds."""
+        for one in fields(self):
+            kept, more = getattr(self, one.name), getattr(other, one.name)
+            if isinstance(kept, Histogram | InUse):
+                kept.merge(more)
+            elif isinstance(kept, Counter):
+                kept.update(more)
+            else:
+                setattr(self, one.name, kept + more)
 
 
 class Samples(NamedTuple):

@@ -24,6 +24,7 @@ from poolkit.measure.loop import on_signals
 from poolkit.measure.parent import tied
 from poolkit.redact import Redactor
 from poolkit.targets import Target
+from poolkit.targets.fleet import Fleet, load_fleet
 
 POLL_SECONDS = 0.25  # s between two checks of a child that prints nothing
 GRACE = 10.0  # s that a cancelled child has to put its results away
@@ -46,6 +47,15 @@ class Order:
     wait: float | None = None  # s, likewise
     push: bool = True  # False: no load above the target rate; True: what the file says
     cold: bool = False  # whether to try starts with empty pools at the verified size
+    fleet: int | None = None  # generators, in place of what the file says
+    scheduler: str | None = None  # address of the Dask scheduler that they run on, likewise
+
+    def generators(self) -> Fleet | None:
+        """Where its load comes from; None: one process. Raises BadInput."""
+        fleet = load_fleet(self.targets)
+        if self.fleet is not None or self.scheduler is not None:
+            fleet = (fleet or Fleet()).but(self.fleet, self.scheduler)
+        return None if fleet is None or fleet.is_one_process else fleet
 
     def asked_of(self, target: Target) -> Target:
         """The target with this rate and wait in place of its own, and `push` off where it is here.
@@ -82,10 +92,10 @@ def command(order: Order) -> list[str]:
     words.append("--events")
     if order.sizes:
         words += ["--sizes", ",".join(map(str, order.sizes))]
-    for option in ("budget", "seed", "rate", "wait"):
+    for option in ("budget", "seed", "rate", "wait", "fleet", "scheduler"):
         value = getattr(order, option)
         if value is not None:
-            words += [f"--{option}", repr(value)]
+            words += [f"--{option}", str(value)]
     if not order.push:
         words.append("--no-push")
     if order.cold:

@@ -14,6 +14,7 @@ from poolkit.errors import BadInput, BrakeStop, ExitCode
 from poolkit.events import Emit
 from poolkit.measure import approach, cold, limit_search, sweep, verify
 from poolkit.measure.child import Order
+from poolkit.measure.generating import Source
 from poolkit.measure.preflight import check_caps, check_descriptors
 from poolkit.measure.session import LastWords, Session
 from poolkit.measure.store import prepare_out, write_atomic
@@ -132,9 +133,22 @@ class Run:
             budget=self._budget,
             deadline=DEADLINE_BUDGETS * self._budget + DEADLINE_SPARE,
             last_words=last_words,
+            source=self._source(order),
         )
         self._is_cold_asked = order.cold
         self._sizing: Sizing | None = None  # the last that was told
+
+    def _source(self, order: Order) -> Source | None:
+        """Where load comes from; None: this process."""
+        fleet = order.generators()
+        if fleet is None:
+            return None
+        from poolkit.measure.fleet.source import FleetSource
+
+        def say(what: str) -> None:
+            self._emit(events.Step(target=self._target.name, what=what, limit=0.0))
+
+        return FleetSource(fleet, order.targets, say)
 
     def run(self) -> ExitCode:
         """Sweep, size, verify; raises `PoolkitError` with what was measured kept."""
@@ -233,7 +247,7 @@ class Run:
     @property
     def _trials(self) -> list[Trial]:
         """Those that say something of the size: not the cold starts."""
-        return [trial for trial in self._session.trials if trial.cold is None]
+        return [trial for trial in self._session.trials if trial.purpose != "cold"]
 
     @property
     def _left(self) -> float:

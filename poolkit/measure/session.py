@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import gc
-from collections.abc import Awaitable, Callable, Iterable, Iterator
-from dataclasses import asdict
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,37 +12,37 @@ from typing import Any
 from poolkit import events
 from poolkit.analysis.checks import drift_check
 from poolkit.analysis.disturbed import marked
+from poolkit.analysis.generators import of_generators
 from poolkit.analysis.limits import is_at_limit, turned_away
-from poolkit.analysis.noise import EARLY_BATCH_HOLDS, rate_interval
 from poolkit.analysis.state_curve import OF_THE_CLIENT
 from poolkit.analysis.summary import summarise
-from poolkit.drivers.base import Pool, close_pool
-from poolkit.drivers.registry import dialled_by_need, gate_size, make_service_pool
+from poolkit.drivers.registry import gate_size
 from poolkit.errors import BrakeStop, Cancelled, ExitCode, PoolkitError, Unreachable
 from poolkit.events import Emit
-from poolkit.load.arrivals import constant, steps
-from poolkit.load.brakes import MOST_CALLS, Brakes, held_limit, out_of_calls
-from poolkit.load.generator import Generator, Plan
+from poolkit.load.brakes import MOST_CALLS, out_of_calls
 from poolkit.load.measurement import Measurement, part
-from poolkit.load.recorder import Recorder
-from poolkit.load.timer import best_timer
 from poolkit.measure import verify
-from poolkit.measure.approach import Strain
 from poolkit.measure.at_limit import refused_at_open
 from poolkit.measure.child import RESUMES
+from poolkit.measure.generating import (
+    Load,
+    LostGenerators,
+    Sent,
+    Source,
+    ThisProcess,
+)
 from poolkit.measure.loop import HUNG_SECONDS, Reason, run_until_over
-from poolkit.measure.preflight import FirstCall, check_first_call, check_names, first_calls
+from poolkit.measure.preflight import FirstCall, check_first_call, first_calls
 from poolkit.measure.resume import counting, resumed
-from poolkit.measure.starting import StartingService
 from poolkit.measure.store import TrialLog, now
-from poolkit.measure.sweep import NARROW, WARM_UP, TrialPlan, spent
-from poolkit.records import CURVE_PURPOSES, Purpose, Trial
+from poolkit.measure.sweep import TrialPlan, spent
+from poolkit.records import Purpose, Trial
 from poolkit.targets import Target
 
 LEAST_GRACE = 5.0  # s
 AFTER_REFUSALS = 0.5  # s before the next trial
 GRACE_HOLDS = 3.0  # the same in hold times
-LEAST_SHARE = 0.5  # of a closed loop's window, before its interval is checked
+TRIES = 3  # of a trial whose generators are lost
 
 LastWords = Callable[[PoolkitError], object]
 
@@ -51,7 +50,7 @@ LastWords = Callable[[PoolkitError], object]
 class Session:
     """Everything that sends load goes through here: a sweep, a lesson, the reader's own arrivals.
 
-    State: the trials so far (resumed ones first), the calls of this run, the task and the generator
+    State: the trials so far (resumed ones first), the calls of this run, the task, whether load is
     under way, and why it was cancelled.
 
     Args:
@@ -59,6 +58,7 @@ class Session:
         budget: s of load that may be sent.
         deadline: s after which the process must be over, whatever the target does.
         last_words: called with why, in a thread, before a process is ended whose loop stands still.
+        source: where load comes from; None: this process.
     """
 
     def __init__(
@@ -70,6 +70,7 @@ class Session:
         budget: float,
         deadline: float,
         last_words: LastWords | None = None,
+        source: Source | None = None,
     ) -> None:
         self._target = target
         self._emit = emit
@@ -82,8 +83,8 @@ class Session:
         self._facts: dict[str, Any] = {}  # of the server, seen in that call; fields of a trial
         self._calls = 0
         self._task: asyncio.Task[ExitCode] | None = None
-        self._generator: Generator | None = None
-        self._starting: StartingService | None = None  # the latest cold start
+        self._source = source or ThisProcess()
+        self._sending: Source | None = None  # what sends right now
         self._reason: Reason | None = None
 
     def carry_out(self, steps: Callable[[], Awaitable[ExitCode]]) -> ExitCode:
@@ -118,12 +119,14 @@ class Session:
             if self._reason is None:
                 raise
             raise self._why_ended(self._reason, is_standing=False) from None
+        finally:
+            await self._source.close()
 
     def _cancel(self, reason: Reason) -> None:
         """End it, the finished trials kept."""
         self._reason = self._reason or reason
-        if self._generator is not None:
-            self._generator.cancel()
+        if self._sending is not None:
+            self._sending.cancel()
         elif self._task is not None:
             self._task.cancel()
 
@@ -159,58 +162,52 @@ class Session:
         Args:
             arrivals: due times, in place of Poisson arrivals at the plan's rate.
         """
-        if arrivals is None and plan.rate is not None:
-            arrivals = _arrivals(plan, plan.rate, seed)
-        load = Plan(
-            seconds=plan.seconds,
-            warm_up=plan.warm_up,
-            min_seconds=0.0
-            if plan.purpose == "approach"
-            else LEAST_SHARE * (plan.seconds - plan.warm_up),
-            grace=self._grace(),
-            seed=seed,
-            callers=plan.callers,
-            arrivals=arrivals,
-            arrival_rate=plan.rate,
-        )
         if self.trials and turned_away(self.trials[-1:]):
             # Some servers count a connection until they have seen it close.
             await asyncio.sleep(AFTER_REFUSALS)
         self._raise_if_cancelled()
+        load = Load(plan, seed, self._grace(), self._calls_left(), self._light(), arrivals=arrivals)
         self._emit(
             events.TrialStarted(
                 target=self._target.name,
                 purpose=plan.purpose,
-                loop=load.loop,
+                loop=load.as_plan.loop,
                 pool_size=plan.pool_size,
                 arrival_rate=plan.rate,
                 seconds=plan.seconds,
                 because=plan.because,
             )
         )
-        strain = self._strain(plan)
         try:
-            measurement, stop = await self._load(plan, load, strain)
+            sent = await self._send_whole(load)
         except Unreachable as error:  # the first call went well: the server has changed
             stop = BrakeStop("refused", error.cause, f"{error.remedy}; {RESUMES}")
             if not await self._answers():
                 raise stop from error
-            measurement = refused_at_open(plan, load)
-        phases: list[tuple[Measurement, Purpose]] = [(measurement, plan.purpose)]
-        if plan.calm and stop is None:
-            phases = _split(measurement, plan)
+            sent = Sent(refused_at_open(plan, load.as_plan), stop)
+        phases: list[tuple[Measurement, Purpose]] = [(sent.measurement, plan.purpose)]
+        if plan.calm and sent.stop is None:
+            phases = _split(sent.measurement, plan)
         for phase, purpose in phases:
-            trial = self._summarised(phase, purpose, plan)
-            if strain is not None and strain.seen is not None:
-                trial = trial.model_copy(update={"cut_short": strain.seen})
+            trial = self._summarised(phase, purpose, plan, sent)
+            if sent.strain is not None:
+                trial = trial.model_copy(update={"cut_short": sent.strain})
             if trial.stopped == "refused" and await self._answers():
                 # Dials are refused beside connections that are served: the server has no room.
                 trial = trial.model_copy(update={"stopped": "rejected"})
             self._log.append(trial)
             self.trials[:] = marked([*self.trials, trial])
             self._emit(events.TrialDone(trial=trial))
-        if stop is not None and not await self._is_finding(plan, stop):
-            raise stop
+        if sent.stop is not None and not await self._is_finding(sent.stop):
+            raise sent.stop
+
+    async def _is_finding(self, stop: BrakeStop) -> bool:
+        """Whether the trial that a brake ended tells something of a server that is well."""
+        if self.trials[-1].cold is None:
+            return is_at_limit(self.trials[-1], self.trials[:-1])
+        # A storm of dials that a server turns away is what a cold start is there to show.
+        await asyncio.sleep(AFTER_REFUSALS)
+        return stop.brake in ("refused", "rejected", "error_share") and await self._answers()
 
     async def _answers(self) -> bool:
         """Whether the server that refused connections was seen to serve, and still takes one."""
@@ -234,7 +231,9 @@ class Session:
         if self._reason is not None:
             raise Cancelled
 
-    def _summarised(self, measured: Measurement, purpose: Purpose, plan: TrialPlan) -> Trial:
+    def _summarised(
+        self, measured: Measurement, purpose: Purpose, plan: TrialPlan, sent: Sent
+    ) -> Trial:
         trial = summarise(
             measured,
             target=self._target.name,
@@ -244,11 +243,14 @@ class Session:
             pools=plan.pools,
             gate=gate_size(self._target, plan.pool_size) if plan.gated else None,
         ).model_copy(update=self._facts)
-        if plan.cold is not None:
-            return self._of_cold_start(trial, measured.seconds)
+        if sent.cold is not None:
+            # It says nothing of a service that is up.
+            changes: dict[str, object] = {"cold": sent.cold, "checks": (), "in_use": ()}
+            return trial.model_copy(update=changes)
+        trial = of_generators(trial, sent.parts, calm=bool(plan.calm))
         if trial.loop == "open":
             late = verify.late_interval(measured, self._target.wait_p99)
-            changes: dict[str, object] = {"late_interval95": late, "at_a_time": plan.at_a_time}
+            changes = {"late_interval95": late, "at_a_time": plan.at_a_time}
             if plan.at_a_time is not None:
                 # Bursts are no steady process: what is left to doubt is this machine.
                 changes["checks"] = tuple(c for c in trial.checks if c.name in OF_THE_CLIENT)
@@ -258,80 +260,48 @@ class Session:
         checks = (*trial.checks, drift_check(trial, self.trials))
         return trial.model_copy(update={"checks": checks})
 
-    def _strain(self, plan: TrialPlan) -> Strain | None:
-        """What watches a step of the climb to the target rate."""
-        if plan.purpose != "approach":
-            return None
-        light = next((t.mean_hold for t in self.trials if t.purpose == "approach"), None)
-        return Strain(plan, light or None)
+    def _light(self) -> float | None:
+        """Mean hold (s) at the first step of the climb to the target rate."""
+        return next((t.mean_hold for t in self.trials if t.purpose == "approach"), None) or None
 
-    async def _load(
-        self, plan: TrialPlan, load: Plan, strain: Strain | None
-    ) -> tuple[Measurement, BrakeStop | None]:
-        # The climb has far more room than it needs: connections are dialled as they are needed.
-        target = self._target if strain is None else dialled_by_need(self._target)
-        pool = self._pool(target, plan, load.seed)
-        is_enough: Callable[[Recorder, float], bool] | None = strain
-        if plan.purpose in CURVE_PURPOSES:
-            is_enough = partial(_is_narrow, plan.callers)
-        timer = best_timer(asyncio.get_running_loop())
-        # Collections pause the loop; what lives already need not be scanned again.
-        gc.collect()
-        gc.freeze()
-        try:
-            await check_names(self._target)
-            await pool.open()
-            generator = Generator(
-                pool,
-                load,
-                timer,
-                brakes=Brakes(
-                    max_calls=self._calls_left(),
-                    max_rate=self._target.max_rate,
-                    max_connections=most_connections(self._target, plan),
-                    max_held_p99=held_limit(self._target.response_p99),
-                    work=self._target.work,
-                ),
-                is_enough=is_enough,
-                on_progress=partial(self._report, plan),
-            )
+    async def _send_whole(self, load: Load) -> Sent:
+        """Send it, anew where a generator was lost: what the others did is on disk, and no more.
+
+        Raises:
+            BrakeStop: generators were lost every time.
+        """
+        for left in reversed(range(TRIES)):
             self._raise_if_cancelled()
-            self._generator = generator
-            measurement, stop = await generator.run(), generator.stopped
-            if stop is not None and stop.brake == "calls" and self._target.max_calls is not None:
-                stop = out_of_calls(self._target.max_calls)  # over all trials
-            return measurement, stop
+            try:
+                sent = await self._send(load)
+            except LostGenerators as lost:
+                stop: BrakeStop = lost
+            else:
+                if not sent.lost:
+                    return sent
+                trial = self._summarised(sent.measurement, load.plan.purpose, load.plan, sent)
+                self._log.append(trial.model_copy(update={"stopped": "generators"}))
+                stop = LostGenerators(sent.lost)
+            if not left:
+                raise stop
+            what = f"{stop.seen}: the trial is measured again"
+            self._emit(events.Step(target=self._target.name, what=what, limit=0.0))
+            load = replace(load, max_calls=self._calls_left())
+        raise AssertionError("the last try returns or raises")
+
+    async def _send(self, load: Load) -> Sent:
+        self._raise_if_cancelled()
+        # The pools of a cold start begin together in one process, whatever else sends load.
+        source = self._sending = self._source if load.plan.cold is None else ThisProcess()
+        try:
+            sent = await source.send(self._target, load, partial(self._report, load.plan))
         finally:
-            if self._generator is not None:
-                self._calls += self._generator.calls
-            self._generator = None
-            timer.close()
-            gc.unfreeze()
-            await close_pool(pool)
-
-    def _pool(self, target: Target, plan: TrialPlan, seed: int) -> Pool:
-        if plan.cold is None:
-            return make_service_pool(
-                target, plan.pool_size, pools=plan.pools, seed=seed, gated=plan.gated
-            )
-        self._starting = StartingService(target, plan, seed)
-        self._calls += self._starting.warm_calls
-        return self._starting
-
-    def _of_cold_start(self, trial: Trial, seconds: float) -> Trial:
-        """The trial with what the start was like; it is no evidence of the steady service."""
-        assert self._starting is not None, "the trial ran"
-        start = self._starting.start(seconds)
-        changes = {"cold": start, "checks": (), "in_use": (), "late_interval95": None}
-        return trial.model_copy(update=changes)
-
-    async def _is_finding(self, plan: TrialPlan, stop: BrakeStop) -> bool:
-        """Whether a trial that a brake ended tells something of a server that is well."""
-        if plan.cold is None:
-            return is_at_limit(self.trials[-1], self.trials[:-1])
-        # A storm of dials that a server turns away is what a cold start is there to show.
-        await asyncio.sleep(AFTER_REFUSALS)
-        return stop.brake in ("refused", "rejected", "error_share") and await self._answers()
+            self._sending = None
+            self._calls += source.calls
+        if sent.stop is not None and sent.stop.brake == "calls":
+            most = self._target.max_calls  # over all trials
+            return sent if most is None else replace(sent, stop=out_of_calls(most))
+        return sent
 
     def _calls_left(self) -> int:
         """Calls that the next trial may send; raises `BrakeStop` where that is none."""
@@ -360,28 +330,6 @@ class Session:
         )
 
 
-def most_connections(target: Target, plan: TrialPlan) -> int:
-    """Connections that a trial may have open at once.
-
-    aiohttp's `limit` counts those in use: idle ones to another host come on top, within max_size.
-    """
-    asked = plan.pools * plan.pool_size
-    return max(asked, min(asked * target.origins, target.max_size))
-
-
-def _arrivals(plan: TrialPlan, rate: float, seed: int) -> Iterator[float]:
-    """Poisson arrivals at the plan's rate, and less in its calm; the window has its exact rate.
-
-    Where calls are due together they are evenly spaced instead.
-    """
-    if plan.at_a_time is not None:
-        return constant(rate, plan.seconds, plan.at_a_time)
-    phases = [(rate, plan.warm_up), (rate, plan.seconds - plan.warm_up - plan.calm)]
-    if plan.calm:
-        phases.append((verify.calm_rate(rate), plan.calm))
-    return steps(phases, seed)
-
-
 def _split(measurement: Measurement, plan: TrialPlan) -> list[tuple[Measurement, Purpose]]:
     """An overload and the calm after it as two measurements; between them the queue drains."""
     rate = plan.rate or 0.0
@@ -391,21 +339,3 @@ def _split(measurement: Measurement, plan: TrialPlan) -> list[tuple[Measurement,
         (part(measurement, plan.warm_up, turn, rate), "overload"),
         (part(measurement, settled, plan.seconds, verify.calm_rate(rate)), "recovery"),
     ]
-
-
-def _is_narrow(callers: int | None, recorder: Recorder, at: float) -> bool:
-    """Whether a closed loop's throughput is known well enough to go on to the next size."""
-    width = recorder.bin_seconds
-    bins = int(at / width)
-    first = min(bins, int(WARM_UP / width))
-    completions = recorder.completions[first:bins].astype(float)
-    served = float(completions.sum())
-    if served == 0 or callers is None:
-        return False
-    # Little's Law gives the hold time; batches shorter than a few of it look too sure.
-    hold = callers * (bins - first) * width / served
-    interval = rate_interval(completions, width, EARLY_BATCH_HOLDS * hold)
-    if interval is None:
-        return False
-    low, high = interval
-    return (high - low) / 2 <= NARROW * (low + high) / 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import time
 from dataclasses import dataclass, field
@@ -175,8 +176,9 @@ class StartingService(FleetPool):
         self._looking: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
-        """Begin; raises `Unreachable` where the target does not even say what to dial with."""
-        await self._look()
+        """Begin; that a pool cannot open is told by the calls that wait for it."""
+        with contextlib.suppress(Unreachable):  # then each pool asks for itself
+            await self._look()
         notes = self._notes
         notes.began = notes.load_from = time.perf_counter()
         self._note_dials()

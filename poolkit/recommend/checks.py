@@ -22,6 +22,10 @@ _SEVERITY: Mapping[str, Callable[[Trial], float | None]] = {
     "machine_quiet": lambda trial: trial.others_cpu,
     "lag": lambda trial: trial.lag.p99,
     "fair": lambda trial: trial.longest_wait_ratio,
+    "shares": lambda trial: max(
+        (abs(one.sent / one.planned - 1.0) for one in trial.generators if one.planned),
+        default=None,
+    ),
 }
 
 _AGAIN = "run again with a larger budget, or when the endpoint is quiet"

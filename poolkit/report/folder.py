@@ -99,7 +99,7 @@ def read_review(path: Path) -> Review:
                 t
                 for t in trials
                 # Cold starts stand in the recommendation, and are no evidence of the size.
-                if t.cold is None and (r.target not in public or is_of_question(t, settings))
+                if t.purpose != "cold" and (r.target not in public or is_of_question(t, settings))
             ),
             settings=settings,
             probe=probe if probe and _is_of(probe, r, settings) else None,

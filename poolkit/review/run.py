@@ -59,6 +59,8 @@ def review(
     budget: float | None = None,
     seed: int | None = None,
     push: bool = True,
+    fleet: int | None = None,
+    scheduler: str | None = None,
     again: bool = False,
     make_report: Callable[[Path], Path] | None = None,
 ) -> Review:
@@ -74,6 +76,8 @@ def review(
         budget: s of load for each target; the default of `poolkit size` where None.
         again: whether to measure anew what the folder holds; that is kept as a record in it.
         push: False: no target is sent more load than its target rate; True: what the file says.
+        fleet, scheduler: how many generators send the load, and the Dask scheduler whose workers
+            they run on; what the file says where None.
         make_report: makes the report of a folder of results and returns its path.
 
     Raises:
@@ -82,9 +86,21 @@ def review(
     """
     read = load_targets(targets_file, only)
     orders = {
-        name: Order("size", name, targets_file, out, budget=budget, seed=seed, push=push)
+        name: Order(
+            "size",
+            name,
+            targets_file,
+            out,
+            budget=budget,
+            seed=seed,
+            push=push,
+            fleet=fleet,
+            scheduler=scheduler,
+        )
         for name in read
     }
+    for order in orders.values():
+        order.generators()  # what is wrong with them is told before anything is sent
     targets = {name: orders[name].asked_of(target) for name, target in read.items()}
     earlier = None if since is None else _Earlier.read(since, out, targets, only)
     read_entries(out)  # whatever cannot be kept is told before anything is sent

@@ -66,6 +66,7 @@ CHECKS = {
     "steady": "the load was steady",
     "enough": "enough calls were measured",
     "lag": "calls were sent when due",
+    "shares": "each generator sent its share",
     "fair": "callers were served alike",
     "drift": "the endpoint stayed the same",
     "sized": "the curve supports a size",

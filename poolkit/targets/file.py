@@ -23,7 +23,7 @@ from poolkit.targets.target import Target, export_line, kind_of
 from poolkit.targets.together import mistakes_together
 from poolkit.targets.words import closest, key_path, nearest, rule, shown
 
-_TOP_KEYS = ("allow_hosts", "targets")
+_TOP_KEYS = ("allow_hosts", "fleet", "targets")
 _KEYS = tuple(key for key in Target.model_fields if key not in ("name", "rate_from"))
 _VALUES: dict[str, tuple[str, ...]] = {
     "driver": get_args(Driver),
@@ -62,7 +62,13 @@ def load_targets(path: Path | str, only: Sequence[str] = ()) -> dict[str, Target
         BadInput: the file cannot be read, or holds mistakes: all of them, one a line, no secret.
     """
     path = Path(path)
-    content = read_toml(path)
+    return targets_of(read_toml(path), path, only)
+
+
+def targets_of(
+    content: Mapping[str, Any], path: Path, only: Sequence[str] = ()
+) -> dict[str, Target]:
+    """The same of a file's content; `path` is what messages call it."""
     mistakes = [_unknown(key, "", _TOP_KEYS) for key in content if key not in _TOP_KEYS]
     allowed = _allowed_hosts(content, mistakes)
     tables = content.get("targets", {})

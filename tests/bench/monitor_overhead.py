@@ -1,7 +1,7 @@
 """What a watch and gauges cost on each driver's own pool: a closed loop with and without them.
 
 Two kinds of call. At work: the server needs 1 ms for each, so what counts is whether callers are
-served as fast as before; the exit code is 1 where the whole 95 % interval of the ratio's median lies
+served as fast as before; the exit code is 1 where the whole 95 % interval of the median ratio is
 below `GOAL`. Bare: the fastest call that there is, by this process's CPU, which tells what one call
 pays; a service pays it once for each connection that it takes. Both are scraped once a second by
 another thread, as a service's /metrics is.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from poolkit.measure.session import most_connections
+from poolkit.measure.generating import most_connections
 from poolkit.measure.sweep import TrialPlan
 from poolkit.targets import Target
 

@@ -196,7 +196,9 @@ def test_a_size_with_cold_starts_keeps_its_budget_and_resumes(tmp_path: Path) ->
         for trial in before:
             log.append(trial)
         budget = spent(before) + 3 * cold.SECONDS + 0.5
-        order = Order("size", "t", Path("t.toml"), tmp_path, budget=budget, cold=True)
+        file = tmp_path / "targets.toml"
+        file.write_text(f'[targets.t]\ndriver = "aiohttp"\nurl = "{server.url}"\n')
+        order = Order("size", "t", file, tmp_path, budget=budget, cold=True)
         found: list[Event] = []
         measure(target, order, found.append, lambda _: None)
         advice = found[-1]
