@@ -17,6 +17,7 @@ from poolkit.recommend.checks import (
     headroom_left,
     of_result,
     over_trials,
+    remedy_of_machine,
 )
 from poolkit.records import (
     Check,
@@ -108,15 +109,17 @@ def recommend(
     if size is None and sizing is not None:
         size = sizing.size
     checks = over_trials(trials, decisive(trials, size, verification))
+    again = remedy_of_machine(checks, size)
     if status != "done":
         brake = next((trial.stopped for trial in reversed(trials) if trial.stopped), None)
         cause = because or (f"stopped by the {brake} brake" if brake else "ended early")
         remedy = remedy or "run the same command again: it resumes"
         checks += (finished(cause, remedy, sent=bool(trials)),)
+        again = remedy
     if sizing is None:
         result = _result(target, status, checks, trials, seconds)
         return result.model_copy(update={"verdict": "stopped"}) if status == "stopped" else result
-    checks = of_result(target, sizing, size, verification) + checks
+    checks = of_result(target, sizing, size, verification, again) + checks
     return _result(target, status, checks, trials, seconds).model_copy(
         update={
             "verdict": sizing.verdict.name,

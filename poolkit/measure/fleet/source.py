@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from poolkit.errors import BadInput, BrakeStop, Cancelled, PoolkitError, Unreachable
+from poolkit.load.brakes import out_of_calls
 from poolkit.load.measurement import Measurement
 from poolkit.load.together import Part, together
 from poolkit.measure.child import RESUMES
@@ -23,6 +24,7 @@ from poolkit.measure.fleet.generator import LostError, RemoteGenerator
 from poolkit.measure.fleet.process import LOADS, facts
 from poolkit.measure.fleet.shares import shares
 from poolkit.measure.generating import Load, LostGenerators, Sent, is_narrow
+from poolkit.measure.preflight import first_calls
 from poolkit.records import CURVE_PURPOSES
 from poolkit.targets import Target
 from poolkit.targets.fleet import Fleet
@@ -81,7 +83,8 @@ class FleetSource:
         self._task = asyncio.current_task()
         busy: Sequence[RemoteGenerator] = ()
         try:
-            await self._provide(target)
+            self.calls = await self._provide(target, load.max_calls)
+            load = replace(load, max_calls=load.max_calls - self.calls)
             divided = shares(load, self._fleet.workers)
             busy = self._generators[: len(divided)]
             await self._read_clocks(busy)
@@ -89,7 +92,7 @@ class FleetSource:
             try:
                 return await trial.run()
             finally:
-                self.calls = trial.calls
+                self.calls += trial.calls
         except asyncio.CancelledError:
             await _all(one.tell({"do": "cancel"}) for one in busy)
             if self._is_cancelled:
@@ -98,8 +101,11 @@ class FleetSource:
         finally:
             self._task = None
 
-    async def _provide(self, target: Target) -> None:
-        """As many generators as are asked for, each checked; those that were lost are replaced."""
+    async def _provide(self, target: Target, most: int) -> int:
+        """As many generators as are asked for, each checked; those that were lost are replaced.
+
+        Returns the calls that the checks sent, `most` or fewer.
+        """
         if not self._is_open:
             self._say(f"starting {self._fleet.workers} generators")
             await self._cluster.open()
@@ -110,6 +116,9 @@ class FleetSource:
                 await generator.news()
                 alive.append(generator)
         missing = self._fleet.workers - len(alive)
+        sent = missing * first_calls(target)
+        if sent >= most:
+            raise out_of_calls(most)
         if missing:
             addresses = await self._cluster.workers(self._fleet.workers)
             free = [one for one in addresses if one not in {g.address for g in alive}]
@@ -123,6 +132,7 @@ class FleetSource:
             _check(target, await asyncio.gather(*(_started(one, question) for one in new)))
             alive += new
         self._generators = sorted(alive, key=lambda one: int(one.name.split()[1]))
+        return sent
 
     async def _read_clocks(self, busy: Iterable[RemoteGenerator]) -> None:
         own = facts()["clock"]

@@ -96,7 +96,7 @@ def trial_checks(measured: Sequence[Trial]) -> Table:
         bad = [(t, seen) for ok, t, seen in results if not ok]
         where = f"at {plural(bad[0][0].pool_size, 'connection')}: {bad[0][1]}" if bad else NONE
         count = f"{'✗' if bad else '✓'} {len(results) - len(bad)} of {len(results)}"
-        rows.append((words.CHECKS.get(name, words.readable(name)), count, where))
+        rows.append((words.check(name), count, where))
     columns = ("check", "trials that passed", "first that did not")
     return Table("Checks made on every trial", columns, tuple(rows))
 
@@ -180,7 +180,7 @@ def predictions(sizing: Sizing, size: int | None = None, around: int = 3) -> Tab
         ),
         Number(
             "calls that wait too long",
-            lambda p: "beyond its throughput" if p.wait_p99 is None else share(p.exceedance),
+            lambda p: "beyond its throughput" if p.wait_p99 is None else share(p.exceedance, 1),
         ),
         Number("wait p99", lambda p: milliseconds(p.wait_p99)),
         Number("mean hold", lambda p: milliseconds(p.hold_time)),
