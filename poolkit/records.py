@@ -46,9 +46,9 @@ Size = Annotated[int, Field(ge=1, le=MOST_CONNECTIONS)]  # connections of one po
 # "limit" asks a server that turned calls away what it counts, in an open loop too: calls are due as
 # many at a time as there are connections. "approach" climbs to the target rate with a roomy pool;
 # the others try one size in service: at the target rate, above it, after it, and with more callers
-# than connections.
+# than connections. "cold" begins with empty pools, and is no evidence of anything else.
 CurvePurpose = Literal["ramp", "refine", "repeat", "sentinel", "limit"]
-Purpose = Literal[CurvePurpose, "approach", "verify", "overload", "recovery", "fairness"]
+Purpose = Literal[CurvePurpose, "approach", "verify", "overload", "recovery", "fairness", "cold"]
 CURVE_PURPOSES: frozenset[str] = frozenset({"ramp", "refine", "repeat", "sentinel", "limit"})
 KneeRule = Literal["littles_law", "plateau95", "usl_peak"]
 VerdictName = Literal[
@@ -159,6 +159,43 @@ class Check(Record):
     seen: str
     why: str
     next: str
+
+
+class ColdStart(Record):
+    """Replicas that began together with empty pools: what their first callers and the server saw.
+
+    The wait is that for a connection that is up: unlike `wait_time` it has the call's own dial in
+    it, and the opening of its pool, since a first caller waits for both.
+    """
+
+    min_size: Count  # connections that each pool dials as it begins
+    is_warm: bool  # dialled before the replica reports ready; False: while calls already come
+    jitter: Amount = 0.0  # s, over which the replicas' beginnings are spread at random
+    wait_limit: Amount  # s, p99 that is allowed
+    ready: Amount | None  # s from the start until every pool was open; None: one did not open
+    first_reply: Amount | None  # s from the start; None: there was none
+    # s from the first call: the first edge of a slice from which on, of the calls of the trial
+    # together and of those of that slice, no more waited beyond `wait_limit` than one in 100 brings
+    # by chance; None: none was seen.
+    steady: Amount | None
+    # s, of the calls due in the first second (of all, where none was); None: too many got none.
+    wait_p99: Amount | None
+    dials: Count  # that succeeded
+    # A second, of those that the pools dial as they begin; None: there were none of that kind.
+    dial_rate: Amount | None
+    refused: Count  # dials that the server turned away
+    failed: Count  # dials that ended otherwise without a connection
+    cpu_share: Amount | None  # of one core, this process, until those were up
+    # By slices of 100 ms: p99 wait (s) since the first call, None where there was none or more
+    # than one in 100 got no connection; and dials since the start.
+    waits: tuple[Amount | None, ...] = Field(default=(), repr=False)
+    dials_by_slice: tuple[Count, ...] = Field(default=(), repr=False)
+
+    @property
+    def holds(self) -> bool:
+        """Whether no dial failed and the first second's callers waited no longer than allowed."""
+        in_time = self.wait_p99 is not None and self.wait_p99 <= self.wait_limit
+        return in_time and not self.refused and not self.failed
 
 
 class TierMoment(Record):
@@ -301,6 +338,7 @@ class Trial(Record):
     cut_short: str | None = None
     pooler: Pooler | None = None  # stands before the server; None: none does, or not PostgreSQL
     keep_alive: float | None = None  # s, from the server's Keep-Alive header; None: it has none
+    cold: ColdStart | None = None  # of a trial with that purpose
     server_side: ServerSide | None = Field(None, repr=False)  # None: nothing was asked for
     generators: tuple[GeneratorShare, ...] = ()  # of a fleet; empty: one process sent it all
 
@@ -507,6 +545,22 @@ class HoldTimes(Record):
     at_recommended: Amount | None
 
 
+class ColdAdvice(Record):
+    """How the replicas of a service should begin, from trials that began with empty pools."""
+
+    pools: Size  # that begin together
+    pool_size: Size
+    min_size: Count  # connections of each pool to dial as it begins
+    warm_up: bool  # dial them before the service reports ready
+    jitter: Amount  # s, over which the replicas' beginnings are to be spread at random
+    login_rate: Amount | None  # dials a second that the server took; None: not seen
+    # The client's own CPU, or a refusal, may have been what held the dials back.
+    is_least: bool = False
+    holds: bool  # whether a start like that was tried, and its first callers were served in time
+    because: str
+    starts: tuple[ColdStart, ...]  # in the order in which they were tried
+
+
 class Resumed(Record):
     """Trials that an earlier run measured and a later one goes on from."""
 
@@ -546,6 +600,7 @@ class Recommendation(Record):
     trials: Count = 0
     seconds: Amount = 0.0
     resumed: Resumed | None = None  # those of the trials that an earlier run measured
+    cold: ColdAdvice | None = None  # None: no cold start was tried
 
     @property
     def failed_checks(self) -> tuple[Check, ...]:

@@ -87,7 +87,7 @@ class Session:
         self._calls = 0
         self._task: asyncio.Task[ExitCode] | None = None
         self._source = source or ThisProcess()
-        self._is_sending = False
+        self._sending: Source | None = None  # what sends right now
         self._reason: Reason | None = None
 
     def carry_out(self, steps: Callable[[], Awaitable[ExitCode]]) -> ExitCode:
@@ -129,8 +129,8 @@ class Session:
     def _cancel(self, reason: Reason) -> None:
         """End it, the finished trials kept."""
         self._reason = self._reason or reason
-        if self._is_sending:
-            self._source.cancel()
+        if self._sending is not None:
+            self._sending.cancel()
         elif self._task is not None:
             self._task.cancel()
 
@@ -205,8 +205,16 @@ class Session:
             self._log.append(trial)
             self.trials[:] = marked([*self.trials, trial])
             self._emit(events.TrialDone(trial=trial))
-        if sent.stop is not None and not is_at_limit(self.trials[-1], self.trials[:-1]):
+        if sent.stop is not None and not await self._is_finding(sent.stop):
             raise sent.stop
+
+    async def _is_finding(self, stop: BrakeStop) -> bool:
+        """Whether the trial that a brake ended tells something of a server that is well."""
+        if self.trials[-1].cold is None:
+            return is_at_limit(self.trials[-1], self.trials[:-1])
+        # A storm of dials that a server turns away is what a cold start is there to show.
+        await asyncio.sleep(AFTER_REFUSALS)
+        return stop.brake in ("refused", "rejected", "error_share") and await self._answers()
 
     async def _answers(self) -> bool:
         """Whether the server that refused connections was seen to serve, and still takes one."""
@@ -242,10 +250,14 @@ class Session:
             pools=plan.pools,
             gate=gate_size(self._target, plan.pool_size) if plan.gated else None,
         ).model_copy(update=self._facts)
+        if sent.cold is not None:
+            # It says nothing of a service that is up.
+            changes: dict[str, object] = {"cold": sent.cold, "checks": (), "in_use": ()}
+            return trial.model_copy(update=changes)
         trial = of_generators(trial, sent.parts, calm=bool(plan.calm))
         if trial.loop == "open":
             late = verify.late_interval(measured, self._target.wait_p99)
-            changes: dict[str, object] = {"late_interval95": late, "at_a_time": plan.at_a_time}
+            changes = {"late_interval95": late, "at_a_time": plan.at_a_time}
             if plan.at_a_time is not None:
                 # Bursts are no steady process: what is left to doubt is this machine.
                 changes["checks"] = tuple(c for c in trial.checks if c.name in OF_THE_CLIENT)
@@ -286,12 +298,13 @@ class Session:
 
     async def _send(self, load: Load) -> Sent:
         self._raise_if_cancelled()
-        self._is_sending = True
+        # The pools of a cold start begin together in one process, whatever else sends load.
+        source = self._sending = self._source if load.plan.cold is None else ThisProcess()
         try:
-            sent = await self._source.send(self._target, load, partial(self._report, load.plan))
+            sent = await source.send(self._target, load, partial(self._report, load.plan))
         finally:
-            self._is_sending = False
-            self._calls += self._source.calls
+            self._sending = None
+            self._calls += source.calls
         if sent.stop is not None and sent.stop.brake == "calls":
             most = self._target.max_calls  # over all trials
             return sent if most is None else replace(sent, stop=out_of_calls(most))

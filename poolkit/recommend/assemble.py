@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from poolkit.analysis.cold import advise
 from poolkit.analysis.disturbed import is_quiet
 from poolkit.analysis.rules_of_thumb import beside
 from poolkit.analysis.two_tiers import two_tiers
@@ -82,6 +83,9 @@ def parameters_of_trials(
         verified=None if verification is None else Verified(verification, at_target),
         probe=probe,
     )
+    advice = advise(trials, size, target.pools)
+    if advice is not None:
+        of_library = of_driver.with_start(target, of_library, advice)
     return of_library + (of_pooler(target, size, nearest) if nearest in at_target else ())
 
 
@@ -163,6 +167,7 @@ def recommend(
             "parameters": parameters_of_trials(target, sizing, size, verification, trials, probe),
             "rules_of_thumb": beside(sizing.rules_of_thumb, sizing.size, size),
             "verification": verification,
+            "cold": None if size is None else advise(trials, size, target.pools),
         }
     )
 
