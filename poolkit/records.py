@@ -46,13 +46,20 @@ Size = Annotated[int, Field(ge=1, le=MOST_CONNECTIONS)]  # connections of one po
 # "limit" asks a server that turned calls away what it counts, in an open loop too: calls are due as
 # many at a time as there are connections. "approach" climbs to the target rate with a roomy pool;
 # the others try one size in service: at the target rate, above it, after it, and with more callers
-# than connections.
+# than connections. "cold" begins with empty pools, and is no evidence of anything else.
 CurvePurpose = Literal["ramp", "refine", "repeat", "sentinel", "limit"]
-Purpose = Literal[CurvePurpose, "approach", "verify", "overload", "recovery", "fairness"]
+Purpose = Literal[CurvePurpose, "approach", "verify", "overload", "recovery", "fairness", "cold"]
 CURVE_PURPOSES: frozenset[str] = frozenset({"ramp", "refine", "repeat", "sentinel", "limit"})
 KneeRule = Literal["littles_law", "plateau95", "usl_peak"]
 VerdictName = Literal[
-    "server_bound", "client_bound", "pool_bound", "rate_limited", "refused", "stopped", "not_pushed"
+    "server_bound",
+    "client_bound",
+    "pool_bound",
+    "pooler_bound",
+    "rate_limited",
+    "refused",
+    "stopped",
+    "not_pushed",
 ]
 LimitKind = Literal["at_once", "rate", "connections"]
 # What a size would have to give way on to be smaller, or what stands in the way of any.
@@ -154,6 +161,107 @@ class Check(Record):
     next: str
 
 
+class ColdStart(Record):
+    """Replicas that began together with empty pools: what their first callers and the server saw.
+
+    The wait is that for a connection that is up: unlike `wait_time` it has the call's own dial in
+    it, and the opening of its pool, since a first caller waits for both.
+    """
+
+    min_size: Count  # connections that each pool dials as it begins
+    is_warm: bool  # dialled before the replica reports ready; False: while calls already come
+    jitter: Amount = 0.0  # s, over which the replicas' beginnings are spread at random
+    wait_limit: Amount  # s, p99 that is allowed
+    ready: Amount | None  # s from the start until every pool was open; None: one did not open
+    first_reply: Amount | None  # s from the start; None: there was none
+    # s from the first call: the first edge of a slice from which on, of the calls of the trial
+    # together and of those of that slice, no more waited beyond `wait_limit` than one in 100 brings
+    # by chance; None: none was seen.
+    steady: Amount | None
+    # s, of the calls due in the first second (of all, where none was); None: too many got none.
+    wait_p99: Amount | None
+    dials: Count  # that succeeded
+    # A second, of those that the pools dial as they begin; None: there were none of that kind.
+    dial_rate: Amount | None
+    refused: Count  # dials that the server turned away
+    failed: Count  # dials that ended otherwise without a connection
+    cpu_share: Amount | None  # of one core, this process, until those were up
+    # By slices of 100 ms: p99 wait (s) since the first call, None where there was none or more
+    # than one in 100 got no connection; and dials since the start.
+    waits: tuple[Amount | None, ...] = Field(default=(), repr=False)
+    dials_by_slice: tuple[Count, ...] = Field(default=(), repr=False)
+
+    @property
+    def holds(self) -> bool:
+        """Whether no dial failed and the first second's callers waited no longer than allowed."""
+        in_time = self.wait_p99 is not None and self.wait_p99 <= self.wait_limit
+        return in_time and not self.refused and not self.failed
+
+
+class TierMoment(Record):
+    """What a pooler told in one slice of a trial's window: means of its samples."""
+
+    at: Amount  # s after the trial began, the slice's middle
+    clients_active: Amount  # that a connection to the server is lent to
+    clients_waiting: Amount
+    servers_active: Amount  # connections to the server that are lent
+    servers_idle: Amount
+    longest_wait: Amount  # s, of the client that waits longest; the largest of the slice
+
+
+class PoolerSettings(Record):
+    """How a pooler before PostgreSQL is set up for the target's database; None: it does not say."""
+
+    mode: str | None = None
+    pool_size: Count | None = None  # connections to the server for each database and user
+    reserve_pool_size: Count | None = None
+    max_db_connections: Count | None = None  # for all users of the database; 0: no limit
+    max_client_conn: Count | None = None  # of the whole pooler
+    pools: Count | None = None  # pairs of database and user that it serves
+
+
+class PoolerTier(Record):
+    """A pooler before PostgreSQL (`SHOW POOLS`) over the window of a trial."""
+
+    samples: Count
+    clients_waiting: Amount  # mean
+    waiting_share: Amount  # of the samples, those in which a client waited
+    servers_active: Amount  # mean
+    servers_most: Count  # most connections to the server at once, lent or idle
+    longest_wait: Amount  # s
+    settings: PoolerSettings = PoolerSettings()
+    moments: tuple[TierMoment, ...] = ()
+
+
+class ServerWaits(Record):
+    """What the target's own sessions in PostgreSQL were busy with (`pg_stat_activity`)."""
+
+    samples: Count
+    sessions: Amount  # mean of those that were busy, or idle in a transaction
+    # wait_event_type:wait_event -> share of these sessions. "CPU": no wait event, so it ran or
+    # stood ready to; "Client:InTransaction": idle in a transaction.
+    waits: dict[str, Amount] = Field(default_factory=dict)
+    # Relation -> share of the sessions that waited for a lock on it or on a row of it.
+    locks: dict[str, Amount] = Field(default_factory=dict)
+
+
+class Gauge(Record):
+    """What a Prometheus query gave for the window of a trial: its largest series."""
+
+    query: str
+    value: float
+    labels: dict[str, str] = Field(default_factory=dict)
+
+
+class ServerSide(Record):
+    """What was seen of the server's side while a trial ran; `remarks` say what could not be."""
+
+    pooler: PoolerTier | None = None
+    waits: ServerWaits | None = None
+    gauge: Gauge | None = None
+    remarks: tuple[str, ...] = ()
+
+
 class GeneratorShare(Record):
     """What one generator of a fleet had of a trial."""
 
@@ -230,6 +338,8 @@ class Trial(Record):
     cut_short: str | None = None
     pooler: Pooler | None = None  # stands before the server; None: none does, or not PostgreSQL
     keep_alive: float | None = None  # s, from the server's Keep-Alive header; None: it has none
+    cold: ColdStart | None = None  # of a trial with that purpose
+    server_side: ServerSide | None = Field(None, repr=False)  # None: nothing was asked for
     generators: tuple[GeneratorShare, ...] = ()  # of a fleet; empty: one process sent it all
 
     @property
@@ -336,6 +446,7 @@ class Verdict(Record):
 
     name: VerdictName
     evidence: str
+    by: str | None = None  # what in the server bounds it, such as "row locks on accounts"
 
 
 class RuleOfThumb(Record):
@@ -434,6 +545,22 @@ class HoldTimes(Record):
     at_recommended: Amount | None
 
 
+class ColdAdvice(Record):
+    """How the replicas of a service should begin, from trials that began with empty pools."""
+
+    pools: Size  # that begin together
+    pool_size: Size
+    min_size: Count  # connections of each pool to dial as it begins
+    warm_up: bool  # dial them before the service reports ready
+    jitter: Amount  # s, over which the replicas' beginnings are to be spread at random
+    login_rate: Amount | None  # dials a second that the server took; None: not seen
+    # The client's own CPU, or a refusal, may have been what held the dials back.
+    is_least: bool = False
+    holds: bool  # whether a start like that was tried, and its first callers were served in time
+    because: str
+    starts: tuple[ColdStart, ...]  # in the order in which they were tried
+
+
 class Resumed(Record):
     """Trials that an earlier run measured and a later one goes on from."""
 
@@ -449,6 +576,7 @@ class Recommendation(Record):
     driver: str
     status: Status
     verdict: VerdictName | None = None
+    bound_by: str | None = None  # what in the server bounds it, where that was seen
     target_rate: Amount
     target_rate_from: str | None = None  # where it was read from; None: targets.toml says it
     wait_p99: Amount | None = None
@@ -472,6 +600,7 @@ class Recommendation(Record):
     trials: Count = 0
     seconds: Amount = 0.0
     resumed: Resumed | None = None  # those of the trials that an earlier run measured
+    cold: ColdAdvice | None = None  # None: no cold start was tried
 
     @property
     def failed_checks(self) -> tuple[Check, ...]:

@@ -67,6 +67,7 @@ _COMMANDS: tuple[tuple[Callable[..., None], tuple[str, ...]], ...] = (
             "poolkit size orders-api --targets targets.toml",
             "poolkit size orders-api --targets targets.toml --out orders --budget 90",
             "poolkit size orders-api --targets targets.toml --out orders --no-push",
+            "poolkit size orders-db --targets targets.toml --out orders --cold",
             "poolkit size orders-api --targets targets.toml --out orders --again",
         ),
     ),

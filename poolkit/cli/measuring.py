@@ -10,6 +10,7 @@ import typer
 from poolkit.cli.options import (
     Again,
     Budget,
+    Cold,
     Events,
     Generators,
     HiddenEvents,
@@ -101,6 +102,7 @@ def size(
     wait: Wait = None,
     budget: Budget = None,
     no_push: NoPush = False,
+    cold: Cold = False,
     seed: Seed = None,
     fleet: Generators = None,
     scheduler: Scheduler = None,
@@ -126,6 +128,7 @@ def size(
         rate=rate,
         wait=wait,
         push=not no_push,
+        cold=cold,
         fleet=fleet,
         scheduler=scheduler,
     )
@@ -137,6 +140,7 @@ def size(
     from poolkit.review.adding import add_results, read_entries
     from poolkit.review.outcome import measure_target
     from poolkit.review.run import say_kept, with_records
+    from poolkit.show import cold as words
     from poolkit.show import tables
 
     read_entries(order.out)  # whatever cannot be kept is told before anything is sent
@@ -146,8 +150,13 @@ def size(
     added = add_results(
         order.out, [recommendation], {name: target}, budget=order.budget, seed=order.seed
     )
-    more = (tables.parameters_in_short(recommendation),) if recommendation.parameters else ()
+    more = [tables.parameters_in_short(recommendation)] if recommendation.parameters else []
+    if recommendation.cold is not None:
+        more.append(tables.cold_starts_in_short(recommendation.cold))
     print_results(console, (recommendation,), more)
+    if recommendation.cold is not None:
+        screen.say(f"{name}: {words.finding(recommendation.cold)}.")
+        screen.say(f"  {words.logins(recommendation.cold)}")
     say_kept(added, screen)
     if recommendation.status == "done":
         screen.say(f"written: {order.out / 'recommended.md'}, {order.out / 'pools.py'}")

@@ -91,6 +91,15 @@ NoPush = Annotated[
         LOAD,
     ),
 ]
+Cold = Annotated[
+    bool,
+    flag(
+        "--cold",
+        "Also begin with empty pools at the target rate, as replicas after a restart do, and say "
+        "how they should begin; up to 15 s more load.",
+        LOAD,
+    ),
+]
 # A sweep takes it only to say why it cannot.
 HiddenNoPush = Annotated[bool, typer.Option("--no-push", hidden=True)]
 Sizes = Annotated[

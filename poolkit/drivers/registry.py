@@ -88,9 +88,17 @@ def _settings(target: Target, pool_size: int) -> dict[str, Any]:
 
 def dialled_by_need(target: Target) -> Target:
     """The target with a pool that dials no connection before a call needs it."""
-    if target.min_size is not None or "min_size" not in DRIVERS[target.driver].settings:
-        return target
-    return target.model_copy(update={"min_size": 0})
+    return target if target.min_size is not None else with_min_size(target, 0)
+
+
+def dials_beforehand(target: Target) -> bool:
+    """Whether the target's library dials a `min_size` of connections as its pool begins."""
+    return "min_size" in DRIVERS[target.driver].settings
+
+
+def with_min_size(target: Target, min_size: int) -> Target:
+    """The target with a pool that dials so many connections as it begins, where it can."""
+    return target.model_copy(update={"min_size": min_size}) if dials_beforehand(target) else target
 
 
 def gate_size(target: Target, pool_size: int) -> int | None:

@@ -92,6 +92,7 @@ class SqlalchemyPool(postgres.PostgresPool):
 
     logger = "sqlalchemy"
     spelling = "colon"
+    dials_beforehand = True  # `open` dials what is kept, as pools.py does; the engine dials nothing
 
     def __init__(
         self,
@@ -165,7 +166,8 @@ class SqlalchemyPool(postgres.PostgresPool):
             event.listen(pool, "connect", self._connected)
             event.listen(pool, "close", self._closed)
             event.listen(pool, "invalidate", self._invalidated)
-            await self._dial_all(self._engine)
+            if self.dials_beforehand:
+                await self._dial_all(self._engine)
         except BaseException as error:
             await self.close()
             if isinstance(error, DBAPIError):
@@ -223,7 +225,8 @@ class SqlalchemyPool(postgres.PostgresPool):
             max_reply=self._max_reply,
         )
 
-    def _asked(self) -> AbstractAsyncContextManager[Ask]:
+    def aside(self) -> AbstractAsyncContextManager[Ask]:
+        """A connection outside the pool, to ask over."""
         return self._bare(self._dsn, self.session)
 
     def _prepared(self, statement: str) -> Any:

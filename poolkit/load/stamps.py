@@ -32,6 +32,11 @@ class CallStamps:
         self.started_at = NEVER
         self.clear()
 
+    @property
+    def at(self) -> float:
+        """Now, s since the trial began."""
+        return self._now() - self._origin
+
     def clear(self) -> None:
         """Forget the last call."""
         self.acquired_at = self.dialled_at = self.served_at = NEVER

@@ -46,6 +46,7 @@ class Order:
     rate: float | None = None  # calls/s, in place of what the file asks of the target
     wait: float | None = None  # s, likewise
     push: bool = True  # False: no load above the target rate; True: what the file says
+    cold: bool = False  # whether to try starts with empty pools at the verified size
     fleet: int | None = None  # generators, in place of what the file says
     scheduler: str | None = None  # address of the Dask scheduler that they run on, likewise
 
@@ -97,6 +98,8 @@ def command(order: Order) -> list[str]:
             words += [f"--{option}", str(value)]
     if not order.push:
         words.append("--no-push")
+    if order.cold:
+        words.append("--cold")
     return python("poolkit", *words)
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from poolkit.analysis.noise import EARLY_BATCH_HOLDS, rate_interval
-from poolkit.drivers.base import close_pool
+from poolkit.drivers.base import Pool, close_pool
 from poolkit.drivers.registry import dialled_by_need, make_service_pool
 from poolkit.errors import BrakeStop
 from poolkit.load.arrivals import constant, steps
@@ -31,8 +31,9 @@ from poolkit.measure import verify
 from poolkit.measure.approach import Strain
 from poolkit.measure.child import RESUMES
 from poolkit.measure.preflight import check_names
+from poolkit.measure.starting import StartingService
 from poolkit.measure.sweep import NARROW, WARM_UP, TrialPlan
-from poolkit.records import CURVE_PURPOSES
+from poolkit.records import CURVE_PURPOSES, ColdStart
 from poolkit.targets import Target
 
 LEAST_SHARE = 0.5  # of a closed loop's window, before its interval is checked
@@ -78,6 +79,7 @@ class Sent:
     stop: BrakeStop | None = None  # the brake that ended it
     strain: str | None = None  # why a step of the climb ended before its time
     parts: Mapping[str, Part] = field(default_factory=dict)  # of a fleet, by generator
+    cold: ColdStart | None = None  # what a start with empty pools was like
     lost: str = ""  # which generators ended early, and how: nothing can be told from the trial
 
 
@@ -153,11 +155,12 @@ class ThisProcess:
         self._on_chunk = on_chunk
         self._generator: Generator | None = None
         self._task: asyncio.Task[Any] | None = None
+        self._warm_calls = 0  # by which pools dialled before the load
 
     @property
     def calls(self) -> int:
         """Calls that were begun."""
-        return 0 if self._generator is None else self._generator.calls
+        return self._warm_calls + (0 if self._generator is None else self._generator.calls)
 
     def cancel(self) -> None:
         """End the load now, or what is waited for before and after it."""
@@ -186,9 +189,14 @@ class ThisProcess:
             is_enough = self._is_enough or partial(is_narrow, plan.callers)
         # The climb has far more room than it needs: connections are dialled as they are needed.
         own = target if strain is None else dialled_by_need(target)
-        pool = make_service_pool(
-            own, plan.pool_size, pools=plan.pools, seed=load.seed, gated=plan.gated
-        )
+        pool: Pool
+        starting = None if plan.cold is None else StartingService(own, plan, load.seed)
+        if starting is None:
+            pool = make_service_pool(
+                own, plan.pool_size, pools=plan.pools, seed=load.seed, gated=plan.gated
+            )
+        else:
+            pool, self._warm_calls = starting, starting.warm_calls
         timer = best_timer(asyncio.get_running_loop())
         # Collections pause the loop; what lives already need not be scanned again.
         gc.collect()
@@ -214,7 +222,12 @@ class ThisProcess:
             begin = None if self._begin is None else await self._begin(timer)
             self._task = None
             measurement = await generator.run(begin)
-            return Sent(measurement, generator.stopped, None if strain is None else strain.seen)
+            return Sent(
+                measurement,
+                generator.stopped,
+                None if strain is None else strain.seen,
+                cold=None if starting is None else starting.start(measurement.seconds),
+            )
         finally:
             self._task = asyncio.current_task()
             timer.close()

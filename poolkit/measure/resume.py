@@ -24,10 +24,15 @@ def is_of_question(trial: Trial, objective: Objective) -> bool:
         "verify": rate,
         "overload": OVERLOAD * rate,
         "recovery": calm_rate(OVERLOAD * rate),
+        "cold": rate,
     }.get(trial.purpose)
     if asked is None or trial.arrival_rate is None:
         return True
     same_rate = math.isclose(trial.arrival_rate, asked, rel_tol=_TOLERANCE)
+    if trial.cold is not None:
+        asked = objective.wait_p99
+        same_wait = asked is None or math.isclose(trial.cold.wait_limit, asked)
+        return same_rate and same_wait and trial.pools == objective.pools
     return same_rate and trial.pools == objective.pools_left
 
 

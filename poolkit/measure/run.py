@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from poolkit import events, units
+from poolkit.analysis.cold import starts_of
 from poolkit.analysis.sizing import size
-from poolkit.drivers.registry import gate_size
+from poolkit.drivers.registry import dials_beforehand, gate_size
 from poolkit.errors import BadInput, BrakeStop, ExitCode
 from poolkit.events import Emit
-from poolkit.measure import approach, limit_search, sweep, verify
+from poolkit.measure import approach, cold, limit_search, sweep, verify
 from poolkit.measure.child import Order
 from poolkit.measure.generating import Source
 from poolkit.measure.preflight import check_caps, check_descriptors
@@ -116,10 +117,12 @@ class Run:
         self._emit = emit
         self._seed = SEED if order.seed is None else order.seed
         self._out = order.out
-        self._budget = order.budget or (SWEEP_BUDGET if self._is_sweep else SIZE_BUDGET)
+        usual = SWEEP_BUDGET if self._is_sweep else SIZE_BUDGET + cold.BUDGET * order.cold
+        self._budget = order.budget or usual
+        self._kept = cold.reserve(self._budget) if order.cold else 0.0  # s of load for cold starts
         self._limits = sweep.SweepLimits(
             max_size=target.max_size,
-            budget=self._budget * (1.0 if self._is_sweep else SWEEP_SHARE),
+            budget=(self._budget - self._kept) * (1.0 if self._is_sweep else SWEEP_SHARE),
             sizes=order.sizes or None,
             seed=self._seed,
         )
@@ -132,7 +135,7 @@ class Run:
             last_words=last_words,
             source=self._source(order),
         )
-        self._trials = self._session.trials
+        self._is_cold_asked = order.cold
         self._sizing: Sizing | None = None  # the last that was told
 
     def _source(self, order: Order) -> Source | None:
@@ -158,6 +161,8 @@ class Run:
                 await self._sweep()
             else:
                 await self._verified()
+                if self._is_cold_asked:
+                    await self._cold_starts()
         except BrakeStop as brake:
             stop = brake
         sizing = self._size(stop)
@@ -184,6 +189,33 @@ class Run:
             await self._sweep()
             await self._verify(beyond=True)
 
+    async def _cold_starts(self) -> None:
+        """Begin with empty pools at the verified size, the target rate upon them."""
+        chosen = self._chosen(self._size(None))
+        if chosen is None or not self._was_verified():
+            self._say_no_cold_start("no size was verified at the target rate")
+            return
+        has_min_size = dials_beforehand(self._target)
+        while plan := cold.next_trial(
+            self._session.trials,
+            self._target,
+            chosen,
+            has_min_size=has_min_size,
+            left=self._budget - sweep.spent(self._session.trials),
+        ):
+            await self._session.run(plan, self._seed + len(self._session.trials))
+        if not starts_of(self._session.trials, chosen, self._target.pools):
+            self._say_no_cold_start("its budget is spent (a larger --budget)")
+
+    def _say_no_cold_start(self, why: str) -> None:
+        what = f"no cold start was tried: {why}"
+        self._emit(events.Step(target=self._target.name, what=what, limit=0.0))
+
+    def _chosen(self, sizing: Sizing) -> int | None:
+        return (
+            None if sizing.size is None else verify.chosen_size(self._trials, self._target, sizing)
+        )
+
     async def _sweep(self) -> None:
         await self._while(lambda: sweep.next_trial(self._trials, self._target, self._limits))
 
@@ -207,14 +239,19 @@ class Run:
         """Run what is decided until nothing is; a limit that a trial met is searched for first."""
         while plan := self._next_for_limit() or decide():
             # Another seed for every trial, the same ones in every run of the same command.
-            await self._session.run(plan, self._seed + len(self._trials))
+            await self._session.run(plan, self._seed + len(self._session.trials))
 
     def _next_for_limit(self) -> sweep.TrialPlan | None:
         return limit_search.next_trial(self._trials, self._target, self._limits, left=self._left)
 
     @property
+    def _trials(self) -> list[Trial]:
+        """Those that say something of the size: not the cold starts."""
+        return [trial for trial in self._session.trials if trial.purpose != "cold"]
+
+    @property
     def _left(self) -> float:
-        return self._budget - sweep.spent(self._trials)
+        return self._budget - self._kept - sweep.spent(self._trials)
 
     def _size(self, stop: BrakeStop | None) -> Sizing:
         name = self._target.name
@@ -235,17 +272,17 @@ class Run:
         return any(trial.purpose == "verify" for trial in self._trials)
 
     def _recommend(self, sizing: Sizing, stop: BrakeStop | None) -> ExitCode:
-        verification = chosen = None
-        if sizing.size is not None:
-            chosen = verify.chosen_size(self._trials, self._target, sizing)
+        verification = None
+        chosen = self._chosen(sizing)
+        if chosen is not None:
             verification = verify.verification(self._trials, chosen, self._target, sizing)
         recommendation = recommend(
             self._target,
             sizing,
             verification,
-            tuple(self._trials),
+            tuple(self._session.trials),
             status="done" if stop is None else "stopped",
-            seconds=sweep.spent(self._trials),
+            seconds=sweep.spent(self._session.trials),
             size=chosen,
             because="" if stop is None else stop.cause,
             remedy="" if stop is None else stop.remedy,

@@ -30,10 +30,12 @@ from poolkit.measure.generating import (
     Sent,
     Source,
     ThisProcess,
+    most_connections,
 )
 from poolkit.measure.loop import HUNG_SECONDS, Reason, run_until_over
 from poolkit.measure.preflight import FirstCall, check_first_call, first_calls
 from poolkit.measure.resume import counting, resumed
+from poolkit.measure.server_side import ServerWatch
 from poolkit.measure.store import TrialLog, now
 from poolkit.measure.sweep import TrialPlan, spent
 from poolkit.records import Purpose, Trial
@@ -81,10 +83,11 @@ class Session:
         self.trials = counting(self._log.resume(target.fingerprint), target)
         self.first_call = 0.0  # s that a single call took before there was load
         self._facts: dict[str, Any] = {}  # of the server, seen in that call; fields of a trial
+        self._watch: ServerWatch  # known with them
         self._calls = 0
         self._task: asyncio.Task[ExitCode] | None = None
         self._source = source or ThisProcess()
-        self._is_sending = False
+        self._sending: Source | None = None  # what sends right now
         self._reason: Reason | None = None
 
     def carry_out(self, steps: Callable[[], Awaitable[ExitCode]]) -> ExitCode:
@@ -105,6 +108,7 @@ class Session:
         try:
             first = await self._first_call()
             self.first_call, self._facts = first.seconds, asdict(first.facts)
+            self._watch = ServerWatch(self._target, first.facts.pooler)
             self._emit(
                 events.Started(
                     target=self._target.name,
@@ -125,8 +129,8 @@ class Session:
     def _cancel(self, reason: Reason) -> None:
         """End it, the finished trials kept."""
         self._reason = self._reason or reason
-        if self._is_sending:
-            self._source.cancel()
+        if self._sending is not None:
+            self._sending.cancel()
         elif self._task is not None:
             self._task.cancel()
 
@@ -179,7 +183,8 @@ class Session:
             )
         )
         try:
-            sent = await self._send_whole(load)
+            async with self._watch.beside(most_connections(self._target, plan)):
+                sent = await self._send_whole(load)
         except Unreachable as error:  # the first call went well: the server has changed
             stop = BrakeStop("refused", error.cause, f"{error.remedy}; {RESUMES}")
             if not await self._answers():
@@ -190,6 +195,8 @@ class Session:
             phases = _split(sent.measurement, plan)
         for phase, purpose in phases:
             trial = self._summarised(phase, purpose, plan, sent)
+            seen = await self._watch.seen(phase, trial)
+            trial = trial.model_copy(update={"server_side": seen})
             if sent.strain is not None:
                 trial = trial.model_copy(update={"cut_short": sent.strain})
             if trial.stopped == "refused" and await self._answers():
@@ -198,8 +205,16 @@ class Session:
             self._log.append(trial)
             self.trials[:] = marked([*self.trials, trial])
             self._emit(events.TrialDone(trial=trial))
-        if sent.stop is not None and not is_at_limit(self.trials[-1], self.trials[:-1]):
+        if sent.stop is not None and not await self._is_finding(sent.stop):
             raise sent.stop
+
+    async def _is_finding(self, stop: BrakeStop) -> bool:
+        """Whether the trial that a brake ended tells something of a server that is well."""
+        if self.trials[-1].cold is None:
+            return is_at_limit(self.trials[-1], self.trials[:-1])
+        # A storm of dials that a server turns away is what a cold start is there to show.
+        await asyncio.sleep(AFTER_REFUSALS)
+        return stop.brake in ("refused", "rejected", "error_share") and await self._answers()
 
     async def _answers(self) -> bool:
         """Whether the server that refused connections was seen to serve, and still takes one."""
@@ -235,10 +250,14 @@ class Session:
             pools=plan.pools,
             gate=gate_size(self._target, plan.pool_size) if plan.gated else None,
         ).model_copy(update=self._facts)
+        if sent.cold is not None:
+            # It says nothing of a service that is up.
+            changes: dict[str, object] = {"cold": sent.cold, "checks": (), "in_use": ()}
+            return trial.model_copy(update=changes)
         trial = of_generators(trial, sent.parts, calm=bool(plan.calm))
         if trial.loop == "open":
             late = verify.late_interval(measured, self._target.wait_p99)
-            changes: dict[str, object] = {"late_interval95": late, "at_a_time": plan.at_a_time}
+            changes = {"late_interval95": late, "at_a_time": plan.at_a_time}
             if plan.at_a_time is not None:
                 # Bursts are no steady process: what is left to doubt is this machine.
                 changes["checks"] = tuple(c for c in trial.checks if c.name in OF_THE_CLIENT)
@@ -279,12 +298,13 @@ class Session:
 
     async def _send(self, load: Load) -> Sent:
         self._raise_if_cancelled()
-        self._is_sending = True
+        # The pools of a cold start begin together in one process, whatever else sends load.
+        source = self._sending = self._source if load.plan.cold is None else ThisProcess()
         try:
-            sent = await self._source.send(self._target, load, partial(self._report, load.plan))
+            sent = await source.send(self._target, load, partial(self._report, load.plan))
         finally:
-            self._is_sending = False
-            self._calls += self._source.calls
+            self._sending = None
+            self._calls += source.calls
         if sent.stop is not None and sent.stop.brake == "calls":
             most = self._target.max_calls  # over all trials
             return sent if most is None else replace(sent, stop=out_of_calls(most))

@@ -21,6 +21,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from poolkit.analysis.checks import sentinel_size
+from poolkit.analysis.cold import Opening
 from poolkit.analysis.curve import is_clean, points, relative_error
 from poolkit.analysis.disturbed import to_repeat
 from poolkit.analysis.knee import has_plateau
@@ -72,6 +73,7 @@ class TrialPlan:
     at_a_time: int | None = None  # calls that are due together, evenly spaced; None: Poisson
     calm: float = 0.0  # s at the end of an overload, at half the target rate
     gated: bool = True  # the target's gate stands in front of each pool
+    cold: Opening | None = None  # begins with empty pools, opened like this
 
 
 Choice = tuple[int, Purpose, str]

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from poolkit.analysis.cold import advise
 from poolkit.analysis.disturbed import is_quiet
 from poolkit.analysis.rules_of_thumb import beside
+from poolkit.analysis.two_tiers import two_tiers
 from poolkit.drivers import parameters as of_driver
 from poolkit.drivers.parameters.basis import Basis, Verified
 from poolkit.drivers.parameters.findings import Findings
 from poolkit.recommend.checks import (
+    cut_off,
     decisive,
     effect_of_gate,
     finished,
@@ -70,14 +73,41 @@ def parameters_of_trials(
     if size is None:
         return ()
     at_target = tuple(verifying(trials, size))
-    return parameters(
+    nearest = nearest_trial(trials, size)
+    of_library = parameters(
         target,
         sizing,
-        nearest_trial(trials, size),
+        nearest,
         size=size,
         crowd=effect_of_gate(trials, size),
         verified=None if verification is None else Verified(verification, at_target),
         probe=probe,
+    )
+    advice = advise(trials, size, target.pools)
+    if advice is not None:
+        of_library = of_driver.with_start(target, of_library, advice)
+    return of_library + (of_pooler(target, size, nearest) if nearest in at_target else ())
+
+
+def of_pooler(target: Target, size: int, trial: Trial | None) -> tuple[Parameter, ...]:
+    """The settings of the pooler that was looked at while the size ran at the target rate."""
+    found = None if trial is None else two_tiers(trial, target, size)
+    if found is None:
+        return ()
+    because = "; ".join(filter(None, (found.because, found.misfit)))
+    figures = (
+        ("default_pool_size", found.servers, because),
+        ("max_client_conn", found.clients, found.clients_because),
+    )
+    return tuple(
+        Parameter(
+            name=f"PgBouncer {name}",
+            value=value,
+            unit="connections",
+            because=why,
+            source="measured",
+        )
+        for name, value, why in figures
     )
 
 
@@ -111,7 +141,8 @@ def recommend(
         brake = next((trial.stopped for trial in reversed(trials) if trial.stopped), None)
         cause = because or (f"stopped by the {brake} brake" if brake else "ended early")
         remedy = remedy or "run the same command again: it resumes"
-        checks += (finished(cause, remedy, sent=bool(trials)),)
+        ended = finished(cause, remedy, sent=bool(trials))
+        checks = (*cut_off(checks, remedy), ended)
         again = remedy
     if sizing is None:
         result = _result(target, status, checks, trials, seconds)
@@ -120,6 +151,7 @@ def recommend(
     return _result(target, status, checks, trials, seconds).model_copy(
         update={
             "verdict": sizing.verdict.name,
+            "bound_by": sizing.verdict.by,
             "recommended_size": size,
             "smallest_as_fast": smaller(sizing, size),
             "limited_by": sizing.limited_by,
@@ -135,6 +167,7 @@ def recommend(
             "parameters": parameters_of_trials(target, sizing, size, verification, trials, probe),
             "rules_of_thumb": beside(sizing.rules_of_thumb, sizing.size, size),
             "verification": verification,
+            "cold": None if size is None else advise(trials, size, target.pools),
         }
     )
 
@@ -154,7 +187,8 @@ def failed(
     target: Target, cause: str, remedy: str, trials: Sequence[Trial] = (), seconds: float = 0.0
 ) -> Recommendation:
     """What is left to say of a target whose measurement broke down after `seconds` of load."""
-    checks = (finished(cause, remedy, sent=bool(trials)), *over_trials(trials))
+    ended = finished(cause, remedy, sent=bool(trials))
+    checks = (ended, *cut_off(over_trials(trials), remedy))
     return _result(target, "failed", checks, trials, seconds)
 
 

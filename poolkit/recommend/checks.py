@@ -33,6 +33,8 @@ _AGAIN = "run again with a larger budget, or when the endpoint is quiet"
 _REMEDIES: Mapping[str, str] = {
     "server_bound": "make the upstream faster or add to it; more connections cannot",
     "client_bound": "spread the callers over more processes: raise workers or replicas",
+    "pooler_bound": "raise the pooler's limit on connections to the server (PgBouncer: "
+    "default_pool_size), as far as max_connections has room",
     "pool_bound": "raise max_size: throughput still rose at the largest size that it allows",
     "rate_limited": "ask for a higher quota upstream, or lower target_rate",
     "refused": "raise the server's own limit on connections, or lower target_rate",
@@ -127,6 +129,16 @@ def of_result(
             seen += f" (verification moved {sizing.size} to {size})"
         checks.append(_check("serves_sooner", False, seen, remedy))
     return tuple(checks)
+
+
+def cut_off(checks: Sequence[Check], remedy: str) -> tuple[Check, ...]:
+    """The checks of a measurement that ended early: a larger budget is no remedy for that."""
+    return tuple(
+        check.model_copy(update={"next": remedy})
+        if check.name == "enough" and not check.passed
+        else check
+        for check in checks
+    )
 
 
 def finished(cause: str, remedy: str, *, sent: bool) -> Check:

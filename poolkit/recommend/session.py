@@ -44,7 +44,7 @@ class Session:
 
 Members = Sequence[Recommendation]
 
-_PER_TARGET = ("gate", "gate_timeout", "library")
+_PER_TARGET = ("gate", "gate_timeout", "library", "warm_up", "start_jitter")
 # How the other parameters of a client become one value for all of its targets.
 _CHOICES: dict[str, dict[str, Callable[[Sequence[float]], float]]] = {
     "aiohttp": {

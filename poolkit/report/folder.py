@@ -96,7 +96,10 @@ def read_review(path: Path) -> Review:
             sizing=_optional(Sizing, path / f"{r.target}.sizing.json"),
             # Without a manifest the number of pools is not known.
             trials=tuple(
-                t for t in trials if r.target not in public or is_of_question(t, settings)
+                t
+                for t in trials
+                # Cold starts stand in the recommendation, and are no evidence of the size.
+                if t.purpose != "cold" and (r.target not in public or is_of_question(t, settings))
             ),
             settings=settings,
             probe=probe if probe and _is_of(probe, r, settings) else None,

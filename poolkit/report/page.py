@@ -15,7 +15,7 @@ from poolkit.report import pictures
 from poolkit.report.folder import Review, TargetReview
 from poolkit.review.compare import Comparison
 from poolkit.review.provenance import left_out, measured_at, written
-from poolkit.show import charts, tables, trust, words
+from poolkit.show import charts, cold, tables, trust, words
 from poolkit.show.tables import Column, Columns, Number, Table, of_probe
 from poolkit.show.tables.table import STYLE
 from poolkit.units import NONE, listed, milliseconds, number, plural, rate, share
@@ -180,6 +180,8 @@ def _evidence(target: TargetReview) -> list[Table]:
         found.append(tables.states(sizing))
     found.append(tables.rules_of_thumb(r))
     found += [
+        tables.server_side(trials),
+        tables.pooler(trials),
         tables.generators(trials),
         tables.course(trials),
         tables.time_budget(trials),
@@ -205,6 +207,7 @@ def _jumps(target: TargetReview, review: Review) -> list[tuple[str, str]]:
         ("chart", "chart", bool(target.trials)),
         ("parameters", "parameters", bool(r.parameters)),
         ("verification", "verification", r.verification is not None),
+        ("cold", "cold start", r.cold is not None),
         ("idle", "idle connections", target.probe is not None),
         ("changes", "changes", review.comparison is not None),
         ("errors", "errors", bool(target.trials)),
@@ -303,6 +306,7 @@ _TEMPLATES = Environment(
 )
 _TEMPLATES.globals.update(
     charts=charts,
+    cold=cold,
     tables=tables,
     of_probe=of_probe,
     words=words,

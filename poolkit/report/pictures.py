@@ -52,6 +52,12 @@ _PROOF = (
 )
 _STALE = "A relay on this machine cut the connections; the target itself was not restarted."
 _COSTS = "Medians of paired differences; TLS, TCP and the look-up are parts of the dial."
+_COLD = (
+    "Lines: the connections that each pool dials first, and when. Wait: from the start of a call "
+    "until its connection is up, the dial and the opening of its pool included. Steady: from there "
+    "on no more calls wait too long than one in 100 brings by chance, of all that are left and of "
+    "the next 100 ms. Replicas that open before they are called let nobody wait meanwhile."
+)
 _SERVICE = "Measured on the running service, with the same arrivals; waits are means."
 _CHANGES = "Grey: then, with its interval; coloured: now. Diamonds moved by more than noise."
 
@@ -105,6 +111,14 @@ def of_probe(probe: Probe, anchor: str) -> Iterator[str]:
     if probe.costs is not None and probe.costs.costs:
         drawn = charts.checkout_costs(probe.costs, name)
         yield figure(drawn, charts.checkout_costs_alt(probe.costs, name), f"{anchor}-k", _COSTS)
+
+
+def cold(target: TargetReview) -> str:
+    """What first callers waited, by how the pools began."""
+    advice = target.recommendation.cold
+    assert advice is not None, "the template asks"
+    drawn, alt = charts.cold_start(advice), charts.cold_alt(advice)
+    return figure(drawn, alt, f"{target.anchor}-z", _COLD)
 
 
 def service(found: ServiceComparison) -> str:

@@ -40,6 +40,8 @@ def render(
     code = {library: _template_of(library) for library in sorted({library_of(r) for r in sized})}
     is_gated = {r.target: _is_gated(r, code[library_of(r)]) for r in sized}
     has_gated = any(is_gated.values())
+    spread = [p for r in sized for p in r.parameters if p.name == "start_jitter"]
+    jitter = max(spread, key=lambda p: float(p.value or 0.0), default=None)
     return printable(
         environment()
         .get_template("pools.py.j2")
@@ -50,7 +52,15 @@ def render(
                 (name for name, driver in code.items() if _says(driver, "has_gate")), None
             ),
             has_gated=has_gated,
+            jitter=jitter,
+            warmed={
+                library_of(r)
+                for r in sized
+                if any(p.name == "warm_up" for p in r.parameters)
+                and _address(r, names[r.target], known.get(r.target))
+            },
             uses_asyncio=has_gated
+            or jitter is not None
             or not all(_says(driver, "has_own_time_limit") for driver in code.values()),
             uses_dsn=any(r.driver in DATABASE_DRIVERS for r in sized),
             left_out=[

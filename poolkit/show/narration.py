@@ -8,7 +8,7 @@ from poolkit import units
 from poolkit.events import Event, Recommended, Sized, Started, Step, TrialDone, TrialStarted
 from poolkit.records import Sizing, Trial
 from poolkit.review import provenance
-from poolkit.show import words
+from poolkit.show import cold, words
 
 _PURPOSES = {
     "ramp": "ramp",
@@ -21,6 +21,7 @@ _PURPOSES = {
     "overload": "offered more than the target rate",
     "recovery": "offered less after an overload",
     "fairness": "with more callers than connections",
+    "cold": "beginning with empty pools",
 }
 
 
@@ -73,6 +74,8 @@ def _doing(event: TrialStarted) -> str:
         most = "at most " if event.purpose == "approach" else ""
         at = f"{units.short_rate(event.arrival_rate)}, " if event.arrival_rate is not None else ""
         return f"{why}: {at}{most}{size}"
+    if event.purpose == "cold":
+        return f"cold start: {_told(event)}"
     if event.loop == "open":
         text = f"verifying {event.pool_size} at {units.short_rate(event.arrival_rate)}"
         return f"{text} ({_told(event)})" if _told(event) else text
@@ -80,6 +83,8 @@ def _doing(event: TrialStarted) -> str:
 
 
 def _measured(trial: Trial) -> str:
+    if trial.cold is not None:
+        return cold.sentence(trial.cold)
     size = units.plural(trial.pool_size, "connection")
     if trial.purpose == "approach":
         # Its pool is as large as it may be: what it came to use is what was found.

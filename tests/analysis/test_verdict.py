@@ -145,7 +145,7 @@ def test_a_busy_machine_is_not_answered_with_a_larger_budget() -> None:
     assert "give it --budget" in (why_not(Sweep(target="t", trials=(light,)), ()) or "")
     left_out = [in_service(rate).model_copy(update={"checks": (busy,)}) for rate in (90.0, 135.0)]
     said = why_not(Sweep(target="t", trials=(light, *left_out)), ()) or ""
-    assert "2 of 3 trials at a set rate did not pass (machine_quiet failed: close others)" in said
+    assert "2 of 3 trials at a set rate did not pass (machine quiet failed: close others)" in said
     assert "--budget" not in said
 
 

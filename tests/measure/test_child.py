@@ -242,6 +242,9 @@ def test_the_command_line_of_a_child() -> None:
     assert words[1:4] == ["-P", "-m", "poolkit"]
     text = "sweep orders --targets t.toml --out o --events --sizes 1,2 --budget 5.0 --seed 7"
     assert words[4:] == text.split()
+    cold = command(Order("size", "orders", Path("t.toml"), Path("o"), push=False, cold=True))
+    text = "size orders --targets t.toml --out o --events --no-push --cold"
+    assert cold[4:] == text.split()
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import pytest
 
 from poolkit.measure.resume import counting, is_of_question, resumed
 from poolkit.records import Trial
+from tests.analysis.test_cold import start
 from tests.recommend.examples import http_target, trial, verifying_trial
 
 
@@ -27,6 +28,10 @@ from tests.recommend.examples import http_target, trial, verifying_trial
         ({"replicas": 4}, {"pools": 3}, True),
         ({"target_rate": 600.0}, {"purpose": "approach"}, True),
         ({"max_size": 100, "wait_p99": 0.002}, {}, True),
+        ({}, {"purpose": "cold", "cold": start()}, True),
+        ({"replicas": 4}, {"purpose": "cold", "cold": start(), "pools": 4}, True),  # all begin
+        ({"wait_p99": 0.002}, {"purpose": "cold", "cold": start()}, False),
+        ({"target_rate": 600.0}, {"purpose": "cold", "cold": start()}, False),
     ],
 )
 def test_a_size_in_service_counts_at_its_rate_only(

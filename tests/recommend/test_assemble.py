@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from poolkit.analysis.checks import check as trial_check
 from poolkit.recommend import failed, recommend, unreachable
 from poolkit.recommend.assemble import nearest_trial
 from poolkit.recommend.checks import over_trials
@@ -283,6 +284,21 @@ def test_a_size_whose_verification_was_ended_is_not_told_to_spend_more(
     row = checks_of(found)["verified"]
     assert not row.passed
     assert row.next == checks_of(found)["finished"].next == start
+
+
+def test_trials_that_were_cut_off_do_not_ask_for_a_larger_budget() -> None:
+    """Whoever cancels a run, or whose server dies, has not spent too little."""
+    wide = trial_check("enough", False, "3 calls, too few for an interval")
+    found = recommend(
+        http_target(), None, None, [trial(checks=(wide,))], "stopped", 1.0, because="cancelled"
+    )
+    assert (
+        "budget"
+        in recommend(http_target(), sizing(), None, [trial(checks=(wide,))], "done", 9.0)
+        .checks[-1]
+        .next
+    )
+    assert checks_of(found)["enough"].next == checks_of(found)["finished"].next
 
 
 def reason_of(found: Recommendation) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import itertools
 import re
+import shutil
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 import nbformat
 import pytest
 
+from poolkit.analysis.cold import advise
 from poolkit.errors import BadInput, MissingExtra, PoolkitError
 from poolkit.measure.store import TrialLog
 from poolkit.records import Resumed
@@ -24,7 +26,9 @@ from poolkit.report.source import shared
 from poolkit.review.compare import compare
 from poolkit.review.export import read_recommended
 from poolkit.units import number
+from tests.analysis.test_cold import start
 from tests.notebooks.normal_form import METADATA, problems
+from tests.recommend.examples import verifying_trial
 from tests.report import synthetic_review
 
 LINKS = {"src", "href", "xlink:href", "data", "poster", "srcset", "action"}
@@ -360,6 +364,37 @@ def test_a_fleet_with_a_known_server_gets_its_budget(review_dir: Path) -> None:
     settings = settings.model_copy(update={"surge": 4})
     shown = page_parts.section(database.model_copy(update={"settings": settings}), review).html
     assert "free; while a deploy rolls 7 are missing" in shown
+
+
+def test_a_cold_start_has_a_part_of_its_own(review_dir: Path) -> None:
+    """What to dial first, the chart with its words, every start that was tried; else nothing."""
+    review = read_review(review_dir)
+    database = next(t for t in review.targets if t.name == "lab-db")
+    assert "cold" not in page_parts.section(database, review).html
+    lazy = start(waits=(0.281, None, 0.0002), dials_by_slice=(4, 0, 8), refused=2)
+    warm = start(min_size=6, is_warm=True, wait_p99=0.0002, dial_rate=60.0, waits=(0.0002,) * 3)
+    trials = [
+        verifying_trial(purpose="cold", pool_size=6, pools=4, cold=cold) for cold in (lazy, warm)
+    ]
+    found = database.recommendation.model_copy(update={"cold": advise(trials, 6, 4)})
+    shown = page_parts.section(database.model_copy(update={"recommendation": found}), review).html
+    assert '<a href="#target-lab-db-cold">cold start</a>' in shown
+    assert "Dial 6 connections in each of 4 pools before the service reports ready" in shown
+    assert "the replicas spread over 0.8 s" in shown
+    assert "The server took 60 new connections a second" in shown
+    assert "50 ms with empty pools and 0.2 ms with 6 dialled before the first call" in shown
+    assert "dials 2 refused" in shown
+    assert "Cold starts, by the connections that each pool dials first" in shown
+
+
+def test_cold_trials_stay_out_of_the_curve(review_dir: Path, tmp_path: Path) -> None:
+    """They stand in the recommendation; no chart and no count of trials has them."""
+    folder = tmp_path / "copy"
+    shutil.copytree(review_dir, folder)
+    log = TrialLog(folder / "lab-db.trials.jsonl")
+    before = read_review(folder).targets
+    log.append(verifying_trial(purpose="cold", cold=start(), fingerprint="x"))
+    assert read_review(folder).targets == before
 
 
 def test_a_rate_out_of_reach_says_what_is_within_reach(review_dir: Path) -> None:

@@ -8,6 +8,8 @@ import pytest
 
 from poolkit.events import TrialDone, TrialStarted
 from poolkit.show import narration, tables
+from tests.analysis.test_cold import start
+from tests.recommend.examples import verifying_trial
 from tests.show.cases import CASES, records
 
 
@@ -41,6 +43,10 @@ def started(**changes: Any) -> TrialStarted:
             "between 8 and 16: 12 connections",
         ),
         (
+            started(purpose="cold", pool_size=6, because="cold: 4 pools empty as calls begin"),
+            "cold start: 4 pools empty as calls begin",
+        ),
+        (
             started(purpose="verify", pool_size=11, arrival_rate=350.0),
             "verifying 11 at 350/s",
         ),
@@ -49,6 +55,21 @@ def started(**changes: Any) -> TrialStarted:
 def test_a_trial_that_begins_says_why(event: TrialStarted, words: str) -> None:
     """The climb and the search for a limit have sentences of their own."""
     assert narration.sentence(event) == words
+
+
+def test_a_cold_start_tells_what_came_of_it() -> None:
+    """How the pools began, what first callers waited, the logins and the dials that were lost."""
+    lazy = verifying_trial(purpose="cold", cold=start(steady=None, refused=3, failed=1))
+    assert narration.sentence(TrialDone(trial=lazy)) == (
+        "cold start, dialled first: none, as calls come: p99 wait of the first second 50 ms, "
+        "not steady; dials 3 refused, 1 failed"
+    )
+    warm = start(min_size=6, is_warm=True, jitter=0.8, wait_p99=0.002, dial_rate=60.0)
+    spread = verifying_trial(purpose="cold", cold=warm)
+    assert narration.sentence(TrialDone(trial=spread)) == (
+        "cold start, dialled first: 6, before the first call, over 0.8 s: p99 wait of the first "
+        "second 2 ms, steady after 200 ms, 60 logins a second"
+    )
 
 
 def test_a_step_of_the_climb_says_what_came_to_be_in_use() -> None:

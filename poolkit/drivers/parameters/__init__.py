@@ -16,7 +16,10 @@ from poolkit.drivers.parameters import aiohttp, asyncpg, httpx, psycopg, redis, 
 from poolkit.drivers.parameters.basis import Basis
 from poolkit.drivers.parameters.findings import Findings
 from poolkit.drivers.parameters.keep import Keep
+from poolkit.drivers.parameters.start import with_start
 from poolkit.records import Parameter
+
+__all__ = ["KEEPS", "PINGS", "Library", "parameters", "probed", "with_start"]
 
 
 class Library(Protocol):

@@ -16,6 +16,7 @@ scale changes) and from any thread:
 
 from poolkit.show.charts.before_after import before_after, before_after_alt, before_after_finding
 from poolkit.show.charts.changes import changes, changes_alt, changes_finding, changes_shown
+from poolkit.show.charts.cold_start import cold_alt, cold_finding, cold_start
 from poolkit.show.charts.course import course, course_alt, course_finding
 from poolkit.show.charts.fairness import fairness, fairness_alt, fairness_finding
 from poolkit.show.charts.figures import Drawn, inline_svg, new_figure, png, svg
@@ -65,6 +66,9 @@ __all__ = [
     "checkout_costs",
     "checkout_costs_alt",
     "checkout_costs_finding",
+    "cold_alt",
+    "cold_finding",
+    "cold_start",
     "course",
     "course_alt",
     "course_finding",

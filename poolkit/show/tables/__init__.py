@@ -4,6 +4,8 @@ from poolkit.show.tables.of_recommendation import (
     changes,
     checks,
     checks_in_short,
+    cold_starts,
+    cold_starts_in_short,
     curve,
     decision,
     decision_in_short,
@@ -14,6 +16,7 @@ from poolkit.show.tables.of_recommendation import (
     rules_of_thumb,
     signals,
 )
+from poolkit.show.tables.of_server_side import pooler, server_side
 from poolkit.show.tables.of_trials import (
     course,
     cut_and_dials,
@@ -35,6 +38,8 @@ __all__ = [
     "changes",
     "checks",
     "checks_in_short",
+    "cold_starts",
+    "cold_starts_in_short",
     "course",
     "curve",
     "cut_and_dials",
@@ -47,8 +52,10 @@ __all__ = [
     "parameters",
     "parameters_in_short",
     "passed",
+    "pooler",
     "predictions",
     "rules_of_thumb",
+    "server_side",
     "signals",
     "states",
     "time_budget",

@@ -7,6 +7,8 @@ from dataclasses import replace
 
 from poolkit.records import (
     Check,
+    ColdAdvice,
+    ColdStart,
     CurvePoint,
     Knee,
     Limit,
@@ -17,7 +19,7 @@ from poolkit.records import (
     Sizing,
 )
 from poolkit.review.compare import Comparison, Difference
-from poolkit.show import trust, words
+from poolkit.show import cold, trust, words
 from poolkit.show.tables.table import Column, Columns, Number, Table, passed
 from poolkit.units import NONE, interval, milliseconds, number, rate, short_rate
 
@@ -174,6 +176,39 @@ def limits(recommendation: Recommendation) -> Table:
         Column("seen", lambda found: found.seen),
     )
     return Table.of("Limits of the server", columns, recommendation.limits)
+
+
+def cold_starts(advice: ColdAdvice) -> Table:
+    """What each start with empty pools was like; that which is advised stands out."""
+    columns: Columns[ColdStart] = (
+        Column("dialled first", cold.how),
+        Number("p99 wait, first second", lambda s: milliseconds(s.wait_p99)),
+        Number("steady after", lambda s: milliseconds(s.steady)),
+        Number("first reply after", lambda s: milliseconds(s.first_reply)),
+        Number("logins/s", lambda s: number(s.dial_rate)),
+        Column("dials lost", lambda s: cold.lost(s) or "none"),
+        Column("in time", lambda s: passed(s.holds)),
+    )
+    return _of_starts(advice, columns)
+
+
+def cold_starts_in_short(advice: ColdAdvice) -> Table:
+    """The same in 80 columns."""
+    columns: Columns[ColdStart] = (
+        Column("dialled first", cold.how),
+        Number("p99 wait", lambda s: milliseconds(s.wait_p99)),
+        Number("steady after", lambda s: milliseconds(s.steady)),
+        Number("logins/s", lambda s: number(s.dial_rate)),
+        Column("in time", lambda s: "✓ yes" if s.holds else f"✗ {cold.lost(s) or 'no'}"),
+    )
+    return _of_starts(advice, columns)
+
+
+def _of_starts(advice: ColdAdvice, columns: Columns[ColdStart]) -> Table:
+    best = cold.shown(advice)[-1]
+    each = "each pool" if advice.pools > 1 else "the pool"
+    caption = f"Cold starts, by the connections that {each} dials first"
+    return Table.of(caption, columns, advice.starts, lambda start: start is best)
 
 
 def rules_of_thumb(recommendation: Recommendation) -> Table:
