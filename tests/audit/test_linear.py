@@ -38,6 +38,10 @@ SHAPES = {
         "        self.p{0} = asyncpg.create_pool('x', max_size=self.n{0})\n",
     ),
     "one attribute": ("class K:\n", "    def m{0}(self):\n        self.c = httpx.Client()\n"),
+    "asked": (
+        "class K:\n    async def connect(self):\n",
+        "        if self.c{0} is None:\n            self.c{0} = await asyncpg.create_pool('x')\n",
+    ),
     "returns": (
         "def f(x):\n",
         "    if x == {0}:\n        return httpx.Client()\n",

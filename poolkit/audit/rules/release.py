@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeGuard
 
 from poolkit.audit.finding import Violation, rule
@@ -233,6 +235,7 @@ def pool_made_twice(view: View) -> Iterator[Violation]:
 _STARTS = re.compile("^_*(start|connect|init|open|set_?up|aenter|lifespan|main|on_)")
 
 
+@lru_cache(maxsize=64)  # asked again for each pool that it keeps
 def _is_asked_for(view: View, function: ast.AsyncFunctionDef) -> bool:
     """Whether requests come to a function, and not only what starts the program."""
     if any(isinstance(one, ast.Return) and one.value is not None for one in own(function)):
@@ -267,18 +270,29 @@ def _places(function: ast.AsyncFunctionDef, kept: ast.expr) -> set[str]:
     """
     shown = ast.unparse(kept)
     found = {shown, ast.unparse(kept.value)} if isinstance(kept, ast.Subscript) else {shown}
-    for node in own(function):
-        if not isinstance(node, ast.Assign | ast.NamedExpr):
-            continue
+    for node in _assignments(function):
         is_flag = isinstance(node.value, ast.Constant) and node.value.value is True
         for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
             is_own = isinstance(target, ast.Attribute) or (
                 isinstance(target, ast.Name) and target.id in declared(function)
             )
-            is_read = node.lineno < kept.lineno and _names(node.value, found)
-            if (is_flag and is_own) or (is_read and isinstance(target, ast.Name)):
+            is_read = isinstance(target, ast.Name) and node.lineno < kept.lineno
+            if (is_flag and is_own) or (is_read and _names(node.value, found)):
                 found.add(ast.unparse(target))
     return found
+
+
+@lru_cache(maxsize=64)
+def _assignments(function: Function) -> tuple[ast.Assign | ast.NamedExpr, ...]:
+    """What may tell whether there is one: what sets a plain name, or anything to True."""
+    return tuple(
+        one
+        for one in own(function)
+        if isinstance(one, ast.Assign | ast.NamedExpr)
+        if (isinstance(one.value, ast.Constant) and one.value.value is True)
+        or isinstance(one, ast.NamedExpr)
+        or any(isinstance(target, ast.Name) for target in one.targets)
+    )
 
 
 def _asked_whether_missing(module: Module, call: ast.Call, places: set[str]) -> ast.If | None:
@@ -338,8 +352,14 @@ def _waits(function: ast.AsyncFunctionDef, call: ast.Call, kept: ast.expr) -> bo
     """Whether others run between the question and the pool's being in its place."""
     last = kept.end_lineno or kept.lineno
     last = max(last, call.end_lineno or call.lineno)
+    return _first_wait(function) <= last
+
+
+@lru_cache(maxsize=64)
+def _first_wait(function: ast.AsyncFunctionDef) -> float:
+    """The first line in which others may run; infinity: there is none."""
     waits = ast.Await | ast.AsyncWith | ast.AsyncFor
-    return any(isinstance(one, waits) and one.lineno <= last for one in own(function))
+    return min((one.lineno for one in own(function) if isinstance(one, waits)), default=math.inf)
 
 
 def _is_locked(module: Module, node: ast.AST) -> bool:
@@ -350,6 +370,7 @@ def _is_locked(module: Module, node: ast.AST) -> bool:
     )
 
 
+@lru_cache(maxsize=64)
 def _is_called_locked(view: View, function: Function) -> bool:
     """Whether every call of a function that is seen stands under a lock."""
     calls = view.calls_of(function)
