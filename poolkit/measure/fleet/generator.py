@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from poolkit.load.together import Part
+from poolkit.load.together import Part, check_part
 from poolkit.measure.fleet.actor import Owner
 
 if TYPE_CHECKING:
@@ -54,8 +54,8 @@ class RemoteGenerator:
             key=f"poolkit-{self.name}-{time.monotonic_ns()}",
             pure=False,
         )
-        self._owner = await _answered(future, START_SECONDS)
-        await _answered(self._owner.start(), START_SECONDS)
+        self._owner = await answered(future, START_SECONDS)
+        await answered(self._owner.start(), START_SECONDS)
         await self.tell({"do": "check", **question})
         until = time.monotonic() + START_SECONDS
         while time.monotonic() < until:
@@ -69,26 +69,27 @@ class RemoteGenerator:
 
     async def tell(self, order: Mapping[str, Any]) -> None:
         """Pass an order on; raises `LostError`."""
-        if not await _answered(self._owner.tell(json.dumps(order)), ANSWER_SECONDS):
+        if not await answered(self._owner.tell(json.dumps(order)), ANSWER_SECONDS):
             raise LostError("its process no longer listens")
 
     async def news(self) -> list[dict[str, Any]]:
         """What it said lately; waits a moment for it. Raises `LostError`."""
-        news = await _answered(self._owner.news(), ANSWER_SECONDS)
+        news = await answered(self._owner.news(), ANSWER_SECONDS)
         if not isinstance(news, list) or not all(isinstance(one, dict) for one in news):
             raise LostError("it answered what no generator does")
         return news
 
     async def part(self) -> Part:
         """What it measured; raises `LostError` where that is nothing of the kind."""
-        data = await _answered(self._owner.result(), START_SECONDS)
+        data = await answered(self._owner.result(), START_SECONDS)
         try:
             part = pickle.loads(data)
         except Exception as error:
             raise LostError(f"its result cannot be read ({type(error).__name__})") from error
-        if not isinstance(part, Part):
-            raise LostError("its result is no measurement")
-        return part
+        try:
+            return check_part(part)
+        except ValueError as error:
+            raise LostError(f"its result is no measurement: {error}") from error
 
     async def read_clock(self, own_clock: str) -> None:
         """Find out how far its clock is ahead, by the quickest of several answers (Cristian 1989).
@@ -101,7 +102,7 @@ class RemoteGenerator:
         best = float("inf")
         for _ in range(PINGS):
             asked = time.perf_counter()
-            clock = await _answered(self._owner.clock(), ANSWER_SECONDS)
+            clock = await answered(self._owner.clock(), ANSWER_SECONDS)
             took = time.perf_counter() - asked
             if took < best:
                 best, self.ahead = took, clock - (asked + took / 2)
@@ -112,10 +113,10 @@ class RemoteGenerator:
     async def stop(self) -> None:
         """End its process."""
         if self._owner is not None:
-            await _answered(self._owner.stop(), START_SECONDS)
+            await answered(self._owner.stop(), START_SECONDS)
 
 
-async def _answered(question: Any, seconds: float) -> Any:
+async def answered(question: Any, seconds: float) -> Any:
     """The answer of a worker; `LostError` where it gives none in time."""
     try:
         return await asyncio.wait_for(_awaited(question), seconds)

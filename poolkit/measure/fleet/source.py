@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import time
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +31,9 @@ from poolkit.targets.reading import read_toml
 
 AHEAD = 0.1  # s between the order to begin and the moment
 MOST_DOUBT = 0.002  # s by which a clock may be wrong
-END_SECONDS = 3.0  # for the others of a generator that ended the trial
+END_SECONDS = 3.0  # for generators that are told to stop
+SILENT_SECONDS = 6.0  # a process under load that says nothing for so long is lost
+ATTEMPTS = 3  # to have all generators ready
 
 
 class FleetSource:
@@ -41,7 +44,8 @@ class FleetSource:
             names from its own environment.
         say: told what takes a while.
 
-    State: the cluster and its generators, and of the trial under way the task and its calls.
+    State: the cluster and its generators, those that are being ended, workers that failed before,
+    and of the trial under way the task and its calls.
     """
 
     def __init__(self, fleet: Fleet, targets: Path, say: Callable[[str], None]) -> None:
@@ -51,6 +55,8 @@ class FleetSource:
         self._cluster = Cluster(fleet)
         self._is_open = False
         self._generators: list[RemoteGenerator] = []
+        self._ends: set[asyncio.Task[None]] = set()
+        self._doubtful: set[str] = set()
         self._numbers = count(1)
         self._task: asyncio.Task[Any] | None = None
         self._is_cancelled = False
@@ -64,11 +70,14 @@ class FleetSource:
 
     async def close(self) -> None:
         """End all generators, and the cluster where it is ours."""
-        ends = [asyncio.create_task(_quietly(one.stop())) for one in self._generators]
-        if ends:
-            await asyncio.wait(ends, timeout=END_SECONDS)
+        for generator in self._generators:
+            self._end(generator)
         self._generators = []
-        await self._cluster.close()
+        try:
+            if self._ends:
+                await asyncio.wait(self._ends, timeout=END_SECONDS)
+        finally:
+            await self._cluster.close()
 
     async def send(
         self, target: Target, load: Load, on_progress: Callable[[float, int, float], None]
@@ -90,6 +99,8 @@ class FleetSource:
                 return await trial.run()
             finally:
                 self.calls = trial.calls
+                for index in trial.lost:
+                    self._drop(busy[index])
         except asyncio.CancelledError:
             await _all(one.tell({"do": "cancel"}) for one in busy)
             if self._is_cancelled:
@@ -98,31 +109,71 @@ class FleetSource:
         finally:
             self._task = None
 
+    def _drop(self, generator: RemoteGenerator) -> None:
+        """Give up a generator: whatever it may still do, it is not asked again."""
+        self._generators.remove(generator)
+        self._doubtful.add(generator.address)
+        self._end(generator)
+        self._cluster.drop(generator.address)
+
+    def _end(self, generator: RemoteGenerator) -> None:
+        task = asyncio.create_task(_quietly(generator.stop()))
+        self._ends.add(task)
+        task.add_done_callback(self._ends.discard)
+
     async def _provide(self, target: Target) -> None:
         """As many generators as are asked for, each checked; those that were lost are replaced."""
         if not self._is_open:
             self._say(f"starting {self._fleet.workers} generators")
             await self._cluster.open()
             self._is_open = True
-        alive = []
-        for generator in self._generators:
-            with contextlib.suppress(LostError):
-                await generator.news()
-                alive.append(generator)
-        missing = self._fleet.workers - len(alive)
-        if missing:
-            addresses = await self._cluster.workers(self._fleet.workers)
-            free = [one for one in addresses if one not in {g.address for g in alive}]
-            names = [f"generator {n + 1}" for n in range(self._fleet.workers)]
-            free_names = [name for name in names if name not in {g.name for g in alive}]
+        await asyncio.gather(*(self._look_at(one) for one in list(self._generators)))
+        question = _question(self._targets, target)
+        for left in reversed(range(ATTEMPTS)):
+            have = {one.name: one.address for one in self._generators}
+            names = [f"generator {number + 1}" for number in range(self._fleet.workers)]
+            missing = [name for name in names if name not in have]
+            if not missing:
+                break
+            free = await self._cluster.workers(len(missing), have.values(), self._doubtful)
             new = [
                 RemoteGenerator(self._cluster.client, name, address)
-                for name, address in zip(free_names, free[:missing], strict=False)
+                for name, address in zip(missing, free, strict=True)
             ]
-            question = _question(self._targets, target)
-            _check(target, await asyncio.gather(*(_started(one, question) for one in new)))
-            alive += new
-        self._generators = sorted(alive, key=lambda one: int(one.name.split()[1]))
+            self._generators += new
+            await self._start(new, question, is_last=not left)
+            _check(target, [one for one in new if one in self._generators])
+        self._generators.sort(key=lambda one: int(one.name.split()[1]))
+
+    async def _look_at(self, generator: RemoteGenerator) -> None:
+        """Drop a generator that is gone since it was last asked."""
+        try:
+            news = await generator.news()
+        except LostError:
+            self._drop(generator)
+        else:
+            if any(answer.get("answer") == "gone" for answer in news):
+                self._drop(generator)
+
+    async def _start(
+        self, new: Sequence[RemoteGenerator], question: Mapping[str, Any], *, is_last: bool
+    ) -> None:
+        """Start generators; those that do not are dropped, the last time it is an error."""
+        starts = (one.start(question) for one in new)
+        for generator, end in zip(
+            new, await asyncio.gather(*starts, return_exceptions=True), strict=True
+        ):
+            if not isinstance(end, BaseException):
+                continue
+            self._drop(generator)
+            if not isinstance(end, LostError):
+                raise end
+            if is_last:
+                raise BrakeStop(
+                    "generators",
+                    f"{generator.name} on {generator.address} did not start: {end}",
+                    f"see that poolkit and the target's driver are installed there; {RESUMES}",
+                ) from end
 
     async def _read_clocks(self, busy: Iterable[RemoteGenerator]) -> None:
         own = facts()["clock"]
@@ -143,8 +194,8 @@ class FleetSource:
 class _Trial:
     """One trial under way on several generators.
 
-    State: which pools are open, which generators have ended and how, and the timeline of a closed
-    loop's successes as far as each has told it.
+    State: which generators know their share, which pools are open, which have ended and how, and
+    the timeline of a closed loop's successes as far as each has told it.
     """
 
     def __init__(
@@ -166,11 +217,12 @@ class _Trial:
         self._seen: dict[int, tuple[float, int, float]] = {}
         self._timelines: dict[int, list[int]] = {index: [] for index in range(len(busy))}
         self._at: dict[int, float] = {}
-        self._is_ending = False
+        self._told: set[int] = set()
+        self._ending: Literal["", "finish", "cancel"] = ""
         self._counts: dict[int, int] = {}
         self._ends: dict[int, dict[str, Any]] = {}
         self._parts: dict[int, Part] = {}
-        self._lost: dict[int, str] = {}
+        self.lost: dict[int, str] = {}
 
     @property
     def calls(self) -> int:
@@ -197,30 +249,44 @@ class _Trial:
             order = {"do": "send", "trial": self._number}
             share = LOADS.dump_python(self._divided[index], mode="json")
             await generator.tell({**order, "load": share})
+            self._told.add(index)
+            if self._ending:  # meanwhile: an order to end must not overtake the one to send
+                await generator.tell({"do": self._ending})
+            heard = time.monotonic()
             while index not in self._ends:
                 for answer in await generator.news():
+                    heard = time.monotonic()
                     await self._take(index, answer)
+                if time.monotonic() > heard + SILENT_SECONDS:
+                    raise LostError(f"its process said nothing for {SILENT_SECONDS:g} s")
         except LostError as error:
-            self._lost[index] = str(error)
+            self.lost[index] = str(error)
             await self._end_others(index, "finish" if self._at or self._seen else "cancel")
 
     async def _take(self, index: int, answer: Mapping[str, Any]) -> None:
+        try:
+            await self._take_sound(index, answer)
+        except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+            raise LostError("it answered what no generator does") from error
+
+    async def _take_sound(self, index: int, answer: Mapping[str, Any]) -> None:
         if answer["answer"] == "gone":
             raise LostError(f"its process ended with {answer['code']}")
         if answer.get("trial") != self._number:
-            return  # the end of an earlier one
+            return  # the end of an earlier one, or a sign of life
         match answer["answer"]:
             case "open":
                 self._open.add(index)
                 if len(self._open) == len(self._busy):
                     await self._begin()
             case "progress":
-                self._seen[index] = (answer["at"], answer["calls"], answer["rate"])
+                at, calls, rate = (_figure(answer[key]) for key in ("at", "calls", "rate"))
+                self._seen[index] = at, int(calls), rate
                 self._report(index)
             case "bins":
-                self._timelines[index] += answer["bins"]
-                self._at[index] = answer["at"]
-                if self._is_enough(answer["width"]):
+                self._timelines[index] += [int(_figure(one)) for one in answer["bins"]]
+                self._at[index] = _figure(answer["at"])
+                if self._is_enough(_figure(answer["width"])):
                     await self._end_others(None, "finish")
             case "sent":
                 part = self._parts[index] = await self._busy[index].part()
@@ -228,7 +294,10 @@ class _Trial:
                 if answer["stop"] or answer["strain"]:
                     await self._end_others(index, "finish")
             case "ended":
-                self._counts[index], self._ends[index] = answer["calls"], dict(answer)
+                self._counts[index] = int(_figure(answer["calls"]))
+                if "kind" not in answer and not self._ending:
+                    raise LostError("it ended its load, since its lease was not renewed in time")
+                self._ends[index] = dict(answer)
                 if "kind" in answer:
                     await self._end_others(index, "cancel")
 
@@ -237,10 +306,10 @@ class _Trial:
         at = time.perf_counter() + AHEAD
         await _all(one.tell({"do": "begin", "at": at + one.ahead}) for one in self._busy)
 
-    async def _end_others(self, but: int | None, how: str) -> None:
-        if not self._is_ending:
-            self._is_ending = True
-            others = [i for i in range(len(self._busy)) if i not in (but, *self._ends)]
+    async def _end_others(self, but: int | None, how: Literal["finish", "cancel"]) -> None:
+        if not self._ending:
+            self._ending = how
+            others = [i for i in self._told if i not in (but, *self._ends)]
             await _all(self._busy[index].tell({"do": how}) for index in others)
 
     def _report(self, index: int) -> None:
@@ -261,9 +330,12 @@ class _Trial:
 
     def _sum(self) -> Sent:
         for index, end in self._ends.items():
-            if "kind" in end and not self._lost:
+            if "kind" in end and not self.lost:
                 raise _error(self._busy[index].name, end)
-        lost = "; ".join(f"{self._busy[i].name} was lost: {why}" for i, why in self._lost.items())
+        lost = "; ".join(f"{self._busy[i].name} was lost: {why}" for i, why in self.lost.items())
+        without = set(self._ends) - set(self._parts)
+        if without and not lost:
+            lost = f"{self._busy[min(without)].name} had not begun when another ended"
         parts = {self._busy[index].name: part for index, part in sorted(self._parts.items())}
         try:
             whole = together(list(parts.values())) if parts else None
@@ -280,6 +352,13 @@ class _Trial:
             parts=parts,
             lost=lost,
         )
+
+
+def _figure(told: float) -> float:
+    """A number that a generator told; ValueError where it cannot be one."""
+    if not 0.0 <= told < math.inf:
+        raise ValueError(told)
+    return told
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,18 +398,6 @@ def _question(targets: Path, target: Target) -> dict[str, Any]:
     asked = {key: getattr(target, key) for key in ("target_rate", "wait_p99", "push")}
     kept = {"allow_hosts": content.get("allow_hosts", []), "targets": {target.name: table}}
     return {"content": kept, "name": target.name, "asked": asked}
-
-
-async def _started(generator: RemoteGenerator, question: Mapping[str, Any]) -> RemoteGenerator:
-    try:
-        await generator.start(question)
-    except LostError as error:
-        raise BrakeStop(
-            "generators",
-            f"{generator.name} on {generator.address} did not start: {error}",
-            f"see that poolkit and the target's driver are installed there; {RESUMES}",
-        ) from error
-    return generator
 
 
 def _check(target: Target, generators: Iterable[RemoteGenerator]) -> None:
