@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import signal
 import subprocess
 import tempfile
 from collections.abc import Callable, Collection, Mapping
@@ -22,13 +23,16 @@ if TYPE_CHECKING:
     from distributed import Client, Scheduler
 
 CONNECT_SECONDS = 10.0
+_NO_PAGES = "127.0.0.1:0"  # Dask serves HTTP without a dashboard too: not to the network
 START_SECONDS = 30.0  # for processes of this machine; half a second each where it is idle
 JOIN_SECONDS = 5.0  # for workers of a cluster that is there
 CLOSE_SECONDS = 3.0
 LOOK_SECONDS = 0.05
 
-# Nothing runs twice, nothing moves, and who is gone is missed soon.
-SETTINGS = {
+# Nothing runs twice, nothing moves, who is gone is missed soon, and no page shows anything.
+SETTINGS: dict[str, Any] = {
+    "distributed.scheduler.http.routes": [],
+    "distributed.worker.http.routes": [],
     "distributed.scheduler.allowed-failures": 0,
     "distributed.scheduler.work-stealing": False,
     "distributed.scheduler.no-workers-timeout": "3s",
@@ -129,8 +133,7 @@ class Cluster:
         """Give up the worker at an address; one of ours is ended, whatever state it is in."""
         process = self._processes.pop(self._names.get(address, ""), None)
         if process is not None:
-            process.kill()
-            process.wait()
+            _kill(process)
 
     async def close(self) -> None:
         """Leave the cluster; one of our own ends with all its processes."""
@@ -154,7 +157,7 @@ class Cluster:
             known = {one.address: str(one.name) for one in self._scheduler.workers.values()}
             return {address: name for address, name in known.items() if name in self._processes}
         try:
-            info = await answered(self.client.scheduler.identity(), CONNECT_SECONDS)
+            info = await answered(lambda: self.client.scheduler.identity(), CONNECT_SECONDS)
         except LostError as error:
             raise BrakeStop(
                 "generators",
@@ -192,7 +195,12 @@ class Cluster:
             (Path(self._folder.name) / name).touch(mode=0o600)
             (Path(self._folder.name) / name).write_text(text, encoding="ascii")
         self._scheduler = await Scheduler(
-            host="127.0.0.1", protocol="tls", security=security, dashboard=False, port=0
+            host="127.0.0.1",
+            protocol="tls",
+            security=security,
+            dashboard=False,
+            dashboard_address=_NO_PAGES,
+            port=0,
         )
         address: str = self._scheduler.address
         return address
@@ -202,7 +210,7 @@ class Cluster:
         assert self._scheduler is not None
         assert self._folder is not None
         words = ["--no-nanny", "--no-dashboard", "--nthreads", "1", "--memory-limit", "0"]
-        words += ["--host", "127.0.0.1", "--death-timeout", "10"]
+        words += ["--host", "127.0.0.1", "--dashboard-address", _NO_PAGES, "--death-timeout", "10"]
         words += ["--local-directory", self._folder.name]
         for option in ("tls-ca-file", "tls-cert", "tls-key"):
             words += [f"--{option}", str(Path(self._folder.name) / f"{option}.pem")]
@@ -217,6 +225,7 @@ class Cluster:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
+                start_new_session=True,  # a Ctrl-C is the client's alone
                 env={**os.environ, **_as_environment(SETTINGS)},
             )
 
@@ -242,5 +251,11 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     try:
         process.wait(CLOSE_SECONDS)
     except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+        _kill(process)
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """End a worker and what it started, be they stopped."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()

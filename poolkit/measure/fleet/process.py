@@ -61,6 +61,7 @@ class Process:
         self._trial: asyncio.Task[None] | None = None
         self._begin: asyncio.Future[float] | None = None
         self._is_begun = False
+        self._number = 0  # of the last trial
         self._renewed = time.monotonic()
 
     async def run(self) -> ExitCode:
@@ -90,11 +91,12 @@ class Process:
         match told.get("do"):
             case "check":
                 self._answer(await self._checked(told))
-            case "send":
+            case "send" if int(told["trial"]) > self._number:  # never one twice
                 await self._cancel()
+                self._number = int(told["trial"])
                 load = LOADS.validate_python(told["load"])
                 self._begin, self._is_begun = asyncio.get_running_loop().create_future(), False
-                self._trial = asyncio.create_task(self._send(int(told["trial"]), load))
+                self._trial = asyncio.create_task(self._send(self._number, load))
                 await asyncio.sleep(0)  # it has begun, so that the next line may cancel it
             case "begin":
                 if self._begin is not None and not self._begin.done():
