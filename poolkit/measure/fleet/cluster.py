@@ -99,7 +99,7 @@ class Cluster:
         """Addresses of `needed` workers, started here where they are ours.
 
         Args:
-            but: addresses that are in use.
+            but: addresses that are in use or of no use.
             last: those that are taken only where there are no others.
 
         Raises:
@@ -107,7 +107,9 @@ class Cluster:
         """
         is_ours = self._scheduler is not None
         if is_ours:
-            self._start_workers(needed + len(but))
+            self._start_workers(
+                needed + sum(self._names.get(one) in self._processes for one in but)
+            )
         loop = asyncio.get_running_loop()
         patience = START_SECONDS if is_ours else JOIN_SECONDS
         until = loop.time() + patience
@@ -120,10 +122,10 @@ class Cluster:
                 break
             await asyncio.sleep(LOOK_SECONDS)
         if len(found) < needed:
-            have = f"{len(found) + len(but)} of {needed + len(but)} workers"
+            waited = "one that was started ended" if is_over else f"waited {patience:g} s"
             raise BrakeStop(
                 "generators",
-                f"{have} are there" + ("" if is_over else f" after {patience:g} s"),
+                f"{needed} workers are needed, and {len(found)} are there; {waited}",
                 f"start more workers, or ask for fewer with --fleet; {RESUMES}",
             )
         self._names |= found

@@ -33,7 +33,7 @@ AHEAD = 0.1  # s between the order to begin and the moment
 MOST_DOUBT = 0.002  # s by which a clock may be wrong
 END_SECONDS = 3.0  # for generators that are told to stop
 SILENT_SECONDS = 6.0  # a process under load that says nothing for so long is lost
-ATTEMPTS = 3  # to have all generators ready
+ATTEMPTS = 4  # generators that may fail to start, each on another worker
 
 
 class FleetSource:
@@ -129,20 +129,28 @@ class FleetSource:
             self._is_open = True
         await asyncio.gather(*(self._look_at(one) for one in list(self._generators)))
         question = _question(self._targets, target)
-        for left in reversed(range(ATTEMPTS)):
+        failed: dict[str, BrakeStop] = {}  # by address: why the generator there did not start
+        while len(failed) < ATTEMPTS:
             have = {one.name: one.address for one in self._generators}
             names = [f"generator {number + 1}" for number in range(self._fleet.workers)]
             missing = [name for name in names if name not in have]
             if not missing:
                 break
-            free = await self._cluster.workers(len(missing), have.values(), self._doubtful)
+            try:
+                free = await self._cluster.workers(
+                    len(missing), {*have.values(), *failed}, self._doubtful
+                )
+            except BrakeStop as stop:
+                raise next(iter(failed.values()), stop) from None
             new = [
                 RemoteGenerator(self._cluster.client, name, address)
                 for name, address in zip(missing, free, strict=True)
             ]
             self._generators += new
-            await self._start(new, question, is_last=not left)
+            failed |= await self._start(new, question)
             _check(target, [one for one in new if one in self._generators])
+        else:
+            raise next(iter(failed.values()))
         self._generators.sort(key=lambda one: int(one.name.split()[1]))
 
     async def _look_at(self, generator: RemoteGenerator) -> None:
@@ -156,24 +164,23 @@ class FleetSource:
                 self._drop(generator)
 
     async def _start(
-        self, new: Sequence[RemoteGenerator], question: Mapping[str, Any], *, is_last: bool
-    ) -> None:
-        """Start generators; those that do not are dropped, the last time it is an error."""
+        self, new: Sequence[RemoteGenerator], question: Mapping[str, Any]
+    ) -> dict[str, BrakeStop]:
+        """Start generators, and drop those that do not; why, by address."""
+        failed = {}
         starts = (one.start(question) for one in new)
-        for generator, end in zip(
-            new, await asyncio.gather(*starts, return_exceptions=True), strict=True
-        ):
-            if not isinstance(end, BaseException):
-                continue
-            self._drop(generator)
-            if not isinstance(end, LostError):
-                raise end
-            if is_last:
-                raise BrakeStop(
+        ends = await asyncio.gather(*starts, return_exceptions=True)
+        for generator, end in zip(new, ends, strict=True):
+            if isinstance(end, LostError):
+                self._drop(generator)
+                failed[generator.address] = BrakeStop(
                     "generators",
                     f"{generator.name} on {generator.address} did not start: {end}",
                     f"see that poolkit and the target's driver are installed there; {RESUMES}",
-                ) from end
+                )
+            elif isinstance(end, BaseException):
+                raise end
+        return failed
 
     async def _read_clocks(self, busy: Iterable[RemoteGenerator]) -> None:
         own = facts()["clock"]

@@ -7,7 +7,7 @@ import json
 import os
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import psutil
@@ -62,6 +62,11 @@ class Existing:
         words += ["--local-directory", str(self._folder), *self._words, *more]
         self.workers[name] = self._start(name, WORKER, words, env, wrapper)
         return self.workers[name]
+
+    def end_worker(self, name: str) -> None:
+        """Kill a worker, and wait until the scheduler has missed it."""
+        self.workers.pop(name).kill()
+        wait_until(lambda: f"name: {name}" in self.log("scheduler").rpartition("Remove worker")[2])
 
     def log(self, name: str) -> str:
         """What the scheduler or a worker has written so far."""
@@ -139,11 +144,3 @@ def assert_no_load_after(upstream: HttpUpstream, seconds: float) -> None:
     before = calls_at(upstream)
     time.sleep(0.5)
     assert calls_at(upstream) == before
-
-
-def numbers() -> Iterator[int]:
-    """1, 2, 3, ..."""
-    number = 0
-    while True:
-        number += 1
-        yield number
