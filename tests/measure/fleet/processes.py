@@ -31,13 +31,13 @@ class Existing:
         self, folder: Path, *, tls: Sequence[str] = (), env: Mapping[str, str] | None = None
     ) -> None:
         self._folder = folder
-        self._words = ["--no-dashboard", "--host", "127.0.0.1", *tls]
+        self._words = ["--no-dashboard", *tls]
         self._words += ["--protocol", "tls" if tls else "tcp"]
         self._env = {**os.environ, **(env or {})}
         self._all: list[subprocess.Popen[bytes]] = []
         self.workers: dict[str, psutil.Process] = {}
         file = folder / "scheduler.json"
-        words = ["--port", "0", "--scheduler-file", str(file), *self._words]
+        words = ["--host", "127.0.0.1", "--port", "0", "--scheduler-file", str(file), *self._words]
         self.scheduler = self._start("scheduler", "distributed.cli.dask_scheduler", words)
         wait_until(file.exists)
         self.address = str(json.loads(file.read_text())["address"])
@@ -59,7 +59,8 @@ class Existing:
     ) -> psutil.Process:
         """Start another worker; it joins when it does."""
         words = [self.address, "--no-nanny", "--nthreads", "1", "--name", name]
-        words += ["--local-directory", str(self._folder), *self._words, *more]
+        words += ["--local-directory", str(self._folder), *self._words]
+        words += more or ["--host", "127.0.0.1"]
         self.workers[name] = self._start(name, WORKER, words, env, wrapper)
         return self.workers[name]
 

@@ -219,9 +219,11 @@ def test_a_trial_that_lost_a_generator_is_labelled_and_measured_again(
     session = session_of(made, log)
 
     async def steps() -> ExitCode:
-        trial = asyncio.ensure_future(session.run(PLAN, 1))
+        plan = TrialPlan("ramp", 4, 0.3, SECONDS, "a test", callers=4)
         before = calls_at(upstream)
-        await until(lambda: calls_at(upstream) >= before + FIRST)
+        trial = asyncio.ensure_future(session.run(plan, 1))
+        # So early that what was measured until then is less than a warm-up.
+        await until(lambda: calls_at(upstream) >= before + 5)
         descendants(PROCESS)[0].kill()
         await asyncio.wait_for(trial, OVER_WITHIN)
         return ExitCode.DONE
