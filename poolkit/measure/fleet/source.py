@@ -225,6 +225,7 @@ class _Trial:
         self._timelines: dict[int, list[int]] = {index: [] for index in range(len(busy))}
         self._at: dict[int, float] = {}
         self._told: set[int] = set()
+        self._is_begun = False
         self._ending: Literal["", "finish", "cancel"] = ""
         self._counts: dict[int, int] = {}
         self._ends: dict[int, dict[str, Any]] = {}
@@ -268,7 +269,7 @@ class _Trial:
                     raise LostError(f"its process said nothing for {SILENT_SECONDS:g} s")
         except LostError as error:
             self.lost[index] = str(error)
-            await self._end_others(index, "finish" if self._at or self._seen else "cancel")
+            await self._end_others(index, "finish" if self._is_begun else "cancel")
 
     async def _take(self, index: int, answer: Mapping[str, Any]) -> None:
         try:
@@ -310,6 +311,7 @@ class _Trial:
 
     async def _begin(self) -> None:
         """All pools are open: a moment for all, on each one's own clock."""
+        self._is_begun = True
         at = time.perf_counter() + AHEAD
         await _all(one.tell({"do": "begin", "at": at + one.ahead}) for one in self._busy)
 

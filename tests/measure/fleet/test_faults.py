@@ -223,7 +223,7 @@ def test_a_trial_that_lost_a_generator_is_labelled_and_measured_again(
         before = calls_at(upstream)
         trial = asyncio.ensure_future(session.run(plan, 1))
         # So early that what was measured until then is less than a warm-up.
-        await until(lambda: calls_at(upstream) >= before + 5)
+        await until(lambda: calls_at(upstream) >= before + FIRST)
         descendants(PROCESS)[0].kill()
         await asyncio.wait_for(trial, OVER_WITHIN)
         return ExitCode.DONE
