@@ -96,7 +96,7 @@ clean: ## Remove the environment, caches and the demo's output; never data/
 # needs it; the larger set of extras makes the stamp of the smaller one too.
 $(VENV)/.with-demo: pyproject.toml | $(VENV)/bin/python
 	@echo 'Installing poolkit and its libraries into $(VENV) (once, a minute or two) ...'
-	@$(PIP) --editable '.[drivers,workbook,lab]'
+	@$(PIP) --editable '.[drivers,workbook,lab,fleet]'
 	@touch $@
 
 $(VENV)/.with-all: pyproject.toml | $(VENV)/bin/python

@@ -28,11 +28,12 @@ EXTRAS = {
     "drivers": "the client libraries whose pools are sized",
     "workbook": "notebooks, charts and the report",
     "lab": "the embedded upstreams of `poolkit demo` and `poolkit lab`",
+    "fleet": "load from several processes or machines (--fleet)",
     "monitor": "gauges, watcher and retries in the service's own code",
     "service": "the demo service",
     "test": "the tests and checks of poolkit itself",
 }
-OPTIONAL = ("monitor", "service", "test")
+OPTIONAL = ("fleet", "monitor", "service", "test")
 LEAST_DESCRIPTORS = 1024
 DESCRIPTORS_BESIDE_POOL = 64  # files, pipes and the event loop's own
 LONGEST_OVERSHOOT = 0.001  # s

@@ -6,7 +6,14 @@ import os
 import stat
 from pathlib import Path
 
+NO_LINK = getattr(os, "O_NOFOLLOW", 0)
 LARGEST = 1 << 30  # bytes; records of a review are a few MB
+
+
+def not_through_a_link(path: str, flags: int) -> int:
+    """An opener for a file to write: where a link stands in its place, what that leads to is not
+    ours (OSError)."""
+    return os.open(path, flags | NO_LINK, 0o666)
 
 
 def content(path: Path) -> bytes:

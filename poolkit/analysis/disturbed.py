@@ -27,6 +27,8 @@ LOW_AT_END = 0.15  # the share at the largest size, where throughput may fall by
 APART, APART_ERRORS = 0.05, 3.0  # trials of one size that disagree
 # Others' CPU above that at the next sizes on either side: of all cores' time, and for a call.
 MORE_CPU, MORE_CPU_A_CALL = 0.15, 1.3
+MOST_DISTURBED = 0.2  # share of the sweep's trials; with more of them its budget went to repeats
+AGAIN_WHEN_QUIET = "run again when this machine is quiet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,12 @@ def _failed_by_itself(curve: Sequence[Trial]) -> Again | None:
 def is_quiet(trial: Trial) -> bool:
     """Whether nothing was seen to disturb the trial."""
     return _quiet_check(trial) is None
+
+
+def was_disturbed(trials: Sequence[Trial]) -> bool:
+    """Whether too much of a sweep was spoilt for what it left open to be a matter of its budget."""
+    curve = [trial for trial in trials if trial.is_of_curve]
+    return sum(not is_quiet(trial) for trial in curve) > MOST_DISTURBED * len(curve)
 
 
 def _quiet_check(trial: Trial) -> Check | None:

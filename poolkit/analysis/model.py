@@ -21,7 +21,7 @@ from poolkit.analysis.queueing import WaitPrediction, waits
 from poolkit.analysis.response import HoldTimes, as_soon, exceedance, gains_by_more
 from poolkit.analysis.saturation import dispersion_of_holds, plateau_factor, pooled_dispersion
 from poolkit.analysis.state_curve import CAUTION, fit, held, joint_curve, open_loops, strained
-from poolkit.analysis.states import state_points
+from poolkit.analysis.states import state_points, together
 from poolkit.records import CurvePoint, StatePoint, Sweep, Trial
 from poolkit.targets.objective import Objective
 
@@ -178,10 +178,14 @@ def _beside_refusals(sweep: Sweep) -> list[CurvePoint]:
 def _taken(sweep: Sweep) -> int | None:
     """Connections at which the server was seen to turn no call away; None: it did at none.
 
-    A quota is met at any size, but only where a paced trial showed that it is one.
+    A quota is met at any size, but only where a paced trial showed that it is one. A server that
+    had as many in use before, and refused none of them, has no limit there: it went away.
     """
     refused = first_refused(sweep.trials)
     if refused is None or quota(sweep.trials) is not None:
+        return None
+    served = together([t for t in open_loops(sweep.trials) if not t.outcomes.get("rejected")])
+    if refused <= max(served, default=0):
         return None
     known = [int(limit.value) for limit in limits(sweep.trials) if limit.kind != "rate"]
     return min([refused - 1, *known])

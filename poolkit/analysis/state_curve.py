@@ -91,7 +91,7 @@ def grouped(states: Sequence[StatePoint], dispersion: float) -> tuple[Floats, Fl
         if calls >= FEWEST_RELEASES and seconds > 0:
             middle = round(sum(s.in_use * s.seconds for s in group) / seconds)
             rows.append((middle, calls / seconds, calls))
-    sizes, rates, releases = np.array(rows, dtype=float).T
+    sizes, rates, releases = np.array(rows, dtype=float).reshape(-1, 3).T
     return sizes, rates, np.maximum(np.sqrt(DESIGN * dispersion / releases), LEAST_ERROR)
 
 

@@ -22,12 +22,13 @@ from pydantic_core import ErrorDetails
 from poolkit import units
 from poolkit.analysis import reasons
 from poolkit.analysis.curve import points
+from poolkit.analysis.disturbed import AGAIN_WHEN_QUIET, was_disturbed
 from poolkit.analysis.knee import plateau
 from poolkit.analysis.model import Fitted
 from poolkit.analysis.response import p99 as response_p99
 from poolkit.analysis.smallest import Found, at_limit, find, reachable_rate
 from poolkit.analysis.verdict import cannot_say, judge, why_not
-from poolkit.analysis.why_none import why_none
+from poolkit.analysis.why_none import MORE, why_none
 from poolkit.records import CurvePoint, LimitedBy, Plateau, Sweep, Verdict
 from poolkit.targets.objective import Objective, lost_with_zone
 from poolkit.targets.words import rule
@@ -103,6 +104,7 @@ class Planner:
     upstream: Fitted | None = None  # None where the curve makes no sense; `cannot` says why
     plateau: Plateau | None = None
     cannot: str = ""
+    more: str = MORE  # what would let a sweep like this one reach larger sizes
 
     @classmethod
     def of(cls, sweep: Sweep, objective: Objective) -> Planner:
@@ -117,7 +119,10 @@ class Planner:
             # at the target rate tells.
             upstream = Fitted.of(sweep, caution=0.0)
         height = plateau(upstream.points) if upstream.points else None
-        return cls(objective, verdict, upstream.points, upstream, height)
+        more = AGAIN_WHEN_QUIET if was_disturbed(sweep.trials) else MORE
+        if sweep.stopped is not None:
+            more = "the measurement was stopped there"
+        return cls(objective, verdict, upstream.points, upstream, height, more=more)
 
 
 def what_if(planner: Planner, question: Question) -> Answer:
@@ -150,7 +155,7 @@ def answer(planner: Planner, question: Question) -> Answer:
     if found.size is not None:
         limited_by, because = reasons.why(found)
     else:
-        limited_by, because = why_none(found, planner.verdict, height)
+        limited_by, because = why_none(found, planner.verdict, height, planner.more)
     out_of_reach = found.size is None and limited_by != "unknown"
     reachable = reachable_rate(found.upstream, objective) if out_of_reach else None
     instead = None

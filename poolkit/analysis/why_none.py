@@ -15,17 +15,22 @@ from poolkit.targets.objective import Objective
 WhyNone = tuple[LimitedBy, str]
 
 WORTH_SAYING = 1.05  # times the reachable rate; a remedy that brings less is left out
+HARDLY = 0.9  # of the highest throughput at half as many connections: the upstream is full
 SHORTER = 0.8  # the hold time of an upstream that was made faster, as a share of today's
 LONGER = 2.0  # times the time that is good today
 WIDER = 2  # times the cap of today
+MORE = "measure larger sizes, which a larger budget allows"
 
 
-def why_none(found: Found, verdict: Verdict, plateau: float | None = None) -> WhyNone:
+def why_none(
+    found: Found, verdict: Verdict, plateau: float | None = None, more: str = MORE
+) -> WhyNone:
     """What is in the way, and the reason in words.
 
     Args:
         plateau: calls/s of all pools together, which every other sentence and chart quotes; None:
             none was seen.
+        more: what lets the sweep reach larger sizes.
     """
     queue, objective = found.queue, found.queue.objective
     cap = objective.cap_in_words
@@ -58,17 +63,16 @@ def why_none(found: Found, verdict: Verdict, plateau: float | None = None) -> Wh
         )
     if objective.response_p99 is not None and any(map(queue.meets_wait, queue.cautious)):
         return "response", _slow_by_itself(found)
-    return _too_much(found, verdict, plateau)
+    return _too_much(found, verdict, plateau, more)
 
 
-def _too_much(found: Found, verdict: Verdict, plateau: float | None) -> WhyNone:
+def _too_much(found: Found, verdict: Verdict, plateau: float | None, more: str) -> WhyNone:
     """No size that may be answered carries the rate: for want of upstream, of cap or of trials."""
     queue, objective = found.queue, found.queue.objective
     asked, most = _asked(objective), units.plural(queue.most, "connection")
     cap = objective.cap_in_words
     if found.upstream.ending == "seen" and queue.most < objective.largest:
-        more = "give it a larger --budget"
-        if not objective.push:
+        if verdict.name != "stopped" and not objective.push:
             more = "allow load beyond the target rate (push = true)"
         return "unknown", (
             "cannot say, because no more than "
@@ -77,18 +81,26 @@ def _too_much(found: Found, verdict: Verdict, plateau: float | None) -> WhyNone:
         )
     is_rising = found.upstream.ending in ("rising", "seen")
     if is_rising and queue.most < objective.largest:
-        widen = "give it a larger --budget"
-        if verdict.name == "stopped":
-            widen = "the sweep was stopped there"
         carried = queue.cautious[-1].is_stable and objective.asks_as_soon
-        more = "might be served sooner by more" if carried else "need more"
+        wanted = "might be served sooner by more" if carried else "need more"
+        measured = units.plural(queue.curve.whole.measured, "connection")
         return "unknown", (
-            f"cannot say, because throughput still rises at {most}, the largest size measured, "
-            f"and {asked} {more}: {widen}"
+            f"cannot say, because throughput still rises at {measured}, the most measured, "
+            f"and {asked} {wanted}: {more}"
         )
+    if found.upstream.ending == "seen" and (top := _flat_up_to(found)) is not None:
+        used = f"with up to {most} in use, all that {cap} leaves for one pool"
+        return "plateau", f"{asked} is beyond the {units.rate(top)} that were seen {used}"
     if not is_rising and not _would_do_without_cap(found):
         return "plateau", _plateau(found, verdict, plateau)
     return "cap", f"{asked} need more than the {most} that {cap} leaves for one pool"
+
+
+def _flat_up_to(found: Found) -> float | None:
+    """The calls/s that the upper half of the sizes hardly raises; None where it does."""
+    rates = found.queue.curve.throughputs(range(1, found.queue.most + 1))
+    top = float(rates.max())
+    return top if float(rates[len(rates) // 2]) >= HARDLY * top else None
 
 
 def _would_do_without_cap(found: Found) -> bool:

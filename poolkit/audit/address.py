@@ -61,7 +61,7 @@ def _texts(view: View, node: ast.expr | None, steps: int) -> list[str | None]:
         case ast.BoolOp(values=values):
             parts = [*values]
         case ast.Name():
-            parts = [one.value for one in view.module.bound(node)[1]]
+            parts = [one.value for one in view.module.bound_before(node)]
     if not parts or steps == 0:
         return [_text(view, node, steps)]
     return [text for part in parts for text in _texts(view, part, steps - 1)]
@@ -149,6 +149,10 @@ def _called(view: View, node: ast.Call, steps: int) -> str | None:
         return _text(view, first, steps - 1)
     if isinstance(node.func, ast.Attribute) and node.func.attr in ("format", "replace"):
         return _text(view, node.func.value, steps - 1)
+    # `url = with_driver(url)` is of the same database.
+    target = getattr(view.module.parents.get(node), "targets", [None])[0]
+    if isinstance(first, ast.Name) and first.id == getattr(target, "id", ""):
+        return _text(view, first, steps - 1)
     return None
 
 
@@ -159,7 +163,7 @@ def _variable(node: ast.expr | None) -> str | None:
 
 def _value(view: View, name: ast.Name) -> ast.expr | None:
     """The one value that a name is bound to, in its function or around; None: more, or none."""
-    _, bindings = view.module.bound(name)
+    bindings = view.module.bound_before(name)
     return bindings[0].value if len(bindings) == 1 and bindings[0].how == "value" else None
 
 

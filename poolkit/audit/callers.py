@@ -6,11 +6,13 @@ import ast
 import re
 from collections import defaultdict
 from functools import cached_property
+from pathlib import PurePath
 from typing import Literal
 
 from poolkit.audit.libraries import DEPENDS
 from poolkit.audit.module import Module
 from poolkit.audit.program import Program
+from poolkit.audit.remembered import is_remembered
 from poolkit.audit.syntax import Function, asks_for, constant, keyword, name_of, passes
 from poolkit.audit.values import Values
 
@@ -66,15 +68,9 @@ class Callers:
         return self._known[function]
 
     def is_for_a_cache(self, module: Module, function: Function) -> bool:
-        """Whether every call that is seen stands in a branch that asks about a cache."""
+        """Whether whatever every call that is seen brings is kept, or a cache had nothing."""
         calls = self.calls(module, function)
-        return bool(calls) and all(
-            any(
-                isinstance(outer, ast.If) and _CACHES.search(ast.unparse(outer.test))
-                for outer in where.around(call)
-            )
-            for where, call in calls
-        )
+        return bool(calls) and all(_is_kept(where, call) for where, call in calls)
 
     def is_handler(self, module: Module, function: Function) -> bool:
         """Whether a web framework calls this function for each request.
@@ -140,17 +136,41 @@ class Callers:
         return self._named[name]
 
     def _at(self, module: Module, call: ast.Call) -> Often:
+        if self._is_demo(module, call):
+            return "unknown"
         function = module.function_of(call)
         if function is None:
             is_lambda = any(isinstance(outer, ast.Lambda) for outer in module.around(call))
             return "unknown" if is_lambda else "once"
         return "often" if module.is_in_loop(call) else self.often(module, function)
 
+    def _is_demo(self, module: Module, call: ast.Call) -> bool:
+        """Whether it stands under `if __name__ == "__main__"` of a module that others import: what
+        these do is not seen there."""
+        return PurePath(module.path).stem in self._imported and any(
+            isinstance(outer, ast.If) and "__name__" in ast.unparse(outer.test)
+            for outer in module.around(call)
+        )
+
+    @cached_property
+    def _imported(self) -> set[str]:
+        """Last parts of the names of the modules that some module imports."""
+        found = set()
+        for module in self._program.modules:
+            for node in module.nodes:
+                if isinstance(node, ast.ImportFrom):
+                    found.add((node.module or "").rpartition(".")[2])
+        return found
+
     def _is_hooked(self, function: Function) -> bool:
-        """Whether a decorator or an argument gives it to the program's begin or end."""
-        return function.name in self._hooked or any(
-            name_of(one.func if isinstance(one, ast.Call) else one) in _ONCE_DECORATORS
-            for one in function.decorator_list
+        """Whether the program's begin or end, or a command line, runs it."""
+        return (
+            function.name in self._hooked
+            or any(
+                name_of(one.func if isinstance(one, ast.Call) else one) in _ONCE_DECORATORS
+                for one in function.decorator_list
+            )
+            or any(_is_option(default) for _, default in asks_for(function))
         )
 
     def _keeps_a_pool(self, module: Module, function: Function) -> bool:
@@ -194,12 +214,24 @@ class Callers:
                 if name_of(call.func) == "add_event_handler" and isinstance(first, str):
                     words += first
                 is_run = name_of(call.func) in _RUNS and module.function_of(call) is None
-                if is_run or any(hook in words for hook in _HOOKS):
+                is_command = (
+                    isinstance(call.func, ast.Call) and name_of(call.func.func) == "command"
+                )
+                if is_run or is_command or any(hook in words for hook in _HOOKS):
                     found |= _names(passes(call))
                 for k in call.keywords:
                     if k.arg and any(hook in k.arg for hook in _HOOKS):
                         found |= _names([k.value])
         return found - {""}
+
+
+def _is_kept(module: Module, call: ast.Call) -> bool:
+    """Whether a branch around a call asks about a cache, or what the call brings is remembered."""
+    function = module.function_of(call)
+    return any(
+        isinstance(outer, ast.If) and _CACHES.search(ast.unparse(outer.test))
+        for outer in module.around(call)
+    ) or (function is not None and is_remembered(module, call, function))
 
 
 def _names(nodes: list[ast.expr]) -> set[str]:
@@ -211,6 +243,11 @@ def _names(nodes: list[ast.expr]) -> set[str]:
         else:
             found.add(name_of(node.func if isinstance(node, ast.Call) else node))
     return found
+
+
+def _is_option(node: ast.expr | None) -> bool:
+    """`typer.Option(...)`: what a command line fills."""
+    return isinstance(node, ast.Call) and name_of(node.func) in ("Option", "Argument")
 
 
 def _is_path(node: ast.expr | None) -> bool:

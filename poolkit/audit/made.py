@@ -3,12 +3,48 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Collection, Iterator
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence, Set
+from dataclasses import dataclass
+from functools import lru_cache
 
 from poolkit.audit.lending import Lending, Use
 from poolkit.audit.libraries import CLOSES, QUEUES, Library
 from poolkit.audit.module import Module
 from poolkit.audit.syntax import ENTERS, Function, hides_arguments, is_none, keyword, name_of
+
+
+@dataclass(frozen=True, slots=True)
+class _Inside:
+    """What every question about a client needs of the block that makes it: the uses of each name;
+    declared global or nonlocal; closed; entered through `closing` or the like, as written."""
+
+    named: Mapping[str, Sequence[ast.Name]]
+    elsewhere: Set[str]
+    closed: Set[str]
+    closings: Sequence[str]
+
+
+@lru_cache(maxsize=64)  # a block that makes n clients is walked once, not n times
+def _inside(block: ast.AST | None) -> _Inside:
+    named: defaultdict[str, list[ast.Name]] = defaultdict(list)
+    elsewhere: set[str] = set()
+    closed: set[str] = set()
+    closings: list[str] = []
+    for node in () if block is None else ast.walk(block):
+        match node:
+            case ast.Name(id=name):
+                named[name].append(node)
+            case ast.Global(names=names) | ast.Nonlocal(names=names):
+                elsewhere.update(names)
+            case ast.Attribute(value=value, attr=attr) if attr in CLOSES:
+                closed.add(ast.unparse(value))
+            case ast.withitem(context_expr=entered):
+                shown = ast.unparse(entered)
+                closed.add(shown)
+                if "closing" in shown:
+                    closings.append(shown)
+    return _Inside(named, elsewhere, closed, closings)
 
 
 class Made:
@@ -99,11 +135,8 @@ class Made:
         # The same name in a function inside is another variable where that binds it.
         return [
             node
-            for node in self._in_function()
-            if isinstance(node, ast.Name)
-            and node.id == name
-            and isinstance(node.ctx, ast.Load)
-            and self._module.bound(node)[0] is self.function
+            for node in _inside(self._block).named.get(name or "", ())
+            if isinstance(node.ctx, ast.Load) and self._module.bound(node)[0] is self.function
         ]
 
     def attributes(self) -> list[ast.Attribute]:
@@ -156,37 +189,24 @@ class Made:
         gives = ast.Return | ast.Yield
         if self.local is None:
             return not self.targets and isinstance(self._module.parents[self._node], gives)
-        if any(
-            isinstance(node, ast.Global | ast.Nonlocal) and self.local in node.names
-            for node in self._in_function()
-        ):
+        if self.local in _inside(self._block).elsewhere:
             return False
         out = [self._module.parents[node] for node in self.reads() if self._goes_out(node)]
         return bool(out) and all(isinstance(parent, gives) for parent in out)
 
     def _escapes(self, name: str | None) -> bool:
-        return any(
-            isinstance(node, ast.Global | ast.Nonlocal) and name in node.names
-            for node in self._in_function()
-        ) or any(self._goes_out(node) for node in self._reads(name))
+        is_elsewhere = name in _inside(self._block).elsewhere
+        return is_elsewhere or any(self._goes_out(node) for node in self._reads(name))
 
     def is_closed(self) -> bool:
         """Whether the function closes its local variable, or hands the closing on."""
         name = self.local
         if name is None:
             return False
-        for node in self._in_function():
-            if isinstance(node, ast.Attribute) and node.attr in CLOSES:
-                if ast.unparse(node.value) in (name, f"{name}.sync_engine"):
-                    return True
-            elif isinstance(node, ast.withitem):
-                shown = ast.unparse(node.context_expr)
-                if shown == name or (name in shown and "closing" in shown):
-                    return True
-        return False
-
-    def _in_function(self) -> Iterator[ast.AST]:
-        return iter(()) if self._block is None else ast.walk(self._block)
+        inside = _inside(self._block)
+        return not inside.closed.isdisjoint((name, f"{name}.sync_engine")) or any(
+            name in shown for shown in inside.closings
+        )
 
     def _goes_out(self, node: ast.Name) -> bool:
         parents = self._module.parents
@@ -212,7 +232,7 @@ class Made:
         if not isinstance(inner, Function):
             return False
         parents = self._module.parents
-        named = [n for n in self._in_function() if isinstance(n, ast.Name) and n.id == inner.name]
+        named = _inside(self._block).named.get(inner.name, ())
         called = [parents[node] for node in named if isinstance(parents[node], ast.Call)]
         return len(called) == len(named) > 0 and all(
             isinstance(call, ast.Call)

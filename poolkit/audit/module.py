@@ -117,6 +117,30 @@ class Module:
                 return scope, []
             scope, is_own = self.scope_of(scope), False
 
+    def bound_before(self, name: ast.Name) -> list[Binding]:
+        """What may have bound a name that is read: the last statement before it, where that always
+        runs; else all that bind it."""
+        bindings = self.bound(name)[1]
+        assigned = {self.parents.get(one.node): one for one in bindings if one.how == "value"}
+        for statement in self._before(name) if len(bindings) > 1 else ():
+            if statement in assigned:
+                return [assigned[statement]]
+            if any(one in assigned for one in ast.walk(statement)):
+                break
+        return bindings
+
+    def _before(self, node: ast.AST) -> Iterator[ast.AST]:
+        """The statements that run before a node in its function, those in its own block first."""
+        inner = node
+        for outer in self.around(node):
+            for field in ("body", "orelse", "finalbody"):
+                block = getattr(outer, field, None)
+                if isinstance(block, list) and inner in block:
+                    yield from reversed(block[: block.index(inner)])
+            if isinstance(outer, SCOPES | _LOOPS):
+                return
+            inner = outer
+
     def attributes(
         self, owner: ast.ClassDef
     ) -> dict[str, list[tuple[ast.expr | None, ast.expr | None]]]:
@@ -172,6 +196,17 @@ class Module:
         """The innermost class around a node."""
         return next((n for n in self.around(node) if isinstance(n, ast.ClassDef)), None)
 
+    def is_safe(self, node: ast.AST) -> bool:
+        """Whether a node runs whatever was raised: in a `finally`, or a handler."""
+        inner = node
+        for outer in self.around(node):
+            if isinstance(outer, ast.Try) and inner in outer.finalbody:
+                return True
+            if isinstance(outer, Function | ast.ExceptHandler):
+                return isinstance(outer, ast.ExceptHandler)
+            inner = outer
+        return False
+
     def is_in_loop(self, node: ast.AST, *, is_retry: bool = True) -> bool:
         """Whether a node runs again and again within its function; `is_retry`: retries count."""
         inner = node
@@ -191,12 +226,15 @@ _RETRIES = re.compile("retr|attempt|tries|try_", re.IGNORECASE)
 
 
 def _is_retry(node: ast.AST) -> bool:
-    """Whether a loop makes one thing again until it is done: `for attempt in range(3)`."""
+    """Whether a loop makes one thing again until it is done: `for attempt in range(3)`.
+
+    One that polls asks again although all is well.
+    """
     if isinstance(node, ast.For | ast.AsyncFor):
         shown = f"{ast.unparse(node.target)} {ast.unparse(node.iter)}"
     else:
         shown = ast.unparse(node.test) if isinstance(node, ast.While) else ""
-    return bool(_RETRIES.search(shown))
+    return bool(_RETRIES.search(shown)) and "poll" not in shown.lower()
 
 
 def _imports(node: ast.expr) -> str:

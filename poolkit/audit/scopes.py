@@ -6,6 +6,7 @@ import ast
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from poolkit.audit.syntax import Function, asks_for
@@ -77,6 +78,12 @@ def own(scope: Scope) -> Iterator[ast.AST]:
 
     Their decorators, defaults and bases are of the scope.
     """
+    return iter(_own(scope))
+
+
+@lru_cache(maxsize=64)  # asked again for each client that it makes
+def _own(scope: Scope) -> tuple[ast.AST, ...]:
+    found: list[ast.AST] = []
     if isinstance(scope, ast.Lambda):
         first: list[ast.AST] = [scope.body]
     else:
@@ -84,8 +91,9 @@ def own(scope: Scope) -> Iterator[ast.AST]:
     waiting = first[::-1]
     while waiting:
         node = waiting.pop()
-        yield node
+        found.append(node)
         waiting += [*_within(node)][::-1]
+    return tuple(found)
 
 
 def _within(node: ast.AST) -> Iterator[ast.AST]:

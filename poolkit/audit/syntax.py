@@ -73,13 +73,6 @@ def constant(node: ast.expr | None) -> object:
     return None
 
 
-def number(node: ast.expr | None) -> float | None:
-    """The number that a literal is, or None."""
-    value = constant(node)
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if is_number else None  # type: ignore[arg-type]
-
-
 def most_on_a_path(nodes: Sequence[ast.AST], wanted: Set[ast.AST]) -> int:
     """Most of the wanted nodes that one run passes: of branches, the one with most of them."""
     return sum(_on_a_path(node, wanted) for node in nodes)

@@ -26,7 +26,7 @@ VERDICTS = {
     "pool_bound": "throughput still grew at the largest pool tried",
     "rate_limited": "the server allows so many calls per second",
     "refused": "the server turns calls away beyond a number of them",
-    "stopped": "the measurement was ended early, by a limit or by hand",
+    "stopped": "the measurement was ended early, or this machine was not quiet",
     "not_pushed": "no more than the target rate was sent, so the plateau is not known",
 }
 
@@ -74,8 +74,7 @@ def knees(sizing: Sizing) -> str:
     found = [(words.knee_in_short((knee,)), knee.rule) for knee in sizing.knees]
     width = max((len(size) for size, _ in found), default=0)
     lines += [f"  {size.ljust(width)}  {words.KNEE_RULES.get(rule, rule)}" for size, rule in found]
-    bound = f"Bound by {words.BOUND_BY[sizing.verdict.name]}: {sizing.verdict.evidence}"
-    return "\n".join([*(lines if found else ()), bound])
+    return "\n".join([*(lines if found else ()), words.bound(sizing.verdict)])
 
 
 def print_changes(console: Console, comparison: Comparison) -> None:

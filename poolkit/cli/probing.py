@@ -141,6 +141,7 @@ def _carry_out(run: ProbeRun) -> None:
     import asyncio
 
     from poolkit.errors import ExitCode
+    from poolkit.measure.local import local
     from poolkit.measure.loop import run_until_over
 
     async def work() -> ExitCode:
@@ -148,7 +149,7 @@ def _carry_out(run: ProbeRun) -> None:
         return ExitCode.DONE
 
     # asyncio's own loop: the one that the probes' figures were checked on.
-    loop = asyncio.new_event_loop
+    loop = local(asyncio.SelectorEventLoop)
     run_until_over(work(), lambda _reason: run.stop(), run.deadline, new_loop=loop)
 
 

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from poolkit.targets.workload import HttpWork
 
 _, KEEPALIVE = keeps("aiohttp")  # s
+_MOST_HEADS = 100  # that wait to be read; a reply has one, and one more for each 1xx before it
 _MOST_HOSTS = 1000  # of those that a hook remembers; a crawler meets more
 
 
@@ -51,20 +52,27 @@ class _Call:
 
     A task whose calls share their stamps keeps one for all of them.
 
-    State: how often it asked for a connection, and which of those is dialling, 0 where none is.
+    State: how often it asked for a connection, which of those is dialling, 0 where none is, and
+    the protocol of the last that it got.
     """
 
-    __slots__ = ("asked", "dials", "stamps")
+    __slots__ = ("asked", "dials", "protocol", "stamps")
 
     def __init__(self, stamps: Stamps) -> None:
         self.stamps = stamps
         self.asked = 0
         self.dials = 0
+        self.protocol: Any = None
 
     @property
     def is_dialling(self) -> bool:
         """Whether the connection it asked for last is being dialled, or could not be."""
         return self.dials > 0 and self.dials == self.asked
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether its connection was cut off: a body that ends so may look whole, or broken."""
+        return self.protocol is not None and self.protocol.allowance < 0
 
 
 class _Dial:
@@ -127,7 +135,8 @@ class _Connector(aiohttp.TCPConnector):
         call.asked += 1
         connection = await _connect(self, req, traces, timeout)
         call.stamps.acquired()
-        connection.protocol.allowance = self._max_reply  # type: ignore[union-attr]
+        call.protocol = connection.protocol
+        call.protocol.allowance = self._max_reply
         return connection
 
     async def _create_connection(
@@ -144,6 +153,7 @@ class _Connector(aiohttp.TCPConnector):
         _dial.set(dial)
         protocol = await super()._create_connection(req, traces, timeout)
         replies.bound(protocol, self._max_reply, protocol.transport)
+        _bound_heads(protocol)
         self.dial_times += dial.times(has_tls=req.is_ssl())
         self.opened += 1
         if call is not None:
@@ -163,39 +173,47 @@ class _Connector(aiohttp.TCPConnector):
                 dial.looked_up(began)
 
 
+def _bound_heads(protocol: Any) -> None:
+    """Cut off a server that sends heads without end, such as 100 Continue, faster than any reader.
+
+    Each becomes an object of 1 KiB and more that waits to be read.
+    """
+    feed = protocol.feed_data
+
+    def feed_data(reply: Any, size: int = 0) -> None:
+        if len(protocol._buffer) > _MOST_HEADS:
+            protocol.allowance = 0  # for more bytes, which `replies.bound` counts
+        feed(reply, size)
+
+    protocol.feed_data = feed_data
+
+
 def _response_class(most: int) -> type[aiohttp.ClientResponse]:
-    """Responses whose `read` gives up once the body is larger than `most` bytes."""
+    """Responses whose body ends the call once it is larger than `most` bytes."""
+
+    class Inflated(aiohttp.StreamReader):
+        """A body that is decompressed on the way: what comes out counts, however it is read."""
+
+        __slots__ = ()
+
+        def set_read_chunk_size(self, n: int) -> None:
+            # Else a read of all decompresses all that has come before anything is counted.
+            super().set_read_chunk_size(min(n, most))
+
+        def _read_nowait_chunk(self, n: int) -> bytes:
+            piece: bytes = super()._read_nowait_chunk(n)
+            if self._cursor > most:
+                raise replies.too_large()
+            return piece
 
     class Response(aiohttp.ClientResponse):
-        async def read(self) -> bytes:
-            protocol: Any = self._connection and self._connection.protocol
-            try:
-                # The transport counts what is sent; only decompressing can make more of it.
-                if self._body is None and hdrs.CONTENT_ENCODING in self.headers:
-                    self._body = await self._inflated()
-                body = await super().read()
-            except Exception:
-                if protocol is not None and protocol.allowance < 0:
-                    raise replies.too_large() from None
-                raise
-            # A body that ends with its connection looks whole where it was cut off.
-            if protocol is not None and protocol.allowance < 0:
-                raise replies.too_large()
-            return body
-
-        async def _inflated(self) -> bytes:
-            pieces, size = [], 0
-            try:
-                # Unlike `content.read`, it has what came decompressed piece by piece.
-                async for piece in self.content.iter_any():
-                    size += len(piece)
-                    if size > most:
-                        raise replies.too_large()
-                    pieces.append(piece)
-            except BaseException:
-                self.close()
-                raise
-            return b"".join(pieces)
+        async def start(self, connection: Connection) -> aiohttp.ClientResponse:
+            await super().start(connection)
+            # The transport counts what is sent; only decompressing can make more of it.
+            content = self.content
+            if hdrs.CONTENT_ENCODING in self.headers and type(content) is aiohttp.StreamReader:
+                content.__class__ = Inflated
+            return self
 
     return Response
 
@@ -276,10 +294,13 @@ class AiohttpPool(HttpPool):
             _call.set(call)
         else:
             call.asked = call.dials = 0
+            call.protocol = None
         work = self._work
         try:
             if work.function is not None:
                 await run_function(work.function, self._session, self._call_timeout)
+                if call.is_cut:
+                    raise replies.too_large()
                 stamps.acquired()  # where it sent nothing
                 stamps.served()
                 return
@@ -290,6 +311,8 @@ class AiohttpPool(HttpPool):
             except BaseException:
                 response.close()
                 raise
+            if call.is_cut:
+                raise replies.too_large()
             stamps.served()
             status = response.status
             if status < 200:
@@ -310,8 +333,8 @@ class AiohttpPool(HttpPool):
             raise failure_of_status(status)
 
     def _translated(self, error: Exception, call: _Call) -> CallFailed:
-        if (large := replies.cut_off(error)) is not None:
-            return large
+        if call.is_cut:
+            return replies.too_large()
         # A function's raise_for_status(); an answer that is no HTTP has a cause and no status.
         if isinstance(error, aiohttp.ClientResponseError) and error.__cause__ is None:
             return (

@@ -156,7 +156,7 @@ def _refusal(error: BaseException) -> tuple[str, str]:
             "check host and port in the DSN, and that the server runs",
         )
     if isinstance(error, OSError) or "resolve host" in said or "translate host name" in said:
-        named = error.strerror if isinstance(error, OSError) else said.rpartition("] ")[2]
+        named = error.strerror if isinstance(error, OSError) else said.partition("] ")[2] or said
         return (
             f"the database's host cannot be reached: {named or type(error).__name__}",
             "check the host name in the DSN",

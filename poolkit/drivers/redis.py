@@ -11,6 +11,7 @@ server has closed fails the next command.
 from __future__ import annotations
 
 import functools
+import socket
 import sys
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Literal
@@ -327,7 +328,7 @@ def _failure(error: Exception) -> CallFailed:
         return CallTimedOut("dial_timeout" if "connecting" in text else "call_timeout")
     if text.startswith(_SHED):
         return CallRejected(type(error).__name__)
-    if "Name or service not known" in text or "nodename nor servname" in text:
+    if isinstance(error.__context__, socket.gaierror):
         return CallFailed("host_not_found")
     if isinstance(error.__cause__, ConnectionRefusedError) or "Connect call failed" in text:
         return CallFailed("connection_refused")

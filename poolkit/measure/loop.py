@@ -13,6 +13,7 @@ from queue import Empty, SimpleQueue
 from typing import Any, Literal
 
 from poolkit.errors import ExitCode
+from poolkit.measure.local import local
 from poolkit.measure.parent import is_orphan
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -88,9 +89,8 @@ def _fastest_loop() -> asyncio.AbstractEventLoop:
     try:
         import uvloop
     except ImportError:
-        return asyncio.new_event_loop()
-    loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
-    return loop
+        return local(asyncio.SelectorEventLoop)()
+    return local(uvloop.Loop)()
 
 
 def _without_leftovers(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

@@ -46,7 +46,7 @@ def prepare_out(path: Path) -> Path:
         path.mkdir(parents=True, exist_ok=True)
         probe = path / f".poolkit-{os.getpid()}.tmp"
         try:
-            with probe.open("wb") as file:
+            with open(probe, "wb", opener=files.not_through_a_link) as file:
                 file.write(bytes(LEAST_ROOM))
                 file.flush()
                 os.fsync(file.fileno())  # some file systems find out no sooner
@@ -72,7 +72,9 @@ def write_atomic(path: Path, text: str) -> None:
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with temporary.open("w", encoding="utf-8", newline="\n") as file:
+        with open(
+            temporary, "w", encoding="utf-8", newline="\n", opener=files.not_through_a_link
+        ) as file:
             file.write(printable(text))
             file.flush()
             os.fsync(file.fileno())
@@ -108,7 +110,7 @@ def make_anew(out: Path, mark: str, command: str) -> bool:
     ]
     for path in former:
         path.unlink()
-    (out / mark).write_text(f"This folder is emptied by each {command}.\n", encoding="utf-8")
+    write_atomic(out / mark, f"This folder is emptied by each {command}.\n")
     return bool(former)
 
 
@@ -131,7 +133,7 @@ class TrialLog:
         """
         line = trial.model_dump_json().encode() + b"\n"
         try:
-            with self.path.open("a+b") as file:
+            with open(self.path, "a+b", opener=files.not_through_a_link) as file:
                 size = os.fstat(file.fileno()).st_size
                 whole = os.pread(file.fileno(), size, 0).rfind(b"\n") + 1
                 if whole < size:
@@ -163,6 +165,8 @@ class TrialLog:
         Raises:
             BadInput: a trial was measured with other settings, so the two cannot share a curve.
         """
+        if self.path.is_symlink():
+            raise self._unusable("is a link, and no other file than this is written to")
         trials = self.read()
         if any(trial.fingerprint != fingerprint for trial in trials):
             raise self._unusable("was measured with other settings of this target")

@@ -343,7 +343,7 @@ _ROWS: tuple[tuple[str, Callable[[Answer], str]], ...] = (
     ("connections of all pools", lambda a: number(a.connections)),
     ("rate of one pool", lambda a: rate(a.rate_per_pool)),
     ("wait p99", lambda a: milliseconds(a.wait_p99)),
-    ("calls that wait too long", lambda a: share(a.late)),
+    ("calls that wait too long", lambda a: share(a.late, 1)),
     ("mean hold time", lambda a: milliseconds(a.hold_time)),
     ("response p99", lambda a: milliseconds(a.response_p99)),
     ("connections busy", lambda a: share(a.utilisation)),

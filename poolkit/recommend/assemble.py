@@ -10,12 +10,14 @@ from poolkit.drivers import parameters as of_driver
 from poolkit.drivers.parameters.basis import Basis, Verified
 from poolkit.drivers.parameters.findings import Findings
 from poolkit.recommend.checks import (
+    cut_off,
     decisive,
     effect_of_gate,
     finished,
     headroom_left,
     of_result,
     over_trials,
+    remedy_of_machine,
 )
 from poolkit.records import (
     Check,
@@ -105,15 +107,18 @@ def recommend(
     if size is None and sizing is not None:
         size = sizing.size
     checks = over_trials(trials, decisive(trials, size, verification))
+    again = remedy_of_machine(checks, size)
     if status != "done":
         brake = next((trial.stopped for trial in reversed(trials) if trial.stopped), None)
         cause = because or (f"stopped by the {brake} brake" if brake else "ended early")
         remedy = remedy or "run the same command again: it resumes"
-        checks += (finished(cause, remedy, sent=bool(trials)),)
+        ended = finished(cause, remedy, sent=bool(trials))
+        checks = (*cut_off(checks, remedy), ended)
+        again = remedy
     if sizing is None:
         result = _result(target, status, checks, trials, seconds)
         return result.model_copy(update={"verdict": "stopped"}) if status == "stopped" else result
-    checks = of_result(target, sizing, size, verification) + checks
+    checks = of_result(target, sizing, size, verification, again) + checks
     return _result(target, status, checks, trials, seconds).model_copy(
         update={
             "verdict": sizing.verdict.name,
@@ -151,7 +156,8 @@ def failed(
     target: Target, cause: str, remedy: str, trials: Sequence[Trial] = (), seconds: float = 0.0
 ) -> Recommendation:
     """What is left to say of a target whose measurement broke down after `seconds` of load."""
-    checks = (finished(cause, remedy, sent=bool(trials)), *over_trials(trials))
+    ended = finished(cause, remedy, sent=bool(trials))
+    checks = (ended, *cut_off(over_trials(trials), remedy))
     return _result(target, "failed", checks, trials, seconds)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from poolkit import units
+from poolkit.analysis.disturbed import AGAIN_WHEN_QUIET, QUIET
 from poolkit.records import Check, LimitedBy, Sizing, Trial, Verification
 from poolkit.targets import Target
 
@@ -12,9 +13,9 @@ from poolkit.targets import Target
 FAILING_SHARE = 0.2
 # Those that speak of the machine which sends the load. A sign that was missed while one of them
 # failed says nothing of the size, however well the other trials went.
-OF_THE_MACHINE = ("lag", "machine_quiet")
+OF_THE_MACHINE = ("lag", QUIET)
 IN_SERVICE = ("verify", "overload", "recovery")  # purposes of the trials that verify a size
-_RUN_AGAIN = "run again when this machine is quiet; another size is no remedy"
+_RUN_AGAIN = f"{AGAIN_WHEN_QUIET}; another size is no remedy"
 
 # What makes one trial worse than another in a check's own terms; elsewhere a failed one is.
 _SEVERITY: Mapping[str, Callable[[Trial], float | None]] = {
@@ -22,6 +23,10 @@ _SEVERITY: Mapping[str, Callable[[Trial], float | None]] = {
     "machine_quiet": lambda trial: trial.others_cpu,
     "lag": lambda trial: trial.lag.p99,
     "fair": lambda trial: trial.longest_wait_ratio,
+    "shares": lambda trial: max(
+        (abs(one.sent / one.planned - 1.0) for one in trial.generators if one.planned),
+        default=None,
+    ),
 }
 
 _AGAIN = "run again with a larger budget, or when the endpoint is quiet"
@@ -85,15 +90,32 @@ def decisive(
     return [t for t in trials if t.pool_size == size and t.purpose in IN_SERVICE]
 
 
+def remedy_of_machine(checks: Sequence[Check], size: int | None) -> str:
+    """What to do where this machine left the size open, or not verified; empty: it did neither."""
+    if size is None:
+        disturbed = any(check.name == QUIET and not check.passed for check in checks)
+        return AGAIN_WHEN_QUIET if disturbed else ""
+    return _RUN_AGAIN if any(check.next == _RUN_AGAIN for check in checks) else ""
+
+
 def of_result(
-    target: Target, sizing: Sizing, size: int | None, verification: Verification | None
+    target: Target,
+    sizing: Sizing,
+    size: int | None,
+    verification: Verification | None,
+    again: str = "",
 ) -> tuple[Check, ...]:
-    """The checks of the result itself."""
-    checks = [_sized(target, sizing, size)]
+    """The checks of the result itself.
+
+    Args:
+        again: what to do where the measurement ended early, or this machine was busy, so that
+            the size is open or not verified. Empty: neither.
+    """
+    checks = [_sized(target, sizing, size, again)]
     if sizing.out_of_reach or size is not None:
         checks.append(_reachable(target, sizing))
     if size is not None:
-        checks.append(_verified(target, verification))
+        checks.append(_verified(target, verification, again or _AGAIN))
     few = sizing.smallest_as_fast
     if size is not None and sizing.only_moves_queue and few is not None and few < size:
         remedy = (
@@ -105,6 +127,16 @@ def of_result(
             seen += f" (verification moved {sizing.size} to {size})"
         checks.append(_check("serves_sooner", False, seen, remedy))
     return tuple(checks)
+
+
+def cut_off(checks: Sequence[Check], remedy: str) -> tuple[Check, ...]:
+    """The checks of a measurement that ended early: a larger budget is no remedy for that."""
+    return tuple(
+        check.model_copy(update={"next": remedy})
+        if check.name == "enough" and not check.passed
+        else check
+        for check in checks
+    )
 
 
 def finished(cause: str, remedy: str, *, sent: bool) -> Check:
@@ -164,15 +196,17 @@ def _remedy(target: Target, sizing: Sizing) -> str:
     largest = sizing.points[-1].pool_size if sizing.points else 0
     if sizing.verdict.name == "pool_bound" and largest < target.cap:
         sizes = units.plural(target.cap, "connection")
-        return f"give it a larger --budget, which ended the ramp at {largest} of {sizes}"
+        return f"give it a larger budget: the last one ended the ramp at {largest} of {sizes}"
     if sizing.verdict.name == "server_bound" and sizing.limited_by == "unknown":
         return _AGAIN  # nothing could be told, least of all that the upstream is too slow
     return _REMEDIES[sizing.verdict.name]
 
 
-def _sized(target: Target, sizing: Sizing, size: int | None) -> Check:
+def _sized(target: Target, sizing: Sizing, size: int | None, again: str) -> Check:
     if size is None:
-        return _check("sized", False, sizing.because, _remedy(target, sizing))
+        # What was seen to be in the way stays so; what was not seen is a matter of another run.
+        remedy = again if sizing.limited_by == "unknown" else ""
+        return _check("sized", False, sizing.because, remedy or _remedy(target, sizing))
     limit = _LIMITS[sizing.limited_by]
     if target.asks_as_soon and sizing.limited_by == "response":
         limit = "response: with fewer connections callers would be served later"
@@ -205,8 +239,7 @@ def _reachable(target: Target, sizing: Sizing) -> Check:
     return check.model_copy(update={"why": sizing.verdict.evidence or check.why})
 
 
-def _verified(target: Target, verification: Verification | None) -> Check:
-    remedy = _AGAIN
+def _verified(target: Target, verification: Verification | None, remedy: str) -> Check:
     if verification is None:
         seen = "the recommended size did not run at the target rate"
         return _check("verified", False, seen, remedy)
@@ -216,7 +249,7 @@ def _verified(target: Target, verification: Verification | None) -> Check:
         f"p99 wait {units.milliseconds(verification.wait_p99)}"
     )
     if missing:
-        seen += "; " + "; ".join(f"not {s.name}: {s.seen}" for s in missing)
+        seen += "; but " + "; ".join(signal.seen for signal in missing)
     return _check("verified", not missing and bool(verification.signals), seen, remedy)
 
 

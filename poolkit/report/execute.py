@@ -17,7 +17,9 @@ from poolkit.report.source import shared
 
 NOTEBOOK = "notebooks/capacity_review.ipynb"
 EXECUTED = "review.ipynb"
-CELL_TIMEOUT = 120  # s
+# s, of a kernel to start and of a cell to end: a hang. A machine at ten times its load takes 100.
+START_TIMEOUT = 300
+CELL_TIMEOUT = 600
 # A kernel that is shut down would else say so on the terminal, as an error.
 QUIET = ["--HistoryManager.enabled=False", "--log-level=CRITICAL"]
 
@@ -52,6 +54,7 @@ def execute(review_dir: Path, notebook: Path | None = None) -> Path:
                 progress_bar=False,
                 kernel_name="python3",
                 request_save_on_cell_execute=False,
+                start_timeout=START_TIMEOUT,
                 execution_timeout=CELL_TIMEOUT,
                 kernel_manager_class=kernel_class,
                 extra_arguments=QUIET,

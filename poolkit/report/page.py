@@ -180,6 +180,7 @@ def _evidence(target: TargetReview) -> list[Table]:
         found.append(tables.states(sizing))
     found.append(tables.rules_of_thumb(r))
     found += [
+        tables.generators(trials),
         tables.course(trials),
         tables.time_budget(trials),
         tables.trial_checks(trials),

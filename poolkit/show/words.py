@@ -17,6 +17,7 @@ from poolkit.records import (
     Recommendation,
     Sizing,
     Trial,
+    Verdict,
     VerdictName,
 )
 from poolkit.review.compare import Comparison, Difference
@@ -40,7 +41,7 @@ BOUND_BY: dict[VerdictName, str] = {
     "pool_bound": "the pool",
     "rate_limited": "a rate limit",
     "refused": "refused calls",
-    "stopped": "a brake",
+    "stopped": "not known",
     "not_pushed": "not looked for",
 }
 TOO_BUSY = "this machine was too busy to verify"
@@ -66,6 +67,7 @@ CHECKS = {
     "steady": "the load was steady",
     "enough": "enough calls were measured",
     "lag": "calls were sent when due",
+    "shares": "each generator sent its share",
     "fair": "callers were served alike",
     "drift": "the endpoint stayed the same",
     "sized": "the curve supports a size",
@@ -90,6 +92,11 @@ def readable(name: str) -> str:
     """The name of a check, sign or rule as people write it."""
     name = name.replace("littles_law", "Little's Law").replace("http_", "HTTP ")
     return name.replace("_", " ")
+
+
+def check(name: str) -> str:
+    """What a check says where it passes."""
+    return CHECKS.get(name, readable(name))
 
 
 def sentence(words: str) -> str:
@@ -193,6 +200,14 @@ def as_fast(recommendation: Recommendation) -> str:
     return f"{same} ({asked} decides)" if same and asked else same
 
 
+def bound(verdict: Verdict) -> str:
+    """What bounds the throughput, with the evidence; why it is not known where that is so."""
+    if verdict.name == "not_pushed":
+        return verdict.evidence
+    said = "What bounds it is" if verdict.name == "stopped" else "Bound by"
+    return f"{said} {BOUND_BY[verdict.name]}: {verdict.evidence}"
+
+
 def reasons(
     sizing: Sizing | None,
     recommendation: Recommendation | None = None,
@@ -205,10 +220,7 @@ def reasons(
     """
     if sizing is None:
         return []
-    bound = f"Bound by {BOUND_BY[sizing.verdict.name]}: {sizing.verdict.evidence}"
-    if sizing.verdict.name == "not_pushed":
-        bound = sizing.verdict.evidence
-    said = [bound, _moved(sizing, recommendation, trials) or sizing.because]
+    said = [bound(sizing.verdict), _moved(sizing, recommendation, trials) or sizing.because]
     if sizing.out_of_reach and sizing.reachable_rate is not None:
         instead = sizing.size_for_reachable
         size = "" if instead is None else f", with {plural(instead, 'connection')}"
@@ -244,14 +256,15 @@ def left_out(trials: Sequence[Trial]) -> list[str]:
     said = [f"{plural(stopped, 'trial')} stopped early"] if stopped else []
     names = [c.name for trial in trials if not trial.stopped for c in trial.failed_checks]
     return said + [
-        f"{plural(names.count(name), 'trial')} left out by the check '{name.replace('_', ' ')}'"
+        f"{plural(names.count(name), 'trial')} left out by the check '{check(name)}'"
         for name in dict.fromkeys(names)
     ]
 
 
-def doubt(check: Check) -> str:
+def doubt(failed: Check) -> str:
     """A failed check with its reason and remedy, in one line."""
-    return f"{check.seen}: {check.why}. What to do: {check.next}."
+    said = f"'{check(failed.name)}': {failed.seen}. {sentence(failed.why)}"
+    return f"{said} What to do: {failed.next}."
 
 
 # -- the finding: the title of a chart and of a target's section ----------------------------------

@@ -11,6 +11,7 @@ import re
 import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from poolkit.drivers.table import Kind
@@ -22,6 +23,7 @@ CREDENTIAL = re.compile(
 )
 # Files and names that only sound like credentials.
 _NO_CREDENTIAL = frozenset({"passfile", "sslkey", "sslkeylogfile", "target_session_attrs"})
+LOCAL_NAME = "localhost"
 _SHORTEST_PASSWORD = 3  # characters; a shorter one means that the user name is the key
 # Scheme -> the port that it stands for, by what the client connects to.
 PORTS: Mapping[Kind, Mapping[str, int]] = {
@@ -50,7 +52,7 @@ class Endpoint:
 
 def is_loopback(host: str) -> bool:
     """Whether calls to `host` cannot leave this machine, judged by its text alone."""
-    if host.startswith("/") or host == "localhost":
+    if host.startswith("/") or host == LOCAL_NAME:
         return True
     try:
         address = ipaddress.ip_address(host)
@@ -65,12 +67,16 @@ def astray(hosts: Sequence[str]) -> str:
 
     The name is judged by its text, and a resolver may say otherwise: each user of it asks anew.
     """
-    if "localhost" not in hosts:
+    if LOCAL_NAME not in hosts:
         return ""
     try:
-        found = socket.getaddrinfo("localhost", None, type=socket.SOCK_STREAM)
+        return elsewhere(socket.getaddrinfo(LOCAL_NAME, None, type=socket.SOCK_STREAM))
     except OSError:  # whoever dials is told
         return ""
+
+
+def elsewhere(found: Sequence[tuple[Any, ...]]) -> str:
+    """Which address of a look-up of `localhost` is another machine's, and what to do; or empty."""
     for *_, address in found:
         if not is_loopback(str(address[0])):
             return (
@@ -142,7 +148,7 @@ def _of_postgres(dsn: str, environ: Mapping[str, str]) -> Endpoint:
     return Endpoint(
         canonical=found.canonical,
         printable=f"postgresql://{','.join(written)}/{quote(found.database, safe='')}{where}",
-        hosts=tuple(host for host, _ in found.places) or ("localhost",),
+        hosts=tuple(host for host, _ in found.places) or (LOCAL_NAME,),
         secrets=_unique(
             *_forms(found.password),
             *(

@@ -72,12 +72,20 @@ def canonical_host(text: str) -> str:
     except ValueError:
         pass
     else:
-        if _NAME.fullmatch(name) and len(name) <= _LONGEST_NAME:
+        if _NAME.fullmatch(name) and len(name) <= _LONGEST_NAME and _is_decodable(name):
             return name
     raise ValueError(
         "must name a host in plain form: db.internal, 127.0.0.1 or [::1], "
         "no % or zone and no other way to write a number"
     )
+
+
+def _is_decodable(name: str) -> bool:
+    """Whether each label that begins xn-- stands for a text, which libraries look up to show it."""
+    try:
+        return bool(name.encode("ascii").decode("idna"))
+    except UnicodeError:
+        return False
 
 
 def canonical_port(text: str) -> int | None:

@@ -132,6 +132,10 @@ def _options(query: str) -> tuple[dict[str, str], tuple[tuple[str, str], ...]]:
             raise ValueError(
                 "must set no oauth_...: the client would ask another server for a login"
             )
+        if name == "replication":
+            raise ValueError(
+                "must set no replication=: its commands are no SQL, and read-only stops none"
+            )
     return {name: value for name, value in pairs if value}, tuple(pairs)
 
 

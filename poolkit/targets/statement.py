@@ -115,6 +115,21 @@ _HIDES = frozenset({"do", "call"})  # runs whatever its body says
 _SETTINGS = frozenset(
     {"transaction_read_only", "default_transaction_read_only", "standard_conforming_strings"}
 )
+# What acts outside of the transaction: on files of the server, over another connection, on other
+# sessions, replication or settings, or on a text of SQL that is not seen here. The server lets
+# those with the right do so while read-only. What a function of the user's own does is not known.
+_ACTS = re.compile(
+    r"lo_(?:export|import|creat|create|put|unlink|from_bytea|truncate(?:64)?)|lowrite|dblink\w*"
+    r"|pg_file_\w+|pg_(?:terminate|cancel)_backend|pg_reload_conf|pg_rotate_logfile\w*|pg_promote"
+    r"|pg_switch_(?:wal|xlog)|pg_create_restore_point|pg_logical_emit_message"
+    r"|pg_(?:backup_st|start_b|stop_b)\w+|pg_\w*replication_(?:slots?|origin)\w*"
+    r"|pg_(?:wal|xlog)_replay_\w+|pg_stat_reset\w*|pg_stat_statements_reset|pg_log_\w+"
+    r"|(?:query|cursor)_to_xml\w*"
+)
+_ONLY_READ = frozenset(
+    {"pg_replication_slots", "pg_stat_replication_slots", "pg_get_replication_slots"}
+    | {"pg_replication_origin_status"}
+)
 _SETTING = re.compile(r"\s*\(\s*'([\w.]+)'\s*,")  # set_config's, as a plain string
 
 
@@ -132,6 +147,10 @@ def _escape(words: list[str]) -> str:
         return "copy"
     if "set_config" in known or "u&" in known:  # a name in escapes may be any
         return "set_config"
+    if words[:2] == ["alter", "system"] or first == "load":
+        return " ".join(words[:2] if first == "alter" else words[:1])
+    if acts := [word for word in words if _ACTS.fullmatch(word) and word not in _ONLY_READ]:
+        return acts[0]
     # https://www.postgresql.org/docs/current/view-pg-settings.html
     return "pg_settings" if {"update", "pg_settings"} <= known else ""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from poolkit.drivers.table import DATABASE_DRIVERS, DRIVERS, HTTP_DRIVERS, SUPPORTED_DRIVERS, Kind
@@ -65,6 +66,25 @@ def _http(given: Mapping[str, object], driver: str) -> Iterable[Told]:
         yield (
             "body",
             f'{method} takes no body; set method = "POST" (or PUT, PATCH, DELETE) or leave it out',
+        )
+    yield from _two_logins(given)
+
+
+def _two_logins(given: Mapping[str, object]) -> Iterable[Told]:
+    """A user in the URL, which clients send as the header that is also given; they disagree."""
+    headers, urls = given.get("headers"), given.get("urls")
+    if not isinstance(headers, Mapping):
+        return
+    names = [name for name in headers if str(name).lower() == "authorization"]
+    written = [given.get("url"), *(urls if isinstance(urls, Sequence) else ())]
+    if names and any(
+        isinstance(url, str) and "@" in re.split("[/?#]", url.partition("//")[2])[0]
+        for url in written
+    ):
+        yield (
+            key_path("headers", str(names[0])),
+            "must not stand beside a user in the URL, which is sent as the same header: keep one "
+            "of them",
         )
 
 

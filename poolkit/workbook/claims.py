@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 
@@ -16,8 +17,9 @@ from poolkit.report.page import Part
 from poolkit.show import trust, words
 from poolkit.show.charts.fairness import fairness_finding, pair
 from poolkit.show.charts.response_time import SAME, known, response_finding
+from poolkit.show.charts.time_budget import budgets
 from poolkit.show.tables import Table
-from poolkit.units import NONE, milliseconds, number, plural, rate
+from poolkit.units import NONE, milliseconds, number, plural, rate, share
 from poolkit.workbook import lessons
 from poolkit.workbook.fleet import Fleet
 
@@ -25,6 +27,7 @@ RUN_AGAIN = (
     "Close other programs here, or measure from another machine, and run this notebook again. "
     "Another size is no remedy."
 )
+LONGER = 1.05  # times as long: what a mean of a short trial tells from no longer
 _OUTCOMES = {True: "✓ held", False: "✗ did not hold", None: "not tried"}
 
 
@@ -46,7 +49,7 @@ def decided(found: Findings, table: Table | None = None) -> Part:
     if trust.is_in_doubt(found.recommendation):
         html = alert(said, remedy := _remedy(found.recommendation))
         said = f"{said} {remedy}".strip()
-    if table:
+    if table and table.rows:
         return Part(framed(html, table.html()), f"{said}\n\n{table}")
     return Part(framed(html), said)
 
@@ -88,6 +91,72 @@ def _in_short(claims: Sequence[Claim]) -> str:
     return f"{held} of {plural(len(claims), 'claim')} held here{rest or ', none failed'}"
 
 
+def among_many(growth: float) -> str:
+    """What the mean hold time does from the smallest pool to the largest, as a sentence.
+
+    Args:
+        growth: so many times as long, of the target where it is most; 1 or NaN: one size alone.
+    """
+    if math.isnan(growth) or growth == 1.0:
+        return "Only one pool size was measured, which tells nothing of many"
+    if growth > LONGER:
+        return f"Among many, a call holds its connection up to {growth:.1f} × as long"
+    return "Among as many as were tried, a call holds its connection no longer than alone"
+
+
+def of_service_time(found: Sequence[Findings], growth: float, apart: float) -> Part:
+    """The closing cell of `01_service_time`.
+
+    Args:
+        growth: as `among_many` has it.
+        apart: % by which the two sides of Little's Law differ, where they do most.
+    """
+    service = "a call is service and little else, as long as nobody must wait"
+    # numpy has a bool of its own, which is never `False`.
+    longer = None if math.isnan(growth) or growth == 1.0 else bool(growth > LONGER)
+    seen = [sizes[max(sizes)] for each in found if (sizes := budgets(each.trials))]
+    least = min((parts["service"] / sum(parts.values()) for parts in seen), default=None)
+    claims = [
+        Claim(service, None, "the parts of a call were not recorded")
+        if least is None
+        else Claim(service, least > 0.9, f"{share(least)} of a call or more"),
+        Claim("the time alone is not the time under load", longer, among_many(growth)),
+        Claim(
+            "Little's Law holds", bool(apart <= 5), f"its sides are {number(apart)} % apart at most"
+        ),
+    ]
+    return closing(claims)
+
+
+def of_sweep(found: Findings, both: Iterable[Sequence[float]]) -> Part:
+    """The closing cell of `02_pool_sweep`.
+
+    Args:
+        both: throughput with so many connections in use, what the sweep carried with as many
+            (NaN: not swept), and the calls released.
+    """
+    sizing, size = found.sizing, found.recommendation.recommended_size
+    full = sizing.plateau is not None and bool(sizing.points)
+    compared = [(abs(x / swept - 1), n) for x, swept, n in both if not math.isnan(swept)]
+    grows = "throughput grows with the pool until the upstream is full"
+    holds, enough = "load at the target rate already holds the curve up to it", "the size holds"
+    # Counts scatter by their root, and means of short trials by a few percent.
+    alike = all(off < 0.05 + 3 * releases**-0.5 for off, releases in compared)
+    most = max((off for off, _ in compared), default=None)
+    seen = "no such size" if most is None else f"{share(most, 1)} apart from the sweep at most"
+    signs = found.recommendation.verification
+    said = sizing.because if size is None else "not verified"
+    if signs is not None and size is not None:
+        said = f"{plural(size, 'connection')}: " + "; ".join(s.seen for s in signs.signals[:1])
+    claims = [
+        Claim(grows, full or None, sizing.verdict.evidence),
+        Claim(holds, alike if compared else None, seen),
+        Claim(enough, None if signs is None else found.recommendation.is_verified, said),
+    ]
+    doubt = words.TOO_BUSY if trust.was_too_busy(found.recommendation) else ""
+    return closing(claims, doubt)
+
+
 def of_verification(found: Findings, small: Trial | None) -> Part:
     """The closing cell of `03_verify`: its claims on this target, and whether to believe any.
 
@@ -122,7 +191,7 @@ def of_budget(
         alone = NONE if one.size is None else str(one.size)
         seen = f"{whole} in {plural(plan.pools, 'pool')}, {alone} in one"
         needs = Claim(asked, None if one.size is None else whole >= one.size, seen)
-        sums = Claim(fits, rolling <= fleet.room, f"{rolling} of {fleet.room} connections")
+        sums = Claim(fits, rolling <= fleet.room, f"{rolling} of {fleet.room} connections needed")
     kept, dialled = split[0], split[-1]
     dials = Claim(
         "at one total, overflow buys dials",

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from poolkit.errors import BadInput, PoolkitError
-from poolkit.events import Event, Failed, Step
+from poolkit.events import Done, Event, Failed, Step
 from poolkit.lab.models import Workers
 from poolkit.lab.postgres import PostgresServer
 from poolkit.lab.upstream import HttpUpstream, can_speak_tls
@@ -98,9 +98,12 @@ async def probe_now(
 
 
 def _steps(so_far: Sequence[Sequence[Event]]) -> str:
-    """What each probe does now, and how long it may take."""
-    latest = [[event for event in events if isinstance(event, Step)][-1:] for events in so_far]
-    return "; ".join(f"{step.target}: {sentence(step)}" for (step,) in filter(None, latest))
+    """What each probe does now, and how long it may take; which of them has ended."""
+    latest = [[e for e in events if isinstance(e, Step | Done)][-1:] for events in so_far]
+    return "; ".join(
+        f"{at.target}: {sentence(at) if isinstance(at, Step) else 'ended'}"
+        for (at,) in filter(None, latest)
+    )
 
 
 @contextlib.contextmanager

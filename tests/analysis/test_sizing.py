@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from poolkit.analysis.sizing import size
+from poolkit.measure.sweep import TrialPlan
 from poolkit.records import Check, Sweep, Trial
 from poolkit.targets.objective import Objective
 from tests.analysis import simulate
@@ -16,6 +18,7 @@ from tests.analysis.simulate import Contended, CpuBound, Upstream, Workers
 from tests.analysis.synthetic import (
     drawn_sweep,
     drawn_trial,
+    simulated_open_trial,
     simulated_trial,
     workers_curve,
 )
@@ -262,7 +265,19 @@ def test_still_rising_asks_for_a_wider_range() -> None:
     found = size(sweep, OBJECTIVE)
     assert found.verdict.name == "pool_bound"
     assert found.size is None
-    assert "larger --budget" in found.because
+    assert "larger budget" in found.because
+
+
+@pytest.mark.parametrize(("noisy", "told"), [(1, "larger budget"), (2, "this machine is quiet")])
+def test_what_repeats_used_up_is_not_asked_for_again(noisy: int, told: str) -> None:
+    """With more than one in five trials disturbed a larger budget goes the same way."""
+    sweep = drawn_sweep(workers_curve(24, 0.025), (1, 2, 4, 8, 12))
+    loud = Check(name="machine_quiet", passed=False, seen="others", why="", next="")
+    spoilt = [t.model_copy(update={"checks": (loud,)}) for t in sweep.trials[-noisy:]]
+    trials = (*spoilt, *sweep.trials)  # each was measured again
+    found = size(sweep.model_copy(update={"trials": trials}), OBJECTIVE)
+    assert found.size is None
+    assert told in found.because
 
 
 def test_the_cap_is_named() -> None:
@@ -307,13 +322,52 @@ def test_a_stop_is_the_verdict() -> None:
     assert found.size == size(WORKERS, OBJECTIVE).size
 
 
+@pytest.mark.parametrize("connections", [1, 2, 4])
+def test_a_server_that_died_is_no_server_that_takes_so_many(connections: int) -> None:
+    """It had more in use during the climb: what that saw stands, and no number is its limit."""
+    plan = TrialPlan("approach", pool_size=24, warm_up=0.2, seconds=4.0, because="test")
+    upstream = Workers(workers=6, service_time=0.02, cv=0.5)
+    climb = [
+        simulated_open_trial(upstream, replace(plan, rate=rate), 1, None, 0.02)
+        for rate in (75.0, 150.0)
+    ]
+    dead = drawn_trial(connections, 40.0).model_copy(
+        update={"stopped": "refused", "outcomes": {"rejected": 40}}
+    )
+    sweep = Sweep(target="drawn", trials=(*climb, dead), stopped="refused: no connection")
+    found = size(sweep, Objective(target_rate=150.0, max_size=24, wait_p99=0.020))
+    assert found.size is None or found.size >= 4
+    assert found.states
+    assert "takes" not in found.because
+    assert "budget" not in found.because
+
+
+def test_a_slow_upstream_that_was_full_in_service_is_no_matter_of_the_cap() -> None:
+    """Two workers of 60 ms: the sweep ended at 3 connections, the climb had all 16 in use."""
+    upstream = Workers(workers=2, service_time=0.06, cv=0.5)
+    plan = TrialPlan("approach", pool_size=16, warm_up=0.2, seconds=6.0, because="test")
+    climb = [
+        simulated_open_trial(upstream, replace(plan, rate=rate), 1, None, 0.06)
+        for rate in (15.0, 25.0, 45.0)
+    ]
+    swept = drawn_sweep(workers_curve(2, 0.06), (1, 3))
+    found = size(
+        swept.model_copy(update={"trials": (*climb, *swept.trials)}),
+        Objective(target_rate=60.0, max_size=16),
+    )
+    assert found.size is None
+    assert found.limited_by == "plateau"
+    assert found.because.startswith("60 calls/s is beyond the ")
+    assert "with up to 16 connections in use" in found.because
+
+
 def test_a_stopped_sweep_is_not_told_to_go_on_to_larger_pools() -> None:
     """Where a brake ended the ramp, the range is not what was too narrow."""
     sweep = drawn_sweep(workers_curve(64, 0.02), (1, 2))
     stopped = sweep.model_copy(update={"stopped": "refused: no connection"})
     found = size(stopped, Objective(target_rate=400.0, wait_p99=0.010))
     assert found.size is None
-    assert "the sweep was stopped there" in found.because
+    assert "the measurement was stopped there" in found.because
     assert "widen" not in found.because
 
 

@@ -121,7 +121,10 @@ def test_rising_throughput_cannot_say() -> None:
     """16 of 40 workers measured, 12 of them busy: more would serve callers sooner."""
     found = _nothing_asked(40, (1, 2, 4, 8, 12, 16))
     assert found.size is None
-    assert "might be served sooner by more: give it a larger --budget" in found.because
+    assert (
+        "might be served sooner by more: measure larger sizes, which a larger budget allows"
+        in found.because
+    )
     calm = _nothing_asked(40, (1, 2, 4, 8, 12, 16), target_rate=300.0)
     assert calm.size in (9, 10, 11)
 

@@ -10,7 +10,7 @@ import jsonschema
 import pytest
 
 from poolkit import __version__
-from poolkit.audit import RULES, Settings, audit, audit_source
+from poolkit.audit import RULES, Settings, audit, audit_source, made, scopes
 from poolkit.audit.cures import CURES
 from poolkit.audit.output import as_json, as_sarif
 from poolkit.errors import BadInput
@@ -226,3 +226,11 @@ def test_pools_that_cannot_be_counted_are_told(tmp_path):
     done = poolkit_audit(".", "--max-connections", "50", "--surge", "2", cwd=tmp_path)
     assert "not counted db.py:2:5: its arguments do not show" in done.stdout
     assert "1 pool could not be counted" in done.stdout
+
+
+def test_a_function_that_makes_many_clients_is_walked_once() -> None:
+    """Else each client is looked for among the uses of all others."""
+    lines = [f"    s{i} = aiohttp.ClientSession()\n    await s{i}.get('x')\n" for i in range(60)]
+    before = made._inside.cache_info().misses + scopes._own.cache_info().misses
+    audit_source("import aiohttp\nasync def f():\n" + "".join(lines))
+    assert made._inside.cache_info().misses + scopes._own.cache_info().misses - before < 10

@@ -1,6 +1,6 @@
 """Audit the judged files again: precision, recall, and lines per second.
 
-Each file was taken at random and read before the audit ran on it (those of sample 4 mostly as
+Each file was taken at random and read before the audit ran on it (those of samples 4 to 6 mostly as
 excerpts); `judged.json` holds what the reader and the audit found in it. The packages are
 downloaded (without their dependencies) into build/audit-corpus once; a package is audited as a
 whole, and only its judged files are counted.

@@ -37,7 +37,7 @@ def ran(window: Page, lab: LabServer) -> Iterator[NotebookPage]:
     page.run_all()
     page.wait_shown("Start")
     wait_until(
-        lambda: page.errors() or "claims of this page hold" in page.last_line(),
+        lambda: page.errors() or "What this page claimed" in page.last_line(),
         lambda: f"the last cell; {page.status()} {page.chart()}",
         RUN_ALL,
     )

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import gzip
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import uvloop
 from pydantic import SecretStr
 
@@ -87,6 +89,8 @@ REPLIES: dict[str, tuple[bytes, Callable[[], AsyncIterator[bytes]], bool]] = {
     ),
     "gzip-twice": (_chunked(b"Content-Encoding: gzip, gzip\r\n"), lambda: bomb(2), True),
 }
+# Endless heads: what reads them one by one takes its time, until the call is over.
+HEADS = (b"", lambda: endless(b"HTTP/1.1 100 Continue\r\n\r\n" * 10_000), False)
 
 
 async def endless_deflate() -> AsyncIterator[bytes]:
@@ -94,6 +98,19 @@ async def endless_deflate() -> AsyncIterator[bytes]:
     while True:
         if piece := made.compress(_ZEROS):
             yield piece
+
+
+async def read_all(session: aiohttp.ClientSession) -> None:
+    """What a function of the user's may do instead of `read`."""
+    async with session.get(os.environ["FLOOD"]) as response:
+        await response.content.read()
+
+
+async def read_pieces(session: aiohttp.ClientSession) -> None:
+    """Nothing is kept, and counts all the same."""
+    async with session.get(os.environ["FLOOD"]) as response:
+        async for _ in response.content.iter_chunked(2**40):
+            pass
 
 
 def _small(size: int) -> bytes:
@@ -109,7 +126,7 @@ async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
             if path.isdigit():
                 writer.write(_small(int(path)))
                 continue
-            head, body, is_chunked = REPLIES[path]
+            head, body, is_chunked = REPLIES.get(path, HEADS)
             writer.write(head)
             async for piece in body():
                 writer.write(_chunk(piece) if is_chunked else piece)
@@ -241,6 +258,7 @@ async def _calls(keys: dict[str, Any]) -> list[str]:
         keys["dsn"] = SecretStr(keys["dsn"])
     pool = make_pool(Target(name="flood", target_rate=1, **keys), 1, call_timeout=20.0)
     kinds = []
+    os.environ["FLOOD"] = keys.get("url", "")
     await pool.open()
     for _ in range(2):
         try:

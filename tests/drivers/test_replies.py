@@ -58,6 +58,26 @@ def test_the_limit_is_exact(http: str, keys: dict[str, str]) -> None:
     assert said.kinds == [["ok", "ok"], ["ok", "ok"], ["too_large", "too_large"]]
 
 
+def test_heads_without_end_fill_nothing(http: str) -> None:
+    """Under uvloop, which reads megabytes before any task runs."""
+    said = call_in_child([{"url": f"{http}/continue", "max_reply": MOST, "driver": "aiohttp"}])
+    assert said.kinds == [["too_large", "too_large"]]
+    assert said.grown < GROWTH
+    assert not said.stderr
+
+
+@pytest.mark.parametrize("function", ["read_all", "read_pieces"])
+def test_what_a_function_reads_of_a_body_counts_decompressed(http: str, function: str) -> None:
+    """aiohttp gives its body away; httpx's has passed the decoder however it is read."""
+    keys = {"driver": "aiohttp", "work": f"tests.drivers.floods:{function}", "max_reply": MOST}
+    replies = ("gzip", "deflate", "gzip-length", str(MOST), "chunks")
+    said = call_in_child([{"url": f"{http}/{reply}", **keys} for reply in replies])
+    large = ["too_large", "too_large"]
+    assert said.kinds == [large, large, large, ["ok", "ok"], large]
+    assert said.grown < GROWTH
+    assert not said.stderr
+
+
 @pytest.mark.parametrize("driver", POSTGRES)
 def test_a_result_without_end_is_cut_off(dsn: str, driver: str) -> None:
     """Of wide rows, of empty ones, of one that is large; each call has the whole allowance."""

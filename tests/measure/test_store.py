@@ -225,3 +225,22 @@ def test_what_is_no_recommendation_is_refused(tmp_path: Path, text: str | None) 
     with pytest.raises(BadInput, match=r"recommended\.json") as caught:
         read_recommended(tmp_path)
     assert caught.value.remedy
+
+
+def test_what_a_link_leads_to_is_not_written(tmp_path: Path, log: TrialLog) -> None:
+    """Though a file without a line end looks like a trial that was torn."""
+    theirs = tmp_path / "theirs"
+    theirs.write_text("no line end")
+    log.path.symlink_to(theirs)
+    (tmp_path / f".a.json.{os.getpid()}.tmp").symlink_to(theirs)
+    (tmp_path / f".poolkit-{os.getpid()}.tmp").symlink_to(theirs)
+    with pytest.raises(BadInput, match=r"trials.jsonl is a link"):
+        log.resume("")
+    with pytest.raises(BrakeStop):
+        log.append(trial(seed=1))
+    with pytest.raises(BrakeStop):
+        write_atomic(tmp_path / "a.json", "{}")
+    prepare_out(tmp_path / "new")
+    with pytest.raises(BadInput, match="cannot be written"):
+        prepare_out(tmp_path)
+    assert theirs.read_text() == "no line end"

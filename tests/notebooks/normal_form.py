@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from poolkit.errors import MissingExtra, PoolkitError
-from poolkit.report.execute import CELL_TIMEOUT, QUIET, own_kernel
+from poolkit.report.execute import CELL_TIMEOUT, QUIET, START_TIMEOUT, own_kernel
 from poolkit.report.source import VARIABLE, shared
 from poolkit.workbook.saving import METADATA, WIDGET, normal
 
@@ -52,6 +52,7 @@ def executed(notebook: Path, environment: Mapping[str, str]) -> Any:
         client: Any = NotebookClient(
             content,
             timeout=CELL_TIMEOUT,
+            startup_timeout=START_TIMEOUT,
             kernel_name="python3",
             kernel_manager_class=kernel_class,
             extra_arguments=QUIET,

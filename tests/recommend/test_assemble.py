@@ -6,10 +6,20 @@ from typing import Any
 
 import pytest
 
+from poolkit.analysis.checks import check as trial_check
 from poolkit.recommend import failed, recommend, unreachable
 from poolkit.recommend.assemble import nearest_trial
 from poolkit.recommend.checks import over_trials
-from poolkit.records import Check, Pooler, Recommendation, RuleOfThumb, Signal, Trial, Verdict
+from poolkit.records import (
+    Check,
+    Pooler,
+    Recommendation,
+    RuleOfThumb,
+    Signal,
+    Trial,
+    Verdict,
+    Verification,
+)
 from poolkit.show import words
 from poolkit.show.trust import was_too_busy
 from tests.recommend.examples import (
@@ -92,9 +102,7 @@ def test_a_missed_signal_is_named() -> None:
     r = recommend(http_target(), sizing(), missed, [verifying_trial()], "done", 5.0)
     row = checks_of(r)["verified"]
     assert not row.passed
-    assert row.seen == (
-        "499 calls/s of 500 calls/s, p99 wait 6.1 ms; not no_disconnects: 7 calls met a closed one"
-    )
+    assert row.seen == ("499 calls/s of 500 calls/s, p99 wait 6.1 ms; but 7 calls met a closed one")
     reasons = {p.name: p.because for p in r.parameters}["limit_per_host"]
     assert "in doubt at 499 calls/s: p99 wait 6.1 ms" in reasons
     assert "verified" not in reasons
@@ -193,7 +201,10 @@ def test_a_late_generator_is_no_reason_to_grow_the_pool(
     lag = checks_of(found)["lag"]
     assert lag.passed is not busy
     assert was_too_busy(found) is busy
+    again = checks_of(found)["verified"].next
+    assert ("a larger budget" in again) is (bool(signals) and not busy)
     if busy:
+        assert again == lag.next
         assert lag.seen.startswith("failed in 1 of 12 trials; worst: calls started 14.20 ms")
         assert lag.next == "run again when this machine is quiet; another size is no remedy"
         assert "too busy to verify" in words.finding(sizing(), found)
@@ -259,6 +270,35 @@ def test_stopped_before_the_curve_could_be_read() -> None:
     assert r.verdict == "stopped"
     assert row.seen == "stopped by the error_share brake"
     assert "resumes" in row.next
+
+
+@pytest.mark.parametrize("seen", [None, verification(signals=(MISSED,))])
+def test_a_size_whose_verification_was_ended_is_not_told_to_spend_more(
+    seen: Verification | None,
+) -> None:
+    """The server died: a larger budget would not have kept it alive."""
+    start = "start it again"
+    found = recommend(
+        http_target(), sizing(), seen, [trial()], "stopped", 9.0, because="died", remedy=start
+    )
+    row = checks_of(found)["verified"]
+    assert not row.passed
+    assert row.next == checks_of(found)["finished"].next == start
+
+
+def test_trials_that_were_cut_off_do_not_ask_for_a_larger_budget() -> None:
+    """Whoever cancels a run, or whose server dies, has not spent too little."""
+    wide = trial_check("enough", False, "3 calls, too few for an interval")
+    found = recommend(
+        http_target(), None, None, [trial(checks=(wide,))], "stopped", 1.0, because="cancelled"
+    )
+    assert (
+        "budget"
+        in recommend(http_target(), sizing(), None, [trial(checks=(wide,))], "done", 9.0)
+        .checks[-1]
+        .next
+    )
+    assert checks_of(found)["enough"].next == checks_of(found)["finished"].next
 
 
 def reason_of(found: Recommendation) -> str:

@@ -161,6 +161,7 @@ HIDDEN_IN_DSNS = [
     "postgresql://127.0.0.1/db?hostaddr=127.0.0.2", "postgresql:///db?host=a&host=b",
     "postgresql://%40abstract/db", "postgresql:///db?ho%73t=127.0.0.1&host=b",
     "postgresql://127.0.0.1:5432/db?port=5499", "postgresql://::1/db",
+    "postgresql://127.0.0.1/db?replication=database",
     "postgresql://127.0.0.1/db?service=x", "postgresql://127.0.0.1/db?oauth_issuer=http://x",
     "postgresql://fe80::1%25eth0/db", "postgresql://[fe80::1%25eth0]/db", "postgresql://127.1/db",
     "postgresql://a,b,c:1/db?port=1,2", "postgresql://%2Fx%2F.s.PGSQL.5432/db", "postgresql:h/db",
@@ -182,6 +183,7 @@ HIDDEN_IN_URLS = [
     "2130706433", "127.0.0.01", "127.0.0.1..", "a..b", "[fe80::1%25lo]", "localhost\u3002evil",
     "\u212aube.example", "a,b", "-a.example", "127.0.0.1:80:90", "127.0.0.1;evil", "[::1", "::1",
     "u@v@127.0.0.1", "%00", "127.0.0.1%00.evil.example", "xn--\u00df", "127.0.0.1:+80", "[::1.]",
+    "xn--localhost-x", "a.xn--0.example",
 ]  # fmt: skip
 
 

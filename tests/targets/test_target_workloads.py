@@ -476,3 +476,16 @@ def test_a_dump_holds_the_parameters_and_nothing_that_may_be_secret():
     dumped = json.loads(drawn().model_dump_json())
     assert dumped["parameters"] == PARAMETERS
     assert not {"headers", "body", "url", "dsn"} & set(json.loads(http().model_dump_json()))
+
+
+@pytest.mark.parametrize("driver", ["aiohttp", "httpx"])
+@pytest.mark.parametrize("url", ["http://user:pass@127.0.0.1:1/a", "http://key@127.0.0.1"])
+def test_a_user_in_the_url_beside_the_header_it_is_sent_as(load, driver, url):
+    """aiohttp raises and httpx prefers the URL, so neither may guess; a path's @ is no user."""
+    lines = (
+        f'[targets.t]\ndriver = "{driver}"\ntarget_rate = 1\nheaders = {{ authorization = "b" }}\n'
+    )
+    said = " ".join(refusal(load, f'{lines}url = "{url}"\n'))
+    assert "targets.t.headers.authorization: must not stand beside a user in the URL" in said
+    assert "pass@" not in said
+    assert load(f'{lines}url = "http://127.0.0.1:1/@a"\n')

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from poolkit.analysis.what_if import what_if
@@ -117,6 +119,49 @@ def test_a_late_generator_that_did_no_harm_is_told(web: Findings) -> None:
     last = claims.of_verification(changed(web, late=True, missed=False), None)
     assert "It did not hold here that this machine sends calls when they are due" in last.words
     assert LATE.seen in last.words
+
+
+@pytest.mark.parametrize(
+    ("growth", "apart", "said"),
+    [
+        (3.0, 0.5, "3 of 3 claims held here, none failed."),
+        (1.01, 0.5, "It did not hold here that the time alone is not the time under load; 2 of 3"),
+        (3.0, 7.0, "It did not hold here that Little's Law holds; 2 of 3"),
+        (math.nan, 0.5, "2 of 3 claims held here; 1 could not be tried."),
+        (1.0, 0.5, "2 of 3 claims held here; 1 could not be tried."),
+    ],
+)
+def test_one_calls_time_is_held_against_many(
+    web: Findings, growth: float, apart: float, said: str
+) -> None:
+    """A page that saw no growth does not claim it, in its chart or in its last cell."""
+    shown = claims.of_service_time([web], np.float64(growth), np.float64(apart))
+    assert shown.words.startswith(said)
+    assert ("no longer than alone" in shown.words) is (1 < growth < claims.LONGER)
+    assert ("Only one pool size" in shown.words) is (growth == 1 or math.isnan(growth))
+
+
+def seen_in_use(throughput: float) -> list[tuple[float, float, float]]:
+    """400 calls released with 15 in use, beside a sweep that carried 600/s there."""
+    return [(throughput, 600.0, 400.0), (9.0, math.nan, 30.0)]
+
+
+def test_the_sweep_is_held_against_what_it_found(web: Findings) -> None:
+    """Every claim with its figures; what was not seen is not claimed."""
+    held = claims.of_sweep(web, seen_in_use(640.0)).words
+    assert held.startswith("3 of 3 claims held here, none failed.")
+    assert "6.7 % apart" in held
+    assert "20 connections: 601 of 600 calls/s" in held
+    other = claims.of_sweep(web, seen_in_use(300.0)).words
+    assert other.startswith("It did not hold here that load at the target rate already holds")
+    rising = web.sizing.model_copy(update={"plateau": None, "size": None, "because": "it rises"})
+    none = web.recommendation.model_copy(update={"recommended_size": None, "verification": None})
+    bare = replace(web, sizing=rising, recommendation=none)
+    shown = claims.of_sweep(bare, seen_in_use(640.0)[1:])
+    assert shown.words.startswith("No claim of this page could be tried here")
+    assert "it rises" in shown.words
+    late = claims.of_sweep(changed(web, late=True, missed=True), seen_in_use(640.0))
+    assert "too busy to verify" in late.words.splitlines()[0]
 
 
 @pytest.mark.parametrize(

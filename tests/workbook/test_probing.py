@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from poolkit.errors import BadInput, PoolkitError
+from poolkit.events import Done, Step
 from poolkit.report.source import VARIABLE, shared
-from poolkit.workbook.probing import DATABASE, RECORDED, WEB, finished, probed
+from poolkit.workbook.probing import DATABASE, RECORDED, WEB, _steps, finished, probed
 
 
 def test_recorded_probes_come_back_by_name() -> None:
@@ -44,3 +45,13 @@ def test_a_target_that_does_not_answer_is_told(tmp_path: Path) -> None:
     )
     with pytest.raises(PoolkitError, match="gone could not be probed"):
         asyncio.run(probed(environment=os.environ | {VARIABLE: str(file)}))
+
+
+def test_the_line_below_the_cell_ends_with_the_probes() -> None:
+    """One that has ended is not shown at what it did last."""
+    step = Step(target=WEB, what="timing calls", limit=43.0)
+    at = Step(target=DATABASE, what="timing dials", limit=9.0)
+    running = _steps([[step], [at]])
+    assert "timing calls" in running
+    ended = _steps([[step, Done(target=WEB, exit_code=0)], [at]])
+    assert f"{WEB}: ended; {DATABASE}: timing dials" in ended

@@ -260,7 +260,7 @@ def cleanup_skipped(view: View) -> Iterator[Violation]:
             if given is None or given.role not in ("session", "pool"):
                 continue
             late = [one for one in inside if _closes(view, one, node.lineno)]
-            if any(not _is_safe(module, one) for one in late):
+            if any(not module.is_safe(one) for one in late):
                 yield Violation(
                     node, f"what {function.name}() yields is closed only if all is well"
                 )
@@ -277,20 +277,6 @@ def _closes(view: View, node: ast.AST, line: int) -> bool:
         return False
     owner = view.values.of(view.module, node.func.value)
     return owner is not None and owner.role in ("session", "pool")
-
-
-def _is_safe(module: Module, node: ast.AST) -> bool:
-    """Whether a node runs whatever was raised: in a `finally`, or a handler."""
-    inner = node
-    for outer in module.around(node):
-        if isinstance(outer, ast.Try) and inner in outer.finalbody:
-            return True
-        if isinstance(outer, ast.ExceptHandler):
-            return True
-        if isinstance(outer, Function):
-            return False
-        inner = outer
-    return False
 
 
 def _shown(hold: Hold) -> str:

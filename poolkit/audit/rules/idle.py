@@ -12,7 +12,7 @@ from poolkit.audit.figures import Place
 from poolkit.audit.finding import Violation, rule
 from poolkit.audit.libraries import BY_PACKAGE, Library
 from poolkit.audit.made import Made
-from poolkit.audit.syntax import constant, hides_arguments, is_none, keyword, number
+from poolkit.audit.syntax import constant, hides_arguments, is_none, keyword
 from poolkit.audit.view import View
 from poolkit.drivers.table import PING_WAITS, IdleSetting
 
@@ -221,8 +221,9 @@ def httpx_keepalive(view: View) -> Iterator[Violation]:
             or call.args
         ):
             continue
-        limit, most = keyword(call, "max_keepalive_connections"), number(keyword(call, _MOST))
-        idle = _DEFAULT if limit is None else number(limit)
+        limit, read = keyword(call, "max_keepalive_connections"), view.figures.number
+        most = read(view.module, keyword(call, _MOST))
+        idle = _DEFAULT if limit is None else read(view.module, limit)
         if idle is not None and most is not None and idle < most:
             shown = f"{idle:g}" + ("" if limit is not None else " (the default)")
             yield Violation(call, f"max_keepalive_connections = {shown} below {_MOST} = {most:g}")

@@ -6,6 +6,7 @@ import ast
 import re
 from collections.abc import Iterator
 
+from poolkit.audit.address import address_of
 from poolkit.audit.finding import Violation, rule
 from poolkit.audit.lending import Use
 from poolkit.audit.libraries import BY_PACKAGE, CLOSES, REQUESTS
@@ -36,6 +37,8 @@ def pool_per_call(view: View) -> Iterator[Violation]:
     for made in view.made_anew:
         function, noun = made.function, made.library.noun
         if function is None or made.library.is_http or made.has_other_pool or made.hides_arguments:
+            continue
+        if address_of(view, made).kind == "file":  # nobody dials, logs in or is asked too often
             continue
         is_stored = made.local is None and bool(made.targets) and not made.is_with
         if view.is_handler(function) and not is_stored:  # made once, for the next request too
@@ -158,7 +161,9 @@ def _is_spent(module: Module, made: Made, function: Function) -> bool:
     is_again = any(use is Use.LOOP for _, use in lent) or any(
         module.is_in_loop(one, is_retry=False) for one in sent
     )
-    is_few = len(sent) >= 1 and most_on_a_path(function.body, {*sent}) <= _FEW
+    is_few = 1 <= len(sent) <= _FEW or (
+        len(sent) > _FEW and most_on_a_path(function.body, {*sent}) <= _FEW
+    )
     return is_few and not (is_again and not module.is_in_loop(made.call))
 
 
@@ -238,7 +243,9 @@ def never_closed(view: View) -> Iterator[Violation]:
         if is_http and _is_sent_at_once(module, made):
             yield Violation(made.call, f"{noun} is used without a name, so nothing can close it")
         elif made.local is not None:
-            if not made.escapes() and not made.is_closed() and _opens(made):
+            # A file has no server that counts its connections.
+            is_file = not is_http and address_of(view, made).kind == "file"
+            if not (made.escapes() or made.is_closed() or is_file) and _opens(made):
                 yield Violation(made.call, f"{noun} {made.local!r} is never closed")
         # An engine is often left to the end of the process.
         elif is_http and _is_own_attribute(view, made):

@@ -6,14 +6,16 @@ import ast
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeGuard
 
 from poolkit.audit.finding import Violation, rule
-from poolkit.audit.holding import given_back
+from poolkit.audit.holding import GIVES_BACK, given_back
 from poolkit.audit.libraries import REQUESTS
 from poolkit.audit.made import Made
 from poolkit.audit.module import Module
+from poolkit.audit.program import methods
 from poolkit.audit.scopes import own
-from poolkit.audit.syntax import Function, constant, keyword, name_of
+from poolkit.audit.syntax import Function, constant, keyword, name_of, passes
 from poolkit.audit.view import View
 
 
@@ -47,6 +49,41 @@ def not_released(view: View) -> Iterator[Violation]:
             continue
         how = "only when nothing is raised before" if is_released else "nowhere in this function"
         yield Violation(hold.node, f"{hold.name!r} is given back {how}")
+    for owner in module.nodes:
+        if isinstance(owner, ast.ClassDef):
+            yield from _left_by_exit(view, owner)
+
+
+def _left_by_exit(view: View, owner: ast.ClassDef) -> Iterator[Violation]:
+    """A context manager takes a connection; what its exit does first may raise, and skip the
+    release."""
+    inside = methods(owner)
+    leave = inside.get("__aexit__") or inside.get("__exit__")
+    enter = inside.get("__aenter__") or inside.get("__enter__")
+    if leave is None or enter is None:
+        return
+    for node in own(enter):
+        if not isinstance(node, ast.Assign) or not isinstance(node.targets[0], ast.Attribute):
+            continue
+        taken = view.values.taken(view.module, node.value)
+        kept = ast.unparse(node.targets[0])
+        releases = [one for one in own(leave) if _gives_back(one, kept)]
+        if taken is None or taken.library is None or not releases:
+            continue
+        if not any(view.module.is_safe(one) for one in releases) and any(
+            isinstance(one, ast.Await | ast.Raise) and one.lineno < releases[0].lineno
+            for one in own(leave)
+        ):
+            how = f"only when nothing is raised before in {leave.name}()"
+            yield Violation(node.value, f"{kept!r} is given back {how}")
+
+
+def _gives_back(node: ast.AST, kept: str) -> TypeGuard[ast.Call]:
+    """`pool.release(self.connection)`, `self.session.close()`."""
+    if not isinstance(node, ast.Call) or name_of(node.func) not in GIVES_BACK:
+        return False
+    owner = getattr(node.func, "value", node)
+    return any(ast.unparse(one) == kept for one in (owner, *passes(node)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +223,8 @@ def pool_made_twice(view: View) -> Iterator[Violation]:
             continue
         # Whoever starts a program may ask whether that was done: `if self.pool: return`.
         is_around = _names(asked.test, {shown}) and made.call in {*ast.walk(asked)}
-        if not is_around and not _is_asked_for(view, function):
+        is_start = not is_around or _STARTS.match(function.name)
+        if is_start and not _is_asked_for(view, function):
             continue
         if not _is_locked(module, made.call) and not _is_called_locked(view, function):
             yield Violation(made.call, f"two first callers both make {shown}")

@@ -24,21 +24,23 @@ if TYPE_CHECKING:
 
 CONNECT_SECONDS = 10.0
 _NO_PAGES = "127.0.0.1:0"  # Dask serves HTTP without a dashboard too: not to the network
-START_SECONDS = 30.0  # for processes of this machine; half a second each where it is idle
+START_SECONDS = 60.0  # for processes of this machine; half a second each where it is idle
 JOIN_SECONDS = 5.0  # for workers of a cluster that is there
 CLOSE_SECONDS = 3.0
 LOOK_SECONDS = 0.05
 
-# Nothing runs twice, nothing moves, who is gone is missed soon, and no page shows anything.
+# Nothing runs twice and nothing moves. Who is gone is noticed by who asks for its news, far sooner
+# than by the scheduler, to which a busy machine must not look like a dead one.
 SETTINGS: dict[str, Any] = {
-    "distributed.scheduler.http.routes": [],
-    "distributed.worker.http.routes": [],
     "distributed.scheduler.allowed-failures": 0,
     "distributed.scheduler.work-stealing": False,
     "distributed.scheduler.no-workers-timeout": "3s",
-    "distributed.scheduler.worker-ttl": "3s",
+    "distributed.scheduler.worker-ttl": "30s",
     "distributed.comm.timeouts.connect": "5s",
     "distributed.admin.system-monitor.interval": "10s",
+    # Its pages tell whoever asks about the cluster, without any certificate.
+    "distributed.scheduler.http.routes": [],
+    "distributed.worker.http.routes": [],
 }
 
 

@@ -6,6 +6,7 @@ import asyncio
 import json
 import pickle
 import time
+import zlib
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +16,9 @@ from poolkit.measure.fleet.actor import Owner
 if TYPE_CHECKING:
     from distributed import Client
 
-ANSWER_SECONDS = 1.5  # a worker that says nothing for so long is lost
-START_SECONDS = 20.0  # of a process: it imports, and its target's first call may take 10 s
+ANSWER_SECONDS = 2.0  # a worker that says nothing for so long is lost
+START_SECONDS = 40.0  # of a process: it imports, and its target's first call may take 10 s
+MOST_BYTES = 1 << 29  # of a result; 5 million calls take 90 MB
 PINGS, ENOUGH = 9, 0.0002  # questions for the clock; s of doubt at which fewer will do
 
 
@@ -83,7 +85,7 @@ class RemoteGenerator:
         """What it measured; raises `LostError` where that is nothing of the kind."""
         data = await self._ask("result", seconds=START_SECONDS)
         try:
-            part = pickle.loads(data)
+            part = pickle.loads(zlib.decompressobj().decompress(data, MOST_BYTES))
         except Exception as error:
             raise LostError(f"its result cannot be read ({type(error).__name__})") from error
         try:

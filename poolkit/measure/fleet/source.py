@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from poolkit.errors import BadInput, BrakeStop, Cancelled, PoolkitError, Unreachable
+from poolkit.load.brakes import out_of_calls
 from poolkit.load.measurement import Measurement
 from poolkit.load.together import Part, together
 from poolkit.measure.child import RESUMES
@@ -24,6 +25,7 @@ from poolkit.measure.fleet.generator import LostError, RemoteGenerator
 from poolkit.measure.fleet.process import LOADS, facts
 from poolkit.measure.fleet.shares import shares
 from poolkit.measure.generating import Load, LostGenerators, Sent, is_narrow
+from poolkit.measure.preflight import first_calls
 from poolkit.records import CURVE_PURPOSES
 from poolkit.targets import Target
 from poolkit.targets.fleet import Fleet
@@ -90,7 +92,8 @@ class FleetSource:
         self._task = asyncio.current_task()
         busy: Sequence[RemoteGenerator] = ()
         try:
-            await self._provide(target)
+            await self._provide(target, load.max_calls)
+            load = replace(load, max_calls=load.max_calls - self.calls)
             divided = shares(load, self._fleet.workers)
             busy = self._generators[: len(divided)]
             await self._read_clocks(busy)
@@ -98,7 +101,7 @@ class FleetSource:
             try:
                 return await trial.run()
             finally:
-                self.calls = trial.calls
+                self.calls += trial.calls
                 for index in trial.lost:
                     self._drop(busy[index])
         except asyncio.CancelledError:
@@ -121,8 +124,11 @@ class FleetSource:
         self._ends.add(task)
         task.add_done_callback(self._ends.discard)
 
-    async def _provide(self, target: Target) -> None:
-        """As many generators as are asked for, each checked; those that were lost are replaced."""
+    async def _provide(self, target: Target, most: int) -> None:
+        """As many generators as are asked for, each checked; those that were lost are replaced.
+
+        Counts the calls that the checks send, fewer than `most`.
+        """
         if not self._is_open:
             self._say(f"starting {self._fleet.workers} generators")
             await self._cluster.open()
@@ -146,6 +152,10 @@ class FleetSource:
                 RemoteGenerator(self._cluster.client, name, address)
                 for name, address in zip(missing, free, strict=True)
             ]
+            first = len(new) * first_calls(target)
+            if self.calls + first >= most:
+                raise out_of_calls(most)
+            self.calls += first
             self._generators += new
             failed |= await self._start(new, question)
             _check(target, [one for one in new if one in self._generators])

@@ -236,18 +236,15 @@ def scene_alt_text(scene: Scene) -> str:
     parts = [scene.finding + "."]
     curve, chosen = scene.curve, scene.recommendation
     if curve:
-        means = _means([(t.connections, t.throughput) for t in curve])
+        means = _means(scene.repeats or [(t.connections, t.throughput) for t in curve])
         (first, low), (last, high) = means[0], means[-1]
-        parts.append(
-            f"Throughput over pool size, {len(means)} sizes from {first} to {last}: "
-            f"{rate(low)} at {first}, {rate(high)} at {last}."
-        )
+        told = [f"{rate(low)} at {first}", f"{rate(high)} at {last}"][: len(means)]
+        over = f"{plural(len(means), 'size')} from {first} to {last}"
+        parts.append(f"Throughput over pool size, {over}: {', '.join(told)}.")
     if scene.states:
-        fewest, most = scene.states[0], scene.states[-1]
-        parts.append(
-            f"By connections in use: {rate(fewest.throughput)} "
-            f"with {fewest.in_use}, {rate(most.throughput)} with {most.in_use}."
-        )
+        seen = dict.fromkeys((scene.states[0], scene.states[-1]))
+        told = [f"{rate(state.throughput)} with {state.in_use}" for state in seen]
+        parts.append(f"By connections in use: {', '.join(told)}.")
     if scene.trials and not scene.is_swept:
         parts.append(f"No sweep: {words.beyond(scene.most_in_use)}.")
     if scene.plateau is not None:
@@ -267,9 +264,10 @@ def scene_alt_text(scene: Scene) -> str:
         parts.append(
             f"Recommended {phrase}, {words.verified_phrase(chosen)}{'; ' * bool(same)}{same}."
         )
-    held = sorted((t.connections, t.hold_time.p50) for t in curve if t.hold_time.p50 is not None)
+    held = scene.hold("p50")  # ms
     if held:
         (first, low), (last, high) = held[0], held[-1]
+        low, high = low / 1000, high / 1000
         parts.append(
             f"Median hold time {milliseconds(low)} at {first}, {milliseconds(high)} at {last}."
         )

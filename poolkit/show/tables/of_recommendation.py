@@ -121,7 +121,7 @@ def parameters_in_short(recommendation: Recommendation) -> Table:
 def checks(recommendation: Recommendation) -> Table:
     """Every doubt that was put to the test: what was seen, why it matters, what to do."""
     columns: Columns[Check] = (
-        Column("check", lambda c: words.CHECKS.get(c.name, words.readable(c.name))),
+        Column("check", lambda c: words.check(c.name)),
         Column("outcome", lambda c: passed(c.passed)),
         Column("seen", lambda c: c.seen),
         Column("why it matters", lambda c: c.why),

@@ -8,11 +8,11 @@ from functools import partial
 
 from poolkit.analysis.disturbed import QUIET
 from poolkit.recommend.checks import is_without_gate
-from poolkit.records import PredictedWait, Sizing, StatePoint, Trial
+from poolkit.records import GeneratorShare, PredictedWait, Sizing, StatePoint, Trial
 from poolkit.show import trust, words
 from poolkit.show.course import Slice, slices, trial_name, verifications
 from poolkit.show.tables.table import Column, Columns, Number, Table
-from poolkit.units import NONE, interval, listed, milliseconds, number, plural, share
+from poolkit.units import NONE, interval, listed, milliseconds, number, plural, rate, share
 
 _KINDS = {
     "unfinished": "unfinished when the trial ended",
@@ -96,9 +96,27 @@ def trial_checks(measured: Sequence[Trial]) -> Table:
         bad = [(t, seen) for ok, t, seen in results if not ok]
         where = f"at {plural(bad[0][0].pool_size, 'connection')}: {bad[0][1]}" if bad else NONE
         count = f"{'✗' if bad else '✓'} {len(results) - len(bad)} of {len(results)}"
-        rows.append((words.CHECKS.get(name, words.readable(name)), count, where))
+        rows.append((words.check(name), count, where))
     columns = ("check", "trials that passed", "first that did not")
     return Table("Checks made on every trial", columns, tuple(rows))
+
+
+def generators(measured: Sequence[Trial]) -> Table:
+    """What each generator of a fleet did in each trial of a size in service."""
+    columns: Columns[tuple[Trial, GeneratorShare]] = (
+        Column("trial", lambda row: trial_name(row[0])),
+        Column("generator", lambda row: row[1].name),
+        Number("pools", lambda row: f"{row[1].pools} of {row[1].pool_size}"),
+        Number("planned", lambda row: NONE if row[1].planned is None else rate(row[1].planned)),
+        Number("sent", lambda row: rate(row[1].sent)),
+        Number("carried", lambda row: rate(row[1].throughput)),
+        Number("p99 wait", lambda row: milliseconds(row[1].wait_p99)),
+        Number("p99 lag", lambda row: milliseconds(row[1].lag_p99)),
+        Number("of a core", lambda row: f"{row[1].cpu_share:.2f}"),
+        Number("began", lambda row: f"{row[1].skew * 1e3:+.2f} ms"),
+    )
+    rows = [(t, one) for t in verifications(measured) for one in t.generators]
+    return Table.of("What each generator of the fleet did", columns, rows)
 
 
 def course(measured: Sequence[Trial]) -> Table:
@@ -162,7 +180,7 @@ def predictions(sizing: Sizing, size: int | None = None, around: int = 3) -> Tab
         ),
         Number(
             "calls that wait too long",
-            lambda p: "beyond its throughput" if p.wait_p99 is None else share(p.exceedance),
+            lambda p: "beyond its throughput" if p.wait_p99 is None else share(p.exceedance, 1),
         ),
         Number("wait p99", lambda p: milliseconds(p.wait_p99)),
         Number("mean hold", lambda p: milliseconds(p.hold_time)),

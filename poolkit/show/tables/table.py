@@ -27,7 +27,8 @@ NARROW = """
   .pk-scroll .pk-wide thead { display: none; }
   .pk-scroll .pk-wide tr { display: block; padding: 0.3rem 0; overflow-wrap: anywhere;
     text-align: left; border-bottom: 1px solid var(--pk-line, #d9d9d9); }
-  .pk-scroll .pk-wide tr > th { display: block; padding: 0; border: 0; max-width: none; }
+  .pk-scroll .pk-wide tr > th { display: block; padding: 0; border: 0; max-width: none;
+    width: fit-content; }
   .pk-scroll .pk-wide tr > td { display: inline; padding: 0; border: 0; max-width: none; }
   .pk-scroll .pk-wide tr > td::before { content: attr(data-label) " "; opacity: 0.75; }
   .pk-scroll .pk-wide tr > td:not(:last-child)::after { content: " · "; opacity: 0.75; }

@@ -1,6 +1,6 @@
 """Forms of the mistakes: see `tests/audit/test_forms.py`."""
 
-import asyncio, aiohttp, asyncpg, functools, httpx, ssl, contextlib, time, click, typer, threading, multiprocessing
+import asyncio, aiohttp, asyncpg, functools, httpx, os, ssl, contextlib, time, click, typer, threading, multiprocessing
 from contextlib import asynccontextmanager, contextmanager, AsyncExitStack
 from dataclasses import dataclass, field
 from functools import partial, lru_cache
@@ -441,3 +441,69 @@ async def f(u, client=None):
 async def f(u, client=None):
     async with (contextlib.nullcontext(client) if client else httpx.AsyncClient()) as c:
         return await c.get(u)
+
+# form: a command that a call registers
+app = typer.Typer()
+def configure(endpoint: str = "x"):
+    with httpx.Client(timeout=10.0) as client:
+        print(client.get(endpoint).status_code)
+app.command(name="configure")(configure)
+
+# form: a command's options
+def configure(endpoint: str = typer.Option("x", help="where")):
+    with httpx.Client(timeout=10.0) as client:
+        print(client.get(endpoint).status_code)
+
+# form: a client whose polls share its connection
+class Parser:
+    async def parse(self, file):
+        async with httpx.AsyncClient(timeout=10.0) as client:
+            task = await self._submit(client, file)
+            return await self._poll_until_done(client, task)
+    async def _submit(self, client: httpx.AsyncClient, file):
+        return (await client.post("x", files=file)).json()["task"]
+    async def _poll_until_done(self, client: httpx.AsyncClient, task):
+        for _ in range(self.max_poll_attempts):
+            reply = await client.get(f"x/{task}")
+            if reply.json()["done"]:
+                return reply
+            await asyncio.sleep(1)
+
+# form: what the one caller keeps of an answer
+class Speech:
+    async def _connect(self):
+        if not self._session_url:
+            answer = await self._set_up()
+            self._session_url = answer["url"]
+        await self.dial(self._session_url)
+    async def _set_up(self):
+        async with aiohttp.ClientSession() as session:
+            async with session.post("x") as reply:
+                return await reply.json()
+
+# form: what the one caller does not keep of an answer
+class Speech:
+    async def _connect(self):
+        answer = await self._set_up()
+        await self.dial(answer["url"])
+    async def _set_up(self):
+        async with aiohttp.ClientSession() as session:  # found: session-per-call
+            async with session.post("x") as reply:
+                return await reply.json()
+
+# form: a demo in a module that others import
+async def rerank(query):
+    async with aiohttp.ClientSession() as session:  # found: session-per-call
+        async with session.post("x", json=query) as reply:
+            return await reply.json()
+if __name__ == "__main__":
+    async def main():
+        print(await rerank("x"))
+    asyncio.run(main())
+# module: service
+from .mod import rerank
+service = partial(rerank, query="y")
+
+# form: limits that are computed
+most = int(os.getenv("MOST", "2"))
+client = httpx.AsyncClient(limits=httpx.Limits(max_connections=(most + 1) * 2, max_keepalive_connections=most + 1))  # found: httpx-keepalive-below-max

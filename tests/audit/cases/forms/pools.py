@@ -1,6 +1,6 @@
 """Forms of the mistakes: see `tests/audit/test_forms.py`."""
 
-import asyncio, aiohttp, asyncpg, functools, httpx, ssl, contextlib, time, click, typer, threading, multiprocessing
+import asyncio, aiohttp, asyncpg, functools, httpx, os, ssl, contextlib, time, click, typer, threading, multiprocessing
 from contextlib import asynccontextmanager, contextmanager, AsyncExitStack
 from dataclasses import dataclass, field
 from functools import partial, lru_cache
@@ -522,3 +522,99 @@ class A:
     async def f(self):
         async with self.pool.acquire(timeout=1) as it:
             return await it.fetch("x")
+
+# form: a context manager's exit, which a failed commit leaves early
+class Transaction:
+    def __init__(self, pool: asyncpg.Pool):
+        self.pool = pool
+    async def __aenter__(self):
+        self.connection = await self.pool.acquire(timeout=1)  # found: not-released
+        self.transaction = self.connection.transaction()
+        await self.transaction.start()
+        return self
+    async def __aexit__(self, kind, error, trace):
+        if error:
+            await self.transaction.rollback()
+        else:
+            await self.transaction.commit()
+        await self.pool.release(self.connection)
+
+# form: a unit of work whose exit closes its session after a commit
+class Unit:
+    def __init__(self, sessions: async_sessionmaker):
+        self.sessions = sessions
+    async def __aenter__(self):
+        self.session = self.sessions()  # found: not-released
+        return self
+    async def __aexit__(self, kind, error, trace):
+        if error is None:
+            await self.session.commit()
+        await self.session.close()
+
+# form: a context manager's exit that gives back in a finally
+class Transaction:
+    def __init__(self, pool: asyncpg.Pool):
+        self.pool = pool
+    async def __aenter__(self):
+        self.connection = await self.pool.acquire(timeout=1)
+        return self
+    async def __aexit__(self, kind, error, trace):
+        try:
+            await self.connection.execute("commit")
+        finally:
+            await self.pool.release(self.connection)
+
+# form: a context manager's exit that only gives back
+class Lent:
+    def __init__(self, pool: asyncpg.Pool):
+        self.pool = pool
+    async def __aenter__(self):
+        self.connection = await self.pool.acquire(timeout=1)
+        return self.connection
+    async def __aexit__(self, kind, error, trace):
+        await self.pool.release(self.connection)
+
+# form: an engine of a file, whose address a function completes
+def begin(folder):
+    url = os.environ["DB"]
+    if folder:
+        url = f"sqlite:///{folder}/db"
+        url = with_driver(url)
+        engine = create_async_engine(url)
+        asyncio.run(fill(engine))
+async def fill(engine):
+    async with engine.begin() as connection:
+        await connection.execute(text("x"))
+
+# form: an engine of a server, whose address a function completes
+async def load(folder):
+    url = "sqlite:///db"
+    url = "postgresql://db/shop"
+    url = with_driver(url)
+    engine = create_async_engine(url, pool_pre_ping=True)  # found: pool-per-call, never-closed
+    async with engine.connect() as connection:
+        await connection.execute(text("x"))
+
+# form: a connect that asks whether it is connected, and no request calls
+class Store:
+    def __init__(self):
+        self.pool = None
+    async def connect(self):
+        if self.pool is None:
+            self.pool = await asyncpg.create_pool("postgresql://db/shop")
+    async def disconnect(self):
+        await self.pool.close()
+
+# form: a connect that asks whether it is connected, and requests call
+class Store:
+    def __init__(self):
+        self.pool = None
+    async def connect(self):
+        if self.pool is None:
+            self.pool = await asyncpg.create_pool("postgresql://db/shop")  # found: pool-made-twice
+    async def load(self):
+        await self.connect()
+        async with self.pool.acquire(timeout=1) as connection:
+            return await connection.fetch("x")
+    async def disconnect(self):
+        await self.pool.close()

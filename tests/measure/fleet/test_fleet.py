@@ -1,0 +1,95 @@
+"""A fleet on this machine measures what one process does, through the command line as well."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from poolkit.lab.models import Workers
+from poolkit.lab.upstream import HttpUpstream
+from poolkit.measure.fleet.source import FleetSource
+from poolkit.measure.generating import Load, Sent
+from poolkit.measure.sweep import TrialPlan
+from poolkit.records import Trial
+from poolkit.targets import load_targets
+from poolkit.targets.fleet import Fleet
+
+pytestmark = [pytest.mark.alone, pytest.mark.lab]
+
+SERVICE = 0.02  # s
+
+
+@pytest.fixture(scope="module")
+def upstream():
+    with HttpUpstream(Workers(workers=64, service_time=SERVICE)) as one:
+        yield one
+
+
+@pytest.fixture
+def file(upstream: HttpUpstream, tmp_path: Path) -> Path:
+    path = tmp_path / "targets.toml"
+    path.write_text(
+        f'[fleet]\nworkers = 2\n[targets.api]\ndriver = "aiohttp"\nurl = "{upstream.url}"\n'
+        "target_rate = 120\nmax_size = 16\nreplicas = 4\n",
+        encoding="utf-8",
+    )
+    return path
+
+
+def test_trials_are_divided_and_add_up(upstream: HttpUpstream, file: Path) -> None:
+    """The server is asked what one process would ask, and every call is in the sum."""
+    target = load_targets(file)["api"]
+    closed = TrialPlan("overload", 6, 0.0, 1.5, "a test", callers=6)
+    opened = TrialPlan("verify", 2, 0.4, 2.0, "a test", pools=4, rate=120.0)
+
+    async def both() -> list[Sent]:
+        fleet = FleetSource(Fleet(workers=2), file, lambda _: None)
+        try:
+            seen = []
+            for plan in (closed, opened):
+                before = upstream.stats()["served"]
+                sent = await fleet.send(target, Load(plan, 3, 5.0, 10_000), lambda *_: None)
+                assert upstream.stats()["served"] - before == fleet.calls
+                seen.append(sent)
+            return seen
+        finally:
+            await fleet.close()
+
+    before = upstream.stats()["served"]
+    first, second = asyncio.run(both())
+    # Two generators looked whether the target answers, and the rest is of the trials.
+    told = sum(part.calls for sent in (first, second) for part in sent.parts.values())
+    assert upstream.stats()["served"] - before == told + 2
+    assert list(first.parts) == ["generator 1", "generator 2"]
+    assert [part.measurement.callers for part in first.parts.values()] == [3, 3]
+    assert (first.measurement.pool_size, first.measurement.callers) == (6, 6)
+    assert max(s.in_use.mean for s in first.measurement.segments) > 3.5  # more than one has
+    assert [part.pools for part in second.parts.values()] == [2, 2]
+    assert sum(s.outcomes["ok"] for s in second.measurement.segments) == pytest.approx(240, abs=3)
+
+
+def test_a_sweep_of_two_generators_and_its_file(file: Path, tmp_path: Path) -> None:
+    """`[fleet]` alone is enough; each trial on disk names who sent it."""
+    words = ["sweep", "api", "--targets", str(file), "--out", str(tmp_path), "--events"]
+    ran = subprocess.run(
+        [sys.executable, "-m", "poolkit", *words, "--sizes", "1,4", "--budget", "6"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    steps = [json.loads(line) for line in ran.stdout.splitlines()]
+    assert any("starting 2 generators" in step.get("what", "") for step in steps)
+    lines = (tmp_path / "api.trials.jsonl").read_text(encoding="utf-8").splitlines()
+    by_size = {trial.pool_size: trial for trial in map(Trial.model_validate_json, lines)}
+    assert [one.name for one in by_size[1].generators] == ["generator 1"]
+    assert [one.pool_size for one in by_size[4].generators] == [2, 2]
+    assert sum(one.throughput for one in by_size[4].generators) == pytest.approx(
+        by_size[4].throughput, rel=0.05
+    )
