@@ -67,7 +67,7 @@ def targets(upstream: HttpUpstream, tmp_path_factory: pytest.TempPathFactory) ->
     return file
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="class")
 def runner() -> Iterator[asyncio.Runner]:
     """One loop for the tests that share a fleet."""
     with asyncio.Runner() as made:
@@ -134,7 +134,7 @@ def run(made: Driven, work: Callable[[Driven], Awaitable[None]]) -> None:
     asyncio.run(go())
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="class")
 def own(runner: asyncio.Runner, targets: Path, upstream: HttpUpstream) -> Iterator[Driven]:
     """Two generators of this machine's own, shared."""
     made = driven(Fleet(workers=2), targets, upstream)
@@ -143,52 +143,56 @@ def own(runner: asyncio.Runner, targets: Path, upstream: HttpUpstream) -> Iterat
     assert descendants(WORKER) == descendants(PROCESS) == []
 
 
-@pytest.mark.parametrize("module", [WORKER, PROCESS])
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
-def test_a_generator_that_dies_or_hangs(
-    runner: asyncio.Runner, own: Driven, module: str, number: signal.Signals
-) -> None:
-    """The others end, it says so, nothing of it goes on, and the next trial is whole."""
+class TestFleetOfThisMachine:
+    """Its generators are ended after these: later tests count processes."""
 
-    async def go() -> None:
-        await own.send(0.5)
-        victim = descendants(module)[0]
-        hit = 0.0
+    @pytest.mark.parametrize("module", [WORKER, PROCESS])
+    @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
+    def test_a_generator_that_dies_or_hangs(
+        self, runner: asyncio.Runner, own: Driven, module: str, number: signal.Signals
+    ) -> None:
+        """The others end, it says so, nothing of it goes on, and the next trial is whole."""
 
-        def fault() -> None:
-            nonlocal hit
-            victim.send_signal(number)
-            hit = time.monotonic()
+        async def go() -> None:
+            await own.send(0.5)
+            victim = descendants(module)[0]
+            hit = 0.0
 
-        before = calls_at(own.upstream)
-        # So long that load which nobody ends is still there when it is looked for.
-        sent = await own.send_with(fault, 20.0)
-        assert "generator " in sent.lost
-        assert len(sent.parts) == 1
-        # Each of the planned calls at most once: the other half stopped when this one did.
-        assert sent.measurement.arrival_rate == RATE
-        assert calls_at(own.upstream) - before <= RATE * 20.0
-        await assert_quiet(own.upstream, hit)
-        await own.assert_sends_all_once()
-        await until(lambda: not is_alive(victim))
-        assert len(descendants(WORKER)) == len(descendants(PROCESS)) == 2
+            def fault() -> None:
+                nonlocal hit
+                victim.send_signal(number)
+                hit = time.monotonic()
 
-    runner.run(go())
+            before = calls_at(own.upstream)
+            # So long that load which nobody ends is still there when it is looked for.
+            sent = await own.send_with(fault, 20.0)
+            assert "generator " in sent.lost
+            assert len(sent.parts) == 1
+            # Each of the planned calls at most once: the other half stopped when this one did.
+            assert sent.measurement.arrival_rate == RATE
+            assert calls_at(own.upstream) - before <= RATE * 20.0
+            await assert_quiet(own.upstream, hit)
+            await own.assert_sends_all_once()
+            await until(lambda: not is_alive(victim))
+            assert len(descendants(WORKER)) == len(descendants(PROCESS)) == 2
 
+        runner.run(go())
 
-def test_cancel_ends_the_load_and_the_fleet_goes_on(runner: asyncio.Runner, own: Driven) -> None:
-    """As the session does it: in the loop that sends."""
+    def test_cancel_ends_the_load_and_the_fleet_goes_on(
+        self, runner: asyncio.Runner, own: Driven
+    ) -> None:
+        """As the session does it: in the loop that sends."""
 
-    async def go() -> None:
-        with pytest.raises(Cancelled):
-            await own.send_with(own.source.cancel, 20.0)
-        await asyncio.sleep(0.3)
-        quiet = calls_at(own.upstream)
-        await asyncio.sleep(0.3)
-        assert calls_at(own.upstream) == quiet
-        await own.assert_sends_all_once()
+        async def go() -> None:
+            with pytest.raises(Cancelled):
+                await own.send_with(own.source.cancel, 20.0)
+            await asyncio.sleep(0.3)
+            quiet = calls_at(own.upstream)
+            await asyncio.sleep(0.3)
+            assert calls_at(own.upstream) == quiet
+            await own.assert_sends_all_once()
 
-    runner.run(go())
+        runner.run(go())
 
 
 @pytest.fixture(scope="module")
