@@ -52,7 +52,14 @@ Purpose = Literal[CurvePurpose, "approach", "verify", "overload", "recovery", "f
 CURVE_PURPOSES: frozenset[str] = frozenset({"ramp", "refine", "repeat", "sentinel", "limit"})
 KneeRule = Literal["littles_law", "plateau95", "usl_peak"]
 VerdictName = Literal[
-    "server_bound", "client_bound", "pool_bound", "rate_limited", "refused", "stopped", "not_pushed"
+    "server_bound",
+    "client_bound",
+    "pool_bound",
+    "pooler_bound",
+    "rate_limited",
+    "refused",
+    "stopped",
+    "not_pushed",
 ]
 LimitKind = Literal["at_once", "rate", "connections"]
 # What a size would have to give way on to be smaller, or what stands in the way of any.
@@ -154,6 +161,70 @@ class Check(Record):
     next: str
 
 
+class TierMoment(Record):
+    """What a pooler told in one slice of a trial's window: means of its samples."""
+
+    at: Amount  # s after the trial began, the slice's middle
+    clients_active: Amount  # that a connection to the server is lent to
+    clients_waiting: Amount
+    servers_active: Amount  # connections to the server that are lent
+    servers_idle: Amount
+    longest_wait: Amount  # s, of the client that waits longest; the largest of the slice
+
+
+class PoolerSettings(Record):
+    """How a pooler before PostgreSQL is set up for the target's database; None: it does not say."""
+
+    mode: str | None = None
+    pool_size: Count | None = None  # connections to the server for each database and user
+    reserve_pool_size: Count | None = None
+    max_db_connections: Count | None = None  # for all users of the database; 0: no limit
+    max_client_conn: Count | None = None  # of the whole pooler
+    pools: Count | None = None  # pairs of database and user that it serves
+
+
+class PoolerTier(Record):
+    """A pooler before PostgreSQL (`SHOW POOLS`) over the window of a trial."""
+
+    samples: Count
+    clients_waiting: Amount  # mean
+    waiting_share: Amount  # of the samples, those in which a client waited
+    servers_active: Amount  # mean
+    servers_most: Count  # most connections to the server at once, lent or idle
+    longest_wait: Amount  # s
+    settings: PoolerSettings = PoolerSettings()
+    moments: tuple[TierMoment, ...] = ()
+
+
+class ServerWaits(Record):
+    """What the target's own sessions in PostgreSQL were busy with (`pg_stat_activity`)."""
+
+    samples: Count
+    sessions: Amount  # mean of those that were busy, or idle in a transaction
+    # wait_event_type:wait_event -> share of these sessions. "CPU": no wait event, so it ran or
+    # stood ready to; "Client:InTransaction": idle in a transaction.
+    waits: dict[str, Amount] = Field(default_factory=dict)
+    # Relation -> share of the sessions that waited for a lock on it or on a row of it.
+    locks: dict[str, Amount] = Field(default_factory=dict)
+
+
+class Gauge(Record):
+    """What a Prometheus query gave for the window of a trial: its largest series."""
+
+    query: str
+    value: float
+    labels: dict[str, str] = Field(default_factory=dict)
+
+
+class ServerSide(Record):
+    """What was seen of the server's side while a trial ran; `remarks` say what could not be."""
+
+    pooler: PoolerTier | None = None
+    waits: ServerWaits | None = None
+    gauge: Gauge | None = None
+    remarks: tuple[str, ...] = ()
+
+
 class GeneratorShare(Record):
     """What one generator of a fleet had of a trial."""
 
@@ -230,6 +301,7 @@ class Trial(Record):
     cut_short: str | None = None
     pooler: Pooler | None = None  # stands before the server; None: none does, or not PostgreSQL
     keep_alive: float | None = None  # s, from the server's Keep-Alive header; None: it has none
+    server_side: ServerSide | None = Field(None, repr=False)  # None: nothing was asked for
     generators: tuple[GeneratorShare, ...] = ()  # of a fleet; empty: one process sent it all
 
     @property
@@ -336,6 +408,7 @@ class Verdict(Record):
 
     name: VerdictName
     evidence: str
+    by: str | None = None  # what in the server bounds it, such as "row locks on accounts"
 
 
 class RuleOfThumb(Record):
@@ -449,6 +522,7 @@ class Recommendation(Record):
     driver: str
     status: Status
     verdict: VerdictName | None = None
+    bound_by: str | None = None  # what in the server bounds it, where that was seen
     target_rate: Amount
     target_rate_from: str | None = None  # where it was read from; None: targets.toml says it
     wait_p99: Amount | None = None

@@ -12,6 +12,7 @@ from poolkit.analysis.response import p99s
 from poolkit.analysis.rules_of_thumb import rules
 from poolkit.analysis.smallest import Found
 from poolkit.analysis.state_curve import open_loops
+from poolkit.analysis.two_tiers import raised
 from poolkit.analysis.what_if import Planner, Question, answer
 from poolkit.analysis.why_none import what_raises
 from poolkit.records import PredictedWait, Sizing, Sweep
@@ -52,7 +53,9 @@ def size(sweep: Sweep, objective: Objective) -> Sizing:
     raised_by, pooler = "", sweep.trials[-1].pooler
     if plain.out_of_reach:
         raised_by = what_raises(upstream, plain.objective, planner.verdict, plain.reachable_rate)
-        if raised_by and pooler and planner.verdict.name == "server_bound":
+        if planner.verdict.name == "pooler_bound":
+            raised_by = raised(sweep.trials, plain.objective) or raised_by
+        elif raised_by and pooler and planner.verdict.name == "server_bound":
             raised_by += BOUND_BY_POOLER
     return sizing.model_copy(
         update={

@@ -22,6 +22,7 @@ from poolkit.analysis.limits import (
     short_hold,
     turned_away,
 )
+from poolkit.analysis.server_side import AtPooler, at_gauge, at_pooler, bound_by
 from poolkit.analysis.state_curve import open_loops, strained
 from poolkit.analysis.states import together
 from poolkit.records import CurvePoint, Sweep, Trial, Verdict
@@ -30,6 +31,7 @@ NEAR_TOP = 0.9
 # A fall and a rise of this share, and of this many standard errors, are no noise.
 DIP = 0.12
 DIP_ERRORS = 4.0
+FEWEST_RELEASES = 10  # out of a state, before its throughput is compared with another's
 FEWEST_CALLS = 200  # of open loops, before a size is read off their states
 LEAP = 1.6  # times the best throughput of a connection at fewer of them
 
@@ -54,7 +56,23 @@ def judge(sweep: Sweep, points: Sequence[CurvePoint]) -> Verdict:
         return Verdict(name="stopped", evidence="no trial passed its checks, so nothing was seen")
     if is_rising:
         return Verdict(name="pool_bound", evidence=_rising(points))
-    return Verdict(name="server_bound", evidence=_flat(points))
+    waiting = at_pooler(trials, {point.pool_size: point.throughput for point in points})
+    if waiting is not None and waiting.has_room:
+        return Verdict(name="pooler_bound", evidence=f"{waiting.words}; {_flat(points)}")
+    height = plateau(points)
+    assert height is not None, "only asked where a plateau was seen"
+    full = [t for t in trials if t.throughput >= NEAR_PLATEAU * height.throughput]
+    return _by_server(_flat(points), full, waiting)
+
+
+def _by_server(evidence: str, full: Sequence[Trial], waiting: AtPooler | None = None) -> Verdict:
+    """Bound by the server, and by what in it where the trials at its limit showed that."""
+    if waiting is not None:
+        evidence += f"; {waiting.words}"
+    if (found := bound_by(full) or at_gauge(full)) is None:
+        return Verdict(name="server_bound", evidence=evidence)
+    by, seen = found
+    return Verdict(name="server_bound", evidence=f"{evidence}; {seen}", by=by)
 
 
 def _in_service(sweep: Sweep, trials: Sequence[Trial]) -> Verdict:
@@ -62,7 +80,18 @@ def _in_service(sweep: Sweep, trials: Sequence[Trial]) -> Verdict:
     if (strain := strained(sweep.trials)) is not None:
         rate = units.rate(strain.arrival_rate or 0.0)
         evidence = f"at {rate} {strain.cut_short}: the server is at its limit there, or near it"
-        return Verdict(name="server_bound", evidence=evidence)
+        strains = [trial for trial in sweep.trials if trial.cut_short]
+        known = {
+            n: releases / seconds
+            for n, (seconds, releases, _) in together(trials).items()
+            if releases >= FEWEST_RELEASES
+        }
+        waiting = at_pooler(sweep.trials, known)
+        if waiting is not None and waiting.has_room:
+            return Verdict(
+                name="pooler_bound", evidence=f"{waiting.words}; at {rate} {strain.cut_short}"
+            )
+        return _by_server(evidence, strains, waiting)
     fastest = max(trials, key=lambda trial: trial.arrival_rate or 0.0)
     most = units.plural(max(together(trials)), "connection")
     rate = units.rate(fastest.arrival_rate or 0.0)
@@ -277,7 +306,8 @@ def _nothing_usable(trials: Sequence[Trial]) -> str:
 def _failed(trials: Sequence[Trial]) -> str:
     """The names of the checks that failed, and what to do about a machine that was not quiet."""
     failed = {check.name: check.next for trial in trials for check in trial.failed_checks}
-    text = f"{units.listed(sorted(failed)) or 'too many calls'} failed"
+    names = [name.replace("_", " ") for name in sorted(failed)]
+    text = f"{units.listed(names) or 'too many calls'} failed"
     return f"{text}: {failed[QUIET]}" if QUIET in failed else text
 
 

@@ -24,6 +24,7 @@ VERDICTS = {
     "server_bound": "the server sets the plateau, and no larger pool raises it",
     "client_bound": "this machine sets the plateau, not the server",
     "pool_bound": "throughput still grew at the largest pool tried",
+    "pooler_bound": "clients wait in the pooler while the server has room",
     "rate_limited": "the server allows so many calls per second",
     "refused": "the server turns calls away beyond a number of them",
     "stopped": "the measurement was ended early, or this machine was not quiet",

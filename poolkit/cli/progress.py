@@ -45,18 +45,20 @@ class _Screen:
 class PlainScreen(_Screen):
     """One line a trial, no colour and nothing that moves: for files, pipes and logs.
 
-    State: why the trial under way is measured, and whether the target's cancelling was announced.
+    State: why the trial under way is measured, whether the target's cancelling was announced, and
+    what was said not to be looked at.
     """
 
     def __init__(self, console: Console, errors: Console) -> None:
         super().__init__(console, errors)
         self._begun: events.TrialStarted | None = None
         self._is_cancelling = False
+        self._not_seen: set[str] = set()
 
     @contextlib.contextmanager
     def measuring(self, name: str) -> Iterator[None]:
         """Around the measurement of target `name`."""
-        self._begun, self._is_cancelling = None, False
+        self._begun, self._is_cancelling, self._not_seen = None, False, set()
         yield
 
     def see(self, event: Event) -> None:
@@ -72,6 +74,8 @@ class PlainScreen(_Screen):
             text, self._begun = narration.of_trial(event.trial, self._begun), None
         if text is not None:
             self.say(f"{_target_of(event)}: {text}")
+        for remark in _new_remarks(event, self._not_seen):
+            self.say(f"{_target_of(event)}: {remark}")
 
     def cancelling(self) -> None:
         """Say once that the measurement is being ended."""
@@ -98,12 +102,13 @@ class LiveScreen(_Screen):
         self._bar: _TargetBar | None = None
         self._finding: str | None = None
         self._failures: list[tuple[str, str]] = []
+        self._not_seen: set[str] = set()
 
     @contextlib.contextmanager
     def measuring(self, name: str) -> Iterator[None]:
         """A bar while target `name` is measured, its finding or failure after it."""
         self._bar = bar = _TargetBar(name)
-        self._finding, self._failures = None, []
+        self._finding, self._failures, self._not_seen = None, [], set()
         try:
             with Live(bar, console=self._console, transient=True, refresh_per_second=4):
                 yield
@@ -111,6 +116,8 @@ class LiveScreen(_Screen):
             self._bar = None
             if self._finding is not None:
                 say(self._console, f"{name}: {self._finding}", indent="  ", bold=len(name))
+            for remark in self._not_seen:
+                say(self._console, f"{name}: {remark}", indent="  ")
             for cause, remedy in self._failures:
                 print_failure(self._errors, f"{name}: {cause}", remedy)
 
@@ -124,6 +131,7 @@ class LiveScreen(_Screen):
             if isinstance(event, events.Sized):
                 self._finding = narration.sized(event.sizing)
             self._bar.see(event)
+            _new_remarks(event, self._not_seen)
 
     def cancelling(self) -> None:
         """Say below the bar that the measurement is being ended."""
@@ -224,6 +232,15 @@ def print_failure(errors: Console, cause: str, remedy: str = "") -> None:
 
 
 _CANCELLING = "cancelling: what is finished is kept; Ctrl-C again ends it at once"
+
+
+def _new_remarks(event: Event, said: set[str]) -> list[str]:
+    """What a trial could not look at and is not among those said, to which it is added."""
+    if not isinstance(event, events.TrialDone):
+        return []
+    new = [remark for remark in words.not_seen([event.trial]) if remark not in said]
+    said.update(new)
+    return new
 
 
 def _target_of(event: Event) -> str:

@@ -20,7 +20,8 @@ from poolkit.drivers import postgres, replies
 from poolkit.drivers.base import Stamps
 from poolkit.drivers.calls import outcome_of, run_function
 from poolkit.drivers.hooks import Hook, PoolState, Tap, of_type, told_ask, told_dial
-from poolkit.drivers.postgres import APPLICATION, BACKEND_PID, DIAL_TIMEOUT, READ_ONLY
+from poolkit.drivers.pooler import BACKEND_PID
+from poolkit.drivers.postgres import APPLICATION, DIAL_TIMEOUT, READ_ONLY
 from poolkit.drivers.table import keeps
 from poolkit.drivers.variants import BASE, NEVER, Question
 from poolkit.errors import CallFailed, CallTimedOut, PoolTimedOut, Unreachable
@@ -89,10 +90,10 @@ def bounded(connection: Any, most: int) -> Any:
 
 @asynccontextmanager
 async def asked(dsn: str, options: dict[str, Any]) -> AsyncIterator[Ask]:
-    """A connection that tells who serves it."""
+    """A connection to ask over."""
     connection = await asyncpg.connect(dsn, **options)
     try:
-        yield lambda: connection.fetchval(BACKEND_PID)
+        yield connection.fetchval
     finally:
         connection.terminate()
 
@@ -210,7 +211,8 @@ class AsyncpgPool(postgres.PostgresPool):
             max_reply=self._max_reply,
         )
 
-    def _asked(self) -> AbstractAsyncContextManager[Ask]:
+    def aside(self) -> AbstractAsyncContextManager[Ask]:
+        """A connection outside the pool, to ask over."""
         return asked(self._dsn, self.session)
 
     async def _run(

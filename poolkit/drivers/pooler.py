@@ -5,15 +5,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from poolkit.records import Pooler
 
 PATIENCE = 2.0  # s; a pooler without a free connection to the server lets its clients wait
 
-# The number of the process that serves one connection, which `pg_backend_pid()` tells.
-Ask = Callable[[], Awaitable[int]]
+# The process that serves the session. A pooler such as PgBouncer tells another number at login than
+# this query does, and may change it from one transaction to the next.
+BACKEND_PID = "select pg_backend_pid()"
+# The first value that a statement gives on one connection.
+Ask = Callable[[str], Awaitable[Any]]
+# The rows that a command of a pooler's admin console gives, column -> value.
+Console = Callable[[str], Awaitable[list[dict[str, Any]]]]
 
 
 async def mode_of(
@@ -34,13 +39,13 @@ async def mode_of(
     others: set[int] = set()
     try:
         async with dial() as first, dial() as second:
-            own = await _within(first())
+            own = await _within(first(BACKEND_PID))
             try:
                 for _ in range(2):
-                    others.add(await _within(second()))
+                    others.add(await _within(second(BACKEND_PID)))
             except TimeoutError:
                 pass
-            again = await _within(first())
+            again = await _within(first(BACKEND_PID))
     except TimeoutError:  # all connections are lent to others
         return "unknown"
     except errors:
@@ -49,6 +54,6 @@ async def mode_of(
     return "transaction" if is_shared else "session"
 
 
-async def _within(answer: Awaitable[int]) -> int:
+async def _within(answer: Awaitable[Any]) -> Any:
     async with asyncio.timeout(PATIENCE):
         return await answer

@@ -26,7 +26,58 @@ if TYPE_CHECKING:
 
 DIAL_TIMEOUT = 10.0  # s
 
+# What sessions of this database are busy with: {"waits": {event: sessions}, "locks": {relation:
+# sessions}}. The one who asks is left out, and so is whom the condition at its end leaves out. Only
+# where somebody waits for a lock is pg_locks read: that holds up the lock manager for a moment. Who
+# waits for a row waits for the transaction that changed it. The lock on the tuple, held or not,
+# then names the relation (PostgreSQL documentation, "pg_locks"; README.tuplock in
+# src/backend/access/heap); who follows the row to its new version has none, and the only table that
+# its transaction writes or locks rows of must be it.
+_WAITS = """
+with busy as materialized (
+  select pid, case when state = 'active' then coalesce(wait_event_type || ':' || wait_event, 'CPU')
+                   else 'Client:InTransaction' end as event
+  from pg_stat_activity
+  where datname = current_database()
+    and backend_type = 'client backend' and pid <> pg_backend_pid()
+    and (state = 'active' or state like 'idle in transaction%') {condition}
+)
+select json_build_object(
+  'waits', (select json_object_agg(event, n) from (
+     select event, count(*) as n from busy group by event) as events),
+  'locks', case when exists (select from busy where event like 'Lock:%') then (
+     with locks as materialized (
+       select l.*, b.event from pg_locks as l join busy as b using (pid)
+       where b.event like 'Lock:%' and l.relation is not null
+         and l.database = (select oid from pg_database where datname = current_database())
+     ), named as (
+       select pid, relation from locks where locktype = 'tuple' or not granted
+     ), written as (
+       select l.pid, min(l.relation) as relation
+       from (select distinct pid, relation::bigint from locks
+             where event = 'Lock:transactionid' and locktype = 'relation'
+               and mode in ('RowExclusiveLock', 'RowShareLock')) as l
+       join pg_class as c on c.oid = l.relation and c.relkind in ('r', 'p')
+       where l.pid not in (select pid from named)
+       group by l.pid having count(*) = 1
+     )
+     select json_object_agg(name, n) from (
+       select coalesce(c.relname, l.relation::text) as name, count(distinct l.pid) as n
+       from (select pid, relation::bigint from named union all select * from written) as l
+       left join pg_class as c on c.oid = l.relation
+       group by 1) as relations) end
+)::text
+"""
+
+# Sessions of our own name only. A pooler's have none: a library's RESET ALL takes it away.
+OWN_WAITS = _WAITS.format(condition="and application_name = current_setting('application_name')")
+ALL_WAITS = _WAITS.format(condition="")
+
 # In force for the session: every transaction refuses to write, also one that begins by itself.
+# Behind a pooler it must not be set for the session: PgBouncer refuses it as a startup parameter
+# or, told to ignore it, drops it in silence, and a SET would reach other clients of the pooler; so
+# each transaction is begun read-only instead. Prepared statements do not last beyond a transaction
+# either (PgBouncer 1.21 can keep them, but does not say so).
 READ_ONLY = "default_transaction_read_only"
 APPLICATION = "poolkit"
 
@@ -36,13 +87,6 @@ select current_setting('max_connections')::int
      - coalesce(current_setting('reserved_connections', true)::int, 0)
      - (select count(*) from pg_stat_activity where backend_type = 'client backend')
 """
-
-# The process that serves the session. A pooler such as PgBouncer tells another number at login than
-# this query does. Behind one, READ_ONLY must not be set for the session: PgBouncer refuses it as a
-# startup parameter or, told to ignore it, drops it in silence, and a SET would reach other clients
-# of the pooler; so each transaction is begun read-only instead. Prepared statements do not last
-# beyond a transaction either (PgBouncer 1.21 can keep them, but does not say so).
-BACKEND_PID = "select pg_backend_pid()"
 
 _TOO_MANY_CONNECTIONS = "53300"
 # Admin shutdown, crash shutdown, idle session: the server ended the session.
@@ -273,10 +317,10 @@ class PostgresPool:
         """How a pooler before the server lends its connections; asks over two of its own."""
         if not self.is_pooled:
             return Facts()
-        return Facts(pooler=await mode_of(self._asked, (*self.errors, OSError)))
+        return Facts(pooler=await mode_of(self.aside, (*self.errors, OSError)))
 
-    def _asked(self) -> AbstractAsyncContextManager[Ask]:
-        """A connection outside the pool, which tells who serves it; closed at the end."""
+    def aside(self) -> AbstractAsyncContextManager[Ask]:
+        """A connection outside the pool, to ask over; closed at the end. `look` comes before."""
         raise NotImplementedError
 
     async def _do(self, connection: Any) -> None:

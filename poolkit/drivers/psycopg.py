@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import psycopg
 from psycopg import AsyncConnection
 from psycopg.conninfo import conninfo_to_dict
+from psycopg.rows import dict_row
 from psycopg.waiting import Ready
 from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout, TooManyRequests
 
@@ -32,15 +33,17 @@ from poolkit.drivers import postgres, replies
 from poolkit.drivers.base import Stamps
 from poolkit.drivers.calls import Holds, outcome_of, timed_out
 from poolkit.drivers.hooks import Hook, PoolState, Tap, of_type, told_ask, told_dial
-from poolkit.drivers.postgres import APPLICATION, BACKEND_PID, DIAL_TIMEOUT, READ_ONLY
+from poolkit.drivers.pooler import BACKEND_PID
+from poolkit.drivers.postgres import APPLICATION, DIAL_TIMEOUT, READ_ONLY
 from poolkit.drivers.variants import BASE, NEVER, Question
 from poolkit.errors import CallFailed, CallTimedOut, PoolTimedOut, Unreachable
 
 if TYPE_CHECKING:
-    from poolkit.drivers.pooler import Ask
+    from poolkit.drivers.pooler import Ask, Console
     from poolkit.targets.workload import SqlWork
 
 CLOSE_TIMEOUT = 2.0  # s
+CONSOLE_TIMEOUT = 2.0  # s; libpq takes 2 s at least
 NO_LIMIT = 86_400.0  # s; the pool knows no wait without an end
 _TCP_INFO = 136  # bytes of Linux's struct tcp_info up to tcpi_bytes_received, a u64
 _SO_PEEK_OFF = 42  # Linux's, which Python does not name
@@ -50,6 +53,33 @@ _PAGE = resource.getpagesize()
 _LOOK = 0.002  # s between looks at how many connections are up
 
 _stamps: ContextVar[Stamps | None] = ContextVar("poolkit_psycopg_stamps", default=None)
+
+
+@asynccontextmanager
+async def console(dsn: str, database: str | None = None) -> AsyncIterator[Console]:
+    """The admin console of a pooler such as PgBouncer; `database` is its own, or the DSN names it.
+
+    The console speaks the simple query protocol only, which libpq uses for a text without
+    parameters that is not prepared. Raises `psycopg.Error` where it lets nobody in.
+    """
+    named: dict[str, Any] = {} if database is None else {"dbname": database}
+    connection = await AsyncConnection.connect(
+        dsn,
+        **named,
+        autocommit=True,
+        application_name=APPLICATION,
+        connect_timeout=int(CONSOLE_TIMEOUT),
+        prepare_threshold=None,
+        row_factory=dict_row,
+    )
+
+    async def ask(statement: str) -> list[dict[str, Any]]:
+        return await (await connection.execute(statement)).fetchall()
+
+    try:
+        yield ask
+    finally:
+        await connection.close()
 
 
 class _Connection(AsyncConnection[Any]):
@@ -237,12 +267,13 @@ class PsycopgPool(postgres.PostgresPool):
             await connection.close()
 
     @asynccontextmanager
-    async def _asked(self) -> AsyncIterator[Ask]:
+    async def aside(self) -> AsyncIterator[Ask]:
+        """A connection outside the pool, to ask over."""
         connection = await AsyncConnection.connect(self._dsn, **self.session | {"autocommit": True})
 
-        async def ask() -> int:
-            row = await (await connection.execute(BACKEND_PID)).fetchone()
-            return -1 if row is None else int(row[0])
+        async def ask(statement: str) -> Any:
+            row = await (await connection.execute(statement)).fetchone()
+            return None if row is None else row[0]
 
         try:
             yield ask

@@ -223,7 +223,8 @@ class SqlalchemyPool(postgres.PostgresPool):
             max_reply=self._max_reply,
         )
 
-    def _asked(self) -> AbstractAsyncContextManager[Ask]:
+    def aside(self) -> AbstractAsyncContextManager[Ask]:
+        """A connection outside the pool, to ask over."""
         return self._bare(self._dsn, self.session)
 
     def _prepared(self, statement: str) -> Any:

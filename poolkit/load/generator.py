@@ -132,7 +132,7 @@ class Generator:
         """
         if begin is not None and not self._cancelled:
             await self._timer.wait_until(begin)
-        started = datetime.now(UTC).isoformat(timespec="seconds")
+        started = datetime.now(UTC).isoformat(timespec="milliseconds")
         plan, end, tasks, ledger = self._plan, self._end, self._tasks, self._ledger
         ledger.origin = self._timer.now() if begin is None else begin
         self._tick()

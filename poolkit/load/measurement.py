@@ -95,6 +95,7 @@ class Measurement:
     dial_times: DialTimes | None = None  # of the whole run
     wait_is_exact: bool = True  # False: waits are inferred from later moments, so they read high
     stopped: str | None = None  # name of the brake
+    begins: float = 0.0  # s after `started` at which its time axis is 0: of a part that is its edge
 
 
 def part(measurement: Measurement, begin: float, end: float, arrival_rate: float) -> Measurement:
@@ -120,4 +121,5 @@ def part(measurement: Measurement, begin: float, end: float, arrival_rate: float
         segments=measurement.segments[first:last],
         completions=measurement.completions[first * bins : last * bins],
         samples=samples._replace(at=samples.at - begin),
+        begins=measurement.begins + begin,
     )

@@ -30,10 +30,12 @@ from poolkit.measure.generating import (
     Sent,
     Source,
     ThisProcess,
+    most_connections,
 )
 from poolkit.measure.loop import HUNG_SECONDS, Reason, run_until_over
 from poolkit.measure.preflight import FirstCall, check_first_call, first_calls
 from poolkit.measure.resume import counting, resumed
+from poolkit.measure.server_side import ServerWatch
 from poolkit.measure.store import TrialLog, now
 from poolkit.measure.sweep import TrialPlan, spent
 from poolkit.records import Purpose, Trial
@@ -81,6 +83,7 @@ class Session:
         self.trials = counting(self._log.resume(target.fingerprint), target)
         self.first_call = 0.0  # s that a single call took before there was load
         self._facts: dict[str, Any] = {}  # of the server, seen in that call; fields of a trial
+        self._watch: ServerWatch  # known with them
         self._calls = 0
         self._task: asyncio.Task[ExitCode] | None = None
         self._source = source or ThisProcess()
@@ -105,6 +108,7 @@ class Session:
         try:
             first = await self._first_call()
             self.first_call, self._facts = first.seconds, asdict(first.facts)
+            self._watch = ServerWatch(self._target, first.facts.pooler)
             self._emit(
                 events.Started(
                     target=self._target.name,
@@ -179,7 +183,8 @@ class Session:
             )
         )
         try:
-            sent = await self._send_whole(load)
+            async with self._watch.beside(most_connections(self._target, plan)):
+                sent = await self._send_whole(load)
         except Unreachable as error:  # the first call went well: the server has changed
             stop = BrakeStop("refused", error.cause, f"{error.remedy}; {RESUMES}")
             if not await self._answers():
@@ -190,6 +195,8 @@ class Session:
             phases = _split(sent.measurement, plan)
         for phase, purpose in phases:
             trial = self._summarised(phase, purpose, plan, sent)
+            seen = await self._watch.seen(phase, trial)
+            trial = trial.model_copy(update={"server_side": seen})
             if sent.strain is not None:
                 trial = trial.model_copy(update={"cut_short": sent.strain})
             if trial.stopped == "refused" and await self._answers():

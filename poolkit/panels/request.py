@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from poolkit.errors import BadInput
 from poolkit.measure import SIZE_BUDGET, SWEEP_BUDGET
+from poolkit.targets.fleet import MOST_WORKERS
 
 _DIGITS = 6  # of a size, at most
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?(inf|nan)", re.ASCII)
@@ -28,6 +29,7 @@ class Request:
         verify: whether the size found is tried under load.
         push: False: no load above the target rate, with `verify` alone; True: what the target says.
         again: whether to measure anew what the folder holds, which keeps that as a record.
+        fleet: generators that send the load, 1 to 256; None: as targets.toml says.
     """
 
     target: str = ""
@@ -38,6 +40,7 @@ class Request:
     verify: bool = False
     push: bool = True
     again: bool = False
+    fleet: int | None = None
 
     def __post_init__(self) -> None:
         mistakes = list(_mistakes(self))
@@ -62,6 +65,11 @@ def _mistakes(asked: Request) -> Iterator[BadInput]:
                 f"the {name} must be more than 0 {unit}, got {value:g}",
                 "leave it empty for what the target asks",
             )
+    if asked.fleet is not None and not 1 <= asked.fleet <= MOST_WORKERS:
+        yield BadInput(
+            f"there must be 1 to {MOST_WORKERS} generators, got {asked.fleet}",
+            "1 is this machine's measuring process alone; leave it empty for what the file says",
+        )
     if asked.verify and asked.sizes:
         yield BadInput(
             "a verification chooses the sizes itself",
@@ -105,6 +113,16 @@ def read_sizes(text: str, most: int | None = None) -> tuple[int, ...]:
             )
         sizes.add(int(word))
     return tuple(sorted(sizes))
+
+
+def read_count(text: str, name: str) -> int | None:
+    """The whole number in a field, None where it is empty; BadInput where it is none."""
+    number = read_number(text, name, name)
+    if number is None:
+        return None
+    if not number.is_integer():
+        raise BadInput(f"the {name} must be a whole number, got {text!r}", "write it like this: 2")
+    return int(number)
 
 
 def read_number(text: str, name: str, unit: str) -> float | None:

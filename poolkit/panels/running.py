@@ -125,6 +125,7 @@ class Run:
             rate=asked.target_rate,
             wait=asked.wait_p99,
             push=asked.push,
+            fleet=asked.fleet,
         )
         target = order.asked_of(target)
         said = "" if asked.again else check_trials(self.out, target)

@@ -9,7 +9,7 @@ from typing import Any
 from poolkit.errors import BadInput
 from poolkit.measure import SIZE_BUDGET, SWEEP_BUDGET
 from poolkit.panels.panel import grid
-from poolkit.panels.request import Request, read_number, read_sizes, together
+from poolkit.panels.request import Request, read_count, read_number, read_sizes, together
 from poolkit.targets.objective import Objective
 
 AS_ASKED = "the target's"  # where its file cannot be read before it is measured
@@ -23,12 +23,13 @@ class Texts:
     budget: str = ""
     rate: str = ""
     wait: str = ""
+    fleet: str = ""
 
     @classmethod
     def of(cls, request: Request) -> Texts:
         """The texts that ask for this request."""
         wait = None if request.wait_p99 is None else request.wait_p99 * 1000
-        figures = (request.budget, request.target_rate, wait)
+        figures = (request.budget, request.target_rate, wait, request.fleet)
         return cls(", ".join(map(str, request.sizes)), *map(_text, figures))
 
 
@@ -39,7 +40,7 @@ def placeholders(asked: Objective | None, *, verify: bool) -> Texts:
         sizes = f"up to {asked.max_size}"
         rate = _text(asked.target_rate)
         wait = "none" if asked.wait_p99 is None else _text(asked.wait_p99 * 1000)
-    return Texts(sizes, _text(SIZE_BUDGET if verify else SWEEP_BUDGET), rate, wait)
+    return Texts(sizes, _text(SIZE_BUDGET if verify else SWEEP_BUDGET), rate, wait, "1")
 
 
 def read(
@@ -73,10 +74,15 @@ def read(
         except BadInput as mistake:
             mistakes.append(mistake)
             numbers.append(None)
+    fleet: int | None = None
+    try:
+        fleet = read_count(texts.fleet, "generators")
+    except BadInput as mistake:
+        mistakes.append(mistake)
     budget, rate, wait = numbers
     wait = None if wait is None else wait / 1000
     try:
-        asked = Request(target, sizes, budget, rate, wait, verify, push, again)
+        asked = Request(target, sizes, budget, rate, wait, verify, push, again, fleet)
     except BadInput as mistake:
         mistakes.append(mistake)
     if mistakes:
@@ -112,7 +118,7 @@ class Form:
             options=list(names), value=target, description="Target", **style
         )
         given = Texts.of(request)
-        self.sizes, self.budget, self.rate, self.wait = (
+        self.sizes, self.budget, self.rate, self.wait, self.fleet = (
             ipywidgets.Text(value, description=name, tooltip=tip, **style)
             for value, name, tip in (
                 (given.sizes, "Sizes", "pool sizes to measure, as 1, 2, 4, 8; empty: chosen"),
@@ -126,6 +132,12 @@ class Form:
                     given.wait,
                     "Wait p99 (ms)",
                     "longest good p99 wait for a connection; empty: as it asks",
+                ),
+                (
+                    given.fleet,
+                    "Generators",
+                    "processes that send the load together, each a replica; empty: as the file "
+                    "says, usually 1",
                 ),
             )
         )
@@ -145,7 +157,7 @@ class Form:
                 ),
             )
         )
-        self.fields = [self.target, self.sizes, self.budget, self.rate, self.wait]
+        self.fields = [self.target, self.sizes, self.budget, self.rate, self.wait, self.fleet]
         self.fields += [self.verify, self.gently, self.again]
         self.box = grid(self.fields, "17rem")
         for field in self.fields:
@@ -157,7 +169,13 @@ class Form:
         name = self.target.value or ""
         asked = self._asked(name)
         return read(
-            Texts(self.sizes.value, self.budget.value, self.rate.value, self.wait.value),
+            Texts(
+                self.sizes.value,
+                self.budget.value,
+                self.rate.value,
+                self.wait.value,
+                self.fleet.value,
+            ),
             target=name,
             verify=self.verify.value,
             push=not self.gently.value,
@@ -184,6 +202,7 @@ class Form:
         self.sizes.placeholder = empty.sizes
         self.budget.placeholder = empty.budget
         self.rate.placeholder, self.wait.placeholder = empty.rate, empty.wait
+        self.fleet.placeholder = empty.fleet
 
 
 def _text(number: float | None) -> str:

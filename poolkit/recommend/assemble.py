@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from poolkit.analysis.disturbed import is_quiet
 from poolkit.analysis.rules_of_thumb import beside
+from poolkit.analysis.two_tiers import two_tiers
 from poolkit.drivers import parameters as of_driver
 from poolkit.drivers.parameters.basis import Basis, Verified
 from poolkit.drivers.parameters.findings import Findings
@@ -71,14 +72,38 @@ def parameters_of_trials(
     if size is None:
         return ()
     at_target = tuple(verifying(trials, size))
-    return parameters(
+    nearest = nearest_trial(trials, size)
+    of_library = parameters(
         target,
         sizing,
-        nearest_trial(trials, size),
+        nearest,
         size=size,
         crowd=effect_of_gate(trials, size),
         verified=None if verification is None else Verified(verification, at_target),
         probe=probe,
+    )
+    return of_library + (of_pooler(target, size, nearest) if nearest in at_target else ())
+
+
+def of_pooler(target: Target, size: int, trial: Trial | None) -> tuple[Parameter, ...]:
+    """The settings of the pooler that was looked at while the size ran at the target rate."""
+    found = None if trial is None else two_tiers(trial, target, size)
+    if found is None:
+        return ()
+    because = "; ".join(filter(None, (found.because, found.misfit)))
+    figures = (
+        ("default_pool_size", found.servers, because),
+        ("max_client_conn", found.clients, found.clients_because),
+    )
+    return tuple(
+        Parameter(
+            name=f"PgBouncer {name}",
+            value=value,
+            unit="connections",
+            because=why,
+            source="measured",
+        )
+        for name, value, why in figures
     )
 
 
@@ -122,6 +147,7 @@ def recommend(
     return _result(target, status, checks, trials, seconds).model_copy(
         update={
             "verdict": sizing.verdict.name,
+            "bound_by": sizing.verdict.by,
             "recommended_size": size,
             "smallest_as_fast": smaller(sizing, size),
             "limited_by": sizing.limited_by,

@@ -33,6 +33,8 @@ _AGAIN = "run again with a larger budget, or when the endpoint is quiet"
 _REMEDIES: Mapping[str, str] = {
     "server_bound": "make the upstream faster or add to it; more connections cannot",
     "client_bound": "spread the callers over more processes: raise workers or replicas",
+    "pooler_bound": "raise the pooler's limit on connections to the server (PgBouncer: "
+    "default_pool_size), as far as max_connections has room",
     "pool_bound": "raise max_size: throughput still rose at the largest size that it allows",
     "rate_limited": "ask for a higher quota upstream, or lower target_rate",
     "refused": "raise the server's own limit on connections, or lower target_rate",

@@ -180,6 +180,8 @@ def _evidence(target: TargetReview) -> list[Table]:
         found.append(tables.states(sizing))
     found.append(tables.rules_of_thumb(r))
     found += [
+        tables.server_side(trials),
+        tables.pooler(trials),
         tables.generators(trials),
         tables.course(trials),
         tables.time_budget(trials),

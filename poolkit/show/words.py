@@ -39,6 +39,7 @@ BOUND_BY: dict[VerdictName, str] = {
     "server_bound": "the server",
     "client_bound": "the client",
     "pool_bound": "the pool",
+    "pooler_bound": "the pooler",
     "rate_limited": "a rate limit",
     "refused": "refused calls",
     "stopped": "not known",
@@ -136,14 +137,21 @@ def bound_by(recommendation: Recommendation) -> str:
     """What bounds the throughput, or how the measurement ended without a result."""
     if recommendation.status != "done":
         return recommendation.status
-    return NONE if recommendation.verdict is None else BOUND_BY[recommendation.verdict]
+    if recommendation.verdict is None:
+        return NONE
+    return _by(BOUND_BY[recommendation.verdict], recommendation.bound_by)
+
+
+def _by(whom: str, what: str | None) -> str:
+    """`the server, by row locks on accounts`, where it is known."""
+    return whom if what is None else f"{whom}, by {what}"
 
 
 def verdict(recommendation: Recommendation) -> str:
     """The verdict in a word or two, or how the measurement ended without one."""
     if recommendation.status != "done":
         return recommendation.status
-    return readable(recommendation.verdict or NONE)
+    return _by(readable(recommendation.verdict or NONE), recommendation.bound_by)
 
 
 def rule_of_thumb(name: str) -> str:
@@ -205,7 +213,7 @@ def bound(verdict: Verdict) -> str:
     if verdict.name == "not_pushed":
         return verdict.evidence
     said = "What bounds it is" if verdict.name == "stopped" else "Bound by"
-    return f"{said} {BOUND_BY[verdict.name]}: {verdict.evidence}"
+    return f"{said} {_by(BOUND_BY[verdict.name], verdict.by)}: {verdict.evidence}"
 
 
 def reasons(
@@ -248,6 +256,12 @@ def knee_in_short(knees: Sequence[Knee]) -> str:
         return NONE
     size, ends = knees[0].size, interval(knees[0].interval95, 2)
     return "none seen" if size is None else f"{number(size, 2)} ({ends})"
+
+
+def not_seen(trials: Sequence[Trial]) -> list[str]:
+    """What of the server's side could not be looked at while the trials ran, each once."""
+    remarks = (r for trial in trials if trial.server_side for r in trial.server_side.remarks)
+    return [f"Not looked at: {sentence(remark)}" for remark in dict.fromkeys(remarks)]
 
 
 def left_out(trials: Sequence[Trial]) -> list[str]:

@@ -14,6 +14,7 @@ from poolkit.errors import BadInput
 from poolkit.targets import endpoint as endpoints
 from poolkit.targets import headers as http_headers
 from poolkit.targets import production
+from poolkit.targets.evidence import DSNS
 from poolkit.targets.headers import VARIABLE
 from poolkit.targets.hosts import canonical_host
 from poolkit.targets.production import RateQuery
@@ -35,9 +36,9 @@ _VALUES: dict[str, tuple[str, ...]] = {
 }
 # Their values are never quoted: a password may stand in them, rightly or by mistake.
 _UNQUOTED = frozenset(
-    {"url", "urls", "dsn", "dsn_env", "statements", "headers", "body", "parameters"}
+    {"url", "urls", "dsn", "dsn_env", "statements", "headers", "body", "parameters", "evidence"}
 )
-_TABLES = ("headers", "parameters")  # keys whose values are tables
+_TABLES = ("headers", "parameters", "evidence")  # keys whose values are tables
 _REMEDY = "data/targets.example.toml shows every key; nothing was sent"
 
 
@@ -231,11 +232,15 @@ def _host_mistakes(
         ("url", f"urls[{index}]", url)
         for index, url in enumerate(urls if isinstance(urls, list) else ())
     ]
+    evidence = table.get("evidence")
+    if isinstance(evidence, dict):
+        places += [("dsn_env", f"evidence.{key}", evidence.get(key)) for key in DSNS]
+        places.append(("url", "evidence.prometheus", evidence.get("prometheus")))
     for kind, key, text in places:
         if not isinstance(text, str):
             continue
         content = ""
-        if key == "dsn_env":
+        if kind == "dsn_env":
             if not is_needed or not VARIABLE.fullmatch(text):
                 continue
             variable, text = text, os.environ.get(text, "")

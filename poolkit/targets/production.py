@@ -130,13 +130,33 @@ def ask(query: RateQuery, *, timeout: float = TIMEOUT) -> Figure:
     Raises:
         BadInput: out of reach, refused, or not exactly one finite number, with what to change.
     """
-    answer = _get(query, timeout)
-    if answer.status != "success":
-        said = printable(answer.error)[:300]
-        raise BadInput(f"Prometheus refused {_shown(query)}: {said}", "correct the query")
-    value = _one_value(query, answer.data)
+    value = _one_value(query, _data(query, timeout))
     at = datetime.now(UTC).isoformat(timespec="seconds")
     return Figure(value, f"Prometheus at {query.prometheus}, query {query.query}, read {at}")
+
+
+def largest(query: RateQuery, at: float, *, timeout: float) -> tuple[float, dict[str, str]]:
+    """The largest of the series that an instant query gives at a moment, and its labels.
+
+    Args:
+        at: Unix time (s).
+        timeout: s, for the whole answer.
+
+    Raises:
+        BadInput: out of reach, refused, or no finite number, with what to change.
+    """
+    data = _data(query, timeout, at)
+    if data is None or data.resultType != "vector":
+        return _one_value(query, data), {}
+    found: list[tuple[float, dict[str, str]]] = []
+    for one in data.result if isinstance(data.result, list) else ():
+        value = _one_value(query, _Data(resultType="vector", result=[one]))
+        try:
+            labels = _Labels.model_validate(one).metric
+        except ValidationError:
+            labels = {}
+        found.append((value, {printable(name): printable(text) for name, text in labels.items()}))
+    return max(found, key=lambda one: one[0]) if found else (_one_value(query, data), {})
 
 
 def fetch(url: str, what: str, *, timeout: float = TIMEOUT, keeps: Sequence[int] = ()) -> bytes:
@@ -219,6 +239,10 @@ class _Series(BaseModel):
     value: tuple[Any, float]  # when, and a number, which Prometheus writes as text
 
 
+class _Labels(BaseModel):
+    metric: dict[str, str] = Field(default_factory=dict, max_length=20)
+
+
 class _HandedDown(BaseModel):
     """What a process hands down of a rate that it read."""
 
@@ -228,8 +252,18 @@ class _HandedDown(BaseModel):
     source: str
 
 
-def _get(query: RateQuery, timeout: float) -> _Answer:
-    words = urllib.parse.urlencode({"query": query.query, "timeout": f"{timeout:g}s"})
+def _data(query: RateQuery, timeout: float, at: float | None = None) -> _Data | None:
+    """What a query that succeeds gives, at a moment (Unix time, s) or now."""
+    answer = _get(query, timeout, at)
+    if answer.status != "success":
+        said = printable(answer.error)[:300]
+        raise BadInput(f"Prometheus refused {_shown(query)}: {said}", "correct the query")
+    return answer.data
+
+
+def _get(query: RateQuery, timeout: float, at: float | None) -> _Answer:
+    asked = {"query": query.query, "timeout": f"{timeout:g}s"}
+    words = urllib.parse.urlencode(asked if at is None else {**asked, "time": f"{at:.3f}"})
     what = f"Prometheus at {query.prometheus}"
     # Prometheus says what is wrong with a query in the body of a 400 or 422.
     url = f"{query.prometheus}/api/v1/query?{words}"

@@ -27,6 +27,7 @@ from poolkit.targets import endpoint as endpoints
 from poolkit.targets import headers as http_headers
 from poolkit.targets.draws import Draw, read_draw
 from poolkit.targets.endpoint import Endpoint
+from poolkit.targets.evidence import EvidenceFrom, read_evidence
 from poolkit.targets.headers import VARIABLE, Header
 from poolkit.targets.objective import MOST, Objective
 from poolkit.targets.settings import Method, Settings
@@ -60,6 +61,7 @@ class Target(Objective, Settings):
         pause: s that the connection is held idle between statements, 0 or more.
         read_only: whether the database is told to refuse writes.
         work: "module:function", a coroutine function of the user's own that does the whole call.
+        evidence: where the server's side is looked at while load runs; shapes no load.
         gate: whether a semaphore stands in front of the pool; None: where the driver needs one.
 
     What is asked of it (rate, times, sizes) is described in `Objective`, how its library is set up
@@ -91,6 +93,9 @@ class Target(Objective, Settings):
     read_only: bool = True
     work: str | None = None
     gate: bool | None = None
+    evidence: Annotated[EvidenceFrom, PlainValidator(read_evidence)] = Field(
+        EvidenceFrom(), repr=False, exclude=True
+    )
     # A file asks for no less than today's rate, where a what-if may.
     growth: float = Field(1.0, ge=1, le=MOST)
 
@@ -194,7 +199,13 @@ class Target(Objective, Settings):
             for name, header in self.headers.items()
             for secret in header.secrets(name, os.environ)
         )
-        return (*(() if known is None else known.secrets), *sent)
+        beside = (
+            secret
+            for variable in (self.evidence.pooler_dsn_env, self.evidence.server_dsn_env)
+            if variable is not None and os.environ.get(variable)
+            for secret in endpoints.of_dsn(os.environ[variable], os.environ).secrets
+        )
+        return (*(() if known is None else known.secrets), *sent, *beside)
 
     @property
     def fingerprint(self) -> str:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from poolkit.drivers.table import DATABASE_DRIVERS, DRIVERS, HTTP_DRIVERS, SUPPORTED_DRIVERS, Kind
+from poolkit.targets.evidence import DSNS, read_evidence
 from poolkit.targets.settings import READING_METHODS, misplaced_settings
 from poolkit.targets.statement import Command, Statement
 from poolkit.targets.words import key_path, nearest
@@ -53,7 +54,21 @@ def mistakes_together(given: Mapping[str, object]) -> list[Told]:
         ]
     if driver in SUPPORTED_DRIVERS:
         mistakes += misplaced_settings(given)
-    return [*mistakes, *_sizes(given), *_tasks(given)]
+    return [*mistakes, *_evidence(given), *_sizes(given), *_tasks(given)]
+
+
+def _evidence(given: Mapping[str, object]) -> Iterable[Told]:
+    """DSNs of a server that is no PostgreSQL."""
+    driver = given.get("driver")
+    if driver not in SUPPORTED_DRIVERS or DRIVERS[str(driver)].kind == "postgres":
+        return
+    try:
+        asked = read_evidence(given.get("evidence", True))
+    except ValueError:
+        return  # told by `Target` itself
+    for key in DSNS:
+        if getattr(asked, key) is not None:
+            yield "evidence", f"{key} belongs to PostgreSQL; {driver} takes prometheus and query"
 
 
 def _http(given: Mapping[str, object], driver: str) -> Iterable[Told]:

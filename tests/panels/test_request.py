@@ -67,6 +67,8 @@ def test_a_size_beyond_what_the_target_allows_is_refused() -> None:
     ("given", "words"),
     [
         ({"budget": 0.5}, "budget must be from 1 to 3600 s, got 0.5"),
+        ({"fleet": 0}, "there must be 1 to 256 generators, got 0"),
+        ({"fleet": 257}, "there must be 1 to 256 generators, got 257"),
         ({"budget": 3601.0}, "from 1 to 3600"),
         ({"budget": float("nan")}, "from 1 to 3600"),
         ({"target_rate": 0.0}, "target rate must be more than 0 calls/s"),
@@ -102,9 +104,11 @@ def test_a_form_names_every_mistake_the_most_telling_first() -> None:
 
 def test_a_form_that_is_right_asks_what_it_says() -> None:
     """The wait in ms; empty fields ask nothing."""
-    texts = Texts(budget="30", wait="12.5")
+    texts = Texts(budget="30", wait="12.5", fleet="2")
     asked = read(texts, target="a", verify=True, push=False, again=True, most=8)
-    assert asked == Request("a", budget=30, wait_p99=0.0125, verify=True, push=False, again=True)
+    assert asked == Request(
+        "a", budget=30, wait_p99=0.0125, verify=True, push=False, again=True, fleet=2
+    )
     assert Texts.of(asked) == texts
 
 

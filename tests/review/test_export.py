@@ -30,6 +30,7 @@ KEYS: dict[str, set[str]] = {
         "driver",
         "status",
         "verdict",
+        "bound_by",
         "target_rate",
         "target_rate_from",
         "wait_p99",

@@ -146,6 +146,8 @@ def test_every_table_can_be_made_of_every_case(name: str) -> None:
         tables.trial_checks(trials),
         tables.time_budget(trials),
         tables.cut_and_dials(trials),
+        tables.server_side(trials),
+        tables.pooler(trials),
         tables.predictions(sizing, recommendation.recommended_size),
     ]
     for table in made:

@@ -14,6 +14,7 @@ from poolkit.show.tables.of_recommendation import (
     rules_of_thumb,
     signals,
 )
+from poolkit.show.tables.of_server_side import pooler, server_side
 from poolkit.show.tables.of_trials import (
     course,
     cut_and_dials,
@@ -47,8 +48,10 @@ __all__ = [
     "parameters",
     "parameters_in_short",
     "passed",
+    "pooler",
     "predictions",
     "rules_of_thumb",
+    "server_side",
     "signals",
     "states",
     "time_budget",

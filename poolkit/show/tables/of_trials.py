@@ -26,7 +26,7 @@ _DIAL_PARTS = ("dns", "tcp", "tls")
 def trials(measured: Sequence[Trial]) -> Table:
     """Every trial in the order of sizes, the climb first; open-loop ones name their rate."""
     columns: Columns[Trial] = (
-        *_SIZE_AND_LOOP,
+        *SIZE_AND_LOOP,
         Number("calls/s", lambda t: number(t.throughput)),
         Number("95 % interval", lambda t: interval(t.throughput_interval95)),
         Number("hold p50", lambda t: milliseconds(t.hold_time.p50)),
@@ -36,7 +36,7 @@ def trials(measured: Sequence[Trial]) -> Table:
         Number("client CPU", lambda t: share(t.cpu_share)),
         Column("fitted", _use),
     )
-    return Table.of("Every trial", columns, _in_order(measured))
+    return Table.of("Every trial", columns, in_order(measured))
 
 
 def time_budget(measured: Sequence[Trial]) -> Table:
@@ -46,7 +46,7 @@ def time_budget(measured: Sequence[Trial]) -> Table:
     """
 
     columns: Columns[Trial] = (
-        *_SIZE_AND_LOOP,
+        *SIZE_AND_LOOP,
         Number("lag", lambda t: milliseconds(t.mean_of("lag"))),
         Number("wait", lambda t: milliseconds(t.mean_of("wait")) + _inferred(t)),
         Number("dial", lambda t: milliseconds(t.mean_of("dial"))),
@@ -54,14 +54,14 @@ def time_budget(measured: Sequence[Trial]) -> Table:
         Number("release", lambda t: milliseconds(t.mean_of("release"))),
         Number("response, all together", lambda t: milliseconds(t.response_time.mean)),
     )
-    known = _in_order([t for t in measured if t.service_time.mean is not None])
+    known = in_order([t for t in measured if t.service_time.mean is not None])
     return Table.of("Where the time of a call goes (means)", columns, known)
 
 
 def cut_and_dials(measured: Sequence[Trial]) -> Table:
     """What was left out of each trial's front, and how often its calls dialled."""
     columns: list[Column[Trial]] = [
-        *_SIZE_AND_LOOP,
+        *SIZE_AND_LOOP,
         Number("cut off", lambda t: f"{t.warm_up:.2f} s"),
         Number("measured", lambda t: f"{t.window:.2f} s"),
         Number("dials", lambda t: str(t.connections_opened)),
@@ -71,7 +71,7 @@ def cut_and_dials(measured: Sequence[Trial]) -> Table:
     if any(t.dial_parts is not None for t in measured):
         columns += [Number(part.upper(), partial(_dial_part, part)) for part in _DIAL_PARTS]
     caption = "What was cut off as warm-up (MSER-5), and dials"
-    return Table.of(caption, columns, _in_order(measured))
+    return Table.of(caption, columns, in_order(measured))
 
 
 def _dial_part(part: str, trial: Trial) -> str:
@@ -201,7 +201,7 @@ def predictions(sizing: Sizing, size: int | None = None, around: int = 3) -> Tab
     return Table.of(caption, columns, shown, lambda p: p.pool_size == size)
 
 
-def _in_order(measured: Sequence[Trial]) -> list[Trial]:
+def in_order(measured: Sequence[Trial]) -> list[Trial]:
     """The climb to the target rate, then sizes in order, closed loops first."""
     return sorted(
         measured,
@@ -253,4 +253,4 @@ def _use(trial: Trial) -> str:
     return f"✓ {_SERVED.get(trial.purpose, trial.purpose)}"
 
 
-_SIZE_AND_LOOP = (Column("connections", _connections), Column("loop", _loop))
+SIZE_AND_LOOP = (Column("connections", _connections), Column("loop", _loop))
