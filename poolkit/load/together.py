@@ -7,15 +7,19 @@ from the moments at which all their calls began and ended.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from poolkit.histogram import Histogram
 from poolkit.load.in_use import InUse, InUseFold
 from poolkit.load.measurement import Floats, Measurement, Samples, Segment
 from poolkit.load.recorder import REJECTED, Columns
+from poolkit.records import BUCKETS
 
 # Of a sample, what adds up over generators; the rest is of one process or of its machine.
 _SUMS = ("area", "opened", "disconnects")
@@ -60,6 +64,65 @@ class Part:
     connections: int
     skew: float
     calls: int
+
+
+def check_part(part: object) -> Part:
+    """The part, if it can be what a generator measured: it came over a network.
+
+    Raises:
+        ValueError: it is something else, or a figure in it is not possible.
+    """
+    if not isinstance(part, Part):
+        raise ValueError("it is no part of a trial")
+    try:
+        for what, is_so in _conditions(part):
+            if not is_so:
+                raise ValueError(what)
+    except (AttributeError, LookupError, TypeError) as error:
+        raise ValueError("it is not whole") from error
+    return part
+
+
+def _conditions(part: Part) -> Iterator[tuple[str, bool]]:
+    """What must be so of a part, each with what is wrong where it is not."""
+    measured = part.measurement
+    yield "pools, connections and calls", part.pools > 0 < part.connections and part.calls >= 0
+    lengths = measured.seconds, measured.segment_seconds, measured.bin_seconds
+    yield "its times", all(0.0 < length < math.inf for length in lengths)
+    yield "its times", 0.0 <= measured.warm_up < math.inf and math.isfinite(part.skew)
+    yield "its timeline", _are_counts(measured.completions)
+    bins = len(measured.segments) * measured.segment_seconds / measured.bin_seconds
+    yield "the length of its timeline", abs(measured.completions.size - bins) < 1.5
+    calls = 0
+    for segment in measured.segments:
+        for one in fields(Segment):
+            yield f"{one.name} of a segment", _is_possible(getattr(segment, one.name))
+        calls += segment.outcomes.total()
+    columns = part.moments.columns()
+    sizes = {column.size for column in columns}
+    yield "the number of its calls", len(sizes) == 1 and calls <= min(sizes)
+    yield "its samples", len({column.shape for column in measured.samples}) == 1
+    kept = [getattr(measured.samples, name) for name in ("at", "cpu", *_SUMS)]
+    yield "its samples", all(bool(np.isfinite(column).all()) for column in kept)
+
+
+def _is_possible(value: object) -> bool:
+    """Whether a field of a segment holds counts and times that there can be."""
+    if isinstance(value, Histogram):
+        sums = value.total, value.longest
+        return value.counts.shape == (BUCKETS,) and _are_counts(value.counts) and _are_finite(sums)
+    if isinstance(value, Mapping):
+        return all(isinstance(count, int) and count >= 0 for count in value.values())
+    return _are_finite(value.table if isinstance(value, InUse) else value)
+
+
+def _are_counts(values: NDArray[np.int64]) -> bool:
+    return values.dtype.kind == "i" and bool((values >= 0).all())
+
+
+def _are_finite(values: Any) -> bool:
+    """Whether all are 0 or more, and finite."""
+    return bool(np.isfinite(values).all() and (np.asarray(values) >= 0.0).all())
 
 
 def together(parts: Sequence[Part]) -> Measurement:

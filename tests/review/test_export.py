@@ -31,6 +31,7 @@ KEYS: dict[str, set[str]] = {
         "status",
         "verdict",
         "bound_by",
+        "cold",
         "target_rate",
         "target_rate_from",
         "wait_p99",

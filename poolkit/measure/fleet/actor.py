@@ -13,6 +13,7 @@ from poolkit.measure.child import python
 from poolkit.measure.parent import tied
 
 PATIENCE = 0.2  # s that a question for news waits for some
+END_SECONDS = 2.0  # s for a process that was asked to end
 
 
 class Owner:
@@ -22,7 +23,8 @@ class Owner:
     every later one, a halt included. Not one of them raises: what is raised in an actor stands in
     the worker's log, and what a process says may hold secrets.
 
-    State: the process, what it answered since it was last asked, and the bytes of its result.
+    State: the process, what it answered since it was last asked, the bytes of its result, and how
+    it ended.
     """
 
     def __init__(self) -> None:
@@ -30,11 +32,11 @@ class Owner:
         self._reading: asyncio.Task[None] | None = None
         self._answers: list[dict[str, Any]] = []
         self._data = b""
-        self._is_news: asyncio.Event | None = None
+        self._end: dict[str, Any] | None = None
+        self._is_news = asyncio.Event()
 
     async def start(self) -> float:
         """Start the process; returns the clock (s) that its trials begin by."""
-        self._is_news = asyncio.Event()
         self._process = await asyncio.create_subprocess_exec(
             *tied(python("poolkit.measure.fleet.process")), stdin=PIPE, stdout=PIPE, limit=1 << 26
         )
@@ -60,16 +62,15 @@ class Owner:
     async def news(self) -> list[dict[str, Any]]:
         """What the process answered since the last question, for which it waits a moment.
 
-        The question renews the lease of the process.
+        The question renews the lease of the process. The end of it is told every time.
         """
-        is_there = await self.tell('{"do": "go on"}')
-        assert self._is_news is not None
-        if not self._answers and is_there:
+        await self.tell('{"do": "go on"}')
+        if not self._answers and self._end is None:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._is_news.wait(), PATIENCE)
         self._is_news.clear()
         answers, self._answers = self._answers, []
-        return answers
+        return answers if self._end is None else [*answers, self._end]
 
     async def result(self) -> bytes:
         """The bytes of the last result, once."""
@@ -84,7 +85,7 @@ class Owner:
         if process.stdin is not None:
             process.stdin.close()
         try:
-            await asyncio.wait_for(process.wait(), 2.0)
+            await asyncio.wait_for(process.wait(), END_SECONDS)
         except TimeoutError:
             process.kill()
             await process.wait()
@@ -95,16 +96,16 @@ class Owner:
         assert self._process is not None
         assert self._process.stdout is not None
         out = self._process.stdout
-        with contextlib.suppress(OSError, ValueError, asyncio.IncompleteReadError):
+        with contextlib.suppress(Exception):  # what is no answer ends it like the end of all
             while line := await out.readline():
                 answer = json.loads(line)
                 if size := answer.get("bytes"):
                     self._data = await out.readexactly(size)
-                self._add(answer)
-        code = await self._process.wait()
-        self._add({"answer": "gone", "code": code})
-
-    def _add(self, answer: dict[str, Any]) -> None:
-        self._answers.append(answer)
-        if self._is_news is not None:
-            self._is_news.set()
+                self._answers.append(answer)
+                self._is_news.set()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._process.wait(), END_SECONDS)
+        if self._process.returncode is None:
+            self._process.kill()
+        self._end = {"answer": "gone", "code": await self._process.wait()}
+        self._is_news.set()

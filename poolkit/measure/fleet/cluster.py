@@ -6,14 +6,16 @@ import asyncio
 import contextlib
 import logging
 import os
+import signal
 import subprocess
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from poolkit.errors import BadInput, BrakeStop, MissingExtra
 from poolkit.measure.child import RESUMES, python
+from poolkit.measure.fleet.generator import LostError, answered
 from poolkit.measure.parent import tied
 from poolkit.targets.fleet import Fleet
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from distributed import Client, Scheduler
 
 CONNECT_SECONDS = 10.0
+_NO_PAGES = "127.0.0.1:0"  # Dask serves HTTP without a dashboard too: not to the network
 START_SECONDS = 60.0  # for processes of this machine; half a second each where it is idle
 JOIN_SECONDS = 5.0  # for workers of a cluster that is there
 CLOSE_SECONDS = 3.0
@@ -28,7 +31,7 @@ LOOK_SECONDS = 0.05
 
 # Nothing runs twice and nothing moves. Who is gone is noticed by who asks for its news, far sooner
 # than by the scheduler, to which a busy machine must not look like a dead one.
-SETTINGS = {
+SETTINGS: dict[str, Any] = {
     "distributed.scheduler.allowed-failures": 0,
     "distributed.scheduler.work-stealing": False,
     "distributed.scheduler.no-workers-timeout": "3s",
@@ -44,7 +47,8 @@ SETTINGS = {
 class Cluster:
     """A client of a scheduler, and, where there is none, that scheduler and its workers.
 
-    State: the client; the scheduler, the processes and the folder of a cluster of its own.
+    State: the client; of a cluster of its own the scheduler, the processes by name, the name at
+    each address that was given out, how many were started, and the folder.
     """
 
     def __init__(self, fleet: Fleet) -> None:
@@ -52,6 +56,8 @@ class Cluster:
         self._client: Client | None = None
         self._scheduler: Scheduler | None = None
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._names: dict[str, str] = {}
+        self._started = 0
         self._folder: tempfile.TemporaryDirectory[str] | None = None
 
     @property
@@ -89,30 +95,49 @@ class Cluster:
                 "see that it runs, and that the certificates are those of its cluster",
             ) from error
 
-    async def workers(self, needed: int) -> list[str]:
-        """Addresses of `needed` workers, one a generator, started here where they are ours.
+    async def workers(
+        self, needed: int, but: Collection[str], last: Collection[str] = ()
+    ) -> list[str]:
+        """Addresses of `needed` workers, started here where they are ours.
+
+        Args:
+            but: addresses that are in use or of no use.
+            last: those that are taken only where there are no others.
 
         Raises:
             BrakeStop: there are not so many.
         """
         is_ours = self._scheduler is not None
         if is_ours:
-            self._start_workers(needed)
+            self._start_workers(
+                needed + sum(self._names.get(one) in self._processes for one in but)
+            )
         loop = asyncio.get_running_loop()
-        until = loop.time() + (START_SECONDS if is_ours else JOIN_SECONDS)
+        patience = START_SECONDS if is_ours else JOIN_SECONDS
+        until = loop.time() + patience
         while True:
-            found = sorted(await self._known())
-            if len(found) >= needed or loop.time() > until:
+            found = {one: name for one, name in (await self._known()).items() if one not in but}
+            # A process of ours that ended while it started is not waited for.
+            starting = set(self._processes) - set(self._names.values())
+            is_over = any(self._processes[name].poll() is not None for name in starting)
+            if len(found) >= needed or loop.time() > until or is_over:
                 break
             await asyncio.sleep(LOOK_SECONDS)
         if len(found) < needed:
-            have = f"{len(found)} of {needed} workers"
+            waited = "one that was started ended" if is_over else f"waited {patience:g} s"
             raise BrakeStop(
                 "generators",
-                f"{have} are there after {JOIN_SECONDS:g} s",
+                f"{needed} workers are needed, and {len(found)} are there; {waited}",
                 f"start more workers, or ask for fewer with --fleet; {RESUMES}",
             )
-        return found[:needed]
+        self._names |= found
+        return sorted(found, key=lambda address: (address in last, address))[:needed]
+
+    def drop(self, address: str) -> None:
+        """Give up the worker at an address; one of ours is ended, whatever state it is in."""
+        process = self._processes.pop(self._names.get(address, ""), None)
+        if process is not None:
+            _kill(process)
 
     async def close(self) -> None:
         """Leave the cluster; one of our own ends with all its processes."""
@@ -121,21 +146,29 @@ class Cluster:
                 await asyncio.wait_for(self._client.close(), CLOSE_SECONDS)
         for process in self._processes.values():
             process.terminate()
-        for process in self._processes.values():
-            await asyncio.to_thread(_end, process)
+        await asyncio.gather(
+            *(asyncio.to_thread(_end, process) for process in self._processes.values())
+        )
         with contextlib.suppress(Exception):
             if self._scheduler is not None:
                 await asyncio.wait_for(self._scheduler.close(), CLOSE_SECONDS)
         if self._folder is not None:
             self._folder.cleanup()
 
-    async def _known(self) -> Mapping[str, Any]:
-        """The workers of the scheduler, by address."""
+    async def _known(self) -> dict[str, str]:
+        """The workers of the scheduler: names by address; those that are ours only."""
         if self._scheduler is not None:
-            return dict(self._scheduler.workers)
-        info = await asyncio.wait_for(self.client.scheduler.identity(), CONNECT_SECONDS)
-        workers: Mapping[str, Any] = info["workers"]
-        return workers
+            known = {one.address: str(one.name) for one in self._scheduler.workers.values()}
+            return {address: name for address, name in known.items() if name in self._processes}
+        try:
+            info = await answered(lambda: self.client.scheduler.identity(), CONNECT_SECONDS)
+        except LostError as error:
+            raise BrakeStop(
+                "generators",
+                f"the Dask scheduler at {self._fleet.scheduler} no longer answers",
+                f"see that it runs; {RESUMES}",
+            ) from error
+        return {address: str(worker["name"]) for address, worker in info["workers"].items()}
 
     def _security(self) -> Any:
         from distributed import Security
@@ -170,7 +203,7 @@ class Cluster:
             protocol="tls",
             security=security,
             dashboard=False,
-            dashboard_address="127.0.0.1:0",
+            dashboard_address=_NO_PAGES,
             port=0,
         )
         address: str = self._scheduler.address
@@ -181,21 +214,22 @@ class Cluster:
         assert self._scheduler is not None
         assert self._folder is not None
         words = ["--no-nanny", "--no-dashboard", "--nthreads", "1", "--memory-limit", "0"]
-        words += ["--host", "127.0.0.1", "--dashboard-address", "127.0.0.1:0"]
-        words += ["--death-timeout", "10"]
+        words += ["--host", "127.0.0.1", "--dashboard-address", _NO_PAGES, "--death-timeout", "10"]
         words += ["--local-directory", self._folder.name]
         for option in ("tls-ca-file", "tls-cert", "tls-key"):
             words += [f"--{option}", str(Path(self._folder.name) / f"{option}.pem")]
-        for name in [f"generator-{index + 1}" for index in range(needed)]:
-            running = self._processes.get(name)
-            if running is not None and running.poll() is None:
-                continue
-            own = [self._scheduler.address, *words, "--name", f"{name}-{len(self._processes)}"]
-            self._processes[name] = subprocess.Popen(
+        running = {name: one for name, one in self._processes.items() if one.poll() is None}
+        self._processes = running
+        while len(running) < needed:
+            self._started += 1
+            name = f"generator-{self._started}"
+            own = [self._scheduler.address, *words, "--name", name]
+            running[name] = subprocess.Popen(
                 tied([*python("distributed.cli.dask_worker"), *own]),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
+                start_new_session=True,  # a Ctrl-C is the client's alone
                 env={**os.environ, **_as_environment(SETTINGS)},
             )
 
@@ -221,5 +255,11 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     try:
         process.wait(CLOSE_SECONDS)
     except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+        _kill(process)
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """End a worker and what it started, be they stopped."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()

@@ -7,10 +7,10 @@ import json
 import pickle
 import time
 import zlib
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from poolkit.load.together import Part
+from poolkit.load.together import Part, check_part
 from poolkit.measure.fleet.actor import Owner
 
 if TYPE_CHECKING:
@@ -56,8 +56,8 @@ class RemoteGenerator:
             key=f"poolkit-{self.name}-{time.monotonic_ns()}",
             pure=False,
         )
-        self._owner = await _answered(future, START_SECONDS)
-        await _answered(self._owner.start(), START_SECONDS)
+        self._owner = await answered(lambda: future, START_SECONDS)
+        await self._ask("start", seconds=START_SECONDS)
         await self.tell({"do": "check", **question})
         until = time.monotonic() + START_SECONDS
         while time.monotonic() < until:
@@ -71,26 +71,27 @@ class RemoteGenerator:
 
     async def tell(self, order: Mapping[str, Any]) -> None:
         """Pass an order on; raises `LostError`."""
-        if not await _answered(self._owner.tell(json.dumps(order)), ANSWER_SECONDS):
+        if not await self._ask("tell", json.dumps(order)):
             raise LostError("its process no longer listens")
 
     async def news(self) -> list[dict[str, Any]]:
         """What it said lately; waits a moment for it. Raises `LostError`."""
-        news = await _answered(self._owner.news(), ANSWER_SECONDS)
+        news = await self._ask("news")
         if not isinstance(news, list) or not all(isinstance(one, dict) for one in news):
             raise LostError("it answered what no generator does")
         return news
 
     async def part(self) -> Part:
         """What it measured; raises `LostError` where that is nothing of the kind."""
-        data = await _answered(self._owner.result(), START_SECONDS)
+        data = await self._ask("result", seconds=START_SECONDS)
         try:
             part = pickle.loads(zlib.decompressobj().decompress(data, MOST_BYTES))
         except Exception as error:
             raise LostError(f"its result cannot be read ({type(error).__name__})") from error
-        if not isinstance(part, Part):
-            raise LostError("its result is no measurement")
-        return part
+        try:
+            return check_part(part)
+        except ValueError as error:
+            raise LostError(f"its result is no measurement: {error}") from error
 
     async def read_clock(self, own_clock: str) -> None:
         """Find out how far its clock is ahead, by the quickest of several answers (Cristian 1989).
@@ -103,7 +104,7 @@ class RemoteGenerator:
         best = float("inf")
         for _ in range(PINGS):
             asked = time.perf_counter()
-            clock = await _answered(self._owner.clock(), ANSWER_SECONDS)
+            clock = await self._ask("clock")
             took = time.perf_counter() - asked
             if took < best:
                 best, self.ahead = took, clock - (asked + took / 2)
@@ -114,11 +115,16 @@ class RemoteGenerator:
     async def stop(self) -> None:
         """End its process."""
         if self._owner is not None:
-            await _answered(self._owner.stop(), START_SECONDS)
+            await self._ask("stop", seconds=START_SECONDS)
+
+    async def _ask(self, what: str, *words: str, seconds: float = ANSWER_SECONDS) -> Any:
+        """What the owner answers to a question; raises `LostError`."""
+        # Dask raises as soon as the owner's method is looked up where it knows its worker is gone.
+        return await answered(lambda: getattr(self._owner, what)(*words), seconds)
 
 
-async def _answered(question: Any, seconds: float) -> Any:
-    """The answer of a worker; `LostError` where it gives none in time."""
+async def answered(question: Callable[[], Awaitable[Any]], seconds: float) -> Any:
+    """The answer of a worker or the scheduler; `LostError` where there is none in time."""
     try:
         return await asyncio.wait_for(_awaited(question), seconds)
     except TimeoutError:
@@ -134,5 +140,5 @@ async def _answered(question: Any, seconds: float) -> Any:
         raise LostError(f"its worker is gone ({type(error).__name__})") from error
 
 
-async def _awaited(question: Any) -> Any:
-    return await question
+async def _awaited(question: Callable[[], Awaitable[Any]]) -> Any:
+    return await question()

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import time
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +33,9 @@ from poolkit.targets.reading import read_toml
 
 AHEAD = 0.1  # s between the order to begin and the moment
 MOST_DOUBT = 0.002  # s by which a clock may be wrong
-END_SECONDS = 3.0  # for the others of a generator that ended the trial
+END_SECONDS = 3.0  # for generators that are told to stop
+SILENT_SECONDS = 6.0  # a process under load that says nothing for so long is lost
+ATTEMPTS = 4  # generators that may fail to start, each on another worker
 
 
 class FleetSource:
@@ -43,7 +46,8 @@ class FleetSource:
             names from its own environment.
         say: told what takes a while.
 
-    State: the cluster and its generators, and of the trial under way the task and its calls.
+    State: the cluster and its generators, those that are being ended, workers that failed before,
+    and of the trial under way the task and its calls.
     """
 
     def __init__(self, fleet: Fleet, targets: Path, say: Callable[[str], None]) -> None:
@@ -53,6 +57,8 @@ class FleetSource:
         self._cluster = Cluster(fleet)
         self._is_open = False
         self._generators: list[RemoteGenerator] = []
+        self._ends: set[asyncio.Task[None]] = set()
+        self._doubtful: set[str] = set()
         self._numbers = count(1)
         self._task: asyncio.Task[Any] | None = None
         self._is_cancelled = False
@@ -66,11 +72,14 @@ class FleetSource:
 
     async def close(self) -> None:
         """End all generators, and the cluster where it is ours."""
-        ends = [asyncio.create_task(_quietly(one.stop())) for one in self._generators]
-        if ends:
-            await asyncio.wait(ends, timeout=END_SECONDS)
+        for generator in self._generators:
+            self._end(generator)
         self._generators = []
-        await self._cluster.close()
+        try:
+            if self._ends:
+                await asyncio.wait(self._ends, timeout=END_SECONDS)
+        finally:
+            await self._cluster.close()
 
     async def send(
         self, target: Target, load: Load, on_progress: Callable[[float, int, float], None]
@@ -83,7 +92,7 @@ class FleetSource:
         self._task = asyncio.current_task()
         busy: Sequence[RemoteGenerator] = ()
         try:
-            self.calls = await self._provide(target, load.max_calls)
+            await self._provide(target, load.max_calls)
             load = replace(load, max_calls=load.max_calls - self.calls)
             divided = shares(load, self._fleet.workers)
             busy = self._generators[: len(divided)]
@@ -93,6 +102,8 @@ class FleetSource:
                 return await trial.run()
             finally:
                 self.calls += trial.calls
+                for index in trial.lost:
+                    self._drop(busy[index])
         except asyncio.CancelledError:
             await _all(one.tell({"do": "cancel"}) for one in busy)
             if self._is_cancelled:
@@ -101,38 +112,85 @@ class FleetSource:
         finally:
             self._task = None
 
-    async def _provide(self, target: Target, most: int) -> int:
+    def _drop(self, generator: RemoteGenerator) -> None:
+        """Give up a generator: whatever it may still do, it is not asked again."""
+        self._generators.remove(generator)
+        self._doubtful.add(generator.address)
+        self._end(generator)
+        self._cluster.drop(generator.address)
+
+    def _end(self, generator: RemoteGenerator) -> None:
+        task = asyncio.create_task(_quietly(generator.stop()))
+        self._ends.add(task)
+        task.add_done_callback(self._ends.discard)
+
+    async def _provide(self, target: Target, most: int) -> None:
         """As many generators as are asked for, each checked; those that were lost are replaced.
 
-        Returns the calls that the checks sent, `most` or fewer.
+        Counts the calls that the checks send, fewer than `most`.
         """
         if not self._is_open:
             self._say(f"starting {self._fleet.workers} generators")
             await self._cluster.open()
             self._is_open = True
-        alive = []
-        for generator in self._generators:
-            with contextlib.suppress(LostError):
-                await generator.news()
-                alive.append(generator)
-        missing = self._fleet.workers - len(alive)
-        sent = missing * first_calls(target)
-        if sent >= most:
-            raise out_of_calls(most)
-        if missing:
-            addresses = await self._cluster.workers(self._fleet.workers)
-            free = [one for one in addresses if one not in {g.address for g in alive}]
-            names = [f"generator {n + 1}" for n in range(self._fleet.workers)]
-            free_names = [name for name in names if name not in {g.name for g in alive}]
+        await asyncio.gather(*(self._look_at(one) for one in list(self._generators)))
+        question = _question(self._targets, target)
+        failed: dict[str, BrakeStop] = {}  # by address: why the generator there did not start
+        while len(failed) < ATTEMPTS:
+            have = {one.name: one.address for one in self._generators}
+            names = [f"generator {number + 1}" for number in range(self._fleet.workers)]
+            missing = [name for name in names if name not in have]
+            if not missing:
+                break
+            try:
+                free = await self._cluster.workers(
+                    len(missing), {*have.values(), *failed}, self._doubtful
+                )
+            except BrakeStop as stop:
+                raise next(iter(failed.values()), stop) from None
             new = [
                 RemoteGenerator(self._cluster.client, name, address)
-                for name, address in zip(free_names, free[:missing], strict=False)
+                for name, address in zip(missing, free, strict=True)
             ]
-            question = _question(self._targets, target)
-            _check(target, await asyncio.gather(*(_started(one, question) for one in new)))
-            alive += new
-        self._generators = sorted(alive, key=lambda one: int(one.name.split()[1]))
-        return sent
+            first = len(new) * first_calls(target)
+            if self.calls + first >= most:
+                raise out_of_calls(most)
+            self.calls += first
+            self._generators += new
+            failed |= await self._start(new, question)
+            _check(target, [one for one in new if one in self._generators])
+        else:
+            raise next(iter(failed.values()))
+        self._generators.sort(key=lambda one: int(one.name.split()[1]))
+
+    async def _look_at(self, generator: RemoteGenerator) -> None:
+        """Drop a generator that is gone since it was last asked."""
+        try:
+            news = await generator.news()
+        except LostError:
+            self._drop(generator)
+        else:
+            if any(answer.get("answer") == "gone" for answer in news):
+                self._drop(generator)
+
+    async def _start(
+        self, new: Sequence[RemoteGenerator], question: Mapping[str, Any]
+    ) -> dict[str, BrakeStop]:
+        """Start generators, and drop those that do not; why, by address."""
+        failed = {}
+        starts = (one.start(question) for one in new)
+        ends = await asyncio.gather(*starts, return_exceptions=True)
+        for generator, end in zip(new, ends, strict=True):
+            if isinstance(end, LostError):
+                self._drop(generator)
+                failed[generator.address] = BrakeStop(
+                    "generators",
+                    f"{generator.name} on {generator.address} did not start: {end}",
+                    f"see that poolkit and the target's driver are installed there; {RESUMES}",
+                )
+            elif isinstance(end, BaseException):
+                raise end
+        return failed
 
     async def _read_clocks(self, busy: Iterable[RemoteGenerator]) -> None:
         own = facts()["clock"]
@@ -153,8 +211,8 @@ class FleetSource:
 class _Trial:
     """One trial under way on several generators.
 
-    State: which pools are open, which generators have ended and how, and the timeline of a closed
-    loop's successes as far as each has told it.
+    State: which generators know their share, which pools are open, which have ended and how, and
+    the timeline of a closed loop's successes as far as each has told it.
     """
 
     def __init__(
@@ -176,11 +234,13 @@ class _Trial:
         self._seen: dict[int, tuple[float, int, float]] = {}
         self._timelines: dict[int, list[int]] = {index: [] for index in range(len(busy))}
         self._at: dict[int, float] = {}
-        self._is_ending = False
+        self._told: set[int] = set()
+        self._is_begun = False
+        self._ending: Literal["", "finish", "cancel"] = ""
         self._counts: dict[int, int] = {}
         self._ends: dict[int, dict[str, Any]] = {}
         self._parts: dict[int, Part] = {}
-        self._lost: dict[int, str] = {}
+        self.lost: dict[int, str] = {}
 
     @property
     def calls(self) -> int:
@@ -207,30 +267,44 @@ class _Trial:
             order = {"do": "send", "trial": self._number}
             share = LOADS.dump_python(self._divided[index], mode="json")
             await generator.tell({**order, "load": share})
+            self._told.add(index)
+            if self._ending:  # meanwhile: an order to end must not overtake the one to send
+                await generator.tell({"do": self._ending})
+            heard = time.monotonic()
             while index not in self._ends:
                 for answer in await generator.news():
+                    heard = time.monotonic()
                     await self._take(index, answer)
+                if time.monotonic() > heard + SILENT_SECONDS:
+                    raise LostError(f"its process said nothing for {SILENT_SECONDS:g} s")
         except LostError as error:
-            self._lost[index] = str(error)
-            await self._end_others(index, "finish" if self._at or self._seen else "cancel")
+            self.lost[index] = str(error)
+            await self._end_others(index, "finish" if self._is_begun else "cancel")
 
     async def _take(self, index: int, answer: Mapping[str, Any]) -> None:
+        try:
+            await self._take_sound(index, answer)
+        except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+            raise LostError("it answered what no generator does") from error
+
+    async def _take_sound(self, index: int, answer: Mapping[str, Any]) -> None:
         if answer["answer"] == "gone":
             raise LostError(f"its process ended with {answer['code']}")
         if answer.get("trial") != self._number:
-            return  # the end of an earlier one
+            return  # the end of an earlier one, or a sign of life
         match answer["answer"]:
             case "open":
                 self._open.add(index)
                 if len(self._open) == len(self._busy):
                     await self._begin()
             case "progress":
-                self._seen[index] = (answer["at"], answer["calls"], answer["rate"])
+                at, calls, rate = (_figure(answer[key]) for key in ("at", "calls", "rate"))
+                self._seen[index] = at, int(calls), rate
                 self._report(index)
             case "bins":
-                self._timelines[index] += answer["bins"]
-                self._at[index] = answer["at"]
-                if self._is_enough(answer["width"]):
+                self._timelines[index] += [int(_figure(one)) for one in answer["bins"]]
+                self._at[index] = _figure(answer["at"])
+                if self._is_enough(_figure(answer["width"])):
                     await self._end_others(None, "finish")
             case "sent":
                 part = self._parts[index] = await self._busy[index].part()
@@ -238,19 +312,23 @@ class _Trial:
                 if answer["stop"] or answer["strain"]:
                     await self._end_others(index, "finish")
             case "ended":
-                self._counts[index], self._ends[index] = answer["calls"], dict(answer)
+                self._counts[index] = int(_figure(answer["calls"]))
+                if "kind" not in answer and not self._ending:
+                    raise LostError("it ended its load, since its lease was not renewed in time")
+                self._ends[index] = dict(answer)
                 if "kind" in answer:
                     await self._end_others(index, "cancel")
 
     async def _begin(self) -> None:
         """All pools are open: a moment for all, on each one's own clock."""
+        self._is_begun = True
         at = time.perf_counter() + AHEAD
         await _all(one.tell({"do": "begin", "at": at + one.ahead}) for one in self._busy)
 
-    async def _end_others(self, but: int | None, how: str) -> None:
-        if not self._is_ending:
-            self._is_ending = True
-            others = [i for i in range(len(self._busy)) if i not in (but, *self._ends)]
+    async def _end_others(self, but: int | None, how: Literal["finish", "cancel"]) -> None:
+        if not self._ending:
+            self._ending = how
+            others = [i for i in self._told if i not in (but, *self._ends)]
             await _all(self._busy[index].tell({"do": how}) for index in others)
 
     def _report(self, index: int) -> None:
@@ -271,9 +349,12 @@ class _Trial:
 
     def _sum(self) -> Sent:
         for index, end in self._ends.items():
-            if "kind" in end and not self._lost:
+            if "kind" in end and not self.lost:
                 raise _error(self._busy[index].name, end)
-        lost = "; ".join(f"{self._busy[i].name} was lost: {why}" for i, why in self._lost.items())
+        lost = "; ".join(f"{self._busy[i].name} was lost: {why}" for i, why in self.lost.items())
+        without = set(self._ends) - set(self._parts)
+        if without and not lost:
+            lost = f"{self._busy[min(without)].name} had not begun when another ended"
         parts = {self._busy[index].name: part for index, part in sorted(self._parts.items())}
         try:
             whole = together(list(parts.values())) if parts else None
@@ -290,6 +371,13 @@ class _Trial:
             parts=parts,
             lost=lost,
         )
+
+
+def _figure(told: float) -> float:
+    """A number that a generator told; ValueError where it cannot be one."""
+    if not 0.0 <= told < math.inf:
+        raise ValueError(told)
+    return told
 
 
 @dataclass(frozen=True, slots=True)
@@ -329,18 +417,6 @@ def _question(targets: Path, target: Target) -> dict[str, Any]:
     asked = {key: getattr(target, key) for key in ("target_rate", "wait_p99", "push")}
     kept = {"allow_hosts": content.get("allow_hosts", []), "targets": {target.name: table}}
     return {"content": kept, "name": target.name, "asked": asked}
-
-
-async def _started(generator: RemoteGenerator, question: Mapping[str, Any]) -> RemoteGenerator:
-    try:
-        await generator.start(question)
-    except LostError as error:
-        raise BrakeStop(
-            "generators",
-            f"{generator.name} on {generator.address} did not start: {error}",
-            f"see that poolkit and the target's driver are installed there; {RESUMES}",
-        ) from error
-    return generator
 
 
 def _check(target: Target, generators: Iterable[RemoteGenerator]) -> None:
