@@ -43,7 +43,7 @@ from tests.measure.fleet.processes import (
 from tests.redis_server import RedisServer
 
 pytest.importorskip("distributed")
-pytestmark = [pytest.mark.lab, pytest.mark.alone]
+pytestmark = pytest.mark.lab
 
 RATE, SECONDS = 100.0, 3.0
 FIRST = 30  # calls at the server before the fault
