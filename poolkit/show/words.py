@@ -246,8 +246,10 @@ def _moved(sizing: Sizing, r: Recommendation | None, trials: Sequence[Trial]) ->
         return ""
     first = plural(sizing.size or 0, "connection")
     tried = [t for t in trials if t.purpose == "verify" and t.pool_size == sizing.size]
-    seen = f": p99 wait {milliseconds(tried[-1].wait_time.p99)} with {first} under load"
-    return f"The curve alone asked for {first}, verification moved it to {size}{seen * bool(tried)}"
+    said = f"The curve alone asked for {first}, verification moved it to {size}"
+    if not tried:  # a larger or smaller one was tried first, and settled it
+        return said
+    return f"{said}: p99 wait {milliseconds(tried[-1].wait_time.p99)} with {first} under load"
 
 
 def knee_in_short(knees: Sequence[Knee]) -> str:

@@ -94,6 +94,10 @@ def test_a_size_that_verification_moved_has_that_for_its_reason() -> None:
         "The curve alone asked for 15 connections, verification moved it to 16: "
         "p99 wait 8.5 ms with 15 connections under load."
     )
+    others = [trial for trial in trials if trial.pool_size != 15]
+    assert words.reasons(sizing, moved, others)[1] == (
+        "The curve alone asked for 15 connections, verification moved it to 16."
+    )
 
 
 def test_html_has_a_caption_and_scoped_headers_and_escapes() -> None:
