@@ -13,12 +13,14 @@ import asyncio
 import contextlib
 import json
 import os
+import pickle
 import signal
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +31,7 @@ from poolkit.errors import Cancelled
 from poolkit.histogram import GROWTH
 from poolkit.lab.models import Workers
 from poolkit.lab.upstream import HttpUpstream
-from poolkit.load.together import Part
+from poolkit.load.together import Part, together
 from poolkit.measure.child import Order, command
 from poolkit.measure.fleet.source import FleetSource
 from poolkit.measure.generating import Load, Sent, ThisProcess
@@ -40,6 +42,7 @@ from poolkit.targets import Target, load_targets
 from poolkit.targets.fleet import Fleet
 
 SECONDS = 3.0
+MANY = 100  # generators that are added up at most
 STARTS = 40  # trials whose beginning is looked at
 REPEATS = 5
 SKEW, HALT, ORPHAN, OVERHEAD, TWICE = 0.002, 0.05, 2.0, 0.98, 1.8
@@ -129,6 +132,23 @@ async def percentiles(source: FleetSource, target: Target) -> Figure:
     return Figure("merged p99", f"{seen} ({off:.2%} apart, <= 1 %)", off <= GROWTH - 1.0)
 
 
+async def sums(source: FleetSource, target: Target) -> Figure:
+    """How long adding up takes the client, up to a hundred generators: copies of a real part."""
+    sent = await send(source, target, closed(16))
+    part = next(iter(sent.parts.values()))
+    data = pickle.dumps(part)
+    took = {}
+    for many in (2, 8, 32, MANY):
+        parts = [pickle.loads(data) for _ in range(many)]
+        began = time.process_time()
+        together(parts)
+        took[many] = time.process_time() - began
+    size = len(zlib.compress(data, 1))
+    each = ", ".join(f"{many}: {seconds * 1e3:.0f} ms" for many, seconds in took.items())
+    seen = f"{each} (<= 1 s); a part of {part.calls} calls travels as {size / 1000:.0f} kB"
+    return Figure("adding up N generators", seen, took[MANY] <= 1.0)
+
+
 def _responses(sent: Sent) -> Distribution:
     first, *rest = sent.measurement.segments
     for segment in rest:
@@ -201,6 +221,7 @@ async def figures(targets: Mapping[str, Target], file: Path, fast: HttpUpstream)
         for work in (
             starts(two, targets["steady"]),
             percentiles(two, targets["steady"]),
+            sums(two, targets["steady"]),
             halt(two, targets["fast"], fast),
         ):
             found.append(await work)
