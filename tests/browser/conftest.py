@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, Playwright, sync_playwright
 
 from tests.browser.chromium import ARGUMENTS, CHROMIUM
 from tests.browser.lab_server import LabServer, lab_server
@@ -20,27 +20,65 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabServer]:
         yield server
 
 
+class Windows:
+    """One window for all notebooks, as JupyterLab itself takes longest to load.
+
+    A browser that died, as one may on a busy machine, costs the test that it died in, and no other.
+    """
+
+    def __init__(self, playwright: Playwright) -> None:
+        self._playwright = playwright
+        self._browser: Browser | None = None
+        self._page: Page | None = None
+        self._crashed: list[Page] = []
+
+    def browser(self) -> Browser:
+        """Chromium, started anew where it is no more."""
+        if self._browser is None or not self._browser.is_connected():
+            launch = self._playwright.chromium.launch
+            self._browser = launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        return self._browser
+
+    def open(self) -> Page:
+        """The window, made anew where it is no more."""
+        page = self._page
+        if page is None or page.is_closed() or page in self._crashed:
+            context = self.browser().new_context(viewport={"width": 1280, "height": 1000})
+            page = self._page = context.new_page()
+            page.on("crash", lambda crashed: self._crashed.append(crashed))
+        return page
+
+    def close(self) -> None:
+        """Close the browser."""
+        if self._browser is not None:
+            self._browser.close()
+
+
 @pytest.fixture(scope="package")
-def browser() -> Iterator[Browser]:
+def windows() -> Iterator[Windows]:
     """Chromium, offline but for this machine."""
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield chromium
-        chromium.close()
+        made = Windows(playwright)
+        yield made
+        made.close()
 
 
-@pytest.fixture(scope="package")
-def window(browser: Browser) -> Iterator[Page]:
-    """One window for all notebooks: JupyterLab itself takes longest to load."""
-    context = browser.new_context(viewport={"width": 1280, "height": 1000})
-    yield context.new_page()
-    context.close()
+@pytest.fixture(scope="module")
+def browser(windows: Windows) -> Browser:
+    """The browser for all tests of a file."""
+    return windows.browser()
+
+
+@pytest.fixture(scope="module")
+def window(windows: Windows) -> Page:
+    """The window for all tests of a file."""
+    return windows.open()
 
 
 @pytest.fixture
-def tab(window: Page, lab: LabServer) -> Iterator[Page]:
+def tab(windows: Windows, lab: LabServer) -> Iterator[Page]:
     """The window for one test; the kernels that it used end with it."""
-    yield window
+    yield windows.open()
     lab.end_kernels()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from poolkit.load.measurement import Floats, Measurement, Samples
 from poolkit.load.recorder import ERROR, OK, REJECTED, Recorder
 from poolkit.load.stamps import CallStamps
-from poolkit.load.together import Moments, Part, together
+from poolkit.load.together import Moments, Part, check_part, together
 from poolkit.records import Distribution
 
 SECONDS, SEGMENT, BIN = 2.0, 0.2, 0.005
@@ -147,3 +148,31 @@ def test_measurements_of_two_trials_do_not_add_up() -> None:
     other = replace(one, measurement=replace(one.measurement, segment_seconds=0.1))
     with pytest.raises(ValueError, match="one trial"):
         together([one, other])
+
+
+def test_a_part_that_a_generator_measured_passes() -> None:
+    """Whatever it sent."""
+    for calls in ([], [(0.1, 0.0, 0.01, 0.1, OK), (0.2, 0.0, 0.0, 0.3, ERROR)]):
+        part = recorded(calls, 4)
+        assert check_part(part) is part
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"completions": np.zeros(391, dtype=np.int64)}, "the length of its timeline"),
+        ({"completions": np.full(400, -1)}, "its timeline"),
+        ({"samples": samples(np.full(5, np.nan), 1.0)}, "its samples"),
+        ({"samples": samples(np.zeros(5), 1.0)._replace(cpu=np.zeros(4))}, "its samples"),
+        ({"seconds": np.inf}, "its times"),
+        ({"segments": (None,) * 10}, "not whole"),
+    ],
+)
+def test_a_part_that_cannot_be_is_refused(changes: dict[str, Any], said: str) -> None:
+    """It came over a network: what is wrong with it is said, and nothing of it is added up."""
+    part = recorded([(0.1, 0.0, 0.01, 0.1, OK)], 4)
+    wrong = replace(part, measurement=replace(part.measurement, **changes))
+    with pytest.raises(ValueError, match=said):
+        check_part(wrong)
+    with pytest.raises(ValueError, match="no part"):
+        check_part({"measurement": part.measurement})
