@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -21,6 +21,7 @@ from poolkit.errors import BrakeStop, Cancelled, ExitCode, PoolkitError, Unreach
 from poolkit.events import Emit
 from poolkit.load.brakes import MOST_CALLS, out_of_calls
 from poolkit.load.measurement import Measurement, part
+from poolkit.load.together import Part
 from poolkit.measure import verify
 from poolkit.measure.at_limit import refused_at_open
 from poolkit.measure.child import RESUMES
@@ -254,7 +255,7 @@ class Session:
             # It says nothing of a service that is up.
             changes: dict[str, object] = {"cold": sent.cold, "checks": (), "in_use": ()}
             return trial.model_copy(update=changes)
-        trial = of_generators(trial, sent.parts, calm=bool(plan.calm))
+        trial = of_generators(trial, _parts(sent, purpose, plan), calm=bool(plan.calm))
         if trial.loop == "open":
             late = verify.late_interval(measured, self._target.wait_p99)
             changes = {"late_interval95": late, "at_a_time": plan.at_a_time}
@@ -335,6 +336,18 @@ class Session:
                 calls=calls,
             )
         )
+
+
+def _parts(sent: Sent, purpose: Purpose, plan: TrialPlan) -> Mapping[str, Part]:
+    """What each generator of a fleet measured of this phase of the trial."""
+    if not plan.calm or sent.stop is not None:
+        return sent.parts
+    found = {}
+    for name, whole in sent.parts.items():
+        own = replace(plan, rate=whole.measurement.arrival_rate)
+        phases = {of: phase for phase, of in _split(whole.measurement, own)}
+        found[name] = replace(whole, measurement=phases[purpose])
+    return found
 
 
 def _split(measurement: Measurement, plan: TrialPlan) -> list[tuple[Measurement, Purpose]]:
