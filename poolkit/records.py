@@ -347,6 +347,11 @@ class Trial(Record):
         """Connections of all its pools together."""
         return self.pool_size * self.pools
 
+    @property
+    def pooler_tier(self) -> PoolerTier | None:
+        """What was seen of the pooler while it ran; None: nothing."""
+        return None if self.server_side is None else self.server_side.pooler
+
     def mean_of(self, part: str) -> float | None:
         """The mean time (s) of a part of its successful calls: lag, wait, dial, service, release.
 

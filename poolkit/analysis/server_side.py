@@ -206,7 +206,7 @@ def at_pooler(trials: Sequence[Trial], curve: Mapping[int, float]) -> AtPooler |
         trials: those in which clients do not wait for the pooler are left out.
         curve: connections in use -> calls/s.
     """
-    tiers = [t.server_side.pooler for t in trials if t.server_side is not None]
+    tiers = [trial.pooler_tier for trial in trials]
     held = [tier for tier in tiers if tier is not None and tier.waiting_share >= WAITS]
     if sum(tier.samples for tier in held) < FEWEST:
         return None

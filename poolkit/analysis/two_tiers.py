@@ -47,7 +47,7 @@ def two_tiers(trial: Trial, objective: Objective, size: int) -> TwoTiers | None:
     Args:
         trial: an open loop at the target rate through the pooler; None where it did not see it.
     """
-    tier = _tier(trial)
+    tier = trial.pooler_tier
     if tier is None or not trial.throughput or not trial.mean_hold:
         return None
     settings, pools = tier.settings, objective.pools_rolling
@@ -79,7 +79,7 @@ def two_tiers(trial: Trial, objective: Objective, size: int) -> TwoTiers | None:
 
 def raised(trials: Sequence[Trial], objective: Objective) -> str:
     """What the pooler would have to lend for the rate, from trials that it held up; else empty."""
-    seen = [(t, _tier(t)) for t in trials if t.throughput and t.mean_hold]
+    seen = [(t, t.pooler_tier) for t in trials if t.throughput and t.mean_hold]
     held = [(t, tier) for t, tier in seen if tier is not None and tier.clients_waiting]
     if not held:
         return ""
@@ -89,10 +89,6 @@ def raised(trials: Sequence[Trial], objective: Objective) -> str:
         f"a pooler that lends about {servers} connections to the server (PgBouncer: "
         f"default_pool_size), now {tier.servers_most}, if each is as fast then: {because}"
     )
-
-
-def _tier(trial: Trial) -> PoolerTier | None:
-    return None if trial.server_side is None else trial.server_side.pooler
 
 
 def _shared(trial: Trial, tier: PoolerTier, objective: Objective) -> tuple[int, str]:

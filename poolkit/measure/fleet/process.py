@@ -175,25 +175,21 @@ class Process:
         try:
             sent = await source.send(target, load, progress)
         except (asyncio.CancelledError, Cancelled):
-            self._answer({"answer": "ended", "trial": trial, "calls": source.calls})
-            return
+            why: dict[str, Any] = {}
         except PoolkitError as error:
-            self._answer(
-                {"answer": "ended", "trial": trial, "calls": source.calls} | self._told_error(error)
-            )
-            return
+            why = self._told_error(error)
         except Exception as error:
             cause = self._redact(f"a generator failed: {type(error).__name__}: {error}")
-            fault = {"kind": "Fault", "cause": cause, "remedy": "please report it"}
-            self._answer({"answer": "ended", "trial": trial, "calls": source.calls} | fault)
+            why = {"kind": "Fault", "cause": cause, "remedy": "please report it"}
+        else:
+            part = _part_of(sent, target, load, moments, skew, source.calls)
+            # Histograms are mostly zeros: a tenth or less is left of it.
+            data = zlib.compress(pickle.dumps(part, protocol=pickle.HIGHEST_PROTOCOL), 1)
+            self._answer(
+                {"answer": "sent", "trial": trial, "bytes": len(data)} | _ending(sent), data
+            )
             return
-        connections = most_connections(target, load.plan)
-        if load.plan.gated:
-            connections = min(connections, load.plan.pools * load.plan.pool_size)
-        part = Part(sent.measurement, moments, load.plan.pools, connections, skew, source.calls)
-        # Histograms are mostly zeros: a tenth or less is left of it.
-        data = zlib.compress(pickle.dumps(part, protocol=pickle.HIGHEST_PROTOCOL), 1)
-        self._answer({"answer": "sent", "trial": trial, "bytes": len(data)} | _ending(sent), data)
+        self._answer({"answer": "ended", "trial": trial, "calls": source.calls} | why)
 
     def _told_error(self, error: PoolkitError) -> dict[str, Any]:
         if isinstance(error, BrakeStop):
@@ -206,6 +202,16 @@ class Process:
         # One write, so that nothing comes between a line and its bytes.
         self._out.write(json.dumps(answer).encode() + b"\n" + data)
         self._out.flush()
+
+
+def _part_of(
+    sent: Sent, target: Target, load: Load, moments: Moments, skew: float, calls: int
+) -> Part:
+    plan = load.plan
+    connections = most_connections(target, plan)
+    if plan.gated:
+        connections = min(connections, plan.pools * plan.pool_size)
+    return Part(sent.measurement, moments, plan.pools, connections, skew, calls)
 
 
 def _ending(sent: Sent) -> dict[str, Any]:

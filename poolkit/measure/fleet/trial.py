@@ -48,6 +48,7 @@ class FleetTrial:
         self._seen: dict[int, tuple[float, int, float]] = {}
         self._timelines: dict[int, list[int]] = {index: [] for index in range(len(busy))}
         self._at: dict[int, float] = {}
+        self._judged = 0  # bins
         self._told: set[int] = set()
         self._is_begun = False
         self._ending: Literal["", "finish", "cancel"] = ""
@@ -158,6 +159,9 @@ class FleetTrial:
         if plan.purpose not in CURVE_PURPOSES or len(self._at) < len(self._busy):
             return False
         least = min(len(timeline) for timeline in self._timelines.values())
+        if least == self._judged:  # another than the slowest told more: nothing new for all
+            return False
+        self._judged = least
         whole = np.sum([timeline[:least] for timeline in self._timelines.values()], axis=0)
         return is_narrow(plan.callers, _Timeline(width, whole), least * width)
 

@@ -178,14 +178,19 @@ def limits(recommendation: Recommendation) -> Table:
     return Table.of("Limits of the server", columns, recommendation.limits)
 
 
+_DIALLED: Column[ColdStart] = Column("dialled first", cold.how)
+_STEADY: Column[ColdStart] = Number("steady after", lambda s: milliseconds(s.steady))
+_LOGINS: Column[ColdStart] = Number("logins/s", lambda s: number(s.dial_rate))
+
+
 def cold_starts(advice: ColdAdvice) -> Table:
     """What each start with empty pools was like; that which is advised stands out."""
     columns: Columns[ColdStart] = (
-        Column("dialled first", cold.how),
+        _DIALLED,
         Number("p99 wait, first second", lambda s: milliseconds(s.wait_p99)),
-        Number("steady after", lambda s: milliseconds(s.steady)),
+        _STEADY,
         Number("first reply after", lambda s: milliseconds(s.first_reply)),
-        Number("logins/s", lambda s: number(s.dial_rate)),
+        _LOGINS,
         Column("dials lost", lambda s: cold.lost(s) or "none"),
         Column("in time", lambda s: passed(s.holds)),
     )
@@ -195,10 +200,10 @@ def cold_starts(advice: ColdAdvice) -> Table:
 def cold_starts_in_short(advice: ColdAdvice) -> Table:
     """The same in 80 columns."""
     columns: Columns[ColdStart] = (
-        Column("dialled first", cold.how),
+        _DIALLED,
         Number("p99 wait", lambda s: milliseconds(s.wait_p99)),
-        Number("steady after", lambda s: milliseconds(s.steady)),
-        Number("logins/s", lambda s: number(s.dial_rate)),
+        _STEADY,
+        _LOGINS,
         Column("in time", lambda s: "✓ yes" if s.holds else f"✗ {cold.lost(s) or 'no'}"),
     )
     return _of_starts(advice, columns)

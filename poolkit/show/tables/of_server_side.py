@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from poolkit.analysis.server_side import kind_of_wait
-from poolkit.records import PoolerTier, TierMoment, Trial
+from poolkit.records import TierMoment, Trial
 from poolkit.show.tables.of_trials import SIZE_AND_LOOP, in_order
 from poolkit.show.tables.table import Column, Columns, Number, Table
 from poolkit.units import NONE, listed, milliseconds, number, share
@@ -18,7 +18,7 @@ def server_side(measured: Sequence[Trial]) -> Table:
     """Who waited in the pooler, and what the server's sessions were busy with, in each trial."""
     seen = in_order([trial for trial in measured if _has_figures(trial)])
     columns: list[Column[Trial]] = [*SIZE_AND_LOOP]
-    if any(_tier(trial) for trial in seen):
+    if any(trial.pooler_tier for trial in seen):
         columns += [
             Number("clients that wait in the pooler", lambda t: _of_tier(t, "clients_waiting")),
             Number("lent to the server", lambda t: _of_tier(t, "servers_active")),
@@ -40,7 +40,7 @@ def pooler(measured: Sequence[Trial]) -> Table:
 
     Of the largest closed loop where there are none.
     """
-    seen = [trial for trial in measured if _tier(trial) is not None]
+    seen = [trial for trial in measured if trial.pooler_tier is not None]
     in_service = [trial for trial in seen if trial.loop == "open" and trial.purpose != "approach"]
     largest = sorted(seen, key=lambda trial: trial.connections)[-1:]
     shown = in_service[-LATEST:] or largest
@@ -59,12 +59,8 @@ def pooler(measured: Sequence[Trial]) -> Table:
     return Table.of("The pooler over time", columns, rows)
 
 
-def _tier(trial: Trial) -> PoolerTier | None:
-    return None if trial.server_side is None else trial.server_side.pooler
-
-
 def _moments(trial: Trial) -> tuple[TierMoment, ...]:
-    tier = _tier(trial)
+    tier = trial.pooler_tier
     return () if tier is None else tier.moments
 
 
@@ -74,7 +70,7 @@ def _has_figures(trial: Trial) -> bool:
 
 
 def _of_tier(trial: Trial, figure: str) -> str:
-    tier = _tier(trial)
+    tier = trial.pooler_tier
     return NONE if tier is None else number(getattr(tier, figure))
 
 
