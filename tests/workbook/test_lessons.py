@@ -16,7 +16,7 @@ from poolkit.report.source import shared
 from poolkit.review.manifest import changed_files, read_manifest
 from poolkit.targets import Target
 from poolkit.workbook import lessons
-from poolkit.workbook.lessons import Serving, with_overflow
+from poolkit.workbook.serving import Serving, with_overflow
 
 
 def run(source: RecordedSource | FileSource, orders: tuple[Serving, ...]) -> tuple[object, ...]:
