@@ -10,10 +10,10 @@ import pandas as pd
 from poolkit.analysis.two_tiers import TwoTiers, two_tiers
 from poolkit.analysis.what_if import Answer
 from poolkit.panels.story import Findings
-from poolkit.records import ColdAdvice, Trial
+from poolkit.records import ColdAdvice, Sizing, Trial
 from poolkit.report.page import Part
-from poolkit.show import frames
-from poolkit.units import NONE, milliseconds, number, plural
+from poolkit.show import frames, words
+from poolkit.units import NONE, milliseconds, number, plural, rate
 from poolkit.workbook import claims
 from poolkit.workbook.budget import BehindPooler
 from poolkit.workbook.claims import Claim
@@ -107,6 +107,31 @@ def too_few(pooler: BehindPooler, found: Findings) -> pd.DataFrame:
         for name, points in curves.items()
     }
     return pd.DataFrame(rows, dtype=float).sort_index().rename_axis("connections")
+
+
+def asked_by(needed: TwoTiers | None) -> str:
+    """Why the pooler needs what it needs, as a sentence."""
+    if needed is None:
+        return "The pooler's own figures were out of reach."
+    said = f"By its own figures {needed.because}"
+    return f"{said}; {needed.misfit}." if needed.misfit else f"{said}."
+
+
+def too_few_finding(pooler: BehindPooler) -> str:
+    """The title of the curve behind the pooler that lends too few."""
+    small = pooler.lent_too_few
+    if small.verdict.name != "pooler_bound" or small.plateau is None:
+        return "Whether the pooler holds up what the database could do was not seen here"
+    return (
+        "Behind a pooler that lends too few no pool size brings more than "
+        f"{rate(small.plateau.throughput)}"
+    )
+
+
+def bound(small: Sizing) -> str:
+    """The verdict on that curve with its evidence, and what would raise it, in sentences."""
+    said = f"Verdict {small.verdict.name}. {words.bound(small.verdict)}."
+    return f"{said} It takes {small.raised_by}." if small.raised_by else said
 
 
 def closing(
