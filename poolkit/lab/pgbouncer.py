@@ -18,12 +18,12 @@ from poolkit.lab.child import end_with_parent, free_port
 from poolkit.lab.postgres_files import new_folder, popen_options, run_as
 
 START_TIMEOUT = 10.0  # s
-_ALSO = "/usr/sbin:/usr/local/sbin"  # where packages put it, off many a user's path
+ELSEWHERE = "/usr/sbin:/usr/local/sbin"  # where packages put it, off many a user's path
 
 
 def find_program() -> str:
     """The path of PgBouncer's program; PoolkitError where it is not installed."""
-    found = shutil.which("pgbouncer") or shutil.which("pgbouncer", path=_ALSO)
+    found = shutil.which("pgbouncer") or shutil.which("pgbouncer", path=ELSEWHERE)
     if found is None:
         raise PoolkitError(
             "PgBouncer is not installed on this machine",

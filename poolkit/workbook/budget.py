@@ -80,7 +80,8 @@ async def side_by_side(
     found: Findings, fleet: Fleet, source: Source, pool_size: int
 ) -> tuple[tuple[Trial, ...], tuple[Part, ...]]:
     """The trials of `replicas`, each replica a process; and what to say where that cannot be."""
-    return await _tried(replicas(found, fleet, pool_size), source, lambda: _require("distributed"))
+    orders = replicas(found, fleet, pool_size)
+    return await tried(orders, source, lambda: _require("distributed"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,15 +128,15 @@ async def behind_pooler(
         find_program()
 
     orders = through_pooler(found, fleet, pool_size, settings)
-    (trial, *curve), notices = await _tried(orders, source, check)
+    (trial, *curve), notices = await tried(orders, source, check)
     sweep = Sweep(target=trial.target, trials=tuple(curve))
     return BehindPooler(trial, size(sweep, found.objective), notices)
 
 
-async def _tried(
-    orders: Sequence[Serving], source: Source, check: Callable[[], object]
+async def tried(
+    orders: Sequence[Serving], source: Source, check: Callable[[], object] = lambda: None
 ) -> tuple[tuple[Trial, ...], tuple[Part, ...]]:
-    """The trials of the orders; where this machine cannot make them those of the recording.
+    """The trials of the orders; else those of the recording, and a notice that says why.
 
     Args:
         check: raises `PoolkitError` where it cannot.

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
+from poolkit.analysis.server_side import WAITS
 from poolkit.analysis.two_tiers import TwoTiers, two_tiers
 from poolkit.analysis.what_if import Answer
 from poolkit.panels.story import Findings
@@ -46,7 +47,7 @@ def waits_by_replica(trials: Sequence[Trial]) -> pd.DataFrame:
     seen = frames.generators(trials)
     waits = 1000 * seen.pivot(index="name", columns="trial", values="wait_p99")
     waits.index = waits.index.str.replace("generator", "replica").rename("")
-    names = ("all of them up", "one lost")
+    names = ("all up", "one lost")
     return waits.rename(columns=dict(enumerate(names))).rename_axis(columns=None)
 
 
@@ -85,14 +86,19 @@ def set_up(
 
 def hop(direct: Trial, pooler: BehindPooler) -> pd.DataFrame:
     """The same fleet directly and through the pooler: connections to the server, and times."""
-    trials, tier = [direct, pooler.trial], pooler.tier
+    trials, tier, nan = [direct, pooler.trial], pooler.tier, math.nan
+    at_server, waiting, longest = (
+        (tier.servers_most, tier.clients_waiting, 1000 * tier.longest_wait)
+        if tier.samples
+        else (nan, nan, nan)
+    )
     seen = frames.trials(trials).set_axis(["directly", "through PgBouncer"]).rename_axis("calls go")
-    shown = pd.DataFrame({"connections to the server": [direct.connections, tier.servers_most]})
+    shown = pd.DataFrame({"connections to the server": [direct.connections, at_server]})
     shown = shown.set_axis(seen.index)
     for part in ("response_p50", "response_p99", "wait_p99"):
-        shown[f"{part} (ms)"] = 1000 * seen[part]
-    shown["wait in the pooler on average"] = [math.nan, tier.clients_waiting]
-    shown["longest wait there (ms)"] = [math.nan, 1000 * tier.longest_wait]
+        shown[f"{part.replace('_', ' ')} (ms)"] = 1000 * seen[part]
+    shown["wait in the pooler on average"] = [nan, waiting]
+    shown["longest wait there (ms)"] = [nan, longest]
     return shown
 
 
@@ -211,15 +217,16 @@ def _first_callers(cold: ColdAdvice) -> Claim:
 
 
 def _of_pooler(pooler: BehindPooler) -> tuple[Claim, Claim]:
-    tier, held = pooler.trial.connections, pooler.tier
+    fleet, held = pooler.trial.connections, pooler.tier
     fewer = "a pooler serves the fleet with fewer connections than it holds"
     said = (
-        f"{held.servers_most} to the server for {tier} of the fleet; "
+        f"{held.servers_most} to the server for {fleet} of the fleet; "
         f"{number(held.clients_waiting)} clients wait on average"
     )
+    is_enough = held.servers_most < fleet and held.waiting_share < WAITS
     verdict = pooler.lent_too_few.verdict
     return (
-        Claim(fewer, held.servers_most < tier if held.samples else None, said),
+        Claim(fewer, is_enough if held.samples else None, said),
         Claim(
             "a pooler that lends too few holds up what the server could do",
             verdict.name == "pooler_bound",

@@ -41,7 +41,7 @@ def record(out: Path, labels: Sequence[str] = ()) -> int:
     Args:
         labels: of the orders to measure, the others being kept as they are; empty: all.
     """
-    orders = asyncio.run(_orders())
+    orders = asyncio.run(all_orders())
     chosen = [order for order in orders if not labels or order.label in labels]
     with tempfile.TemporaryDirectory(prefix="poolkit-record-") as folder:
         made = Path(folder)
@@ -59,7 +59,7 @@ def record(out: Path, labels: Sequence[str] = ()) -> int:
     return len(chosen)
 
 
-async def _orders() -> tuple[Serving, ...]:
+async def all_orders() -> tuple[Serving, ...]:
     """What the lessons order when they are about the recorded review."""
     source = RecordedSource(shared(REVIEW))
     web = await measured(Request(OF_HTTP), source)
