@@ -11,14 +11,19 @@ from poolkit.errors import PoolkitError
 from poolkit.lab import pgbouncer
 
 
+def require_pgbouncer() -> None:
+    """Skip the test where it is not installed, but not in continuous integration."""
+    try:
+        pgbouncer.find_program()
+    except PoolkitError as missing:
+        if os.environ.get("CI") == "true":
+            pytest.fail(str(missing))
+        pytest.skip(str(missing))
+
+
 class PgBouncer(pgbouncer.PgBouncer):
-    """The lab's own; without it a test is skipped, but not in continuous integration."""
+    """The lab's own, where it is installed."""
 
     def __enter__(self) -> Self:
-        try:
-            pgbouncer.find_program()
-        except PoolkitError as missing:
-            if os.environ.get("CI") == "true":
-                pytest.fail(str(missing))
-            pytest.skip(str(missing))
+        require_pgbouncer()
         return super().__enter__()

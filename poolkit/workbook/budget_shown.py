@@ -97,7 +97,7 @@ def hop(direct: Trial, pooler: BehindPooler) -> pd.DataFrame:
     shown = shown.set_axis(seen.index)
     for part in ("response_p50", "response_p99", "wait_p99"):
         shown[f"{part.replace('_', ' ')} (ms)"] = 1000 * seen[part]
-    shown["wait in the pooler on average"] = [nan, waiting]
+    shown["clients that wait in the pooler"] = [nan, waiting]
     shown["longest wait there (ms)"] = [nan, longest]
     return shown
 

@@ -9,10 +9,14 @@ from pathlib import Path
 import pytest
 
 from poolkit.errors import PoolkitError
+from poolkit.lab.running import Lab
 from poolkit.panels import FileSource, Findings, RecordedSource
 from poolkit.panels.what_if import planner_of
 from poolkit.workbook import budget, budget_shown, lessons
 from poolkit.workbook.fleet import Fleet
+from poolkit.workbook.serving import Serving, decider
+from tests.pgbouncer import require_pgbouncer
+from tests.recommend.examples import database_target
 
 SETTINGS = {"default_pool_size": 10, "reserve_pool_size": 6, "max_client_conn": 159}
 
@@ -79,6 +83,44 @@ def test_where_no_pooler_can_be_tried_the_recording_stands_in(
     assert said in notice.words
     assert tried.tier.samples > 0
     assert tried.lent_too_few.points
+
+
+def test_each_order_decides_its_trials(database: Findings) -> None:
+    """A service is one trial, a cold start begins with empty pools, a sweep has just its sizes."""
+    target = database_target(target_rate=330.0, wait_p99=0.01, replicas=3, max_size=64)
+    first, _ = budget.replicas(database, fleet(3), 10)
+    plan = decider(first, target)(())
+    assert plan is not None
+    assert (plan.pools, plan.pool_size, plan.rate, plan.cold) == (3, 10, 330.0, None)
+    assert decider(first, target)(lessons.recorded(["replicas"])) is None
+    (cold,) = budget.cold_starts(database, fleet(3), 10)
+    plan = decider(cold, target)(())
+    assert plan is not None
+    assert plan.cold is not None
+    assert (plan.pools, plan.cold.min_size, plan.cold.is_warm) == (3, 0, False)
+    _, small = budget.through_pooler(database, fleet(3), 10, SETTINGS)
+    tried = lessons.recorded(["small-pooler"])
+    assert {trial.pool_size for trial in tried} == set(small.sizes)
+    assert decider(small, target)(tried) is None
+
+
+@pytest.mark.lab
+def test_settings_are_tried_through_a_real_pooler(tmp_path: Path) -> None:
+    """Set up as ordered, its own figures read meanwhile, and gone with the process."""
+    require_pgbouncer()
+    with Lab(["lab-db"]) as lab, lab.in_environment():
+        file = lab.write_targets(tmp_path / "targets.toml")
+        order = Serving(
+            label="one", target="lab-db", pool_size=3, pools=2, rate=60.0, seconds=1.0,
+            pooler={"default_pool_size": 2, "max_client_conn": 20},
+        )  # fmt: skip
+        (trial,) = asyncio.run(lessons.measured_now((order,), file, tmp_path))
+    tier = trial.pooler_tier
+    assert tier is not None
+    assert (trial.pooler, trial.pools, trial.pool_size) == ("transaction", 2, 3)
+    assert (tier.settings.pool_size, tier.settings.max_client_conn) == (2, 20)
+    assert 1 <= tier.servers_most <= 2
+    assert trial.outcomes["ok"] > 0
 
 
 def test_a_recording_that_is_missing_is_no_notice(
