@@ -11,7 +11,7 @@ import asyncio
 import threading
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from time import perf_counter, time
 from types import FrameType
@@ -19,6 +19,7 @@ from typing import Any
 
 from poolkit.drivers.hooks import Hook
 from poolkit.monitor.calls import Call, Site, Sites, frames_waiting, outermost, owner_of
+from poolkit.monitor.in_use import Counts, InUse
 from poolkit.monitor.makers import Makers
 
 _FOLDED = 500  # calls that are counted at once
@@ -102,6 +103,7 @@ class Tap:
         self.dial_time = Buckets()
         self.since = time()  # when counting began, s since 1970
         self.began = perf_counter()
+        self.in_use = InUse(self.began)
         self.in_vain: InVain | None = None  # lately; None: every call got its connection
         self.asks = 0
         self.timeouts = 0
@@ -151,9 +153,11 @@ class Tap:
             self.waiting.pop(task_id, None)
         else:
             self.dialling.pop(task_id, None)
-        if key in self.held:
+        held = self.held
+        if key in held:
             self.lose(key)
-        self.held[key] = call
+        held[key] = call
+        self.in_use.move(call.since, len(held) + len(self.dialling), len(self.waiting))
         if call.outer is None:
             self.holding[task_id] = call
         else:
@@ -168,6 +172,7 @@ class Tap:
         else:
             self.dialling.pop(call.task_id, None)
         call.ended = perf_counter()
+        self._moved(call.ended)
         if call.since is None and (is_timeout or is_cancelled):
             self._asked_in_vain(call)
         self._is_over(call)
@@ -178,6 +183,8 @@ class Tap:
         if call is None or call.since is None:
             return
         call.ended = perf_counter()
+        out = len(self.held) + len(self.dialling)
+        self.in_use.move(call.ended, out, len(self.waiting), is_release=not is_collected)
         self._let_go(call)
         if is_collected:
             self._count_lost(call)
@@ -210,12 +217,19 @@ class Tap:
         call.since = perf_counter()
         self.waiting.pop(call.task_id, None)
         self.dialling[call.task_id] = call
+        self._moved(call.since)
 
     def waits_again(self, call: Call) -> None:
         """The call was handed a connection that another one took first."""
         call.since = None
         self.dialling.pop(call.task_id, None)
         self.waiting[call.task_id] = call
+
+    def withdraw(self, call: Call) -> None:
+        """The call went through the gate and never asked for a connection."""
+        if self.waiting.get(call.task_id) is call:
+            del self.waiting[call.task_id]
+            self._moved(perf_counter())
 
     def lose(self, key: int) -> None:
         """The connection `key` was collected, and its slot is taken for good."""
@@ -239,6 +253,7 @@ class Tap:
         """
         # A scrape may come from another thread, and a finalizer in the midst of this.
         with self._folding:
+            self.in_use.fold()
             for call in list(self.held.values()):
                 self._count_wait(call)
             while self._over:
@@ -252,6 +267,21 @@ class Tap:
                 site.calls += 1
                 site.held += held
                 site.longest = max(site.longest, held)
+
+    def states(
+        self, step: Callable[[int], range], size: int | None
+    ) -> tuple[Counts, Counts, float]:
+        """Seconds and calls that came back by connections in use, 0 upwards, and the peak.
+
+        Args:
+            step: the numbers in use that are counted as one, by the lowest of them.
+            size: of the pool; None: it has no limit.
+        """
+        with self._folding:
+            now = perf_counter()
+            self.in_use.upto(now, size)
+            seconds, releases = self.in_use.by(step)
+            return seconds, releases, self.in_use.peak(now)
 
     def forgotten(self) -> set[int]:
         """Keys of connections that nothing in the program refers to; each is counted once."""
@@ -281,6 +311,9 @@ class Tap:
         self._over.append(call)
         if len(self._over) >= _FOLDED:
             self.fold()
+
+    def _moved(self, at: float) -> None:
+        self.in_use.move(at, len(self.held) + len(self.dialling), len(self.waiting))
 
     def _running(self) -> asyncio.Task[Any] | None:
         thread = threading.get_ident()
