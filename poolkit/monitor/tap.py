@@ -184,7 +184,7 @@ class Tap:
             return
         call.ended = perf_counter()
         out = len(self.held) + len(self.dialling)
-        self.in_use.move(call.ended, out, len(self.waiting), is_release=not is_collected)
+        self.in_use.move(call.ended, out, len(self.waiting), not is_collected)
         self._let_go(call)
         if is_collected:
             self._count_lost(call)
@@ -253,7 +253,6 @@ class Tap:
         """
         # A scrape may come from another thread, and a finalizer in the midst of this.
         with self._folding:
-            self.in_use.fold()
             for call in list(self.held.values()):
                 self._count_wait(call)
             while self._over:
@@ -278,10 +277,7 @@ class Tap:
             size: of the pool; None: it has no limit.
         """
         with self._folding:
-            now = perf_counter()
-            self.in_use.upto(now, size)
-            seconds, releases = self.in_use.by(step)
-            return seconds, releases, self.in_use.peak(now)
+            return self.in_use.read(perf_counter(), size, step)
 
     def forgotten(self) -> set[int]:
         """Keys of connections that nothing in the program refers to; each is counted once."""

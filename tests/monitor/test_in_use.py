@@ -90,35 +90,31 @@ def test_seconds_and_releases_are_those_of_a_slow_count(steps: list[tuple[str, i
 def test_the_peak_is_right_for_whoever_scrapes() -> None:
     """All since the last answer, however long ago, and what others were told within a minute."""
     books = InUse(0.0)
-    books.upto(0.0, None)
+
+    def peak(at: float) -> float:
+        return books.read(at, None, names.step)[2]
+
     for at, out in ((1.0, 1), (2.0, 2), (3.0, 3)):
         books.move(at, out, 0)
     books.move(4.0, 1, 0)
-    assert books.peak(10.0) == 3
-    assert books.peak(11.0) == 3  # another scraper
-    assert books.peak(10.0 + WINDOW) == 3
-    assert books.peak(11.1 + WINDOW) == 1
+    assert peak(10.0) == 3
+    assert peak(11.0) == 3  # another scraper
+    assert peak(10.0 + WINDOW) == 3
+    assert peak(11.1 + WINDOW) == 1
     books.move(80.0, 2, 0)
     books.move(80.1, 1, 0)
-    assert books.peak(500.0) == 2  # a single one that comes seldom
-    assert books.peak(501.0 + WINDOW) == 1
+    assert peak(500.0) == 2  # a single one that comes seldom
+    assert peak(501.0 + WINDOW) == 1
 
 
-def test_a_finalizer_in_the_midst_of_a_fold_counts_nothing_twice() -> None:
-    """It may give a connection back wherever memory is allocated, in the reader's thread too."""
+def test_a_moment_that_comes_late_takes_nothing_back() -> None:
+    """Stamped before another thread's reading and told after it: a counter never falls."""
     books = InUse(0.0)
-
-    class Moves(type(books.moves)):  # type: ignore[misc]
-        def popleft(self) -> Any:
-            first = super().popleft()
-            books.fold()
-            return first
-
-    books.moves = Moves()
-    for at in range(1, 5):
-        books.move(float(at), at % 2, 0, is_release=at % 2 == 0)
-    books.upto(6.0, None)
-    assert (books.seconds, books.releases) == ([4.0, 2.0], [0, 2])
+    books.move(1.0, 1, 0)
+    first, _, _ = books.read(3.0, None, names.step)
+    books.move(2.5, 0, 0, True)
+    assert books.read(3.0, None, names.step)[:2] == (first, {0: 0.0, 1: 1.0})
+    assert books.read(4.0, None, names.step)[0] == {0: 2.0, 1: 2.0}
 
 
 def test_a_pool_never_has_more_in_use_than_its_size() -> None:
@@ -126,13 +122,13 @@ def test_a_pool_never_has_more_in_use_than_its_size() -> None:
     books = InUse(0.0)
     books.move(1.0, 2, 1)
     books.move(2.0, 3, 0)
-    books.move(2.5, 2, 0, is_release=True)
-    books.move(4.0, 1, 0, is_release=True)
-    books.upto(6.0, 2)
-    assert books.by(names.step) == ({0: 1.0, 1: 2.0, 2: 3.0}, {0: 0, 1: 0, 2: 2})
-    assert books.peak(6.0) == 2
-    books.upto(6.0, 1)  # what a larger pool had stays its own
-    assert books.by(names.step)[1] == {0: 0, 1: 0, 2: 2}
+    books.move(2.5, 2, 0, True)
+    books.move(4.0, 1, 0, True)
+    whole = ({0: 1.0, 1: 2.0, 2: 3.0}, {0: 0, 1: 0, 2: 2}, 2)
+    assert books.read(6.0, 2, names.step) == whole
+    # What a smaller or a larger one had stays there.
+    assert books.read(6.0, 1, names.step) == whole
+    assert books.read(6.0, 3, names.step)[0] == {**whole[0], 3: 0.0}
 
 
 @given(st.integers(0, 3000))
