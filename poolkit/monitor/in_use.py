@@ -24,19 +24,20 @@ Counts = dict[int, float]  # by connections in use
 class InUse:
     """Seconds, calls that came back and the peak, by connections in use.
 
-    Calls `move` at any moment, from any thread and from finalizers; `read` is for one at a time.
-    There is no lock: from one function call or turn of a loop to the next CPython lets neither
-    another thread nor a finalizer in, and what belongs together is set within one such stretch.
-    A counter must never fall, so a moment before the one up to which all is counted is that one.
+    Calls `rise` and `fall` at any moment, from any thread and from finalizers; one at a time may
+    `read`. There is no lock: from one function call or turn of a loop to the next CPython lets
+    neither another thread nor a finalizer in, and what belongs together is set within one such
+    stretch. A counter must never fall, so a moment before the one up to which all is counted is
+    that one.
 
-    State: `_level` connections in use since `_since` (perf_counter), what is counted by n up to
+    State: `level` connections in use since `_since` (perf_counter), what is counted by n up to
     then, the most since the last reading, and those of the last minute: (when, most).
     """
 
-    __slots__ = ("_level", "_most", "_peaks", "_releases", "_seconds", "_since", "_size")
+    __slots__ = ("_most", "_peaks", "_releases", "_seconds", "_since", "_size", "level")
 
     def __init__(self, began: float) -> None:
-        self._level = 0
+        self.level = 0
         self._since = began
         self._seconds = [0.0]
         self._releases = [0.0]
@@ -44,35 +45,46 @@ class InUse:
         self._peaks: deque[tuple[float, int]] = deque()
         self._size = 0.0  # the largest that the pool had
 
-    def move(self, at: float, out: int, waiting: int, is_release: bool = False) -> None:
-        """A call got a connection, gave one back or gave up.
+    def rise(self, at: float, out: int) -> None:
+        """A call got a connection or the right to dial one.
 
         Args:
             at: perf_counter.
-            out: calls that hold a connection, or the right to dial one, from now on.
-            waiting: calls that wait for one from now on.
-            is_release: a call came back.
+            out: calls that have either from now on.
         """
-        level = self._level
+        if out <= self.level:
+            return
+        if out >= len(self._seconds):
+            self._grow(out)
+        since = self._since
+        if at > since:
+            self._seconds[self.level] += at - since
+            self._since = at
+        self.level = out
+        if out > self._most:
+            self._most = out
+
+    def fall(self, at: float, under_way: int, is_release: bool) -> None:
+        """A call gave its connection back, or gave up.
+
+        Args:
+            at: perf_counter.
+            under_way: calls that have a connection, or wait for one, from now on.
+            is_release: it came back.
+        """
+        level = self.level
         if is_release:
             self._releases[level] += 1.0
-        if out <= level:
-            out += waiting
-            if out >= level:
-                return
-        elif out >= len(self._seconds):
-            self._grow(out)
-            level = self._level
+        if under_way >= level:
+            return
         since = self._since
         if at > since:
             self._seconds[level] += at - since
             self._since = at
-        self._level = out
-        if out > self._most:
-            self._most = out
+        self.level = under_way
 
     def _grow(self, most: int) -> None:
-        """Room for one more, the seconds last: `move` asks for it by their number."""
+        """Room for one more, the seconds last: `rise` looks at their number."""
         missing = most + 1 - len(self._seconds)
         self._releases.extend([0.0] * missing)
         self._seconds.extend([0.0] * missing)
@@ -93,9 +105,9 @@ class InUse:
         """
         since = self._since
         if now > since:
-            self._seconds[self._level] += now - since
+            self._seconds[self.level] += now - since
             self._since = now
-        most, self._most = self._most, self._level
+        most, self._most = self._most, self.level
         self._size = math.inf if size is None else max(self._size, size)
         seconds, releases = (self._by(step, counts) for counts in (self._seconds, self._releases))
         return seconds, releases, min(self._peak(now, most), self._size)

@@ -125,10 +125,11 @@ class Tap:
         """A task asks for a connection; `frame` leads to the program's own code."""
         asking = self._running()
         task = owner_of(asking)
-        call = self.waiting.get(id(task))
-        if call is not None and call in self.gated:
-            # The gate in front of this pool has reported it already.
-            return call
+        if self.gated:
+            call = self.waiting.get(id(task))
+            if call is not None and call in self.gated:
+                # The gate in front of this pool has reported it already.
+                return call
         own = self.sites.find(frame, outermost(asking))
         made = None
         if own is None:
@@ -157,7 +158,9 @@ class Tap:
         if key in held:
             self.lose(key)
         held[key] = call
-        self.in_use.move(call.since, len(held) + len(self.dialling), len(self.waiting))
+        out = len(held) + len(self.dialling)
+        if out > self.in_use.level:
+            self.in_use.rise(call.since, out)
         if call.outer is None:
             self.holding[task_id] = call
         else:
@@ -172,7 +175,7 @@ class Tap:
         else:
             self.dialling.pop(call.task_id, None)
         call.ended = perf_counter()
-        self._moved(call.ended)
+        self._fell(call.ended)
         if call.since is None and (is_timeout or is_cancelled):
             self._asked_in_vain(call)
         self._is_over(call)
@@ -183,9 +186,12 @@ class Tap:
         if call is None or call.since is None:
             return
         call.ended = perf_counter()
-        out = len(self.held) + len(self.dialling)
-        self.in_use.move(call.ended, out, len(self.waiting), not is_collected)
-        self._let_go(call)
+        under_way = len(self.held) + len(self.dialling) + len(self.waiting)
+        self.in_use.fall(call.ended, under_way, not is_collected)
+        if self._nested:
+            self._let_go(call)
+        elif self.holding.get(call.task_id) is call:
+            del self.holding[call.task_id]
         if is_collected:
             self._count_lost(call)
             self.collected.append(call)
@@ -217,7 +223,7 @@ class Tap:
         call.since = perf_counter()
         self.waiting.pop(call.task_id, None)
         self.dialling[call.task_id] = call
-        self._moved(call.since)
+        self.in_use.rise(call.since, len(self.held) + len(self.dialling))
 
     def waits_again(self, call: Call) -> None:
         """The call was handed a connection that another one took first."""
@@ -229,7 +235,7 @@ class Tap:
         """The call went through the gate and never asked for a connection."""
         if self.waiting.get(call.task_id) is call:
             del self.waiting[call.task_id]
-            self._moved(perf_counter())
+            self._fell(perf_counter())
 
     def lose(self, key: int) -> None:
         """The connection `key` was collected, and its slot is taken for good."""
@@ -255,17 +261,24 @@ class Tap:
         with self._folding:
             for call in list(self.held.values()):
                 self._count_wait(call)
-            while self._over:
-                call = self._over.popleft()
-                self._count_wait(call)
-                if call.since is None:
+            over, waited, came_back = self._over, self.wait_time.add, self.hold_time.add
+            before: Call | None = None  # mostly of the same site
+            while over:
+                call = over.popleft()
+                since = call.since
+                if not call.is_wait_counted:
+                    call.is_wait_counted = True
+                    waited((call.ended if since is None else since) - call.asked)
+                if since is None:
                     continue
-                held = call.ended - call.since
-                self.hold_time.add(held)
-                site = self.site_of(call)
+                held = call.ended - since
+                came_back(held)
+                if before is None or call.offset != before.offset or call.code is not before.code:
+                    before, site = call, self.sites.at(call.code, call.offset)
                 site.calls += 1
                 site.held += held
-                site.longest = max(site.longest, held)
+                if held > site.longest:
+                    site.longest = held
 
     def states(
         self, step: Callable[[int], range], size: int | None
@@ -308,8 +321,9 @@ class Tap:
         if len(self._over) >= _FOLDED:
             self.fold()
 
-    def _moved(self, at: float) -> None:
-        self.in_use.move(at, len(self.held) + len(self.dialling), len(self.waiting))
+    def _fell(self, at: float) -> None:
+        under_way = len(self.held) + len(self.dialling) + len(self.waiting)
+        self.in_use.fall(at, under_way, False)
 
     def _running(self) -> asyncio.Task[Any] | None:
         thread = threading.get_ident()

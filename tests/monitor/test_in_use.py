@@ -95,14 +95,14 @@ def test_the_peak_is_right_for_whoever_scrapes() -> None:
         return books.read(at, None, names.step)[2]
 
     for at, out in ((1.0, 1), (2.0, 2), (3.0, 3)):
-        books.move(at, out, 0)
-    books.move(4.0, 1, 0)
+        books.rise(at, out)
+    books.fall(4.0, 1, True)
     assert peak(10.0) == 3
     assert peak(11.0) == 3  # another scraper
     assert peak(10.0 + WINDOW) == 3
     assert peak(11.1 + WINDOW) == 1
-    books.move(80.0, 2, 0)
-    books.move(80.1, 1, 0)
+    books.rise(80.0, 2)
+    books.fall(80.1, 1, True)
     assert peak(500.0) == 2  # a single one that comes seldom
     assert peak(501.0 + WINDOW) == 1
 
@@ -110,9 +110,9 @@ def test_the_peak_is_right_for_whoever_scrapes() -> None:
 def test_a_moment_that_comes_late_takes_nothing_back() -> None:
     """Stamped before another thread's reading and told after it: a counter never falls."""
     books = InUse(0.0)
-    books.move(1.0, 1, 0)
+    books.rise(1.0, 1)
     first, _, _ = books.read(3.0, None, names.step)
-    books.move(2.5, 0, 0, True)
+    books.fall(2.5, 0, True)
     assert books.read(3.0, None, names.step)[:2] == (first, {0: 0.0, 1: 1.0})
     assert books.read(4.0, None, names.step)[0] == {0: 2.0, 1: 2.0}
 
@@ -120,10 +120,10 @@ def test_a_moment_that_comes_late_takes_nothing_back() -> None:
 def test_a_pool_never_has_more_in_use_than_its_size() -> None:
     """The next call may be served before the one that made way says so: at 2 of 2, 3 seem to be."""
     books = InUse(0.0)
-    books.move(1.0, 2, 1)
-    books.move(2.0, 3, 0)
-    books.move(2.5, 2, 0, True)
-    books.move(4.0, 1, 0, True)
+    books.rise(1.0, 2)
+    books.rise(2.0, 3)
+    books.fall(2.5, 2, True)
+    books.fall(4.0, 1, True)
     whole = ({0: 1.0, 1: 2.0, 2: 3.0}, {0: 0, 1: 0, 2: 2}, 2)
     assert books.read(6.0, 2, names.step) == whole
     # What a smaller or a larger one had stays there.
