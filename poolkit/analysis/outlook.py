@@ -11,7 +11,7 @@ measured nothing is said: the curve is not drawn on.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Literal
 
 from poolkit import units
@@ -124,22 +124,23 @@ def outlook(
     if isinstance(found, TooShort):
         return Outlook(demand=demand, forecast=found, pool_size=pool_size, pools=pools)
     least = SMALLEST * max(found.upper)
+    ends = [[max(rate, least) for rate in end] for end in (found.lower, found.middle, found.upper)]
+    needs = _needs(planner, {rate for end in ends for rate in end})
 
-    def needed(rates: Sequence[float]) -> tuple[Needed, ...]:
-        return tuple(_seen(need(planner, max(rate, least)), rate) for rate in rates)
-
-    def _seen(one: Needed, rate: float) -> Needed:
-        if carried is None or rate > carried or one.is_enough(pool_size):
-            return one
+    def needed(rate: float) -> Needed:
+        if carried is None or rate > carried or needs[rate].is_enough(pool_size):
+            return needs[rate]
         return Needed(kind="connections", size=pool_size)
 
-    lower, middle, upper = needed(found.lower), needed(found.middle), needed(found.upper)
+    lower, middle, upper = (tuple(map(needed, end)) for end in ends)
 
     def crossing(begins: Callable[[Needed], bool]) -> Crossing:
-        ends = [next((i for i, one in enumerate(e, 1) if begins(one)), None) for e in fan]
-        return Crossing(first=ends[0], middle=ends[1], last=ends[2])
+        first, expected, last = (
+            next((week for week, one in enumerate(end, 1) if begins(one)), None)
+            for end in (upper, middle, lower)
+        )
+        return Crossing(first=first, middle=expected, last=last)
 
-    fan = (upper, middle, lower)
     reach_out = crossing(lambda one: one.is_out_of_reach)
     reach = None
     if reach_out.first is not None and planner.upstream is not None:
@@ -158,6 +159,24 @@ def outlook(
         reach=reach,
         unknown_from=unknown.index(True) + 1 if True in unknown else None,
     )
+
+
+def _needs(planner: Planner, rates: Iterable[float]) -> dict[float, Needed]:
+    """What each rate needs. More calls/s never need fewer connections, so that where two rates need
+    as many those in between do: few of them are asked for."""
+    ordered = sorted(rates)
+    found = {rate: need(planner, rate) for rate in (ordered[0], ordered[-1])}
+    spans = [(0, len(ordered) - 1)]
+    while spans:
+        begin, end = spans.pop()
+        low, high = found[ordered[begin]], found[ordered[end]]
+        middle = (begin + end) // 2
+        if (low.kind, low.size) == (high.kind, high.size):
+            found |= dict.fromkeys(ordered[begin + 1 : end], low)
+        elif middle > begin:
+            found[ordered[middle]] = need(planner, ordered[middle])
+            spans += [(begin, middle), (middle, end)]
+    return found
 
 
 def need(planner: Planner, rate: float) -> Needed:

@@ -38,35 +38,38 @@ def finding(outlook: Outlook) -> str:
     """When the size runs out, as a sentence without a full stop."""
     if isinstance(outlook.forecast, TooShort):
         return f"Too short to say when the size runs out: {outlook.forecast.because}"
-    size = pool_phrase(outlook.pool_size, outlook.pools)
+    phrase = pool_phrase(outlook.pool_size, outlook.pools)
+    size = f"The size ({phrase})"
     if outlook.size_out.first == outlook.size_out.last == 1:
-        return f"{size} no longer carry the demand expected next week"
+        carries = "carries" if phrase == "1 connection" else "carry"
+        return f"{phrase} no longer {carries} the demand that is expected next week"
     if outlook.size_out.first is not None:
-        return f"{size} run out {_when(outlook, outlook.size_out)}"
+        return f"{size} runs out {when(outlook, outlook.size_out)}"
     if outlook.unknown_from == 1:
-        return f"Cannot say when {size} run out: the curve does not reach so far"
+        return f"Cannot say when the size runs out: the curve does not reach {phrase}"
     if outlook.unknown_from is not None:
         told = plural(outlook.unknown_from - 1, "week")
-        return f"{size} do not run out within the {told} that the curve can tell"
-    until = _month(day_of(outlook, outlook.horizon), outlook)
+        return f"{size} does not run out within the {told} that the curve can tell"
+    until = _day(day_of(outlook, outlook.horizon + 1) - timedelta(days=1))
     told = plural(outlook.horizon, "week")
-    return f"{size} do not run out within the {told} that can be told (until {until})"
+    return f"{size} does not run out within the {told} that can be told (until {until})"
 
 
 def upstream(outlook: Outlook) -> str:
     """When no size will do any more, as a sentence without a full stop; empty: nothing to say."""
     limit, out = outlook.limit, outlook.reach_out
-    if outlook.unknown_from is not None and out.first is None:
-        needed = outlook.upper[outlook.unknown_from - 1]
-        when = day_of(outlook, outlook.unknown_from)
-        return f"From {_day(when)} on, at the upper end: {needed.because}"
-    if limit is None or not outlook.horizon:
+    unknown = [week for week, one in enumerate(outlook.upper, 1) if one.kind == "unknown"]
+    if limit is None and unknown:
+        day = _day(day_of(outlook, unknown[0]))
+        because = outlook.upper[unknown[0] - 1].because
+        return f"From the week of {day} on, at the upper end of the demand: {because}"
+    if limit is None:
         return ""
-    what = "The upstream" if limit.kind == "upstream" else "What is allowed"
+    what = "The upstream runs" if limit.kind == "upstream" else "The connections allowed run"
     reach = "" if outlook.reach is None else f" at {rate(outlook.reach)}"
     if out.first == out.last == 1:
-        return f"{what} has run out{reach}: {limit.because}"
-    return f"{what} runs out{reach} {_when(outlook, out)}: {limit.because}"
+        return f"{what} out{reach}, which demand is beyond: {limit.because}"
+    return f"{what} out{reach}, {when(outlook, out)}: {limit.because}"
 
 
 def demand(outlook: Outlook) -> str:
@@ -75,8 +78,8 @@ def demand(outlook: Outlook) -> str:
     if isinstance(found, TooShort):
         return ""
     low, middle, high = (number(rates[-1]) for rates in (found.lower, found.middle, found.upper))
-    when = _day(day_of(outlook, found.horizon))
-    return f"Weekly peak in the week of {when}: {middle} calls/s ({low} to {high})"
+    day = _day(day_of(outlook, found.horizon))
+    return f"Weekly peak in the week of {day}: {middle} calls/s ({low} to {high})"
 
 
 def how_sure(found: Forecast) -> str:
@@ -87,7 +90,7 @@ def how_sure(found: Forecast) -> str:
         f"{share(found.nominal)} were meant"
     )
     if found.coverage < found.nominal - TOLERATED:
-        return f"{said}: demand is less regular than a line, take the dates as too narrow"
+        return f"{said}: demand is less regular than a line, the interval is too narrow"
     return said
 
 
@@ -101,18 +104,28 @@ def sentences(outlook: Outlook) -> list[str]:
     return [sentence(words) for words in said if words]
 
 
-def _when(outlook: Outlook, out: Crossing) -> str:
-    """`in March (February to June)`, as far as can be told."""
-    assert out.first is not None
+def when(outlook: Outlook, out: Crossing) -> str:
+    """`in March (February to June)`, as far as can be told; empty: not within what can."""
+    if out.first is None:
+        return ""
     first = _month(day_of(outlook, out.first), outlook)
     within = f"within {plural(outlook.horizon, 'week')}"
     if out.middle is None:
-        return f"in {first} at the earliest, and as expected not {within}"
+        return f"in {first} at the earliest, as expected not {within}"
     middle = _month(day_of(outlook, out.middle), outlook)
     if out.last is None:
-        return f"in {middle} ({first} at the earliest, perhaps not {within})"
+        earliest = "" if first == middle else f"{first} at the earliest, "
+        return f"in {middle} ({earliest}perhaps not {within})"
     last = _month(day_of(outlook, out.last), outlook)
-    return f"in {middle}" if first == last else f"in {middle} ({first} to {last})"
+    if first == last:
+        return f"in {middle}"
+    if last == middle:
+        return f"in {middle} ({first} at the earliest)"
+    return (
+        f"in {middle} ({last} at the latest)"
+        if first == middle
+        else (f"in {middle} ({first} to {last})")
+    )
 
 
 def _month(day: date, outlook: Outlook) -> str:
