@@ -43,8 +43,8 @@ def read_demand(path: Path) -> WeeklyPeaks:
         BadInput: the file cannot be read, or what stands in it is no demand, with each line.
     """
     rows, is_weeks = _rows(path)
-    gaps = [after[1] - before[1] for before, after in pairwise(rows)]
-    if not is_weeks and gaps and statistics.median(gaps) < WEEK / 2:
+    gaps = [(after[1] - before[1]) / WEEK for before, after in pairwise(rows)]
+    if not is_weeks and gaps and statistics.median(gaps) < 0.5:
         moments = [moment.timestamp() for _, moment, _ in rows]
         try:
             return weekly_peaks(moments, [rate for *_, rate in rows], f"the series in {path.name}")
@@ -186,8 +186,8 @@ def _of_weeks(path: Path, rows: Sequence[Row]) -> WeeklyPeaks:
     remarks = []
     if missing:
         more = ", ..." if len(missing) > SHOWN else ""
-        days = ", ".join(f"{day:%Y-%m-%d}" for day in missing[:SHOWN])
-        remarks = [f"{plural(len(missing), 'week')} without a peak: {days}{more}"]
+        first_ones = ", ".join(f"{day:%Y-%m-%d}" for day in missing[:SHOWN])
+        remarks = [f"{plural(len(missing), 'week')} without a peak: {first_ones}{more}"]
     return WeeklyPeaks(
         first_day=first.date().isoformat(),
         rates=tuple(weeks.get(week) for week in range(last + 1)),
