@@ -8,11 +8,10 @@ and a forecast from weekly peaks is made of medians.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Annotated
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from pydantic import Field
 
 from poolkit.records import LARGEST, Moment, Record
@@ -45,7 +44,7 @@ class WeeklyPeaks(Record):
         return tuple(index for index, rate in enumerate(self.rates) if rate is None)
 
 
-def weekly_peaks(at: Sequence[float], rates: Sequence[float], source: str = "") -> WeeklyPeaks:
+def weekly_peaks(at: ArrayLike, rates: ArrayLike, source: str = "") -> WeeklyPeaks:
     """The peaks of the whole weeks (Monday to Sunday, UTC) of a finer series.
 
     A first or last week that was not seen whole is left out. A week in between in which a day or
@@ -61,7 +60,9 @@ def weekly_peaks(at: Sequence[float], rates: Sequence[float], source: str = "") 
     """
     moments, values = np.asarray(at, dtype=float), np.asarray(rates, dtype=float)
     if moments.shape != values.shape or moments.ndim != 1:
-        raise ValueError(f"at and rates must be of one length, got {len(at)} and {len(rates)}")
+        raise ValueError(
+            f"at and rates must be of one length, got {moments.size} and {values.size}"
+        )
     if len(moments) < 2 or not np.all(np.diff(moments) > 0):
         raise ValueError("at must be two moments or more, ascending, each once")
     known = ~np.isnan(values)
