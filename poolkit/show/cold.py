@@ -50,7 +50,9 @@ def logins(advice: ColdAdvice) -> str:
     taken = f"{number(advice.login_rate)} new connections a second"
     if advice.is_least:
         return f"The server took at least {taken}: this machine's own CPU was busy with them."
-    return f"The server took {taken}, all from one process; more were not tried."
+    many = max(start.generators for start in advice.starts)
+    where = "one process" if many == 1 else f"{many} processes at once"
+    return f"The server took {taken}, all from {where}; more were not tried."
 
 
 def shown(advice: ColdAdvice) -> Sequence[ColdStart]:

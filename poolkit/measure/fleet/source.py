@@ -200,9 +200,13 @@ class FleetSource:
 
 
 def _question(targets: Path, target: Target) -> dict[str, Any]:
-    """What a generator must know to make the target its own: the table of the file, no secret."""
+    """What a generator must know to make the target its own: the table of the file, no secret.
+
+    The server's side is looked at from here, so its DSNs need not be known there.
+    """
     content = read_toml(targets)
     table = {**content["targets"][target.name], "target_rate": target.target_rate}
+    table.pop("evidence", None)
     asked = {key: getattr(target, key) for key in ("target_rate", "wait_p99", "push")}
     kept = {"allow_hosts": content.get("allow_hosts", []), "targets": {target.name: table}}
     return {"content": kept, "name": target.name, "asked": asked}
