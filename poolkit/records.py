@@ -210,10 +210,10 @@ class ReplicaChange(Record):
     get their share of the calls.
     """
 
+    kind: ChangePurpose
     pools_before: Size
     pools_after: Size
     wait_limit: Amount  # s, p99 that is allowed
-    at: Amount  # s of the window at which it began
     wait_p99_before: Amount | None  # s
     wait_p99_after: Amount | None  # s, of the calls due since it began, as the next
     late: Amount  # share of the calls that waited longer than allowed, or got nothing
@@ -223,8 +223,6 @@ class ReplicaChange(Record):
     dials: Count  # since it began
     refused: Count  # calls since, that the server turned away or gave no connection
     lost: Count  # calls under way in the pools that were taken away
-    slice_seconds: Amount
-    waits: tuple[Amount | None, ...] = Field(default=(), repr=False)  # p99 (s) by slice
 
 
 class TierMoment(Record):
@@ -636,6 +634,8 @@ class Recommendation(Record):
     seconds: Amount = 0.0
     resumed: Resumed | None = None  # those of the trials that an earlier run measured
     cold: ColdAdvice | None = None  # None: no cold start was tried
+    # What it did that replicas were lost, or added, under load; empty: that was not tried.
+    replica_changes: tuple[ReplicaChange, ...] = ()
 
     @property
     def failed_checks(self) -> tuple[Check, ...]:

@@ -18,7 +18,7 @@ from poolkit.analysis.disturbed import AGAIN_WHEN_QUIET
 from poolkit.analysis.late import late_and_all, steady_from
 from poolkit.histogram import Histogram
 from poolkit.load.measurement import Measurement, Segment
-from poolkit.records import Check, ReplicaChange, Trial
+from poolkit.records import ChangePurpose, Check, ReplicaChange, Trial
 
 LOST = "replica_lost"  # kind of a call that was under way in a pool that was taken away
 SETTLES = 1.0  # s after which waits must be as asked again
@@ -47,7 +47,9 @@ class Change:
     clustered: float = 1.0
 
 
-def replica_change(measured: Measurement, change: Change, warm_up: float) -> ReplicaChange:
+def replica_change(
+    kind: ChangePurpose, measured: Measurement, change: Change, warm_up: float
+) -> ReplicaChange:
     """The record of a change, of a trial whose first `warm_up` s are left out."""
     width = measured.segment_seconds
     first, begun = round(warm_up / width), round(change.begins / width)
@@ -62,10 +64,10 @@ def replica_change(measured: Measurement, change: Change, warm_up: float) -> Rep
     samples = measured.samples
     dialled = samples.opened[samples.at >= change.begins]
     return ReplicaChange(
+        kind=kind,
         pools_before=change.before,
         pools_after=change.after,
         wait_limit=change.wait_limit,
-        at=width * (begun - first),
         wait_p99_before=_p99(before),
         wait_p99_after=_p99(since),
         late=late / calls if calls else 0.0,
@@ -75,8 +77,6 @@ def replica_change(measured: Measurement, change: Change, warm_up: float) -> Rep
         refused=max(turned_away, sum(kinds[kind] for kind in _NO_ROOM)),
         # Due before it, as they were under way.
         lost=sum(segment.error_kinds.get(LOST, 0) for segment in measured.segments),
-        slice_seconds=width,
-        waits=tuple(_p99([segment]) for segment in (*before, *since)),
     )
 
 
@@ -96,23 +96,29 @@ def holds(change: ReplicaChange) -> bool:
     return change.steady is not None and change.steady <= SETTLES and not change.refused
 
 
-def latest_changes(trials: Sequence[Trial], pool_size: int) -> list[tuple[Trial, ReplicaChange]]:
+def latest_changes(trials: Sequence[Trial], pool_size: int) -> list[Trial]:
     """The last trial of each kind at a size, the lost replica first."""
-    found = {
-        trial.purpose: (trial, trial.change)
-        for trial in trials
-        if trial.change is not None and trial.pool_size == pool_size
-    }
+    found = {t.purpose: t for t in trials if t.change is not None and t.pool_size == pool_size}
     return [found[purpose] for purpose in sorted(found)]
+
+
+def changes_of(trials: Sequence[Trial], pool_size: int) -> tuple[ReplicaChange, ...]:
+    """What these came to."""
+    latest = latest_changes(trials, pool_size)
+    return tuple(trial.change for trial in latest if trial.change is not None)
 
 
 def change_checks(trials: Sequence[Trial], pool_size: int) -> tuple[Check, ...]:
     """Whether a size bore what was tried of it: the check `lost_replica`, and `surge`."""
-    return tuple(_check(trial, seen) for trial, seen in latest_changes(trials, pool_size))
+    return tuple(
+        _check(trial, trial.change)
+        for trial in latest_changes(trials, pool_size)
+        if trial.change is not None
+    )
 
 
 def _check(trial: Trial, seen: ReplicaChange) -> Check:
-    passed, is_loss = holds(seen), trial.purpose == "lost_replica"
+    passed, is_loss = holds(seen), seen.kind == "lost_replica"
     then = "nothing"
     if not passed and seen.refused:
         then = (
@@ -130,9 +136,9 @@ def _check(trial: Trial, seen: ReplicaChange) -> Check:
             "before it reports ready"
         )
     return Check(
-        name=trial.purpose,
+        name=seen.kind,
         passed=passed,
-        seen=what_came(trial.purpose, seen, trial.stopped),
+        seen=what_came(seen, trial.stopped),
         why="the pools that are left take over at once, and have not dialled for it"
         if is_loss
         else "old and new replicas dial and send side by side, and the server bears them all",
@@ -140,10 +146,10 @@ def _check(trial: Trial, seen: ReplicaChange) -> Check:
     )
 
 
-def what_came(purpose: str, seen: ReplicaChange, stopped: str | None = None) -> str:
+def what_came(seen: ReplicaChange, stopped: str | None = None) -> str:
     """What was done and what came of it, in a sentence without a full stop."""
     pools = f"{seen.pools_before} to {units.plural(seen.pools_after, 'pool')}"
-    done = "a replica lost" if purpose == "lost_replica" else "a deploy that rolls"
+    done = "a replica lost" if seen.kind == "lost_replica" else "a deploy that rolls"
     before, after = (units.milliseconds(w) for w in (seen.wait_p99_before, seen.wait_p99_after))
     words = [f"{done} ({pools}): p99 wait {before} before, {after} since", settled(seen)]
     words.append(units.plural(seen.dials, "dial"))

@@ -257,9 +257,9 @@ class Session:
             changes: dict[str, object] = {"cold": sent.cold, "checks": (), "in_use": ()}
             return trial.model_copy(update=changes)
         trial = of_generators(trial, _parts(sent, purpose, plan), calm=bool(plan.calm))
-        if plan.change is not None:
+        if plan.change is not None and (purpose == "lost_replica" or purpose == "surge"):
             changes = {
-                "change": replica_change(measured, plan.change, plan.warm_up),
+                "change": replica_change(purpose, measured, plan.change, plan.warm_up),
                 # Nor is it steady: what is left to doubt is who sent the load.
                 "checks": tuple(c for c in trial.checks if c.name in {*OF_THE_CLIENT, "shares"}),
                 "in_use": (),

@@ -91,7 +91,7 @@ def _measured(trial: Trial) -> str:
     if trial.cold is not None:
         return cold.sentence(trial.cold)
     if trial.change is not None:
-        return what_came(trial.purpose, trial.change, trial.stopped)
+        return what_came(trial.change, trial.stopped)
     size = units.plural(trial.pool_size, "connection")
     if trial.purpose == "approach":
         # Its pool is as large as it may be: what it came to use is what was found.

@@ -80,6 +80,7 @@ CHECKS = {
     "serves_sooner": "more connections serve callers sooner",
     "finished": "the measurement ran to its end",
 }
+CHANGES = {"lost_replica": "replicas lost", "surge": "a deploy rolls"}
 SOURCES = {"measured": "measured here", "library": "library default", "rule": "rule"}
 # Quantities that two reviews are compared by.
 QUANTITIES = {

@@ -29,10 +29,10 @@ FOUR = Objective(target_rate=500.0, wait_p99=0.010, replicas=4, surge=1, max_con
 def seen(**changes: Any) -> ReplicaChange:
     """A lost replica that nobody noticed."""
     settings: dict[str, Any] = {
+        "kind": "lost_replica",
         "pools_before": 4,
         "pools_after": 3,
         "wait_limit": 0.010,
-        "at": 1.5,
         "wait_p99_before": 0.001,
         "wait_p99_after": 0.004,
         "late": 0.0,
@@ -40,7 +40,6 @@ def seen(**changes: Any) -> ReplicaChange:
         "dials": 2,
         "refused": 0,
         "lost": 1,
-        "slice_seconds": 0.1,
     }
     return ReplicaChange(**(settings | changes))
 
@@ -50,7 +49,7 @@ def changed(purpose: str = "lost_replica", *, doubtful: bool = False, **changes:
         purpose=purpose,
         pool_size=SIZE,
         pools=4,
-        change=seen(**changes),
+        change=seen(**({"kind": purpose} | changes)),
         checks=(check("lag", passed=not doubtful),),
     )
 
@@ -162,7 +161,8 @@ def carried_out(
     measured = run_virtual(go())
     sent = sum(segment.outcomes.total() for segment in measured.segments)
     assert sent == pytest.approx(rate * plan.seconds, rel=0.01), "never above the target rate"
-    return replica_change(measured, plan.change, plan.warm_up), service
+    kind: Any = purpose
+    return replica_change(kind, measured, plan.change, plan.warm_up), service
 
 
 def test_the_others_take_over_where_they_have_room(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -207,9 +207,8 @@ def test_waits_are_steady_from_the_slice_after_the_last_late_one(
         for at in (number / 100 for number in range(200))
     ]
     move = Change(1.0, 1.0, 4, 3, (100.0, 100.0), 0.010)
-    change = replica_change(recorded(calls, 16).measurement, move, 0.4)
+    change = replica_change("lost_replica", recorded(calls, 16).measurement, move, 0.4)
     assert change.steady == pytest.approx(steady)
-    assert (change.at, len(change.waits)) == (pytest.approx(0.6), 8)
     assert change.late == pytest.approx(until - 1.0)
     assert change.wait_p99_before == pytest.approx(0.001, rel=0.02)
 
@@ -230,6 +229,6 @@ def test_the_remedy_is_of_what_was_seen() -> None:
         (found,) = change_checks([trial, changed().model_copy(update={"pool_size": 9})], SIZE)
         assert words in found.next
         assert found.passed is (words == "nothing")
-    said = what_came("surge", seen(refused=3, steady=None), "rejected")
+    said = what_came(seen(kind="surge", refused=3, steady=None), "rejected")
     assert "3 calls refused" in said
     assert "stopped by the rejected brake" in said

@@ -13,7 +13,7 @@ from tests.measure.test_replicas import seen
 from tests.recommend.examples import http_target, trial, verifying_trial
 
 LOST = {"purpose": "lost_replica", "pools": 4, "change": seen()}
-SURGE = {"purpose": "surge", "pools": 5, "change": seen(pools_after=5)}
+SURGE = {"purpose": "surge", "pools": 5, "change": seen(kind="surge", pools_after=5)}
 
 
 @pytest.mark.parametrize(

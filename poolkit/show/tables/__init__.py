@@ -13,6 +13,7 @@ from poolkit.show.tables.of_recommendation import (
     limits,
     parameters,
     parameters_in_short,
+    replica_changes,
     rules_of_thumb,
     signals,
 )
@@ -54,6 +55,7 @@ __all__ = [
     "passed",
     "pooler",
     "predictions",
+    "replica_changes",
     "rules_of_thumb",
     "server_side",
     "signals",

@@ -91,7 +91,7 @@ def test_trials_are_divided_and_add_up(upstream: HttpUpstream, file: Path) -> No
     assert goes.completions[:bins].sum() > 60
     assert goes.completions[bins:].sum() == 0
     assert stays.completions[bins:].sum() == pytest.approx(1.2 * 120, abs=15)
-    found = replica_change(third.measurement, change, 0.4)
+    found = replica_change("lost_replica", third.measurement, change, 0.4)
     assert (found.pools_before, found.pools_after, found.refused) == (2, 1, 0)
     assert found.lost == gone
 
