@@ -31,7 +31,7 @@ def of_generators(trial: Trial, parts: Mapping[str, Part], *, calm: bool = False
     checks = [_worst(one, each) for one in trial.checks]
     if trial.loop == "open" and not calm and trial.stopped is None:
         checks.append(_sent(found))
-        if len(found) > 1:
+        if len(found) > 1 and trial.purpose == "verify":
             checks.append(replicas_alike(found, trial.mean_hold))
     return trial.model_copy(update={"generators": found, "checks": tuple(checks)})
 

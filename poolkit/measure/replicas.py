@@ -109,10 +109,10 @@ def _plan(
         wait_limit=limit(trials, objective, size),
         clustered=max(1.0, design_effect(verified, objective.wait_p99)),
     )
-    moved = f"{units.plural(abs(then - objective.pools), 'pool')} of {size}"
-    because = f"{moved} of {objective.pools} closed in the midst of it"
+    moved = abs(then - objective.pools)
+    because = f"{moved} of {objective.pools} pools of {size} closed in its midst"
     if purpose == "surge":
-        because = f"{moved} opened beside {objective.pools} in the midst of it"
+        because = f"{units.plural(moved, 'pool')} of {size} opened beside {objective.pools}"
     return TrialPlan(
         purpose,
         size,

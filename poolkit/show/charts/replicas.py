@@ -86,7 +86,7 @@ def _draw_waits(axes: Axes, rows: Sequence[GeneratorShare], trial: Trial) -> Non
     whole = 1e3 * (trial.wait_time.p99 or 0.0)
     at = [1e3 * _wait(one) for one in rows]
     axes.set_xlim(0, 1.25 * max([*at, whole, 1e-3]))
-    axes.axvline(whole, color=style.MUTED, ls=":", lw=1.2)
+    axes.axvline(whole, color=style.FAINT, ls=":", lw=1.0)
     axes.plot(at, range(len(rows)), "o", color=style.VERMILION, ms=6, mec=style.PAPER, mew=0.8)
     axes.plot([whole], [len(rows)], "D", color=style.INK, ms=5.5)
     for row, wait in enumerate([*at, whole]):
