@@ -31,18 +31,18 @@ def replicas_finding(trial: Trial) -> str:
     each = trial.generators
     slowest = max(each, key=_wait)
     others = [_wait(one) for one in each if one is not slowest]
-    carried = [_carried(one) for one in each]
+    rates = [one.throughput / one.pools for one in each]
+    low, high = number(min(rates)), number(max(rates))
+    carried = f"{low if low == high else f'{low} to {high}'} calls/s for each pool"
     if all(check.passed for check in trial.checks if check.name == "replicas_alike"):
         return (
             f"{plural(len(each), 'replica')} served alike: p99 waits of "
-            f"{milliseconds(min(others))} to {milliseconds(_wait(slowest))}, "
-            f"{number(min(carried))} to {number(max(carried))} calls/s for each pool"
+            f"{milliseconds(min(others))} to {milliseconds(_wait(slowest))}, {carried}"
         )
     usual = sum(others) / len(others)
     return (
         f"Replicas are not served alike: p99 wait {milliseconds(_wait(slowest))} at "
-        f"{slowest.name}, {milliseconds(usual)} at the others on average; "
-        f"{number(min(carried))} to {number(max(carried))} calls/s for each pool"
+        f"{slowest.name}, {milliseconds(usual)} at the others on average; {carried}"
     )
 
 
@@ -114,10 +114,6 @@ def _shown(trial: Trial) -> list[GeneratorShare]:
 
 def _wait(one: GeneratorShare) -> float:
     return one.wait_p99 or 0.0
-
-
-def _carried(one: GeneratorShare) -> float:
-    return one.throughput / one.pools
 
 
 def _part(one: GeneratorShare, trial: Trial) -> float:

@@ -218,6 +218,10 @@ def _of_starts(advice: ColdAdvice, columns: Columns[ColdStart]) -> Table:
     return Table.of(caption, columns, advice.starts, lambda start: start is best)
 
 
+def _settled(change: ReplicaChange) -> str:
+    return "at once" if change.steady == 0 else milliseconds(change.steady)
+
+
 def replica_changes(recommendation: Recommendation) -> Table:
     """What it did that replicas were lost, or added as by a deploy, under load."""
     columns: Columns[ReplicaChange] = (
@@ -225,7 +229,7 @@ def replica_changes(recommendation: Recommendation) -> Table:
         Column("pools", lambda c: f"{c.pools_before} → {c.pools_after}"),
         Number("p99 wait before", lambda c: milliseconds(c.wait_p99_before)),
         Number("since", lambda c: milliseconds(c.wait_p99_after)),
-        Number("as asked again after", lambda c: milliseconds(c.steady)),
+        Number("as asked again after", _settled),
         Number("dials", lambda c: str(c.dials)),
         Number("refused", lambda c: str(c.refused)),
         Number("calls lost", lambda c: str(c.lost)),
