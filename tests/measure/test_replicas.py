@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from poolkit.analysis.replicas import Change, change_checks, holds, replica_change, what_came
+from poolkit.drivers.fleet import FleetPool
 from poolkit.errors import CallRejected, Unreachable
+from poolkit.events import Event, Recommended
+from poolkit.lab.models import Workers
+from poolkit.lab.upstream import HttpUpstream
 from poolkit.load.generator import Generator
 from poolkit.load.timer import Timer
-from poolkit.measure import changing
-from poolkit.measure.generating import Load
+from poolkit.measure import changing, measure
+from poolkit.measure.child import Order
+from poolkit.measure.generating import Load, Sent
 from poolkit.measure.replicas import kinds, next_trial, reserve, room
+from poolkit.measure.run import Run
 from poolkit.measure.sweep import TrialPlan
 from poolkit.records import ReplicaChange, Trial
+from poolkit.targets import Target
 from poolkit.targets.objective import Objective
 from tests.load.test_together import OK, recorded
 from tests.memory_pool import MemoryPool
@@ -236,6 +244,80 @@ def test_waits_are_steady_from_the_slice_after_the_last_late_one(
     assert change.steady == pytest.approx(steady)
     assert change.late == pytest.approx(until - 1.0)
     assert change.wait_p99_before == pytest.approx(0.001, rel=0.02)
+
+
+# -- within a size ------------------------------------------------------------------------------
+
+
+class InMemory:
+    """A source whose pools are in memory and whose seconds are virtual."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+        self.sent: list[TrialPlan] = []
+
+    async def send(self, target: Target, load: Load, _progress: Any) -> Sent:
+        self.sent.append(load.plan)
+        return await asyncio.to_thread(run_virtual, self._send(target, load))
+
+    async def _send(self, target: Target, load: Load) -> Sent:
+        plan = load.plan
+        if plan.change is not None:
+            service: Any = changing.ChangingService(target, plan, load.seed)
+        else:
+            pools = [changing.make_pool(target, plan.pool_size) for _ in range(plan.pools)]
+            service = FleetPool(pools, load.seed)
+        await service.open()
+        generator = Generator(service, load.as_plan, Timer(asyncio.get_running_loop()))
+        if plan.change is not None:
+            service.begin(0.0)
+        measured = await generator.run()
+        await service.close()
+        return Sent(measured, generator.stopped)
+
+    def cancel(self) -> None:
+        """It is over at once."""
+
+    async def close(self) -> None:
+        """Nothing is left."""
+
+
+@pytest.mark.lab
+def test_a_size_of_two_replicas_says_what_the_loss_of_one_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a check and in the result, never above the target rate, and once: a second run resumes."""
+    source = InMemory()
+    monkeypatch.setattr(Run, "_source", lambda *_: source)
+    monkeypatch.setattr(
+        changing, "make_pool", lambda _, size, seed=0: MemoryPool(size, iter(lambda: HOLD, None))
+    )
+    with HttpUpstream(Workers(workers=2, service_time=0.001)) as server:
+        target = http_target(
+            url=server.url, target_rate=100.0, wait_p99=0.02, replicas=2, max_size=32, push=False,
+            surge=1, max_connections=100, gate=False,
+        )  # fmt: skip
+        order = Order("size", target.name, tmp_path / "targets.toml", tmp_path, budget=60.0)
+        table = f'[targets.orders-api]\ndriver = "aiohttp"\nurl = "{server.url}"\n'
+        order.targets.write_text(table)
+        found: list[Event] = []
+        measure(target, order, found.append, lambda _: None)
+        said = found[-1]
+        assert isinstance(said, Recommended)
+        told = said.recommendation
+        assert [one.kind for one in told.replica_changes] == ["lost_replica", "surge"]
+        names = {check.name: check.passed for check in told.checks}
+        assert names["lost_replica"]
+        assert names["surge"]
+        size = told.recommended_size or 0
+        moved = [plan for plan in source.sent if plan.change is not None]
+        assert [(plan.pools, plan.pool_size) for plan in moved] == [(2, size), (3, size)]
+        assert max(plan.rate or 0.0 for plan in source.sent) <= 100.0
+        sent = len(source.sent)
+        measure(target, order, found.append, lambda _: None)
+        assert len(source.sent) == sent
+        assert isinstance(found[-1], Recommended)
+        assert found[-1].recommendation.replica_changes == told.replica_changes
 
 
 # -- what is said ---------------------------------------------------------------------------------
