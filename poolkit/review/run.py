@@ -59,6 +59,7 @@ def review(
     budget: float | None = None,
     seed: int | None = None,
     push: bool = True,
+    cold: bool = False,
     fleet: int | None = None,
     scheduler: str | None = None,
     again: bool = False,
@@ -76,6 +77,7 @@ def review(
         budget: s of load for each target; the default of `poolkit size` where None.
         again: whether to measure anew what the folder holds; that is kept as a record in it.
         push: False: no target is sent more load than its target rate; True: what the file says.
+        cold: whether starts with empty pools are tried at each verified size.
         fleet, scheduler: how many generators send the load, and the Dask scheduler whose workers
             they run on; what the file says where None.
         make_report: makes the report of a folder of results and returns its path.
@@ -94,6 +96,7 @@ def review(
             budget=budget,
             seed=seed,
             push=push,
+            cold=cold,
             fleet=fleet,
             scheduler=scheduler,
         )

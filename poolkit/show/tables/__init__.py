@@ -1,5 +1,6 @@
 """Records as tables: rows of plain text, written as HTML, as Markdown or for a terminal."""
 
+from poolkit.show.tables.of_outlook import outlooks
 from poolkit.show.tables.of_recommendation import (
     changes,
     checks,
@@ -50,6 +51,7 @@ __all__ = [
     "generators",
     "knees",
     "limits",
+    "outlooks",
     "parameters",
     "parameters_in_short",
     "passed",
