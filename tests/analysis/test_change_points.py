@@ -8,7 +8,7 @@ import pytest
 
 from poolkit.analysis.change_points import LEAST, PERSISTS, change_points
 
-STABLE, STEPS = 100, 60  # series
+STABLE, STEPS = 400, 60  # series
 
 
 def noise(seed: int, n: int) -> list[float]:
@@ -26,8 +26,8 @@ def test_stable_series_raise_few_alarms() -> None:
 
 
 def test_a_step_of_three_sigma_is_seen_after_three_reviews() -> None:
-    """In nine of ten, where the level before it is known from twenty."""
-    found = [change_points(stepped(seed, 20, 3, 9.0)) for seed in range(STEPS)]
+    """In nine of ten, where the level before it is known from twelve."""
+    found = [change_points(stepped(seed, 12, 3, 9.0)) for seed in range(STEPS)]
     assert sum(bool(steps) for steps in found) >= 0.9 * STEPS
 
 
