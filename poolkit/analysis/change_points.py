@@ -20,7 +20,7 @@ from poolkit.records import Interval
 
 LEAST = 8  # values: with fewer nothing is said of steps
 PERSISTS = 3  # values on each side of a step: the first after it, and two that bear it out
-SIGNIFICANCE = 0.05  # the largest share of shuffled series that part as far
+SIGNIFICANCE = 0.04  # the largest share of shuffled series that part as far
 SHUFFLES = 999
 SEED = 20140101
 

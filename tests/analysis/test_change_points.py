@@ -8,7 +8,7 @@ import pytest
 
 from poolkit.analysis.change_points import LEAST, PERSISTS, change_points
 
-STABLE, STEPS = 400, 60  # series
+STABLE, STEPS = 200, 60  # series
 
 
 def noise(seed: int, n: int) -> list[float]:
