@@ -2,12 +2,14 @@
 
 The split that parts the means the most is looked for, and the same in the values shuffled: with
 `alpha` = 2 that is E-divisive (Matteson and James 2014, "A nonparametric approach for multiple
-change point analysis of multivariate data"), which for means is the cumulative sum statistic. Both
-parts of a split that stands are searched again.
+change point analysis of multivariate data"). Where chance explains the split, a span between two
+steps is looked for, since a step there and one back hide each other (Olshen et al. 2004, "Circular
+binary segmentation"). The parts around a step that stands are searched again.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -21,7 +23,8 @@ from poolkit.records import Interval
 LEAST = 8  # values: with fewer nothing is said of steps
 PERSISTS = 3  # values on each side of a step: the first after it, and two that bear it out
 SIGNIFICANCE = 0.04  # the largest share of shuffled series that part as far
-SHUFFLES = 999
+THERE_AND_BACK = 0.01  # the same for a step that another one took back
+SHUFFLES, BATCH = 990, 45
 SEED = 20140101
 
 
@@ -82,34 +85,67 @@ def _splits(
     series: NDArray[np.float64], offset: int, rng: np.random.Generator
 ) -> Iterator[tuple[int, float]]:
     """Where the series takes a step that chance does not explain, and how likely chance is."""
-    if len(series) < 2 * PERSISTS:
+    n = len(series)
+    if n < 2 * PERSISTS:
         return
-    parted = _parted(series[np.newaxis])[0]
+    starts, ends = _spans(n)
+    to_the_end = starts[ends == n], ends[ends == n]
+    found = _furthest(series, to_the_end, SIGNIFICANCE, rng)
+    found = found or _furthest(series, (starts, ends), THERE_AND_BACK, rng)
+    if found is None:
+        return
+    steps = [at for at in found[0] if at < n]
+    for at in steps:
+        yield offset + at, found[1]
+    for start, end in itertools.pairwise([0, *steps, n]):
+        yield from _splits(series[start:end], offset + start, rng)
+
+
+def _furthest(
+    series: NDArray[np.float64],
+    spans: tuple[NDArray[np.int_], NDArray[np.int_]],
+    significance: float,
+    rng: np.random.Generator,
+) -> tuple[tuple[int, int], float] | None:
+    """The span that lies furthest from the rest, and the chance of it; None where chance may be."""
+    parted = _parted(series[np.newaxis], spans)[0]
     best = int(parted.argmax())
     largest = float(parted[best])
     if largest <= 1e-9 * float(np.abs(series).max()):
-        return
-    shuffled = rng.permuted(np.tile(series, (SHUFFLES, 1)), axis=1)
-    as_far = int((_parted(shuffled).max(axis=1) >= largest * (1 - 1e-12)).sum())
-    chance = (1 + as_far) / (1 + SHUFFLES)
-    if chance > SIGNIFICANCE:
-        return
-    at = best + PERSISTS
-    yield offset + at, chance
-    yield from _splits(series[:at], offset, rng)
-    yield from _splits(series[at:], offset + at, rng)
+        return None
+    as_far = shuffled = 0
+    while shuffled < SHUFFLES:
+        rows = rng.permuted(np.tile(series, (BATCH, 1)), axis=1)
+        as_far += int((_parted(rows, spans).max(axis=1) >= largest * (1 - 1e-12)).sum())
+        shuffled += BATCH
+        if 1 + as_far > significance * (1 + SHUFFLES):  # whatever the others do
+            return None
+    return (int(spans[0][best]), int(spans[1][best])), (1 + as_far) / (1 + shuffled)
 
 
-def _parted(rows: NDArray[np.float64]) -> NDArray[np.float64]:
-    """How far each split parts the means of each row, in units of a mean's standard error.
+def _spans(n: int) -> tuple[NDArray[np.int_], NDArray[np.int_]]:
+    """First position of each span of values, and that behind it: enough within and on each side."""
+    edges = [edge for edge in range(n + 1) if edge in (0, n) or PERSISTS <= edge <= n - PERSISTS]
+    starts, ends = np.meshgrid(edges, edges, indexing="ij")
+    # From the start on, a span is the rest of one that ends there.
+    is_one = (ends - starts >= PERSISTS) & (starts > 0)
+    return starts[is_one], ends[is_one]
 
-    Up to a factor that shuffling leaves as it is. Column 0 is the split after `PERSISTS` values.
+
+def _parted(
+    rows: NDArray[np.float64], spans: tuple[NDArray[np.int_], NDArray[np.int_]]
+) -> NDArray[np.float64]:
+    """How far the mean of each span lies from that of the rest, for each row.
+
+    In units of its standard error, up to a factor that shuffling leaves as it is.
     """
-    n = rows.shape[1]
-    k = np.arange(PERSISTS, n - PERSISTS + 1)
-    left = rows.cumsum(axis=1)[:, k - 1]
-    right = rows.sum(axis=1, keepdims=True) - left
-    apart: NDArray[np.float64] = np.abs(left / k - right / (n - k)) * np.sqrt(k * (n - k) / n)
+    starts, ends = spans
+    n, k = rows.shape[1], ends - starts
+    sums = np.zeros((len(rows), n + 1))
+    np.cumsum(rows - rows.mean(axis=1, keepdims=True), axis=1, out=sums[:, 1:])
+    apart: NDArray[np.float64] = np.abs(sums[:, ends] - sums[:, starts]) * np.sqrt(
+        n / (k * (n - k))
+    )
     return apart
 
 
