@@ -24,6 +24,7 @@ LEAST = 8  # values: with fewer nothing is said of steps
 PERSISTS = 3  # values on each side of a step: the first after it, and two that bear it out
 SIGNIFICANCE = 0.04  # the largest share of shuffled series that part as far
 THERE_AND_BACK = 0.01  # the same for a step that another one took back
+BORNE_OUT = 0.9  # of how far the furthest span of any length lies
 SHUFFLES, BATCH = 990, 45
 SEED = 20140101
 
@@ -88,11 +89,11 @@ def _splits(
     n = len(series)
     if n < 2 * PERSISTS:
         return
-    starts, ends = _spans(n)
+    starts, ends = _spans(n, PERSISTS)
     to_the_end = starts[ends == n], ends[ends == n]
     found = _furthest(series, to_the_end, SIGNIFICANCE, rng)
     found = found or _furthest(series, (starts, ends), THERE_AND_BACK, rng)
-    if found is None:
+    if found is None or not _is_borne_out(series, found[0]):
         return
     steps = [at for at in found[0] if at < n]
     for at in steps:
@@ -123,12 +124,23 @@ def _furthest(
     return (int(spans[0][best]), int(spans[1][best])), (1 + as_far) / (1 + shuffled)
 
 
-def _spans(n: int) -> tuple[NDArray[np.int_], NDArray[np.int_]]:
-    """First position of each span of values, and that behind it: enough within and on each side."""
-    edges = [edge for edge in range(n + 1) if edge in (0, n) or PERSISTS <= edge <= n - PERSISTS]
+def _is_borne_out(series: NDArray[np.float64], span: tuple[int, int]) -> bool:
+    """Whether no shorter span, which may be chance, lies far further from the rest."""
+    rows = series[np.newaxis]
+    any_length = float(_parted(rows, _spans(len(series), 1)).max())
+    found = float(_parted(rows, (np.array([span[0]]), np.array([span[1]])))[0, 0])
+    return found >= BORNE_OUT * any_length
+
+
+def _spans(n: int, least: int) -> tuple[NDArray[np.int_], NDArray[np.int_]]:
+    """First position of each span of values, and that behind it.
+
+    With `least` values in it and on each side, or none; one from the start on is the rest of
+    another.
+    """
+    edges = [edge for edge in range(n + 1) if edge in (0, n) or least <= edge <= n - least]
     starts, ends = np.meshgrid(edges, edges, indexing="ij")
-    # From the start on, a span is the rest of one that ends there.
-    is_one = (ends - starts >= PERSISTS) & (starts > 0)
+    is_one = (ends - starts >= least) & (starts > 0)
     return starts[is_one], ends[is_one]
 
 
@@ -143,9 +155,8 @@ def _parted(
     n, k = rows.shape[1], ends - starts
     sums = np.zeros((len(rows), n + 1))
     np.cumsum(rows - rows.mean(axis=1, keepdims=True), axis=1, out=sums[:, 1:])
-    apart: NDArray[np.float64] = np.abs(sums[:, ends] - sums[:, starts]) * np.sqrt(
-        n / (k * (n - k))
-    )
+    weights = np.sqrt(n / (k * (n - k)))
+    apart: NDArray[np.float64] = np.abs(sums[:, ends] - sums[:, starts]) * weights
     return apart
 
 
