@@ -125,9 +125,11 @@ def _furthest(
 
 
 def _is_borne_out(series: NDArray[np.float64], span: tuple[int, int]) -> bool:
-    """Whether no shorter span, which may be chance, lies far further from the rest."""
-    rows = series[np.newaxis]
-    any_length = float(_parted(rows, _spans(len(series), 1)).max())
+    """Whether no shorter part, which may be chance, lies far further from the rest."""
+    rows, n = series[np.newaxis], len(series)
+    starts, ends = _spans(n, 1)
+    alike = ends == n if span[1] == n else ends > 0
+    any_length = float(_parted(rows, (starts[alike], ends[alike])).max())
     found = float(_parted(rows, (np.array([span[0]]), np.array([span[1]])))[0, 0])
     return found >= BORNE_OUT * any_length
 
