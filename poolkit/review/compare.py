@@ -71,8 +71,8 @@ def compare(
             was, now = _Figure(getattr(old, setting)), _Figure(getattr(new, setting))
             if was != now:
                 differences.append(_difference(name, setting, unit, was, now, is_exact=True))
-        was_measured = _measured(old, (sizings_before or {}).get(name))
-        now_measured = _measured(new, (sizings_after or {}).get(name))
+        was_measured = measured(old, (sizings_before or {}).get(name))
+        now_measured = measured(new, (sizings_after or {}).get(name))
         for quantity, unit in _MEASURED.items():
             was, now = was_measured[quantity], now_measured[quantity]
             if was.value is not None or now.value is not None:
@@ -128,7 +128,7 @@ def _difference(
     )
 
 
-def _measured(r: Recommendation, sizing: Sizing | None) -> dict[str, _Figure]:
+def measured(r: Recommendation, sizing: Sizing | None) -> dict[str, _Figure]:
     """The figures of `_MEASURED`; the knee is that of Little's Law, drawn on every chart."""
     size, plateau = r.recommended_size, r.plateau
     times = r.hold_time or HoldTimes(at_one=None, at_recommended=None)
