@@ -10,7 +10,6 @@ import os
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from pydantic import ValidationError
 
@@ -22,7 +21,7 @@ from poolkit.records import Recommendation, Sizing
 from poolkit.redact import in_csv
 from poolkit.review.before import BEFORE
 from poolkit.review.export import RECOMMENDED
-from poolkit.review.kept import figures_of
+from poolkit.review.kept import identity
 from poolkit.review.manifest import Manifest, read_manifest
 from poolkit.review.provenance import measured_at
 from poolkit.review.trend import QUANTITIES, History, Kept, Skipped, trend
@@ -50,8 +49,8 @@ def read_history(paths: Sequence[Path], targets: Sequence[str] = ()) -> History:
     found: dict[str, list[Kept]] = {}
     seen: set[str] = set()
     for folder in _folders(paths, skipped):
-        for kept, raw in _read(folder, skipped):
-            same = json.dumps(figures_of(raw), sort_keys=True)
+        for kept in _read(folder, skipped):
+            same = identity(kept.recommendation)
             if same not in seen:
                 seen.add(same)
                 found.setdefault(kept.target, []).append(kept)
@@ -122,8 +121,8 @@ def _folders(paths: Sequence[Path], skipped: list[Skipped]) -> Iterator[Path]:
         yield from found
 
 
-def _read(folder: Path, skipped: list[Skipped]) -> Iterator[tuple[Kept, dict[str, Any]]]:
-    """Each target of a review that can be understood, with its entry as it stands there."""
+def _read(folder: Path, skipped: list[Skipped]) -> Iterator[Kept]:
+    """Each target of a review that finished and can be understood."""
     file = folder / RECOMMENDED
 
     def skip(cause: str, remedy: str = _AGAIN) -> None:
@@ -156,7 +155,7 @@ def _read(folder: Path, skipped: list[Skipped]) -> Iterator[tuple[Kept, dict[str
             continue
         if entry.status == "done":
             measured = _utc(measured_at((entry,), moment.isoformat()))
-            yield Kept(measured, entry, _sizing(folder, entry.target), manifest), raw
+            yield Kept(measured, entry, _sizing(folder, entry.target), manifest)
 
 
 def _version(written: object) -> int | None:

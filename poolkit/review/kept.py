@@ -6,7 +6,6 @@ the curves. Whoever reads a review's folder reads a record.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
@@ -14,12 +13,14 @@ from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
+
+from pydantic import ValidationError
 
 from poolkit import files
 from poolkit.errors import BadInput, PoolkitError
 from poolkit.measure.store import reason, write_atomic
-from poolkit.records import Recommendation
+from poolkit.records import Recommendation, RecommendedFile
 from poolkit.review.export import RECOMMENDED, to_json
 from poolkit.review.manifest import MANIFEST, read_manifest
 from poolkit.review.provenance import measured_at
@@ -82,8 +83,8 @@ def keep(out: Path, found: Sequence[Recommendation], created: str, store: Path) 
         return None
     text = to_json(done, created)
     try:
-        for record in records(store):
-            if _is_same(record, json.loads(text)):
+        for record in reversed(records(store)):
+            if _is_same(record, done):
                 return Kept(record, False)
         store.mkdir(parents=True, exist_ok=True)
         making = store / f".{os.getpid()}.tmp"
@@ -101,17 +102,16 @@ def keep(out: Path, found: Sequence[Recommendation], created: str, store: Path) 
         ) from error
 
 
-def figures_of(entry: dict[str, Any]) -> dict[str, Any]:
-    """An entry of recommended.json without what a second look at the same trials changes."""
-    return {key: value for key, value in entry.items() if key != "resumed"}
+def identity(entry: Recommendation) -> str:
+    """The same for two looks at the same trials, whatever version wrote them down."""
+    return entry.model_dump_json(exclude={"resumed"}, exclude_defaults=True)
 
 
-def _is_same(record: Path, written: dict[str, Any]) -> bool:
+def _is_same(record: Path, done: Sequence[Recommendation]) -> bool:
     """Whether a record holds the same figures; False for one that cannot be read."""
-    with suppress(OSError, ValueError, AttributeError, KeyError, TypeError):
-        held = json.loads(files.content(record / RECOMMENDED))
-        ours, theirs = (list(map(figures_of, each["targets"])) for each in (written, held))
-        return ours == theirs
+    with suppress(OSError, ValidationError):
+        held = RecommendedFile.model_validate_json(files.content(record / RECOMMENDED))
+        return list(map(identity, held.targets)) == list(map(identity, done))
     return False
 
 

@@ -18,8 +18,8 @@ from pathlib import Path
 
 import numpy as np
 
-from poolkit.report.source import RECORDED, shared
 from poolkit.records import Recommendation, Sizing
+from poolkit.report.source import RECORDED, shared
 from poolkit.review.export import RECOMMENDED, read_recommended, read_sizings, to_json
 from poolkit.review.kept import date_of, named
 from poolkit.review.manifest import MANIFEST, Manifest, read_manifest
@@ -118,4 +118,4 @@ def write(out: Path) -> Path:
 
 
 if __name__ == "__main__":
-    print(write(shared(RECORDED).parent / "history"))
+    write(shared(RECORDED).parent / "history")
