@@ -194,8 +194,8 @@ def reasons(before: Kept, after: Kept, found: Sequence[Difference]) -> Iterator[
     a, b = before.recommendation, after.recommendation
     if a.target_rate != b.target_rate:
         source = f", from {b.target_rate_from}" if b.target_rate_from else ""
-        rates = f"{units.rate(a.target_rate)} → {units.rate(b.target_rate)}"
-        yield Why(kind="rate", said=f"rate asked {rates}{source}")
+        rates = f"{units.number(a.target_rate)} → {units.rate(b.target_rate)}"
+        yield Why(kind="rate", said=f"{rates}{source}")
     was, now = before.settings or {}, after.settings or {}
     for key in _changed(before, after):
         if key not in ("target_rate", "driver", "rate_from"):

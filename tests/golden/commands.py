@@ -190,7 +190,7 @@ def _end(process: subprocess.Popen[str], folder: Path) -> None:
 
 
 def plain(text: str) -> str:
-    """The text without ports, passwords, this day, ages, names of records and spaces at line ends."""
+    """The text without ports, passwords, this day, ages, records, and spaces at line ends."""
     today = datetime.now(UTC)
     text = re.sub(r"(127\.0\.0\.1|localhost):\d{4,5}", r"\1:PORT", text)
     text = re.sub(r"postgresql://\w+:[\w-]+@", "postgresql://USER:PASSWORD@", text)
