@@ -20,10 +20,9 @@ from poolkit.records import (
     Recommendation,
     RecommendedFile,
     Record,
-    Sizing,
 )
 from poolkit.review.before import of_load
-from poolkit.review.compare import SIZE_RESOLUTION, Difference, Unit, compare, measured
+from poolkit.review.compare import SIZE_RESOLUTION, Curve, Difference, Unit, compare, measured
 from poolkit.review.manifest import Manifest, is_same_machine
 
 Cause = Literal["rate", "asked", "load", "upstream", "versions", "machine"]
@@ -46,7 +45,7 @@ class Kept:
 
     measured: str  # ISO 8601, UTC
     recommendation: Recommendation
-    sizing: Sizing | None = None
+    sizing: Curve | None = None
     manifest: Manifest | None = None
 
     @property
