@@ -1,6 +1,7 @@
 """Records as tables: rows of plain text, written as HTML, as Markdown or for a terminal."""
 
 from poolkit.show.tables.of_history import history
+from poolkit.show.tables.of_outlook import outlooks
 from poolkit.show.tables.of_recommendation import (
     changes,
     checks,
@@ -51,6 +52,7 @@ __all__ = [
     "history",
     "knees",
     "limits",
+    "outlooks",
     "parameters",
     "parameters_in_short",
     "passed",
