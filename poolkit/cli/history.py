@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from poolkit.cli.options import RESULTS, TARGET, option
+from poolkit.cli.options import RESULTS, TARGET, Demand, option
 from poolkit.cli.terminal import error_boundary
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ def history(
         list[str] | None,
         option("--target", "NAME", "Show this target, with every review; may be repeated.", TARGET),
     ] = None,
+    demand: Demand = None,
     as_json: Annotated[
         Path | None, option("--json", "FILE", "Write all of it to FILE as well.", RESULTS)
     ] = None,
@@ -51,14 +52,18 @@ def history(
     It names what changed from one review to the next and what else was not as it was: the rate,
     what was asked, the upstream, versions, the machine; and where two are not comparable. From
     eight comparable reviews on it names steps that last. It sends nothing. What cannot be read is
-    named and skipped.
+    named and skipped. With the demand so far it says when each size runs out, and the upstream.
     """
+    from functools import partial
+
     from poolkit.cli import terminal
     from poolkit.measure.store import write_atomic
+    from poolkit.review.demand import read_demands
     from poolkit.review.history import read_history, to_csv
     from poolkit.review.kept import HISTORY
 
-    found = read_history(folders or [HISTORY], only or ())
+    demands = partial(read_demands, demand or ())
+    found = read_history(folders or [HISTORY], only or (), demands)
     if as_json is not None:
         write_atomic(as_json, found.model_dump_json(indent=2) + "\n")
     if as_csv is not None:
@@ -69,14 +74,18 @@ def history(
 def _print(console: Console, history: History, most: int | None) -> None:
     from poolkit.cli.printed import print_table
     from poolkit.cli.progress import say
-    from poolkit.show import over_time, tables
+    from poolkit.show import outlook, over_time, tables
     from poolkit.units import plural
 
     for trend in history.trends:
         console.print()
         print_table(console, tables.history(trend, most))
-        for line in over_time.said(trend):
+        for line in (*over_time.said(trend), *over_time.ahead(trend)):
             say(console, f"{trend.target}: {line}", indent="  ", bold=len(trend.target) + 1)
+    if history.outlooks:
+        console.print()
+        print_table(console, tables.outlooks(history.outlooks))
+        say(console, outlook.MISSES, style="dim", indent="  ")
     console.print()
     say(console, over_time.HEADROOM, style="dim", indent="  ")
     for one in history.skipped:

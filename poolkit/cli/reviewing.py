@@ -14,6 +14,7 @@ from poolkit.cli.options import (
     Again,
     Budget,
     Cold,
+    Demand,
     Generators,
     NoPush,
     Scheduler,
@@ -66,6 +67,7 @@ def review(
             RESULTS,
         ),
     ] = None,
+    demand: Demand = None,
 ) -> None:
     """Measure every target of a file, size and verify its pool, and write the report.
 
@@ -97,6 +99,7 @@ def review(
         scheduler=scheduler,
         again=again,
         history=HISTORY if history is None else history,
+        demand=demand or (),
         make_report=_make_report,
     )
     _print(console, screen, finished, finished.exit_code)

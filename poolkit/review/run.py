@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from poolkit import probes, units
+from poolkit.analysis.weekly import WeeklyPeaks
 from poolkit.drivers.registry import check_driver
 from poolkit.errors import BadInput, ExitCode, MissingExtra, PoolkitError
 from poolkit.events import Watcher
@@ -21,6 +22,7 @@ from poolkit.records import Recommendation, RecommendedFile, Sizing
 from poolkit.review.adding import Added, add_results, read_entries, renew_manifest
 from poolkit.review.before import GO_ON, check_trials, other_load, records_of, set_aside
 from poolkit.review.compare import Comparison, compare
+from poolkit.review.demand import read_demands
 from poolkit.review.export import RECOMMENDED, read_recommended, read_sizings
 from poolkit.review.history import HISTORY_FILE, read_history
 from poolkit.review.kept import check_store, keep, place, records
@@ -66,6 +68,7 @@ def review(
     scheduler: str | None = None,
     again: bool = False,
     history: Path | None = None,
+    demand: Sequence[str] = (),
     make_report: Callable[[Path], Path] | None = None,
 ) -> Review:
     """Measure every target of the file, one after the other, and write the whole folder `out`.
@@ -79,6 +82,8 @@ def review(
             the latest of the folder's own records, or else of those in `history`.
         budget: s of load for each target; the default of `poolkit size` where None.
         again: whether to measure anew what the folder holds; that is kept as a record in it.
+        demand: a CSV of demand so far (`TARGET=FILE`, FILE alone for the only target), from which a
+            report tells when the size runs out; it needs `history`.
         history: where to keep the review as a record, beside those of before; None: nowhere.
         push: False: no target is sent more load than its target rate; True: what the file says.
         cold: whether starts with empty pools are tried at each verified size.
@@ -109,6 +114,7 @@ def review(
     for order in orders.values():
         order.generators()  # what is wrong with them is told before anything is sent
     targets = {name: orders[name].asked_of(target) for name, target in read.items()}
+    demands = read_demands(demand, list(targets))
     earlier = None if since is None else _Earlier.read(since, out, targets, only)
     read_entries(out)  # whatever cannot be kept is told before anything is sent
     if history is not None:
@@ -134,7 +140,7 @@ def review(
     )
     say_kept(added, watcher)
     later = RecommendedFile(created=created, targets=recommendations)
-    former = [] if history is None else _kept(out, later, history, watcher)
+    former = [] if history is None else _kept(out, later, history, demands, watcher)
     comparison = (
         with_records(out, later, targets, former)
         if earlier is None
@@ -142,7 +148,7 @@ def review(
     )
     if comparison is not None:
         write_atomic(out / SINCE, comparison.model_dump_json(indent=2) + "\n")
-    if comparison is not None or former:
+    if comparison is not None or former or demands:
         renew_manifest(out, created)
     code, report = exit_code_of(outcomes), None
     try:
@@ -165,7 +171,13 @@ def review(
     return Review(out, tuple(outcomes), code, report, comparison)
 
 
-def _kept(out: Path, later: RecommendedFile, store: Path, watcher: Watcher) -> list[Path]:
+def _kept(
+    out: Path,
+    later: RecommendedFile,
+    store: Path,
+    demands: Mapping[str, WeeklyPeaks],
+    watcher: Watcher,
+) -> list[Path]:
     """Keep the review and write what all records tell of its targets; returns those of before.
 
     Whatever is wrong with the store is said, and takes nothing from the review.
@@ -176,10 +188,15 @@ def _kept(out: Path, later: RecommendedFile, store: Path, watcher: Watcher) -> l
             return []
         where = "is kept in" if kept.is_new else "was kept before, in"
         watcher.say(f"this review {where} {kept.record}")
-        told = read_history([store, out], [r.target for r in later.targets if r.status == "done"])
+        names = [r.target for r in later.targets if r.status == "done"]
+        # Its own folder first: that holds trials, which a record of an older version does not.
+        told = read_history([out, store], names, lambda _: demands)
         for one in told.skipped:
             watcher.say(f"skipped {one.path}: {one.cause}; {one.remedy}")
-        if told.reviews > 1:
+        for trend in told.trends:
+            if trend.no_outlook:
+                watcher.say(f"{trend.target}: {trend.no_outlook}")
+        if told.reviews > 1 or told.outlooks:
             write_atomic(out / HISTORY_FILE, told.model_dump_json(indent=2) + "\n")
         return [record for record in records(store) if place(record) < place(kept.record)]
     except PoolkitError as error:
