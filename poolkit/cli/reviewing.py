@@ -53,6 +53,16 @@ def review(
         option("--since", "EARLIER", "Compare with the earlier review in this folder.", RESULTS),
     ] = None,
     again: Again = False,
+    history: Annotated[
+        Path | None,
+        option(
+            "--history",
+            "DIR",
+            "Keep this review as a record in DIR, for poolkit history and the next report. "
+            "(default: data/reviews)",
+            RESULTS,
+        ),
+    ] = None,
 ) -> None:
     """Measure every target of a file, size and verify its pool, and write the report.
 
@@ -62,6 +72,7 @@ def review(
     anew.
     """
     from poolkit.cli import terminal
+    from poolkit.review.kept import HISTORY
     from poolkit.review.run import review
 
     console = terminal.results()
@@ -81,6 +92,7 @@ def review(
         fleet=fleet,
         scheduler=scheduler,
         again=again,
+        history=HISTORY if history is None else history,
         make_report=_make_report,
     )
     _print(console, finished, finished.exit_code)

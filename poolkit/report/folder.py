@@ -15,7 +15,9 @@ from poolkit.recommend.checks import is_without_gate
 from poolkit.records import Recommendation, Record, Sizing, Trial
 from poolkit.review.adding import read_known
 from poolkit.review.compare import Comparison
+from poolkit.review.history import HISTORY_FILE
 from poolkit.review.manifest import MANIFEST, Manifest, read_manifest
+from poolkit.review.trend import History
 from poolkit.show import words
 from poolkit.show.before_after import SERVICE, ServiceComparison
 from poolkit.targets.objective import Objective
@@ -69,6 +71,7 @@ class Review(Record):
     targets: tuple[TargetReview, ...]
     manifest: Manifest | None = None
     comparison: Comparison | None = None  # with an earlier review, where one was named
+    history: History | None = None  # with the records of before, where there are any
     service: ServiceComparison | None = None  # before and after, where it was measured
 
     @property
@@ -109,6 +112,7 @@ def read_review(path: Path) -> Review:
         created=written.created,
         manifest=manifest,
         comparison=_optional(Comparison, path / SINCE),
+        history=_optional(History, path / HISTORY_FILE),
         service=_optional(ServiceComparison, path / SERVICE),
         targets=tuple(targets),
     )

@@ -9,6 +9,7 @@ from poolkit.probes import Probe
 from poolkit.report.expected import expected_waits
 from poolkit.report.folder import TargetReview
 from poolkit.review.compare import Comparison
+from poolkit.review.trend import History
 from poolkit.show import charts, trust
 from poolkit.show.before_after import ServiceComparison
 from poolkit.show.charts.fairness import pair
@@ -59,6 +60,10 @@ _COLD = (
     "the next 100 ms. Replicas that open before they are called let nobody wait meanwhile."
 )
 _SERVICE = "Measured on the running service, with the same arrivals; waits are means."
+_HISTORY = (
+    "Points are reviews, grey their 95 % intervals; dashed is the rate asked. A red line is a step "
+    "that lasts; from a dotted line on the reviews are not comparable with those before."
+)
 _CHANGES = "Grey: then, with its interval; coloured: now. Diamonds moved by more than noise."
 
 
@@ -130,6 +135,11 @@ def service(found: ServiceComparison) -> str:
 def changes(comparison: Comparison) -> str:
     """What changed since an earlier review, against the noise."""
     return figure(charts.changes(comparison), charts.changes_alt(comparison), "since", _CHANGES)
+
+
+def history(past: History) -> str:
+    """The reviews of each target over time."""
+    return figure(charts.history(past), charts.history_alt(past), "over-time-chart", _HISTORY)
 
 
 def _fleet(target: TargetReview) -> charts.FleetBudget | None:

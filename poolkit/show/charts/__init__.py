@@ -27,6 +27,7 @@ from poolkit.show.charts.fleet_budget import (
     fleet_budget,
     fleet_finding,
 )
+from poolkit.show.charts.history import history, history_alt, history_finding
 from poolkit.show.charts.live import live_png
 from poolkit.show.charts.of_probe import (
     checkout_costs,
@@ -79,6 +80,9 @@ __all__ = [
     "fleet_alt",
     "fleet_budget",
     "fleet_finding",
+    "history",
+    "history_alt",
+    "history_finding",
     "idle_proof",
     "idle_proof_alt",
     "idle_proof_finding",

@@ -1,5 +1,6 @@
 """Records as tables: rows of plain text, written as HTML, as Markdown or for a terminal."""
 
+from poolkit.show.tables.of_history import history
 from poolkit.show.tables.of_recommendation import (
     changes,
     checks,
@@ -47,6 +48,7 @@ __all__ = [
     "decision_in_short",
     "errors",
     "generators",
+    "history",
     "knees",
     "limits",
     "parameters",
