@@ -9,12 +9,13 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
+from functools import partial
 from typing import Literal, NamedTuple
 
 from poolkit import units
 from poolkit.analysis.change_points import LEAST
 from poolkit.errors import BadInput
-from poolkit.review.trend import QUANTITIES, Figure, Reviewed, Trend
+from poolkit.review.trend import Figure, Reviewed, Trend
 from poolkit.targets.words import nearest
 
 Outcome = Literal["passed", "failed", "no baseline", "cannot be judged"]
@@ -36,6 +37,10 @@ RULES = {
 }
 _EXAMPLE = "write it like this: --fail-on size,plateau=5%,p99,headroom=20%"
 _SHARE = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+) ?(%?)", re.ASCII)
+_NO_INTERVAL = "without an interval a difference cannot be told from noise"
+_LONGER = "measure longer: raise --budget"
+_BASELINE = "no baseline is not a pass; this review is kept, and the next is held against it"
+_COMPARE = "review on that machine with those calls again; or let this one be the new baseline"
 MOST = 10.0  # a share beyond it was meant as per cent
 
 
@@ -54,12 +59,13 @@ class Gate(NamedTuple):
 
 
 class Judgement(NamedTuple):
-    """What a gate says of a target."""
+    """What a gate says of a target: `was` is its baseline, `now` what is held against that."""
 
     target: str
     gate: Gate
     outcome: Outcome
-    seen: str
+    now: Figure | None = None
+    was: Figure | None = None
     why: str = ""
     next: str = ""
 
@@ -123,111 +129,12 @@ def judge(gates: Sequence[Gate], trend: Trend, *, must_persist: bool) -> tuple[J
     return tuple(_judged(gate, trend, must_persist=must_persist) for gate in gates)
 
 
-def not_finished(gates: Sequence[Gate], target: str, why: str) -> tuple[Judgement, ...]:
+def not_finished(gates: Sequence[Gate], target: str) -> tuple[Judgement, ...]:
     """The same of a target whose measurement came to no result."""
-    seen, remedy = "no result of this review", "the same command goes on from what is finished"
-    return tuple(Judgement(target, gate, "cannot be judged", seen, why, remedy) for gate in gates)
-
-
-def _judged(gate: Gate, trend: Trend, *, must_persist: bool) -> Judgement:
-    quantity, noun, _ = RULES[gate.name]
-    latest = trend.reviews[-1]
-    figure = latest.figures.get(quantity)
-
-    def outcome(found: Outcome, seen: str, why: str = "", remedy: str = "") -> Judgement:
-        return Judgement(trend.target, gate, found, seen, why, remedy)
-
-    if figure is None:
-        why = "no size was found, verified or pushed far enough to tell it"
-        return outcome(
-            "cannot be judged",
-            f"this review knows no {noun}",
-            why,
-            "see the target's checks in its report",
-        )
-    if gate.name == "headroom":
-        return outcome(*_headroom(gate, figure))
-    run = trend.reviews[-max(trend.comparable, 1) :]
-    if len(run) == 1 and len(trend.reviews) > 1:
-        return outcome(
-            "cannot be judged",
-            f"{_said(quantity, figure)}; the earlier reviews are not comparable",
-            latest.caution,
-            "review on the machine and with the calls of before, or let this be the new baseline",
-        )
-    there = [review for review in run if quantity in review.figures]
-    if len(there) == 1:
-        return outcome(
-            "no baseline",
-            f"{_said(quantity, figure)}; no earlier review to hold it against",
-            "a gate without a baseline has not passed",
-            "this review is kept: the next one is held against it; or name one with --since",
-        )
-    if not must_persist:
-        return outcome(*_against(gate, there[-2], [latest]))
-    if len(there) < LEAST:
-        return outcome(*_against(gate, there[0], there[-2:] if len(there) > 2 else [latest], True))
-    return outcome(*_by_steps(gate, trend, there))
-
-
-_Found = tuple[Outcome, str, str, str]
-
-
-def _headroom(gate: Gate, figure: Figure) -> _Found:
-    """Absolute: it fails where even the upper end of the interval is below what is asked."""
-    least = units.share(gate.share)
-    said = f"{_said('headroom', figure)}, at least {least} asked"
-    if figure.interval95 is None:
-        return _no_interval(said)
-    if figure.interval95[1] >= gate.share:
-        return "passed", said, "", ""
-    return (
-        "failed",
-        said,
-        "the rate within reach is too near the rate asked",
-        "raise what the upstream carries, or lower what is asked of it",
+    why, remedy = "it came to no result", "the same command goes on from what is finished"
+    return tuple(
+        Judgement(target, gate, "cannot be judged", why=why, next=remedy) for gate in gates
     )
-
-
-def _against(
-    gate: Gate, baseline: Reviewed, latest: Sequence[Reviewed], must_persist: bool = False
-) -> _Found:
-    """Whether every one of the latest reviews is worse than the baseline, apart from it."""
-    rule = RULES[gate.name]
-    was, *now = (review.figures[rule.quantity] for review in (baseline, *latest))
-    said = f"{_said(rule.quantity, was)} → {_said(rule.quantity, now[-1])}"
-    worse = [is_worse(gate, was, figure) for figure in now]
-    if worse[-1] is None:
-        return _no_interval(said)
-    if not worse[-1]:
-        return "passed", said, "", ""
-    if must_persist and (len(now) == 1 or not worse[0]):
-        only = "the latest review alone is worse: a step must persist"
-        if len(now) > 1 and worse[0] is False:
-            return "passed", f"{said}; {only}", "", ""
-        return "cannot be judged", said, only, "review again: a second one bears it out, or not"
-    return _failed(said, baseline, latest[0])
-
-
-def _by_steps(gate: Gate, trend: Trend, there: Sequence[Reviewed]) -> _Found:
-    """Whether a step for the worse still stands: the level of now is apart from that before it."""
-    quantity = RULES[gate.name].quantity
-    steps = [
-        step
-        for step in trend.steps
-        if step.quantity == quantity and step.measured > there[0].measured
-    ]
-    if not steps:
-        figure = there[-1].figures[quantity]
-        return "passed", f"{_said(quantity, figure)}; no step in {len(there)} reviews", "", ""
-    level = steps[-1].after
-    for step in steps:
-        if is_worse(gate, step.before, level):
-            said = f"{_said(quantity, step.before)} → {_said(quantity, level)}"
-            first = next(one for one in there if one.measured == step.measured)
-            found = _failed(said, there[0], first)
-            return (*found[:2], f"since {step.measured[:10]}: {found[2]}", found[3])
-    return "passed", f"{_said(quantity, level)}; no step for the worse that still stands", "", ""
 
 
 def is_worse(gate: Gate, was: Figure, now: Figure) -> bool | None:
@@ -242,26 +149,90 @@ def is_worse(gate: Gate, was: Figure, now: Figure) -> bool | None:
     return now.interval95[1] < was.interval95[0] * (1.0 - gate.share)
 
 
-def _failed(said: str, baseline: Reviewed, first: Reviewed) -> _Found:
-    why = "; ".join(why.said for why in first.why) or "nothing else that is recorded changed"
-    remedy = f"undo what changed since {baseline.measured[:10]}, or accept it with a waiver"
-    return "failed", said, why, remedy
+def _judged(gate: Gate, trend: Trend, *, must_persist: bool) -> Judgement:
+    quantity, noun, _ = RULES[gate.name]
+    latest = trend.reviews[-1]
+    now = latest.figures.get(quantity)
+    judgement = partial(Judgement, trend.target, gate)
+    if now is None:
+        why = f"this review knows no {noun}"
+        return judgement("cannot be judged", None, None, why, "see the checks in its report")
+    if gate.name == "headroom":
+        return judgement(*_headroom(gate, now))
+    run = trend.reviews[-max(trend.comparable, 1) :]
+    if len(run) == 1 and len(trend.reviews) > 1:
+        why = f"no earlier review compares: {latest.caution}"
+        return judgement("cannot be judged", now, None, why, _COMPARE)
+    there = [review for review in run if quantity in review.figures]
+    if len(there) == 1:
+        return judgement("no baseline", now, None, f"no earlier review knows a {noun}", _BASELINE)
+    if not must_persist:
+        return judgement(*_against(gate, there[-2], latest))
+    if len(there) >= LEAST:
+        return judgement(*_by_steps(gate, trend, there))
+    return judgement(*_over_few(gate, there))
 
 
-def _no_interval(said: str) -> _Found:
-    why = "without an interval a difference cannot be told from noise"
-    return "cannot be judged", said, why, "measure longer: raise --budget"
+_Found = tuple[Outcome, Figure, Figure | None, str, str]
 
 
-def _said(quantity: str, figure: Figure) -> str:
-    """A figure with its unit and interval, in words."""
-    unit, value, ends = QUANTITIES[quantity], figure.value, figure.interval95
-    if unit == "connections":
-        return units.plural(round(value), "connection")
-    if unit == "s":
-        within = "" if ends is None else f" ({units.interval((ends[0] * 1e3, ends[1] * 1e3))})"
-        return f"{units.milliseconds(value)}{within}"
-    if unit == "calls/s":
-        return units.rate(value) + ("" if ends is None else f" ({units.interval(ends)})")
-    within = "" if ends is None else f" ({units.share(ends[0])} to {units.share(ends[1])})"
-    return f"{units.share(value)}{within}"
+def _headroom(gate: Gate, now: Figure) -> _Found:
+    """Absolute: it fails where even the upper end of the interval is below what is asked."""
+    least = f"at least {units.share(gate.share)} asked"
+    if now.interval95 is None:
+        return "cannot be judged", now, None, _NO_INTERVAL, _LONGER
+    if now.interval95[1] >= gate.share:
+        return "passed", now, None, least, ""
+    remedy = "raise what the upstream carries, or lower what is asked of it"
+    return "failed", now, None, least, remedy
+
+
+def _against(gate: Gate, baseline: Reviewed, latest: Reviewed) -> _Found:
+    """One review against another."""
+    was, now = (review.figures[RULES[gate.name].quantity] for review in (baseline, latest))
+    match is_worse(gate, was, now):
+        case None:
+            return "cannot be judged", now, was, _NO_INTERVAL, _LONGER
+        case False:
+            return "passed", now, was, "", ""
+    return "failed", now, was, _changes(latest), _undo(baseline)
+
+
+def _over_few(gate: Gate, there: Sequence[Reviewed]) -> _Found:
+    """The latest two reviews of a few, which must both be worse than the first."""
+    found = _against(gate, there[0], there[-1])
+    if found[0] != "failed":
+        return found
+    before = _against(gate, there[0], there[-2]) if len(there) > 2 else None
+    if before and before[0] == "failed":
+        return (*found[:3], _changes(there[-2]), found[4])
+    alone = "the latest review alone is worse: a step must persist"
+    if before and before[0] == "passed":
+        return "passed", *found[1:3], alone, ""
+    return "cannot be judged", *found[1:3], alone, "review again: a second one bears it out, or not"
+
+
+def _by_steps(gate: Gate, trend: Trend, there: Sequence[Reviewed]) -> _Found:
+    """Whether a step for the worse still stands: the level of now is apart from that before it."""
+    quantity = RULES[gate.name].quantity
+    began = there[0].measured
+    steps = [step for step in trend.steps if step.quantity == quantity and step.measured > began]
+    if not steps:
+        steady = f"no step in {units.plural(len(there), 'review')}"
+        return "passed", there[-1].figures[quantity], None, steady, ""
+    level = steps[-1].after
+    for step in steps:
+        if is_worse(gate, step.before, level):
+            at = next(i for i, one in enumerate(there) if one.measured == step.measured)
+            why = f"since {step.measured[:10]}: {_changes(there[at])}"
+            return "failed", level, step.before, why, _undo(there[at - 1])
+    return "passed", level, steps[-1].before, "no step for the worse that still stands", ""
+
+
+def _changes(review: Reviewed) -> str:
+    """What else was not as in the review before it."""
+    return "; ".join(why.said for why in review.why) or "nothing else that is recorded changed"
+
+
+def _undo(baseline: Reviewed) -> str:
+    return f"undo what changed since {baseline.measured[:10]}, or accept it with a waiver"

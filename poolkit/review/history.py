@@ -49,7 +49,7 @@ def read_history(paths: Sequence[Path], targets: Sequence[str] = ()) -> History:
     found: dict[str, list[Kept]] = {}
     seen: set[str] = set()
     for folder in _folders(paths, skipped):
-        for kept in _read(folder, skipped):
+        for kept in read_folder(folder, skipped):
             same = identity(kept.recommendation)
             if same not in seen:
                 seen.add(same)
@@ -121,7 +121,7 @@ def _folders(paths: Sequence[Path], skipped: list[Skipped]) -> Iterator[Path]:
         yield from found
 
 
-def _read(folder: Path, skipped: list[Skipped]) -> Iterator[Kept]:
+def read_folder(folder: Path, skipped: list[Skipped]) -> Iterator[Kept]:
     """Each target of a review that finished and can be understood."""
     file = folder / RECOMMENDED
 

@@ -23,7 +23,7 @@ from poolkit.records import (
     Sizing,
 )
 from poolkit.review.before import of_load
-from poolkit.review.compare import SIZE_RESOLUTION, Difference, Unit, compare, measured
+from poolkit.review.compare import SIZE_RESOLUTION, WAIT, Difference, Unit, compare, measured
 from poolkit.review.manifest import Manifest, is_same_machine
 
 Cause = Literal["rate", "asked", "load", "upstream", "versions", "machine"]
@@ -33,9 +33,10 @@ QUANTITIES: dict[str, Unit] = {
     "plateau": "calls/s",
     "headroom": "",
     "hold_time.at_recommended": "s",
+    WAIT: "s",
     "target_rate": "calls/s",
 }
-_STEPS_OF = ("recommended_size", "plateau", "headroom", "hold_time.at_recommended")
+_STEPS_OF = ("recommended_size", "plateau", "headroom", "hold_time.at_recommended", WAIT)
 # A step in sizes that compare() would not tell from the same size is none.
 _LEAST = {"recommended_size": 2.0 * SIZE_RESOLUTION}
 
