@@ -23,7 +23,7 @@ from poolkit.records import Interval
 LEAST = 8  # values: with fewer nothing is said of steps
 PERSISTS = 3  # values on each side of a step: the first after it, and two that bear it out
 SIGNIFICANCE = 0.04  # the largest share of shuffled series that part as far
-THERE_AND_BACK = 0.01  # the same for a step that another one took back
+THERE_AND_BACK = 0.005  # the same for a step that another one took back
 BORNE_OUT = 0.9  # of how far the furthest span of any length lies
 SHUFFLES, BATCH = 990, 45
 SEED = 20140101

@@ -49,4 +49,4 @@ def with_baseline(
 
 def _read(folder: Path) -> list[Kept]:
     skipped: list[Skipped] = []  # which `poolkit history` names
-    return [kept for kept, _ in read_folder(folder, skipped)]
+    return list(read_folder(folder, skipped))

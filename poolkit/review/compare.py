@@ -6,9 +6,17 @@ import math
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
-from poolkit.records import HoldTimes, Interval, Recommendation, RecommendedFile, Record, Sizing
+from poolkit.records import (
+    CurvePoint,
+    HoldTimes,
+    Interval,
+    Recommendation,
+    RecommendedFile,
+    Record,
+    Sizing,
+)
 from poolkit.review.provenance import measured_at
 
 # A recommended size is found to within one connection of the smallest that passes.
@@ -36,6 +44,14 @@ class Difference(Record):
     note: str = ""
 
 
+class Curve(Record):
+    """What a comparison reads of a `Sizing`."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    points: tuple[CurvePoint, ...]
+
+
 class Comparison(Record):
     """The whole of since.json; `caution` says why the two may not be comparable at all."""
 
@@ -51,8 +67,8 @@ def compare(
     after: RecommendedFile,
     caution: str = "",
     *,
-    sizings_before: Mapping[str, Sizing] | None = None,
-    sizings_after: Mapping[str, Sizing] | None = None,
+    sizings_before: Mapping[str, Sizing | Curve] | None = None,
+    sizings_after: Mapping[str, Sizing | Curve] | None = None,
 ) -> Comparison:
     """Every quantity of the targets that either review knows, where it is known on either side.
 
@@ -129,7 +145,7 @@ def _difference(
     )
 
 
-def measured(r: Recommendation, sizing: Sizing | None) -> dict[str, _Figure]:
+def measured(r: Recommendation, sizing: Sizing | Curve | None) -> dict[str, _Figure]:
     """The figures of `_MEASURED`; the knee is that of Little's Law, drawn on every chart."""
     size, plateau = r.recommended_size, r.plateau
     times = r.hold_time or HoldTimes(at_one=None, at_recommended=None)
@@ -146,7 +162,7 @@ def measured(r: Recommendation, sizing: Sizing | None) -> dict[str, _Figure]:
     }
 
 
-def _hold(value: float | None, size: int | None, sizing: Sizing | None) -> _Figure:
+def _hold(value: float | None, size: int | None, sizing: Sizing | Curve | None) -> _Figure:
     """A hold time with its interval: as wide, for its size, as that of the throughput there.
 
     In a closed loop every connection is busy, so hold = connections / throughput, and the interval

@@ -17,9 +17,10 @@ from poolkit import files, units
 from poolkit.drivers.table import SUPPORTED_DRIVERS
 from poolkit.errors import BadInput, PoolkitError
 from poolkit.measure.store import mistake, reason
-from poolkit.records import Recommendation, Sizing
+from poolkit.records import Recommendation, Verification
 from poolkit.redact import in_csv
 from poolkit.review.before import BEFORE
+from poolkit.review.compare import Curve
 from poolkit.review.export import RECOMMENDED
 from poolkit.review.kept import identity
 from poolkit.review.manifest import Manifest, read_manifest
@@ -30,6 +31,8 @@ from poolkit.targets.target import NAME
 HISTORY_FILE = "history.json"
 _VERSION = "poolkit.recommended/"
 _NEWEST = 2
+# Of an entry: nothing here depends on it, and it is most of the text.
+_UNREAD = {"parameters", "rules_of_thumb", "checks", "cold"}
 _AGAIN = "make that review again, or move the folder away"
 
 
@@ -173,6 +176,10 @@ def _entry(raw: object, version: int) -> Recommendation:
     """
     if not isinstance(raw, dict):
         raise ValueError("it is no table")
+    raw = {key: value for key, value in raw.items() if key not in _UNREAD}
+    if isinstance(seen := raw.get("verification"), dict):
+        known = {key: seen[key] for key in Verification.model_fields if key in seen}
+        raw["verification"] = {**known, "signals": ()}
     if version < _NEWEST:
         raw = {key: value for key, value in raw.items() if key in Recommendation.model_fields}
     entry = Recommendation.model_validate(raw, strict=False)
@@ -189,9 +196,9 @@ def _manifest(folder: Path) -> Manifest | None:
     return None
 
 
-def _sizing(folder: Path, name: str) -> Sizing | None:
+def _sizing(folder: Path, name: str) -> Curve | None:
     with contextlib.suppress(OSError, ValidationError):
-        return Sizing.model_validate_json(files.content(folder / f"{name}.sizing.json"))
+        return Curve.model_validate_json(files.content(folder / f"{name}.sizing.json"))
     return None
 
 

@@ -245,14 +245,16 @@ def with_records(
     None where none has.
     """
     names = [entry.target for entry in later.targets]
-    elsewhere = {
-        name: record
-        for record in former
-        for name in names
-        if (record / f"{name}.sizing.json").is_file()
-    }
+    theirs = records_of(out, names)
+    for record in reversed(former):
+        if len(theirs) == len(names):
+            break
+        with contextlib.suppress(BadInput):
+            for entry in read_recommended(record).targets:
+                if entry.target in names:
+                    theirs.setdefault(entry.target, record)
     found = []
-    for name, record in (elsewhere | records_of(out, names)).items():
+    for name, record in theirs.items():
         with contextlib.suppress(BadInput):  # of another version, or only a sweep
             found.append(_Earlier.read(record, out, targets, (name,)))
     known = {entry.target for earlier in found for entry in earlier.written.targets}

@@ -20,10 +20,17 @@ from poolkit.records import (
     Recommendation,
     RecommendedFile,
     Record,
-    Sizing,
 )
 from poolkit.review.before import of_load
-from poolkit.review.compare import SIZE_RESOLUTION, WAIT, Difference, Unit, compare, measured
+from poolkit.review.compare import (
+    SIZE_RESOLUTION,
+    WAIT,
+    Curve,
+    Difference,
+    Unit,
+    compare,
+    measured,
+)
 from poolkit.review.manifest import Manifest, is_same_machine
 
 Cause = Literal["rate", "asked", "load", "upstream", "versions", "machine"]
@@ -47,7 +54,7 @@ class Kept:
 
     measured: str  # ISO 8601, UTC
     recommendation: Recommendation
-    sizing: Sizing | None = None
+    sizing: Curve | None = None
     manifest: Manifest | None = None
 
     @property
@@ -195,8 +202,8 @@ def reasons(before: Kept, after: Kept, found: Sequence[Difference]) -> Iterator[
     a, b = before.recommendation, after.recommendation
     if a.target_rate != b.target_rate:
         source = f", from {b.target_rate_from}" if b.target_rate_from else ""
-        rates = f"{units.rate(a.target_rate)} → {units.rate(b.target_rate)}"
-        yield Why(kind="rate", said=f"rate asked {rates}{source}")
+        rates = f"{units.number(a.target_rate)} → {units.rate(b.target_rate)}"
+        yield Why(kind="rate", said=f"{rates}{source}")
     was, now = before.settings or {}, after.settings or {}
     for key in _changed(before, after):
         if key not in ("target_rate", "driver", "rate_from"):

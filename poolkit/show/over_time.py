@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from poolkit.records import Interval
+from poolkit.review.compare import Difference
 from poolkit.review.trend import QUANTITIES, Figure, Reviewed, Stepped, Trend, Why
 from poolkit.show import words
 from poolkit.units import NONE, interval, milliseconds, number, plural, rate, share
@@ -54,7 +55,7 @@ def _ends(quantity: str, ends: Interval) -> str:
 def changed(review: Reviewed) -> str:
     """What was not as in the review before: by more than noise, why, and a caution where due."""
     said = [
-        f"{name(d.quantity)} {_amount(d.quantity, d.before)} → {_amount(d.quantity, d.after)}"
+        f"{name(d.quantity)} {_by(d)}"
         for d in review.differences
         if words.is_beyond_noise(d) and d.quantity in QUANTITIES and d.quantity != "target_rate"
     ]
@@ -62,6 +63,17 @@ def changed(review: Reviewed) -> str:
     if review.caution:
         said.insert(0, f"not comparable: {review.caution}")
     return "; ".join(said) or NONE
+
+
+def _by(difference: Difference) -> str:
+    """By how much a figure moved; a size in connections, the others as a share."""
+    before, after = difference.before, difference.after
+    if difference.unit == "connections" or not (
+        isinstance(before, int | float) and isinstance(after, int | float) and before
+    ):
+        ends = (_amount(difference.quantity, value) for value in (before, after))
+        return " → ".join(ends)
+    return f"{100 * (after / before - 1):+.0f} %"
 
 
 def reasons(why: Sequence[Why]) -> list[str]:

@@ -65,7 +65,7 @@ def history(history: History) -> Figure:
                 head = f"{trend.target}\n{name}" if column == 0 else name
                 axes.set_title(head, fontsize=style.LABEL_SIZE, loc="left", pad=4)
         for axes in grid[-1]:
-            axes.xaxis.set_major_locator(AutoDateLocator(maxticks=4))
+            axes.xaxis.set_major_locator(AutoDateLocator(minticks=3, maxticks=6))
             axes.xaxis.set_major_formatter(ConciseDateFormatter(axes.xaxis.get_major_locator()))
     return figure
 
