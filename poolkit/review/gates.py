@@ -15,6 +15,7 @@ from typing import Literal, NamedTuple
 from poolkit import units
 from poolkit.analysis.change_points import LEAST
 from poolkit.errors import BadInput
+from poolkit.review.compare import WAIT
 from poolkit.review.trend import Figure, Reviewed, Trend
 from poolkit.targets.words import nearest
 
@@ -32,7 +33,7 @@ class Rule(NamedTuple):
 RULES = {
     "size": Rule("recommended_size", "size", True),
     "plateau": Rule("plateau", "plateau", False),
-    "p99": Rule("verification.wait_p99", "p99 wait at the target rate", True),
+    "p99": Rule(WAIT, "p99 wait at the target rate", True),
     "headroom": Rule("headroom", "headroom", False),
 }
 _EXAMPLE = "write it like this: --fail-on size,plateau=5%,p99,headroom=20%"

@@ -1,5 +1,6 @@
 """Records as tables: rows of plain text, written as HTML, as Markdown or for a terminal."""
 
+from poolkit.show.tables.of_gates import gates, waivers
 from poolkit.show.tables.of_history import history
 from poolkit.show.tables.of_recommendation import (
     changes,
@@ -47,6 +48,7 @@ __all__ = [
     "decision",
     "decision_in_short",
     "errors",
+    "gates",
     "generators",
     "history",
     "knees",
@@ -63,4 +65,5 @@ __all__ = [
     "time_budget",
     "trial_checks",
     "trials",
+    "waivers",
 ]
