@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -43,11 +45,11 @@ class Gating:
                 raise BadInput(f"{alone[0]} without gates", "say which: --fail-on size,plateau")
             return None
         asked = gates.parse(fail_on)
+        if summary is not None and summary == junit:
+            raise BadInput("--summary and --junit are the same file", "name two")
         for name, path in files.items():
-            if path is not None and (path.is_dir() or not path.parent.is_dir()):
-                raise BadInput(
-                    f"{name} {path} cannot be written", "name a file in a folder that is there"
-                )
+            if path is not None and not _may_be_written(path):
+                raise BadInput(f"{name} {path} cannot be written", "name a file that can be made")
         return cls(asked, () if waivers is None else read_waivers(waivers), summary, junit)
 
     def of_trends(self, trends: Sequence[Trend], *, must_persist: bool) -> list[Judgement]:
@@ -68,18 +70,32 @@ class Gating:
         from poolkit.measure.store import write_atomic
         from poolkit.report.gates import to_junit, to_markdown
 
-        if self.summary is not None:
-            write_atomic(self.summary, to_markdown(verdict, trends, code))
-        if self.junit is not None:
-            write_atomic(self.junit, to_junit(verdict))
+        texts = {self.summary: to_markdown(verdict, trends, code), self.junit: to_junit(verdict)}
+        for path, text in texts.items():
+            if path is not None:
+                with contextlib.suppress(OSError):  # which writing tells
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                write_atomic(path, text)
+
+
+def _may_be_written(path: Path) -> bool:
+    """Whether a file may be put there, in a folder that may have to be made first."""
+    above = next((folder for folder in path.absolute().parents if folder.exists()), None)
+    is_folder = above is not None and above.is_dir() and os.access(above, os.W_OK)
+    return is_folder and not path.is_dir()
 
 
 def print_verdict(console: Console, verdict: Verdict) -> None:
     """Print what the gates say, and the waivers."""
     from poolkit.cli.printed import print_table
+    from poolkit.cli.progress import say
     from poolkit.show import tables
+    from poolkit.show.tables.of_gates import notes
 
-    for table in (tables.gates(verdict), tables.waivers(verdict)):
-        if table:
-            console.print()
-            print_table(console, table)
+    console.print()
+    print_table(console, tables.gates(verdict))
+    for note in notes(verdict):
+        say(console, note, indent="  ")
+    if table := tables.waivers(verdict):
+        console.print()
+        print_table(console, table)

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from xml.etree import ElementTree as ET
 
 from poolkit.errors import ExitCode
-from poolkit.redact import printable
+from poolkit.redact import in_markdown, printable
 from poolkit.review.compare import Comparison
 from poolkit.review.trend import Trend
 from poolkit.review.waivers import Verdict
 from poolkit.show import tables, words
-from poolkit.show.tables.of_gates import outcome, seen, to_do
+from poolkit.show.tables.of_gates import notes, outcome, seen, to_do
 
 
 def to_markdown(verdict: Verdict, trends: Sequence[Trend], code: ExitCode) -> str:
@@ -19,6 +19,8 @@ def to_markdown(verdict: Verdict, trends: Sequence[Trend], code: ExitCode) -> st
     bad = len(verdict.not_passed)
     head = "passed" if not bad else f"{bad} of {len(verdict.judgements)} not passed"
     parts = [f"## Connection pools: {head}", tables.gates(verdict).markdown()]
+    if told := notes(verdict):
+        parts.append("\n".join(f"- {in_markdown(note)}" for note in told))
     more = [*map(_changes, trends), tables.waivers(verdict)]
     parts += [table.markdown() for table in more if table]
     if code != ExitCode.DONE:

@@ -19,6 +19,7 @@ from poolkit.review.gates import RULES, Gate, Judgement, is_worse, judge, parse
 from poolkit.review.history import read_history
 from poolkit.review.trend import Figure, Reviewed, Trend, Why
 from poolkit.review.waivers import EXAMPLE, Verdict, Waiver, apply, read_waivers
+from poolkit.show.tables.of_gates import notes
 
 TODAY = date(2027, 3, 31)
 EXACT = {"plateau": (780.0, 790.0)}
@@ -369,6 +370,18 @@ def test_junit_has_a_test_for_each_target_and_gate() -> None:
     assert "ana@example.com answers for it" in cases[("poolkit.users", "plateau", "skipped")]
 
 
+def test_a_figure_that_is_worse_once_is_named_though_it_passed() -> None:
+    """And what is alike is said once for all that it is about."""
+    found = apply(judge(parse("plateau"), series(HIGH, HIGH, LOW), must_persist=True), (), TODAY)
+    assert found.exit_code(ExitCode.DONE) == 0
+    assert "- orders plateau: the latest review alone is worse" in to_markdown(
+        found, (), ExitCode.DONE
+    )
+    one = judge(parse("plateau,size"), series(HIGH), must_persist=False)[0]
+    alike = [one, one._replace(target="users")]
+    assert len(notes(apply(alike, (), TODAY))) == 1
+
+
 def test_the_summary_begins_with_the_gates() -> None:
     """Those that did not pass first; no cell breaks a row or begins markup."""
     found = verdict(waiver(reason="| [x](http://evil) | <img>"))
@@ -377,4 +390,5 @@ def test_the_summary_begins_with_the_gates() -> None:
     assert lines[2] == "**Gates: 1 of 1 passed or waived**"
     (row,) = [line for line in lines if line.startswith("| orders | plateau | ⚠ failed, waived")]
     assert "785 calls/s (780–790) → 610 calls/s (600–620)" in row
-    assert "](http" not in row.replace("\\]", "")
+    (note,) = [line for line in lines if line.startswith("- orders plateau: changed on day 2; ")]
+    assert r"until 2027-03-31: \| \[x\](http://evil) \| \<img>" in note

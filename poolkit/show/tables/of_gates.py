@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from poolkit import units
 from poolkit.review.gates import RULES, Judgement
 from poolkit.review.waivers import State, Verdict, Waiver
 from poolkit.show.over_time import figure
@@ -24,8 +25,6 @@ def gates(verdict: Verdict) -> Table:
         Column[Judgement]("gate", lambda one: str(one.gate)),
         Column[Judgement]("outcome", lambda one: outcome(verdict, one)),
         Column[Judgement]("seen", seen),
-        Column[Judgement]("why", lambda one: one.why or NONE),
-        Column[Judgement]("what to do", lambda one: to_do(verdict, one) or NONE),
     )
     bad = verdict.not_passed
     rows = [*bad, *(one for one in verdict.judgements if one not in bad)]
@@ -61,6 +60,19 @@ def seen(judgement: Judgement) -> str:
     quantity = RULES[judgement.gate.name].quantity
     sides = [figure(quantity, one) for one in (judgement.was, judgement.now) if one is not None]
     return " → ".join(sides) or NONE
+
+
+def notes(verdict: Verdict) -> list[str]:
+    """Why those that did not pass did not, and what to do or who answers for it; alike together.
+
+    Also what is to be known of one that passed though its latest figure is worse.
+    """
+    told: dict[str, list[str]] = {}
+    for one in verdict.judgements:
+        if one.outcome != "passed" or (one.why and one.was is not None):
+            text = "; ".join(filter(None, (one.why, to_do(verdict, one))))
+            told.setdefault(text, []).append(f"{one.target} {one.gate.name}")
+    return [f"{units.listed(names)}: {text}" for text, names in told.items()]
 
 
 def to_do(verdict: Verdict, judgement: Judgement) -> str:
