@@ -28,8 +28,8 @@ class HistoryPanel(Panel):
 
     def __init__(self, folders: Path | str | Sequence[Path | str] = HISTORY) -> None:
         super().__init__()
-        single = isinstance(folders, Path | str)
-        self.folders = [Path(each) for each in ([folders] if single else folders)]
+        several = [folders] if isinstance(folders, Path | str) else folders
+        self.folders = [Path(each) for each in several]
         self.target: str | None = None
         self._history: History | None = None
         self.guarded(self._read)

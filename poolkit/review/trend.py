@@ -252,14 +252,19 @@ def _changed(before: Kept, after: Kept) -> list[str]:
 
 
 def _compared(before: Kept, after: Kept, caution: str) -> tuple[Difference, ...]:
-    sides = [
-        RecommendedFile(created=one.measured, targets=(one.recommendation,))
-        for one in (before, after)
-    ]
-    sizings = [
-        {one.target: one.sizing} if one.sizing is not None else {} for one in (before, after)
-    ]
-    found = compare(*sides, caution, sizings_before=sizings[0], sizings_after=sizings[1])
+    def told(one: Kept) -> RecommendedFile:
+        return RecommendedFile(created=one.measured, targets=(one.recommendation,))
+
+    def curve(one: Kept) -> dict[str, Curve]:
+        return {} if one.sizing is None else {one.target: one.sizing}
+
+    found = compare(
+        told(before),
+        told(after),
+        caution,
+        sizings_before=curve(before),
+        sizings_after=curve(after),
+    )
     return found.differences
 
 

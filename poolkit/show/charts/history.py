@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from matplotlib import dates
 from matplotlib.axes import Axes
-from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num
 from matplotlib.figure import Figure
 
 from poolkit.review.trend import History, Stepped, Trend
@@ -23,6 +23,7 @@ _COLUMNS = (
     ("plateau", "plateau, rate asked (calls/s)", 1.0),
     ("hold_time.at_recommended", "hold time at the size (ms)", 1000.0),
 )
+_UNTYPED: Any = dates
 _ROW, _TOP = 1.55, 1.0  # inches
 
 
@@ -65,8 +66,9 @@ def history(history: History) -> Figure:
                 head = f"{trend.target}\n{name}" if column == 0 else name
                 axes.set_title(head, fontsize=style.LABEL_SIZE, loc="left", pad=4)
         for axes in grid[-1]:
-            axes.xaxis.set_major_locator(AutoDateLocator(minticks=3, maxticks=6))
-            axes.xaxis.set_major_formatter(ConciseDateFormatter(axes.xaxis.get_major_locator()))
+            ticks = _UNTYPED.AutoDateLocator(minticks=3, maxticks=6)
+            axes.xaxis.set_major_locator(ticks)
+            axes.xaxis.set_major_formatter(_UNTYPED.ConciseDateFormatter(ticks))
     return figure
 
 
@@ -78,7 +80,7 @@ def _draw(axes: Axes, trend: Trend, quantity: str, times: float) -> None:
     if not there:
         axes.text(0.5, 0.5, "not measured", transform=axes.transAxes, ha="center", va="center")
         return
-    days = [date2num(datetime.fromisoformat(one.measured)) for one in there]
+    days = [_day(one.measured) for one in there]
     figures = [one.figures[quantity] for one in there]
     values = [f.value * times for f in figures]
     for day, figure in zip(days, figures, strict=True):
@@ -101,14 +103,14 @@ def _draw(axes: Axes, trend: Trend, quantity: str, times: float) -> None:
         axes.plot(
             days, asked, color=style.VERMILION, lw=1.1, ls=(0, (4, 2)), drawstyle="steps-post"
         )
-    for at in (date2num(datetime.fromisoformat(one.measured)) for one in there if one.caution):
+    for at in (_day(one.measured) for one in there if one.caution):
         axes.axvline(at, color=style.MUTED, lw=0.9, ls=":", zorder=0)
     _mark([s for s in trend.steps if s.quantity == quantity], axes, times)
 
 
 def _mark(steps: Sequence[Stepped], axes: Axes, times: float) -> None:
     for step in steps:
-        at = date2num(datetime.fromisoformat(step.measured))
+        at = _day(step.measured)
         axes.axvline(at, color=style.VERMILION, lw=1.3, zorder=1)
         axes.annotate(
             over_time.step_in_short(step),
@@ -122,3 +124,8 @@ def _mark(steps: Sequence[Stepped], axes: Axes, times: float) -> None:
             fontweight="bold",
             color=style.VERMILION,
         )
+
+
+def _day(moment: str) -> float:
+    """A moment (ISO 8601) on the axis, in days."""
+    return float(_UNTYPED.date2num(datetime.fromisoformat(moment)))
