@@ -185,7 +185,8 @@ class ColdStart(Record):
     dial_rate: Amount | None
     refused: Count  # dials that the server turned away
     failed: Count  # dials that ended otherwise without a connection
-    cpu_share: Amount | None  # of one core, this process, until those were up
+    cpu_share: Amount | None  # of one core, of the busiest generator, until those were up
+    generators: Size = 1  # processes that the pools began in
     # By slices of 100 ms: p99 wait (s) since the first call, None where there was none or more
     # than one in 100 got no connection; and dials since the start.
     waits: tuple[Amount | None, ...] = Field(default=(), repr=False)

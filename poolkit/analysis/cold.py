@@ -12,12 +12,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from poolkit import units
+from poolkit.load.measurement import Floats
+from poolkit.load.starting import Seen
 from poolkit.records import ColdAdvice, ColdStart, Trial
-
-Floats = NDArray[np.float64]
 
 SLICE = 0.1  # s
 FIRST = 1.0  # s whose callers are looked at by themselves
@@ -48,45 +47,18 @@ class Opening:
     wait_limit: float
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """What was noted of one cold start; times are s from its beginning.
-
-    Attributes:
-        due: of each call.
-        waited: of each call, from its start until its connection was up; inf: it got none.
-        load_from: when calls began.
-        load_until: when they ended.
-        at_once: connections that all pools together dial as they begin.
-        ready: when the last pool was open; None: one did not open.
-        first_reply: the first good one; None: there was none.
-        dialled: (s, dials so far, CPU seconds of this process so far), often, in order.
-        refused, failed: dials that brought no connection.
-    """
-
-    due: Floats
-    waited: Floats
-    load_from: float
-    load_until: float
-    at_once: int
-    ready: float | None
-    first_reply: float | None
-    dialled: Sequence[tuple[float, int, float]]
-    refused: int
-    failed: int
-
-
 def cold_start(opening: Opening, seen: Seen) -> ColdStart:
     """The record of a cold start."""
     since, waited, limit = seen.due - seen.load_from, seen.waited, opening.wait_limit
     slices = math.ceil((seen.load_until - seen.load_from) / SLICE - 1e-9)
-    total = seen.dialled[-1][1] if seen.dialled else 0
+    rows = [(at, int(dials), cpu) for at, dials, cpu in seen.dialled.tolist()]
+    total = rows[-1][1] if rows else 0
     # Dials that calls ask for come at the pace of the calls, and say nothing of the server's.
     asked = min(seen.at_once, total)
-    at, dials, cpu = next((row for row in seen.dialled if row[1] >= asked), (0.0, 0, 0.0))
+    at, dials, cpu = next((row for row in rows if row[1] >= asked), (0.0, 0, 0.0))
     rate = share = None
     if asked and at > 0:
-        rate, share = dials / at, (cpu - seen.dialled[0][2]) / at
+        rate, share = dials / at, (cpu - rows[0][2]) / at
     edges = [SLICE * number for number in range(slices)]
     return ColdStart(
         min_size=opening.min_size,
@@ -102,8 +74,9 @@ def cold_start(opening: Opening, seen: Seen) -> ColdStart:
         refused=seen.refused,
         failed=seen.failed,
         cpu_share=share,
+        generators=seen.generators,
         waits=tuple(_p99(waited[(since >= edge) & (since < edge + SLICE)]) for edge in edges),
-        dials_by_slice=_by_slice(seen.dialled),
+        dials_by_slice=_by_slice(rows),
     )
 
 

@@ -14,6 +14,7 @@ from poolkit.cli.options import (
     TARGET,
     Again,
     Budget,
+    Cold,
     FailOn,
     Generators,
     JUnit,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from poolkit.errors import ExitCode
+    from poolkit.events import Watcher
     from poolkit.review.run import Review
     from poolkit.review.trend import Trend
     from poolkit.review.waivers import Verdict
@@ -51,6 +53,7 @@ def review(
     ] = None,
     budget: Budget = None,
     no_push: NoPush = False,
+    cold: Cold = False,
     seed: Seed = None,
     fleet: Generators = None,
     scheduler: Scheduler = None,
@@ -103,6 +106,7 @@ def review(
         budget=budget,
         seed=seed,
         push=not no_push,
+        cold=cold,
         fleet=fleet,
         scheduler=scheduler,
         again=again,
@@ -114,7 +118,7 @@ def review(
         verdict, trends = _gated(gating, finished, since, store)
         code = verdict.exit_code(code)
         gating.write(verdict, trends, code)
-    _print(console, finished, code, verdict)
+    _print(console, screen, finished, code, verdict)
     raise typer.Exit(int(code))
 
 
@@ -168,7 +172,7 @@ def demo(
     code = finished.exit_code
     # The lab is there to be looked at: a size in doubt is shown, and is no failure of the demo.
     code = ExitCode.DONE if code == ExitCode.FINDINGS else code
-    _print(console, finished, code)
+    _print(console, screen, finished, code)
     if code == ExitCode.CANCELLED:
         screen.say("the lab and its servers have ended: poolkit demo begins anew")
     raise typer.Exit(int(code))
@@ -201,11 +205,16 @@ def _make_report(out: Path) -> Path:
 
 
 def _print(
-    console: Console, review: Review, code: ExitCode, verdict: Verdict | None = None
+    console: Console,
+    screen: Watcher,
+    review: Review,
+    code: ExitCode,
+    verdict: Verdict | None = None,
 ) -> None:
-    from poolkit.cli.closing import print_changes, print_endings, print_results
+    from poolkit.cli.closing import print_changes, print_endings, print_results, say_cold
 
     print_results(console, review.recommendations)
+    say_cold(screen, review.recommendations)
     if review.comparison is not None:
         print_changes(console, review.comparison)
     if verdict is not None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from poolkit import events
 from poolkit.analysis.checks import drift_check
+from poolkit.analysis.cold import cold_start
 from poolkit.analysis.disturbed import marked
 from poolkit.analysis.generators import of_generators
 from poolkit.analysis.limits import is_at_limit, turned_away
@@ -251,11 +252,12 @@ class Session:
             pools=plan.pools,
             gate=gate_size(self._target, plan.pool_size) if plan.gated else None,
         ).model_copy(update=self._facts)
-        if sent.cold is not None:
-            # It says nothing of a service that is up.
-            changes: dict[str, object] = {"cold": sent.cold, "checks": (), "in_use": ()}
-            return trial.model_copy(update=changes)
         trial = of_generators(trial, _parts(sent, purpose, plan), calm=bool(plan.calm))
+        if plan.cold is not None and sent.start is not None:
+            # It says nothing of a service that is up.
+            start = cold_start(plan.cold, sent.start)
+            changes: dict[str, object] = {"cold": start, "checks": (), "in_use": ()}
+            return trial.model_copy(update=changes)
         if trial.loop == "open":
             late = verify.late_interval(measured, self._target.wait_p99)
             changes = {"late_interval95": late, "at_a_time": plan.at_a_time}
@@ -299,13 +301,12 @@ class Session:
 
     async def _send(self, load: Load) -> Sent:
         self._raise_if_cancelled()
-        # The pools of a cold start begin together in one process, whatever else sends load.
-        source = self._sending = self._source if load.plan.cold is None else ThisProcess()
+        self._sending = self._source
         try:
-            sent = await source.send(self._target, load, partial(self._report, load.plan))
+            sent = await self._source.send(self._target, load, partial(self._report, load.plan))
         finally:
             self._sending = None
-            self._calls += source.calls
+            self._calls += self._source.calls
         if sent.stop is not None and sent.stop.brake == "calls":
             most = self._target.max_calls  # over all trials
             return sent if most is None else replace(sent, stop=out_of_calls(most))

@@ -61,6 +61,7 @@ def review(
     budget: float | None = None,
     seed: int | None = None,
     push: bool = True,
+    cold: bool = False,
     fleet: int | None = None,
     scheduler: str | None = None,
     again: bool = False,
@@ -80,6 +81,7 @@ def review(
         again: whether to measure anew what the folder holds; that is kept as a record in it.
         history: where to keep the review as a record, beside those of before; None: nowhere.
         push: False: no target is sent more load than its target rate; True: what the file says.
+        cold: whether starts with empty pools are tried at each verified size.
         fleet, scheduler: how many generators send the load, and the Dask scheduler whose workers
             they run on; what the file says where None.
         make_report: makes the report of a folder of results and returns its path.
@@ -98,6 +100,7 @@ def review(
             budget=budget,
             seed=seed,
             push=push,
+            cold=cold,
             fleet=fleet,
             scheduler=scheduler,
         )

@@ -49,6 +49,16 @@ def test_the_curve_counts_at_any_rate_and_a_stopped_trial_never() -> None:
     assert counting(there, http_target()) == [there[0], curve, there[3]]
 
 
+@pytest.mark.parametrize(
+    ("stopped", "counts"),
+    [("rejected", True), ("error_share", True), ("refused", False), ("generators", False)],
+)
+def test_a_storm_that_the_server_turned_away_counts(stopped: str, counts: bool) -> None:
+    """It is what the start was to show, even as the first of all; a server that is gone is not."""
+    storm = verifying_trial(purpose="cold", cold=start(refused=9), stopped=stopped)
+    assert counting([storm], http_target()) == [storm] * counts
+
+
 def test_the_oldest_and_the_newest_are_known() -> None:
     """By when they began, in whatever order they stand."""
 

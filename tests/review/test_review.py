@@ -14,8 +14,10 @@ from pathlib import Path
 import pytest
 
 from poolkit import events
+from poolkit.analysis.cold import advise
 from poolkit.errors import BadInput, ExitCode, MissingExtra
 from poolkit.events import Event, Failed
+from poolkit.measure.child import Order
 from poolkit.measure.store import TrialLog
 from poolkit.recommend import failed, unreachable
 from poolkit.records import Recommendation
@@ -27,6 +29,7 @@ from poolkit.review.export import read_recommended
 from poolkit.review.manifest import changed_files, read_manifest
 from poolkit.review.outcome import Outcome, exit_code_of
 from poolkit.targets import load_targets
+from tests.analysis.test_cold import start
 from tests.cli import recorded
 from tests.recommend import examples
 
@@ -148,6 +151,27 @@ def test_a_review_writes_what_its_children_found(
     assert changed_files(out, manifest) == ()
     assert manifest.parameters["targets"]["users-api"]["target_rate"] == 100
     assert log.failures == []
+
+
+def test_cold_starts_are_asked_of_every_target(
+    tmp_path: Path, scripted: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And what they showed is in the results."""
+    trials = [examples.verifying_trial(purpose="cold", pool_size=6, cold=start())]
+    advice = advise(trials, 6, 1)
+    assert advice is not None
+    scripted("orders-api", recorded.whole())
+    scripted("users-api", done(of_users(cold=advice)))
+    asked: list[Order] = []
+    command = outcome.command
+    monkeypatch.setattr(outcome, "command", lambda order: asked.append(order) or command(order))
+    run(tmp_path, Log(), cold=True)
+    written = {r.target: r.cold for r in read_recommended(tmp_path / "out").targets}
+    assert written == {"orders-api": None, "users-api": advice}
+    assert [(order.name, order.cold) for order in asked] == [
+        ("orders-api", True),
+        ("users-api", True),
+    ]
 
 
 def test_a_target_that_does_not_answer_does_not_stop_the_others(

@@ -18,6 +18,7 @@ from poolkit.show.charts.before_after import before_after, before_after_alt, bef
 from poolkit.show.charts.changes import changes, changes_alt, changes_finding, changes_shown
 from poolkit.show.charts.cold_start import cold_alt, cold_finding, cold_start
 from poolkit.show.charts.course import course, course_alt, course_finding
+from poolkit.show.charts.demand_fan import demand_alt, demand_fan, demand_finding
 from poolkit.show.charts.fairness import fairness, fairness_alt, fairness_finding
 from poolkit.show.charts.figures import Drawn, inline_svg, new_figure, png, svg
 from poolkit.show.charts.fleet_budget import (
@@ -73,6 +74,9 @@ __all__ = [
     "course",
     "course_alt",
     "course_finding",
+    "demand_alt",
+    "demand_fan",
+    "demand_finding",
     "fairness",
     "fairness_alt",
     "fairness_finding",

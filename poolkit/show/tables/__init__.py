@@ -2,6 +2,7 @@
 
 from poolkit.show.tables.of_gates import gates, waivers
 from poolkit.show.tables.of_history import history
+from poolkit.show.tables.of_outlook import outlooks
 from poolkit.show.tables.of_recommendation import (
     changes,
     checks,
@@ -53,6 +54,7 @@ __all__ = [
     "history",
     "knees",
     "limits",
+    "outlooks",
     "parameters",
     "parameters_in_short",
     "passed",

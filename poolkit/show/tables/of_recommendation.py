@@ -210,7 +210,7 @@ def cold_starts_in_short(advice: ColdAdvice) -> Table:
 
 
 def _of_starts(advice: ColdAdvice, columns: Columns[ColdStart]) -> Table:
-    best = cold.shown(advice)[-1]
+    best = cold.advised(advice)
     each = "each pool" if advice.pools > 1 else "the pool"
     caption = f"Cold starts, by the connections that {each} dials first"
     return Table.of(caption, columns, advice.starts, lambda start: start is best)

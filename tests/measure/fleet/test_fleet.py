@@ -10,10 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from poolkit.analysis.cold import Opening
+from poolkit.errors import ExitCode
 from poolkit.lab.models import Workers
+from poolkit.lab.postgres import PostgresServer
 from poolkit.lab.upstream import HttpUpstream
 from poolkit.measure.fleet.source import FleetSource
 from poolkit.measure.generating import Load, Sent
+from poolkit.measure.session import Session
 from poolkit.measure.sweep import TrialPlan
 from poolkit.records import Trial
 from poolkit.targets import load_targets
@@ -93,3 +97,65 @@ def test_a_sweep_of_two_generators_and_its_file(file: Path, tmp_path: Path) -> N
     assert sum(one.throughput for one in by_size[4].generators) == pytest.approx(
         by_size[4].throughput, rel=0.05
     )
+
+
+# One row that everybody changes, and keeps locked for 4 ms.
+HOT_ROW = """with held as (
+    update pgbench_branches set bbalance = bbalance + 1 where bid = 1 returning bid
+) select pg_sleep(0.004) from held"""
+# Generators on a machine whose clock is an hour ahead, where the evidence's DSN is not known.
+ELSEWHERE = """
+import datetime, os, sys
+class Ahead(datetime.datetime):
+    @classmethod
+    def now(cls, tz=None):
+        return super().now(tz) + datetime.timedelta(hours=1)
+if "poolkit.measure.fleet.process" in sys.orig_argv:
+    datetime.datetime = Ahead
+    del os.environ["EVIDENCE_DSN"]
+"""
+
+
+def test_a_database_sees_replicas_begin_and_is_looked_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its evidence is on this machine's clock; a start of two processes is one storm of dials."""
+    (tmp_path / "sitecustomize.py").write_text(ELSEWHERE)
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{Path.cwd()}")
+    path = tmp_path / "targets.toml"
+    with PostgresServer(accounts=10) as server:
+        monkeypatch.setenv("FLEET_DSN", server.dsn)
+        monkeypatch.setenv("EVIDENCE_DSN", server.dsn)
+        path.write_text(
+            '[targets.db]\ndriver = "asyncpg"\ndsn_env = "FLEET_DSN"\ntarget_rate = 60\n'
+            f"statements = [{json.dumps(HOT_ROW)}]\nread_only = false\nreplicas = 2\n"
+            'evidence = { server_dsn_env = "EVIDENCE_DSN" }\n'
+        )
+        session = Session(
+            load_targets(path)["db"], tmp_path / "db.jsonl", lambda _: None, budget=60.0,
+            deadline=120.0, source=FleetSource(Fleet(workers=2), path, lambda _: None),
+        )  # fmt: skip
+
+        async def steps() -> ExitCode:
+            await session.run(TrialPlan("overload", 6, 0.2, 1.6, "a test", callers=6), 1)
+            for opening in (Opening(3, False, 0.0, 1.0), Opening(3, True, 0.2, 1.0)):
+                plan = TrialPlan("cold", 3, 0.0, 1.0, "a test", pools=2, rate=60.0, cold=opening)
+                await session.run(plan, 2)
+            return ExitCode.DONE
+
+        session.carry_out(steps)
+    busy, *starts = session.trials
+    assert busy.server_side is not None
+    assert busy.server_side.remarks == ()
+    assert busy.server_side.waits is not None
+    assert 3 <= busy.server_side.waits.samples <= 8
+    assert busy.server_side.waits.sessions == pytest.approx(6.0, abs=2.0)  # of both generators
+    for trial in starts:
+        assert [one.pools for one in trial.generators] == [1, 1]
+        assert sum(trial.outcomes.values()) == pytest.approx(60, abs=2)
+        assert trial.cold is not None
+        assert (trial.cold.dials, trial.cold.generators) == (6, 2)
+        assert sum(trial.cold.dials_by_slice) == 6
+        assert trial.cold.dial_rate is not None
+        assert trial.cold.wait_p99 is not None
+        assert trial.checks == ()
