@@ -14,19 +14,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from poolkit import units
+from poolkit.analysis.late import ALLOWANCE, steady_from
 from poolkit.load.measurement import Floats
 from poolkit.load.starting import Seen
 from poolkit.records import ColdAdvice, ColdStart, Trial
 
 SLICE = 0.1  # s
 FIRST = 1.0  # s whose callers are looked at by themselves
-ALLOWANCE = 0.01  # share of calls that may wait longer
 MOST_OF_DIALS = 0.9  # share of the most that were dialled at once: a storm that tells the rate
 CALM_SHARE = 0.5  # of the login rate that was seen, to spread the dials of a deploy to
 WORTH_SPREADING = 0.1  # s that all dials together take; below it nobody gains by a jitter
-# Standard deviations of a Poisson count: a size whose p99 is just within the limit has now a few
-# late calls more, now less, and is steady all the same.
-BY_CHANCE = 3.0
 CLIENT_BOUND = 0.85  # of one core: from here on the dials may have waited for this process
 
 
@@ -89,23 +86,10 @@ def _p99(waited: Floats) -> float | None:
 
 
 def _steady(since: Floats, waited: Floats, edges: Sequence[float], limit: float) -> float | None:
-    """The first edge from which on neither the calls left nor those of its slice are late.
-
-    Late: more of them wait beyond the limit than one in 100 brings by chance. A slice holds few
-    calls, so that one burst makes its p99: a later slice over the limit takes nothing back while
-    the calls that are left keep to it together.
-    """
-    for edge in edges:
-        after = since >= edge
-        own = after & (since < edge + SLICE)
-        if after.any() and not any(_is_late(waited[calls], limit) for calls in (after, own)):
-            return edge
-    return None
-
-
-def _is_late(waited: Floats, limit: float) -> bool:
-    expected = ALLOWANCE * waited.size
-    return bool((waited > limit).sum() > expected + BY_CHANCE * math.sqrt(expected))
+    """The first edge from which on neither the calls left nor those of its slice are late."""
+    slices = [waited[(since >= edge) & (since < edge + SLICE)] for edge in edges]
+    steady = steady_from([(float((own > limit).sum()), float(own.size)) for own in slices])
+    return None if steady is None else edges[steady]
 
 
 def _by_slice(dialled: Sequence[tuple[float, int, float]]) -> tuple[int, ...]:

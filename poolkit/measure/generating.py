@@ -30,6 +30,7 @@ from poolkit.load.timer import Timer, best_timer
 from poolkit.load.together import Part
 from poolkit.measure import verify
 from poolkit.measure.approach import Strain
+from poolkit.measure.changing import ChangingService
 from poolkit.measure.child import RESUMES
 from poolkit.measure.preflight import check_names
 from poolkit.measure.starting import StartingService
@@ -193,7 +194,10 @@ class ThisProcess:
         own = target if strain is None else dialled_by_need(target)
         pool: Pool
         starting = None if plan.cold is None else StartingService(own, plan, load.seed)
-        if starting is None:
+        changing = None if plan.change is None else ChangingService(own, plan, load.seed)
+        if changing is not None:
+            pool = changing
+        elif starting is None:
             pool = make_service_pool(
                 own, plan.pool_size, pools=plan.pools, seed=load.seed, gated=plan.gated
             )
@@ -226,6 +230,8 @@ class ThisProcess:
             else:
                 begin = await self._opened(starting, plan, timer)
             self._task = None
+            if changing is not None:
+                changing.begin(0.0 if begin is None else begin - timer.now())
             measurement = await generator.run(begin)
             return Sent(
                 measurement,
@@ -279,6 +285,13 @@ def _arrivals(plan: TrialPlan, rate: float, seed: int) -> Iterator[float]:
     if plan.at_a_time is not None:
         return constant(rate, plan.seconds, plan.at_a_time)
     phases = [(rate, plan.warm_up), (rate, plan.seconds - plan.warm_up - plan.calm)]
+    if plan.change is not None:
+        (first, then), at = plan.change.rates, plan.change.at
+        phases = [
+            (first, plan.warm_up),
+            (first, at - plan.warm_up),
+            (then, plan.seconds - at),
+        ]
     if plan.calm:
         phases.append((verify.calm_rate(rate), plan.calm))
     return steps(phases, seed)

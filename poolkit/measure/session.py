@@ -15,6 +15,7 @@ from poolkit.analysis.cold import cold_start
 from poolkit.analysis.disturbed import marked
 from poolkit.analysis.generators import of_generators
 from poolkit.analysis.limits import is_at_limit, turned_away
+from poolkit.analysis.replicas import replica_change
 from poolkit.analysis.state_curve import OF_THE_CLIENT
 from poolkit.analysis.summary import summarise
 from poolkit.drivers.registry import gate_size
@@ -40,7 +41,7 @@ from poolkit.measure.resume import counting, resumed
 from poolkit.measure.server_side import ServerWatch
 from poolkit.measure.store import TrialLog, now
 from poolkit.measure.sweep import TrialPlan, spent
-from poolkit.records import Purpose, Trial
+from poolkit.records import APART, Purpose, Trial
 from poolkit.targets import Target
 
 LEAST_GRACE = 5.0  # s
@@ -212,9 +213,9 @@ class Session:
 
     async def _is_finding(self, stop: BrakeStop) -> bool:
         """Whether the trial that a brake ended tells something of a server that is well."""
-        if self.trials[-1].cold is None:
+        if self.trials[-1].purpose not in APART:
             return is_at_limit(self.trials[-1], self.trials[:-1])
-        # A storm of dials that a server turns away is what a cold start is there to show.
+        # A storm of dials that a server turns away is what such a trial is there to show.
         await asyncio.sleep(AFTER_REFUSALS)
         return stop.brake in ("refused", "rejected", "error_share") and await self._answers()
 
@@ -253,10 +254,19 @@ class Session:
             gate=gate_size(self._target, plan.pool_size) if plan.gated else None,
         ).model_copy(update=self._facts)
         trial = of_generators(trial, _parts(sent, purpose, plan), calm=bool(plan.calm))
+        changes: dict[str, object]
+        if plan.change is not None and (purpose == "lost_replica" or purpose == "surge"):
+            changes = {
+                "change": replica_change(purpose, measured, plan.change, plan.warm_up),
+                # Nor is it steady: what is left to doubt is who sent the load.
+                "checks": tuple(c for c in trial.checks if c.name in {*OF_THE_CLIENT, "shares"}),
+                "in_use": (),
+            }
+            return trial.model_copy(update=changes)
         if plan.cold is not None and sent.start is not None:
             # It says nothing of a service that is up.
             start = cold_start(plan.cold, sent.start)
-            changes: dict[str, object] = {"cold": start, "checks": (), "in_use": ()}
+            changes = {"cold": start, "checks": (), "in_use": ()}
             return trial.model_copy(update=changes)
         if trial.loop == "open":
             late = verify.late_interval(measured, self._target.wait_p99)

@@ -12,7 +12,7 @@ from poolkit.measure.resume import is_of_question
 from poolkit.measure.store import TrialLog, read_record
 from poolkit.probes import Probe, read
 from poolkit.recommend.checks import is_without_gate
-from poolkit.records import Recommendation, Record, Sizing, Trial
+from poolkit.records import APART, Recommendation, Record, Sizing, Trial
 from poolkit.review.adding import read_known
 from poolkit.review.compare import Comparison
 from poolkit.review.history import HISTORY_FILE
@@ -101,8 +101,9 @@ def read_review(path: Path) -> Review:
             trials=tuple(
                 t
                 for t in trials
-                # Cold starts stand in the recommendation, and are no evidence of the size.
-                if t.purpose != "cold" and (r.target not in public or is_of_question(t, settings))
+                # Those in which pools began, went or came stand in the recommendation.
+                if t.purpose not in APART
+                and (r.target not in public or is_of_question(t, settings))
             ),
             settings=settings,
             probe=probe if probe and _is_of(probe, r, settings) else None,

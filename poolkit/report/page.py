@@ -10,6 +10,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from poolkit.analysis.replicas import what_came
 from poolkit.records import Recommendation
 from poolkit.report import pictures
 from poolkit.report.folder import Review, TargetReview
@@ -222,6 +223,7 @@ def _jumps(target: TargetReview, review: Review) -> list[tuple[str, str]]:
         ("chart", "chart", bool(target.trials)),
         ("parameters", "parameters", bool(r.parameters)),
         ("verification", "verification", r.verification is not None),
+        ("replicas", "replicas lost and added", bool(r.replica_changes)),
         ("cold", "cold start", r.cold is not None),
         ("idle", "idle connections", target.probe is not None),
         ("changes", "changes", review.comparison is not None),
@@ -321,6 +323,7 @@ _TEMPLATES = Environment(
 )
 _TEMPLATES.globals.update(
     charts=charts,
+    change_in_words=what_came,
     cold=cold,
     tables=tables,
     of_probe=of_probe,

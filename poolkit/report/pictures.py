@@ -13,6 +13,7 @@ from poolkit.review.trend import History
 from poolkit.show import charts, trust
 from poolkit.show.before_after import ServiceComparison
 from poolkit.show.charts.fairness import pair
+from poolkit.show.charts.replicas import verified_by_replicas
 from poolkit.show.charts.response_time import known
 from poolkit.show.charts.time_budget import all_in_service, budgets, climb
 from poolkit.show.course import verifications
@@ -46,6 +47,10 @@ _FLEET = (
 _GATE = (
     "A gate is a semaphore of the pool's size in front of it: first come, first served. The bar "
     "holds 95 % of the waits, the mark at its left end is their median."
+)
+_REPLICAS = (
+    "Each generator of the fleet is a process with pools of its own, as a replica is. A p99 of all "
+    "calls together hides one that waits longer."
 )
 _PROOF = (
     "Low traffic with pauses as long as the timeout, both values side by side. Dead: the server "
@@ -97,6 +102,10 @@ def more(target: TargetReview) -> Iterator[str]:
     fleet = _fleet(target)
     if fleet is not None:
         yield figure(charts.fleet_budget(fleet), charts.fleet_alt(fleet), f"{anchor}-c", _FLEET)
+    whole = verified_by_replicas(trials, r.recommended_size)
+    if whole is not None:
+        drawn = charts.replicas(whole)
+        yield figure(drawn, charts.replicas_alt(whole), f"{anchor}-l", _REPLICAS)
     crowded = pair(trials)
     if crowded is not None:
         drawn = charts.fairness(*crowded)

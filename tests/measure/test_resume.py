@@ -9,7 +9,11 @@ import pytest
 from poolkit.measure.resume import counting, is_of_question, resumed
 from poolkit.records import Trial
 from tests.analysis.test_cold import start
+from tests.measure.test_replicas import seen
 from tests.recommend.examples import http_target, trial, verifying_trial
+
+LOST = {"purpose": "lost_replica", "pools": 4, "change": seen()}
+SURGE = {"purpose": "surge", "pools": 5, "change": seen(kind="surge", pools_after=5)}
 
 
 @pytest.mark.parametrize(
@@ -32,6 +36,12 @@ from tests.recommend.examples import http_target, trial, verifying_trial
         ({"replicas": 4}, {"purpose": "cold", "cold": start(), "pools": 4}, True),  # all begin
         ({"wait_p99": 0.002}, {"purpose": "cold", "cold": start()}, False),
         ({"target_rate": 600.0}, {"purpose": "cold", "cold": start()}, False),
+        ({"replicas": 4}, LOST, True),
+        ({"replicas": 4, "lost_replicas": 2}, LOST, False),
+        ({"replicas": 4, "wait_p99": 0.002}, LOST, False),
+        ({"replicas": 4, "target_rate": 600.0}, LOST, False),
+        ({"replicas": 4, "surge": 1, "max_connections": 200}, SURGE, True),
+        ({"replicas": 4, "surge": 2, "max_connections": 200}, SURGE, False),
     ],
 )
 def test_a_size_in_service_counts_at_its_rate_only(

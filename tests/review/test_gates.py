@@ -374,12 +374,13 @@ def test_a_figure_that_is_worse_once_is_named_though_it_passed() -> None:
     """And what is alike is said once for all that it is about."""
     found = apply(judge(parse("plateau"), series(HIGH, HIGH, LOW), must_persist=True), (), TODAY)
     assert found.exit_code(ExitCode.DONE) == 0
-    assert "- orders plateau: the latest review alone is worse" in to_markdown(
+    assert "- plateau of orders: the latest review alone is worse" in to_markdown(
         found, (), ExitCode.DONE
     )
     one = judge(parse("plateau,size"), series(HIGH), must_persist=False)[0]
     alike = [one, one._replace(target="users")]
-    assert len(notes(apply(alike, (), TODAY))) == 1
+    (note,) = notes(apply(alike, (), TODAY))
+    assert note.startswith("plateau of orders and users: no earlier review")
 
 
 def test_the_summary_begins_with_the_gates() -> None:
@@ -390,5 +391,5 @@ def test_the_summary_begins_with_the_gates() -> None:
     assert lines[2] == "**Gates: 1 of 1 passed or waived**"
     (row,) = [line for line in lines if line.startswith("| orders | plateau | ⚠ failed, waived")]
     assert "785 calls/s (780–790) → 610 calls/s (600–620)" in row
-    (note,) = [line for line in lines if line.startswith("- orders plateau: changed on day 2; ")]
+    (note,) = [line for line in lines if line.startswith("- plateau of orders: changed on day 2; ")]
     assert r"until 2027-03-31: \| \[x\](http://evil) \| \<img>" in note

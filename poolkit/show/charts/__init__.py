@@ -41,6 +41,7 @@ from poolkit.show.charts.of_probe import (
     stale_calls_alt,
     stale_calls_finding,
 )
+from poolkit.show.charts.replicas import replicas, replicas_alt, replicas_finding
 from poolkit.show.charts.response_time import response_alt, response_finding, response_time
 from poolkit.show.charts.scene import CurveAxes, Scene, alt_text, scene_alt_text, what_if
 from poolkit.show.charts.spreads import Spread, spreads, spreads_alt
@@ -94,6 +95,9 @@ __all__ = [
     "live_png",
     "new_figure",
     "png",
+    "replicas",
+    "replicas_alt",
+    "replicas_finding",
     "response_alt",
     "response_finding",
     "response_time",

@@ -16,6 +16,7 @@ from poolkit.show.tables.of_recommendation import (
     limits,
     parameters,
     parameters_in_short,
+    replica_changes,
     rules_of_thumb,
     signals,
 )
@@ -60,6 +61,7 @@ __all__ = [
     "passed",
     "pooler",
     "predictions",
+    "replica_changes",
     "rules_of_thumb",
     "server_side",
     "signals",

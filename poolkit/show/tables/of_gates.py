@@ -67,12 +67,17 @@ def notes(verdict: Verdict) -> list[str]:
 
     Also what is to be known of one that passed though its latest figure is worse.
     """
-    told: dict[str, list[str]] = {}
+    told: dict[str, dict[str, list[str]]] = {}
     for one in verdict.judgements:
         if one.outcome != "passed" or (one.why and one.was is not None):
             text = "; ".join(filter(None, (one.why, to_do(verdict, one))))
-            told.setdefault(text, []).append(f"{one.target} {one.gate.name}")
-    return [f"{units.listed(names)}: {text}" for text, names in told.items()]
+            told.setdefault(text, {}).setdefault(one.target, []).append(one.gate.name)
+    lines = []
+    for text, targets in told.items():
+        for names in dict.fromkeys(map(tuple, targets.values())):
+            of = [target for target, gates in targets.items() if tuple(gates) == names]
+            lines.append(f"{units.listed(list(names))} of {units.listed(of)}: {text}")
+    return lines
 
 
 def to_do(verdict: Verdict, judgement: Judgement) -> str:

@@ -11,10 +11,12 @@ from pathlib import Path
 import pytest
 
 from poolkit.analysis.cold import Opening
+from poolkit.analysis.replicas import LOST, Change, replica_change
 from poolkit.errors import ExitCode
 from poolkit.lab.models import Workers
 from poolkit.lab.postgres import PostgresServer
 from poolkit.lab.upstream import HttpUpstream
+from poolkit.load.together import Part
 from poolkit.measure.fleet.source import FleetSource
 from poolkit.measure.generating import Load, Sent
 from poolkit.measure.session import Session
@@ -26,6 +28,10 @@ from poolkit.targets.fleet import Fleet
 pytestmark = [pytest.mark.alone, pytest.mark.lab]
 
 SERVICE = 0.02  # s
+
+
+def lost_calls(part: Part) -> int:
+    return sum(segment.error_kinds.get(LOST, 0) for segment in part.measurement.segments)
 
 
 @pytest.fixture(scope="module")
@@ -50,31 +56,48 @@ def test_trials_are_divided_and_add_up(upstream: HttpUpstream, file: Path) -> No
     target = load_targets(file)["api"]
     closed = TrialPlan("overload", 6, 0.0, 1.5, "a test", callers=6)
     opened = TrialPlan("verify", 2, 0.4, 2.0, "a test", pools=4, rate=120.0)
+    change = Change(1.2, 1.2, 2, 1, (120.0, 120.0), 0.010)
+    lost = TrialPlan("lost_replica", 8, 0.4, 2.4, "a test", pools=2, rate=120.0, change=change)
 
     async def both() -> list[Sent]:
         fleet = FleetSource(Fleet(workers=2), file, lambda _: None)
         try:
             seen = []
-            for plan in (closed, opened):
+            for plan in (closed, opened, lost):
                 before = upstream.stats()["served"]
                 sent = await fleet.send(target, Load(plan, 3, 5.0, 10_000), lambda *_: None)
-                assert upstream.stats()["served"] - before == fleet.calls
+                # Calls that are lost with their replica are not always served to the end.
+                missing = 0 if plan.change is None else sum(map(lost_calls, sent.parts.values()))
+                assert 0 <= fleet.calls - (upstream.stats()["served"] - before) <= missing
                 seen.append(sent)
             return seen
         finally:
             await fleet.close()
 
     before = upstream.stats()["served"]
-    first, second = asyncio.run(both())
+    first, second, third = asyncio.run(both())
     # Two generators looked whether the target answers, and the rest is of the trials.
-    told = sum(part.calls for sent in (first, second) for part in sent.parts.values())
-    assert upstream.stats()["served"] - before == told + 2
+    told = sum(part.calls for sent in (first, second, third) for part in sent.parts.values())
+    gone = sum(map(lost_calls, third.parts.values()))
+    assert told + 2 - gone <= upstream.stats()["served"] - before <= told + 2
     assert list(first.parts) == ["generator 1", "generator 2"]
     assert [part.measurement.callers for part in first.parts.values()] == [3, 3]
     assert (first.measurement.pool_size, first.measurement.callers) == (6, 6)
     assert max(s.in_use.mean for s in first.measurement.segments) > 3.5  # more than one has
     assert [part.pools for part in second.parts.values()] == [2, 2]
     assert sum(s.outcomes["ok"] for s in second.measurement.segments) == pytest.approx(240, abs=3)
+    # The second generator is a replica that goes; the first has all of the load from then on.
+    assert [part.measurement.arrival_rate for part in third.parts.values()] == pytest.approx(
+        [(60.0 * 0.8 + 120.0 * 1.2) / 2.0, 60.0 * 0.8 / 2.0]
+    )
+    stays, goes = (part.measurement for part in third.parts.values())
+    bins = round((1.2 + 2 * SERVICE) / goes.bin_seconds)
+    assert goes.completions[:bins].sum() > 60
+    assert goes.completions[bins:].sum() == 0
+    assert stays.completions[bins:].sum() == pytest.approx(1.2 * 120, abs=15)
+    found = replica_change("lost_replica", third.measurement, change, 0.4)
+    assert (found.pools_before, found.pools_after, found.refused) == (2, 1, 0)
+    assert found.lost == gone
 
 
 def test_a_sweep_of_two_generators_and_its_file(file: Path, tmp_path: Path) -> None:
