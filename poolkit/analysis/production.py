@@ -50,7 +50,8 @@ GROUPS = 12  # of windows by rate, whose mean hold times make the slowdown
 BEYOND = 1.05  # times the highest rate seen of a fleet: so far its hold time is taken to stay
 LEAST_BUCKET = 0.5  # of the lowest bound: from there on the times of the lowest bucket are spread
 TAIL = (0.003, 0.1)  # shares of time with so many in use or more that tell the dispersion
-DISPERSIONS = tuple(np.geomspace(0.1, 4.0, 16).tolist())
+ALIKE = 0.01  # a mean squared miss that is so much larger is as good; the largest of these counts
+DISPERSIONS: tuple[float, ...] = tuple(np.geomspace(0.1, 4.0, 16).tolist())
 DRILL = (
     "a drill shows it: for five minutes give one replica twice its share of the calls, where its "
     "pool has room for them, and observe again"
@@ -260,7 +261,10 @@ def dispersion_seen(windows: Windows, trial: Trial) -> float:
         predicted = weights @ shares / weights.sum()
         return float((np.log(predicted[levels[chosen]] / tail[chosen]) ** 2).sum())
 
-    return min(DISPERSIONS, key=misses)
+    missed = [misses(one) for one in DISPERSIONS]
+    alike = min(missed) + ALIKE * chosen.sum()
+    # No less than the holds' own: how long those that wait do so hangs on it too.
+    return max(prior, *(d for d, m in zip(DISPERSIONS, missed, strict=True) if m <= alike))
 
 
 def as_trial(windows: Windows, factor: float, target: str, driver: str, started: str) -> Trial:
@@ -317,20 +321,36 @@ def _batches(windows: Windows, fleet: int, factor: float) -> Iterable[States]:
         }
 
 
+def evidence(
+    windows: Windows, rate: float, target: str, driver: str, started: str
+) -> tuple[Windows, Trial]:
+    """The windows that tell of the service at `rate` (calls/s), also made one trial."""
+    chosen = near(windows, rate)
+    trial = as_trial(chosen, 1.0, target, driver, started)
+    return chosen, trial.model_copy(update={"dispersion": dispersion_seen(chosen, trial)})
+
+
 def sized(
-    windows: Windows, objective: Objective, target: str, driver: str, started: str
+    windows: Windows,
+    objective: Objective,
+    target: str,
+    driver: str,
+    started: str,
+    slower: float = 1.0,
 ) -> tuple[Sizing, Trial]:
     """The size that the objective asks for, and the evidence as one trial.
 
     Nothing is answered above the connections in use that were seen, nor for a fleet above the
     highest rate seen; the windows must be whole (see `Windows.whole`), one at least.
+
+    Args:
+        slower: how many times as long each call is taken to last.
     """
     rate = objective.rate
-    chosen = near(windows, rate)
-    plain = as_trial(chosen, 1.0, target, driver, started)
-    seen = {"dispersion": dispersion_seen(chosen, plain)}
-    factor = slowdown(windows, chosen, rate)
-    trial = as_trial(chosen, factor, target, driver, started).model_copy(update=seen)
+    chosen, plain = evidence(windows, rate, target, driver, started)
+    factor = slower * slowdown(windows, chosen, rate)
+    slowed = as_trial(chosen, factor, target, driver, started)
+    trial = slowed.model_copy(update={"dispersion": plain.dispersion})
     sizing = size(Sweep(target=target, trials=(trial,)), objective)
     return _within(sizing, windows, chosen, rate), trial
 

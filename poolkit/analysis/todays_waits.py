@@ -116,7 +116,8 @@ def _errors(difference: Floats, observed: Floats, calls: float) -> Floats:
     if len(parts) < FEWEST_PARTS:
         return np.asarray(math.sqrt(IN_A_ROW) * least)
     sums = np.array([difference[part].sum(axis=0) for part in parts])
-    return np.maximum(sums.std(axis=0, ddof=1) * math.sqrt(len(parts)) / calls, least)
+    spread = sums.std(axis=0, ddof=1) * math.sqrt(len(parts)) / calls
+    return np.asarray(np.maximum(spread, least))
 
 
 def _p99(bounds: list[float], low: Floats, high: Floats) -> tuple[float, float]:

@@ -22,6 +22,8 @@ _DOUBTS = {
     "fair": "some callers waited far longer than others",
     "drift": "the endpoint changed while it was measured",
     "reachable": "the rate is out of reach",
+    "todays_waits": "the model does not tell today's waits",
+    "pools": "production has another number of pools than targets.toml",
     "finished": "the measurement did not run to its end",
 }
 _MISSING = {

@@ -1,5 +1,6 @@
 """Records as tables: rows of plain text, written as HTML, as Markdown or for a terminal."""
 
+from poolkit.show.tables.of_production import scenarios, todays_waits
 from poolkit.show.tables.of_recommendation import (
     changes,
     checks,
@@ -55,10 +56,12 @@ __all__ = [
     "pooler",
     "predictions",
     "rules_of_thumb",
+    "scenarios",
     "server_side",
     "signals",
     "states",
     "time_budget",
+    "todays_waits",
     "trial_checks",
     "trials",
 ]
