@@ -248,11 +248,11 @@ def dispersion_seen(windows: Windows, trial: Trial) -> float:
     prior = dispersion_of_holds([trial])
     if not chosen.any():
         return prior
-    groups = by_rate(windows)
+    points, groups = state_points([trial]), by_rate(windows)
     weights = np.array([windows.held[rows].sum() for rows, _ in groups])
 
     def misses(dispersion: float) -> float:
-        curve = fit(state_points([trial]), dispersion, 0.0)
+        curve = fit(points, dispersion, 0.0)
         curve = curve.held_flat(max(curve.largest, size * trial.pools))
         shared = SharedCurve(curve, trial.pools)
         found = [waits(shared, rate, (size,), dispersion)[0] for _, rate in groups]
@@ -352,6 +352,14 @@ def sized(
     slowed = as_trial(chosen, factor, target, driver, started)
     trial = slowed.model_copy(update={"dispersion": plain.dispersion})
     sizing = size(Sweep(target=target, trials=(trial,)), objective)
+    verdict = sizing.verdict.model_copy(
+        update={
+            "evidence": f"production had up to {units.plural(chosen.most_in_use, 'connection')} of "
+            f"one pool in use, at up to {units.rate(windows.peak_rate)}; nothing was sent, so what "
+            "bounds the server was not seen"
+        }
+    )
+    sizing = sizing.model_copy(update={"verdict": verdict})
     return _within(sizing, windows, chosen, rate), trial
 
 

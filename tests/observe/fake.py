@@ -90,7 +90,7 @@ class Fake:
                     yield {"le": le}, times.counts[:, column]
                 return
             if f"{name}_seconds_sum" in text:
-                yield {}, times.total
+                yield {}, times.total if times.bounds else np.full(w.ends.size, np.nan)
                 return
         if "asks" in text:
             yield {}, w.asks
