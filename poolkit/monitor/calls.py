@@ -15,7 +15,6 @@ import asyncio
 import os
 import re
 import sysconfig
-import weakref
 from asyncio import tasks
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -23,6 +22,7 @@ from functools import partial
 from time import perf_counter
 from types import CodeType, FrameType
 from typing import Any
+from weakref import ref
 
 _Task = asyncio.Task[Any]
 
@@ -74,17 +74,19 @@ class Call:
         self.since: float | None = None
         self.ended = 0.0
         self.number = 0  # of its pool's asks
-        self.is_wait_counted = False
-        self.is_lost = False  # and counted as such
-        # Not the frame itself: it would keep everything alive that its function knows.
-        self.code = None if frame is None else frame.f_code
-        self.offset = 0 if frame is None else frame.f_lasti
-        # Outside asyncio no two calls are of one task.
-        self.task_id = id(self) if task is None else id(task)
-        # A strong reference would keep the task's frames, and so its connection, alive.
-        self.task = None if task is None else weakref.ref(task)
-        self.who = "" if task is None else task.get_name()
+        self.is_wait_counted = self.is_lost = False  # lost, and counted as such
         self.outer: Call | None = None
+        # Not the frame itself: it would keep everything alive that its function knows.
+        if frame is None:
+            self.code, self.offset = None, 0
+        else:
+            self.code, self.offset = frame.f_code, frame.f_lasti
+        # Outside asyncio no two calls are of one task.
+        if task is None:
+            self.task_id, self.task, self.who = id(self), None, ""
+        else:
+            # A strong reference would keep the task's frames, and so its connection, alive.
+            self.task_id, self.task, self.who = id(task), ref(task), task.get_name()
 
     @property
     def depth(self) -> int:
@@ -238,7 +240,7 @@ def owner_of(task: _Task | None) -> _Task | None:
 
 def outermost(task: _Task | None) -> FrameType | None:
     """The frame in which a task began; None where it is no Python function's."""
-    return None if task is None else _first(task.get_coro(), ("cr_frame",))
+    return None if task is None else getattr(task.get_coro(), "cr_frame", None)
 
 
 def frames_waiting(task: _Task | None) -> Iterator[FrameType]:

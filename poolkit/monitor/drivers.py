@@ -173,6 +173,5 @@ class _Place:
         call = self._call
         if call is not None:
             self._tap.gated.discard(call)
-        if call is not None and self._tap.waiting.get(call.task_id) is call:
-            del self._tap.waiting[call.task_id]  # it never asked for a connection
+            self._tap.withdraw(call)
         return await self._slot.__aexit__(*error)  # type: ignore[no-any-return]

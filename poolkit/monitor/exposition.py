@@ -6,7 +6,8 @@ import math
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -17,6 +18,7 @@ from poolkit.targets import production
 
 Cumulative = tuple[tuple[float, float], ...]  # (upper bound, values up to it)
 MOST_COUNTED = 2.0**53
+_MOST_IN_USE = 1_000_000
 _LARGEST = {metric.name for metric in (names.OLDEST_WAIT, names.OLDEST_HOLD, names.START)}
 
 
@@ -40,6 +42,19 @@ class PoolFigures:
     values: dict[str, float]  # by poolkit's name, a counter's without `_total`
     times: dict[str, Times]  # by poolkit's name
     worker: str = ""
+    # By poolkit's name, then by the label `in_use`; each worker counts its own connections.
+    states: dict[str, dict[int, float]] = field(default_factory=dict)
+
+
+class State(NamedTuple):
+    """How long so many connections were in use, and how many calls came back meanwhile.
+
+    `in_use` is the middle of those that share a label, rounded down: itself up to 64.
+    """
+
+    in_use: int
+    seconds: float
+    releases: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,16 +78,22 @@ def parse(text: str, what: str) -> dict[str, PoolFigures]:
     pools: dict[str, PoolFigures] = {}
     of: dict[str, set[str]] = defaultdict(set)  # workers of each pool
     parts: dict[tuple[str, str], dict[str, float]] = defaultdict(lambda: defaultdict(float))
-    wanted = {metric.name: metric.kind for metric in names.METRICS}
+    wanted = {metric.name: metric for metric in names.METRICS}
     try:
         for family in text_string_to_metric_families(text):
-            kind = wanted.get(family.name)
-            for sample in family.samples if kind is not None else ():
+            metric = wanted.get(family.name)
+            if metric is None:
+                continue
+            for sample in family.samples:
                 pool, driver = (printable(sample.labels[name]) for name in names.LABELS[:2])
                 figures = pools.setdefault(pool, PoolFigures(driver, {}, {}))
                 of[pool].add(sample.labels.get(names.WORKER) or sample.labels.get(names.PID, ""))
-                value = sample.value if kind == "gauge" else _counted(sample.value)
-                if kind != "histogram":
+                value = sample.value if metric.kind == "gauge" else _counted(sample.value)
+                if metric.is_by_state:
+                    states = figures.states.setdefault(family.name, defaultdict(float))
+                    states[_state(sample.labels)] += value
+                    continue
+                if metric.kind != "histogram":
                     before = figures.values.get(family.name, 0.0)
                     together = max if family.name in _LARGEST else float.__add__
                     figures.values[family.name] = together(before, value)
@@ -101,6 +122,14 @@ def _counted(value: float) -> float:
     if not 0 <= value <= MOST_COUNTED:
         raise ValueError("a counter must be 0 or more, and finite")
     return float(value)
+
+
+def _state(labels: Mapping[str, str]) -> int:
+    """The label `in_use`."""
+    n = int(labels[names.N])
+    if not 0 <= n <= _MOST_IN_USE:
+        raise ValueError("in_use must be 0 or more")
+    return n
 
 
 def _times(found: Mapping[str, float]) -> Times:
@@ -159,6 +188,43 @@ def since(before: Times, after: Times) -> Times:
         tuple((bound, so_far - earlier.get(bound, 0.0)) for bound, so_far in after.buckets),
         after.count - before.count,
         after.total - before.total,
+    )
+
+
+def states(after: PoolFigures, before: PoolFigures | None = None) -> tuple[State, ...]:
+    """What was counted for each number in use, in order: in all, or since an earlier scrape.
+
+    As Prometheus reads counters: where any of them is less than it was the count began anew, at 0,
+    and so did one that was not there yet. Of several workers each state is that of one worker's
+    pool, added up: n is in use in one process, not in all together.
+    """
+    seconds, releases = (
+        after.states.get(metric.name, {}) for metric in (names.STATE_SECONDS, names.STATE_RELEASES)
+    )
+    earlier = {} if before is None or _began_anew(before, after) else before.states
+
+    def more(metric: names.Metric, counts: Mapping[int, float], n: int) -> float:
+        return counts.get(n, 0.0) - earlier.get(metric.name, {}).get(n, 0.0)
+
+    found = []
+    for n in sorted(set(seconds) | set(releases)):
+        passed = more(names.STATE_SECONDS, seconds, n)
+        count = more(names.STATE_RELEASES, releases, n)
+        if passed or count:
+            step = names.step(n)
+            found.append(State((step[0] + step[-1]) // 2, passed, round(count)))
+    return tuple(found)
+
+
+def _began_anew(before: PoolFigures, after: PoolFigures) -> bool:
+    """Whether the counts by state began again, at another time or with less than there was."""
+    start = names.START.name
+    if before.values.get(start) != after.values.get(start):
+        return True
+    return any(
+        after.states.get(name, {}).get(n, 0.0) < count
+        for name, counts in before.states.items()
+        for n, count in counts.items()
     )
 
 

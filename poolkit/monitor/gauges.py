@@ -167,11 +167,16 @@ class _Exposition(Collector):
         ) -> None:
             if name not in families:
                 labels = [*keys, *worker, *(key for key, _ in state)]
+                if metric.is_by_state:
+                    labels.append(names.N)
                 families[name] = _FAMILIES[metric.kind](name, text, labels=labels)
             for reading in of:
                 own = [reading.labels[key] for key in (*keys, *worker)]
                 labels = [*own, *(value for _, value in state)]
-                if metric.kind == "histogram":
+                if metric.is_by_state:
+                    for n, value in reading.states[metric].items():
+                        families[name].add_metric([*labels, str(n)], value)
+                elif metric.kind == "histogram":
                     times = reading.times[metric]
                     families[name].add_metric(labels, list(times.cumulative()), times.total)
                 else:
@@ -205,12 +210,14 @@ class _Reading(NamedTuple):
     labels: dict[str, str]
     values: dict[names.Metric, float]
     times: dict[names.Metric, Buckets]
+    states: dict[names.Metric, dict[int, float]]  # by the label `in_use`
 
 
 def _read(name: str, tap: Tap) -> _Reading:
     tap.fold()
     tap.forgotten()  # counts them
     state = tap.hook.state()
+    seconds, releases, peak = tap.states(names.step, state.pool_size)
     size = math.inf if state.pool_size is None else float(state.pool_size)
     now = perf_counter()
     waiting = list(tap.waiting.values())
@@ -218,6 +225,7 @@ def _read(name: str, tap: Tap) -> _Reading:
     values: dict[names.Metric, float] = {
         names.SIZE: size,
         names.IN_USE: state.in_use,
+        names.PEAK_IN_USE: peak,
         names.IDLE: state.idle,
         names.AVAILABLE: max(0.0, size - state.in_use),
         names.WAITING: len(waiting),
@@ -234,7 +242,8 @@ def _read(name: str, tap: Tap) -> _Reading:
     times = {names.WAIT: tap.wait_time, names.HOLD: tap.hold_time, names.DIAL: tap.dial_time}
     labels = {"pool": name, names.POOL_NAME: name, "driver": tap.hook.driver}
     labels[names.WORKER] = str(os.getpid())
-    return _Reading(labels, values, times)
+    states = {names.STATE_SECONDS: seconds, names.STATE_RELEASES: releases}
+    return _Reading(labels, values, times, states)
 
 
 _FAMILIES: dict[str, Callable[..., Any]] = {

@@ -274,6 +274,11 @@ def _is_another_count(before: PoolFigures, after: PoolFigures) -> bool:
         return True
     growing = {metric.name for metric in names.METRICS if metric.kind == "counter"}
     pairs = [(before.values[n], after.values.get(n, 0.0)) for n in growing & set(before.values)]
+    pairs += [
+        (count, after.states.get(name, {}).get(n, 0.0))
+        for name, counts in before.states.items()
+        for n, count in counts.items()
+    ]
     for name, were in before.times.items():
         are = after.times.get(name)
         if are is None:

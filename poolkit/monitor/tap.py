@@ -11,7 +11,7 @@ import asyncio
 import threading
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from time import perf_counter, time
 from types import FrameType
@@ -19,6 +19,7 @@ from typing import Any
 
 from poolkit.drivers.hooks import Hook
 from poolkit.monitor.calls import Call, Site, Sites, frames_waiting, outermost, owner_of
+from poolkit.monitor.in_use import Counts, InUse
 from poolkit.monitor.makers import Makers
 
 _FOLDED = 500  # calls that are counted at once
@@ -102,6 +103,7 @@ class Tap:
         self.dial_time = Buckets()
         self.since = time()  # when counting began, s since 1970
         self.began = perf_counter()
+        self.in_use = InUse(self.began)
         self.in_vain: InVain | None = None  # lately; None: every call got its connection
         self.asks = 0
         self.timeouts = 0
@@ -123,10 +125,11 @@ class Tap:
         """A task asks for a connection; `frame` leads to the program's own code."""
         asking = self._running()
         task = owner_of(asking)
-        call = self.waiting.get(id(task))
-        if call is not None and call in self.gated:
-            # The gate in front of this pool has reported it already.
-            return call
+        if self.gated:
+            call = self.waiting.get(id(task))
+            if call is not None and call in self.gated:
+                # The gate in front of this pool has reported it already.
+                return call
         own = self.sites.find(frame, outermost(asking))
         made = None
         if own is None:
@@ -151,9 +154,13 @@ class Tap:
             self.waiting.pop(task_id, None)
         else:
             self.dialling.pop(task_id, None)
-        if key in self.held:
+        held = self.held
+        if key in held:
             self.lose(key)
-        self.held[key] = call
+        held[key] = call
+        out = len(held) + len(self.dialling)
+        if out > self.in_use.level:
+            self.in_use.rise(call.since, out)
         if call.outer is None:
             self.holding[task_id] = call
         else:
@@ -168,6 +175,7 @@ class Tap:
         else:
             self.dialling.pop(call.task_id, None)
         call.ended = perf_counter()
+        self._fell(call.ended)
         if call.since is None and (is_timeout or is_cancelled):
             self._asked_in_vain(call)
         self._is_over(call)
@@ -178,7 +186,12 @@ class Tap:
         if call is None or call.since is None:
             return
         call.ended = perf_counter()
-        self._let_go(call)
+        under_way = len(self.held) + len(self.dialling) + len(self.waiting)
+        self.in_use.fall(call.ended, under_way, not is_collected)
+        if self._nested:
+            self._let_go(call)
+        elif self.holding.get(call.task_id) is call:
+            del self.holding[call.task_id]
         if is_collected:
             self._count_lost(call)
             self.collected.append(call)
@@ -210,12 +223,19 @@ class Tap:
         call.since = perf_counter()
         self.waiting.pop(call.task_id, None)
         self.dialling[call.task_id] = call
+        self.in_use.rise(call.since, len(self.held) + len(self.dialling))
 
     def waits_again(self, call: Call) -> None:
         """The call was handed a connection that another one took first."""
         call.since = None
         self.dialling.pop(call.task_id, None)
         self.waiting[call.task_id] = call
+
+    def withdraw(self, call: Call) -> None:
+        """The call went through the gate and never asked for a connection."""
+        if self.waiting.get(call.task_id) is call:
+            del self.waiting[call.task_id]
+            self._fell(perf_counter())
 
     def lose(self, key: int) -> None:
         """The connection `key` was collected, and its slot is taken for good."""
@@ -241,17 +261,36 @@ class Tap:
         with self._folding:
             for call in list(self.held.values()):
                 self._count_wait(call)
-            while self._over:
-                call = self._over.popleft()
-                self._count_wait(call)
-                if call.since is None:
+            over, waited, came_back = self._over, self.wait_time.add, self.hold_time.add
+            before: Call | None = None  # mostly of the same site
+            while over:
+                call = over.popleft()
+                since = call.since
+                if not call.is_wait_counted:
+                    call.is_wait_counted = True
+                    waited((call.ended if since is None else since) - call.asked)
+                if since is None:
                     continue
-                held = call.ended - call.since
-                self.hold_time.add(held)
-                site = self.site_of(call)
+                held = call.ended - since
+                came_back(held)
+                if before is None or call.offset != before.offset or call.code is not before.code:
+                    before, site = call, self.sites.at(call.code, call.offset)
                 site.calls += 1
                 site.held += held
-                site.longest = max(site.longest, held)
+                if held > site.longest:
+                    site.longest = held
+
+    def states(
+        self, step: Callable[[int], range], size: int | None
+    ) -> tuple[Counts, Counts, float]:
+        """Seconds and calls that came back by connections in use, 0 upwards, and the peak.
+
+        Args:
+            step: the numbers in use that are counted as one, by the lowest of them.
+            size: of the pool; None: it has no limit.
+        """
+        with self._folding:
+            return self.in_use.read(perf_counter(), size, step)
 
     def forgotten(self) -> set[int]:
         """Keys of connections that nothing in the program refers to; each is counted once."""
@@ -281,6 +320,10 @@ class Tap:
         self._over.append(call)
         if len(self._over) >= _FOLDED:
             self.fold()
+
+    def _fell(self, at: float) -> None:
+        under_way = len(self.held) + len(self.dialling) + len(self.waiting)
+        self.in_use.fall(at, under_way, False)
 
     def _running(self) -> asyncio.Task[Any] | None:
         thread = threading.get_ident()

@@ -2,7 +2,8 @@
 
 There prometheus-client merges what every worker has written into files and asks no collector, so
 the books are written into them once a second. Gauges tell the worker by the label `pid`, and only
-living ones (`liveall`); counters and histograms are summed over all workers that there were.
+living ones (`liveall`); counters and histograms are summed over all workers that there were. So the
+seconds with n in use are those of every worker with n of its own, in all workers' time.
 """
 
 from __future__ import annotations

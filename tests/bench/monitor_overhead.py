@@ -28,16 +28,20 @@ from scipy.stats import quantile_test
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from poolkit.drivers.hooks import Hook
 from poolkit.lab.models import Workers
 from poolkit.lab.postgres import PostgresServer
 from poolkit.lab.upstream import HttpUpstream
 from poolkit.monitor import instrument, watch
+from poolkit.monitor.calls import Sites
+from poolkit.monitor.tap import Tap
 
 SIZE = 8  # connections, and callers
 SECONDS = 0.5  # of one loop: short, so that a machine that drifts slows both sides alike
 REPEATS = 24
 SCRAPE = 1.0  # s between two scrapes
 SERVICE = 0.001  # s of a call at work
+BATCH = 10_000  # calls of the books alone
 GOAL = 0.97  # of the throughput without, at work
 SLEEP = f"select pg_sleep({SERVICE})"
 READ = "select abalance from pgbench_accounts where aid = 17"
@@ -74,6 +78,20 @@ class Overhead:
             f"{self.bare * 1e6:.1f} us of CPU a call, with both {cost:+.1f} us "
             f"({self.bare / self.listened:.3f})"
         )
+
+
+async def of_the_books() -> float:
+    """us of CPU that a call's ask, connection and return cost in the books alone, no driver."""
+    books, frame = Tap(Hook(None), Sites(())), sys._getframe()
+
+    def batch() -> float:
+        began = time.process_time()
+        for _ in range(BATCH):
+            books.got(books.ask(frame), 1)
+            books.back(1)
+        return (time.process_time() - began) / BATCH * 1e6
+
+    return min(batch() for _ in range(REPEATS))
 
 
 async def loop(call: Call, seconds: float) -> tuple[float, float]:
@@ -210,6 +228,7 @@ def main() -> int:
         async with pool_of(driver, dsn, urls) as (pool, at_work, bare):
             return await compare(driver, pool, at_work, bare)
 
+    print(f"     books: {uvloop.run(of_the_books()):.1f} us of CPU a call", flush=True)
     failed = []
     with (
         PostgresServer(accounts=1000) as database,

@@ -71,7 +71,8 @@ def test_every_driver_exports_every_figure(bench: Bench) -> None:
     assert busy.values[names.ASKS.name] == 5
     assert busy.times[names.WAIT.name].count <= 2
     assert time.time() - 60 < busy.values[names.START.name] <= time.time()
-    assert set(after.values) | set(after.times) == {metric.name for metric in names.METRICS}
+    known = set(after.values) | set(after.times) | set(after.states)
+    assert known == {metric.name for metric in names.METRICS}
     assert after.times[names.WAIT.name].count == 5
     assert after.times[names.HOLD.name].count == 5
     assert after.times[names.HOLD.name].total > 0

@@ -94,10 +94,19 @@ def test_one_answer_tells_of_all_workers_in_multiprocess_mode(
     assert 0 < seen.hold_time < 5
     assert {one.labels["pid"] for one in samples(names.SIZE.name, found)} == pids
     assert [one.value for one in samples(names.SIZE.name, found)] == [100, 100]
+    assert [one.value for one in samples(names.PEAK_IN_USE.name, found)] == [1, 1]
+    before, later = (
+        sum(one.value for one in samples(f"{names.STATE_SECONDS.name}_total", of))
+        for of in (found, after)
+    )
+    assert later >= before > 2 * seen.seconds
     for of in (found, after):
         (asks,) = samples(f"{names.ASKS.name}_total", of)
         assert asks.value == CALLS
         assert set(asks.labels) == set(names.LABELS)
+        releases = samples(f"{names.STATE_RELEASES.name}_total", of)
+        assert {one.labels[names.N]: one.value for one in releases} == {"0": 0, "1": CALLS}
+        assert set(releases[0].labels) == {*names.LABELS, names.N}
         (count,) = samples(f"{names.HOLD.name}_count", of)
         buckets = samples(f"{names.HOLD.name}_bucket", of)
         assert (count.value, buckets[-1].value, buckets[-1].labels["le"]) == (CALLS, CALLS, "+Inf")
