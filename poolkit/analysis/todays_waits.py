@@ -6,8 +6,9 @@ the histogram. Held against each other is the p99 wait, which is what sizes are 
 
 * observed: from the last bound that surely more than 1 % of the calls exceed to the first that
   surely fewer do (the resolution of the buckets), sure by two standard errors. The error is that of
-  the difference between counted and predicted over parts of the time, so that calls which wait
-  because others did count as few, and the course of the day as nothing.
+  the difference between counted and predicted from one part of the time to the next (von Neumann
+  1941), so that calls which wait because others did count as few, and a model that is wrong for
+  hours adds nothing.
 * predicted: with each throughput two standard errors higher, and lower.
 
 Trusted where these two overlap. The test has seen only what production has: where hardly a call
@@ -31,7 +32,7 @@ from poolkit.records import TodaysWaits, Trial, WaitShare
 
 Floats = NDArray[np.float64]
 
-PARTS = 20  # of the time, for the error
+PARTS = 60  # of the time, for the error
 FEWEST_PARTS = 5
 SURE = 2.0  # standard errors
 # Calls that wait do so in rows; without parts enough to see that, so many count as one.
@@ -59,7 +60,7 @@ def todays_waits(windows: Windows, trial: Trial) -> TodaysWaits:
     doubt = SURE * _errors(counted - weights * middle, observed, calls)
     least, most = _p99(bounds, observed - doubt, observed + doubt)
     quickest, slowest = _p99(bounds, shares[0], shares[2])
-    is_trusted = quickest <= most and least <= slowest
+    is_trusted = quickest < most and least < slowest
     seen = f"p99 wait {_between(least, most)} counted, {_between(quickest, slowest)} predicted"
     because = f"{seen} for the {units.plural(size, 'connection')} in production"
     if not is_trusted:
@@ -116,7 +117,8 @@ def _errors(difference: Floats, observed: Floats, calls: float) -> Floats:
     if len(parts) < FEWEST_PARTS:
         return np.asarray(math.sqrt(IN_A_ROW) * least)
     sums = np.array([difference[part].sum(axis=0) for part in parts])
-    spread = sums.std(axis=0, ddof=1) * math.sqrt(len(parts)) / calls
+    variance = (np.diff(sums, axis=0) ** 2).mean(axis=0) / 2.0
+    spread = np.sqrt(len(parts) * variance) / calls
     return np.asarray(np.maximum(spread, least))
 
 

@@ -86,7 +86,7 @@ def test_todays_waits_are_told_or_not_trusted() -> None:
     seen = {row.longer_than: row for row in told.shares}
     assert seen[0.005].counted == pytest.approx(seen[0.005].predicted, rel=0.5)
     times = chosen.waits
-    shifted = np.hstack((np.zeros((len(times.counts), 4)), times.counts[:, :-4]))
+    shifted = np.hstack((np.zeros((len(times.counts), 3)), times.counts[:, :-3]))
     shifted[:, -1] = times.counts[:, -1]
     doubted = todays_waits(replace(chosen, waits=Times(times.bounds, shifted, times.total)), trial)
     assert not doubted.is_trusted
