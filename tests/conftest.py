@@ -26,6 +26,14 @@ def group_of(item: pytest.Item) -> str:
     return next((name for name in MARKED if item.get_closest_marker(name)), "side-by-side")
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """A file that does not name the mark of the group need not be imported: most of the tests."""
+    group = config.getoption("group")
+    if group not in MARKED or collection_path.suffix != ".py":
+        return None
+    return f"mark.{group}" not in collection_path.read_text(encoding="utf-8") or None
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out the other groups."""
     group = config.getoption("group")

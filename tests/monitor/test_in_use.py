@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, generate_latest
 
@@ -22,12 +22,14 @@ from poolkit.monitor.in_use import WINDOW, InUse
 from poolkit.monitor.tap import Tap
 from tests.monitor.beside import Bench, run
 
-SIZE = 3
+SIZE = 2
 
 # What may happen next, and how much later: whole seconds, so that sums are exact.
 STEPS = st.lists(
     st.tuples(
-        st.sampled_from(["ask", "end", "dial fails", "gives up", "collected", "read"]),
+        st.sampled_from(
+            ["ask"] * 3 + ["end"] * 2 + ["dial fails", "gives up", "collected", "read"]
+        ),
         st.integers(0, 3),
     ),
     max_size=60,
@@ -35,6 +37,7 @@ STEPS = st.lists(
 
 
 @given(STEPS)
+@example([("ask", 1)] * 4 + [("end", 1), ("gives up", 2), ("end", 1), ("end", 3)])
 def test_seconds_and_releases_are_those_of_a_slow_count(steps: list[tuple[str, int]]) -> None:
     """Against a count in which a freed connection passes to the first that waits, at once."""
     now, key = 100.0, 0
