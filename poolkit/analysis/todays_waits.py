@@ -64,7 +64,7 @@ def todays_waits(windows: Windows, trial: Trial) -> TodaysWaits:
     seen = f"p99 wait {_between(least, most)} counted, {_between(quickest, slowest)} predicted"
     because = f"{seen} for the {units.plural(size, 'connection')} in production"
     if not is_trusted:
-        way = "longer" if slowest < least else "shorter"
+        way = "longer" if slowest <= least else "shorter"
         because += f": calls wait {way} than the model of these pools says"
     elif observed[0] < P99:
         because += (
