@@ -46,13 +46,15 @@ Size = Annotated[int, Field(ge=1, le=MOST_CONNECTIONS)]  # connections of one po
 # "limit" asks a server that turned calls away what it counts, in an open loop too: calls are due as
 # many at a time as there are connections. "approach" climbs to the target rate with a roomy pool;
 # the others try one size in service: at the target rate, above it, after it, and with more callers
-# than connections. "cold" begins with empty pools, and is no evidence of anything else.
+# than connections. "cold" begins with empty pools, "lost_replica" and "surge" take pools away or
+# add some in their midst: these are no evidence of anything else.
 # "production" is no trial but what a service's own pools counted, told as one.
 CurvePurpose = Literal["ramp", "refine", "repeat", "sentinel", "limit"]
-Purpose = Literal[
-    CurvePurpose, "approach", "verify", "overload", "recovery", "fairness", "cold", "production"
-]
+ChangePurpose = Literal["lost_replica", "surge"]
+TriedPurpose = Literal["approach", "verify", "overload", "recovery", "fairness", "cold"]
+Purpose = Literal[CurvePurpose, TriedPurpose, ChangePurpose, "production"]
 CURVE_PURPOSES: frozenset[str] = frozenset({"ramp", "refine", "repeat", "sentinel", "limit"})
+APART: frozenset[str] = frozenset({"cold", "lost_replica", "surge"})  # no evidence of the size
 KneeRule = Literal["littles_law", "plateau95", "usl_peak"]
 VerdictName = Literal[
     "server_bound",
@@ -188,7 +190,8 @@ class ColdStart(Record):
     dial_rate: Amount | None
     refused: Count  # dials that the server turned away
     failed: Count  # dials that ended otherwise without a connection
-    cpu_share: Amount | None  # of one core, this process, until those were up
+    cpu_share: Amount | None  # of one core, of the busiest generator, until those were up
+    generators: Size = 1  # processes that the pools began in
     # By slices of 100 ms: p99 wait (s) since the first call, None where there was none or more
     # than one in 100 got no connection; and dials since the start.
     waits: tuple[Amount | None, ...] = Field(default=(), repr=False)
@@ -199,6 +202,28 @@ class ColdStart(Record):
         """Whether no dial failed and the first second's callers waited no longer than allowed."""
         in_time = self.wait_p99 is not None and self.wait_p99 <= self.wait_limit
         return in_time and not self.refused and not self.failed
+
+
+class ReplicaChange(Record):
+    """Replicas taken away from a service, or added to it, while it went on at the same rate.
+
+    The change begins where pools are closed, or where new ones begin to open, a moment before they
+    get their share of the calls.
+    """
+
+    kind: ChangePurpose
+    pools_before: Size
+    pools_after: Size
+    wait_limit: Amount  # s, p99 that is allowed
+    wait_p99_before: Amount | None  # s
+    wait_p99_after: Amount | None  # s, of the calls due since it began, as the next
+    late: Amount  # share of the calls that waited longer than allowed, or got nothing
+    # s from its beginning: the first edge of a slice from which on, of the calls left together and
+    # of those of that slice, no more were late than one in 100 brings by chance; None: none was.
+    steady: Amount | None
+    dials: Count  # since it began
+    refused: Count  # calls since, that the server turned away or gave no connection
+    lost: Count  # calls under way in the pools that were taken away
 
 
 class TierMoment(Record):
@@ -342,6 +367,7 @@ class Trial(Record):
     pooler: Pooler | None = None  # stands before the server; None: none does, or not PostgreSQL
     keep_alive: float | None = None  # s, from the server's Keep-Alive header; None: it has none
     cold: ColdStart | None = None  # of a trial with that purpose
+    change: ReplicaChange | None = None  # of a trial with one of those purposes
     server_side: ServerSide | None = Field(None, repr=False)  # None: nothing was asked for
     generators: tuple[GeneratorShare, ...] = ()  # of a fleet; empty: one process sent it all
 
@@ -655,6 +681,8 @@ class Recommendation(Record):
     cold: ColdAdvice | None = None  # None: no cold start was tried
     source: Literal["load", "production"] = "load"  # what the size rests on
     production: FromProduction | None = None  # None: it rests on load
+    # What it did that replicas were lost, or added, under load; empty: that was not tried.
+    replica_changes: tuple[ReplicaChange, ...] = ()
 
     @property
     def failed_checks(self) -> tuple[Check, ...]:

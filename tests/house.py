@@ -79,7 +79,7 @@ HOMES = {
     "bs4": ["report"],
     "matplotlib": ["show.charts", "workbook.cells"],
     "ipywidgets": ["panels"],
-    "pandas": ["show.frames", "workbook.cells"],
+    "pandas": ["show.frames", "workbook.cells", "workbook.budget_shown"],
     "IPython": ["show.tables", "report", "panels", "workbook"],
     "papermill": ["report"],
     "nbconvert": ["report"],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from poolkit.analysis.curve import UNKNOWN_ERROR, points, relative_error
@@ -67,6 +67,11 @@ _WORDS = {
         "replicas share the load evenly: one that sends less is no replica, and one that sends "
         "more waits longer than any would",
         "see whether its machine is busier than the others, or lower the rate",
+    ),
+    "replicas_alike": (
+        "a percentile of all calls together hides a replica whose callers wait longer",
+        "see whether that replica's machine is busier than the others or farther from the server; "
+        "one that is slower by nature needs a larger pool, or less of the load",
     ),
     "drift": (
         "sizes measured on an endpoint that changes in between cannot be compared",
@@ -208,9 +213,14 @@ def jains_index(buckets: Mapping[int, int]) -> float | None:
 
     Jain, Chiu and Hawe (1984). None where no call waited.
     """
-    count = sum(buckets.values())
-    total = sum(value_of(index) * n for index, n in buckets.items())
-    squares = sum(value_of(index) ** 2 * n for index, n in buckets.items())
+    return evenness((value_of(index), n) for index, n in buckets.items())
+
+
+def evenness(counted: Iterable[tuple[float, int]]) -> float | None:
+    """Jain's index of values (0 or more), each with how often it is there; None: all are 0."""
+    count, total, squares = 0, 0.0, 0.0
+    for value, n in counted:
+        count, total, squares = count + n, total + value * n, squares + value * value * n
     return total * total / (count * squares) if squares > 0 else None
 
 

@@ -12,22 +12,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from poolkit import units
+from poolkit.analysis.late import ALLOWANCE, steady_from
+from poolkit.load.measurement import Floats
+from poolkit.load.starting import Seen
 from poolkit.records import ColdAdvice, ColdStart, Trial
-
-Floats = NDArray[np.float64]
 
 SLICE = 0.1  # s
 FIRST = 1.0  # s whose callers are looked at by themselves
-ALLOWANCE = 0.01  # share of calls that may wait longer
 MOST_OF_DIALS = 0.9  # share of the most that were dialled at once: a storm that tells the rate
 CALM_SHARE = 0.5  # of the login rate that was seen, to spread the dials of a deploy to
 WORTH_SPREADING = 0.1  # s that all dials together take; below it nobody gains by a jitter
-# Standard deviations of a Poisson count: a size whose p99 is just within the limit has now a few
-# late calls more, now less, and is steady all the same.
-BY_CHANCE = 3.0
 CLIENT_BOUND = 0.85  # of one core: from here on the dials may have waited for this process
 
 
@@ -48,45 +44,18 @@ class Opening:
     wait_limit: float
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """What was noted of one cold start; times are s from its beginning.
-
-    Attributes:
-        due: of each call.
-        waited: of each call, from its start until its connection was up; inf: it got none.
-        load_from: when calls began.
-        load_until: when they ended.
-        at_once: connections that all pools together dial as they begin.
-        ready: when the last pool was open; None: one did not open.
-        first_reply: the first good one; None: there was none.
-        dialled: (s, dials so far, CPU seconds of this process so far), often, in order.
-        refused, failed: dials that brought no connection.
-    """
-
-    due: Floats
-    waited: Floats
-    load_from: float
-    load_until: float
-    at_once: int
-    ready: float | None
-    first_reply: float | None
-    dialled: Sequence[tuple[float, int, float]]
-    refused: int
-    failed: int
-
-
 def cold_start(opening: Opening, seen: Seen) -> ColdStart:
     """The record of a cold start."""
     since, waited, limit = seen.due - seen.load_from, seen.waited, opening.wait_limit
     slices = math.ceil((seen.load_until - seen.load_from) / SLICE - 1e-9)
-    total = seen.dialled[-1][1] if seen.dialled else 0
+    rows = [(at, int(dials), cpu) for at, dials, cpu in seen.dialled.tolist()]
+    total = rows[-1][1] if rows else 0
     # Dials that calls ask for come at the pace of the calls, and say nothing of the server's.
     asked = min(seen.at_once, total)
-    at, dials, cpu = next((row for row in seen.dialled if row[1] >= asked), (0.0, 0, 0.0))
+    at, dials, cpu = next((row for row in rows if row[1] >= asked), (0.0, 0, 0.0))
     rate = share = None
     if asked and at > 0:
-        rate, share = dials / at, (cpu - seen.dialled[0][2]) / at
+        rate, share = dials / at, (cpu - rows[0][2]) / at
     edges = [SLICE * number for number in range(slices)]
     return ColdStart(
         min_size=opening.min_size,
@@ -102,8 +71,9 @@ def cold_start(opening: Opening, seen: Seen) -> ColdStart:
         refused=seen.refused,
         failed=seen.failed,
         cpu_share=share,
+        generators=seen.generators,
         waits=tuple(_p99(waited[(since >= edge) & (since < edge + SLICE)]) for edge in edges),
-        dials_by_slice=_by_slice(seen.dialled),
+        dials_by_slice=_by_slice(rows),
     )
 
 
@@ -116,23 +86,10 @@ def _p99(waited: Floats) -> float | None:
 
 
 def _steady(since: Floats, waited: Floats, edges: Sequence[float], limit: float) -> float | None:
-    """The first edge from which on neither the calls left nor those of its slice are late.
-
-    Late: more of them wait beyond the limit than one in 100 brings by chance. A slice holds few
-    calls, so that one burst makes its p99: a later slice over the limit takes nothing back while
-    the calls that are left keep to it together.
-    """
-    for edge in edges:
-        after = since >= edge
-        own = after & (since < edge + SLICE)
-        if after.any() and not any(_is_late(waited[calls], limit) for calls in (after, own)):
-            return edge
-    return None
-
-
-def _is_late(waited: Floats, limit: float) -> bool:
-    expected = ALLOWANCE * waited.size
-    return bool((waited > limit).sum() > expected + BY_CHANCE * math.sqrt(expected))
+    """The first edge from which on neither the calls left nor those of its slice are late."""
+    slices = [waited[(since >= edge) & (since < edge + SLICE)] for edge in edges]
+    steady = steady_from([(float((own > limit).sum()), float(own.size)) for own in slices])
+    return None if steady is None else edges[steady]
 
 
 def _by_slice(dialled: Sequence[tuple[float, int, float]]) -> tuple[int, ...]:

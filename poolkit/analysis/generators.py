@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from poolkit.analysis.checks import check
+from poolkit import units
+from poolkit.analysis.checks import HARMLESS, check, evenness
 from poolkit.analysis.state_curve import OF_THE_CLIENT
 from poolkit.analysis.summary import summarise
 from poolkit.load.together import Part
 from poolkit.records import Check, GeneratorShare, Trial
 
 SHARE_TOLERANCE = 0.02  # of what a generator was to send
+# A replica's p99 wait over the mean of the others' p99: near the target it is twice that by chance.
+FAR_LONGER = 3.0
+EVEN = 0.98  # Jain's index of what pools carried: of two the one has three quarters of the other's
 _EACH = OF_THE_CLIENT | {"littles_law"}  # checks that hold for each, not only for the whole
 
 
@@ -27,6 +31,8 @@ def of_generators(trial: Trial, parts: Mapping[str, Part], *, calm: bool = False
     checks = [_worst(one, each) for one in trial.checks]
     if trial.loop == "open" and not calm and trial.stopped is None:
         checks.append(_sent(found))
+        if len(found) > 1 and trial.purpose == "verify":
+            checks.append(replicas_alike(found, trial.mean_hold))
     return trial.model_copy(update={"generators": found, "checks": tuple(checks)})
 
 
@@ -68,6 +74,34 @@ def _worst(whole: Check, each: Mapping[str, Trial]) -> Check:
             if failed.name == whole.name:
                 return failed.model_copy(update={"seen": f"{name}: {failed.seen}"})
     return whole
+
+
+def replicas_alike(found: Sequence[GeneratorShare], hold: float) -> Check:
+    """Whether two or more replicas carried as much with each pool, and none waited far longer.
+
+    Args:
+        hold: mean hold time (s): waits below a few of it do no harm.
+    """
+    waits = {one.name: one.wait_p99 or 0.0 for one in found}
+    carried = [one.throughput / one.pools for one in found]
+    even = evenness((rate, 1) for rate in carried) or 0.0
+    index = evenness((wait, 1) for wait in waits.values())
+    slowest = max(waits, key=waits.__getitem__)
+    others = (sum(waits.values()) - waits[slowest]) / (len(waits) - 1)
+    is_slow = waits[slowest] > max(HARMLESS, 5.0 * hold, FAR_LONGER * others)
+    seen = (
+        f"p99 waits of {len(found)} replicas {units.milliseconds(min(waits.values()))} to "
+        f"{units.milliseconds(waits[slowest])}"
+    )
+    if index is not None:
+        seen += f" (Jain's index {index:.2f}, 1: all alike)"
+    if is_slow:
+        seen += f", the longest that of {slowest}, the others' mean {units.milliseconds(others)}"
+    seen += (
+        f"; {units.number(min(carried))} to {units.number(max(carried))} calls/s for each pool "
+        f"(index {even:.2f})"
+    )
+    return check("replicas_alike", not is_slow and even >= EVEN, seen)
 
 
 def _sent(found: Sequence[GeneratorShare]) -> Check:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from poolkit import __version__
-from poolkit.cli import auditing, lab, measuring, observing, probing, reviewing
+from poolkit.cli import auditing, history, lab, measuring, observing, probing, reviewing
 from poolkit.cli.help import Command, Group
 
 app = typer.Typer(
@@ -59,6 +59,15 @@ _COMMANDS: tuple[tuple[Callable[..., None], tuple[str, ...]], ...] = (
             "poolkit review --targets targets.toml --out reviews/q2 --since reviews/q1",
             "poolkit review --targets targets.toml --out orders --only orders-api",
             "poolkit review --targets targets.toml --out reviews/q1 --again",
+            "poolkit review --targets targets.toml --out weekly --again --history /srv/reviews",
+        ),
+    ),
+    (
+        history.history,
+        (
+            "poolkit history",
+            "poolkit history reviews/q1 reviews/q2 --target orders-api",
+            "poolkit history data/reviews --csv history.csv --json history.json",
         ),
     ),
     (

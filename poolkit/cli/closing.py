@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -13,9 +13,10 @@ from poolkit.cli.progress import say
 from poolkit.errors import ExitCode
 from poolkit.records import Recommendation, Sizing
 from poolkit.review.provenance import left_out
-from poolkit.show import trust, words
+from poolkit.show import cold, trust, words
 
 if TYPE_CHECKING:
+    from poolkit.events import Watcher
     from poolkit.review.compare import Comparison
     from poolkit.show.tables import Table
 
@@ -50,6 +51,15 @@ def print_results(
         if said := left_out(r):
             say(console, f"{r.target}: {said}", indent="  ", bold=len(r.target) + 1)
     print_doubts(console, recommendations)
+
+
+def say_cold(screen: Watcher, recommendations: Iterable[Recommendation]) -> None:
+    """Say how each service should begin whose cold starts were tried, and what its server bears."""
+    for r in recommendations:
+        if r.cold is not None:
+            screen.say(f"{r.target}: {cold.finding(r.cold)}.")
+            if logins := cold.logins(r.cold):
+                screen.say(f"  {logins}")
 
 
 def legend(recommendations: Sequence[Recommendation]) -> list[str]:

@@ -134,13 +134,12 @@ def size(
     )
     if events:
         _print_events(order, again=again)
-    from poolkit.cli.closing import print_changes, print_results
+    from poolkit.cli.closing import print_changes, print_results, say_cold
     from poolkit.measure.store import now
     from poolkit.records import RecommendedFile
     from poolkit.review.adding import add_results, read_entries
     from poolkit.review.outcome import measure_target
     from poolkit.review.run import say_kept, with_records
-    from poolkit.show import cold as words
     from poolkit.show import tables
 
     read_entries(order.out)  # whatever cannot be kept is told before anything is sent
@@ -154,9 +153,7 @@ def size(
     if recommendation.cold is not None:
         more.append(tables.cold_starts_in_short(recommendation.cold))
     print_results(console, (recommendation,), more)
-    if recommendation.cold is not None:
-        screen.say(f"{name}: {words.finding(recommendation.cold)}.")
-        screen.say(f"  {words.logins(recommendation.cold)}")
+    say_cold(screen, (recommendation,))
     say_kept(added, screen)
     if recommendation.status == "done":
         screen.say(f"written: {order.out / 'recommended.md'}, {order.out / 'pools.py'}")

@@ -13,6 +13,7 @@ from poolkit.cli.options import (
     TARGET,
     Again,
     Budget,
+    Cold,
     Generators,
     NoPush,
     Scheduler,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from poolkit.errors import ExitCode
+    from poolkit.events import Watcher
     from poolkit.review.run import Review
 
 _PDF = "report.pdf"
@@ -44,6 +46,7 @@ def review(
     ] = None,
     budget: Budget = None,
     no_push: NoPush = False,
+    cold: Cold = False,
     seed: Seed = None,
     fleet: Generators = None,
     scheduler: Scheduler = None,
@@ -53,6 +56,16 @@ def review(
         option("--since", "EARLIER", "Compare with the earlier review in this folder.", RESULTS),
     ] = None,
     again: Again = False,
+    history: Annotated[
+        Path | None,
+        option(
+            "--history",
+            "DIR",
+            "Keep this review as a record in DIR, for poolkit history and the next report. "
+            "(default: data/reviews)",
+            RESULTS,
+        ),
+    ] = None,
 ) -> None:
     """Measure every target of a file, size and verify its pool, and write the report.
 
@@ -62,6 +75,7 @@ def review(
     anew.
     """
     from poolkit.cli import terminal
+    from poolkit.review.kept import HISTORY
     from poolkit.review.run import review
 
     console = terminal.results()
@@ -78,12 +92,14 @@ def review(
         budget=budget,
         seed=seed,
         push=not no_push,
+        cold=cold,
         fleet=fleet,
         scheduler=scheduler,
         again=again,
+        history=HISTORY if history is None else history,
         make_report=_make_report,
     )
-    _print(console, finished, finished.exit_code)
+    _print(console, screen, finished, finished.exit_code)
     raise typer.Exit(int(finished.exit_code))
 
 
@@ -137,7 +153,7 @@ def demo(
     code = finished.exit_code
     # The lab is there to be looked at: a size in doubt is shown, and is no failure of the demo.
     code = ExitCode.DONE if code == ExitCode.FINDINGS else code
-    _print(console, finished, code)
+    _print(console, screen, finished, code)
     if code == ExitCode.CANCELLED:
         screen.say("the lab and its servers have ended: poolkit demo begins anew")
     raise typer.Exit(int(code))
@@ -153,10 +169,11 @@ def _make_report(out: Path) -> Path:
     return report
 
 
-def _print(console: Console, review: Review, code: ExitCode) -> None:
-    from poolkit.cli.closing import print_changes, print_endings, print_results
+def _print(console: Console, screen: Watcher, review: Review, code: ExitCode) -> None:
+    from poolkit.cli.closing import print_changes, print_endings, print_results, say_cold
 
     print_results(console, review.recommendations)
+    say_cold(screen, review.recommendations)
     if review.comparison is not None:
         print_changes(console, review.comparison)
     console.print()

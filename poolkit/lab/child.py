@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import importlib.util
 import json
 import os
 import select
 import shutil
+import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import IO, Any, ClassVar, NoReturn, Self
 
 from poolkit.errors import MissingExtra, PoolkitError
@@ -20,6 +23,8 @@ from poolkit.errors import MissingExtra, PoolkitError
 READY_TIMEOUT = 30.0  # s
 STOP_TIMEOUT = 10.0  # s, then SIGKILL
 LOOK_FOR_PARENT = 0.25  # s
+_libc = ctypes.CDLL(None) if sys.platform == "linux" else None
+_PR_SET_PDEATHSIG = 1  # prctl(2); outlasts exec
 
 
 class Child:
@@ -155,3 +160,20 @@ def is_orphan(parent: int | None) -> bool:
     first look at `os.getppid`: the parent may have died before that look.
     """
     return parent is not None and os.getppid() != parent
+
+
+def end_with_parent(how: signal.Signals) -> Callable[[], None] | None:
+    """For `preexec_fn`: have the kernel end the new process with this one, by SIGKILL too.
+
+    More precisely with the thread that started it. None where the kernel cannot.
+    """
+    libc = _libc
+    return None if libc is None else lambda: libc.prctl(_PR_SET_PDEATHSIG, how)
+
+
+def free_port() -> int:
+    """A TCP port of 127.0.0.1 that is free now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

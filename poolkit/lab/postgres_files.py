@@ -36,11 +36,7 @@ class Programs:
 
     def popen_options(self) -> dict[str, Any]:
         """Keyword arguments for `subprocess` that make the program run as its user."""
-        # None of the caller's environment reaches the server: PGDATA and its kind would steer it.
-        options: dict[str, Any] = {"env": {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}}
-        if self.user is not None:
-            options |= {"user": self.user.pw_uid, "group": self.user.pw_gid, "extra_groups": []}
-        return options
+        return popen_options(self.user)
 
     def run(
         self, name: str, *arguments: str, given: str = "", folder: Path | None = None
@@ -65,6 +61,15 @@ class Programs:
                 raise PoolkitError(
                     f"{name} of PostgreSQL {VERSION} does not run on this machine", done.stderr
                 )
+
+
+def popen_options(user: pwd.struct_passwd | None) -> dict[str, Any]:
+    """Keyword arguments for `subprocess` that make a server run as its user."""
+    # None of the caller's environment reaches the server: PGDATA and its kind would steer it.
+    options: dict[str, Any] = {"env": {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}}
+    if user is not None:
+        options |= {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+    return options
 
 
 def new_folder(user: pwd.struct_passwd | None) -> Path:

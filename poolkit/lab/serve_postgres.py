@@ -9,14 +9,12 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import ctypes
 import json
 import os
 import secrets
 import select
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -28,7 +26,7 @@ from typing import NoReturn
 
 from poolkit.errors import PoolkitError
 from poolkit.lab import tables
-from poolkit.lab.child import LOOK_FOR_PARENT, is_orphan
+from poolkit.lab.child import LOOK_FOR_PARENT, end_with_parent, free_port, is_orphan
 from poolkit.lab.postgres_files import Programs, find_programs, new_folder, run_as
 
 USER = DATABASE = "lab"
@@ -97,7 +95,7 @@ class Cluster:
     def start(self) -> None:
         """Start the server, on a free port the first time, and wait until it answers."""
         # Another process may take a port since it was free.
-        tries = (_free_port() for _ in range(_PORT_TRIES))
+        tries = (free_port() for _ in range(_PORT_TRIES))
         for port in (self._port,) if self._port else tries:
             self._process = self._popen(port)
             if self._is_ready(self._process):
@@ -126,7 +124,7 @@ class Cluster:
                 stdout=log,
                 stderr=log,
                 cwd=self._folder,
-                preexec_fn=_end_with_parent if sys.platform == "linux" else None,
+                preexec_fn=end_with_parent(signal.SIGQUIT),
                 **self._programs.popen_options(),
             )
 
@@ -153,23 +151,6 @@ class Cluster:
         if done.returncode != 0:
             message = done.stderr.replace(self._password, "...")
             raise PoolkitError(f"{name} failed ({done.returncode})", message[-2000:])
-
-
-_libc = ctypes.CDLL(None) if sys.platform == "linux" else None
-_PR_SET_PDEATHSIG = 1
-
-
-def _end_with_parent() -> None:
-    """Runs in the new process: let the kernel end the server with its keeper, SIGKILL included."""
-    assert _libc is not None
-    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGQUIT)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 class _Ended(BaseException):

@@ -19,6 +19,7 @@ from poolkit.histogram import Histogram
 from poolkit.load.in_use import InUse, InUseFold
 from poolkit.load.measurement import Floats, Measurement, Samples, Segment
 from poolkit.load.recorder import REJECTED, Columns
+from poolkit.load.starting import Seen, conditions
 from poolkit.records import BUCKETS
 
 # Of a sample, what adds up over generators; the rest is of one process or of its machine.
@@ -56,6 +57,7 @@ class Part:
         connections: the most that it may have in use.
         skew: s after the agreed moment at which its trial began.
         calls: that it has begun, those outside of the measured time included.
+        start: what was noted where its pools began empty.
     """
 
     measurement: Measurement
@@ -64,6 +66,7 @@ class Part:
     connections: int
     skew: float
     calls: int
+    start: Seen | None = None
 
 
 def check_part(part: object) -> Part:
@@ -104,6 +107,8 @@ def _conditions(part: Part) -> Iterator[tuple[str, bool]]:
     yield "its samples", len({column.shape for column in measured.samples}) == 1
     kept = [getattr(measured.samples, name) for name in ("at", "cpu", *_SUMS)]
     yield "its samples", all(bool(np.isfinite(column).all()) for column in kept)
+    if part.start is not None:
+        yield from conditions(part.start)
 
 
 def _is_possible(value: object) -> bool:

@@ -20,11 +20,13 @@ SECONDS = 0.1  # that are taken for a trial in which the pool did not open
 def whole(trials: Iterable[Trial]) -> list[Trial]:
     """The trials that count on: whole ones, and those that a limit of the server stopped.
 
-    One that another brake ended is measured again: the endpoint may be well by now.
+    One that another brake ended is measured again: the endpoint may be well by now. Not a cold
+    start whose dials a server turned away that went on to answer: that is what it was to show.
     """
     kept: list[Trial] = []
     for trial in trials:
-        if trial.stopped is None or is_at_limit(trial, kept):
+        is_storm = trial.cold is not None and trial.stopped in ("rejected", "error_share")
+        if trial.stopped is None or is_storm or is_at_limit(trial, kept):
             kept.append(trial)
     return kept
 

@@ -25,15 +25,17 @@ from poolkit.load.brakes import Brakes, held_limit
 from poolkit.load.generator import Generator, Plan
 from poolkit.load.measurement import Measurement
 from poolkit.load.recorder import Columns, Recorder
+from poolkit.load.starting import Seen
 from poolkit.load.timer import Timer, best_timer
 from poolkit.load.together import Part
 from poolkit.measure import verify
 from poolkit.measure.approach import Strain
+from poolkit.measure.changing import ChangingService
 from poolkit.measure.child import RESUMES
 from poolkit.measure.preflight import check_names
 from poolkit.measure.starting import StartingService
 from poolkit.measure.sweep import NARROW, WARM_UP, TrialPlan
-from poolkit.records import CURVE_PURPOSES, ColdStart
+from poolkit.records import CURVE_PURPOSES
 from poolkit.targets import Target
 
 LEAST_SHARE = 0.5  # of a closed loop's window, before its interval is checked
@@ -79,7 +81,7 @@ class Sent:
     stop: BrakeStop | None = None  # the brake that ended it
     strain: str | None = None  # why a step of the climb ended before its time
     parts: Mapping[str, Part] = field(default_factory=dict)  # of a fleet, by generator
-    cold: ColdStart | None = None  # what a start with empty pools was like
+    start: Seen | None = None  # what was noted where pools began empty
     lost: str = ""  # which generators ended early, and how: nothing can be told from the trial
 
 
@@ -137,7 +139,8 @@ class ThisProcess:
 
     Args:
         begin: awaited with the pool open: returns the moment (s, on the timer's clock) at which
-            the load begins; None: at once.
+            the load begins, once it is there; None: at once. For pools that begin empty, the
+            moment at which they begin; once more where they are to be ready before the load.
         is_enough: asked whether a closed loop has seen enough; None: where its rate is narrow.
         on_chunk: sees the raw call records.
 
@@ -182,7 +185,7 @@ class ThisProcess:
     ) -> Sent:
         """Open the pool of the plan, send the load through it, close the pool."""
         plan = load.plan
-        self._generator, self._task = None, asyncio.current_task()
+        self._generator, self._task, self._warm_calls = None, asyncio.current_task(), 0
         strain = Strain(plan, load.light) if plan.purpose == "approach" else None
         is_enough: Callable[[Recorder, float], bool] | None = strain
         if plan.purpose in CURVE_PURPOSES:
@@ -191,7 +194,10 @@ class ThisProcess:
         own = target if strain is None else dialled_by_need(target)
         pool: Pool
         starting = None if plan.cold is None else StartingService(own, plan, load.seed)
-        if starting is None:
+        changing = None if plan.change is None else ChangingService(own, plan, load.seed)
+        if changing is not None:
+            pool = changing
+        elif starting is None:
             pool = make_service_pool(
                 own, plan.pool_size, pools=plan.pools, seed=load.seed, gated=plan.gated
             )
@@ -203,7 +209,6 @@ class ThisProcess:
         gc.freeze()
         try:
             await check_names(target)
-            await pool.open()
             generator = self._generator = Generator(
                 pool,
                 load.as_plan,
@@ -219,20 +224,48 @@ class ThisProcess:
                 on_progress=on_progress,
                 on_chunk=self._on_chunk,
             )
-            begin = None if self._begin is None else await self._begin(timer)
+            if starting is None:
+                await pool.open()
+                begin = await self._agreed(timer)
+            else:
+                begin = await self._opened(starting, plan, timer)
             self._task = None
+            if changing is not None:
+                changing.begin(0.0 if begin is None else begin - timer.now())
             measurement = await generator.run(begin)
             return Sent(
                 measurement,
                 generator.stopped,
                 None if strain is None else strain.seen,
-                cold=None if starting is None else starting.start(measurement.seconds),
+                start=None if starting is None else starting.seen(measurement.seconds),
             )
         finally:
             self._task = asyncio.current_task()
             timer.close()
             gc.unfreeze()
             await close_pool(pool)
+
+    async def _agreed(self, timer: Timer) -> float | None:
+        return None if self._begin is None else await self._begin(timer)
+
+    async def _opened(
+        self, starting: StartingService, plan: TrialPlan, timer: Timer
+    ) -> float | None:
+        """When the load begins whose pools begin with it, or are ready before it."""
+        await starting.look()
+        begin = await self._agreed(timer)
+        await starting.open(begin)
+        if begins(plan) == 1:
+            return begin
+        begin = await self._agreed(timer)
+        if begin is not None:
+            starting.calls_begin(begin)
+        return begin
+
+
+def begins(plan: TrialPlan) -> int:
+    """Moments that generators agree on: 2 where pools are to be ready before the load begins."""
+    return 2 if plan.cold is not None and plan.cold.is_warm else 1
 
 
 def most_connections(target: Target, plan: TrialPlan) -> int:
@@ -252,6 +285,13 @@ def _arrivals(plan: TrialPlan, rate: float, seed: int) -> Iterator[float]:
     if plan.at_a_time is not None:
         return constant(rate, plan.seconds, plan.at_a_time)
     phases = [(rate, plan.warm_up), (rate, plan.seconds - plan.warm_up - plan.calm)]
+    if plan.change is not None:
+        (first, then), at = plan.change.rates, plan.change.at
+        phases = [
+            (first, plan.warm_up),
+            (first, at - plan.warm_up),
+            (then, plan.seconds - at),
+        ]
     if plan.calm:
         phases.append((verify.calm_rate(rate), plan.calm))
     return steps(phases, seed)

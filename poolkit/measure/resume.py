@@ -25,14 +25,22 @@ def is_of_question(trial: Trial, objective: Objective) -> bool:
         "overload": OVERLOAD * rate,
         "recovery": calm_rate(OVERLOAD * rate),
         "cold": rate,
+        "lost_replica": rate,
+        "surge": rate,
     }.get(trial.purpose)
     if asked is None or trial.arrival_rate is None:
         return True
+
+    def same_wait(limit: float) -> bool:
+        return objective.wait_p99 is None or math.isclose(limit, objective.wait_p99)
+
     same_rate = math.isclose(trial.arrival_rate, asked, rel_tol=_TOLERANCE)
     if trial.cold is not None:
-        asked = objective.wait_p99
-        same_wait = asked is None or math.isclose(trial.cold.wait_limit, asked)
-        return same_rate and same_wait and trial.pools == objective.pools
+        return same_rate and same_wait(trial.cold.wait_limit) and trial.pools == objective.pools
+    if trial.change is not None:
+        then = objective.pools_rolling if trial.purpose == "surge" else objective.pools_left
+        pools = trial.change.pools_before, trial.change.pools_after
+        return same_rate and same_wait(trial.change.wait_limit) and pools == (objective.pools, then)
     return same_rate and trial.pools == objective.pools_left
 
 

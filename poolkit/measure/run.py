@@ -12,14 +12,14 @@ from poolkit.analysis.sizing import size
 from poolkit.drivers.registry import dials_beforehand, gate_size
 from poolkit.errors import BadInput, BrakeStop, ExitCode
 from poolkit.events import Emit
-from poolkit.measure import approach, cold, limit_search, sweep, verify
+from poolkit.measure import approach, cold, limit_search, replicas, sweep, verify
 from poolkit.measure.child import Order
 from poolkit.measure.generating import Source
 from poolkit.measure.preflight import check_caps, check_descriptors
 from poolkit.measure.session import LastWords, Session
 from poolkit.measure.store import prepare_out, write_atomic
 from poolkit.recommend import recommend
-from poolkit.records import Sizing, Sweep, Trial
+from poolkit.records import APART, Sizing, Sweep, Trial
 from poolkit.targets import Target
 
 SWEEP_BUDGET = 20.0  # s of load
@@ -118,8 +118,13 @@ class Run:
         self._seed = SEED if order.seed is None else order.seed
         self._out = order.out
         usual = SWEEP_BUDGET if self._is_sweep else SIZE_BUDGET + cold.BUDGET * order.cold
+        if not self._is_sweep:
+            usual += replicas.reserve(SIZE_BUDGET, target)
         self._budget = order.budget or usual
-        self._kept = cold.reserve(self._budget) if order.cold else 0.0  # s of load for cold starts
+        # s of load for cold starts, and with them for the loss of replicas and for a deploy
+        self._kept = self._kept_cold = cold.reserve(self._budget) if order.cold else 0.0
+        if not self._is_sweep:
+            self._kept += replicas.reserve(self._budget - self._kept, target)
         self._limits = sweep.SweepLimits(
             max_size=target.max_size,
             budget=(self._budget - self._kept) * (1.0 if self._is_sweep else SWEEP_SHARE),
@@ -161,6 +166,7 @@ class Run:
                 await self._sweep()
             else:
                 await self._verified()
+                await self._changes_of_replicas()
                 if self._is_cold_asked:
                     await self._cold_starts()
         except BrakeStop as brake:
@@ -188,6 +194,27 @@ class Run:
         if self._target.push:
             await self._sweep()
             await self._verify(beyond=True)
+
+    async def _changes_of_replicas(self) -> None:
+        """Take away the replicas that may be lost, and add those of a deploy, at the verified size.
+
+        Not where a size is still open, or fails without that.
+        """
+        asked = replicas.kinds(self._target)
+        chosen = self._chosen(self._size(None)) if asked and self._was_verified() else None
+        if chosen is None:
+            return
+        while plan := replicas.next_trial(
+            self._session.trials,
+            self._target,
+            chosen,
+            left=self._budget - self._kept_cold - sweep.spent(self._session.trials),
+        ):
+            await self._session.run(plan, self._seed + len(self._session.trials))
+        for purpose in asked:
+            if no_room := replicas.room(purpose, self._target, chosen):
+                what = f"no trial of {purpose.replace('_', ' ')}: {no_room}"
+                self._emit(events.Step(target=self._target.name, what=what, limit=0.0))
 
     async def _cold_starts(self) -> None:
         """Begin with empty pools at the verified size, the target rate upon them."""
@@ -246,8 +273,8 @@ class Run:
 
     @property
     def _trials(self) -> list[Trial]:
-        """Those that say something of the size: not the cold starts."""
-        return [trial for trial in self._session.trials if trial.purpose != "cold"]
+        """Those that say something of the size: none in which pools began, went or came."""
+        return [trial for trial in self._session.trials if trial.purpose not in APART]
 
     @property
     def _left(self) -> float:

@@ -11,9 +11,11 @@ from typing import Any
 
 from poolkit import events
 from poolkit.analysis.checks import drift_check
+from poolkit.analysis.cold import cold_start
 from poolkit.analysis.disturbed import marked
 from poolkit.analysis.generators import of_generators
 from poolkit.analysis.limits import is_at_limit, turned_away
+from poolkit.analysis.replicas import replica_change
 from poolkit.analysis.state_curve import OF_THE_CLIENT
 from poolkit.analysis.summary import summarise
 from poolkit.drivers.registry import gate_size
@@ -39,7 +41,7 @@ from poolkit.measure.resume import counting, resumed
 from poolkit.measure.server_side import ServerWatch
 from poolkit.measure.store import TrialLog, now
 from poolkit.measure.sweep import TrialPlan, spent
-from poolkit.records import Purpose, Trial
+from poolkit.records import APART, Purpose, Trial
 from poolkit.targets import Target
 
 LEAST_GRACE = 5.0  # s
@@ -211,9 +213,9 @@ class Session:
 
     async def _is_finding(self, stop: BrakeStop) -> bool:
         """Whether the trial that a brake ended tells something of a server that is well."""
-        if self.trials[-1].cold is None:
+        if self.trials[-1].purpose not in APART:
             return is_at_limit(self.trials[-1], self.trials[:-1])
-        # A storm of dials that a server turns away is what a cold start is there to show.
+        # A storm of dials that a server turns away is what such a trial is there to show.
         await asyncio.sleep(AFTER_REFUSALS)
         return stop.brake in ("refused", "rejected", "error_share") and await self._answers()
 
@@ -251,11 +253,21 @@ class Session:
             pools=plan.pools,
             gate=gate_size(self._target, plan.pool_size) if plan.gated else None,
         ).model_copy(update=self._facts)
-        if sent.cold is not None:
-            # It says nothing of a service that is up.
-            changes: dict[str, object] = {"cold": sent.cold, "checks": (), "in_use": ()}
-            return trial.model_copy(update=changes)
         trial = of_generators(trial, _parts(sent, purpose, plan), calm=bool(plan.calm))
+        changes: dict[str, object]
+        if plan.change is not None and (purpose == "lost_replica" or purpose == "surge"):
+            changes = {
+                "change": replica_change(purpose, measured, plan.change, plan.warm_up),
+                # Nor is it steady: what is left to doubt is who sent the load.
+                "checks": tuple(c for c in trial.checks if c.name in {*OF_THE_CLIENT, "shares"}),
+                "in_use": (),
+            }
+            return trial.model_copy(update=changes)
+        if plan.cold is not None and sent.start is not None:
+            # It says nothing of a service that is up.
+            start = cold_start(plan.cold, sent.start)
+            changes = {"cold": start, "checks": (), "in_use": ()}
+            return trial.model_copy(update=changes)
         if trial.loop == "open":
             late = verify.late_interval(measured, self._target.wait_p99)
             changes = {"late_interval95": late, "at_a_time": plan.at_a_time}
@@ -299,13 +311,12 @@ class Session:
 
     async def _send(self, load: Load) -> Sent:
         self._raise_if_cancelled()
-        # The pools of a cold start begin together in one process, whatever else sends load.
-        source = self._sending = self._source if load.plan.cold is None else ThisProcess()
+        self._sending = self._source
         try:
-            sent = await source.send(self._target, load, partial(self._report, load.plan))
+            sent = await self._source.send(self._target, load, partial(self._report, load.plan))
         finally:
             self._sending = None
-            self._calls += source.calls
+            self._calls += self._source.calls
         if sent.stop is not None and sent.stop.brake == "calls":
             most = self._target.max_calls  # over all trials
             return sent if most is None else replace(sent, stop=out_of_calls(most))

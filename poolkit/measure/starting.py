@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from poolkit.analysis.cold import Opening, Seen, cold_start
+from poolkit.analysis.cold import Opening
 from poolkit.drivers import postgres
 from poolkit.drivers.base import Pool, PoolStatistics, Stamps, close_pool, connections_of
 from poolkit.drivers.fleet import FleetPool, GatedPool
@@ -19,8 +19,8 @@ from poolkit.drivers.registry import dials_beforehand, gate_size, make_pool, wit
 from poolkit.errors import BadInput, CallFailed, CallRejected, Unreachable
 from poolkit.load.brakes import NO_CONNECTION
 from poolkit.load.stamps import CallStamps
+from poolkit.load.starting import Seen
 from poolkit.measure.sweep import TrialPlan
-from poolkit.records import ColdStart
 from poolkit.targets import Target
 
 LOOK = 0.005  # s between two looks at the dials
@@ -142,7 +142,8 @@ class Replica:
 class StartingService(FleetPool):
     """Every pool of a service, which begin together with the first calls, or right before them.
 
-    `open` returns at once where calls come as the pools begin; else when all of them are ready.
+    `look` comes first, then `open`, which returns at once where calls come as the pools begin; else
+    when all of them are ready.
 
     Args:
         seed: of the jitter and of which pool gets which call.
@@ -175,12 +176,19 @@ class StartingService(FleetPool):
         self._dialled: list[tuple[float, int, float]] = []
         self._looking: asyncio.Task[None] | None = None
 
-    async def open(self) -> None:
-        """Begin; that a pool cannot open is told by the calls that wait for it."""
+    async def look(self) -> None:
+        """What every replica would ask for itself (is there a pooler?), asked once beforehand."""
         with contextlib.suppress(Unreachable):  # then each pool asks for itself
             await self._look()
+
+    async def open(self, at: float | None = None) -> None:
+        """Begin; that a pool cannot open is told by the calls that wait for it.
+
+        Args:
+            at: when all pools of the service begin (s of `time.perf_counter`); None: now.
+        """
         notes = self._notes
-        notes.began = notes.load_from = time.perf_counter()
+        notes.began = notes.load_from = time.perf_counter() if at is None else at
         self._note_dials()
         self._looking = asyncio.create_task(self._watch())
         for replica in self._replicas:
@@ -191,8 +199,11 @@ class StartingService(FleetPool):
             await asyncio.gather(*opened, return_exceptions=True)
             notes.load_from = time.perf_counter()
 
+    def calls_begin(self, at: float) -> None:
+        """Calls come from `at` on, since other generators' pools were ready later."""
+        self._notes.load_from = at
+
     async def _look(self) -> None:
-        """What every replica would ask for itself (is there a pooler?), asked once beforehand."""
         first: Any = self._replicas[0].pool
         if not isinstance(first, postgres.PostgresPool):
             return
@@ -214,7 +225,7 @@ class StartingService(FleetPool):
 
     def _note_dials(self) -> None:
         dials = sum(one.statistics().connections_opened for one in self._replicas)
-        at = time.perf_counter() - self._notes.began
+        at = max(0.0, time.perf_counter() - self._notes.began)
         self._dialled.append((at, dials, time.process_time()))
 
     async def close(self) -> None:
@@ -223,28 +234,26 @@ class StartingService(FleetPool):
             self._looking.cancel()
         await asyncio.gather(*(replica.close() for replica in self._replicas))
 
-    def start(self, seconds: float) -> ColdStart:
-        """The record of the start, of whose calls the first `seconds` s count."""
+    def seen(self, seconds: float) -> Seen:
+        """What was noted of the start, of whose calls the first `seconds` s count."""
         notes = self._notes
         due = np.array(notes.due) - notes.began
         order = np.argsort(due, kind="stable")
         until = notes.load_from - notes.began + seconds
         counted = order[due[order] < until]
         is_ready = len(notes.opened_at) == len(self._replicas)
-        return cold_start(
-            self._cold,
-            Seen(
-                due=due[counted],
-                waited=np.array(notes.waited)[counted],
-                load_from=notes.load_from - notes.began,
-                load_until=until,
-                at_once=self._cold.min_size * len(self._replicas),
-                ready=max(notes.opened_at) - notes.began if is_ready else None,
-                first_reply=None if notes.first_reply is None else notes.first_reply - notes.began,
-                dialled=[row for row in self._dialled if row[0] < until],
-                refused=notes.refused,
-                failed=notes.failed,
-            ),
+        dialled = np.array(self._dialled, dtype=float).reshape(-1, 3)
+        return Seen(
+            due=due[counted],
+            waited=np.array(notes.waited)[counted],
+            load_from=notes.load_from - notes.began,
+            load_until=until,
+            at_once=self._cold.min_size * len(self._replicas),
+            ready=max(notes.opened_at) - notes.began if is_ready else None,
+            first_reply=None if notes.first_reply is None else notes.first_reply - notes.began,
+            dialled=dialled[dialled[:, 0] < until],
+            refused=notes.refused,
+            failed=notes.failed,
         )
 
 

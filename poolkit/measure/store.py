@@ -25,7 +25,7 @@ _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _WRITTEN = re.compile(
     r"[\w.-]+\.(trials\.jsonl|sizing\.json|probe\.json)"
     r"|recommended\.(json|csv|md)|pools\.py|review\.ipynb|report\.(html|pdf)"
-    r"|manifest\.json|since\.json|service\.json|targets\.toml|\..+\.\d+\.tmp"
+    r"|manifest\.json|since\.json|history\.json|service\.json|targets\.toml|\..+\.\d+\.tmp"
 )
 
 

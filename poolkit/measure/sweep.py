@@ -27,6 +27,7 @@ from poolkit.analysis.disturbed import to_repeat
 from poolkit.analysis.knee import has_plateau
 from poolkit.analysis.limits import first_refused
 from poolkit.analysis.model import model
+from poolkit.analysis.replicas import Change
 from poolkit.analysis.sizing import size
 from poolkit.records import Purpose, Sizing, Sweep, Trial
 from poolkit.targets.objective import Objective
@@ -74,6 +75,7 @@ class TrialPlan:
     calm: float = 0.0  # s at the end of an overload, at half the target rate
     gated: bool = True  # the target's gate stands in front of each pool
     cold: Opening | None = None  # begins with empty pools, opened like this
+    change: Change | None = None  # pools go or come in its midst
 
 
 Choice = tuple[int, Purpose, str]

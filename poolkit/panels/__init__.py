@@ -7,6 +7,7 @@ found = await panel.finished()          # in the next cell
 """
 
 from poolkit.analysis.what_if import Question
+from poolkit.panels.history import HistoryPanel
 from poolkit.panels.request import Request
 from poolkit.panels.review import ReviewPanel
 from poolkit.panels.sources import FileSource, LabSource, RecordedSource, Source, read_source
@@ -17,6 +18,7 @@ from poolkit.panels.what_if import WhatIfPanel
 __all__ = [
     "FileSource",
     "Findings",
+    "HistoryPanel",
     "LabSource",
     "Question",
     "RecordedSource",

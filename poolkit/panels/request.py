@@ -23,13 +23,15 @@ class Request:
         target: name of the target; empty: the one that the panel has.
         sizes: pool sizes to measure; empty: chosen while measuring. None with `verify`, which
             must choose them.
-        budget: s of load, 1 to 3600; None: what the command uses (20, or 45 with `verify`).
+        budget: s of load, 1 to 3600; None: what the command uses (20, or 45 with `verify`, and 15
+            more with `cold`).
         target_rate: calls/s to sustain, more than 0; None: what the target asks.
         wait_p99: s, longest good p99 wait for a connection; None: what the target asks.
         verify: whether the size found is tried under load.
         push: False: no load above the target rate, with `verify` alone; True: what the target says.
         again: whether to measure anew what the folder holds, which keeps that as a record.
         fleet: generators that send the load, 1 to 256; None: as targets.toml says.
+        cold: whether starts with empty pools are tried at the size; with `verify` alone.
     """
 
     target: str = ""
@@ -41,6 +43,7 @@ class Request:
     push: bool = True
     again: bool = False
     fleet: int | None = None
+    cold: bool = False
 
     def __post_init__(self) -> None:
         mistakes = list(_mistakes(self))
@@ -79,6 +82,11 @@ def _mistakes(asked: Request) -> Iterator[BadInput]:
         yield BadInput(
             "a sweep pushes: it raises the load until throughput no longer grows",
             "have the size verified under load, which works without pushing",
+        )
+    if asked.cold and not asked.verify:
+        yield BadInput(
+            "cold starts are tried at a size that was verified",
+            "have the size verified under load, or leave the cold starts out",
         )
 
 

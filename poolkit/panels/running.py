@@ -125,6 +125,7 @@ class Run:
             rate=asked.target_rate,
             wait=asked.wait_p99,
             push=asked.push,
+            cold=asked.cold,
             fleet=asked.fleet,
         )
         target = order.asked_of(target)

@@ -123,7 +123,12 @@ class Story:
             return None
         if self.sizing is None or self.recommendation is None or self.objective is None:
             return None
-        return Findings(self.trials, self.sizing, self.recommendation, self.objective)
+        return Findings(self.evidence, self.sizing, self.recommendation, self.objective)
+
+    @property
+    def evidence(self) -> tuple[Trial, ...]:
+        """The trials that say something of the size: not the cold starts."""
+        return tuple(trial for trial in self.trials if trial.purpose != "cold")
 
     @property
     def progress(self) -> float:

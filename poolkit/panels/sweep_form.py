@@ -8,6 +8,7 @@ from typing import Any
 
 from poolkit.errors import BadInput
 from poolkit.measure import SIZE_BUDGET, SWEEP_BUDGET
+from poolkit.measure.cold import BUDGET as COLD_BUDGET
 from poolkit.panels.panel import grid
 from poolkit.panels.request import Request, read_count, read_number, read_sizes, together
 from poolkit.targets.objective import Objective
@@ -33,18 +34,26 @@ class Texts:
         return cls(", ".join(map(str, request.sizes)), *map(_text, figures))
 
 
-def placeholders(asked: Objective | None, *, verify: bool) -> Texts:
+def placeholders(asked: Objective | None, *, verify: bool, cold: bool = False) -> Texts:
     """What an empty field means for this target; `asked` is None where that is not known."""
     sizes, rate, wait = "chosen", AS_ASKED, AS_ASKED
     if asked is not None:
         sizes = f"up to {asked.max_size}"
         rate = _text(asked.target_rate)
         wait = "none" if asked.wait_p99 is None else _text(asked.wait_p99 * 1000)
-    return Texts(sizes, _text(SIZE_BUDGET if verify else SWEEP_BUDGET), rate, wait, "1")
+    budget = SIZE_BUDGET + COLD_BUDGET * cold if verify else SWEEP_BUDGET
+    return Texts(sizes, _text(budget), rate, wait, "1")
 
 
 def read(
-    texts: Texts, *, target: str, verify: bool, push: bool, again: bool, most: int | None = None
+    texts: Texts,
+    *,
+    target: str,
+    verify: bool,
+    push: bool,
+    again: bool,
+    cold: bool = False,
+    most: int | None = None,
 ) -> Request:
     """The request that a form asks.
 
@@ -82,7 +91,7 @@ def read(
     budget, rate, wait = numbers
     wait = None if wait is None else wait / 1000
     try:
-        asked = Request(target, sizes, budget, rate, wait, verify, push, again, fleet)
+        asked = Request(target, sizes, budget, rate, wait, verify, push, again, fleet, cold)
     except BadInput as mistake:
         mistakes.append(mistake)
     if mistakes:
@@ -141,7 +150,7 @@ class Form:
                 ),
             )
         )
-        self.verify, self.gently, self.again = (
+        self.verify, self.gently, self.cold, self.again = (
             ipywidgets.Checkbox(value=value, description=name, tooltip=tip, indent=False, **wide)
             for value, name, tip in (
                 (request.verify, "Verify the size under load", "try it at the target rate"),
@@ -151,6 +160,12 @@ class Form:
                     "push = false: a verified size without the plateau and the knees",
                 ),
                 (
+                    request.cold,
+                    "Try cold starts",
+                    "begin with empty pools at the target rate, as replicas after a restart do; up "
+                    "to 15 s more load",
+                ),
+                (
                     request.again,
                     "Measure again",
                     "Measure anew what was measured before; that is kept beside it",
@@ -158,7 +173,7 @@ class Form:
             )
         )
         self.fields = [self.target, self.sizes, self.budget, self.rate, self.wait, self.fleet]
-        self.fields += [self.verify, self.gently, self.again]
+        self.fields += [self.verify, self.gently, self.cold, self.again]
         self.box = grid(self.fields, "17rem")
         for field in self.fields:
             field.observe(self._on_change, names="value")
@@ -179,6 +194,7 @@ class Form:
             target=name,
             verify=self.verify.value,
             push=not self.gently.value,
+            cold=self.cold.value,
             again=self.again.value,
             most=None if asked is None else asked.max_size,
         )
@@ -198,7 +214,11 @@ class Form:
 
     def _explain(self) -> None:
         """What empty fields mean, for this target."""
-        empty = placeholders(self._asked(self.target.value or ""), verify=self.verify.value)
+        empty = placeholders(
+            self._asked(self.target.value or ""),
+            verify=self.verify.value,
+            cold=self.cold.value,
+        )
         self.sizes.placeholder = empty.sizes
         self.budget.placeholder = empty.budget
         self.rate.placeholder, self.wait.placeholder = empty.rate, empty.wait

@@ -11,7 +11,7 @@ from poolkit.panels.panel import alert, download, moving, still
 from poolkit.panels.story import Story
 from poolkit.review import codegen, export
 from poolkit.review.provenance import left_out
-from poolkit.show import charts, tables
+from poolkit.show import charts, cold, tables
 from poolkit.targets import Target
 
 
@@ -48,7 +48,7 @@ def chart(story: Story) -> str:
     While load runs it has the target from the start, and what users' load has shown by now; then
     the curve by size, or that by connections in use.
     """
-    sizing, trials = story.sizing, story.trials
+    sizing, trials = story.sizing, story.evidence
     if not story.is_over:
         if story.objective is None and not trials:
             return ""  # not even the target is read yet
@@ -75,6 +75,10 @@ def results(story: Story) -> str:
     if found is not None and (said := left_out(found)):
         shown = f"<p>{escape(said)}</p>{shown}"
     folded = []
+    if found is not None and found.cold is not None:
+        said = f"{cold.finding(found.cold)}. {cold.logins(found.cold)}"
+        shown = f"{shown}<p>{escape(said)}</p>"
+        folded.append(tables.cold_starts(found.cold))
     if sizing is not None and sizing.predictions:
         size = None if found is None else found.recommended_size
         folded.append(tables.predictions(sizing, size))
@@ -87,7 +91,7 @@ def results(story: Story) -> str:
     if found is not None and found.checks:
         folded.append(tables.checks(found))
     if story.trials and story.is_over:
-        folded += [tables.cut_and_dials(story.trials), tables.trials(story.trials)]
+        folded += [tables.cut_and_dials(story.evidence), tables.trials(story.evidence)]
     return shown + "".join(
         f"<details><summary>{escape(table.caption)}</summary>{table.html()}</details>"
         for table in folded

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from poolkit.analysis.cold import advise
 from poolkit.analysis.disturbed import is_quiet
+from poolkit.analysis.replicas import change_checks, changes_of
 from poolkit.analysis.rules_of_thumb import beside
 from poolkit.analysis.two_tiers import two_tiers
 from poolkit.drivers import parameters as of_driver
@@ -147,7 +148,8 @@ def recommend(
     if sizing is None:
         result = _result(target, status, checks, trials, seconds)
         return result.model_copy(update={"verdict": "stopped"}) if status == "stopped" else result
-    checks = of_result(target, sizing, size, verification, again) + checks
+    borne = () if size is None else change_checks(trials, size)
+    checks = of_result(target, sizing, size, verification, again) + borne + checks
     return _result(target, status, checks, trials, seconds).model_copy(
         update={
             "verdict": sizing.verdict.name,
@@ -168,6 +170,7 @@ def recommend(
             "rules_of_thumb": beside(sizing.rules_of_thumb, sizing.size, size),
             "verification": verification,
             "cold": None if size is None else advise(trials, size, target.pools),
+            "replica_changes": () if size is None else changes_of(trials, size),
         }
     )
 

@@ -12,10 +12,12 @@ from poolkit.measure.resume import is_of_question
 from poolkit.measure.store import TrialLog, read_record
 from poolkit.probes import Probe, read
 from poolkit.recommend.checks import is_without_gate
-from poolkit.records import Recommendation, Record, Sizing, Trial
+from poolkit.records import APART, Recommendation, Record, Sizing, Trial
 from poolkit.review.adding import read_known
 from poolkit.review.compare import Comparison
+from poolkit.review.history import HISTORY_FILE
 from poolkit.review.manifest import MANIFEST, Manifest, read_manifest
+from poolkit.review.trend import History
 from poolkit.show import words
 from poolkit.show.before_after import SERVICE, ServiceComparison
 from poolkit.targets.objective import Objective
@@ -69,6 +71,7 @@ class Review(Record):
     targets: tuple[TargetReview, ...]
     manifest: Manifest | None = None
     comparison: Comparison | None = None  # with an earlier review, where one was named
+    history: History | None = None  # with the records of before, where there are any
     service: ServiceComparison | None = None  # before and after, where it was measured
 
     @property
@@ -98,8 +101,9 @@ def read_review(path: Path) -> Review:
             trials=tuple(
                 t
                 for t in trials
-                # Cold starts stand in the recommendation, and are no evidence of the size.
-                if t.purpose != "cold" and (r.target not in public or is_of_question(t, settings))
+                # Those in which pools began, went or came stand in the recommendation.
+                if t.purpose not in APART
+                and (r.target not in public or is_of_question(t, settings))
             ),
             settings=settings,
             probe=probe if probe and _is_of(probe, r, settings) else None,
@@ -109,6 +113,7 @@ def read_review(path: Path) -> Review:
         created=written.created,
         manifest=manifest,
         comparison=_optional(Comparison, path / SINCE),
+        history=_optional(History, path / HISTORY_FILE),
         service=_optional(ServiceComparison, path / SERVICE),
         targets=tuple(targets),
     )

@@ -10,12 +10,15 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from poolkit.analysis.replicas import what_came
 from poolkit.records import Recommendation
 from poolkit.report import pictures
 from poolkit.report.folder import Review, TargetReview
 from poolkit.review.compare import Comparison
 from poolkit.review.provenance import left_out, measured_at, written
+from poolkit.review.trend import History
 from poolkit.show import charts, cold, tables, trust, words
+from poolkit.show.over_time import said as over_time_words
 from poolkit.show.tables import Column, Columns, Number, Table, of_probe
 from poolkit.show.tables.table import STYLE
 from poolkit.units import NONE, listed, milliseconds, number, plural, rate, share
@@ -60,10 +63,15 @@ def decision(review: Review) -> Part:
             f"Waits of {listed(inferred)} are inferred and 0.3 to 3 ms too long: see there."
         )
     changed = None if review.comparison is None else since(review.comparison)
-    html = _html("decision", review=review, said=said, table=table, changed=changed or "")
+    past = None if review.history is None else over_time(review.history)
+    html = _html(
+        "decision", review=review, said=said, table=table, changed=changed or "", past=past or ""
+    )
     lines = [*said, "", table.markdown()]
     if changed is not None:
         lines.append(changed.words)
+    if past is not None:
+        lines.append(past.words)
     if review.service is not None:
         finding = charts.before_after_finding(review.service)
         lines.append(f"{finding}.\n\n{review.service.table().markdown()}")
@@ -77,6 +85,14 @@ def since(comparison: Comparison) -> Part:
     caution = [f"Caution: {comparison.caution}."] if comparison.caution else []
     html = _html("since", comparison=comparison, finding=finding, caution=caution, table=table)
     return Part(html, "\n".join([finding, *caution, "", table.markdown()]))
+
+
+def over_time(history: History) -> Part:
+    """The trend of each target over its reviews: small charts, the steps, the figures folded."""
+    said = [f"{t.target}: {line}." for t in history.trends for line in over_time_words(t)]
+    rows = [tables.history(trend) for trend in history.trends]
+    html = _html("history", history=history, said=said, rows=rows)
+    return Part(html, "\n".join([f"{charts.history_finding(history)}.", *said]))
 
 
 def _measured(review: Review) -> str:
@@ -207,6 +223,7 @@ def _jumps(target: TargetReview, review: Review) -> list[tuple[str, str]]:
         ("chart", "chart", bool(target.trials)),
         ("parameters", "parameters", bool(r.parameters)),
         ("verification", "verification", r.verification is not None),
+        ("replicas", "replicas lost and added", bool(r.replica_changes)),
         ("cold", "cold start", r.cold is not None),
         ("idle", "idle connections", target.probe is not None),
         ("changes", "changes", review.comparison is not None),
@@ -306,6 +323,7 @@ _TEMPLATES = Environment(
 )
 _TEMPLATES.globals.update(
     charts=charts,
+    change_in_words=what_came,
     cold=cold,
     tables=tables,
     of_probe=of_probe,

@@ -9,9 +9,11 @@ from poolkit.probes import Probe
 from poolkit.report.expected import expected_waits
 from poolkit.report.folder import TargetReview
 from poolkit.review.compare import Comparison
+from poolkit.review.trend import History
 from poolkit.show import charts, trust
 from poolkit.show.before_after import ServiceComparison
 from poolkit.show.charts.fairness import pair
+from poolkit.show.charts.replicas import verified_by_replicas
 from poolkit.show.charts.response_time import known
 from poolkit.show.charts.time_budget import all_in_service, budgets, climb
 from poolkit.show.course import verifications
@@ -46,6 +48,10 @@ _GATE = (
     "A gate is a semaphore of the pool's size in front of it: first come, first served. The bar "
     "holds 95 % of the waits, the mark at its left end is their median."
 )
+_REPLICAS = (
+    "Each generator of the fleet is a process with pools of its own, as a replica is. A p99 of all "
+    "calls together hides one that waits longer."
+)
 _PROOF = (
     "Low traffic with pauses as long as the timeout, both values side by side. Dead: the server "
     "had closed the connection when it was used."
@@ -59,6 +65,10 @@ _COLD = (
     "the next 100 ms. Replicas that open before they are called let nobody wait meanwhile."
 )
 _SERVICE = "Measured on the running service, with the same arrivals; waits are means."
+_HISTORY = (
+    "Points are reviews, grey their 95 % intervals; dashed is the rate asked. A red line is a step "
+    "that lasts; from a dotted line on the reviews are not comparable with those before."
+)
 _CHANGES = "Grey: then, with its interval; coloured: now. Diamonds moved by more than noise."
 
 
@@ -92,6 +102,10 @@ def more(target: TargetReview) -> Iterator[str]:
     fleet = _fleet(target)
     if fleet is not None:
         yield figure(charts.fleet_budget(fleet), charts.fleet_alt(fleet), f"{anchor}-c", _FLEET)
+    whole = verified_by_replicas(trials, r.recommended_size)
+    if whole is not None:
+        drawn = charts.replicas(whole)
+        yield figure(drawn, charts.replicas_alt(whole), f"{anchor}-l", _REPLICAS)
     crowded = pair(trials)
     if crowded is not None:
         drawn = charts.fairness(*crowded)
@@ -130,6 +144,11 @@ def service(found: ServiceComparison) -> str:
 def changes(comparison: Comparison) -> str:
     """What changed since an earlier review, against the noise."""
     return figure(charts.changes(comparison), charts.changes_alt(comparison), "since", _CHANGES)
+
+
+def history(past: History) -> str:
+    """The reviews of each target over time."""
+    return figure(charts.history(past), charts.history_alt(past), "over-time-chart", _HISTORY)
 
 
 def _fleet(target: TargetReview) -> charts.FleetBudget | None:

@@ -11,7 +11,6 @@ import re
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from poolkit.errors import BadInput
 from poolkit.measure.resume import is_of_question
 from poolkit.measure.store import reason
 from poolkit.records import Trial, in_bounds
+from poolkit.review.kept import date_of, named, place, records
 from poolkit.review.manifest import read_manifest
 from poolkit.review.outcome import trial_log
 from poolkit.targets import Target
@@ -29,11 +29,11 @@ BEFORE = "before"
 GO_ON = "leave --again out to go on from the trials that are finished: with it all is measured anew"
 # Whatever version wrote the trial.
 _STARTED = re.compile(rb'"started": ?"([^"]+)"')
-_RECORD = re.compile(r"\d{4}-\d\d-\d\dT\d{6}Z(-\d+)?")
 # What a measurement of a target writes of it alone, and what stands there of all of them.
 _OF_TARGET = (".trials.jsonl", ".sizing.json")
 _OF_ALL = re.compile(
-    r"recommended\.(json|csv|md)|pools\.py|review\.ipynb|report\.(html|pdf)|(manifest|since)\.json"
+    r"recommended\.(json|csv|md)|pools\.py|review\.ipynb|report\.(html|pdf)"
+    r"|(manifest|since|history)\.json"
 )
 
 
@@ -55,9 +55,9 @@ def check_trials(out: Path, target: Target) -> str:
     before = _settings_before(out, target.name)
     changed = changed_keys(before, target)
     if any(trial.fingerprint != target.fingerprint for trial in trials):
-        of_load = _of_load(changed)
-        why = f"{units.listed(of_load)} changed"
-        if not of_load:
+        load = of_load(changed)
+        why = f"{units.listed(load)} changed"
+        if not load:
             part = f"a part of the {_address(target)} that is written nowhere"
             why = f"{part} changed" if before else "they were measured with other settings"
         raise BadInput(
@@ -97,13 +97,13 @@ def changed_keys(before: Mapping[str, Any] | None, target: Target) -> list[str]:
 
 def other_load(folder: Path, target: Target) -> str:
     """Why figures in a folder may not compare with the target's as it is now; empty: they may."""
-    changed = _of_load(changed_keys(_settings_before(folder, target.name), target))
+    changed = of_load(changed_keys(_settings_before(folder, target.name), target))
     if not changed:
         return ""
     return f"{target.name} was sent other calls then: {units.listed(changed)} changed"
 
 
-def _of_load(keys: Iterable[str]) -> list[str]:
+def of_load(keys: Iterable[str]) -> list[str]:
     """Those of the keys that shape the load, and not only what is asked."""
     return [key for key in keys if key not in Objective.model_fields]
 
@@ -155,24 +155,12 @@ def set_aside(out: Path, names: Iterable[str]) -> Path | None:
 
 def records_of(out: Path, names: Iterable[str]) -> dict[str, Path]:
     """Target -> the record that holds the latest of its former trials; those that have one."""
-    records = _records(out)
+    kept = records(out / BEFORE)
     found = {
-        name: [record for record in records if (record / f"{name}{_OF_TARGET[0]}").is_file()]
+        name: [record for record in kept if (record / f"{name}{_OF_TARGET[0]}").is_file()]
         for name in names
     }
     return {name: held[-1] for name, held in found.items() if held}
-
-
-def _records(out: Path) -> list[Path]:
-    """Every record below `out`, in the order in which they were made."""
-    folders = (path for path in (out / BEFORE).glob("*") if _RECORD.fullmatch(path.name))
-    return sorted(folders, key=_place)
-
-
-def _place(record: Path) -> tuple[str, int]:
-    """Date, and number where it is not the only one; their order is that of time."""
-    date, _, number = record.name.partition("Z")
-    return date, int(number[1:] or 1)
 
 
 def _new_record(out: Path, theirs: Sequence[Path]) -> Path:
@@ -181,14 +169,10 @@ def _new_record(out: Path, theirs: Sequence[Path]) -> Path:
     After the records that are there, also where the clock was set back since.
     """
     began = [moment for file in theirs for moment in _STARTED.findall(files.content(file))]
-    moment = datetime.now(UTC)
-    with suppress(ValueError, OverflowError):
-        moment = datetime.fromisoformat(max(began, default=b"").decode()).astimezone(UTC)
-    date, number = f"{moment:%Y-%m-%dT%H%M%S}".rjust(17, "0"), 1
-    if (former := _records(out)) and _place(former[-1]) >= (date, number):
-        date, number = _place(former[-1])
+    date, number = date_of(max(began, default=b"").decode()), 1
+    if (former := records(out / BEFORE)) and place(former[-1]) >= (date, number):
+        date, number = place(former[-1])
         number += 1
-    (out / BEFORE).mkdir(exist_ok=True)
-    record = out / BEFORE / (f"{date}Z-{number}" if number > 1 else f"{date}Z")
-    record.mkdir()
+    record = out / BEFORE / named(date, number)
+    record.mkdir(parents=True)
     return record

@@ -6,9 +6,17 @@ import math
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
-from poolkit.records import HoldTimes, Interval, Recommendation, RecommendedFile, Record, Sizing
+from poolkit.records import (
+    CurvePoint,
+    HoldTimes,
+    Interval,
+    Recommendation,
+    RecommendedFile,
+    Record,
+    Sizing,
+)
 from poolkit.review.provenance import measured_at
 
 # A recommended size is found to within one connection of the smallest that passes.
@@ -35,6 +43,14 @@ class Difference(Record):
     note: str = ""
 
 
+class Curve(Record):
+    """What a comparison reads of a `Sizing`."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    points: tuple[CurvePoint, ...]
+
+
 class Comparison(Record):
     """The whole of since.json; `caution` says why the two may not be comparable at all."""
 
@@ -50,8 +66,8 @@ def compare(
     after: RecommendedFile,
     caution: str = "",
     *,
-    sizings_before: Mapping[str, Sizing] | None = None,
-    sizings_after: Mapping[str, Sizing] | None = None,
+    sizings_before: Mapping[str, Sizing | Curve] | None = None,
+    sizings_after: Mapping[str, Sizing | Curve] | None = None,
 ) -> Comparison:
     """Every quantity of the targets that either review knows, where it is known on either side.
 
@@ -71,8 +87,8 @@ def compare(
             was, now = _Figure(getattr(old, setting)), _Figure(getattr(new, setting))
             if was != now:
                 differences.append(_difference(name, setting, unit, was, now, is_exact=True))
-        was_measured = _measured(old, (sizings_before or {}).get(name))
-        now_measured = _measured(new, (sizings_after or {}).get(name))
+        was_measured = measured(old, (sizings_before or {}).get(name))
+        now_measured = measured(new, (sizings_after or {}).get(name))
         for quantity, unit in _MEASURED.items():
             was, now = was_measured[quantity], now_measured[quantity]
             if was.value is not None or now.value is not None:
@@ -128,7 +144,7 @@ def _difference(
     )
 
 
-def _measured(r: Recommendation, sizing: Sizing | None) -> dict[str, _Figure]:
+def measured(r: Recommendation, sizing: Sizing | Curve | None) -> dict[str, _Figure]:
     """The figures of `_MEASURED`; the knee is that of Little's Law, drawn on every chart."""
     size, plateau = r.recommended_size, r.plateau
     times = r.hold_time or HoldTimes(at_one=None, at_recommended=None)
@@ -143,7 +159,7 @@ def _measured(r: Recommendation, sizing: Sizing | None) -> dict[str, _Figure]:
     }
 
 
-def _hold(value: float | None, size: int | None, sizing: Sizing | None) -> _Figure:
+def _hold(value: float | None, size: int | None, sizing: Sizing | Curve | None) -> _Figure:
     """A hold time with its interval: as wide, for its size, as that of the throughput there.
 
     In a closed loop every connection is busy, so hold = connections / throughput, and the interval

@@ -22,6 +22,8 @@ from poolkit.review.adding import Added, add_results, read_entries, renew_manife
 from poolkit.review.before import GO_ON, check_trials, other_load, records_of, set_aside
 from poolkit.review.compare import Comparison, compare
 from poolkit.review.export import RECOMMENDED, read_recommended, read_sizings
+from poolkit.review.history import HISTORY_FILE, read_history
+from poolkit.review.kept import check_store, keep, place, records
 from poolkit.review.manifest import (
     host_facts,
     is_same_machine,
@@ -59,9 +61,11 @@ def review(
     budget: float | None = None,
     seed: int | None = None,
     push: bool = True,
+    cold: bool = False,
     fleet: int | None = None,
     scheduler: str | None = None,
     again: bool = False,
+    history: Path | None = None,
     make_report: Callable[[Path], Path] | None = None,
 ) -> Review:
     """Measure every target of the file, one after the other, and write the whole folder `out`.
@@ -72,10 +76,12 @@ def review(
     Args:
         only: names to review; all when empty.
         since: folder of an earlier review to compare with; where None, what is compared with are
-            the latest of the folder's own records, if it has any.
+            the latest of the folder's own records, or else of those in `history`.
         budget: s of load for each target; the default of `poolkit size` where None.
         again: whether to measure anew what the folder holds; that is kept as a record in it.
+        history: where to keep the review as a record, beside those of before; None: nowhere.
         push: False: no target is sent more load than its target rate; True: what the file says.
+        cold: whether starts with empty pools are tried at each verified size.
         fleet, scheduler: how many generators send the load, and the Dask scheduler whose workers
             they run on; what the file says where None.
         make_report: makes the report of a folder of results and returns its path.
@@ -94,6 +100,7 @@ def review(
             budget=budget,
             seed=seed,
             push=push,
+            cold=cold,
             fleet=fleet,
             scheduler=scheduler,
         )
@@ -104,6 +111,8 @@ def review(
     targets = {name: orders[name].asked_of(target) for name, target in read.items()}
     earlier = None if since is None else _Earlier.read(since, out, targets, only)
     read_entries(out)  # whatever cannot be kept is told before anything is sent
+    if history is not None:
+        check_store(history)
     prepare(targets, out, watcher, again=again)
     outcomes: list[Outcome] = []
     for target in targets.values():
@@ -125,11 +134,15 @@ def review(
     )
     say_kept(added, watcher)
     later = RecommendedFile(created=created, targets=recommendations)
+    former = [] if history is None else _kept(out, later, history, watcher)
     comparison = (
-        with_records(out, later, targets) if earlier is None else earlier.compared(later, out)
+        with_records(out, later, targets, former)
+        if earlier is None
+        else earlier.compared(later, out)
     )
     if comparison is not None:
         write_atomic(out / SINCE, comparison.model_dump_json(indent=2) + "\n")
+    if comparison is not None or former:
         renew_manifest(out, created)
     code, report = exit_code_of(outcomes), None
     try:
@@ -150,6 +163,28 @@ def review(
     if again and code in (ExitCode.CANCELLED, ExitCode.STOPPED):
         watcher.say(GO_ON)
     return Review(out, tuple(outcomes), code, report, comparison)
+
+
+def _kept(out: Path, later: RecommendedFile, store: Path, watcher: Watcher) -> list[Path]:
+    """Keep the review and write what all records tell of its targets; returns those of before.
+
+    Whatever is wrong with the store is said, and takes nothing from the review.
+    """
+    try:
+        kept = keep(out, later.targets, later.created, store)
+        if kept is None:
+            return []
+        where = "is kept in" if kept.is_new else "was kept before, in"
+        watcher.say(f"this review {where} {kept.record}")
+        told = read_history([store, out], [r.target for r in later.targets if r.status == "done"])
+        for one in told.skipped:
+            watcher.say(f"skipped {one.path}: {one.cause}; {one.remedy}")
+        if told.reviews > 1:
+            write_atomic(out / HISTORY_FILE, told.model_dump_json(indent=2) + "\n")
+        return [record for record in records(store) if place(record) < place(kept.record)]
+    except PoolkitError as error:
+        watcher.say(f"{error.cause}; {error.remedy}")
+        return []
 
 
 def say_kept(added: Added, watcher: Watcher) -> None:
@@ -203,12 +238,26 @@ def _check(targets: Mapping[str, Target]) -> None:
 
 
 def with_records(
-    out: Path, later: RecommendedFile, targets: Mapping[str, Target]
+    out: Path,
+    later: RecommendedFile,
+    targets: Mapping[str, Target],
+    former: Sequence[Path] = (),
 ) -> Comparison | None:
-    """What changed for the targets that have a record in `out`; None where none has."""
-    records = records_of(out, [entry.target for entry in later.targets])
+    """What changed for the targets that have a record in `out`, or else among those of `former`.
+
+    None where none has.
+    """
+    names = [entry.target for entry in later.targets]
+    theirs = records_of(out, names)
+    for record in reversed(former):
+        if len(theirs) == len(names):
+            break
+        with contextlib.suppress(BadInput):
+            for entry in read_recommended(record).targets:
+                if entry.target in names:
+                    theirs.setdefault(entry.target, record)
     found = []
-    for name, record in records.items():
+    for name, record in theirs.items():
         with contextlib.suppress(BadInput):  # of another version, or only a sweep
             found.append(_Earlier.read(record, out, targets, (name,)))
     known = {entry.target for earlier in found for entry in earlier.written.targets}

@@ -50,13 +50,27 @@ def logins(advice: ColdAdvice) -> str:
     taken = f"{number(advice.login_rate)} new connections a second"
     if advice.is_least:
         return f"The server took at least {taken}: this machine's own CPU was busy with them."
-    return f"The server took {taken}, all from one process; more were not tried."
+    many = max(start.generators for start in advice.starts)
+    where = "one process" if many == 1 else f"{many} processes at once"
+    return f"The server took {taken}, all from {where}; more were not tried."
 
 
 def shown(advice: ColdAdvice) -> Sequence[ColdStart]:
-    """The starts that tell the most: empty pools, all at once, and the one that is advised."""
-    starts = advice.starts
-    lazy = [s for s in starts if not s.min_size and not s.is_warm][-1:]
-    stormy = [s for s in starts if s.min_size and not s.is_warm][-1:]
-    warm = [s for s in starts if s.is_warm and s.min_size == advice.min_size]
-    return [*lazy, *stormy, *warm[-1:]]
+    """The starts that tell the most: empty pools, all at once, and the one that is advised.
+
+    Of each kind the last; every start is of one of these kinds, so there is one at least.
+    """
+    starts, best = advice.starts, advised(advice)
+    lazy = [s for s in starts if not s.min_size and not s.is_warm]
+    stormy = [s for s in starts if s.min_size and not s.is_warm]
+    warm = [s for s in starts if s.is_warm]
+    if best is not None and best.is_warm:
+        warm = [best]
+    return [*lazy[-1:], *stormy[-1:], *warm[-1:]]
+
+
+def advised(advice: ColdAdvice) -> ColdStart | None:
+    """The start that was tried as it is advised; None where what is advised was not tried."""
+    asked = (advice.warm_up, advice.min_size, advice.holds)
+    like = [s for s in advice.starts if (s.is_warm, s.min_size, s.holds) == asked]
+    return like[-1] if like else None

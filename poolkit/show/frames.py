@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from poolkit.errors import MissingExtra
-from poolkit.records import Check, Parameter, Recommendation, Sizing, Trial
+from poolkit.records import Check, GeneratorShare, Parameter, Recommendation, Sizing, Trial
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,11 +29,18 @@ _COLUMNS = {
     "pools": ("pools",),
     "callers": ("callers",),
     "calls": ("gate", "concurrency", "disconnects", "releases"),
-    "calls/s": ("arrival_rate", "throughput", "throughput_low", "throughput_high"),
+    "calls/s": (
+        "arrival_rate",
+        "planned",
+        "sent",
+        "throughput",
+        "throughput_low",
+        "throughput_high",
+    ),
     "dials": ("connections_opened",),
     "s": (
         *(f"{part}_{name}" for part, names in TIMES.items() for name in names),
-        *("lag_p99", "warm_up", "window", "seconds"),
+        *("lag_p99", "loop_lag_p99", "skew", "warm_up", "window", "seconds"),
     ),
 }
 UNITS = {name: unit for unit, names in _COLUMNS.items() for name in names}
@@ -58,6 +65,19 @@ def trials(measured: Iterable[Trial]) -> pd.DataFrame:
     climb to the target rate (`purpose` approach).
     """
     return _frame([_trial(trial) for trial in measured])
+
+
+def generators(measured: Iterable[Trial]) -> pd.DataFrame:
+    """One row a generator of each trial of a fleet: what it had of the load, and what it saw.
+
+    `trial` counts the trials from 0; `planned` is what it was to send, `throughput` what it got.
+    """
+    rows = [
+        {"trial": number, **share.model_dump()}
+        for number, trial in enumerate(measured)
+        for share in trial.generators
+    ]
+    return _frame(rows, ("trial", *GeneratorShare.model_fields))
 
 
 def states(sizing: Sizing) -> pd.DataFrame:

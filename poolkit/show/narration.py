@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 
 from poolkit import units
+from poolkit.analysis.replicas import what_came
 from poolkit.events import Event, Recommended, Sized, Started, Step, TrialDone, TrialStarted
-from poolkit.records import Sizing, Trial
+from poolkit.records import APART, Sizing, Trial
 from poolkit.review import provenance
 from poolkit.show import cold, words
 
@@ -22,6 +23,8 @@ _PURPOSES = {
     "recovery": "offered less after an overload",
     "fairness": "with more callers than connections",
     "cold": "beginning with empty pools",
+    "lost_replica": "losing a replica",
+    "surge": "adding replicas as a deploy does",
 }
 
 
@@ -76,6 +79,8 @@ def _doing(event: TrialStarted) -> str:
         return f"{why}: {at}{most}{size}"
     if event.purpose == "cold":
         return f"cold start: {_told(event)}"
+    if event.purpose in APART:
+        return f"{_PURPOSES[event.purpose]}: {_told(event)}"
     if event.loop == "open":
         text = f"verifying {event.pool_size} at {units.short_rate(event.arrival_rate)}"
         return f"{text} ({_told(event)})" if _told(event) else text
@@ -85,6 +90,8 @@ def _doing(event: TrialStarted) -> str:
 def _measured(trial: Trial) -> str:
     if trial.cold is not None:
         return cold.sentence(trial.cold)
+    if trial.change is not None:
+        return what_came(trial.change, trial.stopped)
     size = units.plural(trial.pool_size, "connection")
     if trial.purpose == "approach":
         # Its pool is as large as it may be: what it came to use is what was found.

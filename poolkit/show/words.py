@@ -70,6 +70,9 @@ CHECKS = {
     "lag": "calls were sent when due",
     "shares": "each generator sent its share",
     "fair": "callers were served alike",
+    "replicas_alike": "replicas were served alike",
+    "lost_replica": "the others bear the loss of a replica",
+    "surge": "a deploy may roll under load",
     "drift": "the endpoint stayed the same",
     "sized": "the curve supports a size",
     "reachable": "the target rate is within reach",
@@ -77,6 +80,7 @@ CHECKS = {
     "serves_sooner": "more connections serve callers sooner",
     "finished": "the measurement ran to its end",
 }
+CHANGES = {"lost_replica": "replicas lost", "surge": "a deploy rolls"}
 SOURCES = {"measured": "measured here", "library": "library default", "rule": "rule"}
 # Quantities that two reviews are compared by.
 QUANTITIES = {

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from poolkit.analysis.what_if import Answer
 from poolkit.panels.panel import alert, framed
 from poolkit.panels.story import Findings
 from poolkit.probes import Probe
@@ -19,9 +18,8 @@ from poolkit.show.charts.fairness import fairness_finding, pair
 from poolkit.show.charts.response_time import SAME, known, response_finding
 from poolkit.show.charts.time_budget import budgets
 from poolkit.show.tables import Table
-from poolkit.units import NONE, milliseconds, number, plural, rate, share
+from poolkit.units import milliseconds, number, plural, rate, share
 from poolkit.workbook import lessons
-from poolkit.workbook.fleet import Fleet
 
 RUN_AGAIN = (
     "Close other programs here, or measure from another machine, and run this notebook again. "
@@ -168,43 +166,6 @@ def of_verification(found: Findings, small: Trial | None) -> Part:
     claims = [on_time, _climbed(found), *_room(found), *_signs(found), _in_turn(found)]
     doubt = f"{words.TOO_BUSY}: {on_time.seen}" if too_busy else ""
     return closing([*claims, _moved(found), _stamps(small)], doubt)
-
-
-def of_budget(
-    one: Answer, plan: Answer, fleet: Fleet, split: Sequence[Trial], hosts: Sequence[Trial]
-) -> Part:
-    """The closing cell of `05_database_budget`.
-
-    Args:
-        one: what a single pool for the whole rate needs.
-        plan: what each pool of the fleet needs.
-        split: the same total and rate, without overflow first and with most of it last.
-        hosts: a session for two hosts, behind one gate first and with a limit for each last.
-    """
-    asked = "what is divided over pools needs more connections than one pool for all"
-    fits, size = "the sum fits while a version is rolled out", plan.size
-    if size is None:
-        needs = Claim(asked, None, f"no size for this fleet: {plan.because}")
-        sums = Claim(fits, None, "no size for this fleet")
-    else:
-        whole, rolling = size * plan.pools, size * (fleet.replicas + 1) * fleet.workers
-        alone = NONE if one.size is None else str(one.size)
-        seen = f"{whole} in {plural(plan.pools, 'pool')}, {alone} in one"
-        needs = Claim(asked, None if one.size is None else whole >= one.size, seen)
-        sums = Claim(fits, rolling <= fleet.room, f"{rolling} of {fleet.room} connections needed")
-    kept, dialled = split[0], split[-1]
-    dials = Claim(
-        "at one total, overflow buys dials",
-        dialled.connections_opened > kept.connections_opened,
-        f"{dialled.connections_opened} dials with overflow, {kept.connections_opened} without",
-    )
-    gated, limited = (trial.wait_time.p50 or 0.0 for trial in (hosts[0], hosts[-1]))
-    hosts_apart = Claim(
-        "behind one gate a slow host keeps the other's callers waiting",
-        gated > 10 * limited,
-        f"half wait {milliseconds(gated)} or more, with a limit for each {milliseconds(limited)}",
-    )
-    return closing([needs, sums, dials, hosts_apart])
 
 
 def of_probes(probes: Sequence[Probe]) -> Part:

@@ -1,11 +1,6 @@
 """What the lessons measure beside a sweep: live, or from the recordings that come with poolkit.
 
-Live orders are carried out by a process of their own:
-
-    python -m poolkit.workbook.lessons TARGETS OUT ORDERS
-
-ORDERS is a JSON list of `Serving`; events are printed as `poolkit sweep --events` does, and each
-trial is appended to OUT/LABEL.trials.jsonl.
+Live orders are carried out by a process of their own (`poolkit.workbook.serving`).
 """
 
 from __future__ import annotations
@@ -13,34 +8,28 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
-import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from pydantic import Field, TypeAdapter
-
-from poolkit.errors import BadInput, ExitCode, PoolkitError
+from poolkit.errors import BadInput, PoolkitError
 from poolkit.events import Event, Failed, TrialDone
 from poolkit.lab.models import Workers
 from poolkit.lab.upstream import HttpUpstream
-from poolkit.load.arrivals import steps
-from poolkit.measure import SEED, measure_arrivals
 from poolkit.measure.child import Child, python
-from poolkit.measure.preflight import check_caps
-from poolkit.measure.reporter import Reporter
 from poolkit.measure.store import TrialLog
 from poolkit.panels.sources import RecordedSource, Source, read_source
 from poolkit.panels.story import Findings
-from poolkit.records import Record, Trial
+from poolkit.records import Trial
 from poolkit.report.source import shared
 from poolkit.report.temporary import lasting_folder
-from poolkit.targets import Target, load_targets
-from poolkit.targets.settings import SETTINGS
+from poolkit.review.manifest import read_manifest
+from poolkit.targets import load_targets
+from poolkit.units import plural
 from poolkit.workbook.measuring import followed
+from poolkit.workbook.serving import ORDERS, Serving
 
 RECORDED = "data/recordings/lessons"
-WARM_UP = 0.5  # s
 TOO_SMALL = 0.9  # of the connections that the traffic keeps busy
 ROOMY = 2.0  # times these connections
 # Two hosts behind one session: the slow one is asked for a quarter more than it can do.
@@ -54,30 +43,6 @@ HOSTS = {
     "one-limit": ("limit", "false"),
     "limit-per-host": ("limit_per_host", "false"),
 }
-
-
-class Serving(Record):
-    """One size of a target in service: Poisson arrivals at `rate`, whatever the replies do.
-
-    Attributes:
-        label: names the trial's file; letters, digits and hyphens.
-        target: name in targets.toml.
-        pool_size: connections, 1 or more.
-        rate: calls/s, more than 0.
-        seconds: measured, after a warm-up.
-        max_overflow: drive the same database with SQLAlchemy, so many of `pool_size` connections
-            being overflow; None: with the target's own driver.
-    """
-
-    label: str = Field(pattern=r"[a-z0-9][a-z0-9-]*")
-    target: str
-    pool_size: int = Field(ge=1)
-    rate: float = Field(gt=0)
-    seconds: float = Field(3.0, gt=0, le=30.0)
-    max_overflow: int | None = Field(None, ge=0)
-
-
-ORDERS = TypeAdapter(tuple[Serving, ...])
 
 
 def offered_load(found: Findings) -> float:
@@ -95,6 +60,11 @@ def offered_load(found: Findings) -> float:
     return found.objective.rate * held
 
 
+def roomy(found: Findings, pools: int = 1) -> int:
+    """Connections of each of so many pools that surely carry the rate together."""
+    return math.ceil(ROOMY * offered_load(found) / pools)
+
+
 def too_small(found: Findings) -> tuple[Serving, ...]:
     """The target rate on a pool somewhat smaller than the load that it must carry."""
     size = max(1, int(TOO_SMALL * offered_load(found)))
@@ -107,9 +77,8 @@ def overflows(found: Findings) -> tuple[Serving, ...]:
     """SQLAlchemy's engine at one total and the target rate, more and more of it overflow."""
     rate = found.objective.rate_per_pool
     known = found.recommendation.recommended_size or found.sizing.size
-    # Without a size one that surely carries the rate: the lesson is about dials, not about waits.
-    roomy = math.ceil(ROOMY * offered_load(found) / found.objective.pools_left)
-    size = max(2, known or min(roomy, found.objective.cap))
+    # Without a size: the lesson is about dials, not about waits.
+    size = max(2, known or min(roomy(found, found.objective.pools_left), found.objective.cap))
     return tuple(
         Serving(
             label=f"overflow-{word}",
@@ -132,7 +101,7 @@ def hosts() -> tuple[Serving, ...]:
 
 
 async def served(orders: Sequence[Serving], source: Source | None = None) -> tuple[Trial, ...]:
-    """One trial for each order, measured now where the source is live, else as recorded.
+    """The trials of each order in turn, measured now where the source is live, else as recorded.
 
     Orders of `hosts` are always of the lab: it takes a host that is slow on purpose.
 
@@ -141,7 +110,16 @@ async def served(orders: Sequence[Serving], source: Source | None = None) -> tup
     """
     source = read_source() if source is None else source
     if isinstance(source, RecordedSource):
-        return tuple(_recorded(order) for order in orders)
+        known = recorded_orders()
+        for order in orders:
+            if order not in known:
+                raise BadInput(
+                    f"{order.label} is not recorded with {order.pool_size} connections at "
+                    f"{order.rate:g}/s",
+                    "measure it on the lab (POOLKIT_SOURCE=lab), or make recordings anew: "
+                    "make recordings",
+                )
+        return recorded([order.label for order in orders])
     with contextlib.ExitStack() as stack:
         if orders[0].target in HOSTS:
             file = stack.enter_context(two_hosts())
@@ -150,32 +128,34 @@ async def served(orders: Sequence[Serving], source: Source | None = None) -> tup
         return await measured_now(orders, file)
 
 
-def _recorded(order: Serving) -> Trial:
-    trials = TrialLog(shared(RECORDED) / f"{order.label}.trials.jsonl").read()
-    for trial in trials:
-        if trial.pool_size == order.pool_size and trial.arrival_rate == order.rate:
-            return trial
-    raise BadInput(
-        f"{order.label} is not recorded with {order.pool_size} connections at {order.rate:g}/s",
-        "measure it on the lab (POOLKIT_SOURCE=lab), or make recordings anew: make recordings",
+def recorded_orders() -> tuple[Serving, ...]:
+    """The orders whose trials come with poolkit."""
+    return ORDERS.validate_python(read_manifest(shared(RECORDED)).parameters["orders"])
+
+
+def recorded(labels: Sequence[str]) -> tuple[Trial, ...]:
+    """The recorded trials of these orders, one order after the other."""
+    folder = shared(RECORDED)
+    return tuple(
+        trial for label in labels for trial in TrialLog(folder / f"{label}.trials.jsonl").read()
     )
 
 
 async def measured_now(
     orders: Sequence[Serving], file: Path, out: Path | None = None
 ) -> tuple[Trial, ...]:
-    """One trial for each order, measured in a child process of its own."""
+    """The trials of each order, measured in a child process of their own."""
     folder = lasting_folder("poolkit-lesson-") if out is None else out
     target = load_targets(file, (orders[0].target,))[orders[0].target]
     words = str(file), str(folder), ORDERS.dump_json(tuple(orders)).decode()
-    command = python("poolkit.workbook.lessons", *words)
+    command = python("poolkit.workbook.serving", *words)
     child = Child(command, target=target.name, secrets=target.secrets)
 
     def trials(so_far: Sequence[Event]) -> tuple[Trial, ...]:
         return tuple(event.trial for event in so_far if isinstance(event, TrialDone))
 
     (found,) = await followed(
-        [child], lambda so_far: f"{len(trials(so_far[0]))} of {len(orders)} trials measured"
+        [child], lambda so_far: f"{plural(len(trials(so_far[0])), 'trial')} measured"
     )
     for event in found:
         if isinstance(event, Failed):
@@ -214,56 +194,3 @@ gate = {gate}
 target_rate = {rate:g}
 max_size = {most}
 """
-
-
-# -- the process that measures ---------------------------------------------------------------
-
-
-def with_overflow(target: Target, max_overflow: int) -> Target:
-    """The same statements on the same database, through SQLAlchemy's engine.
-
-    Raises:
-        BadInput: the target is no database, or its work is written for another library.
-    """
-    if target.is_http or (target.work is not None and target.driver != "sqlalchemy"):
-        raise BadInput(
-            f"{target.name} cannot be driven by SQLAlchemy", "name a database target by statements"
-        )
-    foreign = {key: None for key, drivers in SETTINGS.items() if "sqlalchemy" not in drivers}
-    changes = {**foreign, "driver": "sqlalchemy", "max_overflow": max_overflow}
-    return target.model_copy(update=changes)
-
-
-def serve(orders: Sequence[Serving], file: Path, out: Path, reporter: Reporter) -> ExitCode:
-    """Measure the orders one after the other; raises `PoolkitError` where one ends early."""
-    for order in orders:
-        target = load_targets(file, (order.target,))[order.target]
-        if order.max_overflow is not None:
-            target = with_overflow(target, order.max_overflow)
-        reporter.about(target)
-        check_caps(target)
-        phases = [(order.rate, WARM_UP), (order.rate, order.seconds)]
-        measure_arrivals(
-            target,
-            steps(phases, SEED),
-            pool_size=order.pool_size,
-            seconds=WARM_UP + order.seconds,
-            out=out,
-            emit=reporter.emit,
-            warm_up=WARM_UP,
-            arrival_rate=order.rate,
-            file=f"{order.label}.trials.jsonl",
-            because=f"lesson: {order.label}",
-            last_words=reporter.fail,
-        )
-    return ExitCode.DONE
-
-
-def main(targets: str, out: str, orders: str) -> int:
-    """Measure what the command line orders; returns the exit code."""
-    reporter, found = Reporter(), ORDERS.validate_json(orders)
-    return int(reporter.run(lambda: serve(found, Path(targets), Path(out), reporter)))
-
-
-if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from poolkit.analysis.cold import Opening, Seen, advise, cold_start, login_rate, spread
+from poolkit.analysis.cold import Opening, advise, cold_start, login_rate, spread
+from poolkit.load.starting import Seen, all_seen, conditions
 from poolkit.records import ColdStart
 from tests.recommend.examples import verifying_trial
 
@@ -32,7 +34,8 @@ def seen(waited: Any, **changes: Any) -> Seen:
         "refused": 0,
         "failed": 0,
     }
-    return Seen(**(given | changes))
+    given |= changes
+    return Seen(**given | {"dialled": np.array(given["dialled"], dtype=float).reshape(-1, 3)})
 
 
 def start(**changes: Any) -> ColdStart:
@@ -168,3 +171,61 @@ def test_where_nothing_held_it_is_said() -> None:
     assert (found.min_size, found.warm_up, found.holds) == (6, True, False)
     assert found.because.endswith("no start that was tried kept to that")
     assert advice() is None
+
+
+@given(
+    calls=st.lists(
+        st.tuples(st.floats(0.0, 2.99), st.floats(0.0, 0.1) | st.just(np.inf), st.integers(0, 2)),
+        min_size=1,
+        max_size=60,
+    ),
+    dials=st.lists(st.tuples(st.floats(0.001, 2.9), st.integers(0, 2)), max_size=30),
+)
+def test_generators_that_begin_together_saw_what_one_would_have(
+    calls: list[tuple[float, float, int]], dials: list[tuple[float, int]]
+) -> None:
+    """Waits, slices, dials and the rate of logins, however calls and dials are divided."""
+
+    def of(mine: set[int]) -> Seen:
+        own = sorted((due, waited) for due, waited, who in calls if who in mine)
+        at = sorted({0.0, *(when for when, who in dials if who in mine)})
+        rows = [(t, sum(w <= t and who in mine for w, who in dials), 1.0) for t in at]
+        return seen(
+            [waited for _, waited in own],
+            due=np.array([due for due, _ in own]),
+            dialled=rows,
+            at_once=rows[-1][1],
+            refused=len(mine),
+        )
+
+    parts = [of({who}) for who in range(3)]
+    assert all(holds for part in parts for _, holds in conditions(part))
+    one, found = cold_start(AT_ONCE, of({0, 1, 2})), cold_start(AT_ONCE, all_seen(parts))
+    assert found == one.model_copy(update={"generators": 3})
+
+
+def test_the_time_in_which_all_sent_and_the_busiest_processor_count() -> None:
+    """One pool that did not open is enough not to be ready; the first reply is anybody's."""
+    early = seen([0.0] * 30, load_until=1.0, ready=None, first_reply=None)
+    late = seen([0.0] * 30, dialled=[(0.0, 0, 5.0), (0.05, 8, 5.04)], first_reply=0.3)
+    found = all_seen([early, late])
+    assert (found.load_until, found.ready, found.first_reply) == (1.0, None, 0.3)
+    assert found.due.size == 20
+    assert found.dialled[-1].tolist() == [0.25, 17.0, 0.5]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"ready": np.nan},
+        {"load_until": -1.0},
+        {"refused": -1},
+        {"waited": np.array([np.nan])},
+        {"due": np.zeros(2)},
+        {"dialled": np.empty((0, 3))},
+        {"dialled": np.array([(0.0, 5, 1.0), (0.1, 4, 1.1)])},
+    ],
+)
+def test_notes_that_cannot_be_are_refused(changes: dict[str, Any]) -> None:
+    """They came over a network."""
+    assert not all(holds for _, holds in conditions(replace(seen([0.0]), **changes)))

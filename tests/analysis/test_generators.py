@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from poolkit.analysis.generators import of_generators
+from poolkit.analysis.generators import of_generators, replicas_alike
 from poolkit.analysis.summary import summarise
 from poolkit.load.together import Part, together
-from poolkit.records import Trial
+from poolkit.records import GeneratorShare, Trial
 from tests.load.test_together import OK, recorded
 
 
@@ -50,6 +50,43 @@ def test_a_replica_sends_its_share_to_two_per_cent(rate: float, passed: bool) ->
     (check,) = [one for one in trial.checks if one.name == "shares"]
     assert check.passed is passed
     assert passed or check.seen.startswith("b sent")
+
+
+def replica(name: str, wait: float | None, throughput: float, pools: int = 1) -> GeneratorShare:
+    return GeneratorShare(
+        name=name,
+        pools=pools,
+        pool_size=4,
+        planned=throughput,
+        sent=throughput,
+        throughput=throughput,
+        wait_p99=wait,
+        lag_p99=0.001,
+        cpu_share=0.1,
+        loop_lag_p99=None,
+        skew=0.0,
+    )
+
+
+@pytest.mark.parametrize(
+    ("found", "passed"),
+    [
+        ([replica("a", 0.004, 100.0), replica("b", 0.007, 99.0)], True),
+        ([replica("a", 0.004, 200.0, 2), replica("b", 0.004, 100.0)], True),  # each pool alike
+        ([replica("a", 0.001, 100.0), replica("b", 0.015, 99.0)], True),  # nobody notices 15 ms
+        ([replica("a", 0.010, 100.0), replica("b", 0.090, 99.0)], False),
+        ([replica("a", 0.004, 100.0), replica("b", 0.004, 70.0)], False),
+        ([replica("a", None, 0.0), replica("b", None, 0.0)], False),
+    ],
+)
+def test_replicas_wait_and_carry_alike(found: list[GeneratorShare], passed: bool) -> None:
+    """By the longest p99 wait against the others', and Jain's index of what each pool carried."""
+    check = replicas_alike(found, hold=0.005)
+    assert check.passed is passed
+    assert check.name == "replicas_alike"
+    if found[1].wait_p99 == 0.090:
+        assert "Jain's index 0.61" in check.seen
+        assert "the longest that of b" in check.seen
 
 
 def test_one_busy_generator_makes_the_trial_doubtful() -> None:

@@ -21,15 +21,19 @@ import sys
 import tempfile
 import time
 import zlib
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from rich.console import Console
 
+from poolkit.cli.progress import make_screen
 from poolkit.errors import Cancelled
 from poolkit.histogram import GROWTH
 from poolkit.lab.models import Workers
+from poolkit.lab.postgres import PostgresServer
 from poolkit.lab.upstream import HttpUpstream
 from poolkit.load.together import Part, together
 from poolkit.measure.child import Order, command
@@ -38,6 +42,10 @@ from poolkit.measure.generating import Load, Sent, ThisProcess
 from poolkit.measure.parent import tied
 from poolkit.measure.sweep import TrialPlan
 from poolkit.records import Distribution
+from poolkit.review.export import read_recommended
+from poolkit.review.outcome import trial_log
+from poolkit.review.run import review
+from poolkit.show import cold, trust, words
 from poolkit.targets import Target, load_targets
 from poolkit.targets.fleet import Fleet
 
@@ -45,6 +53,7 @@ SECONDS = 3.0
 MANY = 100  # generators that are added up at most
 STARTS = 40  # trials whose beginning is looked at
 REPEATS = 5
+CONNECTIONS, MOST_LOAD = 40, 120.0  # of the lab's PostgreSQL; s of a review of four replicas
 SKEW, HALT, ORPHAN, OVERHEAD, TWICE = 0.002, 0.05, 2.0, 0.98, 1.8
 
 
@@ -212,6 +221,37 @@ async def overhead(source: FleetSource, target: Target) -> Figure:
     return Figure("CPU of a call alone over that in a fleet", seen, ratio >= OVERHEAD)
 
 
+def four_replicas() -> Figure:
+    """A whole review of four replicas on a PostgreSQL with room for little more."""
+    with PostgresServer(max_connections=CONNECTIONS) as server, tempfile.TemporaryDirectory() as to:
+        file, out = Path(to) / "targets.toml", Path(to) / "out"
+        file.write_text(
+            '[targets.db]\ndriver = "asyncpg"\ndsn_env = "BENCH_DSN"\ntarget_rate = 200\n'
+            'statements = ["select pg_sleep(0.008)"]\nwait_p99 = 0.02\nreplicas = 4\nsurge = 1\n'
+            f"max_connections = {CONNECTIONS}\nreserved_connections = 5\n",
+            encoding="utf-8",
+        )
+        os.environ["BENCH_DSN"] = server.dsn
+        screen = make_screen(Console(), Console(stderr=True))
+        review(file, out, screen, budget=MOST_LOAD, fleet=4, cold=True)
+        (found,) = read_recommended(out).targets
+        target = load_targets(file)["db"]
+        load: Counter[str] = Counter()
+        for trial in trial_log(out, target).read():
+            load[trial.purpose] += trial.warm_up + trial.window
+    size, advice = found.recommended_size, found.cold
+    parts = [", ".join(f"{purpose} {seconds:.0f}" for purpose, seconds in load.items()) + " s"]
+    parts.append(f"{words.size(found)} each ({found.verdict}): {trust.how_sure(found)}")
+    if size is not None:
+        rolling = size * target.pools_rolling
+        parts.append(f"{rolling} of {target.budget} connections while a deploy rolls")
+    parts.append("no cold start" if advice is None else cold.finding(advice))
+    is_answered = size is not None and advice is not None
+    seen = f"{found.seconds:.0f} s of load (<= {MOST_LOAD:g} s): " + "; ".join(parts)
+    name = f"a review of four replicas, max_connections {CONNECTIONS}"
+    return Figure(name, seen, is_answered and found.seconds <= MOST_LOAD)
+
+
 async def figures(targets: Mapping[str, Target], file: Path, fast: HttpUpstream) -> list[Figure]:
     """All but the orphans, one after the other."""
     found = [await carried(targets["fast"], file)]
@@ -256,6 +296,8 @@ def main() -> int:
         found = uvloop.run(figures(load_targets(file), file, fast))
         found.append(orphans(fast, file))
         print(found[-1], flush=True)
+    found.append(four_replicas())
+    print(found[-1], flush=True)
     return 0 if all(figure.holds for figure in found) else 1
 
 

@@ -122,7 +122,7 @@ def test_the_panel_works_by_keyboard(steered: NotebookPage, lab: LabServer) -> N
         assert steered.field(label).count() == 1, label
     steered.field("Generators").focus()
     keyboard = steered.page.keyboard
-    for _ in ("verify", "push", "measure again", "start"):
+    for _ in ("verify", "push", "cold starts", "measure again", "start"):
         keyboard.press("Tab")
     keyboard.press("Enter")
     wait_until(lab.measuring, "a process that measures")

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from tests.golden import folders, produce
 from tests.golden.commands import ROOT, lab, many, plain, poolkit, without_machine
-from tests.golden.folders import OUT, SQL, TARGETS
+from tests.golden.folders import OUT, RECORDINGS, SQL, TARGETS
 from tests.golden.report_text import seen_in
 
 EXPECTED = Path(__file__).parent / "expected"
+HISTORY = RECORDINGS / "history"
 Case = Callable[[Path], dict[str, str]]
 
-COMMANDS = ("demo", "review", "size", "sweep", "audit", "probe", "lab", "doctor")
+COMMANDS = ("demo", "review", "size", "sweep", "audit", "probe", "lab", "doctor", "history")
 REVIEWED = ("--targets", TARGETS, "--out", OUT)
 
 # -- bad input ------------------------------------------------------------------------------------
@@ -93,6 +95,8 @@ BAD_WORDS: tuple[tuple[str, ...], ...] = (
     ("probe", "orders-api", "--targets", TARGETS, "--cap", "0.5"),
     ("probe", "orders-api", "--targets", TARGETS, "--in-transaction"),
     ("probe", "orders-apy", "--targets", TARGETS),
+    ("review", *REVIEWED, "--history", TARGETS),
+    ("history", "nowhere"),
     ("audit",),
     ("audit", "nowhere"),
     ("audit", ".", "--format", "xml"),
@@ -196,6 +200,21 @@ def review(folder: Path) -> dict[str, str]:
         sizing = (folder / OUT / f"{name}.sizing.json").read_text(encoding="utf-8")
         made[f"{name}.sizing.json"] = sizing
     return made
+
+
+def history(folder: Path) -> dict[str, str]:
+    """The made history, with a review that was cut off, as a terminal and as programs have it."""
+    shutil.copytree(HISTORY, folder / "kept")
+    cut = folder / "kept" / "cut"
+    cut.mkdir()
+    (cut / "recommended.json").write_text('{"schema": "poolkit.recomm')
+    all_of_it, one = (
+        ("history", "kept"),
+        ("history", "kept", "--target", "lab-cpu", "--csv", "history.csv"),
+    )
+    ran = many((all_of_it, one), cwd=folder)
+    made = {"printed.txt": ran[0].text(), "one-target.txt": ran[1].text()}
+    return made | {"history.csv": (folder / "history.csv").read_text(encoding="utf-8")}
 
 
 def one_target(folder: Path) -> dict[str, str]:
@@ -395,6 +414,7 @@ def _tables(shown: Iterable[tuple[str, str, str]]) -> tuple[str, str]:
 
 CASES: Mapping[str, Case] = {
     "review": review,
+    "history": history,
     "drivers": drivers,
     "one-target": one_target,
     "bad-files": bad_files,

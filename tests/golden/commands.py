@@ -190,10 +190,11 @@ def _end(process: subprocess.Popen[str], folder: Path) -> None:
 
 
 def plain(text: str) -> str:
-    """The text without ports, passwords, this day, ages, and spaces at line ends."""
+    """The text without ports, passwords, this day, ages, records, and spaces at line ends."""
     today = datetime.now(UTC)
     text = re.sub(r"(127\.0\.0\.1|localhost):\d{4,5}", r"\1:PORT", text)
     text = re.sub(r"postgresql://\w+:[\w-]+@", "postgresql://USER:PASSWORD@", text)
+    text = re.sub(r"\d{4}-\d\d-\d\dT\d{6}Z", "RECORD", text)
     text = re.sub(r"\(\d+ (second|minute|hour|day)s? (old|before)", r"(AGE \2", text)
     # Midnight may pass between a command and this.
     for day in (today, today - timedelta(days=1)):

@@ -9,7 +9,11 @@ import pytest
 from poolkit.measure.resume import counting, is_of_question, resumed
 from poolkit.records import Trial
 from tests.analysis.test_cold import start
+from tests.measure.test_replicas import seen
 from tests.recommend.examples import http_target, trial, verifying_trial
+
+LOST = {"purpose": "lost_replica", "pools": 4, "change": seen()}
+SURGE = {"purpose": "surge", "pools": 5, "change": seen(kind="surge", pools_after=5)}
 
 
 @pytest.mark.parametrize(
@@ -32,6 +36,12 @@ from tests.recommend.examples import http_target, trial, verifying_trial
         ({"replicas": 4}, {"purpose": "cold", "cold": start(), "pools": 4}, True),  # all begin
         ({"wait_p99": 0.002}, {"purpose": "cold", "cold": start()}, False),
         ({"target_rate": 600.0}, {"purpose": "cold", "cold": start()}, False),
+        ({"replicas": 4}, LOST, True),
+        ({"replicas": 4, "lost_replicas": 2}, LOST, False),
+        ({"replicas": 4, "wait_p99": 0.002}, LOST, False),
+        ({"replicas": 4, "target_rate": 600.0}, LOST, False),
+        ({"replicas": 4, "surge": 1, "max_connections": 200}, SURGE, True),
+        ({"replicas": 4, "surge": 2, "max_connections": 200}, SURGE, False),
     ],
 )
 def test_a_size_in_service_counts_at_its_rate_only(
@@ -47,6 +57,16 @@ def test_the_curve_counts_at_any_rate_and_a_stopped_trial_never() -> None:
     there = [verifying_trial(), curve, stopped, trial(seed=4)]
     assert counting(there, http_target(target_rate=9.0)) == [curve, there[3]]
     assert counting(there, http_target()) == [there[0], curve, there[3]]
+
+
+@pytest.mark.parametrize(
+    ("stopped", "counts"),
+    [("rejected", True), ("error_share", True), ("refused", False), ("generators", False)],
+)
+def test_a_storm_that_the_server_turned_away_counts(stopped: str, counts: bool) -> None:
+    """It is what the start was to show, even as the first of all; a server that is gone is not."""
+    storm = verifying_trial(purpose="cold", cold=start(refused=9), stopped=stopped)
+    assert counting([storm], http_target()) == [storm] * counts
 
 
 def test_the_oldest_and_the_newest_are_known() -> None:

@@ -19,7 +19,6 @@ from poolkit.lab.postgres import PostgresServer
 from poolkit.lab.upstream import HttpUpstream, can_speak_tls
 from poolkit.measure import cold, measure
 from poolkit.measure.child import Order
-from poolkit.measure.generating import Load, Sent, ThisProcess
 from poolkit.measure.session import Session
 from poolkit.measure.store import TrialLog
 from poolkit.measure.sweep import TrialPlan, spent
@@ -36,24 +35,9 @@ SECONDS = 1.0  # of a trial
 DIAL = 0.3  # s that a dial through the slow line takes
 
 
-class Elsewhere(ThisProcess):
-    """A source of load that notes what it is asked for, as a fleet would be."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.asked: list[str] = []
-
-    async def send(self, target: Target, load: Load, on_progress: Any) -> Sent:
-        self.asked.append(load.plan.purpose)
-        return await super().send(target, load, on_progress)
-
-
 def cold_trials(target: Target, out: Path, *openings: Opening) -> list[Trial]:
     """A trial in service, as there is before any cold start, then these."""
-    source = Elsewhere()
-    session = Session(
-        target, out / "t.jsonl", lambda _: None, budget=60.0, deadline=120.0, source=source
-    )
+    session = Session(target, out / "t.jsonl", lambda _: None, budget=60.0, deadline=120.0)
 
     async def steps() -> ExitCode:
         for number, one in enumerate((None, *openings)):
@@ -66,7 +50,6 @@ def cold_trials(target: Target, out: Path, *openings: Opening) -> list[Trial]:
         return ExitCode.DONE
 
     session.carry_out(steps)
-    assert source.asked == ["verify"], "pools that begin together are those of one process"
     return session.trials[1:]
 
 

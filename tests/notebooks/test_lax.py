@@ -72,6 +72,7 @@ def run_review(folder: Path) -> None:
         command = [sys.executable, "-m", "poolkit", "review", "--budget", "6"]
         done = subprocess.run(
             [*command, "--targets", str(targets), "--out", str(out)],
+            cwd=folder,
             capture_output=True,
             text=True,
             check=False,

@@ -77,6 +77,7 @@ def test_a_size_beyond_what_the_target_allows_is_refused() -> None:
         ({"verify": True, "sizes": (1, 2), "budget": 0.0}, "budget must be from"),
         ({"verify": True, "sizes": (1, 2)}, "a verification chooses the sizes itself"),
         ({"push": False}, "a sweep pushes"),
+        ({"cold": True}, "cold starts are tried at a size that was verified"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(given: dict[str, Any], words: str) -> None:
@@ -105,10 +106,11 @@ def test_a_form_names_every_mistake_the_most_telling_first() -> None:
 def test_a_form_that_is_right_asks_what_it_says() -> None:
     """The wait in ms; empty fields ask nothing."""
     texts = Texts(budget="30", wait="12.5", fleet="2")
-    asked = read(texts, target="a", verify=True, push=False, again=True, most=8)
+    asked = read(texts, target="a", verify=True, push=False, again=True, cold=True, most=8)
     assert asked == Request(
-        "a", budget=30, wait_p99=0.0125, verify=True, push=False, again=True, fleet=2
-    )
+        "a", budget=30, wait_p99=0.0125, verify=True, push=False, again=True, fleet=2,
+        cold=True,
+    )  # fmt: skip
     assert Texts.of(asked) == texts
 
 
@@ -127,4 +129,5 @@ def test_an_empty_field_says_what_it_means_for_this_target(
     objective = None if asked is None else Objective(target_rate=600, max_size=64, **asked)
     shown = placeholders(objective, verify=False)
     assert (shown.rate, shown.wait, shown.budget) == (rate, wait, f"{SWEEP_BUDGET:g}")
+    assert placeholders(objective, verify=True, cold=True).budget == "60"
     assert ("up to 64" in shown.sizes) is (objective is not None)

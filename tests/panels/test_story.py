@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from poolkit import events
+from poolkit.analysis.cold import advise
 from poolkit.errors import Cancelled, ExitCode, PoolkitError
 from poolkit.events import Event
 from poolkit.panels import sweep_page
@@ -16,6 +17,7 @@ from poolkit.records import Trial
 from poolkit.report.folder import read_review
 from poolkit.report.source import RECORDED, shared
 from poolkit.targets.objective import Objective
+from tests.analysis.test_cold import start
 from tests.cli import recorded
 from tests.recommend import examples
 
@@ -50,6 +52,22 @@ def test_a_whole_measurement_is_told() -> None:
     assert story.recommendation is not None
     assert story.error is None
     assert story.headline.startswith("orders-api: 1")
+
+
+def test_cold_starts_are_told_and_no_evidence_of_the_size() -> None:
+    """Their table stands with the results; the curve and the cells below do without them."""
+    lazy = examples.verifying_trial(purpose="cold", pool_size=6, cold=start())
+    advice = advise([lazy], 6, 1)
+    assert advice is not None
+    story = told(recorded.whole())
+    assert story.recommendation is not None
+    found = story.recommendation.model_copy(update={"cold": advice})
+    asked = replace(story, trials=(*story.trials, lazy), recommendation=found, objective=ASKED)
+    assert asked.findings is not None
+    assert asked.findings.trials == story.trials
+    shown = sweep_page.results(asked)
+    assert "Cold starts, by the connections that the pool dials first" in shown
+    assert "Dial 6 connections before the service reports ready" in shown
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ import nbformat
 import pytest
 
 from poolkit.analysis.cold import advise
+from poolkit.analysis.generators import replicas_alike
 from poolkit.errors import BadInput, MissingExtra, PoolkitError
 from poolkit.measure.store import TrialLog
 from poolkit.records import Resumed
@@ -27,6 +28,8 @@ from poolkit.review.compare import compare
 from poolkit.review.export import read_recommended
 from poolkit.units import number
 from tests.analysis.test_cold import start
+from tests.analysis.test_generators import replica
+from tests.measure.test_replicas import seen
 from tests.notebooks.normal_form import METADATA, problems
 from tests.recommend.examples import verifying_trial
 from tests.report import synthetic_review
@@ -387,13 +390,44 @@ def test_a_cold_start_has_a_part_of_its_own(review_dir: Path) -> None:
     assert "Cold starts, by the connections that each pool dials first" in shown
 
 
-def test_cold_trials_stay_out_of_the_curve(review_dir: Path, tmp_path: Path) -> None:
+def test_replicas_that_are_lost_and_added_have_a_part_of_their_own(review_dir: Path) -> None:
+    """A sentence and a row for each; a fleet's replicas beside the whole; else nothing."""
+    review = read_review(review_dir)
+    database = next(t for t in review.targets if t.name == "lab-db")
+    size = database.recommendation.recommended_size
+    shown = page_parts.section(database, review).html
+    assert "Replicas lost and added" not in shown
+    assert "served alike" not in shown
+    moved = (seen(), seen(kind="surge", pools_after=5, steady=None, refused=3, lost=0))
+    changes = {"replica_changes": moved}
+    each = (replica("generator 1", 0.010, 250.0, 3), replica("generator 2", 0.090, 83.0))
+    whole = verifying_trial(
+        pool_size=size, pools=4, generators=each, checks=(replicas_alike(each, 0.005),)
+    )
+    found = database.model_copy(
+        update={
+            "recommendation": database.recommendation.model_copy(update=changes),
+            "trials": (*database.trials, whole),
+        }
+    )
+    shown = page_parts.section(found, review).html
+    assert '<a href="#target-lab-db-replicas">replicas lost and added</a>' in shown
+    assert "A replica lost (4 to 3 pools): p99 wait 1 ms before, 4 ms since" in shown
+    assert "3 calls refused for want of a connection" in shown
+    assert "p99 wait 90 ms at generator 2, 10 ms at the others on average" in shown
+
+
+@pytest.mark.parametrize("purpose", ["cold", "lost_replica"])
+def test_trials_of_a_start_or_a_change_stay_out_of_the_curve(
+    purpose: str, review_dir: Path, tmp_path: Path
+) -> None:
     """They stand in the recommendation; no chart and no count of trials has them."""
     folder = tmp_path / "copy"
     shutil.copytree(review_dir, folder)
     log = TrialLog(folder / "lab-db.trials.jsonl")
     before = read_review(folder).targets
-    log.append(verifying_trial(purpose="cold", cold=start(), fingerprint="x"))
+    what: dict[str, Any] = {"cold": {"cold": start()}, "lost_replica": {"change": seen()}}[purpose]
+    log.append(verifying_trial(purpose=purpose, fingerprint="x", **what))
     assert read_review(folder).targets == before
 
 

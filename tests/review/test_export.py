@@ -56,6 +56,7 @@ KEYS: dict[str, set[str]] = {
         "trials",
         "seconds",
         "resumed",
+        "replica_changes",
     },
     "targets.knees": {"rule", "size", "interval95"},
     "targets.plateau": {"throughput", "interval95"},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -13,8 +14,10 @@ from pathlib import Path
 import pytest
 
 from poolkit import events
+from poolkit.analysis.cold import advise
 from poolkit.errors import BadInput, ExitCode, MissingExtra
 from poolkit.events import Event, Failed
+from poolkit.measure.child import Order
 from poolkit.measure.store import TrialLog
 from poolkit.recommend import failed, unreachable
 from poolkit.records import Recommendation
@@ -26,6 +29,7 @@ from poolkit.review.export import read_recommended
 from poolkit.review.manifest import changed_files, read_manifest
 from poolkit.review.outcome import Outcome, exit_code_of
 from poolkit.targets import load_targets
+from tests.analysis.test_cold import start
 from tests.cli import recorded
 from tests.recommend import examples
 
@@ -147,6 +151,27 @@ def test_a_review_writes_what_its_children_found(
     assert changed_files(out, manifest) == ()
     assert manifest.parameters["targets"]["users-api"]["target_rate"] == 100
     assert log.failures == []
+
+
+def test_cold_starts_are_asked_of_every_target(
+    tmp_path: Path, scripted: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And what they showed is in the results."""
+    trials = [examples.verifying_trial(purpose="cold", pool_size=6, cold=start())]
+    advice = advise(trials, 6, 1)
+    assert advice is not None
+    scripted("orders-api", recorded.whole())
+    scripted("users-api", done(of_users(cold=advice)))
+    asked: list[Order] = []
+    command = outcome.command
+    monkeypatch.setattr(outcome, "command", lambda order: asked.append(order) or command(order))
+    run(tmp_path, Log(), cold=True)
+    written = {r.target: r.cold for r in read_recommended(tmp_path / "out").targets}
+    assert written == {"orders-api": None, "users-api": advice}
+    assert [(order.name, order.cold) for order in asked] == [
+        ("orders-api", True),
+        ("users-api", True),
+    ]
 
 
 def test_a_target_that_does_not_answer_does_not_stop_the_others(
@@ -360,6 +385,38 @@ def test_again_measures_anew_and_compares_without_being_told(
         assert moved == [("users-api", 14, 30)]
     text = (tmp_path / "out" / "since.json").read_text(encoding="utf-8")
     assert Comparison.model_validate_json(text) == compared
+
+
+def test_a_review_is_kept_and_compared_with_the_one_before(
+    tmp_path: Path, scripted: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two folders, one store: without --since, and the report gets the trend of both."""
+    store = tmp_path / "kept"
+    for day, size in (("01", 14), ("02", 14), ("03", 30)):
+        monkeypatch.setattr(review_run, "now", lambda day=day: f"2026-01-{day}T00:00:00Z")
+        scripted("orders-api", gone("orders-api", 3))
+        scripted("users-api", done(of_users(recommended_size=size, seconds=float(day))))
+        log = Log()
+        finished = run(tmp_path, log, history=store)
+        assert log.said == [f"this review is kept in {store / f'2026-01-{day}T000000Z'}"]
+        if day == "01":  # the next one has another folder
+            shutil.rmtree(tmp_path / "out")
+    assert [path.name[:10] for path in sorted(store.iterdir())] == [
+        "2026-01-01",
+        "2026-01-02",
+        "2026-01-03",
+    ]
+    assert finished.comparison is not None
+    moved = [(d.before, d.after) for d in finished.comparison.differences if d.before != d.after]
+    assert moved == [(14, 30)]
+    past = read_review(tmp_path / "out").history
+    assert past is not None
+    assert [trend.target for trend in past.trends] == ["users-api"]
+    assert past.reviews == 3
+    assert "history.json" in read_manifest(tmp_path / "out").files
+    log = Log()
+    run(tmp_path, log, history=store)
+    assert log.said == [f"this review was kept before, in {store / '2026-01-03T000000Z'}"]
 
 
 def test_again_of_one_target_is_compared_for_that_one(

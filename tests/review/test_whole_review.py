@@ -51,6 +51,7 @@ def reviewed(tmp_path_factory: pytest.TempPathFactory) -> Reviewed:
         command = [sys.executable, "-m", "poolkit", "review", "--budget", "14"]
         done = subprocess.run(
             [*command, "--targets", str(targets), "--out", str(folder / "out")],
+            cwd=folder,
             env=os.environ | {"WHOLE_REVIEW_DSN": database.dsn},
             capture_output=True,
             text=True,

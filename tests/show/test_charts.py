@@ -23,6 +23,7 @@ from poolkit.show.course import MOST
 from tests.report.synthetic_review import times
 from tests.show import lifecycle
 from tests.show.cases import CASES, UNSWEPT, records
+from tests.show.outlooks import outlooks
 from tests.show.test_throughput_curve import drawn
 
 # Those that differ in what these charts show: bars, rates, fleets, endings.
@@ -94,6 +95,8 @@ def all_charts() -> dict[str, Callable[[], Axes]]:
         "fleet": lambda: charts.fleet_budget(budget()),
         "course": lambda: charts.course(many_verified()),
     }
+    for name, found in outlooks().items():
+        made[f"demand, {name}"] = partial(charts.demand_fan, found)
     for name in SHAPES:
         sizing, trials, r = records(CASES[name])
         made[f"time budget, {name}"] = partial(charts.time_budget, trials, r)

@@ -7,10 +7,13 @@ import re
 import pytest
 
 from poolkit import units
-from poolkit.records import DialParts, RecommendedFile
+from poolkit.analysis.cold import advise
+from poolkit.records import ColdStart, DialParts, RecommendedFile
 from poolkit.review.compare import compare
-from poolkit.show import tables, trust, words
+from poolkit.show import cold, tables, trust, words
 from poolkit.show.tables import Table
+from tests.analysis.test_cold import start
+from tests.recommend.examples import verifying_trial
 from tests.report.synthetic_review import CLIENT_BOUND, LITTLE
 from tests.show.cases import CASES, records
 
@@ -39,6 +42,34 @@ def test_a_size_in_doubt_is_neither_green_nor_told_by_colour_alone() -> None:
     html = tables.decision([sound, doubtful]).html()
     assert html.count('<span class="pk-warn">') == 2
     assert html.count('<span class="pk-good">') == 1
+
+
+LAZY, STORM = start(wait_p99=0.002), start(min_size=6, wait_p99=0.002, dial_rate=40.0)
+SLOW, HALF = start(), start(min_size=3, is_warm=True)
+
+
+@pytest.mark.parametrize(
+    ("starts", "advised"),
+    [
+        ((LAZY, STORM), 0),  # empty pools do, whatever was tried after them
+        ((SLOW, STORM, HALF), None),  # all are to be dialled, which was not tried
+        ((SLOW, STORM, HALF, start(min_size=6, is_warm=True)), 3),  # did not hold either
+        ((STORM,), None),
+        ((HALF,), None),
+        ((start(min_size=3, is_warm=True, wait_p99=0.002),), 0),
+    ],
+)
+def test_the_cold_start_that_stands_out_is_the_one_advised(
+    starts: tuple[ColdStart, ...], advised: int | None
+) -> None:
+    """And what was tried is drawn, whichever of the kinds there are."""
+    trials = [verifying_trial(purpose="cold", pool_size=6, pools=4, cold=one) for one in starts]
+    advice = advise(trials, 6, 4)
+    assert advice is not None
+    emphasis = frozenset() if advised is None else frozenset({advised})
+    assert tables.cold_starts(advice).emphasis == emphasis
+    assert tables.cold_starts_in_short(advice).emphasis == emphasis
+    assert cold.shown(advice)
 
 
 def test_a_smaller_size_has_a_column_of_its_own() -> None:

@@ -13,11 +13,13 @@ from poolkit.analysis.what_if import what_if
 from poolkit.panels import Findings, RecordedSource
 from poolkit.panels.what_if import planner_of
 from poolkit.records import Check, Signal, Trial
+from poolkit.report.page import Part
 from poolkit.report.source import shared
-from poolkit.workbook import claims, lessons
+from poolkit.workbook import budget, budget_shown, claims, fleet_of, lessons
 from poolkit.workbook.claims import Claim, closing
 from poolkit.workbook.fleet import Fleet
 from poolkit.workbook.probing import RECORDED, recorded
+from tests.recordings.lessons import of_budget
 
 HELD, MISSED, UNTRIED = Claim("a", True, "1"), Claim("b", False, "2"), Claim("c", None, "3")
 LATE = Check(
@@ -167,22 +169,38 @@ def test_the_sweep_is_held_against_what_it_found(web: Findings) -> None:
 @pytest.mark.parametrize(
     ("replicas", "room", "said"),
     [
-        (3, 77, "4 of 4 claims held here, none failed."),
-        (3, 40, "It did not hold here that the sum fits while a version is rolled out; 3 of 4"),
-        (12, 77, "2 of 4 claims held here; 2 could not be tried."),
+        (3, 77, "8 of 8 claims held here, none failed."),
+        (3, 40, "It did not hold here that the sum fits while a version is rolled out; 7 of 8"),
+        (12, 77, "6 of 8 claims held here; 2 could not be tried."),
     ],
 )
 def test_the_budget_is_held_against_its_room(
     database: Findings, source: RecordedSource, replicas: int, room: int, said: str
 ) -> None:
     """A sum that does not fit, and a fleet without a size, are told as such."""
-    split = asyncio.run(lessons.served(lessons.overflows(database), source))
-    hosts = asyncio.run(lessons.served(lessons.hosts(), source))
-    planner, fleet = planner_of(database), Fleet(replicas, 1, room, 0, 0)
-    one = what_if(planner, fleet.question | {"replicas": 1})
-    plan = what_if(planner, fleet.question)
-    shown = claims.of_budget(one, plan, fleet, split, hosts)
+    shown = closing_cell(database, source, Fleet(replicas, 1, room, 0, 0))
     assert shown.words.startswith(said)
+
+
+def closing_cell(database: Findings, source: RecordedSource, fleet: Fleet) -> Part:
+    """The last cell of 05_database_budget for a fleet, with the trials that are recorded."""
+    planner = planner_of(database)
+    plan = what_if(planner, fleet.question)
+    known = fleet_of(database.objective)
+    orders = of_budget(database, source)
+    pooler = budget.behind_pooler(
+        database, known, source, orders[0].pool_size, orders[-2].pooler or {}
+    )
+    return budget_shown.closing(
+        what_if(planner, fleet.question | {"replicas": 1}),
+        plan,
+        fleet,
+        replicas=lessons.recorded(["replicas", "replica-lost"]),
+        cold=budget.cold_advice(lessons.recorded(["cold"])),
+        split=asyncio.run(lessons.served(lessons.overflows(database), source)),
+        hosts=asyncio.run(lessons.served(lessons.hosts(), source)),
+        pooler=asyncio.run(pooler),
+    )
 
 
 def test_a_value_that_was_not_proven_is_no_claim_that_held() -> None:

@@ -16,7 +16,8 @@ from poolkit.report.source import shared
 from poolkit.review.manifest import changed_files, read_manifest
 from poolkit.targets import Target
 from poolkit.workbook import lessons
-from poolkit.workbook.lessons import Serving, with_overflow
+from poolkit.workbook.serving import Serving, with_overflow
+from tests.recordings import lessons as recording
 
 
 def run(source: RecordedSource | FileSource, orders: tuple[Serving, ...]) -> tuple[object, ...]:
@@ -30,10 +31,18 @@ def test_every_lesson_is_recorded_for_the_recorded_sizes(
     folder = shared(lessons.RECORDED)
     manifest = read_manifest(folder)
     assert changed_files(folder, manifest) == ()
-    for orders in (lessons.too_small(web), lessons.overflows(database), lessons.hosts()):
-        trials = asyncio.run(lessons.served(orders, source))
-        assert [t.pool_size for t in trials] == [order.pool_size for order in orders]
-        assert all(trial.stopped is None for trial in trials)
+    orders = asyncio.run(recording.all_orders())
+    assert orders == lessons.recorded_orders()
+    assert {order.label for order in orders} >= {
+        order.label
+        for lesson in (lessons.too_small(web), lessons.overflows(database), lessons.hosts())
+        for order in lesson
+    }
+    for order in orders:
+        trials = asyncio.run(lessons.served((order,), source))
+        assert trials[-1].stopped is None
+        if not order.sizes:
+            assert {(t.pool_size, t.pools) for t in trials} == {(order.pool_size, order.pools)}
 
 
 def test_what_was_not_recorded_says_how_to_get_it(source: RecordedSource) -> None:

@@ -28,7 +28,7 @@ from poolkit.errors import BrakeStop, Cancelled, ExitCode, PoolkitError
 from poolkit.load.recorder import Recorder
 from poolkit.load.timer import Timer
 from poolkit.load.together import Moments, Part
-from poolkit.measure.generating import Load, Sent, ThisProcess, most_connections
+from poolkit.measure.generating import Load, Sent, ThisProcess, begins, most_connections
 from poolkit.measure.loop import Reason, run_until_over
 from poolkit.measure.preflight import check_descriptors, check_first_call
 from poolkit.redact import Redactor
@@ -96,7 +96,7 @@ class Process:
                 await self._cancel()
                 self._number = int(told["trial"])
                 load = LOADS.validate_python(told["load"])
-                self._begin, self._is_begun = asyncio.get_running_loop().create_future(), False
+                self._begin, self._is_begun = None, False
                 self._trial = asyncio.create_task(self._send(self._number, load))
                 await asyncio.sleep(0)  # it has begun, so that the next line may cancel it
             case "begin":
@@ -146,15 +146,16 @@ class Process:
     async def _send(self, trial: int, load: Load) -> None:
         target = self._target
         assert target is not None, "it is checked before anything is sent"
-        moments, skew, told = Moments(), 0.0, 0
+        moments, skew, told, left = Moments(), 0.0, 0, begins(load.plan)
 
         async def begin(timer: Timer) -> float:
-            nonlocal skew
+            nonlocal skew, left
+            self._begin = asyncio.get_running_loop().create_future()
             self._answer({"answer": "open", "trial": trial})
-            assert self._begin is not None
             at = await self._begin
             await timer.wait_until(at)
-            skew, self._is_begun = timer.now() - at, True
+            left -= 1
+            skew, self._is_begun = timer.now() - at, left == 0
             return at
 
         def look(recorder: Recorder, at: float) -> bool:
@@ -211,7 +212,7 @@ def _part_of(
     connections = most_connections(target, plan)
     if plan.gated:
         connections = min(connections, plan.pools * plan.pool_size)
-    return Part(sent.measurement, moments, plan.pools, connections, skew, calls)
+    return Part(sent.measurement, moments, plan.pools, connections, skew, calls, sent.start)
 
 
 def _ending(sent: Sent) -> dict[str, Any]:

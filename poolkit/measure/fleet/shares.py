@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import pairwise
 
+from poolkit.analysis.replicas import mean_rate, share_of
 from poolkit.measure.generating import Load
 
 SEEDS_APART = 1_000_003  # the seeds of trials follow one another; those of generators must not
@@ -16,6 +17,7 @@ def shares(load: Load, generators: int) -> list[Load]:
     Several pools are given out whole, each with its share of the rate: a pool is one process's. The
     one pool of a closed loop that measures the curve is divided, connections and callers alike:
     what the server is asked is the same. The one pool of an open loop stays with one generator.
+    Where pools go or come in the midst of it these are the last ones: whole generators' first.
     """
     plan = load.plan
     if load.arrivals is not None:
@@ -42,6 +44,12 @@ def shares(load: Load, generators: int) -> list[Load]:
         )
         seed = load.seed + SEEDS_APART * index
         calls = most[index] if index < len(most) else 0
+        if plan.change is not None:
+            change = share_of(plan.change, sum(pools[:index]), pools[index])
+            # Its busiest time is what a cap on the rate is held against.
+            part = max(change.rates) / max(plan.change.rates)
+            rate = mean_rate(change, plan.warm_up, plan.seconds)
+            own = replace(own, change=change, rate=rate)
         each.append(replace(load, plan=own, seed=seed, max_calls=calls, share=part * load.share))
     return each
 

@@ -25,6 +25,7 @@ from poolkit.targets.fleet import Fleet
 from poolkit.targets.reading import read_toml
 
 MOST_DOUBT = 0.002  # s by which a clock may be wrong
+KEEP_SECONDS = 1.0  # between two renewals of a lease while nothing is sent
 END_SECONDS = 3.0  # for generators that are told to stop
 ATTEMPTS = 4  # generators that may fail to start, each on another worker
 
@@ -83,7 +84,11 @@ class FleetSource:
         self._task = asyncio.current_task()
         busy: Sequence[RemoteGenerator] = ()
         try:
-            await self._provide(target, load.max_calls)
+            keeping = asyncio.create_task(self._keep(list(self._generators)))
+            try:
+                await self._provide(target, load.max_calls)
+            finally:
+                keeping.cancel()
             load = replace(load, max_calls=load.max_calls - self.calls)
             divided = shares(load, self._fleet.workers)
             busy = self._generators[: len(divided)]
@@ -154,14 +159,23 @@ class FleetSource:
             raise next(iter(failed.values()))
         self._generators.sort(key=lambda one: int(one.name.split()[1]))
 
+    async def _keep(self, there: Sequence[RemoteGenerator]) -> None:
+        """Renew the leases of those that are there while others start, which may take longer."""
+        while True:
+            await asyncio.sleep(KEEP_SECONDS)
+            await asyncio.gather(*(self._look_at(one) for one in there if one in self._generators))
+
     async def _look_at(self, generator: RemoteGenerator) -> None:
         """Drop a generator that is gone since it was last asked."""
         try:
             news = await generator.news()
         except LostError:
-            self._drop(generator)
+            if generator in self._generators:
+                self._drop(generator)
         else:
-            if any(answer.get("answer") == "gone" for answer in news):
+            if generator in self._generators and any(
+                answer.get("answer") == "gone" for answer in news
+            ):
                 self._drop(generator)
 
     async def _start(
@@ -200,9 +214,13 @@ class FleetSource:
 
 
 def _question(targets: Path, target: Target) -> dict[str, Any]:
-    """What a generator must know to make the target its own: the table of the file, no secret."""
+    """What a generator must know to make the target its own: the table of the file, no secret.
+
+    The server's side is looked at from here, so its DSNs need not be known there.
+    """
     content = read_toml(targets)
     table = {**content["targets"][target.name], "target_rate": target.target_rate}
+    table.pop("evidence", None)
     asked = {key: getattr(target, key) for key in ("target_rate", "wait_p99", "push")}
     kept = {"allow_hosts": content.get("allow_hosts", []), "targets": {target.name: table}}
     return {"content": kept, "name": target.name, "asked": asked}

@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 import numpy as np
@@ -14,10 +15,11 @@ from numpy.typing import NDArray
 
 from poolkit.errors import BadInput, BrakeStop, PoolkitError, Unreachable
 from poolkit.load.measurement import Measurement
+from poolkit.load.starting import all_seen
 from poolkit.load.together import Part, together
 from poolkit.measure.fleet.generator import LostError, RemoteGenerator
 from poolkit.measure.fleet.process import LOADS
-from poolkit.measure.generating import Load, LostGenerators, Sent, is_narrow
+from poolkit.measure.generating import Load, LostGenerators, Sent, begins, is_narrow
 from poolkit.records import CURVE_PURPOSES
 
 AHEAD = 0.1  # s between the order to begin and the moment
@@ -27,8 +29,8 @@ SILENT_SECONDS = 6.0  # a process under load that says nothing for so long is lo
 class FleetTrial:
     """One trial under way on several generators.
 
-    State: which generators know their share, which pools are open, which have ended and how, and
-    the timeline of a closed loop's successes as far as each has told it.
+    State: which generators know their share, which are ready, when the load began, which have ended
+    and how, and the timeline of a closed loop's successes as far as each has told it.
     """
 
     def __init__(
@@ -45,12 +47,13 @@ class FleetTrial:
         self._busy = busy
         self._on_progress = on_progress
         self._open: set[int] = set()
+        self._started = datetime.now(UTC)  # of the load, by this machine's clock
         self._seen: dict[int, tuple[float, int, float]] = {}
         self._timelines: dict[int, list[int]] = {index: [] for index in range(len(busy))}
         self._at: dict[int, float] = {}
         self._judged = 0  # bins
         self._told: set[int] = set()
-        self._is_begun = False
+        self._begins = begins(load.plan)  # moments to agree on before the load is under way
         self._ending: Literal["", "finish", "cancel"] = ""
         self._counts: dict[int, int] = {}
         self._ends: dict[int, dict[str, Any]] = {}
@@ -94,7 +97,7 @@ class FleetTrial:
                     raise LostError(f"its process said nothing for {SILENT_SECONDS:g} s")
         except LostError as error:
             self.lost[index] = str(error)
-            await self._end_others(index, "finish" if self._is_begun else "cancel")
+            await self._end_others(index, "finish" if not self._begins else "cancel")
 
     async def _take(self, index: int, answer: Mapping[str, Any]) -> None:
         try:
@@ -135,9 +138,11 @@ class FleetTrial:
                     await self._end_others(index, "cancel")
 
     async def _begin(self) -> None:
-        """All pools are open: a moment for all, on each one's own clock."""
-        self._is_begun = True
+        """All are ready: a moment for all, on each one's own clock."""
+        self._open.clear()
+        self._begins -= 1
         at = time.perf_counter() + AHEAD
+        self._started = datetime.now(UTC) + timedelta(seconds=AHEAD)
         await tell_all(one.tell({"do": "begin", "at": at + one.ahead}) for one in self._busy)
 
     async def _end_others(self, but: int | None, how: Literal["finish", "cancel"]) -> None:
@@ -180,13 +185,15 @@ class FleetTrial:
             whole, lost = None, f"what the generators measured does not go together: {error}"
         if whole is None:
             raise LostGenerators(lost or "no generator measured anything")
+        starts = [part.start for part in parts.values() if part.start is not None]
         plan, strains = self._load.plan, [end.get("strain") for end in self._ends.values()]
         stops = [BrakeStop(*end["stop"]) for end in self._ends.values() if end.get("stop")]
         return Sent(
-            _as_planned(whole, self._load),
+            _as_planned(whole, self._load, self._started),
             stop=stops[0] if stops else None,
             strain=next(filter(None, strains), None) if plan.purpose == "approach" else None,
             parts=parts,
+            start=all_seen(starts) if starts and not lost else None,
             lost=lost,
         )
 
@@ -206,8 +213,8 @@ class _Timeline:
     completions: NDArray[np.int64]
 
 
-def _as_planned(measured: Measurement, load: Load) -> Measurement:
-    """Divided for the generators, but one trial of the plan."""
+def _as_planned(measured: Measurement, load: Load, started: datetime) -> Measurement:
+    """Divided for the generators, but one trial of the plan, by the clock that all else goes by."""
     plan = load.plan
     return replace(
         measured,
@@ -215,6 +222,7 @@ def _as_planned(measured: Measurement, load: Load) -> Measurement:
         callers=plan.callers,
         arrival_rate=plan.rate,
         seed=load.seed,
+        started=started.isoformat(timespec="milliseconds"),
     )
 
 

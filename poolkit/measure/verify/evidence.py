@@ -25,9 +25,10 @@ from dataclasses import dataclass
 import numpy as np
 import scipy  # its parts are loaded when they are first used
 
+from poolkit.analysis.late import late_and_all
 from poolkit.histogram import share_above
 from poolkit.load.measurement import Floats, Measurement
-from poolkit.records import Distribution, Interval, Outcome, Purpose, Trial
+from poolkit.records import Interval, Purpose, Trial
 from poolkit.targets.objective import Objective
 
 BATCHES = 20
@@ -60,27 +61,16 @@ def latest(trials: Sequence[Trial], pool_size: int, purpose: Purpose) -> Trial |
 def failed_share(trial: Trial, wait_target: float | None) -> float:
     """The share (0 to 1) of calls that waited longer than `wait_target` (s), or never got through.
 
-    None for the target: any wait is good. A call that gave up waiting or was still waiting at the
-    end has no wait_time; it counts as too long.
+    None for the target: any wait is good.
     """
     return pooled_share([trial], wait_target)
 
 
 def pooled_share(trials: Sequence[Trial], wait_target: float | None) -> float:
     """The share (0 to 1) of late calls in several trials together."""
-    counts = [_late_and_all(t.wait_time, t.outcomes, wait_target) for t in trials]
+    counts = [late_and_all(t.wait_time, t.outcomes, wait_target) for t in trials]
     late, calls = np.sum(counts, axis=0)
     return float(late / calls) if calls else 1.0
-
-
-def _late_and_all(
-    waits: Distribution, outcomes: Mapping[Outcome, int], wait_target: float | None
-) -> tuple[float, float]:
-    lost = outcomes.get("pool_timeout", 0) + outcomes.get("unfinished", 0)
-    late = 0.0
-    if waits.count and wait_target is not None:
-        late = share_above(waits.buckets, wait_target) * waits.count
-    return late + lost, float(waits.count + lost)
 
 
 def answers_late(trials: Sequence[Trial], objective: Objective) -> float:
@@ -111,7 +101,7 @@ def late_interval(measurement: Measurement, wait_target: float | None) -> Interv
     first = math.ceil(measurement.warm_up / measurement.segment_seconds - 1e-9)
     counts = np.array(
         [
-            _late_and_all(segment.wait.distribution(), segment.outcomes, wait_target)
+            late_and_all(segment.wait.distribution(), segment.outcomes, wait_target)
             for segment in measurement.segments[first:]
         ]
     )
@@ -154,8 +144,8 @@ def tally(trials: Sequence[Trial], objective: Objective, busy: float) -> Tally:
     expected = clustering(busy)
     observations = 0.0
     for trial in trials:
-        late, calls = _late_and_all(trial.wait_time, trial.outcomes, objective.wait_p99)
-        clustered = max(expected, _design_effect(trial, late, calls), 1.0)
+        _, calls = late_and_all(trial.wait_time, trial.outcomes, objective.wait_p99)
+        clustered = max(expected, design_effect(trial, objective.wait_p99), 1.0)
         observations += max(calls / clustered, min(calls, FEWEST_OBSERVATIONS))
     return Tally(trials[0].pool_size, pooled_share(trials, objective.wait_p99), observations)
 
@@ -171,8 +161,9 @@ def clustering(busy: float) -> float:
     return (1.0 + rho * rho) / (1.0 - rho) ** 2
 
 
-def _design_effect(trial: Trial, late: float, calls: float) -> float:
+def design_effect(trial: Trial, wait_target: float | None) -> float:
     """Variance of the measured share over that of as many independent calls; 0: not known."""
+    late, calls = late_and_all(trial.wait_time, trial.outcomes, wait_target)
     if trial.late_interval95 is None or not 0 < late < calls:
         return 0.0
     low, high = trial.late_interval95

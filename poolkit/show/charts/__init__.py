@@ -18,6 +18,7 @@ from poolkit.show.charts.before_after import before_after, before_after_alt, bef
 from poolkit.show.charts.changes import changes, changes_alt, changes_finding, changes_shown
 from poolkit.show.charts.cold_start import cold_alt, cold_finding, cold_start
 from poolkit.show.charts.course import course, course_alt, course_finding
+from poolkit.show.charts.demand_fan import demand_alt, demand_fan, demand_finding
 from poolkit.show.charts.fairness import fairness, fairness_alt, fairness_finding
 from poolkit.show.charts.figures import Drawn, inline_svg, new_figure, png, svg
 from poolkit.show.charts.fleet_budget import (
@@ -27,6 +28,7 @@ from poolkit.show.charts.fleet_budget import (
     fleet_budget,
     fleet_finding,
 )
+from poolkit.show.charts.history import history, history_alt, history_finding
 from poolkit.show.charts.live import live_png
 from poolkit.show.charts.of_probe import (
     checkout_costs,
@@ -39,6 +41,7 @@ from poolkit.show.charts.of_probe import (
     stale_calls_alt,
     stale_calls_finding,
 )
+from poolkit.show.charts.replicas import replicas, replicas_alt, replicas_finding
 from poolkit.show.charts.response_time import response_alt, response_finding, response_time
 from poolkit.show.charts.scene import CurveAxes, Scene, alt_text, scene_alt_text, what_if
 from poolkit.show.charts.spreads import Spread, spreads, spreads_alt
@@ -72,6 +75,9 @@ __all__ = [
     "course",
     "course_alt",
     "course_finding",
+    "demand_alt",
+    "demand_fan",
+    "demand_finding",
     "fairness",
     "fairness_alt",
     "fairness_finding",
@@ -79,6 +85,9 @@ __all__ = [
     "fleet_alt",
     "fleet_budget",
     "fleet_finding",
+    "history",
+    "history_alt",
+    "history_finding",
     "idle_proof",
     "idle_proof_alt",
     "idle_proof_finding",
@@ -86,6 +95,9 @@ __all__ = [
     "live_png",
     "new_figure",
     "png",
+    "replicas",
+    "replicas_alt",
+    "replicas_finding",
     "response_alt",
     "response_finding",
     "response_time",

@@ -1,5 +1,7 @@
 """Records as tables: rows of plain text, written as HTML, as Markdown or for a terminal."""
 
+from poolkit.show.tables.of_history import history
+from poolkit.show.tables.of_outlook import outlooks
 from poolkit.show.tables.of_production import scenarios, todays_waits
 from poolkit.show.tables.of_recommendation import (
     changes,
@@ -14,6 +16,7 @@ from poolkit.show.tables.of_recommendation import (
     limits,
     parameters,
     parameters_in_short,
+    replica_changes,
     rules_of_thumb,
     signals,
 )
@@ -48,13 +51,16 @@ __all__ = [
     "decision_in_short",
     "errors",
     "generators",
+    "history",
     "knees",
     "limits",
+    "outlooks",
     "parameters",
     "parameters_in_short",
     "passed",
     "pooler",
     "predictions",
+    "replica_changes",
     "rules_of_thumb",
     "scenarios",
     "server_side",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from poolkit.analysis.replicas import holds
 from poolkit.records import (
     Check,
     ColdAdvice,
@@ -14,6 +15,7 @@ from poolkit.records import (
     Limit,
     Parameter,
     Recommendation,
+    ReplicaChange,
     RuleOfThumb,
     Signal,
     Sizing,
@@ -210,10 +212,31 @@ def cold_starts_in_short(advice: ColdAdvice) -> Table:
 
 
 def _of_starts(advice: ColdAdvice, columns: Columns[ColdStart]) -> Table:
-    best = cold.shown(advice)[-1]
+    best = cold.advised(advice)
     each = "each pool" if advice.pools > 1 else "the pool"
     caption = f"Cold starts, by the connections that {each} dials first"
     return Table.of(caption, columns, advice.starts, lambda start: start is best)
+
+
+def _settled(change: ReplicaChange) -> str:
+    return "at once" if change.steady == 0 else milliseconds(change.steady)
+
+
+def replica_changes(recommendation: Recommendation) -> Table:
+    """What it did that replicas were lost, or added as by a deploy, under load."""
+    columns: Columns[ReplicaChange] = (
+        Column("what happened", lambda c: words.CHANGES[c.kind]),
+        Column("pools", lambda c: f"{c.pools_before} → {c.pools_after}"),
+        Number("p99 wait before", lambda c: milliseconds(c.wait_p99_before)),
+        Number("since", lambda c: milliseconds(c.wait_p99_after)),
+        Number("as asked again after", _settled),
+        Number("dials", lambda c: str(c.dials)),
+        Number("refused", lambda c: str(c.refused)),
+        Number("calls lost", lambda c: str(c.lost)),
+        Column("borne", lambda c: passed(holds(c))),
+    )
+    caption = "Replicas lost and added at the target rate"
+    return Table.of(caption, columns, recommendation.replica_changes)
 
 
 def rules_of_thumb(recommendation: Recommendation) -> Table:

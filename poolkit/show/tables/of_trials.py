@@ -235,6 +235,8 @@ _SERVED = {
     "overload": "as an overload",
     "recovery": "as what follows an overload",
     "fairness": "for fairness",
+    "lost_replica": "for the loss of a replica",
+    "surge": "for a deploy",
 }
 
 

@@ -56,9 +56,10 @@ class Existing:
         *more: str,
         env: Mapping[str, str] | None = None,
         wrapper: Sequence[str] = (),
+        scheduler: str | None = None,
     ) -> psutil.Process:
-        """Start another worker; it joins when it does."""
-        words = [self.address, "--no-nanny", "--nthreads", "1", "--name", name]
+        """Start another worker; it joins when it does, at another address where one is given."""
+        words = [scheduler or self.address, "--no-nanny", "--nthreads", "1", "--name", name]
         words += ["--local-directory", str(self._folder), *self._words]
         words += more or ["--host", "127.0.0.1"]
         self.workers[name] = self._start(name, WORKER, words, env, wrapper)

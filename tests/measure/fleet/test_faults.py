@@ -45,7 +45,7 @@ from tests.redis_server import RedisServer
 pytest.importorskip("distributed")
 pytestmark = pytest.mark.lab
 
-RATE, SECONDS = 100.0, 3.0
+RATE, SECONDS = 100.0, 1.5
 FIRST = 30  # calls at the server before the fault
 LEASE = 2.0  # s after which no load is left
 OVER_WITHIN = 60.0  # s; only what hangs takes so long
@@ -217,12 +217,16 @@ def session_of(made: Driven, log: Path, see: Callable[[Event], None] = lambda _:
 PLAN = TrialPlan("verify", 4, 0.3, SECONDS, "a test", rate=RATE, pools=2)
 
 
-def test_a_trial_that_lost_a_generator_is_labelled_and_measured_again(
+def test_a_lost_generator_and_then_a_full_disk(
     targets: Path, upstream: HttpUpstream, there: Existing, tmp_path: Path
 ) -> None:
-    """On disk as stopped, again at once, and no part of a later run."""
-    made, log = driven(on(there), targets, upstream), tmp_path / "t.trials.jsonl"
-    session = session_of(made, log)
+    """On disk as stopped, and measured again at once; what cannot be kept is the last trial.
+
+    A later run goes on from what is whole, and no process is left of the first.
+    """
+    log = tmp_path / "t.trials.jsonl"
+    session = session_of(driven(on(there), targets, upstream), log)
+    usual = resource.getrlimit(resource.RLIMIT_FSIZE)
 
     async def steps() -> ExitCode:
         plan = TrialPlan("ramp", 4, 0.3, SECONDS, "a test", callers=4)
@@ -232,36 +236,6 @@ def test_a_trial_that_lost_a_generator_is_labelled_and_measured_again(
         await until(lambda: calls_at(upstream) >= before + FIRST)
         descendants(PROCESS)[0].kill()
         await asyncio.wait_for(trial, OVER_WITHIN)
-        return ExitCode.DONE
-
-    assert session.carry_out(steps) == ExitCode.DONE
-    lost, whole = TrialLog(log).read()
-    assert (lost.stopped, whole.stopped) == ("generators", None)
-    assert len(whole.generators) == 2
-    assert session.trials[0].started == whole.started
-    assert len(session.trials) == 1
-    seen: list[Event] = []
-    again = session_of(driven(on(there), targets, upstream), log, seen.append)
-
-    async def none() -> ExitCode:
-        return ExitCode.DONE
-
-    again.carry_out(none)
-    (started,) = (one for one in seen if isinstance(one, Started))
-    assert started.resumed is not None
-    assert started.resumed.trials == 1
-
-
-def test_a_full_disk_ends_the_measurement(
-    targets: Path, upstream: HttpUpstream, there: Existing, tmp_path: Path
-) -> None:
-    """The trial that cannot be kept is the last one, and no process is left."""
-    log = tmp_path / "t.trials.jsonl"
-    session = session_of(driven(on(there), targets, upstream), log)
-    usual = resource.getrlimit(resource.RLIMIT_FSIZE)
-
-    async def steps() -> ExitCode:
-        await session.run(PLAN, 1)
         # What is in the file is the most that it may hold.
         resource.setrlimit(resource.RLIMIT_FSIZE, (log.stat().st_size, usual[1]))
         await session.run(PLAN, 2)
@@ -272,28 +246,21 @@ def test_a_full_disk_ends_the_measurement(
             session.carry_out(steps)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, usual)
-    assert len(TrialLog(log).read()) == 1
     assert descendants(PROCESS) == []
+    lost, whole = TrialLog(log).read()
+    assert (lost.stopped, whole.stopped) == ("generators", None)
+    assert len(whole.generators) == 2
+    assert session.trials[0].started == whole.started
+    seen: list[Event] = []
+    again = session_of(driven(on(there), targets, upstream), log, seen.append)
 
+    async def none() -> ExitCode:
+        return ExitCode.DONE
 
-def test_a_poisoned_result(
-    targets: Path, upstream: HttpUpstream, there: Existing, tmp_path: Path
-) -> None:
-    """What is no measurement is a lost generator, which says what was wrong with it."""
-    (tmp_path / "sitecustomize.py").write_text(POISON)
-    there.start_worker("poisoned", env={"PYTHONPATH": f"{tmp_path}:{Path.cwd()}"})
-    there.wait_for_workers()
-    made = driven(Fleet(workers=3, scheduler=there.address), targets, upstream)
-
-    async def go(made: Driven) -> None:
-        sent = await made.send(1.0, pools=3)
-        assert "its result is no measurement: its timeline" in sent.lost
-        assert len(sent.parts) == 2
-
-    try:
-        run(made, go)
-    finally:
-        there.end_worker("poisoned")
+    again.carry_out(none)
+    (started,) = (one for one in seen if isinstance(one, Started))
+    assert started.resumed is not None
+    assert started.resumed.trials == 1
 
 
 POISON = """
@@ -310,32 +277,6 @@ if "poolkit.measure.fleet.process" in sys.orig_argv:
     pickle.dumps = poisoned
 """
 
-
-def test_another_version_of_a_library(
-    targets: Path, upstream: HttpUpstream, there: Existing, tmp_path: Path
-) -> None:
-    """Refused before any load, with what is where."""
-    (tmp_path / "aiohttp-0.0.1.dist-info").mkdir()
-    (tmp_path / "aiohttp-0.0.1.dist-info" / "METADATA").write_text(
-        "Metadata-Version: 2.1\nName: aiohttp\nVersion: 0.0.1\n"
-    )
-    there.start_worker("old", env={"PYTHONPATH": f"{tmp_path}:{Path.cwd()}"})
-    there.wait_for_workers()
-    made = driven(Fleet(workers=3, scheduler=there.address), targets, upstream)
-    before = calls_at(upstream)
-
-    async def go(made: Driven) -> None:
-        with pytest.raises(BadInput, match=r"aiohttp 0\.0\.1 there and \d"):
-            await made.send()
-
-    try:
-        run(made, go)
-    finally:
-        there.end_worker("old")
-    assert calls_at(upstream) <= before + 3  # the first call of each
-    wait_until(lambda: descendants(PROCESS) == [])
-
-
 UNSHARE = ("unshare", "--user", "--map-root-user", "--time", "--monotonic", "5", "--fork")
 
 
@@ -345,128 +286,149 @@ def can_shift_clocks() -> bool:
     return subprocess.run([*UNSHARE, "true"], capture_output=True, check=False).returncode == 0
 
 
-@pytest.mark.skipif(not can_shift_clocks(), reason="needs namespaces of time")
-def test_a_clock_that_is_off(targets: Path, upstream: HttpUpstream, there: Existing) -> None:
-    """A generator whose clock is 5 s ahead begins with the others all the same."""
-    there.start_worker("ahead", wrapper=[*UNSHARE, "--kill-child"])
-    there.wait_for_workers()
+@pytest.fixture(scope="class")
+def three(
+    runner: asyncio.Runner, targets: Path, upstream: HttpUpstream, there: Existing
+) -> Iterator[Driven]:
+    """Three generators on the cluster that is there, shared; it has two workers, each test a third.
+
+    Whoever is on those two stays: only the third is started anew.
+    """
     made = driven(Fleet(workers=3, scheduler=there.address), targets, upstream)
-
-    async def go(made: Driven) -> None:
-        for _ in range(10):
-            try:
-                sent = await made.send(1.0, pools=3)
-            except BrakeStop as stop:
-                if stop.brake != "clock":  # a busy machine answers too slowly to know it well
-                    raise
-                continue
-            assert not sent.lost
-            began = [part.skew for part in sent.parts.values()]
-            assert len(began) == 3
-            # Uncorrected it were 5 s early or late; how late it is else, is the machine's load.
-            assert max(map(abs, began)) < 1.0
-            return
-        pytest.skip("this machine is too busy to read a clock within 2 ms")
-
-    try:
-        run(made, go)
-    finally:
-        there.end_worker("ahead")
+    yield made
+    runner.run(asyncio.wait_for(made.source.close(), OVER_WITHIN))
 
 
-def test_a_worker_that_joins_late(
-    targets: Path, upstream: HttpUpstream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It is waited for; one that does not come is not."""
-    with Existing(tmp_path) as there:
-        there.start_worker("early")
+class TestAThirdWorker:
+    """That is not like the others, comes late, or is cut off."""
+
+    def test_a_poisoned_result(
+        self, runner: asyncio.Runner, three: Driven, there: Existing, tmp_path: Path
+    ) -> None:
+        """What is no measurement is a lost generator, which says what was wrong with it."""
+        (tmp_path / "sitecustomize.py").write_text(POISON)
+        there.start_worker("poisoned", env={"PYTHONPATH": f"{tmp_path}:{Path.cwd()}"})
         there.wait_for_workers()
-        made = driven(on(there), targets, upstream)
 
-        async def go(made: Driven) -> None:
+        async def go() -> None:
+            sent = await three.send(1.0, pools=3)
+            assert "its result is no measurement: its timeline" in sent.lost
+            assert len(sent.parts) == 2
+
+        try:
+            runner.run(go())
+        finally:
+            there.end_worker("poisoned")
+
+    def test_another_version_of_a_library(
+        self, runner: asyncio.Runner, three: Driven, there: Existing, tmp_path: Path
+    ) -> None:
+        """Refused before any load, with what is where."""
+        (tmp_path / "aiohttp-0.0.1.dist-info").mkdir()
+        (tmp_path / "aiohttp-0.0.1.dist-info" / "METADATA").write_text(
+            "Metadata-Version: 2.1\nName: aiohttp\nVersion: 0.0.1\n"
+        )
+        there.start_worker("old", env={"PYTHONPATH": f"{tmp_path}:{Path.cwd()}"})
+        there.wait_for_workers()
+        before = calls_at(three.upstream)
+
+        async def go() -> None:
+            with pytest.raises(BadInput, match=r"aiohttp 0\.0\.1 there and \d"):
+                await three.send(pools=3)
+
+        try:
+            runner.run(go())
+        finally:
+            there.end_worker("old")
+        assert calls_at(three.upstream) <= before + 3  # the first call of each
+
+    @pytest.mark.skipif(not can_shift_clocks(), reason="needs namespaces of time")
+    def test_a_clock_that_is_off(
+        self, runner: asyncio.Runner, three: Driven, there: Existing
+    ) -> None:
+        """A generator whose clock is 5 s ahead begins with the others all the same."""
+        there.start_worker("ahead", wrapper=[*UNSHARE, "--kill-child"])
+        there.wait_for_workers()
+
+        async def go() -> None:
+            for _ in range(10):
+                try:
+                    sent = await three.send(1.0, pools=3)
+                except BrakeStop as stop:
+                    if stop.brake != "clock":  # a busy machine answers too slowly to know it well
+                        raise
+                    continue
+                assert not sent.lost
+                began = [part.skew for part in sent.parts.values()]
+                assert len(began) == 3
+                # Uncorrected it were 5 s early or late; how late it is else, is the machine's load.
+                assert max(map(abs, began)) < 1.0
+                return
+            pytest.skip("this machine is too busy to read a clock within 2 ms")
+
+        try:
+            runner.run(go())
+        finally:
+            there.end_worker("ahead")
+
+    def test_one_that_joins_late_and_is_cut_off(
+        self,
+        runner: asyncio.Runner,
+        three: Driven,
+        there: Existing,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """It is waited for. Cut from the client, connections up: the lease ends what nobody halts.
+
+        Cut from the scheduler alone it goes on: nothing of a trial takes that way.
+        """
+        port, scheduler = free_port(), int(there.address.rpartition(":")[2])
+        hit = 0.0
+
+        async def go(relay: FaultProxy, registry: FaultProxy) -> None:
             monkeypatch.setattr(cluster, "JOIN_SECONDS", 0.2)
-            with pytest.raises(BrakeStop, match="2 workers are needed, and 1 are there"):
-                await made.send()
-            monkeypatch.setattr(cluster, "JOIN_SECONDS", OVER_WITHIN)
-            sending = asyncio.ensure_future(made.send(1.0))
-            there.start_worker("late")
-            assert not (await sending).lost
-
-        run(made, go)
-
-
-def test_a_network_that_is_cut(
-    targets: Path, upstream: HttpUpstream, there: Existing, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Connections stay up, and nothing comes through: the lease ends what nobody can halt."""
-    monkeypatch.setattr(cluster, "JOIN_SECONDS", 0.2)
-    port = free_port()
-    with FaultProxy(port) as relay:
-        contact = f"tcp://127.0.0.1:{relay.port}"
-        listen = f"tcp://127.0.0.1:{port}"
-        there.start_worker("far", "--listen-address", listen, "--contact-address", contact)
-        there.wait_for_workers()
-        made = driven(Fleet(workers=3, scheduler=there.address), targets, upstream)
-
-        async def go(made: Driven) -> None:
-            hit = 0.0
+            with pytest.raises(BrakeStop, match=r"workers are needed, and \d are there"):
+                await three.send(pools=3)
+            with monkeypatch.context() as patient:
+                patient.setattr(cluster, "JOIN_SECONDS", OVER_WITHIN)
+                sending = asyncio.ensure_future(three.send(1.0, pools=3))
+                there.start_worker(
+                    "far",
+                    *("--listen-address", f"tcp://127.0.0.1:{port}"),
+                    *("--contact-address", f"tcp://127.0.0.1:{relay.port}"),
+                    scheduler=f"tcp://127.0.0.1:{registry.port}",
+                )
+                assert not (await sending).lost
 
             def cut() -> None:
                 nonlocal hit
                 relay.turn("silent")
                 hit = time.monotonic()
 
-            sent = await made.send_with(cut, 20.0, pools=3)
+            sent = await three.send_with(cut, 20.0, pools=3)
             assert "it did not answer for" in sent.lost
             assert len(sent.parts) == 2
-            await assert_quiet(upstream, hit)
+            await assert_quiet(three.upstream, hit)
             assert relay.swallowed > 0
             with monkeypatch.context() as hasty:
                 hasty.setattr(generator, "START_SECONDS", 3.0)
                 with pytest.raises(BrakeStop, match=r"did not start|workers are needed"):
-                    await made.send(1.0, pools=3)
+                    await three.send(1.0, pools=3)
             relay.turn("pass")
-            assert not (await made.send(1.0, pools=3)).lost
+            assert not (await three.send(1.0, pools=3)).lost
+            registry.turn("silent")
+            assert not (await three.send(pools=3)).lost
+            assert registry.swallowed > 0
 
-        try:
-            run(made, go)
-        finally:
-            there.end_worker("far")
-
-
-def test_a_scheduler_that_dies(targets: Path, upstream: HttpUpstream, tmp_path: Path) -> None:
-    """The load is gone as well, and it is told; nothing waits for it to come back."""
-    with Existing(tmp_path) as there:
-        there.start_worker("a")
-        there.start_worker("b")
-        there.wait_for_workers()
-
-        async def go(made: Driven) -> None:
-            hit = 0.0
-
-            def kill() -> None:
-                nonlocal hit
-                there.scheduler.kill()
-                hit = time.monotonic()
-
-            lost = ""
-            try:
-                lost = (await made.send_with(kill, 20.0)).lost
-            except LostGenerators as error:  # both at once
-                lost = error.seen
-            assert "was lost" in lost
-            await assert_quiet(upstream, hit)
-            with pytest.raises(BrakeStop, match=r"no longer answers|did not start"):
-                await made.send(1.0)
-
-        run(driven(on(there), targets, upstream), go)
+        with FaultProxy(port) as relay, FaultProxy(scheduler) as registry:
+            runner.run(go(relay, registry))
+        there.end_worker("far")
 
 
 @pytest.mark.parametrize(
     ("number", "is_own"),
     [
         (signal.SIGINT, True),
-        (signal.SIGTERM, True),
         (signal.SIGKILL, True),
         (signal.SIGTERM, False),
         (signal.SIGKILL, False),
@@ -592,6 +554,33 @@ def test_a_local_cluster_of_dasks_own(targets: Path, upstream: HttpUpstream) -> 
         fleet = Fleet(workers=2, scheduler=local.scheduler_address)
         run(driven(fleet, targets, upstream), Driven.assert_sends_all_once)
     assert descendants(PROCESS) == []
+
+
+def test_a_scheduler_that_dies(targets: Path, upstream: HttpUpstream, there: Existing) -> None:
+    """The load is gone as well, and it is told; nothing waits for it to come back.
+
+    It is the last of those on this cluster.
+    """
+
+    async def go(made: Driven) -> None:
+        hit = 0.0
+
+        def kill() -> None:
+            nonlocal hit
+            there.scheduler.kill()
+            hit = time.monotonic()
+
+        lost = ""
+        try:
+            lost = (await made.send_with(kill, 20.0)).lost
+        except LostGenerators as error:  # both at once
+            lost = error.seen
+        assert "was lost" in lost
+        await assert_quiet(upstream, hit)
+        with pytest.raises(BrakeStop, match=r"no longer answers|did not start"):
+            await made.send(1.0)
+
+    run(driven(on(there), targets, upstream), go)
 
 
 def free_port() -> int:

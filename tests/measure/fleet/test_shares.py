@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from poolkit.analysis.replicas import Change
 from poolkit.measure.fleet.shares import shares
 from poolkit.measure.generating import Load
 from poolkit.measure.sweep import TrialPlan
@@ -42,6 +43,28 @@ def test_pools_of_an_open_loop_are_given_out_whole(pools: int, size: int, genera
     assert sum(load.plan.pools for load in each) == pools
     assert all(load.plan.pool_size == size for load in each)
     assert all(load.plan.rate == pytest.approx(10.0 * load.plan.pools) for load in each)
+
+
+@given(before=st.integers(1, 40), after=st.integers(1, 40), generators=st.integers(1, 12))
+def test_pools_that_come_or_go_are_the_last_ones(before: int, after: int, generators: int) -> None:
+    """Before the change and after it the load is that of the whole, each pool with its share."""
+    change = Change(2.0, 2.5, before, after, (300.0, 300.0), 0.01)
+    pools = max(before, after)
+    plan = TrialPlan("surge", 4, 1.0, 5.0, "a test", pools=pools, rate=300.0, change=change)
+    each = of(plan, generators)
+    changes = [load.plan.change for load in each if load.plan.change is not None]
+    assert len(changes) == len(each)
+    assert sum(one.before for one in changes) == before
+    assert sum(one.after for one in changes) == after
+    for one in changes:
+        assert one.rates == pytest.approx((300.0 * one.before / before, 300.0 * one.after / after))
+    assert sum(load.plan.rate or 0.0 for load in each) == pytest.approx(300.0)
+    assert all(
+        max(one.rates) <= 300.0 * load.share + 1e-9 for one, load in zip(changes, each, strict=True)
+    )
+    if before > after:  # whole generators go first
+        served = [one.after for one in changes]
+        assert sorted(served, key=lambda count: count == 0) == served
 
 
 def test_the_one_pool_of_an_open_loop_stays_whole() -> None:

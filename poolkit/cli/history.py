@@ -1,0 +1,85 @@
+"""`poolkit history`: what became of each target over its reviews."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from poolkit.cli.options import RESULTS, TARGET, option
+from poolkit.cli.terminal import error_boundary
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from poolkit.review.trend import History
+
+LATEST = 8  # reviews shown of each target, where several are
+
+
+@error_boundary("nothing was changed; the same command begins anew")
+def history(
+    folders: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="DIR...",
+            help="Folders of reviews or of records, or folders of these. (default: data/reviews)",
+            rich_help_panel=TARGET,
+        ),
+    ] = None,
+    only: Annotated[
+        list[str] | None,
+        option("--target", "NAME", "Show this target, with every review; may be repeated.", TARGET),
+    ] = None,
+    as_json: Annotated[
+        Path | None, option("--json", "FILE", "Write all of it to FILE as well.", RESULTS)
+    ] = None,
+    as_csv: Annotated[
+        Path | None,
+        option(
+            "--csv",
+            "FILE",
+            "Write a row for each target and review, which Apache Otava reads: time_column: time, "
+            "metrics: any of the figures, --branch: the target.",
+            RESULTS,
+        ),
+    ] = None,
+) -> None:
+    """Show size, plateau, headroom, hold time and rate of each target over its reviews.
+
+    It names what changed from one review to the next and what else was not as it was: the rate,
+    what was asked, the upstream, versions, the machine; and where two are not comparable. From
+    eight comparable reviews on it names steps that last. It sends nothing. What cannot be read is
+    named and skipped.
+    """
+    from poolkit.cli import terminal
+    from poolkit.measure.store import write_atomic
+    from poolkit.review.history import read_history, to_csv
+    from poolkit.review.kept import HISTORY
+
+    found = read_history(folders or [HISTORY], only or ())
+    if as_json is not None:
+        write_atomic(as_json, found.model_dump_json(indent=2) + "\n")
+    if as_csv is not None:
+        write_atomic(as_csv, to_csv(found))
+    _print(terminal.results(), found, None if only else LATEST)
+
+
+def _print(console: Console, history: History, most: int | None) -> None:
+    from poolkit.cli.printed import print_table
+    from poolkit.cli.progress import say
+    from poolkit.show import over_time, tables
+    from poolkit.units import plural
+
+    for trend in history.trends:
+        console.print()
+        print_table(console, tables.history(trend, most))
+        for line in over_time.said(trend):
+            say(console, f"{trend.target}: {line}", indent="  ", bold=len(trend.target) + 1)
+    console.print()
+    say(console, over_time.HEADROOM, style="dim", indent="  ")
+    for one in history.skipped:
+        say(console, f"skipped {one.path}: {one.cause}; {one.remedy}", indent="  ")
+    if history.skipped:
+        say(console, f"{plural(len(history.skipped), 'file')} skipped", indent="  ")

@@ -1,0 +1,137 @@
+"""The history panel: each target's reviews over time, their steps, and what changed and why."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+
+from poolkit.panels.panel import Panel, column, pages, piece
+from poolkit.review.history import read_history
+from poolkit.review.kept import HISTORY
+from poolkit.review.trend import History
+from poolkit.show import charts, over_time, tables
+
+ALL = "all targets"
+
+
+class HistoryPanel(Panel):
+    """Shows what the records of reviews in some folders come to.
+
+    In JupyterLab a list picks one target; wherever widgets cannot run all are shown as HTML.
+
+    State: the history or why there is none, the target shown (None: all), the view.
+
+    Args:
+        folders: of reviews, of records, or of these; one or several.
+    """
+
+    def __init__(self, folders: Path | str | Sequence[Path | str] = HISTORY) -> None:
+        super().__init__()
+        several = [folders] if isinstance(folders, Path | str) else folders
+        self.folders = [Path(each) for each in several]
+        self.target: str | None = None
+        self._history: History | None = None
+        self.guarded(self._read)
+
+    def __repr__(self) -> str:
+        if self._history is None:
+            return f"HistoryPanel: {self._problem}"
+        return f"HistoryPanel: {charts.history_finding(self._history)}"
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """Those that the reviews tell of."""
+        return () if self._history is None else tuple(t.target for t in self._history.trends)
+
+    def result(self) -> History:
+        """The history; raises why there is none."""
+        if self._history is None:
+            assert self._problem is not None, "reading either finds something or fails"
+            raise self._problem
+        return self._history
+
+    def show(self, target: str | None) -> None:
+        """Show this target alone from now on; all of them for None."""
+        with self._lock:
+            self.target = target
+            self._show()
+
+    def refresh(self) -> None:
+        """Read the folders again."""
+        with self._lock:
+            self.guarded(self._read)
+
+    def page(self) -> str:
+        """The finding, the chart, and for each target its steps and its reviews."""
+        if self._history is None:
+            return self.problem_html()
+        return words(self._chosen(self._history))
+
+    def _read(self) -> None:
+        self._history = None
+        self._history = read_history(self.folders)
+
+    def _chosen(self, history: History) -> History:
+        chosen = tuple(t for t in history.trends if self.target in (None, t.target))
+        return history.model_copy(update={"trends": chosen or history.trends})
+
+    def _make_view(self) -> _HistoryView:
+        return _HistoryView(self)
+
+    def _show(self) -> None:
+        if self._view is not None:
+            self._view.show()
+
+
+class _HistoryView:
+    """The list of targets, and what the chosen one comes to."""
+
+    def __init__(self, panel: HistoryPanel) -> None:
+        import ipywidgets
+
+        self._panel = panel
+        layout = {"width": "auto", "max_width": "36rem"}
+        self.target = ipywidgets.Dropdown(description="Target", layout=layout)
+        self.refresh = ipywidgets.Button(
+            description="Look again", tooltip="Read the reviews that were made meanwhile"
+        )
+        (self.page,) = pages(1)
+        self.target.observe(self._chosen, names="value")
+        self.refresh.on_click(lambda _: panel.refresh())
+        self.box = column(self.target, self.refresh, self.page)
+        self.show()
+
+    def show(self) -> None:
+        """Put the targets that there are into the list, and what is known of them on the page."""
+        panel = self._panel
+        known = panel.targets
+        options = (ALL, *known)
+        if self.target.options != options:
+            self.target.options = options
+        self.target.value = panel.target if panel.target in known else ALL
+        self.page.value = piece(panel.page())
+
+    def _chosen(self, _change: object) -> None:
+        chosen = None if self.target.value == ALL else self.target.value
+        if chosen != self._panel.target:
+            self._panel.show(chosen)
+
+
+def words(history: History) -> str:
+    """Finding, chart, steps, what was skipped, and each target's reviews folded."""
+    drawn, alt = charts.history(history), charts.history_alt(history)
+    chart = f"<figure>{charts.inline_svg(drawn, alt=alt, label='over-time')}</figure>"
+    said = "".join(
+        f"<li><strong>{escape(trend.target)}</strong>: {escape(line)}.</li>"
+        for trend in history.trends
+        for line in over_time.said(trend)
+    )
+    skipped = "".join(
+        f'<p class="pk-small">Skipped {escape(one.path)}: {escape(one.cause)}; '
+        f"{escape(one.remedy)}.</p>"
+        for one in history.skipped
+    )
+    rows = "".join(tables.history(trend).folded() for trend in history.trends)
+    finding = escape(charts.history_finding(history))
+    return f'<p role="status">{finding}.</p>{chart}<ul>{said}</ul>{skipped}{rows}'

@@ -1,0 +1,205 @@
+"""Reading what is kept of reviews, whatever version wrote it, and what that comes to over time."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import io
+import json
+import os
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from poolkit import files, units
+from poolkit.drivers.table import SUPPORTED_DRIVERS
+from poolkit.errors import BadInput, PoolkitError
+from poolkit.measure.store import mistake, reason
+from poolkit.records import Recommendation
+from poolkit.redact import in_csv
+from poolkit.review.before import BEFORE
+from poolkit.review.compare import Curve
+from poolkit.review.export import RECOMMENDED
+from poolkit.review.kept import identity
+from poolkit.review.manifest import Manifest, read_manifest
+from poolkit.review.provenance import measured_at
+from poolkit.review.trend import QUANTITIES, History, Kept, Skipped, trend
+from poolkit.targets.target import NAME
+
+HISTORY_FILE = "history.json"
+_VERSION = "poolkit.recommended/"
+_NEWEST = 2
+# Of an entry: nothing here depends on it, and it is most of the text.
+_UNREAD = {"parameters", "rules_of_thumb", "verification", "checks", "cold"}
+_AGAIN = "make that review again, or move the folder away"
+
+
+def read_history(paths: Sequence[Path], targets: Sequence[str] = ()) -> History:
+    """What the reviews in these folders tell of each target over time.
+
+    A path is a review's folder, a record's, or a folder of either; a review that lies in several
+    places counts once. What cannot be read is among the skipped.
+
+    Args:
+        targets: of these alone; of all when empty.
+
+    Raises:
+        BadInput: nothing is left, or there is no such target.
+    """
+    skipped: list[Skipped] = []
+    found: dict[str, list[Kept]] = {}
+    seen: set[str] = set()
+    for folder in _folders(paths, skipped):
+        for kept in _read(folder, skipped):
+            same = identity(kept.recommendation)
+            if same not in seen:
+                seen.add(same)
+                found.setdefault(kept.target, []).append(kept)
+    if not found:
+        lines = [f"  {one.path}: {one.cause}; {one.remedy}" for one in skipped]
+        raise BadInput(
+            "\n".join(["no review is left to be shown", *lines]),
+            "name folders that poolkit review wrote, or where it keeps its records (data/reviews)",
+        )
+    if missing := [name for name in targets if name not in found]:
+        known = units.listed(sorted(found))
+        raise BadInput(f"no review tells of {units.listed(missing)}", f"there are {known}")
+    chosen = {name: kept for name, kept in found.items() if not targets or name in targets}
+    return History(
+        trends=tuple(trend(sorted(kept, key=lambda one: one.measured)) for kept in chosen.values()),
+        skipped=tuple(skipped),
+    )
+
+
+def to_csv(history: History) -> str:
+    """One row a target and review, oldest first; an interval in two columns of its own.
+
+    Apache Otava takes `time` for its time column and any of the figures for metrics.
+    """
+    figures = [f"{name}{end}" for name in QUANTITIES for end in ("", ".low", ".high")]
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(["time", "branch", "driver", *figures, "caution"])
+    for each in history.trends:
+        for review in each.reviews:
+            row: list[object] = [review.measured, each.target, each.driver]
+            for name in QUANTITIES:
+                figure = review.figures.get(name)
+                ends = (None, None) if figure is None else figure.interval95 or (None, None)
+                row += ["nan" if x is None else x for x in (figure and figure.value, *ends)]
+            writer.writerow(map(in_csv, (*row, review.caution)))
+    return buffer.getvalue()
+
+
+def _folders(paths: Sequence[Path], skipped: list[Skipped]) -> Iterator[Path]:
+    """Each folder at the paths, or one below, that holds a recommended.json, and its records."""
+    for path in paths:
+        found = [path] if os.path.lexists(path / RECOMMENDED) else []
+        try:
+            below = sorted(each for each in path.iterdir() if not each.name.startswith("."))
+            found += [each for each in below if os.path.lexists(each / RECOMMENDED)]
+            for folder in list(found):
+                if (folder / BEFORE).is_dir():
+                    kept = sorted((folder / BEFORE).iterdir())
+                    found += [each for each in kept if os.path.lexists(each / RECOMMENDED)]
+        except OSError as error:
+            skipped.append(
+                Skipped(
+                    path=str(path),
+                    cause=f"cannot be read: {reason(error)}",
+                    remedy="name a folder that poolkit review wrote",
+                )
+            )
+        else:
+            if not found:
+                skipped.append(
+                    Skipped(
+                        path=str(path),
+                        cause=f"holds no {RECOMMENDED}, nor does a folder in it",
+                        remedy="name a folder that poolkit review wrote",
+                    )
+                )
+        yield from found
+
+
+def _read(folder: Path, skipped: list[Skipped]) -> Iterator[Kept]:
+    """Each target of a review that finished and can be understood."""
+    file = folder / RECOMMENDED
+
+    def skip(cause: str, remedy: str = _AGAIN) -> None:
+        skipped.append(Skipped(path=str(file), cause=cause, remedy=remedy))
+
+    try:
+        written = json.loads(files.content(file))
+    except OSError as error:
+        return skip(f"cannot be read: {reason(error)}")
+    except (ValueError, RecursionError):
+        return skip("is cut off, or no JSON")
+    version = _version(written)
+    if version is None:
+        return skip("was not written by poolkit review", "move it away")
+    if version > _NEWEST:
+        return skip(f"was written by a newer poolkit ({_VERSION}{version})", "update poolkit")
+    created, entries = written.get("created"), written.get("targets")
+    try:
+        moment = datetime.fromisoformat(created)
+    except (TypeError, ValueError):
+        return skip("does not say when it was made")
+    manifest = _manifest(folder)
+    for raw in entries if isinstance(entries, list) else ():
+        try:
+            entry = _entry(raw, version)
+        except (ValidationError, ValueError) as error:
+            name = raw.get("target") if isinstance(raw, dict) else None
+            why = mistake(error) if isinstance(error, ValidationError) else str(error)
+            skip(f"{name or 'an entry'} is not understood: {why}")
+            continue
+        if entry.status == "done":
+            measured = _utc(measured_at((entry,), moment.isoformat()))
+            yield Kept(measured, entry, _sizing(folder, entry.target), manifest)
+
+
+def _version(written: object) -> int | None:
+    """The version of a recommended.json; None where it is none."""
+    schema = written.get("schema") if isinstance(written, dict) else None
+    number = schema.removeprefix(_VERSION) if isinstance(schema, str) else ""
+    return int(number) if schema == f"{_VERSION}{number}" and number.isdigit() else None
+
+
+def _entry(raw: object, version: int) -> Recommendation:
+    """An entry as this version has it. Keys that it no longer knows are left out of an older one.
+
+    Raises:
+        ValueError: it is not understood.
+    """
+    if not isinstance(raw, dict):
+        raise ValueError("it is no table")
+    raw = {key: value for key, value in raw.items() if key not in _UNREAD}
+    if version < _NEWEST:
+        raw = {key: value for key, value in raw.items() if key in Recommendation.model_fields}
+    entry = Recommendation.model_validate(raw, strict=False)
+    if not NAME.fullmatch(entry.target):
+        raise ValueError(f"{entry.target!r} is no name of a target")
+    if entry.driver not in SUPPORTED_DRIVERS:
+        raise ValueError(f"driver {entry.driver} is not known to this version")
+    return entry
+
+
+def _manifest(folder: Path) -> Manifest | None:
+    with contextlib.suppress(PoolkitError):
+        return read_manifest(folder)
+    return None
+
+
+def _sizing(folder: Path, name: str) -> Curve | None:
+    with contextlib.suppress(OSError, ValidationError):
+        return Curve.model_validate_json(files.content(folder / f"{name}.sizing.json"))
+    return None
+
+
+def _utc(moment: str) -> str:
+    found = datetime.fromisoformat(moment)
+    found = found if found.tzinfo else found.replace(tzinfo=UTC)
+    return found.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -1,0 +1,116 @@
+"""What the history of a target comes to, in words: its figures, what changed and why, its steps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from poolkit.records import Interval
+from poolkit.review.compare import Difference
+from poolkit.review.trend import QUANTITIES, Figure, Reviewed, Stepped, Trend, Why
+from poolkit.show import words
+from poolkit.units import NONE, interval, milliseconds, number, plural, rate, share
+
+NAMES = {"headroom": "headroom", "hold_time.at_recommended": "hold time"}
+HEADROOM = "headroom: how far what is reachable lies above the rate asked"
+
+
+def name(quantity: str) -> str:
+    """A quantity of `QUANTITIES`, in words."""
+    return NAMES.get(quantity) or words.QUANTITIES.get(quantity, quantity)
+
+
+def figure(quantity: str, value: Figure | None, *, bare: bool = False) -> str:
+    """A figure with its unit and its interval, or without that where `bare`."""
+    if value is None:
+        return NONE
+    text = _amount(quantity, value.value)
+    if bare or value.interval95 is None or quantity == "recommended_size":
+        return text
+    return f"{text} ({_ends(quantity, value.interval95)})"
+
+
+def _amount(quantity: str, value: float | str | None) -> str:
+    if value is None or isinstance(value, str):
+        return value or NONE
+    match QUANTITIES[quantity]:
+        case "s":
+            return milliseconds(value, 3)
+        case "calls/s":
+            return rate(value)
+        case "connections":
+            return number(value)
+    return share(value)
+
+
+def _ends(quantity: str, ends: Interval) -> str:
+    times = {"s": 1000.0, "": 100.0}.get(QUANTITIES[quantity], 1.0)
+    text = interval((ends[0] * times, ends[1] * times))
+    return f"{text} %" if QUANTITIES[quantity] == "" else text
+
+
+def changed(review: Reviewed) -> str:
+    """What was not as in the review before: by more than noise, why, and a caution where due."""
+    said = [
+        f"{name(d.quantity)} {_by(d)}"
+        for d in review.differences
+        if words.is_beyond_noise(d) and d.quantity in QUANTITIES and d.quantity != "target_rate"
+    ]
+    said += reasons(review.why)
+    if review.caution:
+        said.insert(0, f"not comparable: {review.caution}")
+    return "; ".join(said) or NONE
+
+
+def _by(difference: Difference) -> str:
+    """By how much a figure moved; a size in connections, the others as a share."""
+    before, after = difference.before, difference.after
+    if difference.unit == "connections" or not (
+        isinstance(before, int | float) and isinstance(after, int | float) and before
+    ):
+        ends = (_amount(difference.quantity, value) for value in (before, after))
+        return " → ".join(ends)
+    return f"{100 * (after / before - 1):+.0f} %"
+
+
+def reasons(why: Sequence[Why]) -> list[str]:
+    """Those of a kind together, the kind first."""
+    kinds = dict.fromkeys(one.kind for one in why)
+    return [f"{kind}: {', '.join(one.said for one in why if one.kind == kind)}" for kind in kinds]
+
+
+def step(found: Stepped) -> str:
+    """A step in a sentence without its full stop: what, from which review on, and why."""
+    before, after = (figure(found.quantity, level) for level in (found.before, found.after))
+    seen = f"{plural(found.reviews, 'review')} bear it out"
+    why = "; ".join(reasons(found.why)) or "no change that the records know of came with it"
+    return f"{name(found.quantity)} {before} → {after} from {found.measured[:10]} on, {seen}; {why}"
+
+
+def step_in_short(found: Stepped) -> str:
+    """By how much, for a label in a chart."""
+    if found.unit == "connections":
+        return f"{found.after.value - found.before.value:+.1f}"
+    if found.before.value == 0 or found.unit == "":
+        return f"{100 * (found.after.value - found.before.value):+.0f} points"
+    return f"{100 * (found.after.value / found.before.value - 1):+.0f} %"
+
+
+def from_to(trend: Trend) -> str:
+    """First and latest figures, for who cannot see the chart."""
+    first, last = trend.reviews[0], trend.reviews[-1]
+    parts = [
+        f"{name(quantity)} {figure(quantity, first.figures.get(quantity), bare=True)}, then "
+        f"{figure(quantity, last.figures.get(quantity), bare=True)}"
+        for quantity in QUANTITIES
+        if quantity in first.figures or quantity in last.figures
+    ]
+    return f"{plural(len(trend.reviews), 'review')}: {', '.join(parts)}"
+
+
+def said(trend: Trend) -> Iterator[str]:
+    """The steps of a target, or why none is said, in sentences without full stops."""
+    yield from (step(one) for one in trend.steps)
+    if trend.too_few:
+        yield trend.too_few
+    elif not trend.steps:
+        yield f"no step that lasts in {plural(trend.comparable, 'comparable review')}"
