@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from poolkit import __version__
-from poolkit.cli import auditing, history, lab, measuring, probing, reviewing
+from poolkit.cli import auditing, history, lab, measuring, observing, probing, reviewing
 from poolkit.cli.help import Command, Group
 
 app = typer.Typer(
@@ -105,6 +105,14 @@ _COMMANDS: tuple[tuple[Callable[..., None], tuple[str, ...]], ...] = (
             "poolkit probe orders-api --targets targets.toml",
             "poolkit probe orders-api --targets targets.toml --only idle --cap 130",
             "poolkit probe orders-db --targets targets.toml --out orders --in-transaction",
+        ),
+    ),
+    (
+        observing.observe,
+        (
+            "poolkit observe orders-db --targets targets.toml --out orders",
+            "poolkit observe orders-db --targets targets.toml --since 24h",
+            "poolkit observe orders-db --targets targets.toml --events",
         ),
     ),
     (lab.lab, ("poolkit lab", "poolkit lab --targets-out lab.toml")),

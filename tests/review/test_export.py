@@ -32,6 +32,8 @@ KEYS: dict[str, set[str]] = {
         "verdict",
         "bound_by",
         "cold",
+        "source",
+        "production",
         "target_rate",
         "target_rate_from",
         "wait_p99",

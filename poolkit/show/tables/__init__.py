@@ -3,6 +3,7 @@
 from poolkit.show.tables.of_gates import gates, waivers
 from poolkit.show.tables.of_history import history
 from poolkit.show.tables.of_outlook import outlooks
+from poolkit.show.tables.of_production import scenarios, todays_waits
 from poolkit.show.tables.of_recommendation import (
     changes,
     checks,
@@ -63,10 +64,12 @@ __all__ = [
     "predictions",
     "replica_changes",
     "rules_of_thumb",
+    "scenarios",
     "server_side",
     "signals",
     "states",
     "time_budget",
+    "todays_waits",
     "trial_checks",
     "trials",
     "waivers",
