@@ -48,11 +48,11 @@ Size = Annotated[int, Field(ge=1, le=MOST_CONNECTIONS)]  # connections of one po
 # the others try one size in service: at the target rate, above it, after it, and with more callers
 # than connections. "cold" begins with empty pools, "lost_replica" and "surge" take pools away or
 # add some in their midst: these are no evidence of anything else.
+# "production" is no trial but what a service's own pools counted, told as one.
 CurvePurpose = Literal["ramp", "refine", "repeat", "sentinel", "limit"]
 ChangePurpose = Literal["lost_replica", "surge"]
-Purpose = Literal[
-    CurvePurpose, "approach", "verify", "overload", "recovery", "fairness", "cold", ChangePurpose
-]
+TriedPurpose = Literal["approach", "verify", "overload", "recovery", "fairness", "cold"]
+Purpose = Literal[CurvePurpose, TriedPurpose, ChangePurpose, "production"]
 CURVE_PURPOSES: frozenset[str] = frozenset({"ramp", "refine", "repeat", "sentinel", "limit"})
 APART: frozenset[str] = frozenset({"cold", "lost_replica", "surge"})  # no evidence of the size
 KneeRule = Literal["littles_law", "plateau95", "usl_peak"]
@@ -552,6 +552,7 @@ class Verification(Record):
 
     achieved_rate: Amount
     wait_p99: Amount | None
+    wait_p99_interval95: Interval | None = None  # None: too few independent calls to tell
     reuse_ratio: float | None
     disconnects: Count
     signals: tuple[Signal, ...]
@@ -603,6 +604,50 @@ class Resumed(Record):
     newest: Moment
 
 
+class WaitShare(Record):
+    """The share of calls (0 to 1) that wait longer than so many s, in production."""
+
+    longer_than: Amount
+    counted: Amount  # by the service's own histogram
+    predicted: Amount
+
+
+class TodaysWaits(Record):
+    """The model's prediction of the waits in production against the service's own histogram."""
+
+    is_trusted: bool
+    because: str
+    pool_size: Size | None = None  # in production; None: there was nothing to compare
+    calls: Count = 0
+    shares: tuple[WaitShare, ...] = ()
+
+
+class Scenario(Record):
+    """What one pool needs if something were different."""
+
+    name: str
+    rate: Amount  # calls/s of the whole service
+    size: Size | None  # None: `because` tells why
+    because: str
+
+
+class FromProduction(Record):
+    """What a service's own metrics told, where a size rests on them and not on load."""
+
+    source: str  # the server and what was asked
+    since: Moment
+    until: Moment
+    window: Amount  # s, of one of the windows in which all processes were added up
+    windows: Count  # that counted
+    left_out: Count  # with missing scrapes, or figures that are no numbers
+    pools: Size  # processes that shared the load
+    size_now: Size | None  # of one pool; None: not told, several sizes or no limit
+    most_in_use: Count  # of one pool
+    peak_rate: Amount  # calls/s of the whole service, of the busiest window
+    today: TodaysWaits
+    scenarios: tuple[Scenario, ...] = ()
+
+
 class Recommendation(Record):
     """What poolkit says of one target; an entry of recommended.json."""
 
@@ -635,6 +680,8 @@ class Recommendation(Record):
     seconds: Amount = 0.0
     resumed: Resumed | None = None  # those of the trials that an earlier run measured
     cold: ColdAdvice | None = None  # None: no cold start was tried
+    source: Literal["load", "production"] = "load"  # what the size rests on
+    production: FromProduction | None = None  # None: it rests on load
     # What it did that replicas were lost, or added, under load; empty: that was not tried.
     replica_changes: tuple[ReplicaChange, ...] = ()
 

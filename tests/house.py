@@ -32,6 +32,7 @@ LAYERS = [
     "measure",
     "retry", "probes",
     "review",
+    "observe",
     "show",
     "report",
     "monitor", "lab",

@@ -87,6 +87,9 @@ def dispersion_of_holds(trials: Sequence[Trial]) -> float:
     the right size from 43 of 64 simulated climbs so, and from 38 with random ones for all; an
     `EVEN` of 0.03 left 16 sizes below the need, this one 7.
     """
+    for trial in trials:
+        if trial.purpose == "production" and trial.dispersion is not None:
+            return trial.dispersion  # seen by how the number in use spreads
     held = [trial for trial in trials if trial.hold_time.count]
     spread = min(PRIOR_MOST, _spread(held)) if held else 1.0
     return max(LEAST_DISPERSION if spread < EVEN else 1.0, spread)

@@ -114,7 +114,8 @@ class Planner:
         if cannot is not None:
             return cls(objective, verdict, measured, cannot=cannot)
         upstream = Fitted.of(sweep)
-        if upstream.ending == "seen" and find(upstream, objective).size is None:
+        is_tried = all(trial.purpose != "production" for trial in sweep.trials)
+        if is_tried and upstream.ending == "seen" and find(upstream, objective).size is None:
             # Nothing holds with the caution that few calls deserve: as they were then, and a trial
             # at the target rate tells.
             upstream = Fitted.of(sweep, caution=0.0)

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from poolkit import __version__
-from poolkit.cli import auditing, history, lab, measuring, probing, reviewing
+from poolkit.cli import auditing, history, lab, measuring, observing, probing, reviewing
 from poolkit.cli.help import Command, Group
 
 app = typer.Typer(
@@ -60,6 +60,7 @@ _COMMANDS: tuple[tuple[Callable[..., None], tuple[str, ...]], ...] = (
             "poolkit review --targets targets.toml --out orders --only orders-api",
             "poolkit review --targets targets.toml --out reviews/q1 --again",
             "poolkit review --targets targets.toml --out weekly --again --history /srv/reviews",
+            "poolkit review --targets targets.toml --fail-on size,headroom=20% --junit gates.xml",
         ),
     ),
     (
@@ -68,6 +69,7 @@ _COMMANDS: tuple[tuple[Callable[..., None], tuple[str, ...]], ...] = (
             "poolkit history",
             "poolkit history reviews/q1 reviews/q2 --target orders-api",
             "poolkit history data/reviews --csv history.csv --json history.json",
+            "poolkit history --fail-on plateau=5%,p99 --waivers waivers.toml --summary gates.md",
         ),
     ),
     (
@@ -103,6 +105,14 @@ _COMMANDS: tuple[tuple[Callable[..., None], tuple[str, ...]], ...] = (
             "poolkit probe orders-api --targets targets.toml",
             "poolkit probe orders-api --targets targets.toml --only idle --cap 130",
             "poolkit probe orders-db --targets targets.toml --out orders --in-transaction",
+        ),
+    ),
+    (
+        observing.observe,
+        (
+            "poolkit observe orders-db --targets targets.toml --out orders",
+            "poolkit observe orders-db --targets targets.toml --since 24h",
+            "poolkit observe orders-db --targets targets.toml --events",
         ),
     ),
     (lab.lab, ("poolkit lab", "poolkit lab --targets-out lab.toml")),

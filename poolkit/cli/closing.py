@@ -75,6 +75,7 @@ def legend(recommendations: Sequence[Recommendation]) -> list[str]:
         f"{words.readable(verdict)}: {VERDICTS[verdict]}"
         for verdict in verdicts
         if verdict in VERDICTS
+        and any(r.verdict == verdict and r.source == "load" for r in recommendations)
     ]
     return lines
 

@@ -87,7 +87,9 @@ def since(comparison: Comparison) -> Part:
     table = tables.changes(comparison)
     finding = charts.changes_finding(comparison) + "."
     caution = [f"Caution: {comparison.caution}."] if comparison.caution else []
-    html = _html("since", comparison=comparison, finding=finding, caution=caution, table=table)
+    shown = {"finding": finding, "caution": caution, "table": table}
+    is_changed = any(map(words.is_beyond_noise, comparison.differences))
+    html = _html("since", comparison=comparison, is_changed=is_changed, **shown)
     return Part(html, "\n".join([finding, *caution, "", table.markdown()]))
 
 

@@ -209,6 +209,15 @@ def _summary(r: Recommendation, created: str) -> str:
         text += "."
     if r.target_rate_from is not None:
         text += f" Target rate {units.rate(r.target_rate)}, from {in_markdown(r.target_rate_from)}."
+    if r.production is not None:
+        found = r.production
+        sure = "trusted" if found.today.is_trusted else "**not trusted**"
+        text += (
+            f" From production metrics alone ({in_markdown(found.source)}), "
+            f"{units.plural(found.windows, 'window')} of {units.number(found.window)} s from "
+            f"{found.since[:10]} to {found.until[:10]}: {sure}; "
+            f"{in_markdown(found.today.because)}."
+        )
     if r.trials:
         text += f" {units.plural(r.trials, 'trial')}, {units.number(r.seconds)} s of load."
     if words := left_out(r):

@@ -17,6 +17,7 @@ from poolkit.targets import production
 from poolkit.targets.evidence import DSNS
 from poolkit.targets.headers import VARIABLE
 from poolkit.targets.hosts import canonical_host
+from poolkit.targets.metrics import ADDRESSES
 from poolkit.targets.production import RateQuery
 from poolkit.targets.reading import read_toml
 from poolkit.targets.settings import Binds, HttpxLibrary, Method, RedisPoolClass
@@ -36,9 +37,20 @@ _VALUES: dict[str, tuple[str, ...]] = {
 }
 # Their values are never quoted: a password may stand in them, rightly or by mistake.
 _UNQUOTED = frozenset(
-    {"url", "urls", "dsn", "dsn_env", "statements", "headers", "body", "parameters", "evidence"}
+    {
+        "url",
+        "urls",
+        "dsn",
+        "dsn_env",
+        "statements",
+        "headers",
+        "body",
+        "parameters",
+        "evidence",
+        "production",
+    }
 )
-_TABLES = ("headers", "parameters", "evidence")  # keys whose values are tables
+_TABLES = ("headers", "parameters", "evidence", "production")  # keys whose values are tables
 _REMEDY = "data/targets.example.toml shows every key; nothing was sent"
 
 
@@ -236,6 +248,9 @@ def _host_mistakes(
     if isinstance(evidence, dict):
         places += [("dsn_env", f"evidence.{key}", evidence.get(key)) for key in DSNS]
         places.append(("url", "evidence.prometheus", evidence.get("prometheus")))
+    asked = table.get("production")
+    if isinstance(asked, dict):
+        places += [("url", f"production.{key}", asked.get(key)) for key in ADDRESSES]
     for kind, key, text in places:
         if not isinstance(text, str):
             continue

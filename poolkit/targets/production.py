@@ -81,19 +81,21 @@ def read_rate_query(value: object) -> RateQuery:
         raise ValueError(f"query must be PromQL that gives one number of calls/s, {_EXAMPLE}")
     if not isinstance(url, str):
         raise ValueError(f"prometheus must be a URL in quotes: {form}")
-    return RateQuery(_one_form(url), query)
+    return RateQuery(base_url(url, "prometheus"), query)
 
 
-def _one_form(url: str) -> str:
-    """The URL as it will be asked; ValueError names the rule that it breaks."""
+def base_url(url: str, key: str) -> str:
+    """The URL as it will be asked; ValueError names the rule that it breaks.
+
+    Args:
+        key: of targets.toml, in whose name the rule is told.
+    """
     try:
         found = read_url(url)
     except ValueError as error:
-        raise ValueError(
-            f"prometheus must be a URL such as http://127.0.0.1:9090: it {error}"
-        ) from None
+        raise ValueError(f"{key} must be a URL such as http://127.0.0.1:9090: it {error}") from None
     if found.user is not None or found.query or "#" in url:
-        raise ValueError("prometheus must hold no user, password or query: they would be printed")
+        raise ValueError(f"{key} must hold no user, password or query: they would be printed")
     return found.canonical.rstrip("/")
 
 
@@ -159,16 +161,26 @@ def largest(query: RateQuery, at: float, *, timeout: float) -> tuple[float, dict
     return max(found, key=lambda one: one[0]) if found else (_one_value(query, data), {})
 
 
-def fetch(url: str, what: str, *, timeout: float = TIMEOUT, keeps: Sequence[int] = ()) -> bytes:
+def fetch(
+    url: str,
+    what: str,
+    *,
+    timeout: float = TIMEOUT,
+    keeps: Sequence[int] = (),
+    headers: Mapping[str, str] | None = None,
+    largest: int = _LARGEST_ANSWER,
+) -> bytes:
     """The body that a GET of `url` gives, redirects and proxies left aside.
 
     Args:
         what: the thing that is asked, for messages; it may be printed.
         timeout: s, for the whole answer.
         keeps: HTTP statuses beside those of success whose body is the answer too.
+        headers: sent with it.
+        largest: bytes of the answer, at most.
 
     Raises:
-        BadInput: no plain http address, no answer in time, another status, or more than a few MB.
+        BadInput: no plain http address, no answer in time, another status, or more than `largest`.
     """
     try:
         url = read_url(url).canonical
@@ -181,7 +193,7 @@ def fetch(url: str, what: str, *, timeout: float = TIMEOUT, keeps: Sequence[int]
 
     def work() -> None:
         try:
-            found.append(_fetched(url, what, timeout, keeps))
+            found.append(_fetched(url, what, timeout, keeps, headers or {}, largest))
         except Exception as error:  # of whatever library reads what a stranger answered
             found.append(_no_answer(what, f"its answer is none ({type(error).__name__})"))
 
@@ -194,27 +206,36 @@ def fetch(url: str, what: str, *, timeout: float = TIMEOUT, keeps: Sequence[int]
     return answer
 
 
-def _fetched(url: str, what: str, timeout: float, keeps: Sequence[int]) -> bytes | BadInput:
+def _fetched(
+    url: str,
+    what: str,
+    timeout: float,
+    keeps: Sequence[int],
+    headers: Mapping[str, str],
+    largest: int,
+) -> bytes | BadInput:
     if moved := astray((read_url(url).host,)):
         return _no_answer(what, moved)
     opener = urllib.request.build_opener(_NoRedirects, urllib.request.ProxyHandler({}))
     try:
-        with opener.open(url, timeout=timeout) as response:
-            content: bytes = response.read(_LARGEST_ANSWER + 1)
+        asked = urllib.request.Request(url, headers=dict(headers))
+        with opener.open(asked, timeout=timeout) as response:
+            content: bytes = response.read(largest + 1)
     except urllib.error.HTTPError as error:
         with error:
             content = error.read(_LARGEST_ANSWER)
         if error.code in keeps:
             return content
-        return BadInput(
-            f"{what} answered HTTP {error.code}", "check the address: redirects are not followed"
-        )
+        remedy = "check the address: redirects are not followed"
+        if error.code in (401, 403):
+            remedy = "it lets only some in: production.token_env names the variable with a token"
+        return BadInput(f"{what} answered HTTP {error.code}", remedy)
     except (OSError, ValueError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", error)
         is_late = isinstance(reason, TimeoutError)
         return _no_answer(what, "did not answer in time" if is_late else str(reason))
-    if len(content) > _LARGEST_ANSWER:
-        return BadInput(f"{what} answered more than 8 MB", "check the address")
+    if len(content) > largest:
+        return BadInput(f"{what} answered more than {largest >> 20} MB", "check the address")
     return content
 
 

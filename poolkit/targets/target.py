@@ -29,6 +29,7 @@ from poolkit.targets.draws import Draw, read_draw
 from poolkit.targets.endpoint import Endpoint
 from poolkit.targets.evidence import EvidenceFrom, read_evidence
 from poolkit.targets.headers import VARIABLE, Header
+from poolkit.targets.metrics import MetricsFrom, read_metrics
 from poolkit.targets.objective import MOST, Objective
 from poolkit.targets.settings import Method, Settings
 from poolkit.targets.together import mistakes_together
@@ -62,6 +63,7 @@ class Target(Objective, Settings):
         read_only: whether the database is told to refuse writes.
         work: "module:function", a coroutine function of the user's own that does the whole call.
         evidence: where the server's side is looked at while load runs; shapes no load.
+        production: where the service's own metrics are read, for `poolkit observe`.
         gate: whether a semaphore stands in front of the pool; None: where the driver needs one.
 
     What is asked of it (rate, times, sizes) is described in `Objective`, how its library is set up
@@ -95,6 +97,9 @@ class Target(Objective, Settings):
     gate: bool | None = None
     evidence: Annotated[EvidenceFrom, PlainValidator(read_evidence)] = Field(
         EvidenceFrom(), repr=False, exclude=True
+    )
+    production: Annotated[MetricsFrom | None, PlainValidator(read_metrics)] = Field(
+        None, repr=False, exclude=True
     )
     # A file asks for no less than today's rate, where a what-if may.
     growth: float = Field(1.0, ge=1, le=MOST)

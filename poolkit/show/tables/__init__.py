@@ -1,7 +1,9 @@
 """Records as tables: rows of plain text, written as HTML, as Markdown or for a terminal."""
 
+from poolkit.show.tables.of_gates import gates, waivers
 from poolkit.show.tables.of_history import history
 from poolkit.show.tables.of_outlook import outlooks
+from poolkit.show.tables.of_production import scenarios, todays_waits
 from poolkit.show.tables.of_recommendation import (
     changes,
     checks,
@@ -49,6 +51,7 @@ __all__ = [
     "decision",
     "decision_in_short",
     "errors",
+    "gates",
     "generators",
     "history",
     "knees",
@@ -61,10 +64,13 @@ __all__ = [
     "predictions",
     "replica_changes",
     "rules_of_thumb",
+    "scenarios",
     "server_side",
     "signals",
     "states",
     "time_budget",
+    "todays_waits",
     "trial_checks",
     "trials",
+    "waivers",
 ]

@@ -1,0 +1,214 @@
+"""`poolkit observe`: from a service's metrics to a recommendation. Nothing but queries is sent."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from poolkit import units
+from poolkit.analysis.production import Windows, evidence, sized
+from poolkit.analysis.todays_waits import todays_waits
+from poolkit.errors import BadInput, ExitCode
+from poolkit.events import Emit, Recommended, Sized, Step
+from poolkit.measure.store import TrialLog, prepare_out, write_atomic
+from poolkit.observe.preset import load
+from poolkit.observe.prometheus import Reader
+from poolkit.recommend import recommend
+from poolkit.records import (
+    Check,
+    FromProduction,
+    Recommendation,
+    Scenario,
+    Sizing,
+    TodaysWaits,
+    Trial,
+)
+from poolkit.targets import Target
+
+FINGERPRINT = "production"  # of what is no trial; a measurement does not go on from it
+FEWEST_WINDOWS = 5
+SLOWER = 1.25  # times as long a call takes, of an upstream that may be asked about
+GROWN = 1.25  # times today's peak
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What came of it, and how many queries were sent."""
+
+    recommendation: Recommendation
+    sizing: Sizing
+    trial: Trial
+    queries: int
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """4: cannot say; 1: a size that is not trusted, or has another doubt."""
+        if self.recommendation.recommended_size is None:
+            return ExitCode.OUT_OF_REACH
+        return ExitCode.FINDINGS if self.recommendation.failed_checks else ExitCode.DONE
+
+
+def check_out(out: Path, name: str) -> None:
+    """Make the folder; BadInput where it holds trials, which would be lost or mixed in."""
+    prepare_out(out)
+    log = TrialLog(out / f"{name}.trials.jsonl")
+    if any(trial.fingerprint != FINGERPRINT for trial in log.read()):
+        raise BadInput(
+            f"{log.path.name} holds trials under load",
+            "choose another --out for what production tells",
+        )
+
+
+def observe(
+    target: Target, seconds: float, emit: Emit, *, until: float | None = None
+) -> Observation:
+    """The size of a target's pool, from its own metrics of the last so many seconds.
+
+    Args:
+        until: Unix time (s) at which the range ends; now by default.
+
+    Raises:
+        BadInput: the metrics cannot be read, or nothing in them is left to go by.
+    """
+    asked = target.production
+    if asked is None:
+        raise BadInput(
+            f"targets.{target.name} does not say where its metrics are",
+            'add to it: production = { prometheus = "http://127.0.0.1:9090", pool = "orders-db" }',
+        )
+    if asked.prometheus is None:
+        raise BadInput(
+            "production.metrics cannot be observed yet",
+            "name a Prometheus that scrapes it: production.prometheus",
+        )
+
+    def on_query(what: str, done: float) -> None:
+        emit(Step(target=target.name, what=f"reading {what} ({units.share(done)})", limit=0))
+
+    end = time.time() if until is None else until
+    reader = Reader(asked, load(asked.preset), on_query)
+    read = reader.read(end - seconds, end)
+    windows = read.whole()
+    _check_enough(windows, read)
+    emit(Step(target=target.name, what="reading the size off the curve", limit=0))
+    sizing, trial, found = _answer(target, windows, read, asked.prometheus, asked.pool)
+    recommendation = _recommendation(target, sizing, trial, found)
+    emit(Sized(sizing=sizing))
+    emit(Recommended(recommendation=recommendation))
+    return Observation(recommendation, sizing, trial, reader.queries)
+
+
+def write(out: Path, found: Observation) -> None:
+    """Write what a report of the folder reads beside recommended.json."""
+    name = found.recommendation.target
+    write_atomic(out / f"{name}.trials.jsonl", found.trial.model_dump_json() + "\n")
+    write_atomic(out / f"{name}.sizing.json", found.sizing.model_dump_json(indent=2) + "\n")
+
+
+def _check_enough(windows: Windows, read: Windows) -> None:
+    """BadInput where hardly a window is left."""
+    left = windows.ends.size
+    if left < FEWEST_WINDOWS or windows.releases.sum() < 200:
+        calls = units.plural(int(windows.releases.sum()) if left else 0, "call")
+        raise BadInput(
+            f"only {left} of {read.ends.size} windows of {units.number(read.seconds)} s have all "
+            f"figures, and {calls} in them",
+            "ask for a range in which the service was scraped and busy: --since 7d",
+        )
+
+
+def _answer(
+    target: Target, windows: Windows, read: Windows, source: str, pool: str
+) -> tuple[Sizing, Trial, FromProduction]:
+    began, ended = (_moment(at) for at in (windows.ends[0] - windows.seconds, windows.ends[-1]))
+    of = (target.name, target.driver, began)
+    objective = target
+    if windows.fleet != target.pools:
+        # Production knows how many there are.
+        objective = target.but(replicas=windows.fleet, workers=1, zones=None, surge=0)
+        objective = objective.but(lost_replicas=min(target.lost, windows.fleet - 1))
+    sizing, trial = sized(windows, objective, *of)
+    today = todays_waits(*evidence(windows, min(objective.rate, windows.peak_rate), *of))
+    peak = windows.peak_rate
+    scenarios = [
+        Scenario(name=name, rate=one.rate, size=answer.size, because=answer.because)
+        for name, one in (
+            ("today's busiest window", objective.but(target_rate=peak, growth=1.0)),
+            (f"{units.number(GROWN)} times that", objective.but(target_rate=peak, growth=GROWN)),
+            *([("the target with no replica lost", objective.losing(0))] if objective.lost else []),
+        )
+        for answer, _ in [sized(windows, one, *of)]
+    ]
+    answer, _ = sized(windows, objective, *of, slower=SLOWER)
+    scenarios.append(
+        Scenario(
+            name=f"the target, calls {units.number(SLOWER)} times as long",
+            rate=objective.rate,
+            size=answer.size,
+            because=answer.because,
+        )
+    )
+    least, most = windows.least_size, windows.most_size
+    return (
+        sizing,
+        trial,
+        FromProduction(
+            source=f"Prometheus at {source}, pool {pool}",
+            since=began,
+            until=ended,
+            window=windows.seconds,
+            windows=windows.ends.size,
+            left_out=read.ends.size - windows.ends.size,
+            pools=windows.fleet,
+            size_now=int(most) if most is not None and least == most and 1 <= most < 1e6 else None,
+            most_in_use=windows.most_in_use,
+            peak_rate=peak,
+            today=today,
+            scenarios=tuple(scenarios),
+        ),
+    )
+
+
+def _recommendation(
+    target: Target, sizing: Sizing, trial: Trial, found: FromProduction
+) -> Recommendation:
+    plain = recommend(target, sizing, None, (trial,), "done", 0.0)
+    checks = [check for check in plain.checks if check.name not in ("verified", "reachable")]
+    return plain.model_copy(
+        update={
+            "checks": (*checks, _trusted(found.today), _pools(target, found)),
+            "source": "production",
+            "production": found,
+            "trials": 0,
+        }
+    )
+
+
+def _trusted(today: TodaysWaits) -> Check:
+    return Check(
+        name="todays_waits",
+        passed=today.is_trusted,
+        seen=("trusted: " if today.is_trusted else "not trusted: ") + today.because,
+        why="a model that cannot tell today's waits says nothing about tomorrow's",
+        next="nothing" if today.is_trusted else "measure it under load: poolkit size",
+    )
+
+
+def _pools(target: Target, found: FromProduction) -> Check:
+    same = found.pools == target.pools
+    seen = f"{units.plural(found.pools, 'pool')} in production"
+    if not same:
+        seen += f", and {target.pools} by replicas and workers of targets.toml"
+    return Check(
+        name="pools",
+        passed=same,
+        seen=seen,
+        why="the size is that of one of the pools that share the rate",
+        next="nothing" if same else "correct replicas and workers; production's count was taken",
+    )
+
+
+def _moment(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

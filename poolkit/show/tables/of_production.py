@@ -1,0 +1,31 @@
+"""What a service's own metrics told, as tables."""
+
+from __future__ import annotations
+
+from poolkit.records import FromProduction, Scenario, WaitShare
+from poolkit.show.tables.table import Column, Columns, Number, Table
+from poolkit.units import milliseconds, rate, share
+
+
+def todays_waits(found: FromProduction) -> Table:
+    """Shares of calls that wait in production: counted, and as the model says."""
+    columns: Columns[WaitShare] = (
+        Column("waits longer than", lambda row: milliseconds(row.longer_than)),
+        Number("counted", lambda row: share(row.counted, 2)),
+        Number("predicted", lambda row: share(row.predicted, 2)),
+    )
+    size = found.today.pool_size
+    caption = "Today's waits" + ("" if size is None else f" with {size} connections in each pool")
+    rows = [row for row in found.today.shares if max(row.counted, row.predicted) >= 5e-5]
+    return Table.of(caption, columns, rows or found.today.shares[:1])
+
+
+def scenarios(found: FromProduction) -> Table:
+    """What one pool needs if something were different."""
+    columns: Columns[Scenario] = (
+        Column("if", lambda row: row.name),
+        Number("rate", lambda row: rate(row.rate)),
+        Number("size", lambda row: "-" if row.size is None else str(row.size)),
+        Column("because", lambda row: row.because),
+    )
+    return Table.of("What one pool needs", columns, found.scenarios)

@@ -1,0 +1,142 @@
+"""A Prometheus of volumes and faults: it answers the queries of `observe` from given windows.
+
+It knows the shape of the queries and no PromQL; tests/observe/test_real.py asks a real one.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+import urllib.parse
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import numpy as np
+
+from poolkit.analysis.production import Windows
+
+Reply = tuple[int, bytes]
+
+
+@dataclass
+class Fake:
+    """What is answered; `fault` may answer a query in its place, None: it does not."""
+
+    windows: Windows
+    pool: str = "orders-db"
+    jobs: tuple[dict[str, str], ...] = ({"job": "orders"},)
+    fault: Callable[[str, dict[str, str]], Reply | None] = lambda _kind, _query: None
+    asked: list[tuple[str, str]] = field(default_factory=list)  # method and path of everything
+    headers: list[dict[str, str]] = field(default_factory=list)
+    url: str = ""
+
+    def answer(self, kind: str, query: dict[str, str]) -> Reply:
+        """What Prometheus would answer."""
+        if (fault := self.fault(kind, query)) is not None:
+            return fault
+        text = query["query"]
+        result: list[Any]
+        if kind == "query":
+            scrapes = str(600.0 / self.windows.seconds * 4.0)
+            result = [{"metric": labels, "value": [0, scrapes]} for labels in self._instant(text)]
+            return 200, self._success("vector", result)
+        start, end, step = (float(query[key].rstrip("s")) for key in ("start", "end", "step"))
+        if (end - start) / step > 11_000:
+            return 400, self.error("exceeded maximum resolution of 11,000 points per timeseries")
+        result = []
+        ends = self.windows.ends
+        moments = np.arange(start, end + step / 2, step)
+        # The nearest window, for the reader's range ends when it asks.
+        rows = np.rint((moments - ends[0]) / self.windows.seconds).astype(int)
+        inside = [(m, r) for m, r in zip(moments, rows, strict=True) if 0 <= r < ends.size]
+        for labels, row in self._series(text):
+            values = [[at, _text(row[r])] for at, r in inside]
+            if values:
+                result.append({"metric": labels, "values": values})
+        return 200, self._success("matrix", result)
+
+    def error(self, text: str) -> bytes:
+        """The body of a query that was refused."""
+        return json.dumps({"status": "error", "errorType": "execution", "error": text}).encode()
+
+    def _success(self, kind: str, result: list[Any]) -> bytes:
+        return json.dumps(
+            {"status": "success", "data": {"resultType": kind, "result": result}}
+        ).encode()
+
+    def _instant(self, text: str) -> Iterator[dict[str, str]]:
+        named = re.search(r'pool="([^"]*)"', text)
+        if text.startswith("count by (pool)"):
+            yield {"pool": self.pool}
+        elif named and named[1] == self.pool:
+            job = re.search(r'job="([^"]*)"', text)
+            yield from (one for one in self.jobs if not job or one.get("job") == job[1])
+
+    def _series(self, text: str) -> Iterator[tuple[dict[str, str], Any]]:
+        w = self.windows
+        for name, table in (("state_seconds", w.held), ("state_releases", w.releases)):
+            if f"pool_{name}" in text:
+                for column, level in enumerate(w.levels):
+                    yield {"in_use": str(level)}, table[:, column]
+                return
+        for name, times in (("wait", w.waits), ("hold", w.holds)):
+            if f"{name}_seconds_bucket" in text:
+                for column, bound in enumerate(times.bounds):
+                    le = "+Inf" if np.isinf(bound) else str(bound)
+                    yield {"le": le}, times.counts[:, column]
+                return
+            if f"{name}_seconds_sum" in text:
+                yield {}, times.total if times.bounds else np.full(w.ends.size, np.nan)
+                return
+        if "asks" in text:
+            yield {}, w.asks
+        elif text.startswith("count("):
+            yield {}, w.pools
+        elif text.startswith("min("):
+            yield {}, np.full(w.ends.size, w.least_size or np.nan)
+        elif "peak" in text:
+            yield {}, np.full(w.ends.size, float(w.peak or 0))
+        else:
+            yield {}, np.full(w.ends.size, w.most_size or np.nan)
+
+
+def _text(value: float) -> str:
+    return "+Inf" if np.isposinf(value) else repr(float(value))
+
+
+@contextmanager
+def serving(fake: Fake) -> Iterator[Fake]:
+    """The fake on a port of this machine; `url` is set."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            path, _, words = self.path.partition("?")
+            fake.asked.append((self.command, path))
+            fake.headers.append(dict(self.headers))
+            query = dict(urllib.parse.parse_qsl(words))
+            status, body = fake.answer(path.rsplit("/", 1)[-1], query)
+            self.send_response(status)
+            if 300 <= status < 400:
+                self.send_header("Location", "http://127.0.0.1:9/")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        do_POST = do_PUT = do_DELETE = do_GET  # noqa: N815
+
+        def log_message(self, *_arguments: Any) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        fake.url = f"http://127.0.0.1:{server.server_port}"
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield fake
+        finally:
+            server.shutdown()
+            thread.join()

@@ -1,0 +1,249 @@
+"""`poolkit observe` on metrics of known content, good and bad, over HTTP."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from poolkit.analysis.production import Times, Windows
+from poolkit.cli.application import app
+from tests.analysis.day import SIX, day
+from tests.cli.test_nothing_sent import counting
+from tests.observe.fake import Fake, Reply, serving
+
+TOML = """\
+[targets.orders-db]
+driver = "asyncpg"
+dsn = "postgresql://u:p@127.0.0.1:{port}/orders"
+statements = ["select 1"]
+target_rate = 450
+wait_p99 = 0.010
+production = {{ prometheus = "{url}", pool = "{pool}"{more} }}
+"""
+
+
+@pytest.fixture(scope="module")
+def contended() -> Windows:
+    """A day of the contended upstream, which needs 12 connections at its peak, with 24."""
+    return day(SIX[3], 24, seconds=300.0)
+
+
+def now(windows: Windows) -> Windows:
+    """The same, as if it were of the last minutes."""
+    return replace(windows, ends=windows.ends - windows.ends[-1] + math.floor(time.time()))
+
+
+def observe(
+    fake: Fake, folder: Path, *options: str, pool: str = "orders-db", more: str = "", port: int = 9
+) -> Any:
+    with serving(fake):
+        file = folder / "targets.toml"
+        text = TOML.format(url=fake.url, pool=pool, more=more, port=port)
+        file.write_text(text, encoding="utf-8")
+        words = ["observe", "orders-db", "--targets", str(file), "--out", str(folder / "out")]
+        return CliRunner().invoke(app, [*words, "--since", "5m", *options])
+
+
+def test_a_size_and_nothing_but_queries(contended: Windows, tmp_path: Path) -> None:
+    """A trusted size in every file of a review; GETs to Prometheus, and no packet to the target."""
+    fake = Fake(now(contended))
+    with counting() as (port, seen):
+        done = observe(fake, tmp_path, port=port)
+    assert done.exit_code == 0, done.output
+    assert seen == []
+    assert {method for method, _ in fake.asked} <= {"GET", "POST"}
+    assert {path for _, path in fake.asked} == {"/api/v1/query", "/api/v1/query_range"}
+    assert f"sent: {len(fake.asked)} queries" in done.output
+    (entry,) = json.loads((tmp_path / "out/recommended.json").read_text())["targets"]
+    assert (entry["source"], entry["trials"], entry["verification"]) == ("production", 0, None)
+    assert 12 <= entry["recommended_size"] <= 14
+    assert entry["production"]["today"]["is_trusted"]
+    assert "From production metrics alone" in (tmp_path / "out/recommended.md").read_text()
+    compile((tmp_path / "out/pools.py").read_text(), "pools.py", "exec")
+
+
+def test_events_are_json_lines(contended: Windows, tmp_path: Path) -> None:
+    """Steps, the sizing, the recommendation, done; and nothing else."""
+    done = observe(Fake(now(contended)), tmp_path, "--events")
+    kinds = [json.loads(line)["event"] for line in done.stdout.splitlines()]
+    assert kinds[0] == "step"
+    assert kinds[-3:] == ["sizing", "recommended", "done"]
+
+
+def test_above_what_was_seen_it_cannot_say(tmp_path: Path) -> None:
+    """A pool of 9 where 12 are needed: exit 4, and what would let it say."""
+    done = observe(Fake(now(day(SIX[3], 9, seconds=300.0))), tmp_path)
+    assert done.exit_code == 4, done.output
+    assert "cannot say" in done.output
+    assert "twice its share" in " ".join(done.output.split())
+
+
+def test_waits_that_the_model_does_not_tell_are_not_trusted(
+    contended: Windows, tmp_path: Path
+) -> None:
+    """Waits that have another cause: the size is named, in doubt, with exit 1."""
+    counts = contended.waits.counts.copy()
+    counts[:, :6] *= 0.9  # one call in ten waits longer than 25 ms
+    strange = replace(contended, waits=replace(contended.waits, counts=counts))
+    done = observe(Fake(now(strange)), tmp_path)
+    assert done.exit_code == 1, done.output
+    assert "not trusted" in done.output
+    assert "longer than the model" in " ".join(done.output.split())
+
+
+@contextmanager
+def token(monkeypatch: pytest.MonkeyPatch, value: str) -> Iterator[None]:
+    with monkeypatch.context() as patch:
+        patch.setenv("PROM_TOKEN", value)
+        yield
+
+
+def test_a_token_goes_by_reference(
+    contended: Windows, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is sent with every query, and stands in no file; without it, the variable is named."""
+    fake, more = Fake(now(contended)), ', token_env = "PROM_TOKEN"'
+    done = observe(fake, tmp_path, more=more)
+    assert (done.exit_code, fake.asked) == (2, [])
+    assert "PROM_TOKEN is not set" in done.output
+    with token(monkeypatch, "s3cr3t"):
+        assert observe(fake, tmp_path, more=more).exit_code == 0
+    assert {sent["Authorization"] for sent in fake.headers} == {"Bearer s3cr3t"}
+    assert all("s3cr3t" not in file.read_text() for file in (tmp_path / "out").glob("*.*"))
+
+
+def refusing(status: int, body: bytes, *, ranges: bool = False) -> Callable[[str, Any], Any]:
+    def fault(kind: str, _query: dict[str, str]) -> Reply | None:
+        return (status, body) if kind == "query_range" or not ranges else None
+
+    return fault
+
+
+ERROR = b'{"status": "error", "errorType": "execution", "error": "invalid parameter"}'
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        (refusing(422, ERROR), "Prometheus refused a query: invalid parameter"),
+        (refusing(401, b""), "production.token_env names the variable"),
+        (refusing(302, b""), "redirects are not followed"),
+        (refusing(500, b"oops"), "HTTP 500"),
+        (refusing(200, b'{"status": "success", "data": {"resultTy'), "or only in part"),
+        (refusing(200, b"<html>"), "did not answer as Prometheus does"),
+        (
+            refusing(200, b'{"status":"success","data":{"resultType":"vector","result":[]}}'),
+            "were not renamed by relabelling",
+        ),
+        (
+            refusing(422, ERROR.replace(b"invalid parameter", b"too many samples"), ranges=True),
+            "ask for less time",
+        ),
+    ],
+)
+def test_answers_that_are_none(
+    contended: Windows, tmp_path: Path, fault: Callable[..., Any], words: str
+) -> None:
+    """Named with the remedy, exit 2, and nothing is written."""
+    done = observe(Fake(now(contended), fault=fault), tmp_path)
+    assert done.exit_code == 2, done.output
+    assert words in " ".join(done.output.split())
+    assert not (tmp_path / "out/recommended.json").exists()
+
+
+def test_other_pools_and_other_jobs(contended: Windows, tmp_path: Path) -> None:
+    """A name that is not there is told with those that are; a job must be chosen of two."""
+    done = observe(Fake(now(contended)), tmp_path, pool="order-db")
+    assert done.exit_code == 2
+    assert "there are: orders-db" in done.output
+    two = Fake(now(contended), jobs=({"job": "orders"}, {"job": "staging"}))
+    done = observe(two, tmp_path)
+    assert done.exit_code == 2
+    assert "by 2 jobs: orders, staging" in done.output
+    assert 'job = "staging"' in done.output
+    assert observe(two, tmp_path, more=', job = "orders"').exit_code == 0
+
+
+def test_a_page_that_is_too_much_is_halved(contended: Windows, tmp_path: Path) -> None:
+    """A server that refuses long answers is asked for shorter ones."""
+
+    def fault(kind: str, query: dict[str, str]) -> Reply | None:
+        if kind == "query_range":
+            span = float(query["end"]) - float(query["start"])
+            if span > 31 * 5.0:
+                return 422, ERROR.replace(b"invalid parameter", b"too many samples")
+        return None
+
+    assert observe(Fake(now(contended), fault=fault), tmp_path).exit_code == 0
+
+
+def nan(windows: Windows) -> Windows:
+    held = windows.held.copy()
+    held[::7] = np.nan
+    return replace(windows, held=held)
+
+
+def half(windows: Windows) -> Windows:
+    rows = np.arange(windows.ends.size) % 6 == 0
+    cut = np.where(rows[:, None], 0.2, 1.0)
+    return replace(windows, held=windows.held * cut, releases=windows.releases * cut)
+
+
+def no_inf(windows: Windows) -> Windows:
+    times = windows.waits
+    return replace(windows, waits=Times(times.bounds[:-1], times.counts[:, :-1], times.total))
+
+
+@pytest.mark.parametrize(
+    ("spoilt", "code", "words"),
+    [
+        (nan, 0, "trusted"),
+        (half, 0, "trusted"),
+        (no_inf, 1, "no bucket +Inf"),
+        (lambda w: replace(w, waits=Times()), 1, "exports no histogram of waits"),
+        (lambda w: replace(w, most_size=30.0), 1, "from 24 to 30 connections, not one size"),
+        (lambda w: replace(w, least_size=math.inf, most_size=math.inf), 1, "no limit"),
+        (lambda w: replace(w, held=w.held * np.nan), 2, "only 0 of"),
+    ],
+)
+def test_figures_with_gaps(
+    contended: Windows,
+    tmp_path: Path,
+    spoilt: Callable[[Windows], Windows],
+    code: int,
+    words: str,
+) -> None:
+    """Windows with gaps are left out; what is missing beside the states makes it not trusted."""
+    done = observe(Fake(now(spoilt(contended))), tmp_path)
+    assert done.exit_code == code, done.output
+    assert words in " ".join(done.output.split())
+
+
+@pytest.mark.parametrize("since", ["7", "5s", "401d", "-1d", "1.5h", "7 d"])
+def test_since_that_cannot_be_meant(tmp_path: Path, since: str) -> None:
+    """Told with the right form."""
+    (tmp_path / "targets.toml").write_text(TOML.format(url="http://a", pool="p", more="", port=9))
+    words = ["observe", "orders-db", "--targets", str(tmp_path / "targets.toml")]
+    done = CliRunner().invoke(app, [*words, f"--since={since}", "--out", str(tmp_path / "o")])
+    assert done.exit_code == 2
+    assert "--since 7d" in done.output
+
+
+def test_a_server_that_is_down(tmp_path: Path) -> None:
+    """Exit 2, with what to check."""
+    text = TOML.format(url="http://127.0.0.1:9", pool="p", more="", port=9)
+    (tmp_path / "targets.toml").write_text(text)
+    words = ["observe", "orders-db", "--targets", str(tmp_path / "targets.toml")]
+    done = CliRunner().invoke(app, [*words, "--out", str(tmp_path / "o")])
+    assert done.exit_code == 2
+    assert "check host and port" in done.output
