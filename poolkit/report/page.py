@@ -95,8 +95,9 @@ def since(comparison: Comparison) -> Part:
 
 def over_time(history: History) -> Part:
     """The trend of each target over its reviews: small charts, the steps, the figures folded."""
-    said = [f"{t.target}: {line}." for t in history.trends for line in over_time_words(t)]
-    rows = [tables.history(trend) for trend in history.trends]
+    trends = [trend for trend in history.trends if len(trend.reviews) > 1]
+    said = [f"{t.target}: {line}." for t in trends for line in over_time_words(t)]
+    rows = [tables.history(trend) for trend in trends]
     ahead = [(t, [words.sentence(line) for line in outlook_words(t)]) for t in history.trends]
     ahead = [(trend, lines) for trend, lines in ahead if lines]
     misses = words.sentence(MISSES) if history.outlooks else ""

@@ -35,7 +35,7 @@ def outlook_of(kept: Kept, demand: WeeklyPeaks) -> Outlook | str:
     except BadInput as error:
         return f"{error.cause}; {_ITSELF}"
     if not trials:
-        return f"the record of its newest review is of a version that kept no trials; {_ITSELF}"
+        return f"its newest review holds no trials, as records of older versions do not; {_ITSELF}"
     planner = Planner.of(Sweep(target=r.target, trials=trials), asked)
     return outlook(demand, planner, r.recommended_size, asked.rate if r.is_verified else None)
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from poolkit.analysis.weekly import WeeklyPeaks
 from poolkit.errors import BadInput
 from poolkit.records import Recommendation
 from poolkit.report.source import RECORDED, shared
@@ -38,7 +39,7 @@ def kept_in(out: Path, folder: Path) -> store.Kept:
     return found
 
 
-def test_a_record_is_a_review_without_its_trials(tmp_path: Path) -> None:
+def test_a_record_is_a_review_with_the_curves_of_its_trials(tmp_path: Path) -> None:
     """Named by when it was measured; all that a comparison reads is there, and no more."""
     record, is_new = kept_in(shared(RECORDED), tmp_path / "store")
     assert is_new
@@ -47,7 +48,42 @@ def test_a_record_is_a_review_without_its_trials(tmp_path: Path) -> None:
     assert len(read_sizings(record, read_recommended(record))) == 4
     assert read_manifest(record).host == read_manifest(shared(RECORDED)).host
     assert not list(record.glob("*.trials.jsonl"))
+    assert len(list(record.glob("*.curve.jsonl"))) == 4
     assert [path.name for path in (tmp_path / "store").iterdir()] == [record.name]
+
+
+def test_a_record_alone_says_when_its_size_runs_out(tmp_path: Path) -> None:
+    """As the review's own folder does, whose trials hold three times as much."""
+    kept_in(shared(RECORDED), tmp_path)
+    demand = {"lab-db": risen(250.0, 0.006)}
+    folders = (tmp_path, shared(RECORDED))
+    ours, theirs = (read_history([one], ["lab-db"], lambda _: demand) for one in folders)
+    found = ours.outlooks["lab-db"]
+    assert found == theirs.outlooks["lab-db"]
+    assert (found.pool_size, found.pools, found.horizon) == (10, 1, 26)
+    assert found.size_out.first is not None
+    assert History.model_validate_json(ours.model_dump_json()) == ours
+
+
+def test_why_a_review_cannot_say_is_said(tmp_path: Path) -> None:
+    """A record of an older version has no trials, one that was cut none that are understood."""
+    demand = {"lab-db": risen(250.0, 0.006)}
+    old = read_history([MADE], ["lab-db"], lambda _: demand).trends[0]
+    assert old.no_outlook.startswith("its newest review holds no trials, as records of older")
+    record = kept_in(shared(RECORDED), tmp_path).record
+    (record / "lab-db.curve.jsonl").write_text("{}\n")
+    cut = read_history([tmp_path], ["lab-db"], lambda _: demand).trends[0]
+    assert cut.no_outlook.startswith("lab-db.curve.jsonl line 1 ")
+    (record / "manifest.json").unlink()
+    bare = read_history([tmp_path], ["lab-db"], lambda _: demand).trends[0]
+    assert bare.no_outlook.startswith("its newest review has no manifest")
+    assert (bare.outlook, cut.outlook, old.outlook) == (None, None, None)
+
+
+def risen(first: float, slope: float) -> WeeklyPeaks:
+    """60 weekly peaks on a line (calls/s)."""
+    rates = tuple(first * (1 + slope * week) for week in range(60))
+    return WeeklyPeaks(first_day="2025-10-06", rates=rates)
 
 
 def test_the_same_review_twice_is_one_record(tmp_path: Path) -> None:
