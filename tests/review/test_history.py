@@ -14,6 +14,7 @@ from poolkit.errors import BadInput
 from poolkit.records import Recommendation
 from poolkit.report.source import RECORDED, shared
 from poolkit.review import kept as store
+from poolkit.review.demand import read_demands
 from poolkit.review.export import read_recommended, read_sizings
 from poolkit.review.history import read_history, to_csv
 from poolkit.review.manifest import read_manifest
@@ -68,7 +69,8 @@ def test_a_record_alone_says_when_its_size_runs_out(tmp_path: Path) -> None:
 def test_why_a_review_cannot_say_is_said(tmp_path: Path) -> None:
     """A record of an older version has no trials, one that was cut none that are understood."""
     demand = {"lab-db": risen(250.0, 0.006)}
-    old = read_history([MADE], ["lab-db"], lambda _: demand).trends[0]
+    older = MADE / "2026-08-10T063000Z"
+    old = read_history([older], ["lab-db"], lambda _: demand).trends[0]
     assert old.no_outlook.startswith("its newest review holds no trials, as records of older")
     record = kept_in(shared(RECORDED), tmp_path).record
     (record / "lab-db.curve.jsonl").write_text("{}\n")
@@ -215,6 +217,14 @@ def test_the_planted_step_is_found(made: History) -> None:
     assert plateau.before.value / plateau.after.value == pytest.approx(SLOWED, rel=0.02)
     assert plateau.reviews == REVIEWS - SLOWER + 1
     assert [one.kind for one in plateau.why] == ["upstream"]
+
+
+def test_the_made_demand_outgrows_the_sizes() -> None:
+    """On the slower upstream of `lab-cpu`, too: its trials are in the latest record."""
+    files = [f"{name}={MADE / 'demand' / name}.csv" for name in ("lab-cpu", "lab-db")]
+    ahead = read_history([MADE], (), lambda names: read_demands(files, names)).outlooks
+    out = {name: (one.pool_size, one.size_out.first) for name, one in ahead.items()}
+    assert out == {"lab-cpu": (16, 11), "lab-db": (10, 4)}
 
 
 def test_a_change_says_what_else_was_not_as_it_was(made: History) -> None:
