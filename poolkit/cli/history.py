@@ -100,9 +100,10 @@ def history(
 
 
 def _print(console: Console, history: History, most: int | None) -> None:
+    from poolkit.cli.closing import print_outlooks
     from poolkit.cli.printed import print_table
     from poolkit.cli.progress import say
-    from poolkit.show import outlook, over_time, tables
+    from poolkit.show import over_time, tables
     from poolkit.units import plural
 
     for trend in history.trends:
@@ -111,9 +112,7 @@ def _print(console: Console, history: History, most: int | None) -> None:
         for line in (*over_time.said(trend), *over_time.ahead(trend)):
             say(console, f"{trend.target}: {line}", indent="  ", bold=len(trend.target) + 1)
     if history.outlooks:
-        console.print()
-        print_table(console, tables.outlooks(history.outlooks))
-        say(console, outlook.MISSES, style="dim", indent="  ")
+        print_outlooks(console, history.outlooks)
     console.print()
     say(console, over_time.HEADROOM, style="dim", indent="  ")
     for one in history.skipped:

@@ -214,12 +214,20 @@ def _print(
     code: ExitCode,
     verdict: Verdict | None = None,
 ) -> None:
-    from poolkit.cli.closing import print_changes, print_endings, print_results, say_cold
+    from poolkit.cli.closing import (
+        print_changes,
+        print_endings,
+        print_outlooks,
+        print_results,
+        say_cold,
+    )
 
     print_results(console, review.recommendations)
     say_cold(screen, review.recommendations)
     if review.comparison is not None:
         print_changes(console, review.comparison)
+    if review.outlooks:
+        print_outlooks(console, review.outlooks)
     if verdict is not None:
         print_verdict(console, verdict)
     console.print()

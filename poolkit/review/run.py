@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from poolkit import probes, units
+from poolkit.analysis.outlook import Outlook
 from poolkit.analysis.weekly import WeeklyPeaks
 from poolkit.drivers.registry import check_driver
 from poolkit.errors import BadInput, ExitCode, MissingExtra, PoolkitError
@@ -46,6 +47,7 @@ class Review:
     exit_code: ExitCode
     report: Path | None = None
     comparison: Comparison | None = None
+    outlooks: Mapping[str, Outlook] = field(default_factory=dict)  # where demand was given
 
     @property
     def recommendations(self) -> tuple[Recommendation, ...]:
@@ -140,7 +142,7 @@ def review(
     )
     say_kept(added, watcher)
     later = RecommendedFile(created=created, targets=recommendations)
-    former = [] if history is None else _kept(out, later, history, demands, watcher)
+    former, outlooks = ([], {}) if history is None else _kept(out, later, history, demands, watcher)
     comparison = (
         with_records(out, later, targets, former)
         if earlier is None
@@ -168,7 +170,7 @@ def review(
         code = ExitCode.STOPPED if code == ExitCode.DONE else code
     if again and code in (ExitCode.CANCELLED, ExitCode.STOPPED):
         watcher.say(GO_ON)
-    return Review(out, tuple(outcomes), code, report, comparison)
+    return Review(out, tuple(outcomes), code, report, comparison, outlooks)
 
 
 def _kept(
@@ -177,15 +179,17 @@ def _kept(
     store: Path,
     demands: Mapping[str, WeeklyPeaks],
     watcher: Watcher,
-) -> list[Path]:
-    """Keep the review and write what all records tell of its targets; returns those of before.
+) -> tuple[list[Path], dict[str, Outlook]]:
+    """Keep the review and write what all records tell of its targets.
+
+    Returns the records of before, and when sizes run out.
 
     Whatever is wrong with the store is said, and takes nothing from the review.
     """
     try:
         kept = keep(out, later.targets, later.created, store)
         if kept is None:
-            return []
+            return [], {}
         where = "is kept in" if kept.is_new else "was kept before, in"
         watcher.say(f"this review {where} {kept.record}")
         names = [r.target for r in later.targets if r.status == "done"]
@@ -198,10 +202,11 @@ def _kept(
                 watcher.say(f"{trend.target}: {trend.no_outlook}")
         if told.reviews > 1 or told.outlooks:
             write_atomic(out / HISTORY_FILE, told.model_dump_json(indent=2) + "\n")
-        return [record for record in records(store) if place(record) < place(kept.record)]
+        former = [record for record in records(store) if place(record) < place(kept.record)]
+        return former, told.outlooks
     except PoolkitError as error:
         watcher.say(f"{error.cause}; {error.remedy}")
-        return []
+        return [], {}
 
 
 def say_kept(added: Added, watcher: Watcher) -> None:

@@ -627,5 +627,6 @@ def test_what_demand_needs_is_said_or_why_not(
     scripted("orders-api", gone("orders-api", 3))
     scripted("users-api", done(of_users()))
     log = Log()
-    run(tmp_path, log, history=tmp_path / "kept", demand=[f"users-api={peaks}"])
+    finished = run(tmp_path, log, history=tmp_path / "kept", demand=[f"users-api={peaks}"])
+    assert finished.outlooks == {}
     assert log.said[1].startswith("users-api: its newest review holds no trials")

@@ -48,9 +48,9 @@ def history_alt(history: History) -> str:
 
 
 def history(history: History) -> Figure:
-    """Draw a row of small charts for each target that has two reviews, as one at least must."""
+    """Draw a row of small charts for each target that has two reviews, or else for all."""
     # One review is no trend; its figures stand in the tables.
-    trends = [trend for trend in history.trends if len(trend.reviews) > 1]
+    trends = [trend for trend in history.trends if len(trend.reviews) > 1] or history.trends
     rows = len(trends)
     with style.house():
         figure = new_figure((style.FIGURE_SIZE[0], _TOP + _ROW * rows), layout=None)
