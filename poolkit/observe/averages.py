@@ -1,0 +1,140 @@
+"""Averages of other people's pools, read from a Prometheus by the names of a preset."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from poolkit.analysis.averages import Averages
+from poolkit.errors import BadInput
+from poolkit.observe.preset import SECONDS, AveragesPreset, Quantity, selector
+from poolkit.observe.prometheus import Asking, Found, check_range
+from poolkit.redact import printable
+from poolkit.targets.words import nearest
+
+Floats = NDArray[np.float64]
+
+_GAUGES = ("in_use",)
+_COUNTERS = ("calls", "held", "waited", "wait", "timeouts")
+_NAMES = {"calls": "acquired", "held": "hold"}  # of the preset, where they differ
+
+
+@dataclass
+class AveragesReader(Asking):
+    """Reads the quantities of one preset."""
+
+    preset: AveragesPreset = field(kw_only=True)
+
+    def read(self, since: float, until: float) -> Averages:
+        """The windows of a range of time.
+
+        Args:
+            since, until: Unix time (s).
+
+        Raises:
+            BadInput: out of reach, refused, or what the preset names is not there, with the remedy.
+        """
+        quantities = self.preset.averages
+        sign = self._selected(quantities.sign_of_pool)
+        span = max(1, round(until - since))
+        self.check_one_job(sign, span, until)
+        missing = self._missing(span, until)
+        window = self.window(sign, since, until)
+        ends = check_range(since, until, window)
+        parts = {"pools": f"count({sign})"}
+        if quantities.size is not None:
+            size = self._selected(quantities.size)
+            parts |= {"least": f"min({size})", "most": f"max({size})"}
+        for name in _GAUGES:
+            if (one := self._quantity(name)) is not None:
+                parts[name] = f"sum(avg_over_time({self._selected(one)}[{window}s]))"
+        for name in _COUNTERS:
+            if (one := self._quantity(name)) is not None:
+                parts[name] = f"sum(increase({self._selected(one)}[{window}s]))"
+        rows: dict[str, Floats] = {}
+        for at, (name, query) in enumerate(parts.items()):
+            self.on_query(name, at / len(parts))
+            one = self._quantity(name)
+            unit = SECONDS[one.unit] if one is not None and name in ("held", "wait") else 1.0
+            rows[name] = unit * _only(self.range(query, ends, window), ends.size)
+        self.on_query("", 1.0)
+        unknown = np.full(ends.size, np.nan)
+        # A limit of 0 is none: so Go's database/sql has it.
+        sizes = [rows.get(name, unknown) for name in ("least", "most")]
+        known = [row[np.isfinite(row) & (row > 0)] for row in sizes]
+        return Averages(
+            seconds=float(window),
+            ends=ends,
+            pools=rows["pools"],
+            **{name: rows.get(name, unknown) for name in (*_GAUGES, *_COUNTERS)},
+            least_size=float(known[0].min()) if known[0].size else None,
+            most_size=float(known[1].max()) if known[1].size else None,
+            missing=missing,
+        )
+
+    def _quantity(self, name: str) -> Quantity | None:
+        found: Quantity | None = getattr(self.preset.averages, _NAMES.get(name, name), None)
+        return found
+
+    def _selected(self, quantity: Quantity) -> str:
+        return selector(quantity, self.preset.pool_label, self.of.pool, self.of.matchers)
+
+    def _missing(self, span: int, until: float) -> tuple[str, ...]:
+        """What is not there, with the nearest name that is; BadInput where a size needs it."""
+        when, missing = {"time": f"{until:.3f}"}, []
+        for name in type(self.preset.averages).model_fields:
+            quantity: Quantity | None = getattr(self.preset.averages, name)
+            if quantity is None:
+                continue
+            wanted = self._selected(quantity)
+            if self.ask("query", f"count(present_over_time({wanted}[{span}s]))", when):
+                continue
+            said = self._nothing(quantity, span, when)
+            if name in ("in_use", "acquired", "hold"):
+                raise said
+            missing.append(f"{name}: {said.cause}")
+        return tuple(missing)
+
+    def _nothing(self, quantity: Quantity, span: int, when: Mapping[str, str]) -> BadInput:
+        """Why there is no such series: another pool, another name, or another time."""
+        name, label = quantity.name, quantity.pool_label or self.preset.pool_label
+        pools = self.ask("query", f"count by ({label or 'job'}) (present_over_time({name}"
+                         f"[{span}s]))", when)  # fmt: skip
+        if pools:
+            known = sorted(printable(one.metric.get(label, "")) for one in pools)
+            if label and self.of.pool not in known:
+                listed = ", ".join(known[:8]) + (" ..." if len(known) > 8 else "")
+                return BadInput(
+                    f"no {name} of a pool named {self.of.pool!r} in that time; there are: {listed}",
+                    "correct production.pool in targets.toml",
+                )
+            return BadInput(
+                f"{name} has no series with {wanted_labels(quantity, self.of.matchers)}",
+                "correct production.job and production.namespace, and the labels of the preset",
+            )
+        start = "_".join(name.split("_")[:2])
+        alike = f'{{__name__=~".*{start}.*"}}'
+        if label:
+            alike += f" or {selector(Quantity.model_construct(name=''), label, self.of.pool, '')}"
+        names = self.ask("query", f"count by (__name__) ({alike})", when)
+        there = [printable(one.metric.get("__name__", "")) for one in names]
+        return BadInput(
+            f"Prometheus has no {name} in that time{nearest(name, there)}",
+            f"copy the preset {self.of.preset} to a file of your own, correct the name and set "
+            'production.preset = "own.toml"; or ask for another time (--since)',
+        )
+
+
+def wanted_labels(quantity: Quantity, matchers: str) -> str:
+    """The labels beside the pool that were asked for, in words."""
+    named = [f"{key}={value!r}" for key, value in quantity.labels.items()]
+    return ", ".join([*named, *filter(None, [matchers.removeprefix(",")])]) or "these labels"
+
+
+def _only(found: Found, count: int) -> Floats:
+    """The one row of a query that adds everything up; nan without one."""
+    rows = [row for _, row in found.values()]
+    return rows[0] if rows else np.full(count, np.nan)
