@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -101,31 +102,33 @@ class AveragesReader(Asking):
     def _nothing(self, quantity: Quantity, span: int, when: Mapping[str, str]) -> BadInput:
         """Why there is no such series: another pool, another name, or another time."""
         name, label = quantity.name, quantity.pool_label or self.preset.pool_label
-        pools = self.ask("query", f"count by ({label or 'job'}) (present_over_time({name}"
-                         f"[{span}s]))", when)  # fmt: skip
-        if pools:
-            known = sorted(printable(one.metric.get(label, "")) for one in pools)
-            if label and self.of.pool not in known:
-                listed = ", ".join(known[:8]) + (" ..." if len(known) > 8 else "")
-                return BadInput(
-                    f"no {name} of a pool named {self.of.pool!r} in that time; there are: {listed}",
-                    "correct production.pool in targets.toml",
-                )
+        by = f"count by ({label or 'job'}) (present_over_time({name}[{span}s]))"
+        series = self.ask("query", by, when)
+        pools = sorted(printable(one.metric.get(label, "")) for one in series)
+        if series and (not label or self.of.pool in pools):
             return BadInput(
                 f"{name} has no series with {wanted_labels(quantity, self.of.matchers)}",
                 "correct production.job and production.namespace, and the labels of the preset",
             )
+        own = self._names(f"{{{label}={json.dumps(self.of.pool)}}}", span, when) if label else []
+        if pools and not own:
+            listed = ", ".join(pools[:8]) + (" ..." if len(pools) > 8 else "")
+            return BadInput(
+                f"no {name} of a pool named {self.of.pool!r} in that time; there are: {listed}",
+                "correct production.pool in targets.toml",
+            )
         start = "_".join(name.split("_")[:2])
-        alike = f'{{__name__=~".*{start}.*"}}'
-        if label:
-            alike += f" or {selector(Quantity.model_construct(name=''), label, self.of.pool, '')}"
-        names = self.ask("query", f"count by (__name__) ({alike})", when)
-        there = [printable(one.metric.get("__name__", "")) for one in names]
+        there = own or self._names(f'{{__name__=~".*{start}.*"}}', span, when)
         return BadInput(
             f"Prometheus has no {name} in that time{nearest(name, there)}",
             f"copy the preset {self.of.preset} to a file of your own, correct the name and set "
             'production.preset = "own.toml"; or ask for another time (--since)',
         )
+
+    def _names(self, series: str, span: int, when: Mapping[str, str]) -> list[str]:
+        """The names that such series have, in the last hour of the time at most."""
+        query = f"count by (__name__) (last_over_time({series}[{min(span, 3600)}s]))"
+        return [printable(one.metric.get("__name__", "")) for one in self.ask("query", query, when)]
 
 
 def wanted_labels(quantity: Quantity, matchers: str) -> str:
