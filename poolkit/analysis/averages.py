@@ -306,14 +306,17 @@ def _todays_waits(
     if size is None:
         return doubt("the size of the pool is not told, or there are several")
     predicted = _predicted(averages, hold[0], size)
+    if not math.isfinite(predicted):
+        return doubt(
+            f"in the busiest windows all of the {units.plural(size, 'connection')} in production "
+            "were in use, and calls queued from one window to the next"
+        )
     if counted is None:
         return doubt("the time that calls wait is not told, so nothing can be compared", predicted)
     seen = (
         f"mean wait {units.milliseconds(counted)} counted, {units.milliseconds(predicted)} by "
         f"Erlang's formula for the {units.plural(size, 'connection')} in production"
     )
-    if not math.isfinite(predicted):
-        return doubt(f"Erlang's formula says that {size} connections do not carry the busiest hour")
     if counted > MOST_FACTOR * predicted + HANDING_OVER:
         return doubt(f"{seen}: calls wait longer than calls at random would", predicted)
     if counted < LEAST_FACTOR * predicted - HANDING_OVER:
@@ -356,7 +359,7 @@ def _averaged(averages: Averages, predicted: float | None, preset: str, because:
         refuses.append("the mean wait of a call: the time that calls wait, or calls, are not told")
     refuses.append("p99 waits and sizes where hold times grow with the load: " + MONITOR)
     if because.startswith("cannot say"):
-        refuses.insert(0, because)
+        refuses.insert(0, f"size: {because}")
     has_waited = told(averages.waited) and told(averages.wait) and np.nansum(averages.waited) > 0
     timeouts = averages.timeouts
     return Averaged(

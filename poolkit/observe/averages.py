@@ -46,9 +46,11 @@ class AveragesReader(Asking):
         window = self.window(sign, since, until)
         ends = check_range(since, until, window)
         parts = {"pools": f"count({sign})"}
+        shown = {"pools": quantities.sign_of_pool.name}
         if quantities.size is not None:
             size = self._selected(quantities.size)
             parts |= {"least": f"min({size})", "most": f"max({size})"}
+            shown |= dict.fromkeys(("least", "most"), quantities.size.name)
         for name in _GAUGES:
             if (one := self._quantity(name)) is not None:
                 parts[name] = f"sum(avg_over_time({self._selected(one)}[{window}s]))"
@@ -57,8 +59,8 @@ class AveragesReader(Asking):
                 parts[name] = f"sum(increase({self._selected(one)}[{window}s]))"
         rows: dict[str, Floats] = {}
         for at, (name, query) in enumerate(parts.items()):
-            self.on_query(name, at / len(parts))
             one = self._quantity(name)
+            self.on_query(shown[name] if one is None else one.name, at / len(parts))
             unit = SECONDS[one.unit] if one is not None and name in ("held", "wait") else 1.0
             rows[name] = unit * _only(self.range(query, ends, window), ends.size)
         self.on_query("", 1.0)

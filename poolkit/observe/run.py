@@ -11,6 +11,7 @@ from pathlib import Path
 from poolkit import units
 from poolkit.analysis.averages import Averages, tell
 from poolkit.analysis.averages import as_trial as averages_as_trial
+from poolkit.analysis.averages import told as told_of
 from poolkit.analysis.production import Windows, evidence, sized
 from poolkit.analysis.todays_waits import todays_waits
 from poolkit.errors import BadInput, ExitCode
@@ -34,6 +35,7 @@ from poolkit.targets.metrics import MetricsFrom
 
 FINGERPRINT = "production"  # of what is no trial; a measurement does not go on from it
 FEWEST_WINDOWS = 5
+FEWEST_CALLS = 200
 SLOWER = 1.25  # times as long a call takes, of an upstream that may be asked about
 GROWN = 1.25  # times today's peak
 
@@ -124,7 +126,7 @@ def write(out: Path, found: Observation) -> None:
 def _check_enough(windows: Windows, read: Windows) -> None:
     """BadInput where hardly a window is left."""
     left = windows.ends.size
-    if left < FEWEST_WINDOWS or windows.releases.sum() < 200:
+    if left < FEWEST_WINDOWS or windows.releases.sum() < FEWEST_CALLS:
         calls = units.plural(int(windows.releases.sum()) if left else 0, "call")
         raise BadInput(
             f"only {left} of {read.ends.size} windows of {units.number(read.seconds)} s have all "
@@ -198,6 +200,11 @@ def _from_averages(
             f"only {windows.ends.size} of {read.ends.size} windows of "
             f"{units.number(read.seconds)} s have all figures",
             "ask for a range in which the service was scraped: --since 7d",
+        )
+    if told_of(windows.calls) and windows.calls.sum() < FEWEST_CALLS:
+        raise BadInput(
+            f"only {units.plural(int(windows.calls.sum()), 'call')} in that time",
+            "ask for a range in which the service was busy: --since 7d",
         )
     told = tell(windows, _of_fleet(target, windows.fleet), target.name, asked.preset)
     began, ended = (_moment(at) for at in (windows.ends[0] - windows.seconds, windows.ends[-1]))

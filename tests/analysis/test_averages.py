@@ -97,3 +97,11 @@ def test_waits_of_another_cause_are_not_trusted() -> None:
     longer = Averages(**{**{k: getattr(seen, k) for k in seen.__slots__},
                          "wait": seen.wait + 0.02 * seen.calls})  # fmt: skip
     assert "wait longer" in tell(longer, objective(), "a", "b").today.because
+
+
+def test_a_pool_that_is_too_small_is_not_trusted() -> None:
+    """A pool of 12 where about 22 are needed: all in use at noon, and a size of the right order."""
+    told = tell(averages(day(SIX[0], 12)), objective(0.9 * SIX[0].peak), "a", "b")
+    assert told.sizing.size in (21, 22, 23, 24)
+    assert not told.today.is_trusted
+    assert "queued from one window to the next" in told.today.because
