@@ -69,6 +69,7 @@ class Averages:
     held: Floats  # s that connections were held
     waited: Floats  # calls that had to wait
     wait: Floats  # s that calls waited
+    waiting: Floats  # mean calls that wait
     timeouts: Floats  # calls that gave up waiting
     least_size: float | None = None  # of one pool; None: not told, or without a limit
     most_size: float | None = None
@@ -343,9 +344,11 @@ def _predicted(averages: Averages, hold: float, size: int) -> float:
 
 def _wait(averages: Averages) -> float | None:
     """The mean wait of a call (s); None: not told."""
-    known = np.isfinite(averages.wait) & np.isfinite(averages.calls)
+    # By Little's law, where the time is not counted but those that wait are.
+    times = averages.wait if told(averages.wait) else averages.waiting * averages.seconds
+    known = np.isfinite(times) & np.isfinite(averages.calls)
     calls = float(averages.calls[known].sum())
-    return float(averages.wait[known].sum()) / calls if calls > 0 else None
+    return float(times[known].sum()) / calls if calls > 0 else None
 
 
 def _averaged(averages: Averages, predicted: float | None, preset: str, because: str) -> Averaged:

@@ -18,7 +18,7 @@ from poolkit.targets.words import nearest
 
 Floats = NDArray[np.float64]
 
-_GAUGES = ("in_use",)
+_GAUGES = ("in_use", "waiting")
 _COUNTERS = ("calls", "held", "waited", "wait", "timeouts")
 _NAMES = {"calls": "acquired", "held": "hold"}  # of the preset, where they differ
 
@@ -41,8 +41,8 @@ class AveragesReader(Asking):
         quantities = self.preset.averages
         sign = self._selected(quantities.sign_of_pool)
         span = max(1, round(until - since))
-        self.check_one_job(sign, span, until)
-        missing = self._missing(span, until)
+        if not self.check_one_job(sign, span, until):
+            raise self._nothing(quantities.sign_of_pool, span, {"time": f"{until:.3f}"})
         window = self.window(sign, since, until)
         ends = check_range(since, until, window)
         parts = {"pools": f"count({sign})"}
@@ -64,6 +64,7 @@ class AveragesReader(Asking):
             unit = SECONDS[one.unit] if one is not None and name in ("held", "wait") else 1.0
             rows[name] = unit * _only(self.range(query, ends, window), ends.size)
         self.on_query("", 1.0)
+        missing = self._missing(rows, span, until)
         unknown = np.full(ends.size, np.nan)
         # A limit of 0 is none: so Go's database/sql has it.
         sizes = [rows.get(name, unknown) for name in ("least", "most")]
@@ -85,18 +86,16 @@ class AveragesReader(Asking):
     def _selected(self, quantity: Quantity) -> str:
         return selector(quantity, self.preset.pool_label, self.of.pool, self.of.matchers)
 
-    def _missing(self, span: int, until: float) -> tuple[str, ...]:
+    def _missing(self, rows: Mapping[str, Floats], span: int, until: float) -> tuple[str, ...]:
         """What is not there, with the nearest name that is; BadInput where a size needs it."""
-        when, missing = {"time": f"{until:.3f}"}, []
-        for name in type(self.preset.averages).model_fields:
-            quantity: Quantity | None = getattr(self.preset.averages, name)
-            if quantity is None:
+        missing = []
+        for read, row in rows.items():
+            name = {"least": "size"}.get(read, read)
+            quantity = self._quantity(name)
+            if quantity is None or np.isfinite(row).any():
                 continue
-            wanted = self._selected(quantity)
-            if self.ask("query", f"count(present_over_time({wanted}[{span}s]))", when):
-                continue
-            said = self._nothing(quantity, span, when)
-            if name in ("in_use", "acquired", "hold"):
+            said = self._nothing(quantity, span, {"time": f"{until:.3f}"})
+            if name in ("in_use", "calls", "held"):
                 raise said
             missing.append(f"{name}: {said.cause}")
         return tuple(missing)

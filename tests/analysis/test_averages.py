@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -28,13 +30,14 @@ def averages(windows: Windows) -> Averages:
         held=windows.holds.total,
         waited=none,
         wait=windows.waits.total,
+        waiting=none,
         timeouts=none,
         least_size=windows.least_size,
         most_size=windows.most_size,
     )
 
 
-def objective(rate: float = 390.0, **more: float) -> Objective:
+def objective(rate: float = 390.0, **more: Any) -> Objective:
     return Objective(target_rate=rate, wait_p99=0.010, **more)
 
 
@@ -94,9 +97,35 @@ def test_a_load_that_hardly_varied_is_not_trusted() -> None:
 def test_waits_of_another_cause_are_not_trusted() -> None:
     """Calls that wait 20 ms more than the queue says."""
     seen = averages(day(PARALLEL, 16))
-    longer = Averages(**{**{k: getattr(seen, k) for k in seen.__slots__},
-                         "wait": seen.wait + 0.02 * seen.calls})  # fmt: skip
+    longer = replace(seen, wait=seen.wait + 0.02 * seen.calls)
     assert "wait longer" in tell(longer, objective(), "a", "b").today.because
+
+
+def test_a_fleet_has_the_size_of_one_of_its_pools() -> None:
+    """Two pools, added up: as one of them with half the rate, and more where one may be lost."""
+    one, other = (averages(day(PARALLEL, 16, seed=seed)) for seed in (1, 2))
+    both = replace(
+        one,
+        pools=one.pools + other.pools,
+        in_use=one.in_use + other.in_use,
+        calls=one.calls + other.calls,
+        held=one.held + other.held,
+        wait=one.wait + other.wait,
+    )
+    alone = tell(one, objective(), "a", "b").sizing.size
+    assert tell(both, objective(780.0, replicas=2, lost_replicas=0), "a", "b").sizing.size == alone
+    losing = tell(both, objective(780.0, replicas=2), "a", "b").sizing.size
+    assert losing == pytest.approx(erlang(780 * 0.025, 780.0), abs=2)
+
+
+def test_waits_by_littles_law() -> None:
+    """Where no time is counted but those that wait are, and with neither it cannot be trusted."""
+    seen = averages(day(PARALLEL, 12))
+    unknown = replace(seen, wait=seen.waited)
+    assert not tell(unknown, objective(), "a", "b").today.is_trusted
+    told = tell(replace(unknown, waiting=seen.wait / seen.seconds), objective(), "a", "b")
+    assert told.averaged.wait == pytest.approx(seen.wait.sum() / seen.calls.sum())
+    assert told.today.is_trusted
 
 
 def test_a_pool_that_is_too_small_is_not_trusted() -> None:
