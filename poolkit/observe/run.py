@@ -231,7 +231,13 @@ def _recommendation(
     target: Target, sizing: Sizing, trial: Trial, found: FromProduction
 ) -> Recommendation:
     plain = recommend(target, sizing, None, (trial,), "done", 0.0)
-    checks = [check for check in plain.checks if check.name not in ("verified", "reachable")]
+    # That production was not pushed is no fault of its settings.
+    remedy = {"next": "do what it names, or measure it under load: poolkit size"}
+    checks = [
+        check.model_copy(update=remedy) if check.name == "sized" and not check.passed else check
+        for check in plain.checks
+        if check.name not in ("verified", "reachable")
+    ]
     return plain.model_copy(
         update={
             "checks": (*checks, _trusted(found.today), _pools(target, found)),
