@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from poolkit.cli import reviewing
 from poolkit.cli.options import RESULTS, TARGET, Events, Name, TargetsFile, folder, option
 from poolkit.cli.terminal import error_boundary
 from poolkit.errors import BadInput
@@ -44,18 +45,21 @@ def observe(
     queries to Prometheus, and nothing to the target.
 
     Ends with 0 where the size is trusted, 1 where it is not, 4 where production does not tell it.
-    Adds the result to recommended.json, .csv, .md and pools.py in DIR.
+    Adds the result to recommended.json, .csv, .md and pools.py in DIR and writes report.html,
+    which --events leaves out.
     """
     from poolkit.cli import terminal
     from poolkit.cli.closing import print_code, print_results
     from poolkit.errors import ExitCode
     from poolkit.measure.reporter import Reporter
+    from poolkit.measure.store import now
+    from poolkit.review.run import with_report
     from poolkit.show import tables
 
     where = folder(out, "observe", name)
     reporter = Reporter(name)
 
-    def run(emit: Emit) -> Observation:
+    def run(emit: Emit) -> tuple[Observation, str]:
         from poolkit.observe.run import check_out, observe, write
         from poolkit.review.adding import add_results, read_entries
         from poolkit.targets import load_targets
@@ -67,18 +71,21 @@ def observe(
         check_out(where, name)
         found = observe(target, seconds, emit)
         write(where, found)
-        add_results(where, [found.recommendation], {name: target}, command="observe")
-        return found
+        created = now()
+        add_results(
+            where, [found.recommendation], {name: target}, command="observe", created=created
+        )
+        return found, created
 
     def work() -> ExitCode:
-        return run(reporter.emit).exit_code
+        return run(reporter.emit)[0].exit_code
 
     if events:
         raise typer.Exit(int(reporter.run(work)))
     console = terminal.results()
     screen = terminal.screen(console)
     with screen.measuring(name):
-        found = run(screen.see)
+        found, created = run(screen.see)
     r = found.recommendation
     assert r.production is not None
     more = [tables.todays_waits(r.production), tables.scenarios(r.production)]
@@ -86,10 +93,12 @@ def observe(
     screen.say(f"{name}: {'trusted' if r.production.today.is_trusted else 'not trusted'}: "
                f"{r.production.today.because}")  # fmt: skip
     screen.say(f"sent: {found.queries} queries to Prometheus, nothing to the target")
-    screen.say(f"written: {where / 'recommended.md'}, {where / 'pools.py'}")
-    if found.exit_code != ExitCode.DONE:
-        print_code(console, found.exit_code)
-    raise typer.Exit(int(found.exit_code))
+    report, code = with_report(where, created, found.exit_code, screen, reviewing.make_report)
+    written = [where / "recommended.md", where / "pools.py", *([report] if report else [])]
+    screen.say(f"written: {', '.join(map(str, written))}")
+    if code != ExitCode.DONE:
+        print_code(console, code)
+    raise typer.Exit(int(code))
 
 
 def checked_since(text: str) -> float:

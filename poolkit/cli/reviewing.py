@@ -97,7 +97,7 @@ def review(
         scheduler=scheduler,
         again=again,
         history=HISTORY if history is None else history,
-        make_report=_make_report,
+        make_report=make_report,
     )
     _print(console, screen, finished, finished.exit_code)
     raise typer.Exit(int(finished.exit_code))
@@ -148,7 +148,7 @@ def demo(
             budget=budget,
             seed=seed,
             fleet=fleet,
-            make_report=_make_report,
+            make_report=make_report,
         )
     code = finished.exit_code
     # The lab is there to be looked at: a size in doubt is shown, and is no failure of the demo.
@@ -159,7 +159,7 @@ def demo(
     raise typer.Exit(int(code))
 
 
-def _make_report(out: Path) -> Path:
+def make_report(out: Path) -> Path:
     from poolkit.report.browser import export_pdf
     from poolkit.report.execute import execute
     from poolkit.report.export import export
