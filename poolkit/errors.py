@@ -23,7 +23,8 @@ class ExitCode(IntEnum):
 
 _MEANINGS = {
     ExitCode.DONE: "done",
-    ExitCode.FINDINGS: "done, with findings: a size in doubt, or what a check or rule found",
+    ExitCode.FINDINGS: "done, with findings: a size in doubt, a gate that did not pass, or what "
+    "a check or rule found",
     ExitCode.BAD_INPUT: "bad input; no load was sent",
     ExitCode.STOPPED: "a target did not answer, broke down or was stopped; what was found is kept",
     ExitCode.OUT_OF_REACH: "no size carries a target rate; what was found is kept",

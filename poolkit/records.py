@@ -552,6 +552,7 @@ class Verification(Record):
 
     achieved_rate: Amount
     wait_p99: Amount | None
+    wait_p99_interval95: Interval | None = None  # None: too few independent calls to tell
     reuse_ratio: float | None
     disconnects: Count
     signals: tuple[Signal, ...]

@@ -60,6 +60,7 @@ _COMMANDS: tuple[tuple[Callable[..., None], tuple[str, ...]], ...] = (
             "poolkit review --targets targets.toml --out orders --only orders-api",
             "poolkit review --targets targets.toml --out reviews/q1 --again",
             "poolkit review --targets targets.toml --out weekly --again --history /srv/reviews",
+            "poolkit review --targets targets.toml --fail-on size,headroom=20% --junit gates.xml",
         ),
     ),
     (
@@ -68,6 +69,7 @@ _COMMANDS: tuple[tuple[Callable[..., None], tuple[str, ...]], ...] = (
             "poolkit history",
             "poolkit history reviews/q1 reviews/q2 --target orders-api",
             "poolkit history data/reviews --csv history.csv --json history.json",
+            "poolkit history --fail-on plateau=5%,p99 --waivers waivers.toml --summary gates.md",
         ),
     ),
     (

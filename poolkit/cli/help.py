@@ -22,7 +22,7 @@ CODES: dict[str, Sequence[ExitCode]] = {
     "sweep": [code for code in MEASURING if code != ExitCode.FINDINGS],
     "probe": [code for code in MEASURING if code != ExitCode.OUT_OF_REACH],
     "observe": [code for code in MEASURING if code != ExitCode.STOPPED],
-    "history": [ExitCode.DONE, ExitCode.BAD_INPUT],
+    "history": [ExitCode.DONE, ExitCode.FINDINGS, ExitCode.BAD_INPUT],
     "audit": [ExitCode.DONE, ExitCode.FINDINGS, ExitCode.BAD_INPUT],
     "doctor": [ExitCode.DONE, ExitCode.FINDINGS],
     "lab": [ExitCode.DONE, ExitCode.BAD_INPUT],

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from poolkit.cli.options import RESULTS, TARGET, option
+from poolkit.cli.gating import Gating, print_verdict
+from poolkit.cli.options import RESULTS, TARGET, FailOn, JUnit, Summary, WaiversFile, option
 from poolkit.cli.terminal import error_boundary
 
 if TYPE_CHECKING:
@@ -45,25 +46,41 @@ def history(
             RESULTS,
         ),
     ] = None,
+    fail_on: FailOn = None,
+    waivers: WaiversFile = None,
+    summary: Summary = None,
+    junit: JUnit = None,
 ) -> None:
     """Show size, plateau, headroom, hold time and rate of each target over its reviews.
 
     It names what changed from one review to the next and what else was not as it was: the rate,
     what was asked, the upstream, versions, the machine; and where two are not comparable. From
     eight comparable reviews on it names steps that last. It sends nothing. What cannot be read is
-    named and skipped.
+    named and skipped. A gate holds the latest reviews against the first of those that compare, and
+    fails where a change for the worse lasts: a step, or with fewer than eight the latest two.
     """
     from poolkit.cli import terminal
+    from poolkit.cli.closing import print_code
+    from poolkit.errors import ExitCode
     from poolkit.measure.store import write_atomic
     from poolkit.review.history import read_history, to_csv
     from poolkit.review.kept import HISTORY
 
+    gating = Gating.read(fail_on, waivers, summary, junit)
     found = read_history(folders or [HISTORY], only or ())
     if as_json is not None:
         write_atomic(as_json, found.model_dump_json(indent=2) + "\n")
     if as_csv is not None:
         write_atomic(as_csv, to_csv(found))
-    _print(terminal.results(), found, None if only else LATEST)
+    console = terminal.results()
+    _print(console, found, None if only else LATEST)
+    if gating is not None:
+        verdict = gating.verdict(gating.of_trends(found.trends, must_persist=True))
+        code = verdict.exit_code(ExitCode.DONE)
+        print_verdict(console, verdict)
+        gating.write(verdict, found.trends, code)
+        print_code(console, code)
+        raise typer.Exit(int(code))
 
 
 def _print(console: Console, history: History, most: int | None) -> None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 # What options are about, as the headings of `--help`.
 TARGET, ASKED, LOAD, RESULTS = "Target", "What is asked of it", "Load", "Results"
+GATED = "Gates"
 
 
 def option(name: str, metavar: str, words: str, group: str, **more: Any) -> OptionInfo:
@@ -124,6 +125,35 @@ Scheduler = Annotated[
         "instead of on this machine.",
         LOAD,
     ),
+]
+FailOn = Annotated[
+    str | None,
+    option(
+        "--fail-on",
+        "GATES",
+        "Exit 1 unless these gates pass: size, plateau and p99 fail where the figure got worse and "
+        "the intervals are apart (plateau=5% forgives as much), headroom=20% where less is left. "
+        "No baseline is not a pass.",
+        GATED,
+    ),
+]
+WaiversFile = Annotated[
+    Path | None,
+    option(
+        "--waivers",
+        "FILE",
+        "TOML of failures that somebody answers for: [[waiver]] with target, gate, owner, reason "
+        "and expires, the last day that it counts.",
+        GATED,
+    ),
+]
+Summary = Annotated[
+    Path | None,
+    option("--summary", "FILE", "Write the gates and what changed as Markdown.", GATED),
+]
+JUnit = Annotated[
+    Path | None,
+    option("--junit", "FILE", "Write the gates as JUnit XML, a test for each target.", GATED),
 ]
 Events = Annotated[
     bool, flag("--events", "Print one JSON line for each event, and nothing else.", RESULTS)

@@ -8,17 +8,22 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from poolkit.cli.gating import Gating, print_verdict
 from poolkit.cli.options import (
     RESULTS,
     TARGET,
     Again,
     Budget,
     Cold,
+    FailOn,
     Generators,
+    JUnit,
     NoPush,
     Scheduler,
     Seed,
+    Summary,
     TargetsFile,
+    WaiversFile,
     check_load,
     folder,
     option,
@@ -32,6 +37,8 @@ if TYPE_CHECKING:
     from poolkit.errors import ExitCode
     from poolkit.events import Watcher
     from poolkit.review.run import Review
+    from poolkit.review.trend import Trend
+    from poolkit.review.waivers import Verdict
 
 _PDF = "report.pdf"
 MARK = ".poolkit-demo"  # a folder that holds it was made by the demo
@@ -66,13 +73,18 @@ def review(
             RESULTS,
         ),
     ] = None,
+    fail_on: FailOn = None,
+    waivers: WaiversFile = None,
+    summary: Summary = None,
+    junit: JUnit = None,
 ) -> None:
     """Measure every target of a file, size and verify its pool, and write the report.
 
     DIR gets recommended.json, .csv and .md, pools.py, manifest.json, report.html and, where
     Chromium is found, report.pdf. Results of other targets in DIR stay. What is finished there is
     not measured twice: the same command goes on from it, or says how old it is; --again measures
-    anew.
+    anew. A gate holds the review against --since, or else against the latest record that compares;
+    the exit code of a measurement that was cut short or fell short goes before that of gates.
     """
     from poolkit.cli import terminal
     from poolkit.review.kept import HISTORY
@@ -80,6 +92,8 @@ def review(
 
     console = terminal.results()
     check_load(budget, seed)
+    gating = Gating.read(fail_on, waivers, summary, junit)
+    store = HISTORY if history is None else history
     screen = terminal.screen(console)
     if out is None:
         screen.say(f"results: {folder(out, 'review')}")
@@ -96,11 +110,16 @@ def review(
         fleet=fleet,
         scheduler=scheduler,
         again=again,
-        history=HISTORY if history is None else history,
+        history=store,
         make_report=make_report,
     )
-    _print(console, screen, finished, finished.exit_code)
-    raise typer.Exit(int(finished.exit_code))
+    code, verdict = finished.exit_code, None
+    if gating is not None:
+        verdict, trends = _gated(gating, finished, since, store)
+        code = verdict.exit_code(code)
+        gating.write(verdict, trends, code)
+    _print(console, screen, finished, code, verdict)
+    raise typer.Exit(int(code))
 
 
 @error_boundary("what was finished is in its folder; the same command begins anew")
@@ -159,6 +178,22 @@ def demo(
     raise typer.Exit(int(code))
 
 
+def _gated(
+    gating: Gating, review: Review, since: Path | None, store: Path
+) -> tuple[Verdict, list[Trend]]:
+    """What the gates say of each target, and what they were held against."""
+    from poolkit.review.baseline import with_baseline
+    from poolkit.review.gates import not_finished
+
+    done = [r.target for r in review.recommendations if r.status == "done"]
+    trends = with_baseline(review.out, done, since, store)
+    judgements = gating.of_trends(list(trends.values()), must_persist=False)
+    for r in review.recommendations:
+        if r.target not in trends:
+            judgements += not_finished(gating.gates, r.target)
+    return gating.verdict(judgements), list(trends.values())
+
+
 def make_report(out: Path) -> Path:
     from poolkit.report.browser import export_pdf
     from poolkit.report.execute import execute
@@ -169,13 +204,21 @@ def make_report(out: Path) -> Path:
     return report
 
 
-def _print(console: Console, screen: Watcher, review: Review, code: ExitCode) -> None:
+def _print(
+    console: Console,
+    screen: Watcher,
+    review: Review,
+    code: ExitCode,
+    verdict: Verdict | None = None,
+) -> None:
     from poolkit.cli.closing import print_changes, print_endings, print_results, say_cold
 
     print_results(console, review.recommendations)
     say_cold(screen, review.recommendations)
     if review.comparison is not None:
         print_changes(console, review.comparison)
+    if verdict is not None:
+        print_verdict(console, verdict)
     console.print()
     shown = review.out / "recommended.md" if review.report is None else review.report
     label = "results" if review.report is None else "report"

@@ -21,6 +21,7 @@ from poolkit.review.provenance import measured_at
 
 # A recommended size is found to within one connection of the smallest that passes.
 SIZE_RESOLUTION = 1
+WAIT = "verification.wait_p99"  # the other wait_p99 is what was asked
 NO_INTERVAL = "no interval is known"
 Unit = Literal["connections", "calls/s", "s", ""]
 
@@ -149,6 +150,7 @@ def measured(r: Recommendation, sizing: Sizing | Curve | None) -> dict[str, _Fig
     size, plateau = r.recommended_size, r.plateau
     times = r.hold_time or HoldTimes(at_one=None, at_recommended=None)
     knee = next((knee for knee in r.knees if knee.rule == "littles_law"), None)
+    seen = r.verification
     around = None if size is None else (size - SIZE_RESOLUTION, size + SIZE_RESOLUTION)
     return {
         "recommended_size": _Figure(size, around),
@@ -156,6 +158,7 @@ def measured(r: Recommendation, sizing: Sizing | Curve | None) -> dict[str, _Fig
         "knee": _Figure(knee.size, knee.interval95) if knee else _Figure(),
         "hold_time.at_one": _hold(times.at_one, 1, sizing),
         "hold_time.at_recommended": _hold(times.at_recommended, size, sizing),
+        WAIT: _Figure(seen.wait_p99, seen.wait_p99_interval95) if seen else _Figure(),
     }
 
 
@@ -183,4 +186,5 @@ _MEASURED: dict[str, Unit] = {
     "knee": "connections",
     "hold_time.at_one": "s",
     "hold_time.at_recommended": "s",
+    WAIT: "s",
 }

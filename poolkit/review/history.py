@@ -17,7 +17,7 @@ from poolkit import files, units
 from poolkit.drivers.table import SUPPORTED_DRIVERS
 from poolkit.errors import BadInput, PoolkitError
 from poolkit.measure.store import mistake, reason
-from poolkit.records import Recommendation
+from poolkit.records import Recommendation, Verification
 from poolkit.redact import in_csv
 from poolkit.review.before import BEFORE
 from poolkit.review.compare import Curve
@@ -32,7 +32,7 @@ HISTORY_FILE = "history.json"
 _VERSION = "poolkit.recommended/"
 _NEWEST = 2
 # Of an entry: nothing here depends on it, and it is most of the text.
-_UNREAD = {"parameters", "rules_of_thumb", "verification", "checks", "cold"}
+_UNREAD = {"parameters", "rules_of_thumb", "checks", "cold"}
 _AGAIN = "make that review again, or move the folder away"
 
 
@@ -52,7 +52,7 @@ def read_history(paths: Sequence[Path], targets: Sequence[str] = ()) -> History:
     found: dict[str, list[Kept]] = {}
     seen: set[str] = set()
     for folder in _folders(paths, skipped):
-        for kept in _read(folder, skipped):
+        for kept in read_folder(folder, skipped):
             same = identity(kept.recommendation)
             if same not in seen:
                 seen.add(same)
@@ -124,7 +124,7 @@ def _folders(paths: Sequence[Path], skipped: list[Skipped]) -> Iterator[Path]:
         yield from found
 
 
-def _read(folder: Path, skipped: list[Skipped]) -> Iterator[Kept]:
+def read_folder(folder: Path, skipped: list[Skipped]) -> Iterator[Kept]:
     """Each target of a review that finished and can be understood."""
     file = folder / RECOMMENDED
 
@@ -177,6 +177,9 @@ def _entry(raw: object, version: int) -> Recommendation:
     if not isinstance(raw, dict):
         raise ValueError("it is no table")
     raw = {key: value for key, value in raw.items() if key not in _UNREAD}
+    if isinstance(seen := raw.get("verification"), dict):
+        known = {key: seen[key] for key in Verification.model_fields if key in seen}
+        raw["verification"] = {**known, "signals": ()}
     if version < _NEWEST:
         raw = {key: value for key, value in raw.items() if key in Recommendation.model_fields}
     entry = Recommendation.model_validate(raw, strict=False)

@@ -22,7 +22,15 @@ from poolkit.records import (
     Record,
 )
 from poolkit.review.before import of_load
-from poolkit.review.compare import SIZE_RESOLUTION, Curve, Difference, Unit, compare, measured
+from poolkit.review.compare import (
+    SIZE_RESOLUTION,
+    WAIT,
+    Curve,
+    Difference,
+    Unit,
+    compare,
+    measured,
+)
 from poolkit.review.manifest import Manifest, is_same_machine
 
 Cause = Literal["rate", "asked", "load", "upstream", "versions", "machine"]
@@ -32,9 +40,10 @@ QUANTITIES: dict[str, Unit] = {
     "plateau": "calls/s",
     "headroom": "",
     "hold_time.at_recommended": "s",
+    WAIT: "s",
     "target_rate": "calls/s",
 }
-_STEPS_OF = ("recommended_size", "plateau", "headroom", "hold_time.at_recommended")
+_STEPS_OF = ("recommended_size", "plateau", "headroom", "hold_time.at_recommended", WAIT)
 # A step in sizes that compare() would not tell from the same size is none.
 _LEAST = {"recommended_size": 2.0 * SIZE_RESOLUTION}
 
@@ -275,15 +284,19 @@ def headroom(r: Recommendation) -> Figure | None:
     """How far what is reachable lies above the rate asked, as a share of that; None: not known.
 
     Out of reach it is below 0. Else the plateau counts, which no size gets beyond; it was not
-    looked for where nothing above the target rate was sent.
+    looked for where nothing above the target rate was sent. A curve measured too low is so all
+    along, so either is known as well as the plateau.
     """
-    if r.reachable_rate is not None:
-        return Figure(value=r.reachable_rate / r.target_rate - 1)
-    if r.plateau is None:
+    top, rate = r.plateau, r.reachable_rate
+    if rate is None and top is not None:
+        rate = top.throughput
+    if rate is None:
         return None
-    value, interval = r.plateau.throughput, r.plateau.interval95
-    shares = None if interval is None else tuple(end / r.target_rate - 1 for end in interval)
-    return Figure(value=value / r.target_rate - 1, interval95=shares)
+    shares = None
+    if top is not None and top.interval95 is not None and top.throughput > 0.0:
+        low, high = (rate * end / top.throughput / r.target_rate - 1 for end in top.interval95)
+        shares = (low, high)
+    return Figure(value=rate / r.target_rate - 1, interval95=shares)
 
 
 def _steps(run: Sequence[Reviewed]) -> Iterator[Stepped]:

@@ -10,7 +10,11 @@ from poolkit.review.trend import QUANTITIES, Figure, Reviewed, Stepped, Trend, W
 from poolkit.show import words
 from poolkit.units import NONE, interval, milliseconds, number, plural, rate, share
 
-NAMES = {"headroom": "headroom", "hold_time.at_recommended": "hold time"}
+NAMES = {
+    "headroom": "headroom",
+    "hold_time.at_recommended": "hold time",
+    "verification.wait_p99": "p99 wait",
+}
 HEADROOM = "headroom: how far what is reachable lies above the rate asked"
 
 

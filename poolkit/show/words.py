@@ -98,6 +98,7 @@ QUANTITIES = {
     "knee": "Little's Law knee",
     "hold_time.at_one": "hold time at one connection",
     "hold_time.at_recommended": "hold time at the size",
+    "verification.wait_p99": "p99 wait at the target rate",
 }
 
 

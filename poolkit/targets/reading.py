@@ -12,15 +12,24 @@ from poolkit.errors import BadInput
 from poolkit.targets.words import key_path
 
 
-def read_toml(path: Path) -> dict[str, Any]:
-    """The content of a TOML file; BadInput when it cannot be read."""
+def read_toml(
+    path: Path,
+    option: str = "--targets",
+    like: str = "write one after data/targets.example.toml",
+) -> dict[str, Any]:
+    """The content of a TOML file; BadInput when it cannot be read.
+
+    Args:
+        option: names the file on the command line.
+        like: what to do where there is none.
+    """
     try:
         # Line ends of every kind are one to TOML's reader.
         text = files.content(path).decode("utf-8").replace("\r\n", "\n")
     except FileNotFoundError:
         raise BadInput(
             f"no such file: {path}",
-            "write one after data/targets.example.toml, or name another with --targets FILE",
+            f"{like}, or name another with {option} FILE",
         ) from None
     except UnicodeDecodeError as error:
         raise BadInput(
@@ -28,7 +37,7 @@ def read_toml(path: Path) -> dict[str, Any]:
         ) from None
     except OSError as error:
         raise BadInput(
-            f"cannot read {path}: {error.strerror}", "name a file with --targets that you may read"
+            f"cannot read {path}: {error.strerror}", f"name a file with {option} that you may read"
         ) from None
     try:
         return tomllib.loads(text)

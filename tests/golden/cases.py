@@ -20,6 +20,21 @@ Case = Callable[[Path], dict[str, str]]
 COMMANDS = ("demo", "review", "size", "sweep", "audit", "probe", "lab", "doctor", "history")
 REVIEWED = ("--targets", TARGETS, "--out", OUT)
 
+WAIVERS = """\
+[[waiver]]
+target = "lab-cpu"
+gate = "plateau"
+owner = "ana@example.com"
+reason = "the new TLS stack costs a fifth; more servers come in March"
+expires = 2099-03-31
+[[waiver]]
+target = "lab-cpu"
+gate = "size"
+owner = "bo@example.com"
+reason = "known"
+expires = 2026-01-31
+"""
+
 # -- bad input ------------------------------------------------------------------------------------
 
 GOOD = """\
@@ -97,6 +112,12 @@ BAD_WORDS: tuple[tuple[str, ...], ...] = (
     ("probe", "orders-apy", "--targets", TARGETS),
     ("review", *REVIEWED, "--history", TARGETS),
     ("history", "nowhere"),
+    ("history", "nowhere", "--fail-on", "plateu,headroom"),
+    ("review", *REVIEWED, "--fail-on", "headroom=20"),
+    ("review", *REVIEWED, "--fail-on", "size", "--waivers", "nowhere"),
+    ("review", *REVIEWED, "--fail-on", "size", "--waivers", TARGETS),
+    ("review", *REVIEWED, "--fail-on", "size", "--junit", f"{TARGETS}/gates.xml"),
+    ("review", *REVIEWED, "--summary", "gates.md"),
     ("audit",),
     ("audit", "nowhere"),
     ("audit", ".", "--format", "xml"),
@@ -184,11 +205,13 @@ def review(folder: Path) -> dict[str, str]:
     folders.put_recorded(folder)
     folders.put_earlier(folder)
     before = folders.trials_of(folder)
-    ran = poolkit(
-        "review", *REVIEWED, "--since", "earlier", cwd=folder, variables=folders.variables()
-    )
+    gates = "--fail-on size,plateau,p99,headroom=20% --summary gates.md --junit gates.xml"
+    words = ("review", *REVIEWED, "--since", "earlier", *gates.split())
+    ran = poolkit(*words, cwd=folder, variables=folders.variables())
     assert not folders.load_sent(folder, before)
     made = {"printed.txt": ran.text(), **_files(folder, "recommended.json", "since.json")}
+    for name in ("gates.md", "gates.xml"):
+        made[name] = (folder / name).read_text(encoding="utf-8")
     made["folder.txt"] = "".join(f"{path.name}\n" for path in sorted((folder / OUT).iterdir()))
     page = (folder / OUT / "report.html").read_text(encoding="utf-8")
     made["report.txt"] = seen_in(page)
@@ -212,8 +235,11 @@ def history(folder: Path) -> dict[str, str]:
         ("history", "kept"),
         ("history", "kept", "--target", "lab-cpu", "--csv", "history.csv"),
     )
-    ran = many((all_of_it, one), cwd=folder)
+    (folder / "waivers.toml").write_text(WAIVERS, encoding="utf-8")
+    gates = ("--fail-on", "size,plateau=5%,p99,headroom=20%", "--waivers", "waivers.toml")
+    ran = many((all_of_it, one, (*one[:-2], *gates)), cwd=folder)
     made = {"printed.txt": ran[0].text(), "one-target.txt": ran[1].text()}
+    made["gates.txt"] = ran[2].text()
     return made | {"history.csv": (folder / "history.csv").read_text(encoding="utf-8")}
 
 

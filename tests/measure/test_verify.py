@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -12,10 +13,10 @@ from hypothesis import strategies as st
 from poolkit.analysis.sizing import size
 from poolkit.histogram import Histogram
 from poolkit.measure.verify import chosen_size, failed_share, next_trial, verification
-from poolkit.measure.verify.evidence import Tally, belief, latest, meets, tally
+from poolkit.measure.verify.evidence import Tally, belief, latest, meets, p99_interval, tally
 from poolkit.records import Distribution, PredictedWait, Sizing, Trial
 from poolkit.targets.objective import Objective
-from tests.analysis.simulate import Workers
+from tests.analysis.simulate import Workers, open_loop
 from tests.analysis.synthetic import drawn_sweep, drawn_trial, workers_curve
 from tests.simulated_service import BUDGET, verified
 
@@ -297,6 +298,34 @@ def test_the_interval_of_a_trial_holds_the_long_run() -> None:
     iid = [1.96 * math.sqrt(truth * (1 - truth) / trial.wait_time.count) for trial in seen]
     shares = [failed_share(trial, 0.010) for trial in seen]
     assert sum(abs(s - truth) <= w for s, w in zip(shares, iid, strict=True)) <= 15
+
+
+@pytest.mark.parametrize(("rate", "pool_size"), [(200.0, 7), (280.0, 9)])
+def test_the_p99_wait_s_interval_holds_the_truth(rate: float, pool_size: int) -> None:
+    """Of 2000 calls each; where hardly one independent call lies beyond it nothing is said."""
+    upstream = Workers(workers=8, service_time=0.02, cv=0.5)
+    truth = float(np.quantile(open_loop(upstream, rate, pool_size, 100_000).waits, 0.99))
+    intervals = []
+    for seed in range(100, 150):
+        histogram = Histogram()
+        histogram.add(open_loop(upstream, rate, pool_size, 2500, seed).waits[500:])
+        trial = open_trial(pool_size, wait_time=histogram.distribution(), late_interval95=None)
+        found = p99_interval([trial], ASKED, rate * 0.02 / min(pool_size, 8))
+        assert found is not None
+        assert found[0] <= verification_p99(trial) <= found[1]
+        intervals.append(found)
+        assert p99_interval([trial], ASKED, 0.9) is None
+    assert sum(low <= truth <= high for low, high in intervals) >= 45
+    # Of two measurements of the same thing hardly any two are told apart.
+    apart = sum(a[1] < b[0] or b[1] < a[0] for a, b in itertools.pairwise(intervals))
+    assert apart <= 4
+
+
+def verification_p99(trial: Trial) -> float:
+    found = verification([trial], trial.pool_size, ASKED, SIZING)
+    assert found is not None
+    assert found.wait_p99 is not None
+    return found.wait_p99
 
 
 @pytest.mark.parametrize(

@@ -19,14 +19,16 @@ the Poisson likelihood of n * s events where n * P are expected (Cox and Hinkley
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import scipy  # its parts are loaded when they are first used
 
+from poolkit.analysis.curve import Z95
 from poolkit.analysis.late import late_and_all
-from poolkit.histogram import share_above
+from poolkit.histogram import quantile, share_above, value_of
 from poolkit.load.measurement import Floats, Measurement
 from poolkit.records import Interval, Purpose, Trial
 from poolkit.targets.objective import Objective
@@ -44,6 +46,7 @@ MODEL_FREEDOM = 5.0  # degrees of freedom of its t distribution: standard deviat
 # no more of the shift than this many would. So one dire trial does not speak for sizes far off.
 MOST_EVENTS = 8.0
 SHIFTS = np.linspace(-4.0, 4.0, 321)
+TAIL, BODY = 0.01, 0.05  # shares of the calls beyond the p99, and beyond where the tail begins
 LEAST = 1e-9  # of a probability: below it nothing can be told apart
 
 
@@ -170,6 +173,30 @@ def design_effect(trial: Trial, wait_target: float | None) -> float:
     share = late / calls
     error = (high - low) / 2 / float(scipy.special.stdtrit(BATCHES - 1, 0.975))
     return error**2 * calls / (share * (1.0 - share))
+
+
+def p99_interval(trials: Sequence[Trial], objective: Objective, busy: float) -> Interval | None:
+    """The 95 % interval of the p99 wait (s) of trials of one size, pooled.
+
+    From the variance of a sample quantile, p (1 - p) / (n f^2) (Serfling 1980, "Approximation
+    Theorems of Mathematical Statistics", 2.3.3), with n independent observations (`tally`). The
+    density f at the p99 is that of an exponential tail, which waits have far out (Asmussen 2003,
+    "Applied Probability and Queues", ch. XIII): 1 % over its mean excess. Upwards that excess may
+    be as large as its own interval lets it be. None where fewer than one independent observation
+    lies beyond the p99.
+    """
+    buckets: Counter[int] = Counter()
+    for trial in trials:
+        buckets.update(trial.wait_time.buckets)
+    n = tally(trials, objective, busy).observations
+    if not buckets or TAIL * n < 1.0:
+        return None
+    p99, body = quantile(buckets, 1.0 - TAIL), quantile(buckets, 1.0 - BODY)
+    beyond = {value_of(i): count for i, count in buckets.items() if value_of(i) > body}
+    calls = sum(beyond.values())
+    excess = sum((wait - body) * count for wait, count in beyond.items()) / calls if calls else 0.0
+    half = Z95 * excess * math.sqrt((1.0 - TAIL) / (TAIL * n))
+    return (max(0.0, p99 - half), p99 + half * math.exp(Z95 / math.sqrt(BODY * n)))
 
 
 @dataclass(frozen=True, slots=True)

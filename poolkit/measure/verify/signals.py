@@ -17,6 +17,7 @@ from poolkit.measure.verify.evidence import (
     failed_share,
     latest,
     of_size,
+    p99_interval,
     pooled_share,
 )
 from poolkit.records import Signal, Sizing, Trial, Verification
@@ -75,10 +76,18 @@ def verification(
     return Verification(
         achieved_rate=at_target[-1].throughput,
         wait_p99=_p99(at_target),
+        wait_p99_interval95=p99_interval(at_target, objective, _busy(at_target, sizing)),
         reuse_ratio=reuse,
         disconnects=disconnects,
         signals=tuple(signals),
     )
+
+
+def _busy(trials: Sequence[Trial], sizing: Sizing) -> float:
+    """The utilisation of the pool, or of what serves the calls where that is the busier."""
+    rate = max(trial.throughput for trial in trials)
+    most = None if sizing.plateau is None else sizing.plateau.throughput
+    return max(rate / most if most else 0.0, *(trial.utilisation for trial in trials))
 
 
 def _p99(trials: Sequence[Trial]) -> float | None:

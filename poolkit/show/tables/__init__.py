@@ -1,5 +1,6 @@
 """Records as tables: rows of plain text, written as HTML, as Markdown or for a terminal."""
 
+from poolkit.show.tables.of_gates import gates, waivers
 from poolkit.show.tables.of_history import history
 from poolkit.show.tables.of_outlook import outlooks
 from poolkit.show.tables.of_production import scenarios, todays_waits
@@ -50,6 +51,7 @@ __all__ = [
     "decision",
     "decision_in_short",
     "errors",
+    "gates",
     "generators",
     "history",
     "knees",
@@ -70,4 +72,5 @@ __all__ = [
     "todays_waits",
     "trial_checks",
     "trials",
+    "waivers",
 ]

@@ -23,7 +23,7 @@ def history(trend: Trend, most: int | None = None) -> Table:
         caption += f", the latest {len(shown)}"
     columns = [
         Column[Reviewed]("measured", lambda review: review.measured[:10]),
-        *map(of, QUANTITIES),
+        *(of(name) for name in QUANTITIES if any(name in one.figures for one in trend.reviews)),
         Column[Reviewed]("since the one before", over_time.changed),
     ]
     stepped = {step.measured for step in trend.steps}
