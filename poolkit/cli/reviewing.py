@@ -195,6 +195,7 @@ def _gated(
 
 
 def make_report(out: Path) -> Path:
+    """The report of the folder as one page, and as PDF where a Chromium is found."""
     from poolkit.report.browser import export_pdf
     from poolkit.report.execute import execute
     from poolkit.report.export import export

@@ -130,8 +130,10 @@ def _answer(
         # Production knows how many there are.
         objective = target.but(replicas=windows.fleet, workers=1, zones=None, surge=0)
         objective = objective.but(lost_replicas=min(target.lost, windows.fleet - 1))
-    sizing, trial = sized(windows, objective, *of)
-    today = todays_waits(*evidence(windows, min(objective.rate, windows.peak_rate), *of))
+    known = evidence(windows, min(objective.rate, windows.peak_rate), *of)
+    dispersion = known[1].dispersion
+    sizing, trial = sized(windows, objective, *of, dispersion=dispersion)
+    today = todays_waits(*known)
     peak = windows.peak_rate
     scenarios = [
         Scenario(name=name, rate=one.rate, size=answer.size, because=answer.because)
@@ -140,9 +142,9 @@ def _answer(
             (f"{units.number(GROWN)} times that", objective.but(target_rate=peak, growth=GROWN)),
             *([("the target with no replica lost", objective.losing(0))] if objective.lost else []),
         )
-        for answer, _ in [sized(windows, one, *of)]
+        for answer, _ in [sized(windows, one, *of, dispersion=dispersion)]
     ]
-    answer, _ = sized(windows, objective, *of, slower=SLOWER)
+    answer, _ = sized(windows, objective, *of, slower=SLOWER, dispersion=dispersion)
     scenarios.append(
         Scenario(
             name=f"the target, calls {units.number(SLOWER)} times as long",
