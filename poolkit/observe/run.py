@@ -13,6 +13,7 @@ from poolkit.analysis.todays_waits import todays_waits
 from poolkit.errors import BadInput, ExitCode
 from poolkit.events import Emit, Recommended, Sized, Step
 from poolkit.measure.store import TrialLog, prepare_out, write_atomic
+from poolkit.observe import scraping
 from poolkit.observe.preset import load
 from poolkit.observe.prometheus import Reader
 from poolkit.recommend import recommend
@@ -26,6 +27,7 @@ from poolkit.records import (
     Trial,
 )
 from poolkit.targets import Target
+from poolkit.targets.metrics import MetricsFrom
 
 FINGERPRINT = "production"  # of what is no trial; a measurement does not go on from it
 FEWEST_WINDOWS = 5
@@ -67,6 +69,8 @@ def observe(
 ) -> Observation:
     """The size of a target's pool, from its own metrics of the last so many seconds.
 
+    Where they are scraped, and not read from a Prometheus, they are those of the next ones.
+
     Args:
         until: Unix time (s) at which the range ends; now by default.
 
@@ -80,25 +84,41 @@ def observe(
             'add to it: production = { prometheus = "http://127.0.0.1:9090", pool = "orders-db" }',
         )
     if asked.prometheus is None:
-        raise BadInput(
-            "production.metrics cannot be observed yet",
-            "name a Prometheus that scrapes it: production.prometheus",
-        )
-
-    def on_query(what: str, done: float) -> None:
-        emit(Step(target=target.name, what=f"reading {what} ({units.share(done)})", limit=0))
-
-    end = time.time() if until is None else until
-    reader = Reader(asked, load(asked.preset), on_query)
-    read = reader.read(end - seconds, end)
+        read, queries = _scraped(target.name, asked, seconds, emit)
+        source = f"{asked.metrics}, pool {asked.pool}"
+    else:
+        read, queries = _queried(target.name, asked, seconds, until, emit)
+        source = f"Prometheus at {asked.prometheus}, pool {asked.pool}"
     windows = read.whole()
     _check_enough(windows, read)
     emit(Step(target=target.name, what="reading the size off the curve", limit=0))
-    sizing, trial, found = _answer(target, windows, read, asked.prometheus, asked.pool)
+    sizing, trial, found = _answer(target, windows, read, source)
     recommendation = _recommendation(target, sizing, trial, found)
     emit(Sized(sizing=sizing))
     emit(Recommended(recommendation=recommendation))
-    return Observation(recommendation, sizing, trial, reader.queries)
+    return Observation(recommendation, sizing, trial, queries)
+
+
+def _queried(
+    name: str, asked: MetricsFrom, seconds: float, until: float | None, emit: Emit
+) -> tuple[Windows, int]:
+    """What a Prometheus knows of the last so many seconds, and how many queries that took."""
+
+    def on_query(what: str, done: float) -> None:
+        emit(Step(target=name, what=f"reading {what} ({units.share(done)})", limit=0))
+
+    end = time.time() if until is None else until
+    reader = Reader(asked, load(asked.preset), on_query)
+    return reader.read(end - seconds, end), reader.queries
+
+
+def _scraped(name: str, asked: MetricsFrom, seconds: float, emit: Emit) -> tuple[Windows, int]:
+    """What a service's own /metrics tells in the next so many seconds, and how many scrapes."""
+    what = f"looking at {asked.metrics}, nothing else is sent"
+    emit(Step(target=name, what=what, limit=seconds))
+    scrapes = scraping.watch(asked, seconds)
+    length = scraping.window_length(seconds)
+    return scraping.read(scrapes, asked.pool, length, time.time()), len(scrapes)
 
 
 def write(out: Path, found: Observation) -> None:
@@ -116,12 +136,13 @@ def _check_enough(windows: Windows, read: Windows) -> None:
         raise BadInput(
             f"only {left} of {read.ends.size} windows of {units.number(read.seconds)} s have all "
             f"figures, and {calls} in them",
-            "ask for a range in which the service was scraped and busy: --since 7d",
+            "take a time in which the service was scraped and busy: --since 7d, or --for 5m where "
+            "its own /metrics are read",
         )
 
 
 def _answer(
-    target: Target, windows: Windows, read: Windows, source: str, pool: str
+    target: Target, windows: Windows, read: Windows, source: str
 ) -> tuple[Sizing, Trial, FromProduction]:
     began, ended = (_moment(at) for at in (windows.ends[0] - windows.seconds, windows.ends[-1]))
     of = (target.name, target.driver, began)
@@ -158,7 +179,7 @@ def _answer(
         sizing,
         trial,
         FromProduction(
-            source=f"Prometheus at {source}, pool {pool}",
+            source=source,
             since=began,
             until=ended,
             window=windows.seconds,
