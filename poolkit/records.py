@@ -631,6 +631,24 @@ class Scenario(Record):
     because: str
 
 
+class Averaged(Record):
+    """What averages over windows told of a pool; None: these metrics do not tell it."""
+
+    preset: str  # whose metrics they are
+    rate: Amount | None  # calls/s of the whole service, mean
+    hold_time: Amount | None  # s, mean
+    hold_time_interval95: Interval | None
+    offered_load: Amount  # connections in use on average: rate times hold time
+    highest_load: Amount  # the same of the busiest window
+    utilisation: Amount | None  # share of the connections
+    wait: Amount | None  # s, mean of all calls
+    wait_predicted: Amount | None  # s, by Erlang's formula at today's size
+    wait_of_waiting: Amount | None = None  # s, mean of the calls that had to wait
+    timeouts: Count | None = None  # calls that gave up waiting
+    assumes: tuple[str, ...] = ()  # what a size rests on
+    refuses: tuple[str, ...] = ()  # what cannot be told, and what would let it
+
+
 class FromProduction(Record):
     """What a service's own metrics told, where a size rests on them and not on load."""
 
@@ -646,6 +664,7 @@ class FromProduction(Record):
     peak_rate: Amount  # calls/s of the whole service, of the busiest window
     today: TodaysWaits
     scenarios: tuple[Scenario, ...] = ()
+    averages: Averaged | None = None  # None: states were counted
 
 
 class Recommendation(Record):

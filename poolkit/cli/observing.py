@@ -49,10 +49,15 @@ def observe(
 ) -> None:
     """Size the pool of one target from what its service counted in production; no load is sent.
 
-    Reads the metrics of poolkit.monitor that the key production of the target names, first tells
+    Reads the metrics that the key production of the target names, first tells
     today's waits from them and holds that against the service's own histogram (trusted or not, and
     why), then the size for the target. Nothing is said above what was seen in production. Sends
     queries to Prometheus, and nothing to the target.
+
+    The preset of production says whose metrics they are: poolkit, hikaricp, opentelemetry,
+    psycopg_pool, pgbouncer, go_sql, sqlalchemy, or a file of your own (own.toml). Those of others
+    are averages: they tell rate, hold time and utilisation, and a size only where hold times do not
+    grow with the load (go_sql and sqlalchemy count no calls, and tell none).
 
     Ends with 0 where the size is trusted, 1 where it is not, 4 where production does not tell it.
     Adds the result to recommended.json, .csv, .md and pools.py in DIR and writes report.html,
@@ -98,7 +103,10 @@ def observe(
         found, created = run(screen.see)
     r = found.recommendation
     assert r.production is not None
-    more = [tables.todays_waits(r.production), tables.scenarios(r.production)]
+    averaged = r.production.averages
+    more = [tables.todays_waits(r.production) if averaged is None else tables.averages(averaged)]
+    if r.production.scenarios:
+        more.append(tables.scenarios(r.production))
     print_results(console, (r,), more)
     screen.say(f"{name}: {'trusted' if r.production.today.is_trusted else 'not trusted'}: "
                f"{r.production.today.because}")  # fmt: skip

@@ -59,14 +59,109 @@ class _Answer(BaseModel):
 
 
 @dataclass
-class Reader:
+class Asking:
     """Asks one Prometheus for one pool; `queries` counts the queries that were sent."""
 
     of: MetricsFrom
-    preset: Preset
     on_query: OnQuery
     queries: int = 0
     _page: int = field(default=PAGE, repr=False)
+
+    def check_one_job(self, selector: str, span: int, until: float) -> bool:
+        """Whether there are such series; BadInput where more than one job exports them.
+
+        Args:
+            span: s before `until`, Unix time (s).
+        """
+        where = f"max by (job, namespace) (present_over_time({selector}[{span}s]))"
+        jobs = [series.metric for series in self.ask("query", where, {"time": f"{until:.3f}"})]
+        for label in ("job", "namespace"):
+            values = sorted({job.get(label, "") for job in jobs})
+            if len(values) > 1 and getattr(self.of, label) is None:
+                shown = ", ".join(printable(value) or "none" for value in values[:8])
+                raise BadInput(
+                    f"pools named {self.of.pool!r} are exported by {len(values)} {label}s: {shown}",
+                    f"name the one that is meant: production = {{ ..., {label} = "
+                    f"{json.dumps(printable(values[-1]))} }}",
+                )
+        return bool(jobs)
+
+    def window(self, selector: str, since: float, until: float) -> int:
+        """The length of a window (s): several scrapes, and not too many windows."""
+        found = self.ask(
+            "query", f"max(count_over_time({selector}[10m]))", {"time": f"{until:.3f}"}
+        )
+        scraped = float(found[0].value[1]) if found and found[0].value else 0.0
+        interval = min(600.0 / scraped if scraped > 0 else 60.0, 600.0)
+        # A service that began to be scraped within these minutes counts as scraped more rarely.
+        interval = min(interval, max(1.0, (until - since) / 50.0))
+        least = max(SCRAPES * interval, (until - since) / WINDOWS)
+        return next((length for length in LENGTHS if length >= least), LENGTHS[-1])
+
+    def range(
+        self, query: str, ends: Floats, window: int
+    ) -> dict[str, tuple[dict[str, str], Floats]]:
+        """The series of a range query over all pages: labels, and a value for each window."""
+        found: dict[str, tuple[dict[str, str], Floats]] = {}
+        at = 0
+        while at < ends.size:
+            last = min(at + self._page, ends.size) - 1
+            when = {"start": f"{ends[at]:.3f}", "end": f"{ends[last]:.3f}", "step": f"{window}s"}
+            try:
+                answer = self.ask("query_range", query, when)
+            except _TooMuch as error:
+                if self._page <= FEWEST:
+                    raise BadInput(
+                        error.cause,
+                        "ask for less time (--since), or let Prometheus add the pods up "
+                        "beforehand with a recording rule",
+                    ) from None
+                self._page = max(FEWEST, self._page // 4)
+                continue
+            for series in answer:
+                key = json.dumps(series.metric, sort_keys=True)
+                _, row = found.setdefault(key, (series.metric, np.full(ends.size, np.nan)))
+                moments = np.array([moment for moment, _ in series.values])
+                place = np.round((moments - ends[0]) / window).astype(int)
+                inside = (place >= 0) & (place < ends.size)
+                row[place[inside]] = np.array([_number(text) for _, text in series.values])[inside]
+            at = last + 1
+        return found
+
+    def ask(self, kind: str, query: str, when: Mapping[str, str]) -> list[_Series]:
+        """The series that a query gives; BadInput where it gives none, with the remedy."""
+        self.queries += 1
+        url, what = self.of.prometheus, f"Prometheus at {self.of.prometheus}"
+        words = urllib.parse.urlencode({"query": query, "timeout": f"{TIMEOUT:g}s", **when})
+        content = production.fetch(
+            f"{url}/api/v1/{kind}?{words}",
+            what,
+            timeout=TIMEOUT,
+            keeps=(400, 422, 503),
+            headers=self.of.headers(),
+            largest=LARGEST,
+        )
+        try:
+            answer = _Answer.model_validate_json(content)
+        except ValidationError:
+            raise BadInput(
+                f"{what} did not answer as Prometheus does, or only in part",
+                "check that production.prometheus is its base URL; then try again",
+            ) from None
+        if answer.status != "success" or answer.data is None:
+            said = printable(answer.error)[:300]
+            refused = f"Prometheus refused a query: {said}"
+            if any(word in said.lower() for word in _TOO_MUCH):
+                raise _TooMuch(refused)
+            raise BadInput(refused, "check the names of the preset and production.pool")
+        return answer.data.result
+
+
+@dataclass
+class Reader(Asking):
+    """Reads what poolkit.monitor counts."""
+
+    preset: Preset = field(kw_only=True)
 
     def read(self, since: float, until: float) -> Windows:
         """The windows of a range of time.
@@ -78,14 +173,9 @@ class Reader:
             BadInput: out of reach, refused, or not what a pool's metrics are, with the remedy.
         """
         self._check_source(since, until)
-        window = self._window(since, until)
-        ends = np.arange(since + window, until + 0.5, window)
-        if not ends.size:
-            raise BadInput(
-                f"{units.number(until - since)} s are shorter than one window of {window} s",
-                f"ask for more: --since {10 * window}s",
-            )
-        p, by = self.preset, self.preset.state_label
+        window = self.window(self._named(self.preset.metrics.size), since, until)
+        ends = check_range(since, until, window)
+        p, by = self.preset.metrics, self.preset.state_label
         parts = [
             (
                 p.state_seconds,
@@ -109,7 +199,7 @@ class Reader:
         found = []
         for at, (name, query) in enumerate(parts):
             self.on_query(name, at / len(parts))
-            found.append(self._range(query, ends, window))
+            found.append(self.range(query, ends, window))
         seconds, releases, asks, pools, least, most, peak, *times = found
         levels, held = _by_level(seconds, by, p.state_seconds)
         _, released = _by_level(releases, by, p.state_releases, levels)
@@ -143,27 +233,15 @@ class Reader:
 
     def _check_source(self, since: float, until: float) -> None:
         """BadInput where there is no such pool, nothing of it in time, or more than one job's."""
-        name = self._named(self.preset.state_seconds)
         span = max(1, round(until - since))
-        where = f"max by (job, namespace) (present_over_time({name}[{span}s]))"
-        jobs = [series.metric for series in self._ask("query", where, {"time": f"{until:.3f}"})]
-        if not jobs:
+        if not self.check_one_job(self._named(self.preset.metrics.state_seconds), span, until):
             raise self._nothing(span, until)
-        for label in ("job", "namespace"):
-            values = sorted({job.get(label, "") for job in jobs})
-            if len(values) > 1 and getattr(self.of, label) is None:
-                shown = ", ".join(printable(value) or "none" for value in values[:8])
-                raise BadInput(
-                    f"pools named {self.of.pool!r} are exported by {len(values)} {label}s: {shown}",
-                    f"name the one that is meant: production = {{ ..., {label} = "
-                    f"{json.dumps(printable(values[-1]))} }}",
-                )
 
     def _nothing(self, span: int, until: float) -> BadInput:
         """Why there is no series: another pool, another name, or another time."""
-        label, metric = self.preset.pool_label, self.preset.state_seconds
+        label, metric = self.preset.pool_label, self.preset.metrics.state_seconds
         when = {"time": f"{until:.3f}"}
-        others = self._ask(
+        others = self.ask(
             "query", f"count by ({label}) (present_over_time({metric}[{span}s]))", when
         )
         names = sorted(printable(one.metric.get(label, "")) for one in others)
@@ -178,8 +256,8 @@ class Reader:
                 f"pool {self.of.pool!r} has no series with {self.of.matchers[1:]} in that time",
                 "correct production.job and production.namespace, or leave them out",
             )
-        asks = self._named(self.preset.asks)
-        if self._ask("query", f"count(present_over_time({asks}[{span}s]))", when):
+        asks = self._named(self.preset.metrics.asks)
+        if self.ask("query", f"count(present_over_time({asks}[{span}s]))", when):
             return BadInput(
                 f"pool {self.of.pool!r} exports no {metric}: its poolkit counts no states",
                 "update poolkit in the service; observe again when it has run for a while",
@@ -190,80 +268,23 @@ class Reader:
             "are exported under the names of the preset, and were not renamed by relabelling",
         )
 
-    def _window(self, since: float, until: float) -> int:
-        """The length of a window (s): several scrapes, and not too many windows."""
-        name = self._named(self.preset.size)
-        found = self._ask("query", f"max(count_over_time({name}[10m]))", {"time": f"{until:.3f}"})
-        scraped = float(found[0].value[1]) if found and found[0].value else 0.0
-        interval = min(600.0 / scraped if scraped > 0 else 60.0, 600.0)
-        # A service that began to be scraped within these minutes counts as scraped more rarely.
-        interval = min(interval, max(1.0, (until - since) / 50.0))
-        least = max(SCRAPES * interval, (until - since) / WINDOWS)
-        return next((length for length in LENGTHS if length >= least), LENGTHS[-1])
-
-    def _range(
-        self, query: str, ends: Floats, window: int
-    ) -> dict[str, tuple[dict[str, str], Floats]]:
-        """The series of a range query over all pages: labels, and a value for each window."""
-        found: dict[str, tuple[dict[str, str], Floats]] = {}
-        at = 0
-        while at < ends.size:
-            last = min(at + self._page, ends.size) - 1
-            when = {"start": f"{ends[at]:.3f}", "end": f"{ends[last]:.3f}", "step": f"{window}s"}
-            try:
-                answer = self._ask("query_range", query, when)
-            except _TooMuch as error:
-                if self._page <= FEWEST:
-                    raise BadInput(
-                        error.cause,
-                        "ask for less time (--since), or let Prometheus add the pods up "
-                        "beforehand with a recording rule",
-                    ) from None
-                self._page = max(FEWEST, self._page // 4)
-                continue
-            for series in answer:
-                key = json.dumps(series.metric, sort_keys=True)
-                _, row = found.setdefault(key, (series.metric, np.full(ends.size, np.nan)))
-                moments = np.array([moment for moment, _ in series.values])
-                place = np.round((moments - ends[0]) / window).astype(int)
-                inside = (place >= 0) & (place < ends.size)
-                row[place[inside]] = np.array([_number(text) for _, text in series.values])[inside]
-            at = last + 1
-        return found
-
-    def _ask(self, kind: str, query: str, when: Mapping[str, str]) -> list[_Series]:
-        self.queries += 1
-        url, what = self.of.prometheus, f"Prometheus at {self.of.prometheus}"
-        words = urllib.parse.urlencode({"query": query, "timeout": f"{TIMEOUT:g}s", **when})
-        content = production.fetch(
-            f"{url}/api/v1/{kind}?{words}",
-            what,
-            timeout=TIMEOUT,
-            keeps=(400, 422, 503),
-            headers=self.of.headers(),
-            largest=LARGEST,
-        )
-        try:
-            answer = _Answer.model_validate_json(content)
-        except ValidationError:
-            raise BadInput(
-                f"{what} did not answer as Prometheus does, or only in part",
-                "check that production.prometheus is its base URL; then try again",
-            ) from None
-        if answer.status != "success" or answer.data is None:
-            said = printable(answer.error)[:300]
-            refused = f"Prometheus refused a query: {said}"
-            if any(word in said.lower() for word in _TOO_MUCH):
-                raise _TooMuch(refused)
-            raise BadInput(refused, "check the names of the preset and production.pool")
-        return answer.data.result
-
 
 LARGEST = 64 << 20  # bytes of one answer: a thousand windows of some hundred series are 5 MB
 
 
 class _TooMuch(BadInput):
     """The page was too much for the server."""
+
+
+def check_range(since: float, until: float, window: int) -> Floats:
+    """The ends of the windows (Unix time, s); BadInput where there is none."""
+    ends = np.arange(since + window, until + 0.5, window)
+    if not ends.size:
+        raise BadInput(
+            f"{units.number(until - since)} s are shorter than one window of {window} s",
+            f"ask for more: --since {10 * window}s",
+        )
+    return ends
 
 
 Found = Mapping[str, tuple[Mapping[str, str], Floats]]

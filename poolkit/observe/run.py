@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from poolkit import units
+from poolkit.analysis.averages import Averages, tell
+from poolkit.analysis.averages import as_trial as averages_as_trial
+from poolkit.analysis.averages import told as told_of
 from poolkit.analysis.production import Windows, evidence, sized
 from poolkit.analysis.todays_waits import todays_waits
 from poolkit.errors import BadInput, ExitCode
 from poolkit.events import Emit, Recommended, Sized, Step
 from poolkit.measure.store import TrialLog, prepare_out, write_atomic
 from poolkit.observe import scraping
-from poolkit.observe.preset import load
+from poolkit.observe.averages import AveragesReader
+from poolkit.observe.preset import AveragesPreset, load
 from poolkit.observe.prometheus import Reader
 from poolkit.recommend import recommend
 from poolkit.records import (
@@ -31,9 +36,9 @@ from poolkit.targets.metrics import MetricsFrom
 
 FINGERPRINT = "production"  # of what is no trial; a measurement does not go on from it
 FEWEST_WINDOWS = 5
+FEWEST_CALLS = 200
 SLOWER = 1.25  # times as long a call takes, of an upstream that may be asked about
 GROWN = 1.25  # times today's peak
-SHOW = "let production show more (the drill), or measure it under load: poolkit size"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,32 +89,42 @@ def observe(
             'add to it: production = { prometheus = "http://127.0.0.1:9090", pool = "orders-db" }',
         )
     if asked.prometheus is None:
+        asked_at = f"{asked.metrics}, pool {asked.pool}"
         read, queries = _scraped(target.name, asked, seconds, emit)
-        source = f"{asked.metrics}, pool {asked.pool}"
+        sizing, trial, found = _from_windows(target, read, asked_at, emit)
     else:
-        read, queries = _queried(target.name, asked, seconds, until, emit)
-        source = f"Prometheus at {asked.prometheus}, pool {asked.pool}"
-    windows = read.whole()
-    _check_enough(windows, read)
-    emit(Step(target=target.name, what="reading the size off the curve", limit=0))
-    sizing, trial, found = _answer(target, windows, read, source)
+        asked_at = f"Prometheus at {asked.prometheus}, pool {asked.pool}"
+
+        def on_query(what: str, done: float) -> None:
+            emit(Step(target=target.name, what=f"reading {what} ({units.share(done)})", limit=0))
+
+        end = time.time() if until is None else until
+        preset = load(asked.preset)
+        if isinstance(preset, AveragesPreset):
+            averages = AveragesReader(asked, on_query, preset=preset)
+            sizing, trial, found = _from_averages(
+                target, averages.read(end - seconds, end), asked.prometheus, asked
+            )
+            queries = averages.queries
+        else:
+            reader = Reader(asked, on_query, preset=preset)
+            read = reader.read(end - seconds, end)
+            sizing, trial, found = _from_windows(target, read, asked_at, emit)
+            queries = reader.queries
     recommendation = _recommendation(target, sizing, trial, found)
     emit(Sized(sizing=sizing))
     emit(Recommended(recommendation=recommendation))
     return Observation(recommendation, sizing, trial, queries)
 
 
-def _queried(
-    name: str, asked: MetricsFrom, seconds: float, until: float | None, emit: Emit
-) -> tuple[Windows, int]:
-    """What a Prometheus knows of the last so many seconds, and how many queries that took."""
-
-    def on_query(what: str, done: float) -> None:
-        emit(Step(target=name, what=f"reading {what} ({units.share(done)})", limit=0))
-
-    end = time.time() if until is None else until
-    reader = Reader(asked, load(asked.preset), on_query)
-    return reader.read(end - seconds, end), reader.queries
+def _from_windows(
+    target: Target, read: Windows, source: str, emit: Emit
+) -> tuple[Sizing, Trial, FromProduction]:
+    """The answer from counts by number in use."""
+    windows = read.whole()
+    _check_enough(windows, read)
+    emit(Step(target=target.name, what="reading the size off the curve", limit=0))
+    return _answer(target, windows, read, source)
 
 
 def _scraped(name: str, asked: MetricsFrom, seconds: float, emit: Emit) -> tuple[Windows, int]:
@@ -131,7 +146,7 @@ def write(out: Path, found: Observation) -> None:
 def _check_enough(windows: Windows, read: Windows) -> None:
     """BadInput where hardly a window is left."""
     left = windows.ends.size
-    if left < FEWEST_WINDOWS or windows.releases.sum() < 200:
+    if left < FEWEST_WINDOWS or windows.releases.sum() < FEWEST_CALLS:
         calls = units.plural(int(windows.releases.sum()) if left else 0, "call")
         raise BadInput(
             f"only {left} of {read.ends.size} windows of {units.number(read.seconds)} s have all "
@@ -146,11 +161,7 @@ def _answer(
 ) -> tuple[Sizing, Trial, FromProduction]:
     began, ended = (_moment(at) for at in (windows.ends[0] - windows.seconds, windows.ends[-1]))
     of = (target.name, target.driver, began)
-    objective = target
-    if windows.fleet != target.pools:
-        # Production knows how many there are.
-        objective = target.but(replicas=windows.fleet, workers=1, zones=None, surge=0)
-        objective = objective.but(lost_replicas=min(target.lost, windows.fleet - 1))
+    objective = _of_fleet(target, windows.fleet)
     known = evidence(windows, min(objective.rate, windows.peak_rate), *of)
     dispersion = known[1].dispersion
     sizing, trial = sized(windows, objective, *of, dispersion=dispersion)
@@ -195,12 +206,58 @@ def _answer(
     )
 
 
+def _of_fleet(target: Target, fleet: int) -> Target:
+    """The target with as many pools as there are in production, which knows."""
+    if fleet == target.pools:
+        return target
+    objective = target.but(replicas=fleet, workers=1, zones=None, surge=0)
+    return objective.but(lost_replicas=min(target.lost, fleet - 1))
+
+
+def _from_averages(
+    target: Target, read: Averages, source: str, asked: MetricsFrom
+) -> tuple[Sizing, Trial, FromProduction]:
+    windows = read.whole()
+    if windows.ends.size < FEWEST_WINDOWS:
+        raise BadInput(
+            f"only {windows.ends.size} of {read.ends.size} windows of "
+            f"{units.number(read.seconds)} s have all figures",
+            "ask for a range in which the service was scraped: --since 7d",
+        )
+    if told_of(windows.calls) and windows.calls.sum() < FEWEST_CALLS:
+        raise BadInput(
+            f"only {units.plural(int(windows.calls.sum()), 'call')} in that time",
+            "ask for a range in which the service was busy: --since 7d",
+        )
+    told = tell(windows, _of_fleet(target, windows.fleet), target.name, asked.preset)
+    began, ended = (_moment(at) for at in (windows.ends[0] - windows.seconds, windows.ends[-1]))
+    trial = averages_as_trial(windows, target.name, target.driver, began)
+    found = FromProduction(
+        source=f"Prometheus at {source}, pool {asked.pool}, from averages of {asked.preset}",
+        since=began,
+        until=ended,
+        window=windows.seconds,
+        windows=windows.ends.size,
+        left_out=read.ends.size - windows.ends.size,
+        pools=windows.fleet,
+        size_now=windows.size,
+        most_in_use=math.ceil(told.averaged.highest_load / windows.fleet),
+        peak_rate=windows.peak_rate,
+        today=told.today,
+        scenarios=told.scenarios,
+        averages=told.averaged,
+    )
+    return told.sizing, trial, found
+
+
 def _recommendation(
     target: Target, sizing: Sizing, trial: Trial, found: FromProduction
 ) -> Recommendation:
     plain = recommend(target, sizing, None, (trial,), "done", 0.0)
+    # That production was not pushed is no fault of its settings.
+    remedy = {"next": "do what it names, or measure it under load: poolkit size"}
     checks = [
-        check if check.passed or check.name != "sized" else check.model_copy(update={"next": SHOW})
+        check.model_copy(update=remedy) if check.name == "sized" and not check.passed else check
         for check in plain.checks
         if check.name not in ("verified", "reachable")
     ]

@@ -219,6 +219,8 @@ def _summary(r: Recommendation, created: str) -> str:
             f"{found.since[:10]} to {found.until[:10]}: {sure}; "
             f"{in_markdown(found.today.because)}."
         )
+        if found.averages is not None and found.averages.assumes:
+            text += f" A size from averages takes it that {'; '.join(found.averages.assumes)}."
     if r.trials:
         text += f" {units.plural(r.trials, 'trial')}, {units.number(r.seconds)} s of load."
     if words := left_out(r):

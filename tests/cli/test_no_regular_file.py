@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from poolkit import files
+from poolkit.cli.application import app
+from poolkit.errors import ExitCode
 from poolkit.review.export import write_recommended
 from poolkit.review.manifest import parameters_of, write_manifest
+from poolkit.review.run import review
 from tests.review.test_adding import found
+from tests.review.test_review import Log
 
 GOOD = '[targets.orders-api]\ndriver = "aiohttp"\nurl = "http://127.0.0.1:9/"\ntarget_rate = 5\n'
 
@@ -49,15 +52,22 @@ KINDS: tuple[Callable[[Path], None], ...] = (pipe, device, folder)
     ],
 )
 def test_what_is_no_regular_file_is_bad_input(
-    tmp_path: Path, where: str, command: str, make: Callable[[Path], None]
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    where: str,
+    command: str,
+    make: Callable[[Path], None],
 ) -> None:
     """Exit 2 within seconds, and the message says what is wrong with which file."""
     prepare(tmp_path)
     make(tmp_path / where)
-    code, stderr = run(tmp_path, command)
-    assert code == 2
-    assert "no regular file" in stderr
-    assert Path(where).name in stderr
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(
+        app, [*command.split(), "--targets", "targets.toml", "--out", "out"]
+    )
+    assert result.exit_code == ExitCode.BAD_INPUT
+    assert "no regular file" in result.stderr
+    assert Path(where).name in result.stderr
 
 
 @pytest.mark.parametrize("make", KINDS)
@@ -67,10 +77,11 @@ def test_a_manifest_that_is_no_file_is_as_none(
     """What is compared with needs none, so the review goes on to its target, which is not there."""
     prepare(tmp_path)
     make(tmp_path / "since" / "manifest.json")
-    code, stderr = run(tmp_path, "review --since since")
-    assert code == 3
-    assert "no regular file" not in stderr
-    assert "Traceback" not in stderr
+    out = tmp_path / "out"
+    found = review(tmp_path / "targets.toml", out, Log(), since=tmp_path / "since")
+    assert found.exit_code == ExitCode.STOPPED
+    assert found.comparison is not None
+    assert "no manifest" in found.comparison.caution
 
 
 def test_the_content_of_a_file_is_read_whole(tmp_path: Path) -> None:
@@ -87,12 +98,3 @@ def prepare(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
     write_recommended(tmp_path / "since", (found(),))
     write_manifest(tmp_path / "since", parameters_of("size", None, None, {}))
-
-
-def run(tmp_path: Path, command: str) -> tuple[int, str]:
-    words = [sys.executable, "-m", "poolkit", *command.split()]
-    words += ["--targets", "targets.toml", "--out", "out"]
-    done = subprocess.run(
-        words, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
-    )
-    return done.returncode, done.stderr

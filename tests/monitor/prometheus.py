@@ -33,10 +33,12 @@ class Prometheus:
 
     Args:
         target: HOST:PORT whose /metrics is scraped.
+        history: samples that it has from before, in the OpenMetrics format.
     """
 
-    def __init__(self, target: str) -> None:
+    def __init__(self, target: str, history: str = "") -> None:
         self._target = target
+        self._history = history
         self._folder = Path()
         self._process: subprocess.Popen[bytes] | None = None
         self.url = ""
@@ -52,6 +54,10 @@ class Prometheus:
                 f"- {{job_name: service, static_configs: [{{targets: ['{self._target}']}}]}}\n",
                 encoding="utf-8",
             )
+            if self._history:
+                (self._folder / "history").write_text(self._history, encoding="utf-8")
+                made = ("tsdb", "create-blocks-from", "openmetrics", "history", "data")
+                subprocess.run(["promtool", *made], cwd=self._folder, check=True, timeout=60)
             port = _free_port()
             self.url = f"http://127.0.0.1:{port}"
             with (self._folder / "log").open("wb") as log:

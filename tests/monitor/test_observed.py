@@ -16,7 +16,7 @@ from tests.monitor.prometheus import Prometheus
 
 def reader(prometheus: Prometheus, pool: str) -> Reader:
     asked = MetricsFrom(pool, prometheus=prometheus.url, job="service")
-    return Reader(asked, load("poolkit"), lambda _what, _share: None)
+    return Reader(asked, lambda _what, _share: None, preset=load("poolkit"))
 
 
 def test_states_and_releases_of_a_real_service(prometheus: Prometheus) -> None:

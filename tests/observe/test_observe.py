@@ -37,12 +37,6 @@ production = {{ prometheus = "{url}", pool = "{pool}"{more} }}
 """
 
 
-@pytest.fixture(autouse=True)
-def no_report(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A report takes seconds; one test makes it."""
-    monkeypatch.setattr(reviewing, "make_report", None)
-
-
 @pytest.fixture(scope="module")
 def contended() -> Windows:
     """A day of the contended upstream, which needs 12 connections at its peak, with 24."""
@@ -294,7 +288,9 @@ def test_figures_with_gaps(
 @pytest.mark.parametrize("since", ["7", "5s", "401d", "-1d", "1.5h", "7 d"])
 def test_since_that_cannot_be_meant(tmp_path: Path, since: str) -> None:
     """Told with the right form."""
-    (tmp_path / "targets.toml").write_text(TOML.format(url="http://a", pool="p", more="", port=9))
+    (tmp_path / "targets.toml").write_text(
+        TOML.format(url="http://127.0.0.1:9", pool="p", more="", port=9)
+    )
     words = ["observe", "orders-db", "--targets", str(tmp_path / "targets.toml")]
     done = CliRunner().invoke(app, [*words, f"--since={since}", "--out", str(tmp_path / "o")])
     assert done.exit_code == 2

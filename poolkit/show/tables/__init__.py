@@ -3,7 +3,7 @@
 from poolkit.show.tables.of_gates import gates, waivers
 from poolkit.show.tables.of_history import history
 from poolkit.show.tables.of_outlook import outlooks
-from poolkit.show.tables.of_production import scenarios, todays_waits
+from poolkit.show.tables.of_production import averages, scenarios, todays_waits
 from poolkit.show.tables.of_recommendation import (
     changes,
     checks,
@@ -40,6 +40,7 @@ __all__ = [
     "Columns",
     "Number",
     "Table",
+    "averages",
     "changes",
     "checks",
     "checks_in_short",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from poolkit.records import FromProduction, Scenario, WaitShare
+from poolkit import units
+from poolkit.records import Averaged, FromProduction, Scenario, WaitShare
 from poolkit.show.tables.table import Column, Columns, Number, Table
 from poolkit.units import NONE, milliseconds, rate, share
 
@@ -29,3 +30,26 @@ def scenarios(found: FromProduction) -> Table:
         Column("because", lambda row: row.because),
     )
     return Table.of("What one pool needs", columns, found.scenarios)
+
+
+def averages(found: Averaged) -> Table:
+    """What averages tell of a pool, and what they do not."""
+    known = (
+        ("rate", rate, found.rate),
+        ("hold time", milliseconds, found.hold_time),
+        ("connections in use", units.number, found.offered_load),
+        ("in the busiest window", units.number, found.highest_load),
+        ("utilisation", share, found.utilisation),
+        ("wait", milliseconds, found.wait),
+        ("wait by Erlang's formula", milliseconds, found.wait_predicted),
+        ("wait of those that waited", milliseconds, found.wait_of_waiting),
+        ("timeouts", units.number, found.timeouts),
+    )
+    rows = [(name, write(value)) for name, write, value in known if value is not None]
+    rows += [("rests on", text) for text in found.assumes]
+    rows += [("not told", text) for text in found.refuses]
+    columns: Columns[tuple[str, str]] = (
+        Column("on average", lambda row: row[0]),
+        Column("", lambda row: row[1]),
+    )
+    return Table.of(f"From averages of {found.preset}", columns, rows)
