@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -16,6 +16,7 @@ from poolkit.review.provenance import left_out
 from poolkit.show import cold, trust, words
 
 if TYPE_CHECKING:
+    from poolkit.analysis.outlook import Outlook
     from poolkit.events import Watcher
     from poolkit.review.compare import Comparison
     from poolkit.show.tables import Table
@@ -97,6 +98,16 @@ def print_changes(console: Console, comparison: Comparison) -> None:
     print_table(console, tables.changes(comparison))
     if comparison.caution:
         say(console, f"caution: {comparison.caution}", indent="  ")
+
+
+def print_outlooks(console: Console, outlooks: Mapping[str, Outlook]) -> None:
+    """Print when sizes run out, the soonest of them, and what a forecast does not know."""
+    from poolkit.show import outlook, tables
+
+    console.print()
+    print_table(console, tables.outlooks(outlooks))
+    say(console, outlook.valid(outlooks), indent="  ")
+    say(console, outlook.MISSES, style="dim", indent="  ")
 
 
 def print_doubts(console: Console, recommendations: Sequence[Recommendation]) -> None:

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from poolkit.cli.gating import Gating, print_verdict
-from poolkit.cli.options import RESULTS, TARGET, FailOn, JUnit, Summary, WaiversFile, option
+from poolkit.cli.options import (
+    RESULTS,
+    TARGET,
+    Demand,
+    FailOn,
+    JUnit,
+    Summary,
+    WaiversFile,
+    option,
+)
 from poolkit.cli.terminal import error_boundary
 
 if TYPE_CHECKING:
@@ -33,6 +42,7 @@ def history(
         list[str] | None,
         option("--target", "NAME", "Show this target, with every review; may be repeated.", TARGET),
     ] = None,
+    demand: Demand = None,
     as_json: Annotated[
         Path | None, option("--json", "FILE", "Write all of it to FILE as well.", RESULTS)
     ] = None,
@@ -56,18 +66,24 @@ def history(
     It names what changed from one review to the next and what else was not as it was: the rate,
     what was asked, the upstream, versions, the machine; and where two are not comparable. From
     eight comparable reviews on it names steps that last. It sends nothing. What cannot be read is
-    named and skipped. A gate holds the latest reviews against the first of those that compare, and
-    fails where a change for the worse lasts: a step, or with fewer than eight the latest two.
+    named and skipped. With the demand so far it says when each size runs out, and the upstream.
+
+    A gate holds the latest reviews against the first of those that compare, and fails where a
+    change for the worse lasts: a step, or with fewer than eight the latest two.
     """
+    from functools import partial
+
     from poolkit.cli import terminal
     from poolkit.cli.closing import print_code
     from poolkit.errors import ExitCode
     from poolkit.measure.store import write_atomic
+    from poolkit.review.demand import read_demands
     from poolkit.review.history import read_history, to_csv
     from poolkit.review.kept import HISTORY
 
     gating = Gating.read(fail_on, waivers, summary, junit)
-    found = read_history(folders or [HISTORY], only or ())
+    demands = partial(read_demands, demand or ())
+    found = read_history(folders or [HISTORY], only or (), demands)
     if as_json is not None:
         write_atomic(as_json, found.model_dump_json(indent=2) + "\n")
     if as_csv is not None:
@@ -84,6 +100,7 @@ def history(
 
 
 def _print(console: Console, history: History, most: int | None) -> None:
+    from poolkit.cli.closing import print_outlooks
     from poolkit.cli.printed import print_table
     from poolkit.cli.progress import say
     from poolkit.show import over_time, tables
@@ -92,8 +109,10 @@ def _print(console: Console, history: History, most: int | None) -> None:
     for trend in history.trends:
         console.print()
         print_table(console, tables.history(trend, most))
-        for line in over_time.said(trend):
+        for line in (*over_time.said(trend), *over_time.ahead(trend)):
             say(console, f"{trend.target}: {line}", indent="  ", bold=len(trend.target) + 1)
+    if history.outlooks:
+        print_outlooks(console, history.outlooks)
     console.print()
     say(console, over_time.HEADROOM, style="dim", indent="  ")
     for one in history.skipped:

@@ -75,6 +75,16 @@ Wait = Annotated[
         ASKED,
     ),
 ]
+Demand = Annotated[
+    list[str] | None,
+    option(
+        "--demand",
+        "[TARGET=]FILE",
+        "Demand so far, to say when the size runs out: a CSV of weekly peaks, `week,rate`, or of a "
+        "finer series; for each target one.",
+        ASKED,
+    ),
+]
 Again = Annotated[
     bool,
     flag(

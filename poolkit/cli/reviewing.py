@@ -15,6 +15,7 @@ from poolkit.cli.options import (
     Again,
     Budget,
     Cold,
+    Demand,
     FailOn,
     Generators,
     JUnit,
@@ -73,6 +74,7 @@ def review(
             RESULTS,
         ),
     ] = None,
+    demand: Demand = None,
     fail_on: FailOn = None,
     waivers: WaiversFile = None,
     summary: Summary = None,
@@ -111,6 +113,7 @@ def review(
         scheduler=scheduler,
         again=again,
         history=store,
+        demand=demand or (),
         make_report=make_report,
     )
     code, verdict = finished.exit_code, None
@@ -212,12 +215,20 @@ def _print(
     code: ExitCode,
     verdict: Verdict | None = None,
 ) -> None:
-    from poolkit.cli.closing import print_changes, print_endings, print_results, say_cold
+    from poolkit.cli.closing import (
+        print_changes,
+        print_endings,
+        print_outlooks,
+        print_results,
+        say_cold,
+    )
 
     print_results(console, review.recommendations)
     say_cold(screen, review.recommendations)
     if review.comparison is not None:
         print_changes(console, review.comparison)
+    if review.outlooks:
+        print_outlooks(console, review.outlooks)
     if verdict is not None:
         print_verdict(console, verdict)
     console.print()

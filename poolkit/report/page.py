@@ -18,6 +18,8 @@ from poolkit.review.compare import Comparison
 from poolkit.review.provenance import left_out, measured_at, written
 from poolkit.review.trend import History
 from poolkit.show import charts, cold, tables, trust, words
+from poolkit.show.outlook import MISSES, valid
+from poolkit.show.over_time import ahead as outlook_words
 from poolkit.show.over_time import said as over_time_words
 from poolkit.show.tables import Column, Columns, Number, Table, of_probe
 from poolkit.show.tables.table import STYLE
@@ -62,6 +64,8 @@ def decision(review: Review) -> Part:
         said.append(
             f"Waits of {listed(inferred)} are inferred and 0.3 to 3 ms too long: see there."
         )
+    if review.history is not None and (until := valid(review.history.outlooks)):
+        said.insert(1, until)
     changed = None if review.comparison is None else since(review.comparison)
     past = None if review.history is None else over_time(review.history)
     html = _html(
@@ -83,16 +87,24 @@ def since(comparison: Comparison) -> Part:
     table = tables.changes(comparison)
     finding = charts.changes_finding(comparison) + "."
     caution = [f"Caution: {comparison.caution}."] if comparison.caution else []
-    html = _html("since", comparison=comparison, finding=finding, caution=caution, table=table)
+    shown = {"finding": finding, "caution": caution, "table": table}
+    is_changed = any(map(words.is_beyond_noise, comparison.differences))
+    html = _html("since", comparison=comparison, is_changed=is_changed, **shown)
     return Part(html, "\n".join([finding, *caution, "", table.markdown()]))
 
 
 def over_time(history: History) -> Part:
     """The trend of each target over its reviews: small charts, the steps, the figures folded."""
-    said = [f"{t.target}: {line}." for t in history.trends for line in over_time_words(t)]
-    rows = [tables.history(trend) for trend in history.trends]
-    html = _html("history", history=history, said=said, rows=rows)
-    return Part(html, "\n".join([f"{charts.history_finding(history)}.", *said]))
+    trends = [trend for trend in history.trends if len(trend.reviews) > 1]
+    said = [f"{t.target}: {line}." for t in trends for line in over_time_words(t)]
+    rows = [tables.history(trend) for trend in trends]
+    ahead = [(t, [words.sentence(line) for line in outlook_words(t)]) for t in history.trends]
+    ahead = [(trend, lines) for trend, lines in ahead if lines]
+    misses = words.sentence(MISSES) if history.outlooks else ""
+    html = _html("history", history=history, said=said, rows=rows, ahead=ahead, misses=misses)
+    lines = [f"{t.target}: {line}" for t, told in ahead for line in told]
+    found = [f"{charts.history_finding(history)}.", *said, *lines, misses]
+    return Part(html, "\n".join(filter(None, found)))
 
 
 def _measured(review: Review) -> str:

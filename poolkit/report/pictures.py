@@ -9,7 +9,7 @@ from poolkit.probes import Probe
 from poolkit.report.expected import expected_waits
 from poolkit.report.folder import TargetReview
 from poolkit.review.compare import Comparison
-from poolkit.review.trend import History
+from poolkit.review.trend import History, Trend
 from poolkit.show import charts, trust
 from poolkit.show.before_after import ServiceComparison
 from poolkit.show.charts.fairness import pair
@@ -68,6 +68,10 @@ _SERVICE = "Measured on the running service, with the same arrivals; waits are m
 _HISTORY = (
     "Points are reviews, grey their 95 % intervals; dashed is the rate asked. A red line is a step "
     "that lasts; from a dotted line on the reviews are not comparable with those before."
+)
+_DEMAND = (
+    "Connections are read off the measured curve, for the rate of each week: the size of today has "
+    "growth and headroom in it, what a week needs has none."
 )
 _CHANGES = "Grey: then, with its interval; coloured: now. Diamonds moved by more than noise."
 
@@ -149,6 +153,13 @@ def changes(comparison: Comparison) -> str:
 def history(past: History) -> str:
     """The reviews of each target over time."""
     return figure(charts.history(past), charts.history_alt(past), "over-time-chart", _HISTORY)
+
+
+def demand(trend: Trend) -> str:
+    """Demand as it was and is expected, and the connections that it needs."""
+    assert trend.outlook is not None, "the template asks"
+    drawn, alt = charts.demand_fan(trend.outlook), charts.demand_alt(trend.outlook)
+    return figure(drawn, alt, f"demand-{trend.target}", _DEMAND)
 
 
 def _fleet(target: TargetReview) -> charts.FleetBudget | None:

@@ -24,7 +24,8 @@ from poolkit.analysis.weekly import MOST_WEEKS, WeeklyPeaks, weekly_peaks
 from poolkit.errors import BadInput
 from poolkit.records import LARGEST
 from poolkit.redact import printable
-from poolkit.units import plural
+from poolkit.targets.target import NAME
+from poolkit.units import listed, plural
 
 FORM = "write two columns, `week,rate`: an ISO week (2026-W07) or date and calls/s"
 SHOWN = 3  # mistakes that are written out, and gaps
@@ -51,6 +52,34 @@ def read_demand(path: Path) -> WeeklyPeaks:
         except ValueError as error:
             raise BadInput(f"{path}: {error}", "give a longer series, or weekly peaks") from None
     return _of_weeks(path, rows)
+
+
+def read_demands(given: Sequence[str], targets: Sequence[str]) -> dict[str, WeeklyPeaks]:
+    """The demand of each of the targets for which a `TARGET=FILE` is given.
+
+    FILE alone will do for the only target.
+
+    Raises:
+        BadInput: it is not clear for which target a file is, or what stands in it is no demand.
+    """
+    found: dict[str, WeeklyPeaks] = {}
+    known = listed(sorted(targets))
+    for text in given:
+        name, mark, file = text.partition("=")
+        if not (mark and NAME.fullmatch(name)):
+            if len(targets) != 1:
+                raise BadInput(
+                    f"--demand {text} does not say for which of {known} it is",
+                    "write --demand TARGET=FILE, once for each target",
+                )
+            name, file = targets[0], text
+        if name not in targets:
+            remedy = f"there is {known}; a path with = in it begins with ./"
+            raise BadInput(f"--demand {text}: no target here is called {name}", remedy)
+        if name in found:
+            raise BadInput(f"--demand is given twice for {name}", "give each target one file")
+        found[name] = read_demand(Path(file))
+    return found
 
 
 def _rows(path: Path) -> tuple[list[Row], bool]:

@@ -24,6 +24,7 @@ from poolkit.review.compare import Curve
 from poolkit.review.export import RECOMMENDED
 from poolkit.review.kept import identity
 from poolkit.review.manifest import Manifest, read_manifest
+from poolkit.review.planned import DemandOf, outlook_of
 from poolkit.review.provenance import measured_at
 from poolkit.review.trend import QUANTITIES, History, Kept, Skipped, trend
 from poolkit.targets.target import NAME
@@ -36,7 +37,9 @@ _UNREAD = {"parameters", "rules_of_thumb", "checks", "cold"}
 _AGAIN = "make that review again, or move the folder away"
 
 
-def read_history(paths: Sequence[Path], targets: Sequence[str] = ()) -> History:
+def read_history(
+    paths: Sequence[Path], targets: Sequence[str] = (), demand_of: DemandOf = lambda _: {}
+) -> History:
     """What the reviews in these folders tell of each target over time.
 
     A path is a review's folder, a record's, or a folder of either; a review that lies in several
@@ -44,9 +47,10 @@ def read_history(paths: Sequence[Path], targets: Sequence[str] = ()) -> History:
 
     Args:
         targets: of these alone; of all when empty.
+        demand_of: the weekly peaks of those of the targets for which they are known.
 
     Raises:
-        BadInput: nothing is left, or there is no such target.
+        BadInput: nothing is left, there is no such target, or the demand is none.
     """
     skipped: list[Skipped] = []
     found: dict[str, list[Kept]] = {}
@@ -67,10 +71,17 @@ def read_history(paths: Sequence[Path], targets: Sequence[str] = ()) -> History:
         known = units.listed(sorted(found))
         raise BadInput(f"no review tells of {units.listed(missing)}", f"there are {known}")
     chosen = {name: kept for name, kept in found.items() if not targets or name in targets}
-    return History(
-        trends=tuple(trend(sorted(kept, key=lambda one: one.measured)) for kept in chosen.values()),
-        skipped=tuple(skipped),
-    )
+    demands = demand_of(list(chosen))
+    trends = []
+    for name, reviews in chosen.items():
+        ordered = sorted(reviews, key=lambda one: one.measured)
+        told = trend(ordered)
+        if name in demands:
+            ahead = outlook_of(ordered[-1], demands[name])
+            key = "no_outlook" if isinstance(ahead, str) else "outlook"
+            told = told.model_copy(update={key: ahead})
+        trends.append(told)
+    return History(trends=tuple(trends), skipped=tuple(skipped))
 
 
 def to_csv(history: History) -> str:
@@ -158,7 +169,7 @@ def read_folder(folder: Path, skipped: list[Skipped]) -> Iterator[Kept]:
             continue
         if entry.status == "done":
             measured = _utc(measured_at((entry,), moment.isoformat()))
-            yield Kept(measured, entry, _sizing(folder, entry.target), manifest)
+            yield Kept(measured, entry, _sizing(folder, entry.target), manifest, folder)
 
 
 def _version(written: object) -> int | None:

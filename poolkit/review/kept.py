@@ -1,7 +1,8 @@
 """Records of finished reviews: a folder each, named by when it was measured, never written again.
 
-A record is a review folder without trials, code and report: recommended.json, manifest.json and
-the curves. Whoever reads a review's folder reads a record.
+A record is a review folder without code and report: recommended.json, manifest.json, the curves,
+and of the trials what a size is read off (NAME.curve.jsonl), so that a record alone can be asked
+what demand to come needs. Whoever reads a review's folder reads a record.
 """
 
 from __future__ import annotations
@@ -19,13 +20,16 @@ from pydantic import ValidationError
 
 from poolkit import files
 from poolkit.errors import BadInput, PoolkitError
-from poolkit.measure.store import reason, write_atomic
-from poolkit.records import Recommendation, RecommendedFile
+from poolkit.measure.store import TrialLog, reason, write_atomic
+from poolkit.records import APART, Recommendation, RecommendedFile, Trial
 from poolkit.review.export import RECOMMENDED, to_json
 from poolkit.review.manifest import MANIFEST, read_manifest
 from poolkit.review.provenance import measured_at
 
 HISTORY = Path("data/reviews")  # of the working folder
+CURVE = ".curve.jsonl"  # a target's trials without what no size is read off
+# Of a trial: times whose histograms are for charts alone.
+_CHARTED = ("response_time", "wait_time", "lag", "dial_time", "service_time", "release_time")
 _RECORD = re.compile(r"\d{4}-\d\d-\d\dT\d{6}Z(-\d+)?")
 
 
@@ -120,6 +124,11 @@ def _fill(making: Path, out: Path, names: set[str], text: str) -> None:
     for name in sorted(names):
         with suppress(FileNotFoundError):
             shutil.copyfile(out / f"{name}.sizing.json", making / f"{name}.sizing.json")
+        with suppress(PoolkitError):
+            trials = TrialLog(out / f"{name}.trials.jsonl").read()
+            lines = [slim(t).model_dump_json() for t in trials if t.purpose not in APART]
+            if lines:
+                write_atomic(making / f"{name}{CURVE}", "\n".join(lines) + "\n")
     with suppress(PoolkitError):
         manifest = read_manifest(out)
         told = {name: one for name, one in manifest.targets.items() if name in names}
@@ -127,6 +136,14 @@ def _fill(making: Path, out: Path, names: set[str], text: str) -> None:
         # The digests stay: they tell which trials it rests on.
         manifest = manifest.model_copy(update={"parameters": parameters})
         write_atomic(making / MANIFEST, manifest.model_dump_json(indent=2) + "\n")
+
+
+def slim(trial: Trial) -> Trial:
+    """The trial without what only charts and tables show of it."""
+    bare: dict[str, object] = {"budget": None, "checks": trial.failed_checks}
+    for name in _CHARTED:
+        bare[name] = getattr(trial, name).model_copy(update={"buckets": {}})
+    return trial.model_copy(update=bare)
 
 
 def _placed(making: Path, store: Path, date: str) -> Path:

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from poolkit import probes, units
+from poolkit.analysis.outlook import Outlook
+from poolkit.analysis.weekly import WeeklyPeaks
 from poolkit.drivers.registry import check_driver
 from poolkit.errors import BadInput, ExitCode, MissingExtra, PoolkitError
 from poolkit.events import Watcher
@@ -21,6 +23,7 @@ from poolkit.records import Recommendation, RecommendedFile, Sizing
 from poolkit.review.adding import Added, add_results, read_entries, renew_manifest
 from poolkit.review.before import GO_ON, check_trials, other_load, records_of, set_aside
 from poolkit.review.compare import Comparison, compare
+from poolkit.review.demand import read_demands
 from poolkit.review.export import RECOMMENDED, read_recommended, read_sizings
 from poolkit.review.history import HISTORY_FILE, read_history
 from poolkit.review.kept import check_store, keep, place, records
@@ -44,6 +47,7 @@ class Review:
     exit_code: ExitCode
     report: Path | None = None
     comparison: Comparison | None = None
+    outlooks: Mapping[str, Outlook] = field(default_factory=dict)  # where demand was given
 
     @property
     def recommendations(self) -> tuple[Recommendation, ...]:
@@ -66,6 +70,7 @@ def review(
     scheduler: str | None = None,
     again: bool = False,
     history: Path | None = None,
+    demand: Sequence[str] = (),
     make_report: Callable[[Path], Path] | None = None,
 ) -> Review:
     """Measure every target of the file, one after the other, and write the whole folder `out`.
@@ -79,6 +84,8 @@ def review(
             the latest of the folder's own records, or else of those in `history`.
         budget: s of load for each target; the default of `poolkit size` where None.
         again: whether to measure anew what the folder holds; that is kept as a record in it.
+        demand: a CSV of demand so far (`TARGET=FILE`, FILE alone for the only target), from which a
+            report tells when the size runs out; it needs `history`.
         history: where to keep the review as a record, beside those of before; None: nowhere.
         push: False: no target is sent more load than its target rate; True: what the file says.
         cold: whether starts with empty pools are tried at each verified size.
@@ -109,6 +116,7 @@ def review(
     for order in orders.values():
         order.generators()  # what is wrong with them is told before anything is sent
     targets = {name: orders[name].asked_of(target) for name, target in read.items()}
+    demands = read_demands(demand, list(targets))
     earlier = None if since is None else _Earlier.read(since, out, targets, only)
     read_entries(out)  # whatever cannot be kept is told before anything is sent
     if history is not None:
@@ -134,7 +142,7 @@ def review(
     )
     say_kept(added, watcher)
     later = RecommendedFile(created=created, targets=recommendations)
-    former = [] if history is None else _kept(out, later, history, watcher)
+    former, outlooks = ([], {}) if history is None else _kept(out, later, history, demands, watcher)
     comparison = (
         with_records(out, later, targets, former)
         if earlier is None
@@ -142,34 +150,48 @@ def review(
     )
     if comparison is not None:
         write_atomic(out / SINCE, comparison.model_dump_json(indent=2) + "\n")
-    if comparison is not None or former:
+    if comparison is not None or former or demands:
         renew_manifest(out, created)
     report, code = with_report(out, created, exit_code_of(outcomes), watcher, make_report)
     if again and code in (ExitCode.CANCELLED, ExitCode.STOPPED):
         watcher.say(GO_ON)
-    return Review(out, tuple(outcomes), code, report, comparison)
+    return Review(out, tuple(outcomes), code, report, comparison, outlooks)
 
 
-def _kept(out: Path, later: RecommendedFile, store: Path, watcher: Watcher) -> list[Path]:
-    """Keep the review and write what all records tell of its targets; returns those of before.
+def _kept(
+    out: Path,
+    later: RecommendedFile,
+    store: Path,
+    demands: Mapping[str, WeeklyPeaks],
+    watcher: Watcher,
+) -> tuple[list[Path], dict[str, Outlook]]:
+    """Keep the review and write what all records tell of its targets.
+
+    Returns the records of before, and when sizes run out.
 
     Whatever is wrong with the store is said, and takes nothing from the review.
     """
     try:
         kept = keep(out, later.targets, later.created, store)
         if kept is None:
-            return []
+            return [], {}
         where = "is kept in" if kept.is_new else "was kept before, in"
         watcher.say(f"this review {where} {kept.record}")
-        told = read_history([store, out], [r.target for r in later.targets if r.status == "done"])
+        names = [r.target for r in later.targets if r.status == "done"]
+        # Its own folder first: that holds trials, which a record of an older version does not.
+        told = read_history([out, store], names, lambda _: demands)
         for one in told.skipped:
             watcher.say(f"skipped {one.path}: {one.cause}; {one.remedy}")
-        if told.reviews > 1:
+        for trend in told.trends:
+            if trend.no_outlook:
+                watcher.say(f"{trend.target}: {trend.no_outlook}")
+        if told.reviews > 1 or told.outlooks:
             write_atomic(out / HISTORY_FILE, told.model_dump_json(indent=2) + "\n")
-        return [record for record in records(store) if place(record) < place(kept.record)]
+        former = [record for record in records(store) if place(record) < place(kept.record)]
+        return former, told.outlooks
     except PoolkitError as error:
         watcher.say(f"{error.cause}; {error.remedy}")
-        return []
+        return [], {}
 
 
 def with_report(

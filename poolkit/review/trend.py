@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field
 
 from poolkit import units
 from poolkit.analysis.change_points import LEAST, Step, change_points
+from poolkit.analysis.outlook import Outlook
 from poolkit.drivers.table import DRIVERS
 from poolkit.records import (
     Amount,
@@ -56,6 +58,7 @@ class Kept:
     recommendation: Recommendation
     sizing: Curve | None = None
     manifest: Manifest | None = None
+    folder: Path | None = None  # where it was read
 
     @property
     def settings(self) -> Mapping[str, Any] | None:
@@ -121,6 +124,8 @@ class Trend(Record):
     reviews: tuple[Reviewed, ...]
     steps: tuple[Stepped, ...] = ()
     comparable: Count
+    outlook: Outlook | None = None  # from the newest review, where demand was given
+    no_outlook: str = ""  # why there is none although it was
 
     @property
     def too_few(self) -> str:
@@ -150,6 +155,11 @@ class History(Record):
     def reviews(self) -> int:
         """The most reviews that any target has."""
         return max((len(trend.reviews) for trend in self.trends), default=0)
+
+    @property
+    def outlooks(self) -> dict[str, Outlook]:
+        """Target -> when its size runs out, where that was asked and can be told."""
+        return {trend.target: trend.outlook for trend in self.trends if trend.outlook is not None}
 
 
 def trend(kept: Sequence[Kept]) -> Trend:

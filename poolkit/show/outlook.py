@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date, timedelta
 
 from poolkit.analysis.forecast import Forecast, TooShort
 from poolkit.analysis.outlook import Crossing, Outlook
 from poolkit.show.words import pool_phrase, sentence
-from poolkit.units import number, plural, rate, share
+from poolkit.units import listed, number, plural, rate, share
 
 # As `make bench ARGS=forecast` has it: of 100 series each, 52 weeks known and 13 ahead.
 MISSES = (
@@ -34,6 +35,30 @@ def valid_until(outlook: Outlook) -> date | None:
     return day_of(outlook, outlook.valid_weeks + 1) - timedelta(days=1)
 
 
+def valid(outlooks: Mapping[str, Outlook]) -> str:
+    """Until when the sizes will do, in sentences: the soonest day; empty without an outlook."""
+    days = {name: valid_until(one) for name, one in outlooks.items()}
+    over = [name for name, one in outlooks.items() if one.size_out.first == 1]
+    unknown = [name for name, day in days.items() if day is None and name not in over]
+    said = []
+    if over:
+        said.append(f"Demand outgrows {_sizes_of(over)} next week, as forecast at its upper end")
+    if known := {name: day for name, day in days.items() if day is not None}:
+        soonest = min(known.values())
+        names = [name for name, day in known.items() if day == soonest]
+        which = "" if len(names) == len(days) > 1 else f": {_sizes_of(names)}"
+        beyond = all(outlooks[name].size_out.first is None for name in names)
+        more = ", which is as far as can be told" if beyond else " may run out then"
+        said.append(f"Valid until {_day(soonest)}{which or ': sizes'}{more}")
+    if unknown:
+        said.append(f"Until when cannot be said of {listed(unknown)}")
+    return " ".join(map(sentence, said))
+
+
+def _sizes_of(names: list[str]) -> str:
+    return f"the {'size' if len(names) == 1 else 'sizes'} of {listed(names)}"
+
+
 def finding(outlook: Outlook) -> str:
     """When the size runs out, as a sentence without a full stop."""
     if isinstance(outlook.forecast, TooShort):
@@ -53,6 +78,18 @@ def finding(outlook: Outlook) -> str:
     until = _day(day_of(outlook, outlook.horizon + 1) - timedelta(days=1))
     told = plural(outlook.horizon, "week")
     return f"{size} does not run out within the {told} that can be told (until {until})"
+
+
+def runs_out(outlook: Outlook) -> str:
+    """When the size runs out, for a cell of a table."""
+    if isinstance(outlook.forecast, TooShort):
+        return "too short to say"
+    if outlook.size_out.first == outlook.size_out.last == 1:
+        return "next week"
+    if outlook.unknown_from == 1 and outlook.size_out.first is None:
+        return "cannot say"
+    told = outlook.horizon if outlook.unknown_from is None else outlook.unknown_from - 1
+    return when(outlook, outlook.size_out) or f"not within {plural(told, 'week')}"
 
 
 def upstream(outlook: Outlook) -> str:
@@ -94,12 +131,16 @@ def how_sure(found: Forecast) -> str:
     return said
 
 
-def sentences(outlook: Outlook) -> list[str]:
-    """All that an outlook says, the finding first."""
+def sentences(outlook: Outlook, *, of_many: bool = False) -> list[str]:
+    """All that an outlook says, the finding first.
+
+    `of_many`: without what is so of every forecast (`MISSES`), which is then said once.
+    """
     found, known = outlook.forecast, outlook.demand
     said = [finding(outlook)]
     if isinstance(found, Forecast):
-        said += [upstream(outlook), demand(outlook), how_sure(found), MISSES]
+        said += [upstream(outlook), demand(outlook), how_sure(found)]
+        said += [] if of_many else [MISSES]
     said += known.remarks
     return [sentence(words) for words in said if words]
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from poolkit.records import Interval
 from poolkit.review.compare import Difference
 from poolkit.review.trend import QUANTITIES, Figure, Reviewed, Stepped, Trend, Why
-from poolkit.show import words
+from poolkit.show import outlook, words
 from poolkit.units import NONE, interval, milliseconds, number, plural, rate, share
 
 NAMES = {
@@ -118,3 +118,12 @@ def said(trend: Trend) -> Iterator[str]:
         yield trend.too_few
     elif not trend.steps:
         yield f"no step that lasts in {plural(trend.comparable, 'comparable review')}"
+
+
+def ahead(trend: Trend) -> Iterator[str]:
+    """When the size of a target runs out, where that was asked, in sentences without full stops."""
+    if trend.outlook is not None:
+        found = outlook.sentences(trend.outlook, of_many=True)
+        yield from (line.removesuffix(".") for line in found)
+    elif trend.no_outlook:
+        yield f"cannot say when the size runs out: {trend.no_outlook}"

@@ -15,6 +15,7 @@ from tests.golden.report_text import seen_in
 
 EXPECTED = Path(__file__).parent / "expected"
 HISTORY = RECORDINGS / "history"
+DEMAND = "kept/demand/lab-cpu.csv"
 Case = Callable[[Path], dict[str, str]]
 
 COMMANDS = ("demo", "review", "size", "sweep", "audit", "probe", "lab", "doctor", "history")
@@ -233,11 +234,11 @@ def history(folder: Path) -> dict[str, str]:
     (cut / "recommended.json").write_text('{"schema": "poolkit.recomm')
     all_of_it, one = (
         ("history", "kept"),
-        ("history", "kept", "--target", "lab-cpu", "--csv", "history.csv"),
+        ("history", "kept", "--target", "lab-cpu", "--csv", "history.csv", "--demand", DEMAND),
     )
     (folder / "waivers.toml").write_text(WAIVERS, encoding="utf-8")
     gates = ("--fail-on", "size,plateau=5%,p99,headroom=20%", "--waivers", "waivers.toml")
-    ran = many((all_of_it, one, (*one[:-2], *gates)), cwd=folder)
+    ran = many((all_of_it, one, (*one[:4], *gates)), cwd=folder)
     made = {"printed.txt": ran[0].text(), "one-target.txt": ran[1].text()}
     made["gates.txt"] = ran[2].text()
     return made | {"history.csv": (folder / "history.csv").read_text(encoding="utf-8")}

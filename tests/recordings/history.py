@@ -9,19 +9,26 @@ Synthetic: the figures are those of `lab-review`, scattered by 1.5 %, with chang
   by a fifth, and the size rises;
 - review 6 came with another aiohttp, which changed nothing;
 - the rate asked of `lab-db` grew in reviews 5 and 11.
+
+The latest review keeps the closed loops that its sizes were read off, and `demand/` beside the
+records holds a year of weekly peaks of each target, which grow by 1 % of the first one a week.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
 
-from poolkit.records import Recommendation, Sizing
+from poolkit.histogram import GROWTH
+from poolkit.measure.store import TrialLog
+from poolkit.records import Recommendation, Sizing, Trial
 from poolkit.report.source import RECORDED, shared
 from poolkit.review.export import RECOMMENDED, read_recommended, read_sizings, to_json
-from poolkit.review.kept import date_of, named
+from poolkit.review.kept import CURVE, date_of, named, slim
 from poolkit.review.manifest import MANIFEST, Manifest, read_manifest
 
 REVIEWS, ELSEWHERE, SLOWER, NEW_AIOHTTP = 14, 1, 10, 6
@@ -29,6 +36,8 @@ SLOWED = 1.25  # times the hold time of lab-cpu
 TARGETS = ("lab-cpu", "lab-db")
 RATES = {5: 345.0, 11: 370.0}  # calls/s asked of lab-db, from that review on
 FIRST = datetime(2026, 8, 3, 6, 30, tzinfo=UTC)
+WEEKS = 60
+PEAKS = {"lab-cpu": 400.0, "lab-db": 320.0}  # calls/s expected of the last week
 SCATTER = 0.015
 SEED = 20260803
 
@@ -73,6 +82,35 @@ def scaled(entry: Recommendation, sizing: Sizing, by: float) -> tuple[Recommenda
     return entry.model_copy(update=changes), curve
 
 
+def kept_trials(trials: Sequence[Trial], by: float) -> str:
+    """The closed loops, as on that upstream: the same in other units of time."""
+    lines = []
+    for trial in (slim(trial) for trial in trials if trial.is_of_curve):
+        held, around = trial.hold_time, trial.throughput_interval95
+        moved = round(math.log(by) / math.log(GROWTH))
+        times = {key: getattr(held, key) * by for key in ("mean", "p50", "p95", "p99", "longest")}
+        buckets = {bucket + moved: count for bucket, count in held.buckets.items()}
+        update = {
+            "window": trial.window * by,
+            "throughput": trial.throughput / by,
+            "throughput_interval95": around and (around[0] / by, around[1] / by),
+            "hold_time": held.model_copy(update={**times, "buckets": buckets}),
+            "in_use": (),
+            "server_side": None,
+        }
+        lines.append(trial.model_copy(update=update).model_dump_json(exclude_defaults=True))
+    return "\n".join(lines) + "\n"
+
+
+def demand(peak: float, rng: np.random.Generator) -> str:
+    """A CSV of weekly peaks up to the latest review, `peak` (calls/s) in the last week."""
+    first = FIRST.date() + timedelta(weeks=REVIEWS - WEEKS)
+    rates = peak * (1 + 0.01 * np.arange(WEEKS)) / (1 + 0.01 * (WEEKS - 1))
+    rates *= rng.lognormal(0.0, 0.03, WEEKS)
+    rows = [f"{first + timedelta(weeks=week)},{rate:.1f}" for week, rate in enumerate(rates)]
+    return "\n".join(["week,rate", *rows]) + "\n"
+
+
 def manifest_of(number: int, recorded: Manifest, rate: float) -> Manifest:
     """Of the review with this number: versions, machine and settings as planned."""
     old = {"aiohttp": "3.14.4"} if number < NEW_AIOHTTP else {}
@@ -96,6 +134,7 @@ def write(out: Path) -> Path:
     entries = {entry.target: entry for entry in written.targets}
     sizings, recorded = read_sizings(source, written), read_manifest(source)
     rng, rate = np.random.default_rng(SEED), 330.0
+    scales: dict[str, float] = {}
     for number in range(1, REVIEWS + 1):
         created = (FIRST + timedelta(weeks=number - 1)).isoformat().replace("+00:00", "Z")
         record = out / named(date_of(created), 1)
@@ -106,6 +145,7 @@ def write(out: Path) -> Path:
             by = float(np.exp(rng.normal(0.0, SCATTER)))
             by *= SLOWED if name == "lab-cpu" and number >= SLOWER else 1.0
             by *= 0.6 if number == ELSEWHERE else 1.0
+            scales[name] = by
             entry, sizing = scaled(entries[name], sizings[name], by)
             asked = {"target_rate": rate} if name == "lab-db" else {}
             found.append(entry.model_copy(update=asked))
@@ -114,6 +154,12 @@ def write(out: Path) -> Path:
         (record / RECOMMENDED).write_text(to_json(found, created))
         manifest = manifest_of(number, recorded, rate).model_copy(update={"created": created})
         (record / MANIFEST).write_text(manifest.model_dump_json() + "\n")
+    for name in TARGETS:
+        trials = TrialLog(source / f"{name}.trials.jsonl").read()
+        (record / f"{name}{CURVE}").write_text(kept_trials(trials, scales[name]))
+        path = out / "demand" / f"{name}.csv"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(demand(PEAKS[name], rng))
     return out
 
 

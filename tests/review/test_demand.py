@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from poolkit.errors import BadInput
-from poolkit.review.demand import read_demand
+from poolkit.review.demand import read_demand, read_demands
 
 WEEKS = "2026-W01,100\n2026-W02,110.5\n2026-W04,1.2e2\n"
 
@@ -102,3 +103,38 @@ def test_a_file_that_is_none_is_refused(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "none.csv"):
         with pytest.raises(BadInput, match=r"cannot read|no such file"):
             read_demand(path)
+
+
+def test_a_file_is_for_the_target_named_before_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or for the only one; a path may hold a = behind ./."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a=b.csv").write_text(WEEKS)
+    file = written(tmp_path, WEEKS)
+    told = read_demand(file)
+    assert read_demands([f"orders={file}"], ["users", "orders"]) == {"orders": told}
+    assert read_demands([str(file)], ["orders"]) == {"orders": told}
+    assert list(read_demands(["orders=./a=b.csv"], ["users", "orders"])) == ["orders"]
+    assert list(read_demands(["./a=b.csv"], ["orders"])) == ["orders"]
+    assert read_demands([], ["users", "orders"]) == {}
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (["demand.csv"], "--demand demand.csv does not say for which of orders and users it is"),
+        (["order=demand.csv"], "--demand order=demand.csv: no target here is called order"),
+        (["orders=demand.csv"] * 2, "--demand is given twice for orders"),
+        (["orders=nowhere.csv"], "no such file: nowhere.csv"),
+        (["orders="], "cannot read .: "),
+    ],
+)
+def test_it_must_be_clear_for_which_target_a_file_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: list[str], said: str
+) -> None:
+    """Named with what is there."""
+    monkeypatch.chdir(tmp_path)
+    written(tmp_path, WEEKS)
+    with pytest.raises(BadInput, match=f"^{re.escape(said)}"):
+        read_demands(given, ["users", "orders"])

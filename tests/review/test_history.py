@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 
+from poolkit.analysis.weekly import WeeklyPeaks
 from poolkit.errors import BadInput
 from poolkit.records import Recommendation
 from poolkit.report.source import RECORDED, shared
 from poolkit.review import kept as store
+from poolkit.review.demand import read_demands
 from poolkit.review.export import read_recommended, read_sizings
 from poolkit.review.history import read_history, to_csv
 from poolkit.review.manifest import read_manifest
@@ -38,7 +40,7 @@ def kept_in(out: Path, folder: Path) -> store.Kept:
     return found
 
 
-def test_a_record_is_a_review_without_its_trials(tmp_path: Path) -> None:
+def test_a_record_is_a_review_with_the_curves_of_its_trials(tmp_path: Path) -> None:
     """Named by when it was measured; all that a comparison reads is there, and no more."""
     record, is_new = kept_in(shared(RECORDED), tmp_path / "store")
     assert is_new
@@ -47,7 +49,43 @@ def test_a_record_is_a_review_without_its_trials(tmp_path: Path) -> None:
     assert len(read_sizings(record, read_recommended(record))) == 4
     assert read_manifest(record).host == read_manifest(shared(RECORDED)).host
     assert not list(record.glob("*.trials.jsonl"))
+    assert len(list(record.glob("*.curve.jsonl"))) == 4
     assert [path.name for path in (tmp_path / "store").iterdir()] == [record.name]
+
+
+def test_a_record_alone_says_when_its_size_runs_out(tmp_path: Path) -> None:
+    """As the review's own folder does, whose trials hold three times as much."""
+    kept_in(shared(RECORDED), tmp_path)
+    demand = {"lab-db": risen(250.0, 0.006)}
+    folders = (tmp_path, shared(RECORDED))
+    ours, theirs = (read_history([one], ["lab-db"], lambda _: demand) for one in folders)
+    found = ours.outlooks["lab-db"]
+    assert found == theirs.outlooks["lab-db"]
+    assert (found.pool_size, found.pools, found.horizon) == (10, 1, 26)
+    assert found.size_out.first is not None
+    assert History.model_validate_json(ours.model_dump_json()) == ours
+
+
+def test_why_a_review_cannot_say_is_said(tmp_path: Path) -> None:
+    """A record of an older version has no trials, one that was cut none that are understood."""
+    demand = {"lab-db": risen(250.0, 0.006)}
+    older = MADE / "2026-08-10T063000Z"
+    old = read_history([older], ["lab-db"], lambda _: demand).trends[0]
+    assert old.no_outlook.startswith("its newest review holds no trials, as records of older")
+    record = kept_in(shared(RECORDED), tmp_path).record
+    (record / "lab-db.curve.jsonl").write_text("{}\n")
+    cut = read_history([tmp_path], ["lab-db"], lambda _: demand).trends[0]
+    assert cut.no_outlook.startswith("lab-db.curve.jsonl line 1 ")
+    (record / "manifest.json").unlink()
+    bare = read_history([tmp_path], ["lab-db"], lambda _: demand).trends[0]
+    assert bare.no_outlook.startswith("its newest review has no manifest")
+    assert (bare.outlook, cut.outlook, old.outlook) == (None, None, None)
+
+
+def risen(first: float, slope: float) -> WeeklyPeaks:
+    """60 weekly peaks on a line (calls/s)."""
+    rates = tuple(first * (1 + slope * week) for week in range(60))
+    return WeeklyPeaks(first_day="2025-10-06", rates=rates)
 
 
 def test_the_same_review_twice_is_one_record(tmp_path: Path) -> None:
@@ -179,6 +217,14 @@ def test_the_planted_step_is_found(made: History) -> None:
     assert plateau.before.value / plateau.after.value == pytest.approx(SLOWED, rel=0.02)
     assert plateau.reviews == REVIEWS - SLOWER + 1
     assert [one.kind for one in plateau.why] == ["upstream"]
+
+
+def test_the_made_demand_outgrows_the_sizes() -> None:
+    """On the slower upstream of `lab-cpu`, too: its trials are in the latest record."""
+    files = [f"{name}={MADE / 'demand' / name}.csv" for name in ("lab-cpu", "lab-db")]
+    ahead = read_history([MADE], (), lambda names: read_demands(files, names)).outlooks
+    out = {name: (one.pool_size, one.size_out.first) for name, one in ahead.items()}
+    assert out == {"lab-cpu": (16, 11), "lab-db": (10, 4)}
 
 
 def test_a_change_says_what_else_was_not_as_it_was(made: History) -> None:

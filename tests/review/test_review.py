@@ -614,3 +614,19 @@ def test_a_finished_result_outlives_a_review_without_one(
     assert "users_api_pool" in (tmp_path / "out" / "pools.py").read_text(encoding="utf-8")
     stays = "users-api: the finished result of before stays in recommended.json and pools.py"
     assert log.said[-1] == stays
+
+
+def test_what_demand_needs_is_said_or_why_not(
+    tmp_path: Path, scripted: Callable[..., None]
+) -> None:
+    """A file for no target is told before anything is sent."""
+    with pytest.raises(BadInput, match="does not say for which of orders-api and users-api"):
+        run(tmp_path, Log(), history=tmp_path / "kept", demand=["peaks.csv"])
+    peaks = tmp_path / "peaks.csv"
+    peaks.write_text("2026-W01,100\n2026-W02,110\n")
+    scripted("orders-api", gone("orders-api", 3))
+    scripted("users-api", done(of_users()))
+    log = Log()
+    finished = run(tmp_path, log, history=tmp_path / "kept", demand=[f"users-api={peaks}"])
+    assert finished.outlooks == {}
+    assert log.said[1].startswith("users-api: its newest review holds no trials")

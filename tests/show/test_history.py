@@ -18,6 +18,7 @@ from poolkit.review.history import HISTORY_FILE, read_history
 from poolkit.review.trend import History
 from poolkit.show import charts, over_time, tables
 from poolkit.show.charts import style
+from tests.show.outlooks import outlooks
 
 MADE = shared(RECORDED).parent / "history"
 
@@ -39,6 +40,21 @@ def test_each_target_has_a_row_and_each_step_a_mark(made: History) -> None:
     ]
     assert marks == [1, 1, 1, 0, 0, 0]
     assert [text.get_text() for a in figure.axes for text in a.texts] == ["+3.2", "-20 %", "+25 %"]
+
+
+def test_the_report_shows_the_demand_to_come(made: History) -> None:
+    """A fan for whom it can be told, the reason for whom not; a target of one review has no row."""
+    first, second = made.trends
+    ahead = first.model_copy(update={"outlook": outlooks()["runs out"]})
+    second = second.model_copy(update={"reviews": second.reviews[:1], "no_outlook": "no trials"})
+    found = History(trends=(ahead, second))
+    shown = page.over_time(found)
+    assert len(charts.history(found).axes) == 3
+    assert shown.html.count("<svg") == 2
+    assert "<p>lab-db: Cannot say when the size runs out: no trials.</p>" in shown.html
+    assert "lab-cpu: The size (24 connections) runs out in July (May at the earliest" in shown.html
+    assert shown.html.count("<p>The line goes on") == 1
+    assert "season" not in page.over_time(made).words
 
 
 def test_the_words_hold_what_the_chart_shows(made: History) -> None:

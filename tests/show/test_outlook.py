@@ -105,3 +105,23 @@ def test_a_table_has_a_row_a_target() -> None:
     assert first[1:3] == ("24 connections", "653 calls/s")
     assert first[4:] == ("2026-05-10", "98 % (80 % meant)")
     assert second[4:] == ("–", "–")
+
+
+def test_the_soonest_of_several_targets_is_until_when_a_review_is_valid() -> None:
+    """What runs out next week, and what cannot be said, is told beside it."""
+    all_of_them = outlooks()
+
+    def said(*names: str) -> str:
+        return words.valid({f"t{n}": all_of_them[name] for n, name in enumerate(names)})
+
+    assert said() == ""
+    assert said("runs out", "does not run out") == (
+        "Valid until 10 May 2026: the size of t0 may run out then."
+    )
+    assert said("does not run out") == (
+        "Valid until 30 August 2026: the size of t0, which is as far as can be told."
+    )
+    assert said("runs out", "has run out", "too short", "cannot say") == (
+        "Demand outgrows the size of t1 next week, as forecast at its upper end. Valid until 10 "
+        "May 2026: the size of t0 may run out then. Until when cannot be said of t2 and t3."
+    )

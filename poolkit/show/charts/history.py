@@ -48,8 +48,10 @@ def history_alt(history: History) -> str:
 
 
 def history(history: History) -> Figure:
-    """Draw a row of small charts for each target."""
-    rows = len(history.trends)
+    """Draw a row of small charts for each target that has two reviews, or else for all."""
+    # One review is no trend; its figures stand in the tables.
+    trends = [trend for trend in history.trends if len(trend.reviews) > 1] or history.trends
+    rows = len(trends)
     with style.house():
         figure = new_figure((style.FIGURE_SIZE[0], _TOP + _ROW * rows), layout=None)
         grid = figure.subplots(rows, len(_COLUMNS), squeeze=False, sharex=True)
@@ -59,7 +61,7 @@ def history(history: History) -> Figure:
         )
         kw: Any = {"x": 0.012, "y": 1 - 0.1 / height, "ha": "left", "va": "top"}
         figure.suptitle(history_finding(history), **kw, **style.TITLE)
-        for row, trend in enumerate(history.trends):
+        for row, trend in enumerate(trends):
             for column, (quantity, name, times) in enumerate(_COLUMNS):
                 axes = grid[row][column]
                 _draw(axes, trend, quantity, times)

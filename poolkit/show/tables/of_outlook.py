@@ -20,7 +20,7 @@ def outlooks(found: Mapping[str, Outlook]) -> Table:
         Column("target", lambda row: row[0]),
         Column("size", lambda row: pool_phrase(row[1].pool_size, row[1].pools)),
         Number("last peak", lambda row: rate(row[1].demand.rates[-1])),
-        Column("forecast", lambda row: words.finding(row[1])),
+        Column("runs out", lambda row: words.runs_out(row[1])),
         Column("the size will do until", _valid),
         Number("past forecasts held", _held),
     )
