@@ -82,7 +82,7 @@ def test_the_report(contended: Windows, tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(reviewing, "make_report", lambda out: export(execute(out), out / "r.html"))
     done = observe(Fake(now(contended)), tmp_path)
     assert done.exit_code == 0, done.output
-    shown = BeautifulSoup((tmp_path / "out/r.html").read_text(), "html.parser")
+    shown: Any = BeautifulSoup((tmp_path / "out/r.html").read_text(), "html.parser")
     decision = shown.select_one("#decision").parent.get_text(" ", strip=True)
     assert "Source: production." in decision
     assert "predicted from production metrics, not verified" in decision
