@@ -337,6 +337,7 @@ def sized(
     driver: str,
     started: str,
     slower: float = 1.0,
+    dispersion: float | None = None,
 ) -> tuple[Sizing, Trial]:
     """The size that the objective asks for, and the evidence as one trial.
 
@@ -345,12 +346,16 @@ def sized(
 
     Args:
         slower: how many times as long each call is taken to last.
+        dispersion: as `dispersion_seen` has it, where that is known: for one pool all windows
+            count whatever the rate is, so it is the same for each objective.
     """
     rate = objective.rate
-    chosen, plain = evidence(windows, rate, target, driver, started)
+    chosen = near(windows, rate)
+    if dispersion is None or windows.fleet > 1:
+        dispersion = dispersion_seen(chosen, as_trial(chosen, 1.0, target, driver, started))
     factor = slower * slowdown(windows, chosen, rate)
     slowed = as_trial(chosen, factor, target, driver, started)
-    trial = slowed.model_copy(update={"dispersion": plain.dispersion})
+    trial = slowed.model_copy(update={"dispersion": dispersion})
     sizing = size(Sweep(target=target, trials=(trial,)), objective)
     verdict = sizing.verdict.model_copy(
         update={

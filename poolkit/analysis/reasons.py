@@ -81,16 +81,24 @@ def extrapolated(queue: Model, pool_size: int) -> str:
     """What a size rests on that was not measured, in words; empty where all of it was."""
     whole = queue.curve.whole
     parts = []
-    if whole.smallest > 1:
-        parts.append(f"nothing was measured below {whole.smallest}")
+    if whole.smallest > queue.curve.pools:
+        parts.append(f"nothing was measured below {_of_one_pool(queue, whole.smallest)}")
     if pool_size * queue.curve.pools > whole.measured:
         parts.append(_beyond(queue))
     return "; ".join(parts)
 
 
 def _beyond(queue: Model) -> str:
-    largest = queue.curve.whole.measured
+    largest = _of_one_pool(queue, queue.curve.whole.measured)
     return f"nothing was measured beyond {largest}, throughput is taken to stay as it was there"
+
+
+def _of_one_pool(queue: Model, connections: int) -> str:
+    """Connections of all pools, told as those of each, which is what sizes are."""
+    pools = queue.curve.pools
+    if pools == 1:
+        return str(connections)
+    return f"{units.number(connections / pools)} in each of {pools} pools"
 
 
 def _with_less(queue: Model, less: WaitPrediction, limited_by: LimitedBy) -> str:

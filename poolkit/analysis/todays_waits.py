@@ -68,8 +68,8 @@ def todays_waits(windows: Windows, trial: Trial) -> TodaysWaits:
         because += f": calls wait {way} than the model of these pools says"
     elif observed[0] < P99:
         because += (
-            f"; only {units.share(float(observed[0]), 2)} of the calls wait longer than "
-            f"{units.milliseconds(bounds[0])}, so smaller sizes are put to no test"
+            f"; hardly a call waits longer than {units.milliseconds(bounds[0])} "
+            f"({units.share(float(observed[0]), 2)}), so smaller sizes are put to no test"
         )
     rows = tuple(
         WaitShare(longer_than=bound, counted=float(seen), predicted=min(1.0, float(said)))

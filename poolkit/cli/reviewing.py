@@ -114,7 +114,7 @@ def review(
         again=again,
         history=store,
         demand=demand or (),
-        make_report=_make_report,
+        make_report=make_report,
     )
     code, verdict = finished.exit_code, None
     if gating is not None:
@@ -170,7 +170,7 @@ def demo(
             budget=budget,
             seed=seed,
             fleet=fleet,
-            make_report=_make_report,
+            make_report=make_report,
         )
     code = finished.exit_code
     # The lab is there to be looked at: a size in doubt is shown, and is no failure of the demo.
@@ -197,7 +197,8 @@ def _gated(
     return gating.verdict(judgements), list(trends.values())
 
 
-def _make_report(out: Path) -> Path:
+def make_report(out: Path) -> Path:
+    """The report of the folder as one page, and as PDF where a Chromium is found."""
     from poolkit.report.browser import export_pdf
     from poolkit.report.execute import execute
     from poolkit.report.export import export

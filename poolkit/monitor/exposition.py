@@ -165,19 +165,25 @@ def quantile(cumulative: Sequence[tuple[float, float]], share: float) -> float |
     return low
 
 
-def scrape(url: str, *, timeout: float = production.TIMEOUT) -> Scrape:
+def scrape(
+    url: str,
+    *,
+    timeout: float = production.TIMEOUT,
+    headers: Mapping[str, str] | None = None,
+) -> Scrape:
     """The pools that a service exports now.
 
     Args:
         url: its /metrics address, http or https.
         timeout: s, for the whole answer.
+        headers: sent with it.
 
     Raises:
         BadInput: no answer, or not an exposition; with what to do.
     """
     if not url.startswith(("http://", "https://")):
         raise BadInput(f"{url} is no http address", "name it like http://127.0.0.1:8000/metrics")
-    text = production.fetch(url, url, timeout=timeout)
+    text = production.fetch(url, url, timeout=timeout, headers=headers)
     return Scrape(time.monotonic(), url, parse(text.decode(errors="replace"), url))
 
 
@@ -201,7 +207,7 @@ def states(after: PoolFigures, before: PoolFigures | None = None) -> tuple[State
     seconds, releases = (
         after.states.get(metric.name, {}) for metric in (names.STATE_SECONDS, names.STATE_RELEASES)
     )
-    earlier = {} if before is None or _began_anew(before, after) else before.states
+    earlier = {} if before is None or began_anew(before, after) else before.states
 
     def more(metric: names.Metric, counts: Mapping[int, float], n: int) -> float:
         return counts.get(n, 0.0) - earlier.get(metric.name, {}).get(n, 0.0)
@@ -216,7 +222,7 @@ def states(after: PoolFigures, before: PoolFigures | None = None) -> tuple[State
     return tuple(found)
 
 
-def _began_anew(before: PoolFigures, after: PoolFigures) -> bool:
+def began_anew(before: PoolFigures, after: PoolFigures) -> bool:
     """Whether the counts by state began again, at another time or with less than there was."""
     start = names.START.name
     if before.values.get(start) != after.values.get(start):

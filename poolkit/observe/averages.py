@@ -63,7 +63,6 @@ class AveragesReader(Asking):
             self.on_query(shown[name] if one is None else one.name, at / len(parts))
             unit = SECONDS[one.unit] if one is not None and name in ("held", "wait") else 1.0
             rows[name] = unit * _only(self.range(query, ends, window), ends.size)
-        self.on_query("", 1.0)
         missing = self._missing(rows, span, until)
         unknown = np.full(ends.size, np.nan)
         # A limit of 0 is none: so Go's database/sql has it.

@@ -200,7 +200,6 @@ class Reader(Asking):
         for at, (name, query) in enumerate(parts):
             self.on_query(name, at / len(parts))
             found.append(self.range(query, ends, window))
-        self.on_query("", 1.0)
         seconds, releases, asks, pools, least, most, peak, *times = found
         levels, held = _by_level(seconds, by, p.state_seconds)
         _, released = _by_level(releases, by, p.state_releases, levels)

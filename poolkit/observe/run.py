@@ -17,6 +17,7 @@ from poolkit.analysis.todays_waits import todays_waits
 from poolkit.errors import BadInput, ExitCode
 from poolkit.events import Emit, Recommended, Sized, Step
 from poolkit.measure.store import TrialLog, prepare_out, write_atomic
+from poolkit.observe import scraping
 from poolkit.observe.averages import AveragesReader
 from poolkit.observe.preset import AveragesPreset, load
 from poolkit.observe.prometheus import Reader
@@ -73,6 +74,8 @@ def observe(
 ) -> Observation:
     """The size of a target's pool, from its own metrics of the last so many seconds.
 
+    Where they are scraped, and not read from a Prometheus, they are those of the next ones.
+
     Args:
         until: Unix time (s) at which the range ends; now by default.
 
@@ -86,34 +89,51 @@ def observe(
             'add to it: production = { prometheus = "http://127.0.0.1:9090", pool = "orders-db" }',
         )
     if asked.prometheus is None:
-        raise BadInput(
-            "production.metrics cannot be observed yet",
-            "name a Prometheus that scrapes it: production.prometheus",
-        )
-
-    def on_query(what: str, done: float) -> None:
-        emit(Step(target=target.name, what=f"reading {what} ({units.share(done)})", limit=0))
-
-    end = time.time() if until is None else until
-    preset = load(asked.preset)
-    if isinstance(preset, AveragesPreset):
-        averages = AveragesReader(asked, on_query, preset=preset)
-        sizing, trial, found = _from_averages(
-            target, averages.read(end - seconds, end), asked.prometheus, asked
-        )
-        queries = averages.queries
+        asked_at = f"{asked.metrics}, pool {asked.pool}"
+        read, queries = _scraped(target.name, asked, seconds, emit)
+        sizing, trial, found = _from_windows(target, read, asked_at, emit)
     else:
-        reader = Reader(asked, on_query, preset=preset)
-        read = reader.read(end - seconds, end)
-        windows = read.whole()
-        _check_enough(windows, read)
-        emit(Step(target=target.name, what="reading the size off the curve", limit=0))
-        sizing, trial, found = _answer(target, windows, read, asked.prometheus, asked.pool)
-        queries = reader.queries
+        asked_at = f"Prometheus at {asked.prometheus}, pool {asked.pool}"
+
+        def on_query(what: str, done: float) -> None:
+            emit(Step(target=target.name, what=f"reading {what} ({units.share(done)})", limit=0))
+
+        end = time.time() if until is None else until
+        preset = load(asked.preset)
+        if isinstance(preset, AveragesPreset):
+            averages = AveragesReader(asked, on_query, preset=preset)
+            sizing, trial, found = _from_averages(
+                target, averages.read(end - seconds, end), asked.prometheus, asked
+            )
+            queries = averages.queries
+        else:
+            reader = Reader(asked, on_query, preset=preset)
+            read = reader.read(end - seconds, end)
+            sizing, trial, found = _from_windows(target, read, asked_at, emit)
+            queries = reader.queries
     recommendation = _recommendation(target, sizing, trial, found)
     emit(Sized(sizing=sizing))
     emit(Recommended(recommendation=recommendation))
     return Observation(recommendation, sizing, trial, queries)
+
+
+def _from_windows(
+    target: Target, read: Windows, source: str, emit: Emit
+) -> tuple[Sizing, Trial, FromProduction]:
+    """The answer from counts by number in use."""
+    windows = read.whole()
+    _check_enough(windows, read)
+    emit(Step(target=target.name, what="reading the size off the curve", limit=0))
+    return _answer(target, windows, read, source)
+
+
+def _scraped(name: str, asked: MetricsFrom, seconds: float, emit: Emit) -> tuple[Windows, int]:
+    """What a service's own /metrics tells in the next so many seconds, and how many scrapes."""
+    what = f"looking at {asked.metrics}, nothing else is sent"
+    emit(Step(target=name, what=what, limit=seconds))
+    scrapes = scraping.watch(asked, seconds)
+    length = scraping.window_length(seconds)
+    return scraping.read(scrapes, asked.pool, length, time.time()), len(scrapes)
 
 
 def write(out: Path, found: Observation) -> None:
@@ -131,18 +151,21 @@ def _check_enough(windows: Windows, read: Windows) -> None:
         raise BadInput(
             f"only {left} of {read.ends.size} windows of {units.number(read.seconds)} s have all "
             f"figures, and {calls} in them",
-            "ask for a range in which the service was scraped and busy: --since 7d",
+            "take a time in which the service was scraped and busy: --since 7d, or --for 5m where "
+            "its own /metrics are read",
         )
 
 
 def _answer(
-    target: Target, windows: Windows, read: Windows, source: str, pool: str
+    target: Target, windows: Windows, read: Windows, source: str
 ) -> tuple[Sizing, Trial, FromProduction]:
     began, ended = (_moment(at) for at in (windows.ends[0] - windows.seconds, windows.ends[-1]))
     of = (target.name, target.driver, began)
     objective = _of_fleet(target, windows.fleet)
-    sizing, trial = sized(windows, objective, *of)
-    today = todays_waits(*evidence(windows, min(objective.rate, windows.peak_rate), *of))
+    known = evidence(windows, min(objective.rate, windows.peak_rate), *of)
+    dispersion = known[1].dispersion
+    sizing, trial = sized(windows, objective, *of, dispersion=dispersion)
+    today = todays_waits(*known)
     peak = windows.peak_rate
     scenarios = [
         Scenario(name=name, rate=one.rate, size=answer.size, because=answer.because)
@@ -151,9 +174,9 @@ def _answer(
             (f"{units.number(GROWN)} times that", objective.but(target_rate=peak, growth=GROWN)),
             *([("the target with no replica lost", objective.losing(0))] if objective.lost else []),
         )
-        for answer, _ in [sized(windows, one, *of)]
+        for answer, _ in [sized(windows, one, *of, dispersion=dispersion)]
     ]
-    answer, _ = sized(windows, objective, *of, slower=SLOWER)
+    answer, _ = sized(windows, objective, *of, slower=SLOWER, dispersion=dispersion)
     scenarios.append(
         Scenario(
             name=f"the target, calls {units.number(SLOWER)} times as long",
@@ -167,7 +190,7 @@ def _answer(
         sizing,
         trial,
         FromProduction(
-            source=f"Prometheus at {source}, pool {pool}",
+            source=source,
             since=began,
             until=ended,
             window=windows.seconds,

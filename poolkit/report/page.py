@@ -11,7 +11,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from poolkit.analysis.replicas import what_came
-from poolkit.records import Recommendation
+from poolkit.records import FromProduction, Recommendation
 from poolkit.report import pictures
 from poolkit.report.folder import Review, TargetReview
 from poolkit.review.compare import Comparison
@@ -111,13 +111,32 @@ def _measured(review: Review) -> str:
     found = [t.recommendation for t in review.targets]
     sized = [r for r in found if r.recommended_size is not None]
     sure = [r for r in sized if not trust.is_in_doubt(r)]
+    observed = [r.target for r in found if r.source == "production"]
+    if len(observed) == len(found):
+        return (
+            f"Source: production. Read on {_measured_on(review)} from what services counted: "
+            f"{plural(len(found), 'target')}, and no load was sent. "
+            f"A size is recommended for {len(sized)} of {len(found)}; none was tried under load."
+        )
     trials, seconds = sum(r.trials for r in found), sum(r.seconds for r in found)
-    return (
+    said = (
         f"Measured on {_measured_on(review)}: {plural(len(found), 'target')}, "
         f"{plural(trials, 'trial')}, {number(seconds)} s of load. "
         f"A size is recommended for {len(sized)} of {len(found)}; "
         f"{len(sure)} of these passed verification in full."
     )
+    if observed:
+        said += f" Source of {listed(observed)}: production, without load."
+    return said
+
+
+def _read(found: FromProduction) -> str:
+    """`2016 windows of 300 s from 2026-11-22 00:00 to 2026-11-29 00:00 UTC`."""
+    since, until = (moment[:16].replace("T", " ") for moment in (found.since, found.until))
+    said = f"{plural(found.windows, 'window')} of {number(found.window)} s"
+    if found.left_out:
+        said += f" ({found.left_out} more had gaps)"
+    return f"{said} from {since} to {until} UTC"
 
 
 def _measured_on(review: Review) -> str:
@@ -171,6 +190,8 @@ def checks(review: Review) -> Table:
         return f"{'✗' if failed else '✓'} {len(found) - len(failed)} of {len(found)}"
 
     def fit(target: TargetReview) -> str:
+        if target.recommendation.source == "production":
+            return NONE
         return f"{len(target.trials) - len(target.unfit)} of {len(target.trials)}"
 
     def missed(target: TargetReview) -> str:
@@ -207,6 +228,8 @@ def _evidence(target: TargetReview) -> list[Table]:
     if sizing is not None:
         found.append(tables.states(sizing))
     found.append(tables.rules_of_thumb(r))
+    if r.source == "production":
+        return [table for table in found if table]
     found += [
         tables.server_side(trials),
         tables.pooler(trials),
@@ -232,6 +255,7 @@ def _jumps(target: TargetReview, review: Review) -> list[tuple[str, str]]:
     """The parts of a target's section that are there: the end of the id, and the name."""
     r = target.recommendation
     parts = (
+        ("today", "today's waits", r.production is not None),
         ("chart", "chart", bool(target.trials)),
         ("parameters", "parameters", bool(r.parameters)),
         ("verification", "verification", r.verification is not None),
@@ -239,7 +263,7 @@ def _jumps(target: TargetReview, review: Review) -> list[tuple[str, str]]:
         ("cold", "cold start", r.cold is not None),
         ("idle", "idle connections", target.probe is not None),
         ("changes", "changes", review.comparison is not None),
-        ("errors", "errors", bool(target.trials)),
+        ("errors", "errors", bool(target.trials) and r.source == "load"),
         ("checks", "checks", bool(r.checks)),
     )
     return [(end, name) for end, name, is_there in parts if is_there]
@@ -269,6 +293,8 @@ def _plateau(recommendation: Recommendation) -> str:
     spread = _spread(recommendation)
     if spread is not None:
         return f"The interval of its plateau spans {share(spread, 1)} of it."
+    if recommendation.source == "production":
+        return "Its plateau was not looked for: nothing was sent."
     if not recommendation.push:
         return "Its plateau was not looked for: no more than the target rate was sent, by choice."
     return "No plateau was reached within the sizes measured."
@@ -301,7 +327,17 @@ def provenance(review: Review) -> Table:
     found = [target.recommendation for target in review.targets]
     aged = ((r.target, written(r, review.created)) for r in found)
     rows += [(f"trials of {name}", said) for name, said in aged if said]
-    seeds = [trial.seed for t in review.targets for trial in t.trials]
+    rows += [
+        (f"source of {r.target}", f"{_read(r.production)}, {r.production.source}")
+        for r in found
+        if r.production is not None
+    ]
+    seeds = [
+        trial.seed
+        for t in review.targets
+        for trial in t.trials
+        if t.recommendation.source == "load"
+    ]
     if seeds:
         rows.append(("seeds", f"{min(seeds)} to {max(seeds)}"))
     if review.manifest is not None:
@@ -346,6 +382,7 @@ _TEMPLATES.globals.update(
     evidence=_evidence,
     jumps=_jumps,
     no_errors=_no_errors,
+    read=_read,
     is_taken=_is_taken,
 )
 

@@ -196,6 +196,11 @@ def _how_to_read(target: TargetReview) -> str:
         words += "Grey crosses failed a check and are not fitted. "
     if target.sizing is not None and target.sizing.points and target.sizing.hold_at_one:
         words += "n / S(1): the throughput if calls never slowed each other down. "
+    if target.recommendation.source == "production" and target.recommendation.production:
+        pools = target.recommendation.production.pools
+        words += "Production counted these; no load was sent. "
+        if pools > 1:
+            words += f"Connections and throughput are those of all {pools} pools together. "
     if target.recommendation.recommended_size is not None:
         left = "callers wait longer than asked"
         if target.settings.asks_as_soon:

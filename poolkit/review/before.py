@@ -52,6 +52,11 @@ def check_trials(out: Path, target: Target) -> str:
     trials = trial_log(out, target).read()
     if not trials:
         return ""
+    if any(trial.purpose == "production" for trial in trials):
+        raise BadInput(
+            f"{target.name}: the folder holds what production told of it (poolkit observe)",
+            f"choose another --out, or measure anew with --again, which keeps it in {BEFORE}/",
+        )
     before = _settings_before(out, target.name)
     changed = changed_keys(before, target)
     if any(trial.fingerprint != target.fingerprint for trial in trials):

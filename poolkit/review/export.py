@@ -175,7 +175,8 @@ def _size_cells(r: Recommendation) -> tuple[object, ...]:
     doubts = r.failed_checks
     because = "verified under load"
     if r.recommended_size is None or r.verification is None or doubts:
-        because = doubts[0].seen if doubts else "not verified"
+        where = "from production metrics, " if r.source == "production" else ""
+        because = doubts[0].seen if doubts else f"{where}not verified"
     source = "" if r.recommended_size is None else "measured"
     return ("recommended_size", r.recommended_size, "connections", source, because)
 

@@ -152,22 +152,7 @@ def review(
         write_atomic(out / SINCE, comparison.model_dump_json(indent=2) + "\n")
     if comparison is not None or former or demands:
         renew_manifest(out, created)
-    code, report = exit_code_of(outcomes), None
-    try:
-        if make_report is not None:
-            with watcher.doing("making the report"):
-                report = _report(out, make_report)
-            # Once more, now over the report too.
-            renew_manifest(out, created)
-    except KeyboardInterrupt:
-        remedy = "the results are written; the same command makes the report"
-        watcher.fail("cancelled before the report was ready", remedy)
-        report, code = None, ExitCode.CANCELLED
-    except MissingExtra as error:
-        watcher.say(f"no report was made: {error.cause}; {error.remedy}")
-    except PoolkitError as error:
-        watcher.fail(f"the report could not be made: {error.cause}", error.remedy)
-        code = ExitCode.STOPPED if code == ExitCode.DONE else code
+    report, code = with_report(out, created, exit_code_of(outcomes), watcher, make_report)
     if again and code in (ExitCode.CANCELLED, ExitCode.STOPPED):
         watcher.say(GO_ON)
     return Review(out, tuple(outcomes), code, report, comparison, outlooks)
@@ -207,6 +192,38 @@ def _kept(
     except PoolkitError as error:
         watcher.say(f"{error.cause}; {error.remedy}")
         return [], {}
+
+
+def with_report(
+    out: Path,
+    created: str,
+    code: ExitCode,
+    watcher: Watcher,
+    make_report: Callable[[Path], Path] | None,
+) -> tuple[Path | None, ExitCode]:
+    """Make the report of the results in `out`: its path, None without one, and how it all ended.
+
+    Args:
+        code: how it ended so far.
+    """
+    if make_report is None:
+        return None, code
+    try:
+        with watcher.doing("making the report"):
+            report = _report(out, make_report)
+        # Once more, now over the report too.
+        renew_manifest(out, created)
+        return report, code
+    except KeyboardInterrupt:
+        remedy = "the results are written; the same command makes the report"
+        watcher.fail("cancelled before the report was ready", remedy)
+        return None, ExitCode.CANCELLED
+    except MissingExtra as error:
+        watcher.say(f"no report was made: {error.cause}; {error.remedy}")
+    except PoolkitError as error:
+        watcher.fail(f"the report could not be made: {error.cause}", error.remedy)
+        code = ExitCode.STOPPED if code == ExitCode.DONE else code
+    return None, code
 
 
 def say_kept(added: Added, watcher: Watcher) -> None:

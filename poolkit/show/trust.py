@@ -68,6 +68,11 @@ def is_sound(recommendation: Recommendation) -> bool:
     return not is_in_doubt(recommendation) and recommendation.smallest_as_fast is None
 
 
+def predicted(recommendation: Recommendation) -> str:
+    """That a size is predicted, and what from where that is not load."""
+    return "predicted" + " from production metrics" * (recommendation.source == "production")
+
+
 def was_seen_to_fail(recommendation: Recommendation | None) -> bool:
     """Whether a size was seen to fail; one that is only predicted is called that, no more."""
     r = recommendation
@@ -107,7 +112,7 @@ def how_sure(recommendation: Recommendation) -> str:
     if r.recommended_size is None:
         return f"✗ no size recommended{_listed(found)}"
     if r.verification is None:
-        return f"{DOUBT} predicted, not verified{_listed(found)}"
+        return f"{DOUBT} {predicted(r)}, not verified{_listed(found)}"
     signs = plural(len(r.verification.signals), "sign")
     good = len(r.verification.signals) - len(r.missing_signals)
     if was_too_busy(r):

@@ -21,7 +21,15 @@ from poolkit.records import (
     VerdictName,
 )
 from poolkit.review.compare import Comparison, Difference
-from poolkit.show.trust import DOUBT, doubts, in_doubt, is_sound, same_response, was_too_busy
+from poolkit.show.trust import (
+    DOUBT,
+    doubts,
+    in_doubt,
+    is_sound,
+    predicted,
+    same_response,
+    was_too_busy,
+)
 from poolkit.units import NONE, interval, listed, milliseconds, number, plural, rate, short_rate
 
 KNEE_RULES = {
@@ -257,6 +265,13 @@ def _moved(sizing: Sizing, r: Recommendation | None, trials: Sequence[Trial]) ->
     return f"{said}: p99 wait {milliseconds(tried[-1].wait_time.p99)} with {first} under load"
 
 
+def where_from(parameter: Parameter, recommendation: Recommendation) -> str:
+    """What a value rests on."""
+    if parameter.source == "measured" and recommendation.source == "production":
+        return "production metrics"
+    return SOURCES[parameter.source]
+
+
 def knee_in_short(knees: Sequence[Knee]) -> str:
     """The first knee (the one drawn on the charts) with its interval."""
     if not knees:
@@ -305,6 +320,7 @@ def finding(
         return _measured(sizing, trials)
     found = _found(sizing, recommendation, trials, pools)
     by_choice = recommendation.status == "done" and not recommendation.push
+    by_choice &= recommendation.source == "load"
     return f"{found}; {NOT_PUSHED}" if by_choice else found
 
 
@@ -319,6 +335,8 @@ def _found(
     if size is None:
         return _nothing_recommended(sizing, recommendation)
     left = pools_left(sizing, trials, recommendation)
+    if recommendation.production is not None:  # it knows how many there are
+        pools = recommendation.production.pools
     pools = pools or left
     phrase = pool_phrase(size, pools)
     verb = "carries" if size == 1 and pools == 1 else "carry"
@@ -326,7 +344,7 @@ def _found(
     few = same_response(recommendation.smallest_as_fast)
     rest = f"{few and f'; {few}'}{in_doubt(recommendation)}"
     if recommendation.verification is None:
-        return f"{phrase} should carry {at}{wait}: predicted, not verified{rest}"
+        return f"{phrase} should carry {at}{wait}: {predicted(recommendation)}, not verified{rest}"
     if was_too_busy(recommendation):
         return f"{sentence(TOO_BUSY)[:-1]} that {phrase} {verb} {at}: run again when it is quiet"
     if not recommendation.is_verified:

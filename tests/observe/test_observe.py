@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,10 +14,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from bs4 import BeautifulSoup
 from typer.testing import CliRunner
 
 from poolkit.analysis.production import Times, Windows
+from poolkit.cli import reviewing
 from poolkit.cli.application import app
+from poolkit.report.execute import execute
+from poolkit.report.export import export
 from tests.analysis.day import SIX, day
 from tests.cli.test_nothing_sent import counting
 from tests.observe.fake import Fake, Reply, serving
@@ -70,6 +75,57 @@ def test_a_size_and_nothing_but_queries(contended: Windows, tmp_path: Path) -> N
     assert entry["production"]["today"]["is_trusted"]
     assert "From production metrics alone" in (tmp_path / "out/recommended.md").read_text()
     compile((tmp_path / "out/pools.py").read_text(), "pools.py", "exec")
+
+
+def test_the_report(contended: Windows, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the size comes from and whether the model is trusted; nothing about load."""
+    monkeypatch.setattr(reviewing, "make_report", lambda out: export(execute(out), out / "r.html"))
+    done = observe(Fake(now(contended)), tmp_path)
+    assert done.exit_code == 0, done.output
+    shown: Any = BeautifulSoup((tmp_path / "out/r.html").read_text(), "html.parser")
+    decision = shown.select_one("#decision").parent.get_text(" ", strip=True)
+    assert "Source: production." in decision
+    assert "predicted from production metrics, not verified" in decision
+    section = shown.select_one("section.pk-target")
+    assert "✓ Trusted: p99 wait up to" in section.select_one("#target-orders-db-today").get_text()
+    captions = [caption.get_text(strip=True) for caption in section.select("table caption")]
+    assert captions[:2] == ["Today's waits with 24 connections in each pool", "What one pool needs"]
+    text = section.get_text(" ")
+    for claim in ("No call failed", "knee", "seed", "of load", "measured here", "by choice"):
+        assert claim not in text, claim
+
+
+def test_a_folder_holds_load_or_production(contended: Windows, tmp_path: Path) -> None:
+    """What a review or `observe` left is not mixed with the other's, and the remedy is named."""
+    assert observe(Fake(now(contended)), tmp_path).exit_code == 0
+    words = ["--targets", str(tmp_path / "targets.toml"), "--out", str(tmp_path / "out")]
+    with counting() as (_, seen):
+        done = CliRunner().invoke(app, ["review", *words])
+    told = " ".join(done.output.split())
+    assert (done.exit_code, seen) == (2, [])
+    assert "the folder holds what production told of it" in told
+    assert "choose another --out, or measure anew with --again" in told
+    log = tmp_path / "out/orders-db.trials.jsonl"
+    trial = json.loads(log.read_text()) | {"purpose": "ramp", "fingerprint": "0"}
+    log.write_text(json.dumps(trial) + "\n")
+    done = observe(Fake(now(contended)), tmp_path)
+    assert done.exit_code == 2
+    assert "holds trials under load" in done.output
+    assert "choose another --out" in done.output
+
+
+def test_ctrl_c(contended: Windows, tmp_path: Path) -> None:
+    """It ends with 130, and nothing is written."""
+
+    def fault(kind: str, _query: dict[str, str]) -> Reply | None:
+        if kind == "query_range":
+            signal.raise_signal(signal.SIGINT)
+        return None
+
+    done = observe(Fake(now(contended), fault=fault), tmp_path)
+    assert done.exit_code == 130, done.output
+    assert "cancelled" in done.output
+    assert not (tmp_path / "out/recommended.json").exists()
 
 
 def test_events_are_json_lines(contended: Windows, tmp_path: Path) -> None:
@@ -232,7 +288,9 @@ def test_figures_with_gaps(
 @pytest.mark.parametrize("since", ["7", "5s", "401d", "-1d", "1.5h", "7 d"])
 def test_since_that_cannot_be_meant(tmp_path: Path, since: str) -> None:
     """Told with the right form."""
-    (tmp_path / "targets.toml").write_text(TOML.format(url="http://a", pool="p", more="", port=9))
+    (tmp_path / "targets.toml").write_text(
+        TOML.format(url="http://127.0.0.1:9", pool="p", more="", port=9)
+    )
     words = ["observe", "orders-db", "--targets", str(tmp_path / "targets.toml")]
     done = CliRunner().invoke(app, [*words, f"--since={since}", "--out", str(tmp_path / "o")])
     assert done.exit_code == 2

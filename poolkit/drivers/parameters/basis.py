@@ -163,7 +163,7 @@ def hold_p99(basis: Basis) -> tuple[float | None, str]:
         # A climb that was stopped: what it saw is in the predictions.
         for one in basis.sizing.predictions:
             if one.pool_size == basis.size and one.hold_time > 0:
-                where = f"hold p99, taken as {EXPONENTIAL_P99:.1f} times the mean of the climb,"
+                where = f"hold p99, taken as {EXPONENTIAL_P99:.1f} times the mean predicted,"
                 return EXPONENTIAL_P99 * one.hold_time, where
         return None, ""
     point = min(points, key=lambda p: (abs(p.pool_size - basis.size), -p.pool_size))

@@ -121,6 +121,11 @@ class Scene:
         return bool(self.curve)
 
     @property
+    def is_from_production(self) -> bool:
+        """Whether no load was sent: a service's own pools counted."""
+        return self.recommendation is not None and self.recommendation.source == "production"
+
+    @property
     def most_in_use(self) -> int | None:
         """The most connections that were seen in use; nothing can be said beyond."""
         return max((s.in_use for s in self._seen), default=None)

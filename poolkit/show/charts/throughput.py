@@ -205,6 +205,8 @@ class Picture:
         below = "pool size (connections)"
         if scene.states or scene.vague_states:
             below = "connections: pool size, or in use at once"
+            if scene.is_from_production and scene.left > 1:
+                below = f"connections of all {scene.left} pools: their size, or in use at once"
         marked = None if scene.is_swept else scene.recommended
         frame = (sizes, limits, upper.get_ylim(), times_top, below, marked)
         if frame != self.frame:
@@ -464,6 +466,9 @@ def _footnote(scene: Scene, versions: str) -> str:
         parts.append(f"{plural(len(curve), 'trial')} of {span} s")
         parts.append(f"up to {plural(repeats, 'repeat')} a size")
         parts.append(f"seed {min(t.seed for t in curve)}")
+    elif scene.is_from_production:
+        parts.append("from production metrics, no load")
+        parts.append(beyond(scene.most_in_use))
     elif scene.trials:
         load = sum(t.warm_up + t.window for t in scene.trials)
         parts.append(f"{plural(len(scene.trials), 'trial')}, {number(load)} s of load")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from poolkit import units
 from poolkit.records import Averaged, FromProduction, Scenario, WaitShare
 from poolkit.show.tables.table import Column, Columns, Number, Table
-from poolkit.units import milliseconds, rate, share
+from poolkit.units import NONE, milliseconds, rate, share
 
 
 def todays_waits(found: FromProduction) -> Table:
@@ -26,7 +26,7 @@ def scenarios(found: FromProduction) -> Table:
     columns: Columns[Scenario] = (
         Column("if", lambda row: row.name),
         Number("rate", lambda row: rate(row.rate)),
-        Number("size", lambda row: "-" if row.size is None else str(row.size)),
+        Number("size", lambda row: NONE if row.size is None else str(row.size)),
         Column("because", lambda row: row.because),
     )
     return Table.of("What one pool needs", columns, found.scenarios)

@@ -99,7 +99,7 @@ def parameters(recommendation: Recommendation) -> Table:
         Number("value", words.value),
         Column("unit", lambda p: p.unit),
         Column("because", lambda p: p.because),
-        Column("source", lambda p: words.SOURCES[p.source]),
+        Column("source", lambda p: words.where_from(p, recommendation)),
     )
     size = recommendation.recommended_size
     return Table.of(

@@ -1,0 +1,157 @@
+"""Pool metrics of the next minutes, from a service's own /metrics: a window between two scrapes."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import time
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from poolkit import units
+from poolkit.analysis import production
+from poolkit.analysis.production import Windows
+from poolkit.errors import BadInput
+from poolkit.monitor import names
+from poolkit.monitor.exposition import PoolFigures, Scrape, began_anew, scrape, since, states
+from poolkit.redact import printable
+from poolkit.targets.metrics import MetricsFrom
+
+WINDOWS = 240  # at most; they are a second long, or longer where it is looked for longer
+LEAST = 1.0  # s, of a window
+IN_A_ROW = 5  # scrapes without an answer, after which no more are tried
+
+
+def watch(
+    of: MetricsFrom,
+    seconds: float,
+    *,
+    pause: Callable[[float], None] = time.sleep,
+) -> list[Scrape]:
+    """Scrapes of the next so many seconds, evenly spaced; what is missed is left out.
+
+    Raises:
+        BadInput: the first, or some in a row, have no answer, or there is no such pool in them.
+    """
+    assert of.metrics is not None, "the caller asks"
+    if of.preset != "poolkit":
+        raise BadInput(
+            f"production.metrics is read with the names of poolkit.monitor, not {of.preset!r}",
+            "name a Prometheus that scrapes it in its place: production.prometheus",
+        )
+    length = window_length(seconds)
+    count = int(seconds / length) + 1
+    headers, missed = of.headers(), 0
+    found: list[Scrape] = []
+    for at in range(count):
+        if at:
+            pause(max(0.0, found[0].at + at * length - time.monotonic()))
+        try:
+            found.append(scrape(of.metrics, headers=headers))
+            missed = 0
+        except BadInput:
+            missed += 1
+            if not found or missed >= IN_A_ROW:
+                raise
+        _check_pool(found[-1], of.pool)
+    return found
+
+
+def window_length(seconds: float) -> float:
+    """The length of a window (s) where it is looked for so many."""
+    return max(LEAST, seconds / WINDOWS)
+
+
+def read(scrapes: Sequence[Scrape], pool: str, length: float, until: float) -> Windows:
+    """What the pool counted between scrapes; a window in which its process began anew is a gap.
+
+    Args:
+        length: s between two scrapes, where none is missed.
+        until: Unix time (s) of the last.
+
+    Raises:
+        BadInput: workers answer in turn, each for itself, or no state was counted.
+    """
+    figures = [one.pools[pool] for one in scrapes if pool in one.pools]
+    if len({one.worker for one in figures}) > 1:
+        raise BadInput(
+            "several workers answer in turn, each for itself",
+            "let one answer for all (PROMETHEUS_MULTIPROC_DIR), or name a Prometheus that scrapes "
+            "each of them: production.prometheus",
+        )
+    pairs = [
+        (a.pools[pool], b.pools[pool], b.at)
+        for a, b in itertools.pairwise(scrapes)
+        if pool in a.pools and pool in b.pools
+    ]
+    counted = [() if began_anew(a, b) else states(b, a) for a, b, _ in pairs]
+    levels = tuple(sorted({state.in_use for window in counted for state in window}))
+    if not levels:
+        raise BadInput(
+            f"pool {pool!r} counted no states meanwhile",
+            "update poolkit in the service, which counts them, or look for longer: --for 5m",
+        )
+    held, releases = np.full((2, len(pairs), len(levels)), np.nan)
+    asks, pools = np.full((2, len(pairs)), np.nan)
+    for row, (window, (before, after, at)) in enumerate(zip(counted, pairs, strict=True)):
+        if not window:
+            continue
+        place = [levels.index(state.in_use) for state in window]
+        held[row], releases[row] = 0.0, 0.0
+        held[row, place] = [state.seconds for state in window]
+        releases[row, place] = [state.releases for state in window]
+        asks[row] = _more(before, after, names.ASKS.name)
+        earlier = max(one.at for one in scrapes if one.at < at)
+        # Each worker is in one state at each moment, so these seconds count the workers.
+        pools[row] = max(1, round(held[row].sum() / (at - earlier)))
+    size = figures[-1].values.get(names.SIZE.name)
+    workers = float(np.nanmedian(pools))
+    each = None if size is None else size / workers
+    peaks = [one.values.get(names.PEAK_IN_USE.name, math.nan) / workers for one in figures]
+    peak = math.nan if np.all(np.isnan(peaks)) else float(np.nanmax(peaks))
+    return Windows(
+        seconds=length,
+        ends=np.array([until - (scrapes[-1].at - at) for _, _, at in pairs]),
+        levels=levels,
+        held=held,
+        releases=releases,
+        asks=asks,
+        pools=pools,
+        waits=_times(pairs, names.WAIT.name),
+        holds=_times(pairs, names.HOLD.name),
+        least_size=each,
+        most_size=each,
+        peak=math.ceil(peak) if math.isfinite(peak) else None,
+    )
+
+
+def _check_pool(found: Scrape, pool: str) -> None:
+    if pool in found.pools:
+        return
+    known = sorted(printable(name) for name in found.pools)
+    there = f"; there are: {', '.join(known[:8])}" if known else "; it exports no pool at all"
+    raise BadInput(
+        f"{units.plural(len(known), 'pool')} at {found.source}, none named {pool!r}{there}",
+        "correct production.pool in targets.toml"
+        if known
+        else "export them with poolkit.monitor, or correct production.metrics",
+    )
+
+
+def _more(before: PoolFigures, after: PoolFigures, name: str) -> float:
+    return after.values.get(name, math.nan) - before.values.get(name, 0.0)
+
+
+def _times(pairs: Sequence[tuple[PoolFigures, PoolFigures, float]], name: str) -> production.Times:
+    """The histogram of each window; none where it was not exported throughout."""
+    found = [
+        since(before.times[name], after.times[name])
+        for before, after, _ in pairs
+        if name in before.times and name in after.times
+    ]
+    bounds = tuple(bound for bound, _ in found[-1].buckets) if found else ()
+    if len(found) < len(pairs) or any(len(one.buckets) != len(bounds) for one in found):
+        return production.Times()
+    counts = np.array([[count for _, count in one.buckets] for one in found])
+    return production.Times(bounds, np.maximum(counts, 0.0), np.array([one.total for one in found]))
