@@ -18,7 +18,7 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -191,17 +191,26 @@ def _end(process: subprocess.Popen[str], folder: Path) -> None:
 
 def plain(text: str) -> str:
     """The text without ports, passwords, this day, ages, records, and spaces at line ends."""
-    today = datetime.now(UTC)
+    now = datetime.now(UTC)
     text = re.sub(r"(127\.0\.0\.1|localhost):\d{4,5}", r"\1:PORT", text)
     text = re.sub(r"postgresql://\w+:[\w-]+@", "postgresql://USER:PASSWORD@", text)
     text = re.sub(r"\d{4}-\d\d-\d\dT\d{6}Z", "RECORD", text)
     text = re.sub(r"\(\d+ (second|minute|hour|day)s? (old|before)", r"(AGE \2", text)
-    # Midnight may pass between a command and this.
-    for day in (today, today - timedelta(days=1)):
-        if today - day > timedelta(0) and today.hour > 0:
-            continue
-        text = re.sub(rf"{day:%Y-%m-%d}(T[\d:]+(Z|\+00:00))?", "TODAY", text)
+    # Midnight may pass between a command and this; what was recorded earlier today keeps its time.
+    for day in (now, now - timedelta(hours=1)):
+        date = day.strftime("%Y-%m-%d")
+        moment = rf"{date}(?:[T ](\d\d:\d\d)(?::\d\d)?(?:Z|\+00:00)?)?"
+        text = re.sub(moment, partial(_without_now, now=now, date=date), text)
     return "\n".join(line.rstrip() for line in text.splitlines()) + "\n" if text else ""
+
+
+def _without_now(found: re.Match[str], now: datetime, date: str) -> str:
+    time = found[1]
+    if time is not None:
+        age = now - datetime.fromisoformat(f"{date}T{time}+00:00")
+        if not timedelta(0) <= age < timedelta(hours=1):
+            return found[0]
+    return "TODAY"
 
 
 def without_machine(manifest: str) -> str:
