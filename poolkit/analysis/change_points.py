@@ -15,8 +15,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import scipy  # its parts are loaded when they are first used
 from numpy.typing import NDArray
-from scipy.stats import t as student
 
 from poolkit.records import Interval
 
@@ -172,7 +172,7 @@ def _levels(
     parts = [(series[a:b], widths[a:b]) for a, b in ((start, at), (at, end))]
     free = end - start - 2
     squares = sum(float(((values - values.mean()) ** 2).sum()) for values, _ in parts)
-    spread = float(student.ppf(0.975, free)) * math.sqrt(squares / free)
+    spread = float(scipy.stats.t.ppf(0.975, free)) * math.sqrt(squares / free)
     found = []
     for values, known in parts:
         mean = float(values.mean())

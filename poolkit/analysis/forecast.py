@@ -24,9 +24,9 @@ from collections.abc import Sequence
 from typing import Annotated
 
 import numpy as np
+import scipy  # its parts are loaded when they are first used
 from numpy.typing import NDArray
 from pydantic import Field
-from scipy import stats
 
 from poolkit.records import Amount, Count, Record
 
@@ -181,7 +181,7 @@ def _line(series: Floats, weeks: int) -> tuple[float, Floats] | None:
     at = np.flatnonzero(~np.isnan(last))
     if len(at) < FIRST:
         return None
-    slope = float(stats.theilslopes(last[at], at).slope)
+    slope = float(scipy.stats.theilslopes(last[at], at).slope)
     # What these weeks would have been at the end, were it for the slope alone. Of a steep fall the
     # median may be below every week of it: a level is never less than the least of them.
     recent = last[at[-LEVEL:]]

@@ -85,7 +85,7 @@ def until(what: Callable[[], bool]) -> None:
         time.sleep(0.2)
 
 
-@pytest.mark.parametrize("driver", ["asyncpg", "psycopg", "sqlalchemy"])
+@pytest.mark.parametrize("driver", ["asyncpg", "sqlalchemy"])
 def test_pools_on_postgresql_begin_empty(
     driver: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,4 +16,4 @@ def test_a_climb_without_a_verification_has_a_hold_time() -> None:
     p99, where = hold_p99(Basis(target, sizing, sizing.size, None))
     assert p99 is not None
     assert 0.04 < p99 < 0.2
-    assert "of the climb" in where
+    assert "the mean predicted" in where

@@ -147,8 +147,9 @@ def own(runner: asyncio.Runner, targets: Path, upstream: HttpUpstream) -> Iterat
 class TestFleetOfThisMachine:
     """Its generators are ended after these: later tests count processes."""
 
-    @pytest.mark.parametrize("module", [WORKER, PROCESS])
-    @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
+    @pytest.mark.parametrize(
+        ("module", "number"), [(PROCESS, signal.SIGKILL), (WORKER, signal.SIGSTOP)]
+    )
     def test_a_generator_that_dies_or_hangs(
         self, runner: asyncio.Runner, own: Driven, module: str, number: signal.Signals
     ) -> None:
@@ -430,7 +431,6 @@ class TestAThirdWorker:
     [
         (signal.SIGINT, True),
         (signal.SIGKILL, True),
-        (signal.SIGTERM, False),
         (signal.SIGKILL, False),
     ],
 )
