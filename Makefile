@@ -7,9 +7,11 @@ VENV := .venv
 RUN := $(VENV)/bin/python -m
 # Twice quiet: errors only.
 PIP := $(RUN) pip install --quiet --quiet --disable-pip-version-check
-# Three test files at a time, then one test after the other: those that measure.
-SIDE_BY_SIDE := --group=side-by-side --numprocesses=3 --dist=loadfile --no-loadscope-reorder
+# Four test files at a time, then one test after the other: those that measure.
+SIDE_BY_SIDE := --group=side-by-side --numprocesses=4 --dist=loadfile --no-loadscope-reorder
 ALONE := --group=alone
+# Two notebooks at a time: their outputs are not compared.
+LIVE := --group=live --numprocesses=2 --maxschedchunk=1
 # A stalled machine can fail a test on real servers: a failure is run once more, and the summary
 # names it. One that comes up again has a fault to be mended.
 TWICE := --reruns=1 -r fER
@@ -47,8 +49,8 @@ notebooks: $(VENV)/.with-all ## Run the notebooks on recordings and compare ever
 	@POOLKIT_SOURCE=recorded $(RUN) pytest -q --nbval --nbval-current-env --nbval-cell-timeout=120 \
 		$(addprefix --nbval-sanitize-with=,$(wildcard notebooks/sanitize.cfg)) notebooks $(ARGS)
 
-notebooks-live: $(VENV)/.with-all ## Run every notebook on what it measures now (4 minutes)
-	@$(RUN) pytest -q $(TWICE) --group=live $(ARGS)
+notebooks-live: $(VENV)/.with-all ## Run every notebook on what it measures now (3 minutes)
+	@$(RUN) pytest -q $(TWICE) $(LIVE) $(ARGS)
 
 bench: $(VENV)/.with-all ## Print the figures that the project is held to (an hour; ARGS="overhead memory" for some)
 	@missed=; for name in $(or $(ARGS),$(BENCHES)); do echo "== $$name"; \

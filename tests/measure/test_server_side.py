@@ -164,7 +164,7 @@ def test_a_pooler_that_lets_nobody_look_is_told_once(
     postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """The trial is as good as any; what to do stands in the remark, and no password."""
-    with PgBouncer(postgres.dsn, pool_size=2) as pooler:
+    with PgBouncer(postgres.dsn, pool_size=2, stats_users="another") as pooler:
         monkeypatch.setenv("ORDERS_DSN", pooler.dsn)
         (trial,) = measured(tmp_path, (2,), statements=(SLEEP,), seconds=0.6)
     assert trial.outcomes["ok"] > 10

@@ -34,7 +34,7 @@ from tests.recommend.examples import (
     verifying_trial,
 )
 
-WRITERS = 20
+WRITERS = 8
 WRITER = """
 import sys, time
 from pathlib import Path
@@ -76,7 +76,7 @@ def write_entries(out: Path, *entries: dict[str, Any]) -> None:
 
 @pytest.mark.alone
 def test_simultaneous_writers_lose_nothing(tmp_path: Path) -> None:
-    """20 processes that write at the same moment: each target is in every file."""
+    """Eight processes that write at the same moment: each target is in every file."""
     out, start = tmp_path / "out", tmp_path / "start"
     out.mkdir()
     names = [f"orders-{number}" for number in range(WRITERS)]
