@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from poolkit import units
 from poolkit.analysis.curve import Z95, Curve, SharedCurve
 from poolkit.analysis.model import Fitted
-from poolkit.analysis.production import BEYOND, GROUPS
+from poolkit.analysis.production import BEYOND, GROUPS, open_loop
 from poolkit.analysis.queueing import waits
 from poolkit.analysis.response import HoldTimes
 from poolkit.analysis.what_if import Answer, Planner, Question, answer
@@ -390,32 +390,18 @@ def as_trial(averages: Averages, target: str, driver: str, started: str) -> Tria
     """The windows as one open loop without states: for the record, no curve is made of it."""
     seconds = averages.seconds * averages.ends.size
     calls = round(float(averages.calls.sum())) if told(averages.calls) else 0
-    size, fleet = averages.size or max(1, math.ceil(averages.busy.max())), averages.fleet
     hold = averages.hold
-    holds = Distribution(count=calls, mean=hold[0]) if hold is not None else Distribution(count=0)
-    return Trial(
-        target=target,
-        driver=driver,
-        fingerprint="production",
-        purpose="production",
-        loop="open",
-        pool_size=size,
-        pools=fleet,
-        arrival_rate=calls / seconds,
-        seed=0,
-        started=started,
-        warm_up=0.0,
+    return open_loop(
+        target,
+        driver,
+        started,
+        pool_size=averages.size or max(1, math.ceil(averages.busy.max())),
+        pools=averages.fleet,
+        rate=calls / seconds,
         window=seconds,
-        outcomes={"ok": calls},
-        throughput=calls / seconds,
-        response_time=Distribution(count=0),
-        wait_time=Distribution(count=0),
-        hold_time=holds,
-        lag=Distribution(count=0),
-        concurrency=None,
-        utilisation=min(1.0, float(averages.busy.mean()) / (size * fleet)),
-        connections_opened=0,
-        disconnects=0,
-        reuse_ratio=None,
-        cpu_share=0.0,
+        calls=calls,
+        busy=float(averages.busy.mean()),
+        hold_time=Distribution(count=0)
+        if hold is None
+        else Distribution(count=calls, mean=hold[0]),
     )

@@ -42,6 +42,7 @@ from poolkit.targets.objective import Objective
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
+FINGERPRINT = "production"  # of what is no trial; a measurement does not go on from it
 WHOLE = 0.5  # of the pool-seconds of a window, below which too many scrapes are missing to count it
 NEAR = (0.85, 1.1)  # of a rate, between which a window tells what a pool sees at that rate
 FEWEST_CALLS = 2000  # of the windows near a rate; below it the busiest windows count
@@ -267,6 +268,60 @@ def dispersion_seen(windows: Windows, trial: Trial) -> float:
     return max(prior, *(d for d, m in zip(DISPERSIONS, missed, strict=True) if m <= alike))
 
 
+def open_loop(
+    target: str,
+    driver: str,
+    started: str,
+    *,
+    pool_size: int,
+    pools: int,
+    rate: float,
+    window: float,
+    calls: int,
+    busy: float,
+    hold_time: Distribution,
+    wait_time: Distribution | None = None,
+    in_use: Iterable[States] = (),
+) -> Trial:
+    """What production told, written as the trial that it is in place of.
+
+    Args:
+        started: ISO 8601, UTC, of the first window.
+        rate: calls/s over all pools.
+        window: s.
+        calls: that came back.
+        busy: connections in use of all pools, on average.
+        in_use: states by batch, where they are counted.
+    """
+    return Trial(
+        target=target,
+        driver=driver,
+        fingerprint=FINGERPRINT,
+        purpose="production",
+        loop="open",
+        pool_size=pool_size,
+        pools=pools,
+        arrival_rate=rate,
+        seed=0,
+        started=started,
+        warm_up=0.0,
+        window=window,
+        outcomes={"ok": calls},
+        throughput=calls / window,
+        response_time=Distribution(count=0),
+        wait_time=wait_time or Distribution(count=0),
+        hold_time=hold_time,
+        lag=Distribution(count=0),
+        concurrency=None,
+        utilisation=min(1.0, busy / (pool_size * pools)),
+        connections_opened=0,
+        disconnects=0,
+        reuse_ratio=None,
+        cpu_share=0.0,
+        in_use=tuple(in_use),
+    )
+
+
 def as_trial(windows: Windows, factor: float, target: str, driver: str, started: str) -> Trial:
     """The windows as one open loop, in the coordinates of all pools (see the module).
 
@@ -274,38 +329,21 @@ def as_trial(windows: Windows, factor: float, target: str, driver: str, started:
         factor: how many times as long each call takes (see `slowdown`).
         started: ISO 8601, UTC, of the first window.
     """
-    fleet, seconds = windows.fleet, windows.seconds * windows.ends.size
-    calls = round(float(windows.releases.sum()))
-    in_use = float(windows.in_use.mean())
     limit = windows.most_size
     known = limit is not None and math.isfinite(limit) and limit >= 1
-    pool_size = int(limit or 1) if known else max(1, windows.peak or windows.most_in_use)
-    return Trial(
-        target=target,
-        driver=driver,
-        fingerprint="production",
-        purpose="production",
-        loop="open",
-        pool_size=pool_size,
-        pools=fleet,
-        arrival_rate=float(windows.rates.mean()),
-        seed=0,
-        started=started,
-        warm_up=0.0,
-        window=seconds,
-        outcomes={"ok": calls},
-        throughput=calls / seconds,
-        response_time=Distribution(count=0),
-        wait_time=windows.waits.distribution(),
+    return open_loop(
+        target,
+        driver,
+        started,
+        pool_size=int(limit or 1) if known else max(1, windows.peak or windows.most_in_use),
+        pools=windows.fleet,
+        rate=float(windows.rates.mean()),
+        window=windows.seconds * windows.ends.size,
+        calls=round(float(windows.releases.sum())),
+        busy=float(windows.in_use.mean()),
         hold_time=windows.holds.distribution(),
-        lag=Distribution(count=0),
-        concurrency=None,
-        utilisation=min(1.0, in_use / (pool_size * fleet)),
-        connections_opened=0,
-        disconnects=0,
-        reuse_ratio=None,
-        cpu_share=0.0,
-        in_use=tuple(_batches(windows, fleet, factor)),
+        wait_time=windows.waits.distribution(),
+        in_use=_batches(windows, windows.fleet, factor),
     )
 
 

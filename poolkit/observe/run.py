@@ -12,7 +12,7 @@ from poolkit import units
 from poolkit.analysis.averages import Averages, tell
 from poolkit.analysis.averages import as_trial as averages_as_trial
 from poolkit.analysis.averages import told as told_of
-from poolkit.analysis.production import Windows, evidence, sized
+from poolkit.analysis.production import FINGERPRINT, Windows, evidence, sized
 from poolkit.analysis.todays_waits import todays_waits
 from poolkit.errors import BadInput, ExitCode
 from poolkit.events import Emit, Recommended, Sized, Step
@@ -34,7 +34,6 @@ from poolkit.records import (
 from poolkit.targets import Target
 from poolkit.targets.metrics import MetricsFrom
 
-FINGERPRINT = "production"  # of what is no trial; a measurement does not go on from it
 FEWEST_WINDOWS = 5
 FEWEST_CALLS = 200
 SLOWER = 1.25  # times as long a call takes, of an upstream that may be asked about
