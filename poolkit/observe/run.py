@@ -42,12 +42,13 @@ GROWN = 1.25  # times today's peak
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """What came of it, and how many queries were sent."""
+    """What came of it, how many queries were sent, and the windows that were read."""
 
     recommendation: Recommendation
     sizing: Sizing
     trial: Trial
     queries: int
+    windows: Windows | Averages
 
     @property
     def exit_code(self) -> ExitCode:
@@ -87,6 +88,7 @@ def observe(
             f"targets.{target.name} does not say where its metrics are",
             'add to it: production = { prometheus = "http://127.0.0.1:9090", pool = "orders-db" }',
         )
+    read: Windows | Averages
     if asked.prometheus is None:
         asked_at = f"{asked.metrics}, pool {asked.pool}"
         read, queries = _scraped(target.name, asked, seconds, emit)
@@ -101,9 +103,8 @@ def observe(
         preset = load(asked.preset)
         if isinstance(preset, AveragesPreset):
             averages = AveragesReader(asked, on_query, preset=preset)
-            sizing, trial, found = _from_averages(
-                target, averages.read(end - seconds, end), asked.prometheus, asked
-            )
+            read = averages.read(end - seconds, end)
+            sizing, trial, found = _from_averages(target, read, asked.prometheus, asked)
             queries = averages.queries
         else:
             reader = Reader(asked, on_query, preset=preset)
@@ -113,7 +114,20 @@ def observe(
     recommendation = _recommendation(target, sizing, trial, found)
     emit(Sized(sizing=sizing))
     emit(Recommended(recommendation=recommendation))
-    return Observation(recommendation, sizing, trial, queries)
+    return Observation(recommendation, sizing, trial, queries, read)
+
+
+def from_windows(target: Target, read: Windows, source: str) -> Observation:
+    """The same from windows that were read before; nothing is asked.
+
+    Args:
+        source: where they were read, in words.
+
+    Raises:
+        BadInput: nothing in them is left to go by.
+    """
+    sizing, trial, found = _from_windows(target, read, source, lambda _event: None)
+    return Observation(_recommendation(target, sizing, trial, found), sizing, trial, 0, read)
 
 
 def _from_windows(

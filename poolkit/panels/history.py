@@ -1,16 +1,20 @@
-"""The history panel: each target's reviews over time, their steps, and what changed and why."""
+"""The history panel: each target's reviews over time, their steps, and when its size runs out."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from html import escape
 from pathlib import Path
 
 from poolkit.panels.panel import Panel, column, pages, piece
+from poolkit.review.demand import read_demands
 from poolkit.review.history import read_history
 from poolkit.review.kept import HISTORY
-from poolkit.review.trend import History
+from poolkit.review.trend import History, Trend
 from poolkit.show import charts, over_time, tables
+from poolkit.show.outlook import MISSES
+from poolkit.show.words import sentence
 
 ALL = "all targets"
 
@@ -24,12 +28,18 @@ class HistoryPanel(Panel):
 
     Args:
         folders: of reviews, of records, or of these; one or several.
+        demand: TARGET=FILE each, a CSV of weekly peaks (see `poolkit.review.demand`).
     """
 
-    def __init__(self, folders: Path | str | Sequence[Path | str] = HISTORY) -> None:
+    def __init__(
+        self,
+        folders: Path | str | Sequence[Path | str] = HISTORY,
+        demand: Sequence[str] = (),
+    ) -> None:
         super().__init__()
         several = [folders] if isinstance(folders, Path | str) else folders
         self.folders = [Path(each) for each in several]
+        self.demand = tuple(demand)
         self.target: str | None = None
         self._history: History | None = None
         self.guarded(self._read)
@@ -63,14 +73,14 @@ class HistoryPanel(Panel):
             self.guarded(self._read)
 
     def page(self) -> str:
-        """The finding, the chart, and for each target its steps and its reviews."""
+        """The finding, the chart, for each target its steps, its demand, and its reviews."""
         if self._history is None:
             return self.problem_html()
         return words(self._chosen(self._history))
 
     def _read(self) -> None:
         self._history = None
-        self._history = read_history(self.folders)
+        self._history = read_history(self.folders, demand_of=partial(read_demands, self.demand))
 
     def _chosen(self, history: History) -> History:
         chosen = tuple(t for t in history.trends if self.target in (None, t.target))
@@ -119,7 +129,7 @@ class _HistoryView:
 
 
 def words(history: History) -> str:
-    """Finding, chart, steps, what was skipped, and each target's reviews folded."""
+    """Finding, chart, steps, demand, what was skipped, and each target's reviews folded."""
     drawn, alt = charts.history(history), charts.history_alt(history)
     chart = f"<figure>{charts.inline_svg(drawn, alt=alt, label='over-time')}</figure>"
     said = "".join(
@@ -134,4 +144,20 @@ def words(history: History) -> str:
     )
     rows = "".join(tables.history(trend).folded() for trend in history.trends)
     finding = escape(charts.history_finding(history))
-    return f'<p role="status">{finding}.</p>{chart}<ul>{said}</ul>{skipped}{rows}'
+    fans = "".join(_ahead(trend) for trend in history.trends)
+    misses = f'<p class="pk-small">{escape(sentence(MISSES))}</p>' if history.outlooks else ""
+    return f'<p role="status">{finding}.</p>{chart}<ul>{said}</ul>{fans}{misses}{skipped}{rows}'
+
+
+def _ahead(trend: Trend) -> str:
+    """The fan of a target's demand and what it comes to; nothing where none was given."""
+    lines = [escape(sentence(line)) for line in over_time.ahead(trend)]
+    if trend.outlook is None:
+        return "".join(f"<p>{escape(trend.target)}: {line}</p>" for line in lines)
+    drawn, alt = charts.demand_fan(trend.outlook), charts.demand_alt(trend.outlook)
+    fan = charts.inline_svg(drawn, alt=alt, label=f"demand-{trend.target}")
+    # The first is the chart's title.
+    return (
+        f"<p><strong>{escape(trend.target)}</strong></p><figure>{fan}</figure>"
+        f"<p>{' '.join(lines[1:])}</p>"
+    )

@@ -92,6 +92,17 @@ def test_the_panel_shows_all_targets_or_one() -> None:
     assert "steps that last in lab-db" in panel.widget().children[3].value
 
 
+def test_the_panel_shows_when_a_size_runs_out() -> None:
+    """A fan for the target whose demand is given, and once what no forecast knows."""
+    panel = HistoryPanel(MADE, [f"lab-db={MADE / 'demand/lab-db.csv'}"])
+    assert panel.page().count("<svg") == 2
+    assert "runs out in February 2027 (November to April 2027)" in panel.page()
+    assert panel.page().count('<p class="pk-small">The line goes on') == 1
+    panel.show("lab-cpu")
+    assert panel.page().count("<svg") == 1
+    assert "no target here is called" in HistoryPanel(MADE, ["other=x.csv"]).page()
+
+
 def test_the_panel_without_reviews_says_what_to_do(tmp_path: Path) -> None:
     """And finds them once they are there."""
     panel = HistoryPanel(tmp_path)

@@ -48,6 +48,7 @@ from poolkit.show.charts.spreads import Spread, spreads, spreads_alt
 from poolkit.show.charts.throughput import OVERSIZED_FROM, scene_curve, throughput_curve
 from poolkit.show.charts.time_budget import time_budget, time_budget_alt, time_budget_finding
 from poolkit.show.charts.wait_distribution import wait_alt, wait_distribution, wait_finding
+from poolkit.show.charts.windows import windows, windows_alt, windows_finding
 from poolkit.show.words import finding
 
 __all__ = [
@@ -117,4 +118,7 @@ __all__ = [
     "wait_distribution",
     "wait_finding",
     "what_if",
+    "windows",
+    "windows_alt",
+    "windows_finding",
 ]
