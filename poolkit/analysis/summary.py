@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -20,7 +19,7 @@ from poolkit.analysis.noise import BATCH_HOLDS, dispersion, mser5, rate_interval
 from poolkit.analysis.states import batches
 from poolkit.drivers.base import DialTimes
 from poolkit.histogram import Histogram, value_of
-from poolkit.load.measurement import Floats, Measurement, Segment
+from poolkit.load.measurement import Floats, Measurement, Segment, together
 from poolkit.records import BudgetPart, DialParts, Purpose, TimeBudget, Trial
 
 MSER_VALUES = 200  # the timeline is averaged to about this many values before the cut is looked for
@@ -48,7 +47,7 @@ def summarise(
     """The record of one measured trial, checks included; `pools` and `gate` say how it ran."""
     window = _window(measurement)
     seconds = window.end - window.start
-    whole = _together(window.segments)
+    whole = together(window.segments)
     calls = whole.outcomes.total()
     first_bin = round(window.start / measurement.bin_seconds)
     completions = measurement.completions[first_bin:].astype(np.float64)
@@ -134,14 +133,6 @@ def _dial_parts(times: DialTimes | None) -> DialParts | None:
         return None
     n = times.dials
     return DialParts(dials=n, dns=times.dns / n, tcp=times.tcp / n, tls=times.tls / n)
-
-
-def _together(segments: Iterable[Segment]) -> Segment:
-    """All that these segments hold, as one."""
-    whole = Segment()
-    for segment in segments:
-        whole.merge(segment)
-    return whole
 
 
 def _budget(whole: Segment) -> TimeBudget | None:

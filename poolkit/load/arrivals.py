@@ -5,7 +5,7 @@ Only the generator sleeps; a schedule neither knows a clock nor whether anybody 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import repeat
 
 import numpy as np
@@ -77,6 +77,21 @@ def steps(phases: Sequence[tuple[float, float]], seed: int) -> Iterator[float]:
             for due in poisson_exact(rate, seconds, seed + index):
                 yield begin + due
         begin += seconds
+
+
+def thinned(
+    rate: Callable[[float], float], highest: float, seconds: float, seed: int
+) -> Iterator[float]:
+    """Poisson arrivals whose rate (calls/s) at t s is rate(t), from 0 up to `highest`.
+
+    Of Poisson arrivals at `highest` the one at t is kept with probability rate(t) / highest
+    (thinning; Lewis and Shedler 1979, "Simulation of nonhomogeneous Poisson processes by
+    thinning").
+    """
+    rng = np.random.default_rng((seed, 1))
+    for at in poisson(highest, seconds, seed):
+        if rng.random() * highest < rate(at):
+            yield at
 
 
 def replay(timestamps: Iterable[float], speed: float = 1.0) -> Iterator[float]:

@@ -8,6 +8,7 @@ generator's own loop. Nothing here grows with the number of calls.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field, fields, replace
 from typing import Literal, NamedTuple
 
@@ -52,6 +53,14 @@ class Segment:
                 kept.update(more)
             else:
                 setattr(self, one.name, kept + more)
+
+
+def together(segments: Iterable[Segment]) -> Segment:
+    """All that these segments hold, as one."""
+    whole = Segment()
+    for segment in segments:
+        whole.merge(segment)
+    return whole
 
 
 class Samples(NamedTuple):

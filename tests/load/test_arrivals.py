@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from poolkit.load.arrivals import constant, poisson, poisson_exact, ramp, replay, steps
+from poolkit.load.arrivals import constant, poisson, poisson_exact, ramp, replay, steps, thinned
 
 
 @given(st.floats(0.1, 2000), st.floats(0, 5), st.integers(0, 1000))
@@ -69,6 +69,15 @@ def test_steps_follow_each_other() -> None:
     assert (due < 10).sum() == 3000
     assert (due >= 15).sum() == 1000
     assert due.max() < 25
+
+
+def test_a_thinned_stream_has_the_rate_of_each_moment() -> None:
+    """Each tenth of a day that falls evenly to nothing holds what its own mean rate asks for."""
+    due = np.array(list(thinned(lambda at: 400.0 * (1.0 - at / 100.0), 400.0, 100.0, 5)))
+    assert (np.diff(due) >= 0).all()
+    counts, _ = np.histogram(due, bins=10, range=(0, 100))
+    expected = np.array([4000.0 * (1.0 - (i + 0.5) / 10) for i in range(10)])
+    assert (np.abs(counts - expected) <= 4.5 * np.sqrt(expected)).all()
 
 
 def test_replay_keeps_the_gaps_and_begins_at_zero() -> None:

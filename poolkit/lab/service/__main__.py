@@ -33,6 +33,7 @@ from poolkit.errors import BadInput, PoolkitError
 from poolkit.lab.catalogue import CATALOGUE
 from poolkit.lab.child import LOOK_FOR_PARENT, is_orphan
 from poolkit.lab.running import Lab
+from poolkit.lab.service.day import DayProcess, check_length
 from poolkit.lab.service.sizes import (
     UPSTREAMS,
     load_pools,
@@ -153,15 +154,23 @@ def main() -> int:
     parser.add_argument(
         "--targets-out", type=Path, metavar="FILE", help="write the targets.toml to review"
     )
+    parser.add_argument(
+        "--day",
+        type=float,
+        metavar="SECONDS",
+        help="send it days of calls, each so long: 80 calls/s at noon, a quarter of it at night",
+    )
     parser.add_argument("--parent", type=int, help="pid; the service ends when it does")
     arguments = parser.parse_args()
     # uvicorn hands signals on when it has shut down; what stands around it is to be tidied up too.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
+        if arguments.day is not None:
+            check_length(arguments.day)
         with contextlib.ExitStack() as stack:
             listening = stack.enter_context(_listen(arguments.port))
             path = arguments.pools or _own_pools(stack, arguments.sizes, arguments.targets_out)
-            _serve(path, listening, arguments.parent)
+            _serve(path, listening, arguments.parent, arguments.day)
     except PoolkitError as error:
         sys.stderr.write(f"{error}\n")
         return int(error.exit_code)
@@ -194,20 +203,31 @@ def _own_pools(stack: contextlib.ExitStack, sizes: str, targets_out: Path | None
     return path
 
 
-def _serve(path: Path, listening: socket.socket, parent: int | None) -> None:
+def _serve(
+    path: Path, listening: socket.socket, parent: int | None, day: float | None = None
+) -> None:
     config = uvicorn.Config(create_app(load_pools(path)), log_level="warning", access_log=False)
     server = uvicorn.Server(config)
     url = f"http://127.0.0.1:{listening.getsockname()[1]}"
-    threading.Thread(target=_supervise, args=(server, url, parent), daemon=True).start()
-    server.run(sockets=[listening])
+    days = None if day is None else DayProcess(url, day)
+    threading.Thread(target=_supervise, args=(server, url, parent, days), daemon=True).start()
+    try:
+        server.run(sockets=[listening])
+    finally:
+        if days is not None:
+            days.close()
     if not server.started:
         raise PoolkitError("the service did not start", "see the lines above")
 
 
-def _supervise(server: uvicorn.Server, url: str, parent: int | None) -> None:
-    """Announce the service when it is up, and end it with its parent."""
+def _supervise(
+    server: uvicorn.Server, url: str, parent: int | None, days: DayProcess | None
+) -> None:
+    """Announce the service when it is up, with its days, and end it with its parent."""
     while not server.started:
         time.sleep(0.01)
+    if days is not None:
+        days.start()
     sys.stdout.write(json.dumps({"url": url, "metrics": f"{url}/metrics"}) + "\n")
     sys.stdout.flush()
     while not is_orphan(parent):

@@ -14,6 +14,7 @@ from poolkit.lab.service.sizes import TARGET_RATE
 from poolkit.load.arrivals import poisson_exact
 from poolkit.load.brakes import Brakes
 from poolkit.load.generator import Generator, Plan
+from poolkit.load.measurement import Measurement
 from poolkit.load.timer import best_timer
 from poolkit.monitor import reader
 from poolkit.monitor.exposition import Scrape, scrape
@@ -31,12 +32,17 @@ CALLERS = 512
 
 
 class ServiceProcess(Child):
-    """The demo service with the pools of a pools.py as a process of its own, in a `with`."""
+    """The demo service with the pools of a pools.py as a process of its own, in a `with`.
+
+    Args:
+        pools: the pools.py.
+        day: s; with it days of so many seconds are sent to it while it runs.
+    """
 
     module = "poolkit.lab.service"
 
-    def __init__(self, pools: Path) -> None:
-        super().__init__(port=0, pools=pools)
+    def __init__(self, pools: Path, *, day: float | None = None) -> None:
+        super().__init__(port=0, pools=pools, day=day)
 
     @property
     def url(self) -> str:
@@ -44,9 +50,21 @@ class ServiceProcess(Child):
         return str(self._state["url"])
 
 
-async def _load(url: str, seconds: float) -> Trial:
+async def send(url: str, plan: Plan) -> Measurement:
+    """Send a plan's load to an address of a service on this machine, whatever fails of it."""
     pool = AiohttpPool(HttpWork("GET", url), CALLERS)
     timer = best_timer(asyncio.get_running_loop())
+    # An undersized service sheds calls, and is here to show how many.
+    brakes = Brakes(max_failed_share=1.0, max_connections=CALLERS)
+    await pool.open()
+    try:
+        return await Generator(pool, plan, timer, brakes=brakes).run()
+    finally:
+        timer.close()
+        await close_pool(pool)
+
+
+def _load(url: str, seconds: float) -> Trial:
     plan = Plan(
         seconds=seconds,
         warm_up=min(WARM_UP, seconds / 4),
@@ -54,14 +72,7 @@ async def _load(url: str, seconds: float) -> Trial:
         arrivals=poisson_exact(TARGET_RATE, seconds, SEED),
         arrival_rate=TARGET_RATE,
     )
-    # An undersized service sheds calls, and is here to show how many.
-    brakes = Brakes(max_failed_share=1.0, max_connections=CALLERS)
-    await pool.open()
-    try:
-        measurement = await Generator(pool, plan, timer, brakes=brakes).run()
-    finally:
-        timer.close()
-        await close_pool(pool)
+    measurement = asyncio.run(send(url, plan))
     return summarise(
         measurement, target="service", driver="aiohttp", fingerprint="", purpose="verify"
     )
@@ -82,6 +93,17 @@ def _pool(first: Scrape, last: Scrape, name: str) -> PoolSeen:
     )
 
 
+def own_address(base: str) -> str:
+    """The base URL of a service in one form; BadInput where it is not on this machine."""
+    where = of_url(base)
+    if not all(is_loopback(host) for host in where.hosts):
+        raise BadInput(
+            f"{base} is not this machine",
+            "this load knows no brake for calls that fail: review a target with poolkit review",
+        )
+    return where.canonical
+
+
 def run_service(base: str, label: str, *, seconds: float = SECONDS) -> ServiceRun:
     """Send an open-loop load to a running service, and read its gauges on both sides of it.
 
@@ -95,15 +117,9 @@ def run_service(base: str, label: str, *, seconds: float = SECONDS) -> ServiceRu
     Raises:
         BadInput: it is not on this machine, or its /metrics cannot be read; nothing was sent.
     """
-    where = of_url(base)
-    if not all(is_loopback(host) for host in where.hosts):
-        raise BadInput(
-            f"{base} is not this machine",
-            "this load knows no brake for calls that fail: review a target with poolkit review",
-        )
-    base = where.canonical
+    base = own_address(base)
     first = scrape(f"{base}/metrics")
-    trial = asyncio.run(_load(f"{base}{PATH}", seconds))
+    trial = _load(f"{base}{PATH}", seconds)
     last = scrape(f"{base}/metrics")
     calls = sum(trial.outcomes.values())
     return ServiceRun(
