@@ -403,11 +403,17 @@ def sized(
         }
     )
     sizing = sizing.model_copy(update={"verdict": verdict})
-    return _within(sizing, windows, chosen, rate), trial
+    allowed = objective.cap // objective.pools
+    return _within(sizing, windows, chosen, rate, allowed), trial
 
 
-def _within(sizing: Sizing, windows: Windows, chosen: Windows, rate: float) -> Sizing:
-    """The sizing where all of it was seen in production; else "cannot say", with what to do."""
+def _within(sizing: Sizing, windows: Windows, chosen: Windows, rate: float, allowed: int) -> Sizing:
+    """The sizing where all of it was seen in production; else "cannot say", with what to do.
+
+    Args:
+        allowed: connections of one pool, at most. That so many are too few is known only if so many
+            were seen.
+    """
     seen, peak = chosen.most_in_use, windows.peak_rate
     if windows.fleet > 1 and rate > BEYOND * peak:
         why = (
@@ -420,7 +426,7 @@ def _within(sizing: Sizing, windows: Windows, chosen: Windows, rate: float) -> S
             f"cannot say: {units.plural(sizing.size, 'connection')} would be needed if throughput "
             f"stayed as with {seen} in use, the most of one pool that were seen; {DRILL}"
         )
-    elif sizing.size is None and sizing.limited_by != "cap":
+    elif sizing.size is None and (sizing.limited_by != "cap" or allowed > seen):
         why = (
             f"cannot say: with {units.plural(seen, 'connection')} in use, the most of one pool "
             f"that were seen, {units.rate(rate)} is not carried in time; {DRILL}"

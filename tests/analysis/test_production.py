@@ -19,7 +19,7 @@ OF = ("orders", "asyncpg", "2026-11-28T00:00:00Z")
 
 
 def answer(windows: Windows, rate: float, **asked: int) -> Sizing:
-    objective = Objective(target_rate=rate, wait_p99=0.010, max_size=4096, **asked)
+    objective = Objective(target_rate=rate, wait_p99=0.010, **{"max_size": 4096, **asked})
     return sized(windows.whole(), objective, *OF)[0]
 
 
@@ -35,10 +35,17 @@ def test_a_day_of_one_pool(service: Service, needed: int) -> None:
 
 
 def test_above_what_was_seen() -> None:
-    """A pool of 9 has never had 10 in use: no size, and the drill that would show it."""
-    found = answer(day(SIX[3], 9, seconds=120.0), SIX[3].peak)
-    assert (found.size, found.limited_by, found.out_of_reach) == (None, "unknown", False)
-    assert "cannot say" in found.because and "drill" in found.because  # noqa: PT018
+    """A pool of 9 has never had 10 in use: no size, and the drill that would show it.
+
+    Nor is it known that the 11 that are allowed are too few; that 8 are was seen.
+    """
+    seen = day(SIX[3], 9, seconds=120.0)
+    for allowed in (4096, 11):
+        found = answer(seen, SIX[3].peak, max_size=allowed)
+        assert (found.size, found.limited_by, found.out_of_reach) == (None, "unknown", False)
+        assert "cannot say" in found.because and "drill" in found.because  # noqa: PT018
+    found = answer(seen, SIX[3].peak, max_size=8)
+    assert (found.size, found.limited_by) == (None, "cap")
 
 
 @pytest.fixture(scope="module")
