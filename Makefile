@@ -88,6 +88,7 @@ recordings: $(VENV)/.with-demo ## Measure the lab anew and replace the committed
 		build/recording/recommended.json build/recording/manifest.json $(RECORDING)/
 	@$(RUN) tests.recordings.lessons
 	@$(RUN) tests.recordings.lifecycle
+	@$(RUN) tests.recordings.production
 	@$(RUN) tests.recordings.history
 	@$(RUN) tests.notebooks.normal_form
 

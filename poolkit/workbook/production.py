@@ -1,0 +1,305 @@
+"""What production tells, for a cell: read now from a service's metrics, or from the recording."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import math
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import Literal, Self
+
+import numpy as np
+import pandas as pd
+from pydantic import Field
+
+from poolkit.analysis.averages import MONITOR
+from poolkit.analysis.production import DRILL, Times, Windows
+from poolkit.errors import BadInput
+from poolkit.events import Event
+from poolkit.lab.running import Lab
+from poolkit.lab.service import sizes
+from poolkit.lab.service.run import ServiceProcess
+from poolkit.measure.store import read_record
+from poolkit.observe.run import Observation, from_windows, observe
+from poolkit.panels import HistoryPanel
+from poolkit.records import FromProduction, Record
+from poolkit.report.source import named, shared
+from poolkit.show import narration
+from poolkit.show.words import sentence
+from poolkit.targets import Target, load_targets
+from poolkit.targets.reading import read_toml
+from poolkit.units import listed, number, plural, rate
+from poolkit.workbook.measuring import line
+
+RECORDED = "data/recordings/production"
+HISTORY = "data/recordings/history"
+TARGETS, WINDOWS = "targets.toml", "windows.json"
+POOL = "orders-db"  # of the demo service, which is looked at
+SIZES = {**sizes.RECOMMENDED, POOL: 10}  # as somebody chose by feel: more than the rate needs
+RARE = 5e-5  # share of calls
+WEEK = 7 * 86400.0  # s
+LOOK = 30.0  # s
+Row = tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A target, and what its metrics told of it."""
+
+    target: Target
+    found: Observation
+
+
+class KeptTimes(Record):
+    """Histograms of one kind of time, a row a window; without the last bound, which is infinite."""
+
+    bounds: Row
+    counts: tuple[tuple[int, ...], ...]
+    total: Row
+
+    @classmethod
+    def of(cls, times: Times) -> Self:
+        """As it is kept."""
+        counts = np.round(times.counts).astype(int).tolist()
+        return cls(
+            bounds=times.bounds[:-1],
+            counts=tuple(map(tuple, counts)),
+            total=_rounded(times.total),
+        )
+
+    def times(self) -> Times:
+        """As it was."""
+        if not self.counts:
+            return Times()
+        return Times((*self.bounds, math.inf), np.array(self.counts, float), np.array(self.total))
+
+
+class KeptWindows(Record):
+    """The whole windows of one pool, as `analysis.production.Windows` has them."""
+
+    schema_: Literal["poolkit.windows/1"] = Field("poolkit.windows/1", alias="schema")
+    source: str  # where they were read, in words
+    seconds: float
+    ends: Row
+    levels: tuple[int, ...]
+    held: tuple[Row, ...]
+    releases: tuple[tuple[int, ...], ...]
+    asks: Row
+    pools: Row
+    size: float | None
+    peak: int | None
+    waits: KeptTimes
+    holds: KeptTimes
+
+    @classmethod
+    def of(cls, windows: Windows, source: str) -> Self:
+        """As they are kept; windows without all figures are dropped."""
+        whole = windows.whole()
+        return cls(
+            source=source,
+            seconds=whole.seconds,
+            ends=_rounded(whole.ends),
+            levels=whole.levels,
+            held=tuple(map(_rounded, whole.held)),
+            releases=tuple(map(tuple, np.round(whole.releases).astype(int).tolist())),
+            asks=_rounded(whole.asks),
+            pools=_rounded(whole.pools),
+            size=whole.most_size if whole.most_size == whole.least_size else None,
+            peak=whole.peak,
+            waits=KeptTimes.of(whole.waits),
+            holds=KeptTimes.of(whole.holds),
+        )
+
+    def windows(self) -> Windows:
+        """As they were."""
+        return Windows(
+            seconds=self.seconds,
+            ends=np.array(self.ends),
+            levels=self.levels,
+            held=np.array(self.held),
+            releases=np.array(self.releases, float),
+            asks=np.array(self.asks),
+            pools=np.array(self.pools),
+            waits=self.waits.times(),
+            holds=self.holds.times(),
+            least_size=self.size,
+            most_size=self.size,
+            peak=self.peak,
+        )
+
+
+def _rounded(values: np.ndarray[tuple[int], np.dtype[np.float64]]) -> Row:
+    return tuple(round(value, 4) for value in values.tolist())
+
+
+async def observed(
+    target: str = "",
+    *,
+    since: float = WEEK,
+    look: float = LOOK,
+    environment: Mapping[str, str] | None = None,
+) -> Seen:
+    """What production tells of one target, as `poolkit observe` reads it; nothing else is sent.
+
+    Of the lab it is the demo service, which gets a compressed day of load meanwhile.
+
+    Args:
+        target: name; empty: the first of the source that names its metrics.
+        since: s to read back, where a Prometheus has them.
+        look: s to look, where the service's own /metrics are read.
+
+    Raises:
+        BadInput: no target names its metrics, they cannot be read, or nothing is left to go by.
+    """
+    source = named(environment)
+    if source == "recorded":
+        return recorded(target)
+    if source == "lab":
+        put = line()
+        put(_status("starting the demo service on the lab"))
+        with running(look) as file:
+            return await observed_at(file, target, since=since, look=look, put=put)
+    if source.is_dir():
+        raise BadInput(
+            f"{source.name} is a finished review, and this notebook reads metrics",
+            "set POOLKIT_SOURCE to the targets.toml of a service with metrics, or to lab",
+        )
+    return await observed_at(source, target, since=since, look=look)
+
+
+def recorded(target: str = "") -> Seen:
+    """What the recording of the demo service's day tells, through the same analysis."""
+    folder = shared(RECORDED)
+    chosen = _chosen(folder / TARGETS, target)
+    kept = read_record(KeptWindows, folder / WINDOWS, "make it again with: make recordings")
+    return Seen(chosen, from_windows(chosen, kept.windows(), kept.source))
+
+
+def reviews(folder: str = "", demand: Sequence[str] = ()) -> HistoryPanel:
+    """The panel of what reviews come to over time: one's own, or the made ones of the project.
+
+    Args:
+        folder: of kept reviews; empty: those of the project, with their demand.
+        demand: TARGET=FILE each, a CSV of weekly peaks of one's own targets.
+    """
+    if folder:
+        return HistoryPanel(folder, demand)
+    made = shared(HISTORY)
+    peaks = sorted(made.glob("demand/*.csv"))
+    return HistoryPanel(made, [f"{file.stem}={file}" for file in peaks])
+
+
+def told(seen: Seen) -> str:
+    """What was read, and that nothing was sent to the target."""
+    production = _production(seen)
+    gaps = f" ({production.left_out} more had gaps)" if production.left_out else ""
+    queries = seen.found.queries
+    sent = f"Sent: {plural(queries, 'query')} for metrics" if queries else "Read from a recording"
+    return (
+        f"{seen.target.name}, from {production.source}, {production.since[:10]}: "
+        f"{plural(production.windows, 'window')} of {number(production.window)} s{gaps}. "
+        f"{sent}, nothing to the target."
+    )
+
+
+def shares(seen: Seen) -> pd.DataFrame:
+    """Calls that wait longer (%), counted and predicted, by how long (ms), as far as not rare."""
+    rows = [
+        (1000 * one.longer_than, 100 * one.counted, 100 * one.predicted)
+        for one in _production(seen).today.shares
+        if max(one.counted, one.predicted) > RARE
+    ]
+    found = pd.DataFrame(rows, columns=["longer than (ms)", "counted (%)", "predicted (%)"])
+    found = found.set_index("longer than (ms)")
+    return found.where(found > 100 * RARE)
+
+
+def unsaid(seen: Seen) -> str:
+    """Of what was asked all that has no answer, what was seen, and what would let it say more."""
+    production, sizing = _production(seen), seen.found.sizing
+    open_ones = [] if sizing.size else ["the target"]
+    open_ones += [one.name for one in production.scenarios if one.size is None]
+    if production.averages is not None:
+        ends, way = "Averages were read", MONITOR
+    else:
+        most = plural(production.most_in_use, "connection")
+        ends = f"Up to {most} of one pool were seen in use, at up to {rate(production.peak_rate)}"
+        way = DRILL
+    if not open_ones:
+        return f"{ends}, and that answers all of it."
+    return f"{ends}. Not answered: {listed(open_ones)}. {sentence(way)}"
+
+
+def _production(seen: Seen) -> FromProduction:
+    production = seen.found.recommendation.production
+    assert production is not None, "it is what was observed"
+    return production
+
+
+@contextlib.contextmanager
+def running(day: float) -> Iterator[Path]:
+    """The demo service on a lab, its load a day of so many seconds; gives its targets.toml."""
+    with contextlib.ExitStack() as stack:
+        lab = stack.enter_context(Lab(sizes.UPSTREAMS))
+        stack.enter_context(lab.in_environment())
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="poolkit-day-")))
+        pools = folder / "pools.py"
+        pools.write_text(sizes.pools_source(sizes.targets_of(lab), SIZES), encoding="utf-8")
+        service = stack.enter_context(ServiceProcess(pools, day=day))
+        file = folder / TARGETS
+        file.write_text(targets_text(sizes.targets_toml(lab), service.url), encoding="utf-8")
+        yield file
+
+
+def targets_text(tables: str, url: str) -> str:
+    """The service's targets.toml, the metrics of its pool named."""
+    where = f'production = {{ metrics = "{url}/metrics", pool = "{POOL}" }}'
+    return tables.replace(f"[targets.{POOL}]\n", f"[targets.{POOL}]\n{where}\n")
+
+
+async def observed_at(
+    file: Path,
+    target: str = "",
+    *,
+    since: float = WEEK,
+    look: float = LOOK,
+    put: Callable[[str], None] | None = None,
+) -> Seen:
+    """The same of a targets.toml; `put` takes the HTML that says how far it is."""
+    chosen, put = _chosen(file, target), put or line()
+    asked = chosen.production  # without it `observe` says so
+    seconds = since if asked is not None and asked.prometheus else look
+
+    def see(event: Event) -> None:
+        if said := narration.sentence(event):
+            put(_status(f"{chosen.name}: {said}"))
+
+    # In a thread, so that the kernel answers meanwhile.
+    found = await asyncio.to_thread(observe, chosen, seconds, see)
+    return Seen(chosen, found)
+
+
+def _status(said: str) -> str:
+    return f'<p role="status">{escape(said)}</p>'
+
+
+def _chosen(file: Path, target: str) -> Target:
+    """The target that is named, or the first that says where its metrics are."""
+    tables = read_toml(file).get("targets", {})
+    known = [
+        name
+        for name, table in (tables.items() if isinstance(tables, dict) else ())
+        if isinstance(table, dict) and "production" in table
+    ]
+    if not (target or known):
+        raise BadInput(
+            f"no target of {file.name} says where its metrics are",
+            'add to one: production = { prometheus = "http://127.0.0.1:9090", pool = "orders-db" }'
+            "; or look at the lab's demo service: POOLKIT_SOURCE=lab",
+        )
+    name = target or known[0]
+    return load_targets(file, (name,))[name]
