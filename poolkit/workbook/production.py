@@ -32,7 +32,7 @@ from poolkit.show import narration
 from poolkit.show.words import sentence
 from poolkit.targets import Target, load_targets
 from poolkit.targets.reading import read_toml
-from poolkit.units import listed, number, plural, rate
+from poolkit.units import number, plural, rate
 from poolkit.workbook.measuring import line
 
 RECORDED = "data/recordings/production"
@@ -42,7 +42,7 @@ POOL = "orders-db"  # of the demo service, which is looked at
 SIZES = {**sizes.RECOMMENDED, POOL: 10}  # as somebody chose by feel: more than the rate needs
 RARE = 5e-5  # share of calls
 WEEK = 7 * 86400.0  # s
-LOOK = 30.0  # s
+LOOK = 25.0  # s
 Row = tuple[float, ...]
 
 
@@ -198,11 +198,11 @@ def told(seen: Seen) -> str:
     production = _production(seen)
     gaps = f" ({production.left_out} more had gaps)" if production.left_out else ""
     queries = seen.found.queries
-    sent = f"Sent: {plural(queries, 'query')} for metrics" if queries else "Read from a recording"
+    sent = f"Sent: {plural(queries, 'query')}, nothing to the target" if queries else "Recorded"
     return (
         f"{seen.target.name}, from {production.source}, {production.since[:10]}: "
         f"{plural(production.windows, 'window')} of {number(production.window)} s{gaps}. "
-        f"{sent}, nothing to the target."
+        f"{sent}."
     )
 
 
@@ -231,7 +231,7 @@ def unsaid(seen: Seen) -> str:
         way = DRILL
     if not open_ones:
         return f"{ends}, and that answers all of it."
-    return f"{ends}. Not answered: {listed(open_ones)}. {sentence(way)}"
+    return f"{ends}. Not answered: {'; '.join(open_ones)}. {sentence(way)}"
 
 
 def _production(seen: Seen) -> FromProduction:

@@ -5,15 +5,14 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from poolkit.errors import BadInput
-from poolkit.observe.run import from_windows
 from poolkit.report.source import RECORDED, shared
 from poolkit.workbook import production
 from poolkit.workbook.production import KeptWindows
 from tests.analysis.day import SIX, day
-from tests.show.test_windows import TARGET
 
 
 def observed(source: Path, target: str = "") -> production.Seen:
@@ -21,17 +20,20 @@ def observed(source: Path, target: str = "") -> production.Seen:
     return asyncio.run(found)
 
 
-def test_what_is_kept_tells_the_same() -> None:
-    """Written and read again, windows lead to the same answer."""
-    read = day(SIX[3], 24)
+def test_what_is_kept_is_what_was_read() -> None:
+    """Written and read again, windows are the same to 0.1 ms; those with gaps are dropped."""
+    read = day(SIX[3], 24, seconds=100.0)
+    read.held[3] = np.nan
     text = KeptWindows.of(read, "simulated").model_dump_json()
-    again = KeptWindows.model_validate_json(text).windows()
-    first, second = (from_windows(TARGET, windows, "s") for windows in (read, again))
-    assert first.recommendation.recommended_size == second.recommendation.recommended_size == 12
-    said = [found.recommendation.production for found in (first, second)]
-    assert said[0] is not None
-    assert said[1] is not None
-    assert said[0].today.because == said[1].today.because
+    again, read = KeptWindows.model_validate_json(text).windows(), read.whole()
+    assert (again.levels, again.ends.tolist()) == (read.levels, read.ends.tolist())
+    assert (again.most_size, again.least_size, again.peak) == (24, 24, read.peak)
+    for name in ("held", "releases", "asks", "pools"):
+        assert getattr(again, name) == pytest.approx(getattr(read, name), abs=1e-4), name
+    for times, were in ((again.waits, read.waits), (again.holds, read.holds)):
+        assert times.bounds == were.bounds
+        assert times.counts.tolist() == were.counts.tolist()
+        assert times.total == pytest.approx(were.total, abs=1e-4)
 
 
 def test_no_target_that_names_its_metrics(tmp_path: Path) -> None:
@@ -46,6 +48,16 @@ def test_no_target_that_names_its_metrics(tmp_path: Path) -> None:
     assert "POOLKIT_SOURCE=lab" in e.value.remedy
     with pytest.raises(BadInput, match="orders-api does not say where its metrics are"):
         observed(file, "orders-api")
+
+
+def test_the_first_target_that_names_its_metrics(tmp_path: Path) -> None:
+    """Is looked at, whatever stands before it; a service that is down is named."""
+    file = tmp_path / "targets.toml"
+    table = '[targets.{name}]\ndriver = "aiohttp"\nurl = "http://127.0.0.1:1/"\ntarget_rate = 1\n'
+    where = 'production = { metrics = "http://127.0.0.1:1/metrics", pool = "orders" }\n'
+    file.write_text(table.format(name="first") + table.format(name="second") + where)
+    with pytest.raises(BadInput, match=r"http://127\.0\.0\.1:1/metrics"):
+        observed(file)
 
 
 def test_a_review_holds_no_metrics() -> None:
