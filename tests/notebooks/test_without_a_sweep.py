@@ -27,9 +27,13 @@ def findings(name: str) -> Findings:
     return Findings(trials, sizing, recommendation, objective)
 
 
-def shown_by(notebook: str, found: Findings) -> dict[str, str]:
-    """What the cells of a notebook show, as words; those that ask an endpoint apart."""
-    space: dict[str, Any] = {"found": found, "panel": found}
+def shown_by(notebook: str, found: Any, *more: str) -> dict[str, str]:
+    """What the cells of a notebook show, as words; those that ask an endpoint apart.
+
+    Args:
+        found: what is called so in the cells, or by one of the names in `more`.
+    """
+    space: dict[str, Any] = dict.fromkeys(("found", "panel", *more), found)
     shown = {}
     for cell in nbformat.read(shared("notebooks") / notebook, 4).cells:
         if cell.cell_type != "code" or any(word in cell.source for word in ELSEWHERE):

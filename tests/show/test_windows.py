@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from pydantic import SecretStr
 
 from poolkit.analysis.averages import Averages
 from poolkit.analysis.production import Windows
@@ -17,7 +18,7 @@ from tests.analysis.day import SIX, day
 TARGET = Target(
     name="orders-db",
     driver="asyncpg",
-    dsn="postgresql://orders@127.0.0.1/orders",
+    dsn=SecretStr("postgresql://orders@127.0.0.1/orders"),
     statements=("select 1",),
     target_rate=400,
     wait_p99=0.01,
@@ -63,7 +64,7 @@ def test_averages_that_count_no_calls(found: Observation) -> None:
     production = found.recommendation.production
     assert production is not None
     none = np.full(20, np.nan)
-    ends, ones = 1.75e9 + 60.0 * np.arange(20), np.ones(20)
+    ends, ones = 1.75e9 + np.linspace(0.0, 1140.0, 20), np.ones(20)
     known = Averages(60.0, ends, ones, 1.0 + ones, none, none, none, none, none, none)
     production = production.model_copy(update={"size_now": None})
     top = charts.windows(production, known, None)
