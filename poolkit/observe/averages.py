@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from poolkit import units
 from poolkit.analysis.averages import Averages
 from poolkit.errors import BadInput
-from poolkit.observe.preset import SECONDS, AveragesPreset, Quantity, selector, series
+from poolkit.observe.preset import SECONDS, AveragesPreset, Quantity, reading, selector, series
 from poolkit.observe.prometheus import Asking, Found, check_range
 from poolkit.redact import printable
 from poolkit.targets.words import nearest
@@ -126,10 +126,14 @@ class AveragesReader(Asking):
             )
         start = "_".join(name.split("_")[:2])
         there = own or self._names(f'{{__name__=~".*{start}.*"}}', span, when)
+        others = " or ".join(f'"{one}"' for one in reading(there) if one != self.of.preset)
+        other = (
+            f"set production.preset = {others}, which reads what is there; or " if others else ""
+        )
         return BadInput(
             f"Prometheus has no {name} in that time{nearest(name.split('|')[0], there)}",
-            f"copy the preset {self.of.preset} to a file of your own, correct the name and set "
-            'production.preset = "own.toml"; or ask for another time (--since)',
+            f"{other}copy the preset {self.of.preset} to a file of your own, correct the name and "
+            'set production.preset = "own.toml"; or ask for another time (--since)',
         )
 
     def _names(self, selected: str, span: int, when: Mapping[str, str]) -> list[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import tomllib
+from collections.abc import Container
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -119,6 +120,17 @@ def load(name: str) -> Preset | AveragesPreset:
         )
     files = resources.files("poolkit.observe") / "presets"
     return _read((files / f"{name}.toml").read_text(encoding="utf-8"), f"preset {name}")
+
+
+def reading(names: Container[str]) -> list[str]:
+    """The presets, of those that come with poolkit, whose pools have a metric of these names."""
+    presets = {name: load(name) for name in known()}
+    return [
+        name
+        for name, one in presets.items()
+        if isinstance(one, AveragesPreset)
+        and any(part in names for part in one.averages.sign_of_pool.name.split("|"))
+    ]
 
 
 def _own(name: str) -> str:

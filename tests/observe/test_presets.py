@@ -16,7 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from poolkit.errors import BadInput
 from poolkit.observe.averages import corrected
-from poolkit.observe.preset import SECONDS, AveragesPreset, Quantity, known, load, selector
+from poolkit.observe.preset import SECONDS, AveragesPreset, Quantity, known, load, reading, selector
 from poolkit.observe.run import Observation, observe
 from poolkit.targets import Target, load_targets
 from tests.analysis.day import day
@@ -118,8 +118,9 @@ def prometheus(ended: float) -> Iterator[str]:
         yield server.url
 
 
-def target(folder: Path, url: str, preset: str, pool: str = "", rate: int = 390) -> Target:
-    job = f', job = "{preset}"' if preset in OTHERS else ""
+def target(folder: Path, url: str, preset: str, pool: str = "", job: str = "") -> Target:
+    job = job or preset
+    job = f', job = "{job}"' if job in OTHERS else ""
     pool = pool or pool_of(preset)
     file = folder / "targets.toml"
     file.write_text(
@@ -127,7 +128,7 @@ def target(folder: Path, url: str, preset: str, pool: str = "", rate: int = 390)
         'driver = "asyncpg"\n'
         'dsn = "postgresql://u:p@127.0.0.1:9/orders"\n'
         'statements = ["select 1"]\n'
-        f"target_rate = {rate}\n"
+        "target_rate = 390\n"
         "wait_p99 = 0.010\n"
         f'production = {{ prometheus = "{url}", pool = "{pool}", preset = "{preset}"{job} }}\n',
         encoding="utf-8",
@@ -182,7 +183,7 @@ def test_the_names_units_and_meanings_are_the_exporters(preset: str) -> None:
 def test_times_counted_in_whole_milliseconds(
     preset: str, calls: int, counted: float, held: float
 ) -> None:
-    """As counted by the real pool while its callers saw so long a hold (s): 13 to 20 % too little."""
+    """As the real pool counted while its callers saw so long a hold (s): 13 to 20 % too little."""
     hold = averages_of(preset).averages.hold
     assert hold is not None
     assert counted / calls < 0.88 * held
@@ -258,6 +259,19 @@ def test_a_renamed_metric_is_named_with_the_nearest(
     assert not r.production.today.is_trusted
     with pytest.raises(BadInput, match="there are: orders-db, renamed"):
         see(tmp_path, prometheus, ended, str(own), pool="order-db")
+
+
+def test_the_preset_that_reads_what_is_there_is_named(
+    tmp_path: Path, prometheus: str, ended: float
+) -> None:
+    """Where an exporter has several, or a target the wrong one."""
+    for preset in OTHERS:
+        assert preset in reading({name for name, _, _ in scrape(preset)})
+    there = "opentelemetry_node"
+    one = target(tmp_path, prometheus, "opentelemetry", pool_of(there), job=there)
+    with pytest.raises(BadInput) as caught:
+        observe(one, 590.0, lambda _: None, until=ended)
+    assert f'set production.preset = "{there}"' in caught.value.remedy
 
 
 @pytest.mark.parametrize(
