@@ -274,6 +274,23 @@ def test_the_preset_that_reads_what_is_there_is_named(
     assert f'set production.preset = "{there}"' in caught.value.remedy
 
 
+def test_presets_of_ones_own(tmp_path: Path, prometheus: str, ended: float) -> None:
+    """Without a label for the pool, and with a wait that the hold time cannot be told without."""
+    own = tmp_path / "own.toml"
+    preset = (PACKAGE / "observe/presets/psycopg_pool.toml").read_text(encoding="utf-8")
+    own.write_text(preset.replace('pool_label = "pool"', 'pool_label = ""'), encoding="utf-8")
+    one = target(tmp_path, prometheus, str(own), "all", job="psycopg_pool")
+    r = observe(one, 590.0, lambda _: None, until=ended).recommendation
+    assert r.recommended_size is not None
+    assert abs(r.recommended_size - erlang(390 * 0.025, 390.0)) <= 2
+    preset = (PACKAGE / "observe/presets/pgbouncer_spreaker.toml").read_text(encoding="utf-8")
+    own.write_text(preset.replace("_waiting_duration_", "_wait_"), encoding="utf-8")
+    one = target(tmp_path, prometheus, str(own), "lab", job="pgbouncer_spreaker")
+    with pytest.raises(BadInput) as caught:
+        observe(one, 590.0, lambda _: None, until=ended)
+    assert "did you mean pgbouncer_stats_waiting_duration_micro" in caught.value.cause
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
