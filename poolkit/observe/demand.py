@@ -97,9 +97,8 @@ def peaks_of(at: Floats, rates: Floats, what: str) -> WeeklyPeaks:
     """
     known = np.flatnonzero(np.isfinite(rates))
     if known.size < 2:
-        day = f"{datetime.fromtimestamp(at[-1] + STEP, UTC):%Y-%m-%d}"
         raise BadInput(
-            f"{what}, tells no rate in the {WEEKS} whole weeks until {day}",
+            f"{what}, tells no rate in the {WEEKS} whole weeks until {_day(at[-1] + STEP)}",
             "try the query in Prometheus's own page, over weeks that are past (Monday to Sunday, "
             f"UTC); a rate of five minutes needs a scrape every two, {_ELSE}",
         )
@@ -112,12 +111,17 @@ def peaks_of(at: Floats, rates: Floats, what: str) -> WeeklyPeaks:
     except ValueError as error:
         raise BadInput(f"{what}: {error}", f"ask again when there is more, {_ELSE}") from None
     remarks = list(peaks.remarks)
-    if known[0] > 0:
-        day = f"{datetime.fromtimestamp(at[known[0]], UTC):%Y-%m-%d}"
-        remarks.append(f"Prometheus has no figures from before {day}")
+    if at[known[0]] >= at[0] + WEEK:
+        remarks.append(f"Prometheus has no figures from before {_day(at[known[0]])}")
+    if at[known[-1]] <= at[-1] - WEEK:
+        remarks.append(f"Prometheus has no figures since {_day(at[known[-1]])}")
     if endless:
         remarks.append(f"{plural(endless, 'figure')} left out that had no end: a division by 0")
     return peaks.model_copy(update={"remarks": tuple(remarks)})
+
+
+def _day(moment: float) -> str:
+    return f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%d}"
 
 
 def _asking(of: MetricsFrom) -> Asking:

@@ -140,6 +140,11 @@ def test_figures_that_are_none() -> None:
     found = peaks_of(AT, endless, "p")
     assert found.rates == (100.0, 100.0, 100.0)
     assert found.remarks[-1] == "5 figures left out that had no end: a division by 0"
+    ended = np.where(AT >= END - WEEK, np.nan, RATES)
+    assert peaks_of(AT, ended, "p").remarks == (
+        "Prometheus has no figures from before 2026-09-07",
+        "Prometheus has no figures since 2026-09-20",
+    )
     for rates, said in (
         (np.full(AT.size, np.nan), "tells no rate in the 104 whole weeks until 2026-09-28"),
         (np.where(AT >= END - 86_400, 1.0, np.nan), "the series spans 1.0 days"),
