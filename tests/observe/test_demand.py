@@ -263,3 +263,14 @@ def test_history_tells_when_the_size_runs_out(tmp_path: Path) -> None:
         assert code == 0, printed
         assert "reading the demand of lab-db from its Prometheus: 104 weeks" in printed
         assert said in printed, printed
+
+
+def test_what_is_wrong_in_the_file_is_told_before_anybody_is_asked(tmp_path: Path) -> None:
+    """All of it that demand rests on, and nothing else: the DSN's variable is not set here."""
+    wrong = targets(tmp_path, "pools = 3", rate='{ prometheus = "http://127.0.0.1:9" }')
+    with pytest.raises(BadInput, match=r"^2 mistakes in ") as caught:
+        read_peaks(wrong, "orders-db")
+    assert "targets.orders-db.target_rate: must be a number" in caught.value.cause
+    assert "targets.orders-db.production: has no key 'pools'" in caught.value.cause
+    with pytest.raises(BadInput, match="has no target order-db: it has orders-db"):
+        read_peaks(wrong, "order-db")
