@@ -28,18 +28,21 @@ class HistoryPanel(Panel):
 
     Args:
         folders: of reviews, of records, or of these; one or several.
-        demand: TARGET=FILE each, a CSV of weekly peaks (see `poolkit.review.demand`).
+        demand: TARGET=FILE each, a CSV of weekly peaks, or TARGET=prometheus (see
+            `poolkit.review.demand`).
+        targets: the targets.toml that names that Prometheus.
     """
 
     def __init__(
         self,
         folders: Path | str | Sequence[Path | str] = HISTORY,
         demand: Sequence[str] = (),
+        targets: Path | None = None,
     ) -> None:
         super().__init__()
         several = [folders] if isinstance(folders, Path | str) else folders
         self.folders = [Path(each) for each in several]
-        self.demand = tuple(demand)
+        self._demands = partial(read_demands, tuple(demand), file=targets)
         self.target: str | None = None
         self._history: History | None = None
         self.guarded(self._read)
@@ -80,7 +83,7 @@ class HistoryPanel(Panel):
 
     def _read(self) -> None:
         self._history = None
-        self._history = read_history(self.folders, demand_of=partial(read_demands, self.demand))
+        self._history = read_history(self.folders, demand_of=self._demands)
 
     def _chosen(self, history: History) -> History:
         chosen = tuple(t for t in history.trends if self.target in (None, t.target))

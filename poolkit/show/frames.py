@@ -10,7 +10,16 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from poolkit.errors import MissingExtra
-from poolkit.records import Check, GeneratorShare, Parameter, Recommendation, Sizing, Trial
+from poolkit.records import (
+    Check,
+    GeneratorShare,
+    Parameter,
+    Recommendation,
+    Sizing,
+    TodaysWaits,
+    Trial,
+    WaitShare,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,6 +49,7 @@ _COLUMNS = {
     "dials": ("connections_opened",),
     "s": (
         *(f"{part}_{name}" for part, names in TIMES.items() for name in names),
+        "longer_than",
         *("lag_p99", "loop_lag_p99", "skew", "warm_up", "window", "seconds"),
     ),
 }
@@ -100,6 +110,14 @@ def states(sizing: Sizing) -> pd.DataFrame:
             }
         )
     return _frame(rows, _OF_STATE)
+
+
+def waits(today: TodaysWaits) -> pd.DataFrame:
+    """One row a bound of a service's histogram of waits: the shares of calls that wait longer.
+
+    `longer_than` is the bound; `counted` and `predicted` are shares (0 to 1).
+    """
+    return _frame([row.model_dump() for row in today.shares], tuple(WaitShare.model_fields))
 
 
 def checks(found: Iterable[Trial | Recommendation]) -> pd.DataFrame:

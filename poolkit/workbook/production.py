@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Literal, Self
 
 import numpy as np
-import pandas as pd
 from pydantic import Field
 
 from poolkit.analysis.averages import MONITOR
@@ -40,7 +39,6 @@ HISTORY = "data/recordings/history"
 TARGETS, WINDOWS = "targets.toml", "windows.json"
 POOL = "orders-db"  # of the demo service, which is looked at
 SIZES = {**sizes.RECOMMENDED, POOL: 10}  # as somebody chose by feel: more than the rate needs
-RARE = 5e-5  # share of calls
 WEEK = 7 * 86400.0  # s
 LOOK = 25.0  # s
 Row = tuple[float, ...]
@@ -180,14 +178,15 @@ def recorded(target: str = "") -> Seen:
 
 
 def reviews(folder: str = "", demand: Sequence[str] = ()) -> HistoryPanel:
-    """The panel of what reviews come to over time: one's own, or the made ones of the project.
+    """The panel of what reviews come to over time: one's own, or the synthetic ones of the project.
 
     Args:
         folder: of kept reviews; empty: those of the project, with their demand.
-        demand: TARGET=FILE each, a CSV of weekly peaks of one's own targets.
+        demand: of one's own targets, as `poolkit history --demand` takes it.
     """
     if folder:
-        return HistoryPanel(folder, demand)
+        source = named()
+        return HistoryPanel(folder, demand, source if isinstance(source, Path) else None)
     made = shared(HISTORY)
     peaks = sorted(made.glob("demand/*.csv"))
     return HistoryPanel(made, [f"{file.stem}={file}" for file in peaks])
@@ -204,18 +203,6 @@ def told(seen: Seen) -> str:
         f"{plural(production.windows, 'window')} of {number(production.window)} s{gaps}. "
         f"{sent}."
     )
-
-
-def shares(seen: Seen) -> pd.DataFrame:
-    """Calls that wait longer (%), counted and predicted, by how long (ms), as far as not rare."""
-    rows = [
-        (1000 * one.longer_than, 100 * one.counted, 100 * one.predicted)
-        for one in _production(seen).today.shares
-        if max(one.counted, one.predicted) > RARE
-    ]
-    found = pd.DataFrame(rows, columns=["longer than (ms)", "counted (%)", "predicted (%)"])
-    found = found.set_index("longer than (ms)")
-    return found.where(found > 100 * RARE)
 
 
 def unsaid(seen: Seen) -> str:
