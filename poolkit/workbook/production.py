@@ -40,7 +40,7 @@ TARGETS, WINDOWS = "targets.toml", "windows.json"
 POOL = "orders-db"  # of the demo service, which is looked at
 SIZES = {**sizes.RECOMMENDED, POOL: 10}  # as somebody chose by feel: more than the rate needs
 WEEK = 7 * 86400.0  # s
-LOOK = 25.0  # s
+LOOK = 30.0  # s: windows enough where a scrape is missed
 Row = tuple[float, ...]
 
 
