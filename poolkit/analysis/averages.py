@@ -362,7 +362,8 @@ def _averaged(averages: Averages, predicted: float | None, preset: str, because:
         refuses.append("the mean wait of a call: the time that calls wait, or calls, are not told")
     refuses.append("p99 waits and sizes where hold times grow with the load: " + MONITOR)
     if because.startswith("cannot say"):
-        refuses.insert(0, f"size: {because}")
+        why, _, _ = because.removeprefix("cannot say: ").partition("; ")
+        refuses.insert(0, f"size: {why}")
     has_waited = told(averages.waited) and told(averages.wait) and np.nansum(averages.waited) > 0
     timeouts = averages.timeouts
     return Averaged(
