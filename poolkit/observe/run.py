@@ -9,9 +9,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from poolkit import units
-from poolkit.analysis.averages import Averages, tell
+from poolkit.analysis.averages import Averages
 from poolkit.analysis.averages import as_trial as averages_as_trial
 from poolkit.analysis.averages import told as told_of
+from poolkit.analysis.averages_size import tell
 from poolkit.analysis.production import FINGERPRINT, Windows, evidence, sized
 from poolkit.analysis.todays_waits import todays_waits
 from poolkit.errors import BadInput, ExitCode
