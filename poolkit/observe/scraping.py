@@ -109,7 +109,7 @@ def read(scrapes: Sequence[Scrape], pool: str, length: float, until: float) -> W
         earlier = max(one.at for one in scrapes if one.at < at)
         # Each worker is in one state at each moment, so these seconds count the workers.
         pools[row] = max(1, round(held[row].sum() / (at - earlier)))
-    known = np.flatnonzero(np.isfinite(pools))  # there is one, for there are levels
+    known = np.flatnonzero(np.isfinite(pools)).tolist()  # there is one, for there are levels
 
     def of_one(row: int, name: str) -> float:
         """What one worker tells: gauges are added up over all."""
