@@ -151,6 +151,8 @@ def _check_enough(windows: Windows | Averages, read: Windows | Averages, calls: 
     cause = f"only {left} of {read.ends.size} windows of {units.number(seconds)} s have all figures"
     if left and math.isfinite(calls):
         cause += f", and {units.plural(int(calls), 'call')} in them"
+    if left:
+        cause += f", from {_moment(windows.ends[0] - seconds)} to {_moment(windows.ends[-1])}"
     remedy = "take a time in which the service was scraped and busy: --since 7d, or --for 5m where "
     remedy += "its own /metrics are read"
     if left and windows.ends[0] - seconds > read.ends[0] + read.seconds and left < FEWEST_WINDOWS:
