@@ -136,12 +136,14 @@ class Averaging(Fake):
 
     def _series(self, text: str) -> Iterator[tuple[dict[str, str], Any]]:
         w, none = self.windows, np.zeros(self.windows.ends.size)
+        hold = self._quantities().get("hold")
+        waits = w.waits.total if hold is not None and hold.has_waits else none
         rows = {
             "in_use": w.in_use,
             "size": none + (w.most_size or np.nan),
             "waiting": none,
             "acquired": w.asks,
-            "hold": w.holds.total,
+            "hold": w.holds.total + waits,
             "waited": w.waits.counts[:, -1] - w.waits.counts[:, 0],
             "wait": w.waits.total,
             "timeouts": none,
