@@ -27,7 +27,8 @@ _MEANINGS = {
     "a check or rule found",
     ExitCode.BAD_INPUT: "bad input; no load was sent",
     ExitCode.STOPPED: "a target did not answer, broke down or was stopped; what was found is kept",
-    ExitCode.OUT_OF_REACH: "no size carries a target rate; what was found is kept",
+    ExitCode.OUT_OF_REACH: "no size carries a target rate, or none can be told; what was "
+    "found is kept",
     ExitCode.CANCELLED: "cancelled; what was finished is kept",
 }
 

@@ -112,6 +112,12 @@ class AveragesReader(Asking):
         by = f"count by ({label or 'job'}) (present_over_time({series(name)}[{span}s]))"
         found = self.ask("query", by, when)
         pools = sorted(printable(one.metric.get(label, "")) for one in found)
+        selected = self._selected(quantity)
+        if self.ask("query", f"count(present_over_time({selected}[{span}s]))", when):
+            return BadInput(
+                f"{name} is there, but tells nothing in that time: no numbers, or scraped once",
+                "look at it in Prometheus's own page; or ask for another time (--since)",
+            )
         if found and (not label or self.of.pool in pools):
             return BadInput(
                 f"{name} has no series with {wanted_labels(quantity, self.of.matchers)}",

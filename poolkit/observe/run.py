@@ -9,9 +9,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from poolkit import units
-from poolkit.analysis.averages import Averages, tell
+from poolkit.analysis.averages import Averages
 from poolkit.analysis.averages import as_trial as averages_as_trial
 from poolkit.analysis.averages import told as told_of
+from poolkit.analysis.averages_size import tell
 from poolkit.analysis.production import FINGERPRINT, Windows, evidence, sized
 from poolkit.analysis.todays_waits import todays_waits
 from poolkit.errors import BadInput, ExitCode
@@ -135,7 +136,7 @@ def _from_windows(
 ) -> tuple[Sizing, Trial, FromProduction]:
     """The answer from counts by number in use."""
     windows = read.whole()
-    _check_enough(windows, read)
+    _check_enough(windows, read, float(windows.releases.sum()))
     emit(Step(target=target.name, what="reading the size off the curve", limit=0))
     return _answer(target, windows, read, source)
 
@@ -156,17 +157,23 @@ def write(out: Path, found: Observation) -> None:
     write_atomic(out / f"{name}.sizing.json", found.sizing.model_dump_json(indent=2) + "\n")
 
 
-def _check_enough(windows: Windows, read: Windows) -> None:
-    """BadInput where hardly a window is left."""
-    left = windows.ends.size
-    if left < FEWEST_WINDOWS or windows.releases.sum() < FEWEST_CALLS:
-        calls = units.plural(int(windows.releases.sum()) if left else 0, "call")
-        raise BadInput(
-            f"only {left} of {read.ends.size} windows of {units.number(read.seconds)} s have all "
-            f"figures, and {calls} in them",
-            "take a time in which the service was scraped and busy: --since 7d, or --for 5m where "
-            "its own /metrics are read",
-        )
+def _check_enough(windows: Windows | Averages, read: Windows | Averages, calls: float) -> None:
+    """BadInput where hardly a window, or hardly a call, is left; with a range that has more."""
+    left, seconds = windows.ends.size, read.seconds
+    if left >= FEWEST_WINDOWS and not calls < FEWEST_CALLS:  # nan: calls are not counted
+        return
+    cause = f"only {left} of {read.ends.size} windows of {units.number(seconds)} s have all figures"
+    if left and math.isfinite(calls):
+        cause += f", and {units.plural(int(calls), 'call')} in them"
+    if left:
+        cause += f", from {_moment(windows.ends[0] - seconds)} to {_moment(windows.ends[-1])}"
+    remedy = "take a time in which the service was scraped and busy: --since 7d, or --for 5m where "
+    remedy += "its own /metrics are read"
+    if left and windows.ends[0] - seconds > read.ends[0] + read.seconds and left < FEWEST_WINDOWS:
+        minutes = max(1, math.ceil((read.ends[-1] - windows.ends[0] + seconds) / 60.0))
+        remedy = f"they begin at {_moment(windows.ends[0] - seconds)}: a shorter range has shorter "
+        remedy += f"windows: --since {minutes}m"
+    raise BadInput(cause, remedy)
 
 
 def _answer(
@@ -231,17 +238,8 @@ def _from_averages(
     target: Target, read: Averages, source: str, asked: MetricsFrom
 ) -> tuple[Sizing, Trial, FromProduction]:
     windows = read.whole()
-    if windows.ends.size < FEWEST_WINDOWS:
-        raise BadInput(
-            f"only {windows.ends.size} of {read.ends.size} windows of "
-            f"{units.number(read.seconds)} s have all figures",
-            "ask for a range in which the service was scraped: --since 7d",
-        )
-    if told_of(windows.calls) and windows.calls.sum() < FEWEST_CALLS:
-        raise BadInput(
-            f"only {units.plural(int(windows.calls.sum()), 'call')} in that time",
-            "ask for a range in which the service was busy: --since 7d",
-        )
+    calls = float(windows.calls.sum()) if told_of(windows.calls) else math.nan
+    _check_enough(windows, read, calls)
     told = tell(windows, _of_fleet(target, windows.fleet), target.name, asked.preset)
     began, ended = (_moment(at) for at in (windows.ends[0] - windows.seconds, windows.ends[-1]))
     trial = averages_as_trial(windows, target.name, target.driver, began)

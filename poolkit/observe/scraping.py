@@ -18,9 +18,12 @@ from poolkit.monitor.exposition import PoolFigures, Scrape, began_anew, scrape, 
 from poolkit.redact import printable
 from poolkit.targets.metrics import MetricsFrom
 
-WINDOWS = 240  # at most; they are a second long, or longer where it is looked for longer
-LEAST = 1.0  # s, of a window
-IN_A_ROW = 5  # scrapes without an answer, after which no more are tried
+WINDOWS = 240  # at most; they are longer where it is looked for longer
+# s, of a window. Shorter ones tell the chance of the moment for a busy minute, and files of several
+# processes (PROMETHEUS_MULTIPROC_DIR) are a second old.
+LEAST = 5.0
+IN_A_ROW = 5  # scrapes without an answer, after which no more are tried,
+OUTAGE = 30.0  # and that for so many seconds at least: a service may start anew
 
 
 def watch(
@@ -32,7 +35,8 @@ def watch(
     """Scrapes of the next so many seconds, evenly spaced; what is missed is left out.
 
     Raises:
-        BadInput: the first, or some in a row, have no answer, or there is no such pool in them.
+        BadInput: the first, or some in a row, have no answer, there is no such pool in them, or
+            workers answer in turn, each for itself.
     """
     assert of.metrics is not None, "the caller asks"
     if of.preset != "poolkit":
@@ -40,22 +44,31 @@ def watch(
             f"production.metrics is read with the names of poolkit.monitor, not {of.preset!r}",
             "name a Prometheus that scrapes it in its place: production.prometheus",
         )
-    length = window_length(seconds)
-    count = int(seconds / length) + 1
-    headers, missed = of.headers(), 0
-    found: list[Scrape] = []
-    for at in range(count):
-        if at:
-            pause(max(0.0, found[0].at + at * length - time.monotonic()))
+    headers, length = of.headers(), window_length(seconds)
+    found = [scrape(of.metrics, headers=headers)]
+    _check_pool(found[0], of.pool)
+    began, at, missed = found[0].at, 0, 0
+    while True:
+        # Answers may be slower than windows are long: then one is left out, and none sent at once.
+        at = max(at + 1, math.ceil((time.monotonic() - began) / length))
+        if at * length > seconds:
+            return found
+        pause(max(0.0, began + at * length - time.monotonic()))
         try:
-            found.append(scrape(of.metrics, headers=headers))
-            missed = 0
-        except BadInput:
+            one = scrape(of.metrics, headers=headers)
+            _check_pool(one, of.pool)
+        except BadInput as error:
             missed += 1
-            if not found or missed >= IN_A_ROW:
-                raise
-        _check_pool(found[-1], of.pool)
-    return found
+            if missed < max(IN_A_ROW, OUTAGE / length):
+                continue
+            raise BadInput(
+                f"{of.metrics} was read for {units.number(found[-1].at - began)} s, then {missed} "
+                f"times in a row in vain: {error.cause}",
+                "observe again when it runs for longer; a restart in between is only a gap",
+            ) from None
+        found.append(one)
+        missed = 0
+        _check_turns([one.pools[of.pool] for one in found])
 
 
 def window_length(seconds: float) -> float:
@@ -71,21 +84,12 @@ def read(scrapes: Sequence[Scrape], pool: str, length: float, until: float) -> W
         until: Unix time (s) of the last.
 
     Raises:
-        BadInput: workers answer in turn, each for itself, or no state was counted.
+        BadInput: no state was counted.
     """
-    figures = [one.pools[pool] for one in scrapes if pool in one.pools]
-    if len({one.worker for one in figures}) > 1:
-        raise BadInput(
-            "several workers answer in turn, each for itself",
-            "let one answer for all (PROMETHEUS_MULTIPROC_DIR), or name a Prometheus that scrapes "
-            "each of them: production.prometheus",
-        )
-    pairs = [
-        (a.pools[pool], b.pools[pool], b.at)
-        for a, b in itertools.pairwise(scrapes)
-        if pool in a.pools and pool in b.pools
+    pairs = [(a.pools[pool], b.pools[pool], b.at) for a, b in itertools.pairwise(scrapes)]
+    counted = [
+        () if a.worker != b.worker or began_anew(a, b) else states(b, a) for a, b, _ in pairs
     ]
-    counted = [() if began_anew(a, b) else states(b, a) for a, b, _ in pairs]
     levels = tuple(sorted({state.in_use for window in counted for state in window}))
     if not levels:
         raise BadInput(
@@ -105,10 +109,14 @@ def read(scrapes: Sequence[Scrape], pool: str, length: float, until: float) -> W
         earlier = max(one.at for one in scrapes if one.at < at)
         # Each worker is in one state at each moment, so these seconds count the workers.
         pools[row] = max(1, round(held[row].sum() / (at - earlier)))
-    size = figures[-1].values.get(names.SIZE.name)
-    workers = float(np.nanmedian(pools))
-    each = None if size is None else size / workers
-    peaks = [one.values.get(names.PEAK_IN_USE.name, math.nan) / workers for one in figures]
+    known = np.flatnonzero(np.isfinite(pools)).tolist()  # there is one, for there are levels
+
+    def of_one(row: int, name: str) -> float:
+        """What one worker tells: gauges are added up over all."""
+        return pairs[row][1].values.get(name, math.nan) / float(pools[row])
+
+    sizes = [of_one(row, names.SIZE.name) for row in (known[0], known[-1])]
+    peaks = [of_one(row, names.PEAK_IN_USE.name) for row in known]
     peak = math.nan if np.all(np.isnan(peaks)) else float(np.nanmax(peaks))
     return Windows(
         seconds=length,
@@ -120,8 +128,8 @@ def read(scrapes: Sequence[Scrape], pool: str, length: float, until: float) -> W
         pools=pools,
         waits=_times(pairs, names.WAIT.name),
         holds=_times(pairs, names.HOLD.name),
-        least_size=each,
-        most_size=each,
+        least_size=None if math.isnan(sum(sizes)) else min(sizes),
+        most_size=None if math.isnan(sum(sizes)) else max(sizes),
         peak=math.ceil(peak) if math.isfinite(peak) else None,
     )
 
@@ -137,6 +145,17 @@ def _check_pool(found: Scrape, pool: str) -> None:
         if known
         else "export them with poolkit.monitor, or correct production.metrics",
     )
+
+
+def _check_turns(figures: Sequence[PoolFigures]) -> None:
+    """BadInput where a worker answers again after another did; one that began anew is another."""
+    workers = [key for key, _ in itertools.groupby(one.worker for one in figures)]
+    if len(workers) > len(set(workers)):
+        raise BadInput(
+            f"{len(set(workers))} workers or more answer in turn, each for itself",
+            "let one answer for all (PROMETHEUS_MULTIPROC_DIR), or name a Prometheus that scrapes "
+            "each of them: production.prometheus",
+        )
 
 
 def _more(before: PoolFigures, after: PoolFigures, name: str) -> float:

@@ -113,10 +113,18 @@ def _measured(review: Review) -> str:
     sure = [r for r in sized if not trust.is_in_doubt(r)]
     observed = [r.target for r in found if r.source == "production"]
     if len(observed) == len(found):
+        sent, tried = "no load was sent", "none was tried under load"
+        if any(r.verification is not None for r in found):
+            sent = "load was sent only to verify"
+            tried = f"{len(sure)} of these passed verification in full"
+        sent, tried = "no load was sent", "none was tried under load"
+        if any(r.verification is not None for r in found):
+            sent = "load was sent only to verify"
+            tried = f"{len(sure)} of these passed verification in full"
         return (
             f"Source: production. Read on {_measured_on(review)} from what services counted: "
-            f"{plural(len(found), 'target')}, and no load was sent. "
-            f"A size is recommended for {len(sized)} of {len(found)}; none was tried under load."
+            f"{plural(len(found), 'target')}, and {sent}. "
+            f"A size is recommended for {len(sized)} of {len(found)}; {tried}."
         )
     trials, seconds = sum(r.trials for r in found), sum(r.seconds for r in found)
     said = (
@@ -137,6 +145,34 @@ def _read(found: FromProduction) -> str:
     if found.left_out:
         said += f" ({found.left_out} more had gaps)"
     return f"{said} from {since} to {until} UTC"
+
+
+def _trusted(found: FromProduction) -> str:
+    """Whether what production told is to be trusted, behind a mark, and why."""
+    return f"{trust.told_today(found)}: {found.today.because}"
+
+
+def _in_production(target: TargetReview) -> list[str]:
+    """Beside the finding: why production tells no size, and whether it is to be trusted."""
+    r, sizing = target.recommendation, target.sizing
+    if r.production is None:
+        return []
+    why = [sizing.because] if sizing is not None and r.recommended_size is None else []
+    return [words.sentence(said) for said in (*why, _trusted(r.production))]
+
+
+def _told(found: FromProduction) -> list[Table]:
+    """What production told: averages or today's waits, then what one pool needs."""
+    if found.averages is not None:
+        return [tables.averages(found.averages), tables.scenarios(found)]
+    return [tables.todays_waits(found), tables.scenarios(found)]
+
+
+def _has_curve(target: TargetReview) -> bool:
+    """Whether there is a curve to draw: averages tell none."""
+    r = target.recommendation
+    is_averaged = r.production is not None and r.production.averages is not None
+    return bool(target.trials) and not (is_averaged and r.verification is None)
 
 
 def _measured_on(review: Review) -> str:
@@ -175,6 +211,9 @@ def prediction(review: Review) -> Table:
         for rule in t.recommendation.rules_of_thumb
     }
     names = list(dict.fromkeys(name for _, name in sizes))
+    if not names:
+        said = "none: how long a call takes on a single connection is not known"
+        return Table("Connections by rules of thumb", ("", ""), (("rules of thumb", said),))
     rows = tuple(
         (t.name, *(sizes.get((t.name, name), NONE) for name in names)) for t in review.targets
     )
@@ -255,8 +294,8 @@ def _jumps(target: TargetReview, review: Review) -> list[tuple[str, str]]:
     """The parts of a target's section that are there: the end of the id, and the name."""
     r = target.recommendation
     parts = (
-        ("today", "today's waits", r.production is not None),
-        ("chart", "chart", bool(target.trials)),
+        ("today", "what production told", r.production is not None),
+        ("chart", "chart", _has_curve(target)),
         ("parameters", "parameters", bool(r.parameters)),
         ("verification", "verification", r.verification is not None),
         ("replicas", "replicas lost and added", bool(r.replica_changes)),
@@ -380,9 +419,13 @@ _TEMPLATES.globals.update(
     pictures=pictures,
     theme=_THEME,
     evidence=_evidence,
+    in_production=_in_production,
     jumps=_jumps,
+    has_curve=_has_curve,
     no_errors=_no_errors,
     read=_read,
+    told=_told,
+    trusted=_trusted,
     is_taken=_is_taken,
 )
 

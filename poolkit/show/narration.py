@@ -41,6 +41,8 @@ def sentence(event: Event) -> str | None:
             return _measured(trial)
         case Sized(sizing=sizing):
             return sized(sizing)
+        case Recommended(recommendation=r) if r.source == "production" and not r.recommended_size:
+            return "no size"  # the sizing has just said why
         case Recommended(recommendation=recommendation):
             return words.outcome(recommendation)
     return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from poolkit.recommend.checks import OF_THE_MACHINE
-from poolkit.records import Check, Recommendation
+from poolkit.records import Check, FromProduction, Recommendation
 from poolkit.units import listed, plural
 
 DOUBT = "⚠"  # begins the words of what holds, but not without a doubt
@@ -73,6 +73,11 @@ def predicted(recommendation: Recommendation) -> str:
     return "predicted" + " from production metrics" * (recommendation.source == "production")
 
 
+def told_today(found: FromProduction) -> str:
+    """Whether the model tells today's waits, in a word behind a mark."""
+    return "✓ Trusted" if found.today.is_trusted else f"{DOUBT} Not trusted"
+
+
 def was_seen_to_fail(recommendation: Recommendation | None) -> bool:
     """Whether a size was seen to fail; one that is only predicted is called that, no more."""
     r = recommendation
@@ -109,6 +114,8 @@ def how_sure(recommendation: Recommendation) -> str:
     r, found = recommendation, doubts(recommendation)
     if r.status != "done":
         return f"✗ no result: {r.status}"
+    if r.recommended_size is None and r.source == "production":
+        return f"✗ production does not tell a size{_listed(found)}"
     if r.recommended_size is None:
         return f"✗ no size recommended{_listed(found)}"
     if r.verification is None:

@@ -87,6 +87,8 @@ CHECKS = {
     "verified": "the size was verified under load",
     "serves_sooner": "more connections serve callers sooner",
     "finished": "the measurement ran to its end",
+    "todays_waits": "the model tells today's waits",
+    "pools": "targets.toml has the pools of production",
 }
 CHANGES = {"lost_replica": "replicas lost", "surge": "a deploy rolls"}
 SOURCES = {"measured": "measured here", "library": "library default", "rule": "rule"}
@@ -399,6 +401,8 @@ def _nothing_recommended(sizing: Sizing | None, recommendation: Recommendation) 
             return f"Stopped early after {trials}: no size recommended"
         case "failed":
             return "The measurement failed: no size recommended"
+    if recommendation.source == "production" and not (sizing and sizing.out_of_reach):
+        return f"Production does not tell a size for {rate(recommendation.target_rate)}"
     if sizing is None or not sizing.out_of_reach:
         return f"No size can be recommended for {rate(recommendation.target_rate)}"
     return _out_of_reach(sizing, recommendation)

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from poolkit.analysis.averages import Averages, tell
+from poolkit.analysis.averages import Averages
+from poolkit.analysis.averages_size import tell
 from poolkit.analysis.production import Windows
 from poolkit.targets.objective import Objective
 from tests.analysis.day import SIX, Service, day

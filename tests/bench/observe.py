@@ -28,7 +28,7 @@ from poolkit.observe.run import observe
 from poolkit.targets import load_targets
 from poolkit.targets.objective import Objective
 from tests.analysis.day import SIX, Service, day, steady
-from tests.observe.fake import Fake, serving
+from tests.observe.fake import Averaging, Fake, serving
 
 WAIT = 0.010
 OF = ("orders", "asyncpg", "2026-11-28T00:00:00Z")
@@ -96,13 +96,20 @@ def volume(pods: int, days: float) -> None:
         waits=many(windows.waits),
         holds=many(windows.holds),
     )
-    with serving(Fake(large)) as fake, tempfile.TemporaryDirectory() as folder:
+    _observed(Fake(large), pods, days, "poolkit")
+    _observed(Averaging(large), pods, days, "hikaricp")
+
+
+def _observed(fake: Fake, pods: int, days: float, preset: str) -> None:
+    """Print what one observation of a fleet costs."""
+    with serving(fake), tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "targets.toml"
         file.write_text(
             '[targets.orders-db]\ndriver = "asyncpg"\ndsn = "postgresql://u:p@127.0.0.1/o"\n'
             f'statements = ["select 1"]\ntarget_rate = {450 * pods}\nwait_p99 = 0.01\n'
             f"max_size = 100000\nreplicas = {pods}\n"
-            f'production = {{ prometheus = "{fake.url}", pool = "orders-db" }}\n',
+            f'production = {{ prometheus = "{fake.url}", pool = "orders-db", '
+            f'preset = "{preset}" }}\n',
             encoding="utf-8",
         )
         began = time.monotonic()
@@ -111,8 +118,8 @@ def volume(pods: int, days: float) -> None:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     r = found.recommendation
     print(
-        f"{pods} pods, {days:g} days: {passed:.1f} s, {peak:.0f} MB at most (the fake server's "
-        f"own included), {found.queries} queries, size {r.recommended_size}"
+        f"{preset}, {pods} pods, {days:g} days: {passed:.1f} s, {peak:.0f} MB at most (the fake "
+        f"server's own included), {found.queries} queries, size {r.recommended_size}"
     )
 
 

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from poolkit.analysis.production import Windows
+from poolkit.observe.preset import SECONDS, AveragesPreset, Quantity, load
 
 Reply = tuple[int, bytes]
 
@@ -28,6 +29,7 @@ class Fake:
 
     windows: Windows
     pool: str = "orders-db"
+    absent: bool = False  # whether points that are no numbers are left out
     jobs: tuple[dict[str, str], ...] = ({"job": "orders"},)
     fault: Callable[[str, dict[str, str]], Reply | None] = lambda _kind, _query: None
     asked: list[tuple[str, str]] = field(default_factory=list)  # method and path of everything
@@ -54,7 +56,8 @@ class Fake:
         rows = np.rint((moments - ends[0]) / self.windows.seconds).astype(int)
         inside = [(m, r) for m, r in zip(moments, rows, strict=True) if 0 <= r < ends.size]
         for labels, row in self._series(text):
-            values = [[at, _text(row[r])] for at, r in inside]
+            told = [(at, row[r]) for at, r in inside if not (self.absent and np.isnan(row[r]))]
+            values = [[at, _text(value)] for at, value in told]
             if values:
                 result.append({"metric": labels, "values": values})
         return 200, self._success("matrix", result)
@@ -102,6 +105,54 @@ class Fake:
             yield {}, np.full(w.ends.size, float(w.peak or 0))
         else:
             yield {}, np.full(w.ends.size, w.most_size or np.nan)
+
+
+@dataclass
+class Averaging(Fake):
+    """The same of a library that exports averages, by the names of one preset."""
+
+    preset: str = "hikaricp"
+    lacks: tuple[str, ...] = ()  # keys of the preset that are not exported
+
+    def _quantities(self) -> dict[str, Quantity]:
+        preset = load(self.preset)
+        assert isinstance(preset, AveragesPreset)
+        known = {key: getattr(preset.averages, key) for key in type(preset.averages).model_fields}
+        return {k: one for k, one in known.items() if one is not None and k not in self.lacks}
+
+    def _instant(self, text: str) -> Iterator[dict[str, str]]:
+        if "__name__" in text:
+            yield from ({"__name__": one.name} for one in self._quantities().values())
+            return
+        if not any(one.name in text for one in self._quantities().values()):
+            return
+        preset = load(self.preset)
+        label, named = preset.pool_label, re.search(rf'{preset.pool_label}="([^"]*)"', text)
+        if text.startswith("count by"):
+            yield {label or "job": self.pool}
+        elif not label or (named and named[1] == self.pool):
+            job = re.search(r'job="([^"]*)"', text)
+            yield from (one for one in self.jobs if not job or one.get("job") == job[1])
+
+    def _series(self, text: str) -> Iterator[tuple[dict[str, str], Any]]:
+        w, none = self.windows, np.zeros(self.windows.ends.size)
+        hold = self._quantities().get("hold")
+        waits = w.waits.total if hold is not None and hold.has_waits else none
+        rows = {
+            "in_use": w.in_use,
+            "size": none + (w.most_size or np.nan),
+            "waiting": none,
+            "acquired": w.asks,
+            "hold": w.holds.total + waits,
+            "waited": w.waits.counts[:, -1] - w.waits.counts[:, 0],
+            "wait": w.waits.total,
+            "timeouts": none,
+        }
+        for key, one in self._quantities().items():
+            if re.search(rf"\b{one.name}\b", text):
+                is_count = text.startswith("count(")
+                yield {}, w.pools if is_count else rows[key] / SECONDS[one.unit]
+                return
 
 
 def _text(value: float) -> str:

@@ -31,7 +31,7 @@ TOML = """\
 driver = "asyncpg"
 dsn = "postgresql://u:p@127.0.0.1:{port}/orders"
 statements = ["select 1"]
-target_rate = 450
+target_rate = {rate}
 wait_p99 = 0.010
 production = {{ prometheus = "{url}", pool = "{pool}"{more} }}
 """
@@ -49,11 +49,17 @@ def now(windows: Windows) -> Windows:
 
 
 def observe(
-    fake: Fake, folder: Path, *options: str, pool: str = "orders-db", more: str = "", port: int = 9
+    fake: Fake,
+    folder: Path,
+    *options: str,
+    pool: str = "orders-db",
+    more: str = "",
+    port: int = 9,
+    rate: int = 450,
 ) -> Any:
     with serving(fake):
         file = folder / "targets.toml"
-        text = TOML.format(url=fake.url, pool=pool, more=more, port=port)
+        text = TOML.format(url=fake.url, pool=pool, more=more, port=port, rate=rate)
         file.write_text(text, encoding="utf-8")
         words = ["observe", "orders-db", "--targets", str(file), "--out", str(folder / "out")]
         return CliRunner().invoke(app, [*words, "--since", "5m", *options])
@@ -289,7 +295,7 @@ def test_figures_with_gaps(
 def test_since_that_cannot_be_meant(tmp_path: Path, since: str) -> None:
     """Told with the right form."""
     (tmp_path / "targets.toml").write_text(
-        TOML.format(url="http://127.0.0.1:9", pool="p", more="", port=9)
+        TOML.format(url="http://127.0.0.1:9", pool="p", more="", port=9, rate=450)
     )
     words = ["observe", "orders-db", "--targets", str(tmp_path / "targets.toml")]
     done = CliRunner().invoke(app, [*words, f"--since={since}", "--out", str(tmp_path / "o")])
@@ -299,7 +305,7 @@ def test_since_that_cannot_be_meant(tmp_path: Path, since: str) -> None:
 
 def test_a_server_that_is_down(tmp_path: Path) -> None:
     """Exit 2, with what to check."""
-    text = TOML.format(url="http://127.0.0.1:9", pool="p", more="", port=9)
+    text = TOML.format(url="http://127.0.0.1:9", pool="p", more="", port=9, rate=450)
     (tmp_path / "targets.toml").write_text(text)
     words = ["observe", "orders-db", "--targets", str(tmp_path / "targets.toml")]
     done = CliRunner().invoke(app, [*words, "--out", str(tmp_path / "o")])

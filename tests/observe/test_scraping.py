@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -73,18 +73,120 @@ def test_windows_between_scrapes() -> None:
 
 
 def test_a_restart_is_a_gap() -> None:
-    """The window in which a process began anew is left out; the others count."""
-    texts = [*(exposition(n) for n in range(3)), *(exposition(n, start=2.0) for n in range(1, 4))]
-    found = scraping.read(scrapes(texts), POOL, 5.0, 1e9)
+    """The window in which a process began anew, as another one, is left out; the others count."""
+    before = [exposition(n, worker="17") for n in range(3)]
+    after = [exposition(n, start=2.0, worker="23") for n in range(1, 4)]
+    found = scraping.read(scrapes([*before, *after]), POOL, 5.0, 1e9)
     assert np.isnan(found.held[2]).all()
-    assert found.whole().ends.size == 4
+    found = found.whole()
+    assert found.ends.size == 4
+    assert (found.fleet, found.least_size, found.most_size) == (1, 8, 8)
 
 
-def test_workers_that_answer_in_turn() -> None:
-    """Their counts cannot be told apart from those of one that began anew."""
-    texts = [exposition(n, worker=str(n % 2)) for n in range(4)]
-    with pytest.raises(BadInput, match="several workers answer in turn"):
-        scraping.read(scrapes(texts), POOL, 5.0, 1e9)
+def test_the_size_is_that_of_one_worker() -> None:
+    """Whether workers come or the size is changed meanwhile."""
+    grown = scrapes([exposition(n, workers=w) for n, w in ((1, 1), (2, 1), (2, 2), (3, 2), (4, 2))])
+    found = scraping.read(grown, POOL, 5.0, 1e9)
+    assert (found.least_size, found.most_size) == (8, 8)
+    texts = [exposition(n) for n in range(4)]
+    texts[3] = texts[3].replace('asyncpg"} 8\n', 'asyncpg"} 12\n')
+    found = scraping.read(scrapes(texts), POOL, 5.0, 1e9)
+    assert (found.least_size, found.most_size) == (8, 12)
+    found = scraping.read(
+        scrapes([one.replace('asyncpg"} 8\n', 'asyncpg"} NaN\n') for one in texts[:3]]),
+        POOL,
+        5,
+        1e9,
+    )
+    assert (found.least_size, found.most_size) == (None, None)
+
+
+class Service:
+    """A service on a clock of its own: what it answers at a moment, and how long that takes (s)."""
+
+    def __init__(
+        self,
+        monkeypatch: pytest.MonkeyPatch,
+        answer: Callable[[float], str],
+        takes: float = 0.01,
+    ) -> None:
+        self.now, self.answer, self.takes = 0.0, answer, takes
+        self.asked: list[float] = []
+        self.headers: list[dict[str, str]] = []
+        monkeypatch.setattr(scraping, "scrape", self.scrape)
+        monkeypatch.setattr(scraping.time, "monotonic", lambda: self.now)
+
+    def scrape(self, _url: str, *, headers: dict[str, str]) -> Scrape:
+        self.asked.append(self.now)
+        self.headers.append(headers)
+        self.now += self.takes
+        text = self.answer(self.now)
+        if not text:
+            raise BadInput("cannot read it: Connection refused", "check host and port")
+        return Scrape(self.now, "x", parse(text, "x"))
+
+    def pause(self, seconds: float) -> None:
+        self.now += seconds
+
+    def watch(self, seconds: float, token_env: str | None = None) -> list[Scrape]:
+        of = MetricsFrom(POOL, metrics="http://127.0.0.1:9/metrics", token_env=token_env)
+        return scraping.watch(of, seconds, pause=self.pause)
+
+
+def row(at: float) -> int:
+    return round(at / 5.0)
+
+
+def test_workers_that_answer_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Told with the first that comes again, not after an hour; one after another is a restart."""
+    service = Service(monkeypatch, lambda at: exposition(row(at), worker=str(row(at) % 2)))
+    with pytest.raises(BadInput, match="2 workers or more answer in turn") as caught:
+        service.watch(3600.0)
+    assert "PROMETHEUS_MULTIPROC_DIR" in caught.value.remedy
+    assert len(service.asked) == 3
+    service = Service(monkeypatch, lambda at: exposition(row(at), worker=str(at > 17.0)))
+    assert len(service.watch(60.0)) == 13
+
+
+def test_a_service_that_is_down_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So are its windows; it is given up when it stays away, and told since when."""
+
+    def down(since: float, until: float) -> Callable[[float], str]:
+        return lambda at: "" if since < at < until else exposition(row(at))
+
+    service = Service(monkeypatch, down(12.0, 33.0))
+    found = service.watch(60.0)
+    assert len(found) == 13 - 4
+    windows = scraping.read(found, POOL, 5.0, 1e9)
+    assert windows.rates.tolist() == pytest.approx([20.0] * 8)
+    service = Service(monkeypatch, down(12.0, 1e9))
+    with pytest.raises(BadInput, match=r"read for 10 s, then 6 times in a row in vain: .*refused"):
+        service.watch(300.0)
+    assert service.now < 12.0 + scraping.OUTAGE + 5.0
+    # What was told before the end counts, and so does a pool that is made with its first call.
+    assert len(Service(monkeypatch, down(43.0, 1e9)).watch(60.0)) == 9
+    none = "# TYPE up gauge\nup 1\n"
+    lazy = Service(monkeypatch, lambda at: none if 12.0 < at < 18.0 else exposition(row(at)))
+    assert len(lazy.watch(60.0)) == 12
+
+
+def test_a_token_goes_with_every_scrape(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By reference; without it nothing is asked, and the variable is named."""
+    service = Service(monkeypatch, lambda at: exposition(row(at)))
+    with pytest.raises(BadInput, match="METRICS_TOKEN is not set"):
+        service.watch(30.0, "METRICS_TOKEN")
+    assert not service.asked
+    monkeypatch.setenv("METRICS_TOKEN", "s3cr3t")
+    service.watch(30.0, "METRICS_TOKEN")
+    assert service.headers == [{"Authorization": "Bearer s3cr3t"}] * 7
+
+
+def test_answers_that_are_slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It looks no longer than asked, and sends no more at once to make up for it."""
+    service = Service(monkeypatch, lambda at: exposition(row(at)), takes=8.0)
+    assert len(service.watch(60.0)) == 7
+    assert np.diff(service.asked).min() >= 8.0
+    assert service.now <= 60.0 + 2 * 8.0
 
 
 @pytest.fixture
@@ -118,17 +220,31 @@ def watch(of: MetricsFrom) -> list[Scrape]:
     return scraping.watch(of, 30.0, pause=lambda _seconds: None)
 
 
-def test_scrapes_that_are_missed(metrics: tuple[str, list[str], list[str]]) -> None:
-    """Some are left out; five in a row, or the first, end it."""
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("", "HTTP 503"),
+        ("<html><body>It works!</body></html>", "not an exposition"),
+        ('{"status": "up"}', "not an exposition in Prometheus's text format"),
+        ("# TYPE up gauge\nup 1\n", "it exports no pool at all"),
+        ("#" * (9 << 20), "more than 8 MB"),
+        (exposition(1).replace("} 100", "} NaN"), "not an exposition"),
+        (exposition(1).replace('in_use="2"', 'in_use="two"'), "not an exposition"),
+    ],
+)
+def test_answers_that_are_none(
+    metrics: tuple[str, list[str], list[str]], text: str, told: str
+) -> None:
+    """At first: the end, with what to look at. Later they are left out, as if missed."""
     url, texts, asked = metrics
     of = MetricsFrom(POOL, metrics=url)
-    texts[:] = [exposition(0), "", "", exposition(3), exposition(4)]
-    assert len(watch(of)) == 29
-    assert len(asked) == 31
-    texts[:] = [exposition(0), ""]
-    with pytest.raises(BadInput, match="503"):
+    texts[:] = [text]
+    with pytest.raises(BadInput) as caught:
         watch(of)
-    assert len(asked) == 31 + 1 + scraping.IN_A_ROW
+    assert told in caught.value.cause
+    assert len(asked) == 1
+    texts[:] = [exposition(0), text, text, exposition(3)]
+    assert (len(watch(of)), len(asked)) == (5, 1 + 7)
 
 
 def test_other_pools_and_presets(metrics: tuple[str, list[str], list[str]]) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from poolkit import units
-from poolkit.records import Averaged, FromProduction, Scenario, WaitShare
+from poolkit.records import Averaged, FromProduction, Recommendation, Scenario, WaitShare
+from poolkit.show import trust, words
 from poolkit.show.tables.table import Column, Columns, Number, Table
 from poolkit.units import NONE, milliseconds, rate, share
 
@@ -21,13 +24,58 @@ def todays_waits(found: FromProduction) -> Table:
     return Table.of(caption, columns, rows or found.today.shares[:1])
 
 
+def observed(recommendations: Sequence[Recommendation]) -> Table:
+    """The answer from production in 80 columns: size, what there is now, and what it is worth."""
+    columns: Columns[Recommendation] = (
+        Column("target", lambda r: r.target),
+        Number("size", words.size),
+        Number("now", size_now),
+        Column("today's waits", lambda r: trust.told_today(_of(r)).lower()),
+        Number("rate asked", lambda r: rate(r.target_rate)),
+        Number("busiest", busiest),
+    )
+    caption = "Connections in each pool: from production, no load was sent"
+    return Table.of(caption, columns, recommendations)
+
+
+def are_observed(recommendations: Sequence[Recommendation]) -> bool:
+    """Whether all are from production alone, so that nothing was carried by the size."""
+    alone = [r.production is not None and r.verification is None for r in recommendations]
+    return bool(alone) and all(alone)
+
+
+def size_now(recommendation: Recommendation) -> str:
+    """The size that production has."""
+    found = _of(recommendation).size_now
+    return NONE if found is None else str(found)
+
+
+def busiest(recommendation: Recommendation) -> str:
+    """The rate of the busiest window, where calls are counted."""
+    return rate(_of(recommendation).peak_rate or None)
+
+
+def _of(recommendation: Recommendation) -> FromProduction:
+    assert recommendation.production is not None, "the caller asks"
+    return recommendation.production
+
+
 def scenarios(found: FromProduction) -> Table:
-    """What one pool needs if something were different."""
+    """What one pool needs if something were different; what several rows advise stands once."""
+    advised: set[str] = set()
+
+    def because(row: Scenario) -> str:
+        said, _, advice = row.because.rpartition("; ")
+        if not said or advice not in advised:
+            advised.add(advice)
+            return row.because
+        return f"{said}; what to do: as above"
+
     columns: Columns[Scenario] = (
         Column("if", lambda row: row.name),
         Number("rate", lambda row: rate(row.rate)),
         Number("size", lambda row: NONE if row.size is None else str(row.size)),
-        Column("because", lambda row: row.because),
+        Column("because", because),
     )
     return Table.of("What one pool needs", columns, found.scenarios)
 
@@ -49,7 +97,7 @@ def averages(found: Averaged) -> Table:
     rows += [("rests on", text) for text in found.assumes]
     rows += [("not told", text) for text in found.refuses]
     columns: Columns[tuple[str, str]] = (
-        Column("on average", lambda row: row[0]),
-        Column("", lambda row: row[1]),
+        Column("what", lambda row: row[0]),
+        Column("told", lambda row: row[1]),
     )
     return Table.of(f"From averages of {found.preset}", columns, rows)

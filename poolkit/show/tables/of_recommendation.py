@@ -22,6 +22,7 @@ from poolkit.records import (
 )
 from poolkit.review.compare import Comparison, Difference
 from poolkit.show import cold, trust, words
+from poolkit.show.tables.of_production import are_observed, busiest, observed, size_now
 from poolkit.show.tables.table import Column, Columns, Number, Table, passed
 from poolkit.units import NONE, interval, milliseconds, number, rate, short_rate
 
@@ -44,6 +45,8 @@ def decision(
         Number("p99 wait seen", lambda r: milliseconds(_seen(r)[1])),
         Column("bound by", words.bound_by),
     ]
+    if are_observed(recommendations):
+        columns[-3:] = [Number("size now", size_now), Number("busiest window", busiest)]
     if any(r.smallest_as_fast is not None for r in recommendations):
         columns.append(Column("a smaller size", lambda r: words.as_fast(r) or NONE))
     if comparison is not None:
@@ -54,6 +57,8 @@ def decision(
 
 def decision_in_short(recommendations: Sequence[Recommendation]) -> Table:
     """The decision in 80 columns: size, verdict, plateau, what was carried, wait and knee."""
+    if are_observed(recommendations):
+        return observed(recommendations)
     columns: Columns[Recommendation] = (
         Column("target", lambda r: r.target),
         Number("size", words.size_in_short),
