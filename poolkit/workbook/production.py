@@ -15,7 +15,7 @@ from typing import Literal, Self
 import numpy as np
 from pydantic import Field
 
-from poolkit.analysis.averages import MONITOR
+from poolkit.analysis.averages_size import MONITOR
 from poolkit.analysis.production import DRILL, Times, Windows
 from poolkit.errors import BadInput
 from poolkit.events import Event
