@@ -35,6 +35,7 @@ PAGE = 1000  # windows an answer; Prometheus gives no more than 11,000
 FEWEST = 20  # windows an answer, below which a page is not halved again
 WINDOWS = 2100  # at most so many in a range, where windows are not the longest: 5 min for a week
 SCRAPES = 4  # in a window at least: `increase` needs two, and one or two may be missing
+LOOK = 600  # s at the end of a range, in which scrapes are counted
 LENGTHS = (5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)  # s, of a window
 EXACT = 64  # in use, up to which each number has a label of its own
 STEP = 0.04  # beyond it a label stands for so large a share more
@@ -88,11 +89,12 @@ class Asking:
 
     def window(self, selector: str, since: float, until: float) -> int:
         """The length of a window (s): several scrapes, and not too many windows."""
+        span = min(LOOK, max(1, round(until - since)))
         found = self.ask(
-            "query", f"max(count_over_time({selector}[10m]))", {"time": f"{until:.3f}"}
+            "query", f"max(count_over_time({selector}[{span}s]))", {"time": f"{until:.3f}"}
         )
         scraped = float(found[0].value[1]) if found and found[0].value else 0.0
-        interval = min(600.0 / scraped if scraped > 0 else 60.0, 600.0)
+        interval = min(span / scraped if scraped > 0 else 60.0, 600.0)
         # A service that began to be scraped within these minutes counts as scraped more rarely.
         interval = min(interval, max(1.0, (until - since) / 50.0))
         least = max(SCRAPES * interval, (until - since) / WINDOWS)
