@@ -3,7 +3,7 @@
     python -m tests.bench.production_day [--only NAME ...] [--seconds S] [--shape steps] [--tight]
 
 For each of the lab's four upstreams a service with one pool, and the demo service with its three,
-live a compressed day, scraped by a real Prometheus once a second. `poolkit observe` names a size
+live a compressed day, scraped by a real Prometheus each 0.4 s. `poolkit observe` names a size
 from that alone; `poolkit size` measures the same upstream under load, and the two should agree
 within 15 % or one connection. Where production cannot tell a size, that is an answer too, and the
 next day takes the one measured. The next day has other calls of the same demand. Its waits near
@@ -52,8 +52,8 @@ from tests.monitor.living import NEAR_NOON, LivingService, near_noon, whole_day
 from tests.monitor.prometheus import Prometheus
 
 SECONDS = 90.0  # of a day
-SCRAPE = 1.0  # s from one scrape to the next
-IDLE = 2.5  # s around a day, in which its first and last counts are scraped
+SCRAPE = 0.4  # s from one scrape to the next: windows of 2 s, in which the rate hardly changes
+IDLE = 2.0  # s around a day, in which its first and last counts are scraped
 # Connections of the first day: more than needed, so that it tells how many are.
 GENEROUS = {"lab-http": 32, "lab-cpu": 24, "lab-contended": 20, "lab-db": 20}
 DEMO, DEMO_SIZE = "demo-service", 10
