@@ -89,7 +89,7 @@ def dispersion_of_holds(trials: Sequence[Trial]) -> float:
     """
     for trial in trials:
         if trial.purpose == "production" and trial.dispersion is not None:
-            return trial.dispersion  # seen by how the number in use spreads
+            return trial.dispersion  # X(n) as production saw it has its bursts in it
     held = [trial for trial in trials if trial.hold_time.count]
     spread = min(PRIOR_MOST, _spread(held)) if held else 1.0
     return max(LEAST_DISPERSION if spread < EVEN else 1.0, spread)

@@ -12,8 +12,9 @@ from poolkit import units
 from poolkit.analysis.averages import Averages, tell
 from poolkit.analysis.averages import as_trial as averages_as_trial
 from poolkit.analysis.averages import told as told_of
-from poolkit.analysis.production import FINGERPRINT, Windows, evidence, sized
+from poolkit.analysis.production import FINGERPRINT, evidence, sized
 from poolkit.analysis.todays_waits import todays_waits
+from poolkit.analysis.windows import Windows
 from poolkit.errors import BadInput, ExitCode
 from poolkit.events import Emit, Recommended, Sized, Step
 from poolkit.measure.store import TrialLog, prepare_out, write_atomic
@@ -162,8 +163,7 @@ def _answer(
     of = (target.name, target.driver, began)
     objective = _of_fleet(target, windows.fleet)
     known = evidence(windows, min(objective.rate, windows.peak_rate), *of)
-    dispersion = known[1].dispersion
-    sizing, trial = sized(windows, objective, *of, dispersion=dispersion)
+    sizing, trial = sized(windows, objective, *of)
     today = todays_waits(*known)
     peak = windows.peak_rate
     scenarios = [
@@ -173,9 +173,9 @@ def _answer(
             (f"{units.number(GROWN)} times that", objective.but(target_rate=peak, growth=GROWN)),
             *([("the target with no replica lost", objective.losing(0))] if objective.lost else []),
         )
-        for answer, _ in [sized(windows, one, *of, dispersion=dispersion)]
+        for answer, _ in [sized(windows, one, *of)]
     ]
-    answer, _ = sized(windows, objective, *of, slower=SLOWER, dispersion=dispersion)
+    answer, _ = sized(windows, objective, *of, slower=SLOWER)
     scenarios.append(
         Scenario(
             name=f"the target, calls {units.number(SLOWER)} times as long",

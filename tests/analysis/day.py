@@ -9,7 +9,7 @@ from heapq import heappop, heappush
 
 import numpy as np
 
-from poolkit.analysis.production import Times, Windows
+from poolkit.analysis.windows import Times, Windows
 from tests.analysis.simulate import (
     Calls,
     Contended,

@@ -22,8 +22,9 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from poolkit.analysis.production import Times, Windows, evidence, sized
+from poolkit.analysis.production import evidence, sized
 from poolkit.analysis.todays_waits import todays_waits
+from poolkit.analysis.windows import Times, Windows
 from poolkit.observe.run import observe
 from poolkit.targets import load_targets
 from poolkit.targets.objective import Objective
