@@ -12,6 +12,7 @@ from poolkit import units
 from poolkit.analysis.averages import Averages, tell
 from poolkit.analysis.averages import as_trial as averages_as_trial
 from poolkit.analysis.averages import told as told_of
+from poolkit.analysis.next_day import next_day
 from poolkit.analysis.production import FINGERPRINT, evidence, sized
 from poolkit.analysis.todays_waits import todays_waits
 from poolkit.analysis.windows import Windows
@@ -185,6 +186,7 @@ def _answer(
         )
     )
     least, most = windows.least_size, windows.most_size
+    now = int(most) if most is not None and least == most and 1 <= most < 1e6 else None
     return (
         sizing,
         trial,
@@ -196,11 +198,12 @@ def _answer(
             windows=windows.ends.size,
             left_out=read.ends.size - windows.ends.size,
             pools=windows.fleet,
-            size_now=int(most) if most is not None and least == most and 1 <= most < 1e6 else None,
+            size_now=now,
             most_in_use=windows.most_in_use,
             peak_rate=peak,
             today=today,
             scenarios=tuple(scenarios),
+            next_day=next_day(windows, [*dict.fromkeys(n for n in (sizing.size, now) if n)]),
         ),
     )
 
