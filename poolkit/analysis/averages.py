@@ -22,10 +22,11 @@ from numpy.typing import NDArray
 from poolkit import units
 from poolkit.analysis.curve import Z95, Curve, SharedCurve
 from poolkit.analysis.model import Fitted
-from poolkit.analysis.production import BEYOND, GROUPS, open_loop
+from poolkit.analysis.production import BEYOND, open_loop
 from poolkit.analysis.queueing import waits
 from poolkit.analysis.response import HoldTimes
 from poolkit.analysis.what_if import Answer, Planner, Question, answer
+from poolkit.analysis.windows import GROUPS
 from poolkit.records import (
     BUCKETS,
     Averaged,

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, Field, ValidationError
 
 from poolkit import units
-from poolkit.analysis.production import Times, Windows
+from poolkit.analysis.windows import Times, Windows
 from poolkit.errors import BadInput
 from poolkit.observe.preset import Preset
 from poolkit.redact import printable

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from poolkit.analysis.averages import Averages, tell
-from poolkit.analysis.production import Windows
+from poolkit.analysis.windows import Windows
 from poolkit.targets.objective import Objective
 from tests.analysis.day import SIX, Service, day
 from tests.analysis.simulate import Workers

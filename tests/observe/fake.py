@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from poolkit.analysis.production import Windows
+from poolkit.analysis.windows import Windows
 
 Reply = tuple[int, bytes]
 

@@ -17,7 +17,7 @@ import pytest
 from bs4 import BeautifulSoup
 from typer.testing import CliRunner
 
-from poolkit.analysis.production import Times, Windows
+from poolkit.analysis.windows import Times, Windows
 from poolkit.cli import reviewing
 from poolkit.cli.application import app
 from poolkit.report.execute import execute

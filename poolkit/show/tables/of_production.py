@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from poolkit import units
-from poolkit.records import Averaged, FromProduction, Scenario, WaitShare
+from poolkit.records import Averaged, FromProduction, NextDay, Scenario, WaitShare
 from poolkit.show.tables.table import Column, Columns, Number, Table
 from poolkit.units import NONE, milliseconds, rate, share
 
@@ -19,6 +19,21 @@ def todays_waits(found: FromProduction) -> Table:
     caption = "Today's waits" + ("" if size is None else f" with {size} connections in each pool")
     rows = [row for row in found.today.shares if max(row.counted, row.predicted) >= 5e-5]
     return Table.of(caption, columns, rows or found.today.shares[:1])
+
+
+def next_day(found: FromProduction) -> Table:
+    """The p99 wait of a day like the one seen."""
+    columns: Columns[NextDay] = (
+        Number("connections in each pool", lambda row: str(row.pool_size)),
+        Number("p99 wait of the next day", lambda row: milliseconds(row.wait_p99)),
+        Number("95 % between", _between),
+    )
+    return Table.of("The next day, if it is like the one seen", columns, found.next_day)
+
+
+def _between(row: NextDay) -> str:
+    ends = row.wait_p99_interval95
+    return "without bound" if ends is None else " and ".join(map(milliseconds, ends))
 
 
 def scenarios(found: FromProduction) -> Table:
