@@ -32,7 +32,7 @@ from typing import Protocol
 
 import numpy as np
 
-from poolkit.analysis.production import Windows
+from poolkit.analysis.windows import Windows
 from poolkit.lab.catalogue import CATALOGUE
 from poolkit.lab.running import Lab
 from poolkit.lab.service import day as days
@@ -60,6 +60,7 @@ DEMO, DEMO_SIZE = "demo-service", 10
 TIGHT = 0.65  # of these, with --tight
 NEAR = 0.15  # a size agrees within so large a share of the other, or one connection
 P99 = 0.01
+NO_WAIT = 0.0005  # s: a call that finds a free connection takes so long at most to have it
 IN_A_ROW = 8.0  # calls that wait do so together, and count as one
 SEEDS = (11, 12)
 
@@ -257,10 +258,10 @@ class Row:
     @property
     def is_inside(self) -> bool | None:
         """Whether the day's p99 wait was as predicted; None: nothing was."""
-        if self.predicted is None or self.size is None:
+        if self.predicted is None:
             return None
         found = self.counted[0] if self.exact is None else self.exact[0]
-        return self.predicted[0] <= found <= self.predicted[1]
+        return self.predicted[0] <= found <= max(self.predicted[1], NO_WAIT)
 
     @property
     def misses(self) -> list[str]:
@@ -355,6 +356,10 @@ def _tell(found: Recommendation) -> None:
     )
     for one in told.scenarios:
         say(f"    {one.name}: {one.size or one.because}")
+    for next_day in told.next_day:
+        said = next_day.wait_p99_interval95
+        says = "without bound" if said is None else _ms(said)
+        say(f"    p99 wait of such a day with {next_day.pool_size}: {says}")
 
 
 def _row(
@@ -378,6 +383,12 @@ def _row(
         parts = (whole_day(tomorrow.measured), near_noon(tomorrow.measured, day))
         exact = _p99(*(part.wait.distribution().p99 for part in parts))
     counted = _p99(*(part.distribution().p99 for part in (windows.waits, noon)))
+    told = observed.production
+    predicted = [
+        one.wait_p99_interval95
+        for one in (told.next_day if told is not None else ())
+        if one.pool_size == second and one.wait_p99_interval95 is not None
+    ]
     return Row(
         target.name,
         first,
@@ -389,7 +400,7 @@ def _row(
         counted,
         above / max(1.0, calls),
         calls,
-        None,
+        predicted[0] if predicted else None,
         tomorrow.others,
     )
 
