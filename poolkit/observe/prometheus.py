@@ -89,16 +89,13 @@ class Asking:
 
     def window(self, selector: str, since: float, until: float) -> int:
         """The length of a window (s): several scrapes, and not too many windows."""
-        span = min(LOOK, max(1, round(until - since)))
+        span = _looked(until - since)
         found = self.ask(
             "query", f"max(count_over_time({selector}[{span}s]))", {"time": f"{until:.3f}"}
         )
-        scraped = float(found[0].value[1]) if found and found[0].value else 0.0
-        interval = min(span / scraped if scraped > 0 else 60.0, 600.0)
-        # A service that began to be scraped within these minutes counts as scraped more rarely.
-        interval = min(interval, max(1.0, (until - since) / 50.0))
-        least = max(SCRAPES * interval, (until - since) / WINDOWS)
-        return next((length for length in LENGTHS if length >= least), LENGTHS[-1])
+        return window_length(
+            until - since, float(found[0].value[1]) if found and found[0].value else 0.0
+        )
 
     def range(
         self, query: str, ends: Floats, window: int
@@ -276,6 +273,22 @@ LARGEST = 64 << 20  # bytes of one answer: a thousand windows of some hundred se
 
 class _TooMuch(BadInput):
     """The page was too much for the server."""
+
+
+def _looked(seconds: float) -> int:
+    return min(LOOK, max(1, round(seconds)))
+
+
+def window_length(seconds: float, scraped: float) -> int:
+    """The length of a window (s) for a range, with so many scrapes of a pool at its end.
+
+    The end is the last 10 minutes, or all of a shorter range.
+    """
+    interval = min(_looked(seconds) / scraped if scraped > 0 else 60.0, 600.0)
+    # A service that began to be scraped within these minutes counts as scraped more rarely.
+    interval = min(interval, max(1.0, seconds / 50.0))
+    least = max(SCRAPES * interval, seconds / WINDOWS)
+    return next((length for length in LENGTHS if length >= least), LENGTHS[-1])
 
 
 def check_range(since: float, until: float, window: int) -> Floats:
