@@ -631,6 +631,17 @@ class Scenario(Record):
     because: str
 
 
+class NextDay(Record):
+    """The p99 wait (s) of all calls of a day like the one seen, with pools of this size.
+
+    None: the peak of such a day is more than they carry, so waits have no bound.
+    """
+
+    pool_size: Size
+    wait_p99: Amount | None  # the middle of what is likely
+    wait_p99_interval95: Interval | None
+
+
 class Averaged(Record):
     """What averages over windows told of a pool; None: these metrics do not tell it."""
 
@@ -664,6 +675,7 @@ class FromProduction(Record):
     peak_rate: Amount  # calls/s of the whole service, of the busiest window
     today: TodaysWaits
     scenarios: tuple[Scenario, ...] = ()
+    next_day: tuple[NextDay, ...] = ()  # with the size recommended, then with today's if another
     averages: Averaged | None = None  # None: states were counted
 
 

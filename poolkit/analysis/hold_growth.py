@@ -9,7 +9,7 @@ import numpy as np
 
 from poolkit import units
 from poolkit.analysis.averages import Averages
-from poolkit.analysis.production import GROUPS
+from poolkit.analysis.windows import GROUPS
 
 GROWS, SURE = 0.05, 3.0  # share by which hold times rise over the loads seen, and standard errors
 APART = 1.5  # times as many in use in the busiest windows as in the quietest, for a test

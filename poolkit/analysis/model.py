@@ -50,13 +50,15 @@ class Model:
     # refusals were met and throughput was not seen to fall.
     may_grow: bool
     quota: float | None = None  # calls/s of all pools that the server takes; None: it counts none
+    seen_to: int = 0  # connections of one pool up to which production told X (see `queueing`)
 
     def predictions(self, rate: float | None = None) -> tuple[WaitPrediction, ...]:
         """What callers meet at sizes 1 .. most, at `rate` or the objective's (calls/s)."""
         if self.most < 1:
             return ()
         rate = self.objective.rate_per_pool if rate is None else rate
-        return waits(self.curve, rate, range(1, self.most + 1), self.dispersion, self.factor)
+        sizes = range(1, self.most + 1)
+        return waits(self.curve, rate, sizes, self.dispersion, self.factor, self.seen_to)
 
     @property
     def cautious_rate(self) -> float:
@@ -74,7 +76,8 @@ class Model:
 
     def at(self, pool_size: int) -> WaitPrediction:
         """What `cautious` says of one size, 1 .. most."""
-        return waits(self.curve, self.cautious_rate, (pool_size,), self.dispersion, self.factor)[0]
+        rate, sizes = self.cautious_rate, (pool_size,)
+        return waits(self.curve, rate, sizes, self.dispersion, self.factor, self.seen_to)[0]
 
     @cached_property
     def as_soon(self) -> frozenset[int]:
@@ -204,6 +207,7 @@ class Fitted:
     states: tuple[StatePoint, ...] = ()  # X(n) by connections in use, of the open loops
     quota: float | None = None  # calls/s that the server takes; None: it counts none
     taken: int | None = None  # connections of all pools that the server takes; None: no limit seen
+    seen_to: int = 0  # connections of all pools up to which production told X
 
     @classmethod
     def of(cls, sweep: Sweep, caution: float = CAUTION) -> Fitted:
@@ -264,7 +268,9 @@ class Fitted:
         if taken is not None:
             ending = "refused"
         holds = HoldTimes.of(trials, curve)
-        return cls((), curve, dispersion, factor, holds, ending, states, allowed, taken)
+        told = all(trial.purpose == "production" for trial in trials)
+        seen = curve.measured if told else 0
+        return cls((), curve, dispersion, factor, holds, ending, states, allowed, taken, seen)
 
     @property
     def measured(self) -> tuple[CurvePoint, ...]:
@@ -309,8 +315,8 @@ class Fitted:
         most = min(objective.largest, shared.largest)
         if self.taken is not None:
             most = min(most, self.taken // objective.pools_left)
-        may_grow, allowed = self.may_grow, self.quota
-        return Model(shared, own, factor, self.holds, objective, most, may_grow, allowed)
+        may_grow, allowed, seen = self.may_grow, self.quota, self.seen_to // shared.pools
+        return Model(shared, own, factor, self.holds, objective, most, may_grow, allowed, seen)
 
 
 def model(sweep: Sweep, objective: Objective) -> Model:

@@ -109,11 +109,16 @@ def waits(
     sizes: Sequence[int],
     dispersion: float = 1.0,
     plateau_factor: float | None = None,
+    seen_to: int = 0,
 ) -> tuple[WaitPrediction, ...]:
     """What callers meet at each of these pool sizes (1 or more) at `arrival_rate` calls/s.
 
     `dispersion` is Cd2, 0 or more; `plateau_factor` is v, more than 0, and None for calls served in
     order. The curve is read at 1 .. max(sizes).
+
+    `seen_to`: where X(n) is what calls that came at this rate met with n in use, bursts are in it:
+    beyond a size it falls with the calls that wait as it does with those in use. So it is read up
+    to this number too, and W falls as the chain beyond the size does down to its p99.
     """
     if arrival_rate <= 0:
         raise ValueError(f"arrival_rate must be above 0, got {arrival_rate}")
@@ -125,7 +130,8 @@ def waits(
         return ()
     if min(sizes) < 1:
         raise ValueError(f"pool sizes must be 1 or more, got {min(sizes)}")
-    rates = curve.throughputs(np.arange(1, max(sizes) + 1))
+    known = curve.throughputs(np.arange(1, max(*sizes, seen_to) + 1))
+    rates = known[: max(sizes)]
     ratios = arrival_rate / rates
     in_order = (1.0 + dispersion) / 2.0
     factors = _factors(rates, in_order if plateau_factor is None else plateau_factor)
@@ -140,11 +146,30 @@ def waits(
             busy = float(at_least[1:].sum())
             shares = tuple(at_least.tolist())
             hold = busy / arrival_rate
-            one = WaitPrediction(pool, True, shares[-1], float(decay[row]), busy, hold, shares)
+            falls = float(decay[row])
+            if seen_to > pool:
+                falls *= _slower(known[pool - 1 : seen_to], arrival_rate, shares[-1])
+            one = WaitPrediction(pool, True, shares[-1], falls, busy, hold, shares)
         else:
             one = WaitPrediction(pool, False, 1.0, 0.0, float(pool), pool / float(rates[pool - 1]))
         found.append(one)
     return tuple(found)
+
+
+def _slower(rates: Floats, arrival_rate: float, waiting: float) -> float:
+    """How much slower (0 to 1) W falls to its p99 where throughput beyond the size falls.
+
+    From one call that waits to the next P(N >= n) falls by ln(X / lambda) and W grows by what an
+    exponential of X - lambda takes for that; X is the lowest so far, that of the size first.
+    """
+    least = np.minimum.accumulate(rates)
+    least = least[least > arrival_rate]
+    depth = math.log(max(waiting / P99, 1.0))
+    falls = np.log(least / arrival_rate)
+    parts = np.diff(np.minimum(np.cumsum(falls), depth), prepend=0.0)
+    parts[-1] += depth - parts.sum()  # as at the last from there on
+    took = float((parts / (least - arrival_rate)).sum())
+    return depth / took / float(rates[0] - arrival_rate) if took > 0 else 1.0
 
 
 def _factors(rates: Floats, plateau: float) -> Floats:

@@ -72,7 +72,7 @@ def pooled_dispersion(trials: Sequence[Trial]) -> float | None:
             total += windows * value
             weight += windows
     alone = _alone(clean)
-    if any(_cv2(trial.hold_time) for trial in alone):
+    if any(squared_cv(trial.hold_time) for trial in alone):
         total += PRIOR_WINDOWS * min(PRIOR_MOST, _spread(alone))
         weight += PRIOR_WINDOWS
     return min(MOST, total / weight) if weight else None
@@ -89,7 +89,7 @@ def dispersion_of_holds(trials: Sequence[Trial]) -> float:
     """
     for trial in trials:
         if trial.purpose == "production" and trial.dispersion is not None:
-            return trial.dispersion  # seen by how the number in use spreads
+            return trial.dispersion  # X(n) as production saw it has its bursts in it
     held = [trial for trial in trials if trial.hold_time.count]
     spread = min(PRIOR_MOST, _spread(held)) if held else 1.0
     return max(LEAST_DISPERSION if spread < EVEN else 1.0, spread)
@@ -136,7 +136,7 @@ def _queued(trials: Sequence[Trial]) -> _Queued | None:
             continue
         count = trial.hold_time.count
         # The part of h that calls served in order have, too, is taken off.
-        left += count * max(0.0, _cv2(trial.hold_time) - spread * in_order)
+        left += count * max(0.0, squared_cv(trial.hold_time) - spread * in_order)
         grown = math.log(max(_short([trial]) / short, 1e-9)) / math.log(longer)
         growth += count * (1.0 - in_order) * min(max(grown, 0.0), 1.0)
         weight += count * (1.0 - in_order)
@@ -152,10 +152,10 @@ def _alone(trials: Sequence[Trial]) -> list[Trial]:
 def _spread(trials: Sequence[Trial]) -> float:
     """cv^2 of the hold times, the mean over the calls of these trials."""
     calls = sum(trial.hold_time.count for trial in trials)
-    return sum(trial.hold_time.count * _cv2(trial.hold_time) for trial in trials) / calls
+    return sum(trial.hold_time.count * squared_cv(trial.hold_time) for trial in trials) / calls
 
 
-def _cv2(times: Distribution) -> float:
+def squared_cv(times: Distribution) -> float:
     """Squared coefficient of variation of a distribution of times; 0 where it is not known."""
     if not times.buckets or times.count < 2:
         return 0.0

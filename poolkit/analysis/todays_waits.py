@@ -24,10 +24,10 @@ from numpy.typing import NDArray
 
 from poolkit import units
 from poolkit.analysis.curve import SharedCurve
-from poolkit.analysis.production import Windows, by_rate
 from poolkit.analysis.queueing import P99, waits
 from poolkit.analysis.state_curve import fit
 from poolkit.analysis.states import state_points
+from poolkit.analysis.windows import Windows, by_rate
 from poolkit.records import TodaysWaits, Trial, WaitShare
 
 Floats = NDArray[np.float64]

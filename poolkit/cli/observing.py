@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from poolkit.analysis.next_day import in_words
 from poolkit.cli import reviewing
 from poolkit.cli.options import RESULTS, TARGET, Events, Name, TargetsFile, folder, option
 from poolkit.cli.terminal import error_boundary
@@ -106,11 +107,15 @@ def observe(
     assert r.production is not None
     averaged = r.production.averages
     more = [tables.todays_waits(r.production) if averaged is None else tables.averages(averaged)]
+    if r.production.next_day:
+        more.append(tables.next_day(r.production))
     if r.production.scenarios:
         more.append(tables.scenarios(r.production))
     print_results(console, (r,), more)
     screen.say(f"{name}: {'trusted' if r.production.today.is_trusted else 'not trusted'}: "
                f"{r.production.today.because}")  # fmt: skip
+    for day in r.production.next_day:
+        screen.say(in_words(day))
     whom = "queries to Prometheus" if "Prometheus" in r.production.source else "scrapes"
     screen.say(f"sent: {found.queries} {whom}, nothing to the target")
     report, code = with_report(where, created, found.exit_code, screen, reviewing.make_report)

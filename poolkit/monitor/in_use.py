@@ -17,6 +17,10 @@ from collections import deque
 from collections.abc import Callable
 
 WINDOW = 60.0  # s
+# Numbers in use, up to the pool's size, that are told from the first reading on: a counter that a
+# Prometheus meets with its first increments loses them, and the highest, which tell the size, are
+# there for a moment at a time.
+TOLD = 64
 
 Counts = dict[int, float]  # by connections in use
 
@@ -92,7 +96,7 @@ class InUse:
     def read(
         self, now: float, size: int | None, step: Callable[[int], range]
     ) -> tuple[Counts, Counts, float]:
-        """Seconds and calls that came back for each n that there was, and the peak.
+        """Seconds and calls that came back for each n that there was or soon may be, and the peak.
 
         The peak is the most since the last reading and in all readings of the last minute. Not
         since the last one alone: where two scrape, or a mirror writes each second, each would hide
@@ -109,6 +113,8 @@ class InUse:
             self._since = now
         most, self._most = self._most, self.level
         self._size = math.inf if size is None else max(self._size, size)
+        if size is not None and min(size, TOLD) >= len(self._seconds):
+            self._grow(min(size, TOLD))
         seconds, releases = (self._by(step, counts) for counts in (self._seconds, self._releases))
         return seconds, releases, min(self._peak(now, most), self._size)
 

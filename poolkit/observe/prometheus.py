@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, Field, ValidationError
 
 from poolkit import units
-from poolkit.analysis.production import Times, Windows
+from poolkit.analysis.windows import Times, Windows
 from poolkit.errors import BadInput
 from poolkit.observe.preset import Preset
 from poolkit.redact import printable
@@ -36,7 +36,8 @@ PAGE = 1000  # windows an answer; Prometheus gives no more than 11,000
 FEWEST = 20  # windows an answer, below which a page is not halved again
 WINDOWS = 2100  # at most so many in a range, where windows are not the longest: 5 min for a week
 SCRAPES = 4  # in a window at least: `increase` needs two, and one or two may be missing
-LENGTHS = (5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)  # s, of a window
+LOOK = 600  # s at the end of a range, in which scrapes are counted
+LENGTHS = (2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)  # s, of a window
 EXACT = 64  # in use, up to which each number has a label of its own
 STEP = 0.04  # beyond it a label stands for so large a share more
 _TOO_MUCH = ("too many samples", "timed out", "timeout", "maximum resolution", "canceled")
@@ -95,15 +96,13 @@ class Asking:
 
     def window(self, selector: str, since: float, until: float) -> int:
         """The length of a window (s): several scrapes, and not too many windows."""
+        span = _looked(until - since)
         found = self.ask(
-            "query", f"max(count_over_time({selector}[10m]))", {"time": f"{until:.3f}"}
+            "query", f"max(count_over_time({selector}[{span}s]))", {"time": f"{until:.3f}"}
         )
-        scraped = float(found[0].value[1]) if found and found[0].value else 0.0
-        interval = min(600.0 / scraped if scraped > 0 else 60.0, 600.0)
-        # A service that began to be scraped within these minutes counts as scraped more rarely.
-        interval = min(interval, max(1.0, (until - since) / 50.0))
-        least = max(SCRAPES * interval, (until - since) / WINDOWS)
-        return next((length for length in LENGTHS if length >= least), LENGTHS[-1])
+        return window_length(
+            until - since, float(found[0].value[1]) if found and found[0].value else 0.0
+        )
 
     def range(
         self, query: str, ends: Floats, window: int
@@ -277,6 +276,22 @@ LARGEST = 64 << 20  # bytes of one answer: a thousand windows of some hundred se
 
 class _TooMuch(BadInput):
     """The page was too much for the server."""
+
+
+def _looked(seconds: float) -> int:
+    return min(LOOK, max(1, round(seconds)))
+
+
+def window_length(seconds: float, scraped: float) -> int:
+    """The length of a window (s) for a range, with so many scrapes of a pool at its end.
+
+    The end is the last 10 minutes, or all of a shorter range.
+    """
+    interval = min(_looked(seconds) / scraped if scraped > 0 else 60.0, 600.0)
+    # A service that began to be scraped within these minutes counts as scraped more rarely.
+    interval = min(interval, max(1.0, seconds / 50.0))
+    least = max(SCRAPES * interval, seconds / WINDOWS)
+    return next((length for length in LENGTHS if length >= least), LENGTHS[-1])
 
 
 def check_range(since: float, until: float, window: int) -> Floats:

@@ -13,8 +13,10 @@ from poolkit.analysis.averages import Averages
 from poolkit.analysis.averages import as_trial as averages_as_trial
 from poolkit.analysis.averages import told as told_of
 from poolkit.analysis.averages_size import tell
-from poolkit.analysis.production import FINGERPRINT, Windows, evidence, sized
+from poolkit.analysis.next_day import next_day
+from poolkit.analysis.production import FINGERPRINT, evidence, sized
 from poolkit.analysis.todays_waits import todays_waits
+from poolkit.analysis.windows import Windows
 from poolkit.errors import BadInput, ExitCode
 from poolkit.events import Emit, Recommended, Sized, Step
 from poolkit.measure.store import TrialLog, prepare_out, write_atomic
@@ -183,8 +185,7 @@ def _answer(
     of = (target.name, target.driver, began)
     objective = _of_fleet(target, windows.fleet)
     known = evidence(windows, min(objective.rate, windows.peak_rate), *of)
-    dispersion = known[1].dispersion
-    sizing, trial = sized(windows, objective, *of, dispersion=dispersion)
+    sizing, trial = sized(windows, objective, *of)
     today = todays_waits(*known)
     peak = windows.peak_rate
     scenarios = [
@@ -194,9 +195,9 @@ def _answer(
             (f"{units.number(GROWN)} times that", objective.but(target_rate=peak, growth=GROWN)),
             *([("the target with no replica lost", objective.losing(0))] if objective.lost else []),
         )
-        for answer, _ in [sized(windows, one, *of, dispersion=dispersion)]
+        for answer, _ in [sized(windows, one, *of)]
     ]
-    answer, _ = sized(windows, objective, *of, slower=SLOWER, dispersion=dispersion)
+    answer, _ = sized(windows, objective, *of, slower=SLOWER)
     scenarios.append(
         Scenario(
             name=f"the target, calls {units.number(SLOWER)} times as long",
@@ -206,6 +207,7 @@ def _answer(
         )
     )
     least, most = windows.least_size, windows.most_size
+    now = int(most) if most is not None and least == most and 1 <= most < 1e6 else None
     return (
         sizing,
         trial,
@@ -217,11 +219,12 @@ def _answer(
             windows=windows.ends.size,
             left_out=read.ends.size - windows.ends.size,
             pools=windows.fleet,
-            size_now=int(most) if most is not None and least == most and 1 <= most < 1e6 else None,
+            size_now=now,
             most_in_use=windows.most_in_use,
             peak_rate=peak,
             today=today,
             scenarios=tuple(scenarios),
+            next_day=next_day(windows, [*dict.fromkeys(n for n in (sizing.size, now) if n)]),
         ),
     )
 

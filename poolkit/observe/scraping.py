@@ -10,8 +10,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from poolkit import units
-from poolkit.analysis import production
-from poolkit.analysis.production import Windows
+from poolkit.analysis.windows import Times, Windows
 from poolkit.errors import BadInput
 from poolkit.monitor import names
 from poolkit.monitor.exposition import PoolFigures, Scrape, began_anew, scrape, since, states
@@ -162,7 +161,7 @@ def _more(before: PoolFigures, after: PoolFigures, name: str) -> float:
     return after.values.get(name, math.nan) - before.values.get(name, 0.0)
 
 
-def _times(pairs: Sequence[tuple[PoolFigures, PoolFigures, float]], name: str) -> production.Times:
+def _times(pairs: Sequence[tuple[PoolFigures, PoolFigures, float]], name: str) -> Times:
     """The histogram of each window; none where it was not exported throughout."""
     found = [
         since(before.times[name], after.times[name])
@@ -171,6 +170,6 @@ def _times(pairs: Sequence[tuple[PoolFigures, PoolFigures, float]], name: str) -
     ]
     bounds = tuple(bound for bound, _ in found[-1].buckets) if found else ()
     if len(found) < len(pairs) or any(len(one.buckets) != len(bounds) for one in found):
-        return production.Times()
+        return Times()
     counts = np.array([[count for _, count in one.buckets] for one in found])
-    return production.Times(bounds, np.maximum(counts, 0.0), np.array([one.total for one in found]))
+    return Times(bounds, np.maximum(counts, 0.0), np.array([one.total for one in found]))

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from poolkit import files, units
+from poolkit.analysis.next_day import in_words
 from poolkit.drivers.table import SUPPORTED_DRIVERS
 from poolkit.errors import BadInput
 from poolkit.measure.store import now, read_record, write_atomic
@@ -219,6 +220,8 @@ def _summary(r: Recommendation, created: str) -> str:
             f"{found.since[:10]} to {found.until[:10]}: {sure}; "
             f"{in_markdown(found.today.because)}."
         )
+        for day in found.next_day:
+            text += f" {in_words(day).capitalize()}."
         if found.averages is not None and found.averages.assumes:
             text += f" A size from averages takes it that {'; '.join(found.averages.assumes)}."
     if r.trials:

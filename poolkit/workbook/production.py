@@ -16,7 +16,8 @@ import numpy as np
 from pydantic import Field
 
 from poolkit.analysis.averages_size import MONITOR
-from poolkit.analysis.production import DRILL, Times, Windows
+from poolkit.analysis.production import DRILL
+from poolkit.analysis.windows import Times, Windows
 from poolkit.errors import BadInput
 from poolkit.events import Event
 from poolkit.lab.running import Lab

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from heapq import heappop, heappush
 
 import numpy as np
 
-from poolkit.analysis.production import Times, Windows
+from poolkit.analysis.windows import Times, Windows
 from tests.analysis.simulate import (
     Calls,
     Contended,
@@ -20,6 +20,7 @@ from tests.analysis.simulate import (
     draw_times,
 )
 
+Shape = Callable[[float, float, np.random.Generator], Floats]  # arrivals of a day, by peak and s
 BOUNDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, math.inf)
 
 
@@ -43,10 +44,29 @@ SIX = (
 )
 
 
+# Not among those that the method was made with: other workers, spreads and kinds.
+OTHERS = (
+    Service("workers 12, cv 1", Workers(12, 0.02, 1.0), 480.0),
+    Service("workers 40, cv 0.3", Workers(40, 0.03, 0.3), 1070.0),
+    Service("workers 8, cv 2", Workers(8, 0.01, 2.0), 640.0),
+    Service("cpu-bound, slow", CpuBound(0.03, 0.002, 0.5, 0.5), 400.0),
+    Service("contended, mild", Contended(0.012, 0.05, 0.0005, 0.5), 550.0),
+    Service("workers 16, cv 0", Workers(16, 0.012, 0.0), 1070.0),
+)
+
+
 def arrivals(peak: float, seconds: float, rng: np.random.Generator, night: float = 0.25) -> Floats:
     """A Poisson stream whose rate is a day's: from `night` of the peak up to it and back, sine."""
     candidates = np.sort(rng.uniform(0.0, seconds, rng.poisson(peak * seconds)))
     height = night + (1.0 - night) * (1.0 - np.cos(2.0 * np.pi * candidates / seconds)) / 2.0
+    return np.asarray(candidates[rng.random(candidates.size) < height])
+
+
+def steps(peak: float, seconds: float, rng: np.random.Generator, night: float = 0.25) -> Floats:
+    """A Poisson stream whose rate stays for an eighth of the day, up to the peak and back."""
+    candidates = steady(peak, seconds, rng)
+    above = np.array([0.0, 0.3, 0.6, 0.8, 1.0, 0.7, 0.9, 0.4])
+    height = night + (1.0 - night) * above[(candidates / seconds * above.size).astype(int)]
     return np.asarray(candidates[rng.random(candidates.size) < height])
 
 
@@ -114,11 +134,25 @@ def _most(calls: Calls) -> int:
     return int(np.cumsum(steps[np.lexsort((steps, moments))]).max())
 
 
-def day(service: Service, pool_size: int, *, seconds: float = 600.0, seed: int = 1) -> Windows:
-    """A day of one pool, compressed to `seconds`, in windows of 5 s."""
+def calls_of(
+    service: Service, pool_size: int, seconds: float, seed: int, shape: Shape = arrivals
+) -> Calls:
+    """The calls of a day of one pool, compressed to `seconds`."""
     rng = np.random.default_rng(seed)
-    arrived = arrivals(service.peak, seconds, rng)
-    return counted([service.upstream.serve(arrived, pool_size, rng)], seconds, 5.0, pool_size)
+    return service.upstream.serve(shape(service.peak, seconds, rng), pool_size, rng)
+
+
+def day(
+    service: Service,
+    pool_size: int,
+    *,
+    seconds: float = 600.0,
+    seed: int = 1,
+    shape: Shape = arrivals,
+) -> Windows:
+    """A day of one pool, compressed to `seconds`, in windows of 5 s."""
+    calls = calls_of(service, pool_size, seconds, seed, shape)
+    return counted([calls], seconds, 5.0, pool_size)
 
 
 def fleet(

@@ -11,7 +11,7 @@ import pytest
 
 from poolkit.analysis.averages import Averages
 from poolkit.analysis.averages_size import tell
-from poolkit.analysis.production import Windows
+from poolkit.analysis.windows import Windows
 from poolkit.targets.objective import Objective
 from tests.analysis.day import SIX, Service, day
 from tests.analysis.simulate import Workers

@@ -8,8 +8,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from poolkit.analysis.production import Times, Windows, evidence, sized, slowdown
+from poolkit.analysis.production import evidence, sized, slowdown
 from poolkit.analysis.todays_waits import todays_waits
+from poolkit.analysis.windows import Times, Windows
 from poolkit.records import Sizing
 from poolkit.targets.objective import Objective
 from tests.analysis.day import SIX, Service, arrivals, counted, day, fleet

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import socket
@@ -29,16 +30,18 @@ def find_prometheus() -> str:
 
 
 class Prometheus:
-    """A Prometheus that scrapes one address four times a second and keeps all in its own folder.
+    """A Prometheus that scrapes one address and keeps all in its own folder.
 
     Args:
         target: HOST:PORT whose /metrics is scraped.
         history: samples that it has from before, in the OpenMetrics format.
+        interval: ms from one scrape to the next.
     """
 
-    def __init__(self, target: str, history: str = "") -> None:
+    def __init__(self, target: str, history: str = "", *, interval: int = 250) -> None:
         self._target = target
         self._history = history
+        self._interval = f"{interval}ms"
         self._folder = Path()
         self._process: subprocess.Popen[bytes] | None = None
         self.url = ""
@@ -49,7 +52,7 @@ class Prometheus:
         try:
             config = self._folder / "prometheus.yml"
             config.write_text(
-                "global: {scrape_interval: 250ms, scrape_timeout: 250ms}\n"
+                f"global: {{scrape_interval: {self._interval}, scrape_timeout: {self._interval}}}\n"
                 "scrape_configs:\n"
                 f"- {{job_name: service, static_configs: [{{targets: ['{self._target}']}}]}}\n",
                 encoding="utf-8",
@@ -97,6 +100,18 @@ class Prometheus:
             self._process.wait()
             self._process = None
         shutil.rmtree(self._folder, ignore_errors=True)
+
+    def wait_scraped(self) -> None:
+        """Wait for its first scrape: it looks for targets some seconds after its start."""
+        asked = f"{self.url}/api/v1/query?query=up"
+        deadline = time.monotonic() + START_TIMEOUT
+        while time.monotonic() < deadline:
+            with urllib.request.urlopen(asked, timeout=5.0) as response:
+                found = json.load(response)["data"]["result"]
+            if found and found[0]["value"][1] == "1":
+                return
+            time.sleep(0.1)
+        raise RuntimeError(f"prometheus did not scrape {self._target} in {START_TIMEOUT:g} s")
 
     def _wait(self) -> None:
         assert self._process is not None

@@ -48,7 +48,8 @@ def test_seconds_and_releases_are_those_of_a_slow_count(steps: list[tuple[str, i
         waiting: list[Any] = []
         held: dict[int, Any] = {}
         passes: list[Any] = []  # that get their connection at the next step: it is on its way
-        seconds, releases, level = {0: 0.0}, {0: 0}, 0
+        seconds, releases = (dict.fromkeys(range(SIZE + 1), 0.0) for _ in range(2))
+        level = 0
 
         def hand_over() -> None:
             nonlocal key
@@ -132,6 +133,20 @@ def test_a_pool_never_has_more_in_use_than_its_size() -> None:
     # What a smaller or a larger one had stays there.
     assert books.read(6.0, 1, names.step) == whole
     assert books.read(6.0, 3, names.step)[0] == {**whole[0], 3: 0.0}
+
+
+@pytest.mark.parametrize(("size", "told"), [(3, 3), (64, 64), (200, 64), (None, 1)])
+def test_what_may_come_is_told_before_it_comes(size: int | None, told: int) -> None:
+    """A Prometheus that meets a counter with its first increments in it loses them."""
+    books = InUse(0.0)
+    books.rise(1.0, 1)
+    seconds, releases, _ = books.read(2.0, size, names.step)
+    assert seconds == {0: 1.0, 1: 1.0} | dict.fromkeys(range(2, told + 1), 0.0)
+    assert releases == dict.fromkeys(range(told + 1), 0.0)
+    books.rise(3.0, 70)
+    assert set(books.read(4.0, size, names.step)[0]) == {
+        names.step(n).start for n in range(71) if size is None or n <= size
+    }
 
 
 @given(st.integers(0, 3000))

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from poolkit.analysis.production import Windows
+from poolkit.analysis.windows import Windows
 from poolkit.observe.preset import SECONDS, AveragesPreset, Quantity, load
 
 Reply = tuple[int, bytes]
@@ -43,7 +43,8 @@ class Fake:
         text = query["query"]
         result: list[Any]
         if kind == "query":
-            scrapes = str(600.0 / self.windows.seconds * 4.0)
+            span = re.search(r"\[(\d+)s\]", text)
+            scrapes = str((int(span[1]) if span else 0) / self.windows.seconds * 4.0)
             result = [{"metric": labels, "value": [0, scrapes]} for labels in self._instant(text)]
             return 200, self._success("vector", result)
         start, end, step = (float(query[key].rstrip("s")) for key in ("start", "end", "step"))

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from bs4 import BeautifulSoup
 
-from poolkit.analysis.production import Windows
+from poolkit.analysis.windows import Windows
 from poolkit.report import page
 from poolkit.report.folder import read_review
 from tests.analysis.day import SIX, day

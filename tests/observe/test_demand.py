@@ -14,8 +14,8 @@ import pytest
 from typer.testing import CliRunner
 
 from poolkit.analysis.forecast import TooShort, forecast
-from poolkit.analysis.production import Windows
 from poolkit.analysis.weekly import MONDAY, WEEK
+from poolkit.analysis.windows import Windows
 from poolkit.cli.application import app
 from poolkit.errors import BadInput
 from poolkit.observe.demand import STEP, WEEKS, peaks_of, read_peaks

@@ -17,9 +17,10 @@ import pytest
 from bs4 import BeautifulSoup
 from typer.testing import CliRunner
 
-from poolkit.analysis.production import Times, Windows
+from poolkit.analysis.windows import Times, Windows
 from poolkit.cli import reviewing
 from poolkit.cli.application import app
+from poolkit.observe.prometheus import window_length
 from poolkit.report.execute import execute
 from poolkit.report.export import export
 from tests.analysis.day import SIX, day
@@ -63,6 +64,26 @@ def observe(
         file.write_text(text, encoding="utf-8")
         words = ["observe", "orders-db", "--targets", str(file), "--out", str(folder / "out")]
         return CliRunner().invoke(app, [*words, "--since", "5m", *options])
+
+
+@pytest.mark.parametrize(
+    ("seconds", "scraped", "length"),
+    [
+        (90.0, 225.0, 2),  # a compressed day: all of it is looked at, not the ten minutes before
+        (90.0, 90.0, 5),
+        (3600.0, 40.0, 60),
+        (3600.0, 4.0, 300),  # scraped for a minute: counts as rarely
+        (7 * 86_400.0, 40.0, 300),
+        (7 * 86_400.0, 10.0, 300),
+        (90 * 86_400.0, 40.0, 3600),
+        (3600.0, 0.0, 300),
+    ],
+)
+def test_windows_hold_several_scrapes_and_are_not_too_many(
+    seconds: float, scraped: float, length: int
+) -> None:
+    """By the scrapes at the end of the range, and its length."""
+    assert window_length(seconds, scraped) == length
 
 
 def test_a_size_and_nothing_but_queries(contended: Windows, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import asyncio
 import sys
 from pathlib import Path
 
-from poolkit.analysis.production import Windows
+from poolkit.analysis.windows import Windows
 from poolkit.lab.service.sizes import TARGET_RATE
 from poolkit.measure.store import write_atomic
 from poolkit.report.source import RECORDED as REVIEW

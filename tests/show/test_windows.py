@@ -9,7 +9,7 @@ import pytest
 from pydantic import SecretStr
 
 from poolkit.analysis.averages import Averages
-from poolkit.analysis.production import Windows
+from poolkit.analysis.windows import Windows
 from poolkit.observe.run import Observation, from_windows
 from poolkit.show import charts
 from poolkit.targets import Target

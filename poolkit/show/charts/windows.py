@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from poolkit import units
 from poolkit.analysis.averages import Averages
-from poolkit.analysis.production import Windows
+from poolkit.analysis.windows import Windows
 from poolkit.records import FromProduction
 from poolkit.show.charts import style
 from poolkit.show.charts.figures import legend_beside, new_figure, set_margins, title_lines

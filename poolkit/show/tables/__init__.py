@@ -3,7 +3,13 @@
 from poolkit.show.tables.of_gates import gates, waivers
 from poolkit.show.tables.of_history import history
 from poolkit.show.tables.of_outlook import outlooks
-from poolkit.show.tables.of_production import averages, observed, scenarios, todays_waits
+from poolkit.show.tables.of_production import (
+    averages,
+    next_day,
+    observed,
+    scenarios,
+    todays_waits,
+)
 from poolkit.show.tables.of_recommendation import (
     changes,
     checks,
@@ -57,6 +63,7 @@ __all__ = [
     "history",
     "knees",
     "limits",
+    "next_day",
     "observed",
     "outlooks",
     "parameters",

@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from poolkit import units
-from poolkit.records import Averaged, FromProduction, Recommendation, Scenario, WaitShare
+from poolkit.records import (
+    Averaged,
+    FromProduction,
+    NextDay,
+    Recommendation,
+    Scenario,
+    WaitShare,
+)
 from poolkit.show import trust, words
 from poolkit.show.tables.table import Column, Columns, Number, Table
 from poolkit.units import NONE, milliseconds, rate, share
@@ -58,6 +65,21 @@ def busiest(recommendation: Recommendation) -> str:
 def _of(recommendation: Recommendation) -> FromProduction:
     assert recommendation.production is not None, "the caller asks"
     return recommendation.production
+
+
+def next_day(found: FromProduction) -> Table:
+    """The p99 wait of a day like the one seen."""
+    columns: Columns[NextDay] = (
+        Number("connections in each pool", lambda row: str(row.pool_size)),
+        Number("p99 wait of the next day", lambda row: milliseconds(row.wait_p99)),
+        Number("95 % between", _between),
+    )
+    return Table.of("The next day, if it is like the one seen", columns, found.next_day)
+
+
+def _between(row: NextDay) -> str:
+    ends = row.wait_p99_interval95
+    return "without bound" if ends is None else " and ".join(map(milliseconds, ends))
 
 
 def scenarios(found: FromProduction) -> Table:
