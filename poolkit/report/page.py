@@ -162,7 +162,7 @@ def _in_production(target: TargetReview) -> list[str]:
 
 
 def _told(found: FromProduction) -> list[Table]:
-    """What production told: averages, or waits of today and of the next day, then what one pool needs."""
+    """What production told: averages, or the waits; then what one pool needs."""
     if found.averages is not None:
         return [tables.averages(found.averages), tables.scenarios(found)]
     ahead = [tables.next_day(found)] if found.next_day else []

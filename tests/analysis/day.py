@@ -44,7 +44,7 @@ SIX = (
 )
 
 
-# Not among those that the method was made with: other workers, spreads and kinds.
+# Other workers, spreads and kinds. Variants of the method were compared on them, too: no held-out set.
 OTHERS = (
     Service("workers 12, cv 1", Workers(12, 0.02, 1.0), 480.0),
     Service("workers 40, cv 0.3", Workers(40, 0.03, 0.3), 1070.0),

@@ -2,7 +2,7 @@
 
     python tests/bench/observe.py [--seconds S] [--seeds N] [--others] [--pods N] [--days N]
 
-Accuracy: the six simulated upstreams (with `--others` six more that the method was not made with),
+Accuracy: the six simulated upstreams (with `--others` six more),
 a day of sine or of steps compressed to `--seconds`, with twice, 1.3 times and just the connections
 needed; needed is brute force at the peak. A size is good within 15 % of it, or "cannot say"; low is
 more than one connection below it and trusted. The next day, of another seed, has its p99 wait
