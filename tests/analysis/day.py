@@ -44,7 +44,7 @@ SIX = (
 )
 
 
-# Other workers, spreads and kinds. Variants of the method were compared on them, too: no held-out set.
+# Other workers, spreads and kinds; variants of the method were compared on them, too.
 OTHERS = (
     Service("workers 12, cv 1", Workers(12, 0.02, 1.0), 480.0),
     Service("workers 40, cv 0.3", Workers(40, 0.03, 0.3), 1070.0),
