@@ -2,8 +2,7 @@
 
 The next day has the same rates and another draw of calls. Each of some draws takes
 
-* the states again, by a bootstrap over short parts of the time: what leaves one state in a row is
-  not independent;
+* the states again (see `resampled`);
 * how fast waits fall beyond the size, between a chain as random as can be and the spread of the
   holds, for either may be nearer (see `queueing`);
 * the calls of the day. Of N calls of which 1 % wait longer than w, these come in clumps: while the
@@ -28,15 +27,14 @@ from poolkit import units
 from poolkit.analysis.curve import Curve
 from poolkit.analysis.model import PRUDENCE
 from poolkit.analysis.queueing import P99, waits
+from poolkit.analysis.resampled import drawn
 from poolkit.analysis.saturation import squared_cv
-from poolkit.analysis.state_curve import fit
 from poolkit.analysis.windows import Windows, by_rate, near
-from poolkit.records import NextDay, StatePoint
+from poolkit.records import NextDay
 
 Floats = NDArray[np.float64]
 
 DRAWS = 60
-PARTS = 60  # of the time, that are drawn again
 SEED = 17
 INSIDE = (0.025, 0.5, 0.975)
 FORMULA = 1.0 - PRUDENCE  # to which P(W > w) comes out right where the curve is known
@@ -63,7 +61,7 @@ def next_day(windows: Windows, sizes: Sequence[int]) -> tuple[NextDay, ...]:
     for at, rate in enumerate(rates.tolist()):
         # One pool has one curve; of a fleet each rate has its own, the load of its sisters in it.
         if not curves or windows.fleet > 1:
-            curves = _drawn(near(windows, rate * windows.fleet), max(sizes), rng)
+            curves = drawn(near(windows, rate * windows.fleet), max(sizes), DRAWS, rng)
         for draw, (curve, dispersion) in enumerate(zip(curves, dispersions.tolist(), strict=True)):
             found = waits(curve, rate, sizes, dispersion, 1.0, curve.measured)
             waiting[:, draw, at] = [one.waiting for one in found]
@@ -87,32 +85,6 @@ def in_words(found: NextDay) -> str:
     else:
         wait = f"of {units.milliseconds(ends[0])} to {units.milliseconds(ends[1])}"
     return f"tomorrow, with {units.plural(found.pool_size, 'connection')}: p99 wait {wait}"
-
-
-def _drawn(windows: Windows, most: int, rng: np.random.Generator) -> list[Curve]:
-    """Curves of one pool through states whose parts of the time are drawn again."""
-    parts = np.array_split(np.arange(windows.ends.size), min(PARTS, windows.ends.size))
-    held = np.array([windows.held[part].sum(axis=0) for part in parts])
-    left = np.array([windows.releases[part].sum(axis=0) for part in parts])
-    times = rng.multinomial(len(parts), np.full(len(parts), 1.0 / len(parts)), DRAWS)
-    curves = []
-    for seconds, releases in zip(times @ held, times @ left, strict=True):
-        points = [
-            StatePoint(
-                in_use=n,
-                throughput=calls / passed,
-                interval95=(calls / passed, calls / passed),
-                seconds=passed,
-                releases=round(calls),
-            )
-            for n, passed, calls in zip(
-                windows.levels, seconds.tolist(), releases.tolist(), strict=True
-            )
-            if n > 0 and passed > 0
-        ]
-        curve = fit(points, 1.0, 0.0)
-        curves.append(curve.held_flat(max(curve.largest, most)))
-    return curves
 
 
 def _p99(waiting: Floats, decay: Floats, calls: Floats, rates: Floats, luck: Floats) -> Floats:

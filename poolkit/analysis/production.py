@@ -27,6 +27,7 @@ import numpy as np
 import scipy  # its parts are loaded when they are first used
 
 from poolkit import units
+from poolkit.analysis.resampled import sizes_drawn
 from poolkit.analysis.sizing import size
 from poolkit.analysis.states import BATCHES, States
 from poolkit.analysis.windows import GROUPS, Windows, near
@@ -38,6 +39,7 @@ BEYOND = 1.05  # times the highest rate seen of a fleet: so far its hold time is
 # Cd2 of the chain whose rates are X(n) as seen: the balance over each level holds whatever the
 # holds are like, so bursts are in X(n) already and count once.
 RANDOM = 1.0
+CLOSE = 0.15  # of a size, by which it may be larger in another stretch of the same traffic
 DRILL = (
     "a drill shows it: for five minutes give one replica twice its share of the calls, where its "
     "pool has room for them, and observe again"
@@ -198,16 +200,40 @@ def sized(
         }
     )
     sizing = sizing.model_copy(update={"verdict": verdict})
+    by_chance = _by_chance(chosen, objective, factor) if sizing.size else ""
     allowed = objective.cap // objective.pools
-    return _within(sizing, windows, chosen, rate, allowed), trial
+    return _within(sizing, windows, chosen, rate, allowed, by_chance), trial
 
 
-def _within(sizing: Sizing, windows: Windows, chosen: Windows, rate: float, allowed: int) -> Sizing:
+def _by_chance(chosen: Windows, objective: Objective, factor: float) -> str:
+    """Why these windows hold too little to name a size; empty: they hold enough."""
+    if objective.wait_p99 is None:
+        return ""
+    # Calls that take `factor` times as long: the same in other units of time.
+    low, middle, high = sizes_drawn(
+        chosen,
+        rate=objective.rate * factor / chosen.fleet,
+        wait=objective.wait_p99 / factor,
+        late=objective.allowance,
+        most=2 * chosen.most_in_use + 1,
+    )
+    if high - middle <= max(1.0, CLOSE * middle):
+        return ""
+    return (
+        f"cannot say closer than {low} to {high} connections: calls come back in such "
+        "bursts that this time holds too few of them; look at a longer one (--since, --for)"
+    )
+
+
+def _within(
+    sizing: Sizing, windows: Windows, chosen: Windows, rate: float, allowed: int, by_chance: str
+) -> Sizing:
     """The sizing where all of it was seen in production; else "cannot say", with what to do.
 
     Args:
         allowed: connections of one pool, at most. That so many are too few is known only if so many
             were seen.
+        by_chance: why so short a time tells no size; empty: it does.
     """
     seen, peak = chosen.most_in_use, windows.peak_rate
     if windows.fleet > 1 and rate > BEYOND * peak:
@@ -226,6 +252,8 @@ def _within(sizing: Sizing, windows: Windows, chosen: Windows, rate: float, allo
             f"cannot say: with {units.plural(seen, 'connection')} in use, the most of one pool "
             f"that were seen, {units.rate(rate)} is not carried in time; {DRILL}"
         )
+    elif by_chance:
+        why = by_chance
     else:
         return sizing
     return sizing.model_copy(

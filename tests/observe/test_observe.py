@@ -116,7 +116,11 @@ def test_the_report(contended: Windows, tmp_path: Path, monkeypatch: pytest.Monk
     section = shown.select_one("section.pk-target")
     assert "✓ Trusted: p99 wait up to" in section.select_one("#target-orders-db-today").get_text()
     captions = [caption.get_text(strip=True) for caption in section.select("table caption")]
-    assert captions[:2] == ["Today's waits with 24 connections in each pool", "What one pool needs"]
+    assert captions[:3] == [
+        "Today's waits with 24 connections in each pool",
+        "The next day, if it is like the one seen",
+        "What one pool needs",
+    ]
     text = section.get_text(" ")
     for claim in ("No call failed", "knee", "seed", "of load", "measured here", "by choice"):
         assert claim not in text, claim
