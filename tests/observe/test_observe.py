@@ -129,11 +129,11 @@ def test_ctrl_c(contended: Windows, tmp_path: Path) -> None:
 
 
 def test_events_are_json_lines(contended: Windows, tmp_path: Path) -> None:
-    """Steps, the sizing, the recommendation, done; and nothing else."""
+    """Steps, the sizing, where it is kept, the recommendation, done; and nothing else."""
     done = observe(Fake(now(contended)), tmp_path, "--events")
     kinds = [json.loads(line)["event"] for line in done.stdout.splitlines()]
     assert kinds[0] == "step"
-    assert kinds[-3:] == ["sizing", "recommended", "done"]
+    assert kinds[-4:] == ["sizing", "step", "recommended", "done"]
 
 
 def test_above_what_was_seen_it_cannot_say(tmp_path: Path) -> None:
