@@ -71,8 +71,8 @@ def observe(
         option(
             "--history",
             "DIR",
-            "Keep what production told as a record in DIR, for poolkit history DIR and the gates; "
-            "apart from reviews, which it is not compared with. (default: data/observations)",
+            "Keep what production told as a record in DIR, for poolkit history DIR and the gates. "
+            "(default: data/observations)",
             RESULTS,
         ),
     ] = None,
@@ -80,8 +80,7 @@ def observe(
         bool,
         flag(
             "--verify",
-            "Then send the target rate to the target, once, with pools of the size that was named: "
-            "5 to 13 s of load.",
+            "Then verify the size that was named under load, once: 5 to 13 s of the target rate.",
             LOAD,
         ),
     ] = False,
@@ -91,13 +90,16 @@ def observe(
     junit: JUnit = None,
     events: Events = False,
 ) -> None:
-    """Size the pool of one target from what its service counted in production; no load is sent.
+    """Size the pool of one target from what its service counted in production, without load.
 
     Reads the metrics that the key production of the target names, first tells
     today's waits from them and holds that against the service's own histogram (trusted or not, and
     why), then the size for the target. Nothing is said above what was seen in production. Sends
-    queries to Prometheus, and nothing to the target; with --verify one trial at the target rate,
-    which must show the size right; where no size is named, nothing either.
+    queries to Prometheus, and nothing to the target.
+
+    With --verify it then sends the target one trial at the target rate, as poolkit size does, with
+    pools of the size that it named; where it named none, or production has another number of pools
+    than targets.toml, nothing is sent, and that is said.
 
     The preset of production says whose metrics they are: poolkit, hikaricp, opentelemetry,
     psycopg_pool, pgbouncer, go_sql, sqlalchemy, or a file of your own (own.toml). Those of others
@@ -110,6 +112,7 @@ def observe(
     writes report.html, which --events leaves out.
 
     A gate holds the size against the latest record that compares, and p99 where both were verified.
+    Records are kept apart from reviews: a size from production and one from load do not compare.
     Production tells no plateau and no headroom: such a gate cannot be judged, which is no pass.
     """
     from poolkit.cli import terminal

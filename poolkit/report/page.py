@@ -130,8 +130,8 @@ def _measured(review: Review) -> str:
         f"{len(sure)} of these passed verification in full."
     )
     if observed:
-        tried = any(r.trials for r in found if r.source == "production")
-        said += f" Source of {listed(observed)}: production{'' if tried else ', without load'}."
+        is_tried = any(r.trials for r in found if r.source == "production")
+        said += f" Source of {listed(observed)}: production{'' if is_tried else ', without load'}."
     return said
 
 
