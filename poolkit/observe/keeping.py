@@ -48,7 +48,8 @@ class Asked:
         Raises:
             BadInput: a folder holds something else, or the load could not be sent.
         """
-        order = None if load is None else Order("size", target.name, load, out)
+        # Nothing above the target rate is sent.
+        order = None if load is None else Order("size", target.name, load, out, push=False)
         if order is not None:
             verifying.check(target, order)
         check_store(store)

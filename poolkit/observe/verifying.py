@@ -34,7 +34,7 @@ class Tried(NamedTuple):
 
 def check(target: Target, order: Order) -> None:
     """BadInput where the target could not be sent load; told before anything is asked."""
-    check_measurable({target.name: target})
+    check_measurable({target.name: order.asked_of(target)})
     order.generators()
 
 
