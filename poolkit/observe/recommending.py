@@ -51,7 +51,9 @@ def recommendation(
             "checks": (*checks, _trusted(found.today), _pools(target, found)),
             "source": "production",
             "production": found,
-            "hold_time": times,
+            "hold_time": plain.hold_time
+            if times is None or times.at_recommended is None
+            else times,
             "trials": len(tried),
         }
     )

@@ -49,8 +49,8 @@ def fake() -> Iterator[Fake]:
         yield running
 
 
-def observe(folder: Path, fake: Fake, upstream: HttpUpstream, *words: str) -> Any:
-    text = TOML.format(url=upstream.url, prometheus=fake.url)
+def observe(folder: Path, fake: Fake, url: str, *words: str) -> Any:
+    text = TOML.format(url=url, prometheus=fake.url)
     (folder / "targets.toml").write_text(text, encoding="utf-8")
     line = ["observe", "orders-api", "--targets", "targets.toml", "--out", "out", "--since", "5m"]
     return CliRunner().invoke(app, [*line, *words])
@@ -66,7 +66,7 @@ def test_one_trial_of_the_size(tmp_path: Path, fake: Fake, upstream: HttpUpstrea
 
     A busy machine is a doubt of its own, so the exit code is not looked at.
     """
-    done = observe(tmp_path, fake, upstream, "--verify", "--events")
+    done = observe(tmp_path, fake, upstream.url, "--verify", "--events")
     told = [json.loads(line) for line in done.stdout.splitlines()]
     kinds = [one["event"] for one in told]
     (begun,) = (one for one in told if one["event"] == "trial_started")
@@ -89,7 +89,7 @@ def test_one_trial_of_the_size(tmp_path: Path, fake: Fake, upstream: HttpUpstrea
     assert without is not None
     assert with_it.curve == without.curve
     # The same folder is observed anew, and what was tried before is replaced.
-    assert observe(tmp_path, fake, upstream).exit_code == 0
+    assert observe(tmp_path, fake, upstream.url).exit_code == 0
     assert (entry(tmp_path)["trials"], entry(tmp_path)["verification"]) == (0, None)
 
 
@@ -105,7 +105,7 @@ def test_ctrl_c_while_it_verifies(
             signal.raise_signal(signal.SIGINT)
 
     monkeypatch.setattr(PlainScreen, "see", see_and_cancel)
-    done = observe(tmp_path, fake, upstream, "--verify", "--fail-on", "size")
+    done = observe(tmp_path, fake, upstream.url, "--verify", "--fail-on", "size")
     assert done.exit_code == 130, done.output
     assert "orders-api: cancelled\n  the same command begins anew" in done.output
     assert "Gates: 0 of 1 passed or waived" in done.output
@@ -116,6 +116,17 @@ def test_ctrl_c_while_it_verifies(
     assert (check["passed"], check["seen"]) == (False, "cancelled")
     assert len(list((tmp_path / "data/observations").iterdir())) == 1
     assert not (tmp_path / "out/orders-api.verify.jsonl").exists()
+
+
+def test_a_target_that_does_not_answer(tmp_path: Path, fake: Fake) -> None:
+    """Exit 3, which goes before that of a gate; what production told is kept."""
+    done = observe(tmp_path, fake, "http://127.0.0.1:9/", "--verify", "--fail-on", "plateau")
+    assert done.exit_code == 3, done.output
+    found = entry(tmp_path)
+    assert found["recommended_size"] in (12, 13, 14)
+    (check,) = (one for one in found["checks"] if one["name"] == "verified")
+    assert "refused" in check["seen"]
+    assert (check["passed"], found["status"], found["trials"]) == (False, "done", 0)
 
 
 def test_only_a_child_is_told_the_size(tmp_path: Path) -> None:
