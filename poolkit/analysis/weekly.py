@@ -24,7 +24,7 @@ WINDOW = 300.0  # s
 # A week in which a whole day was not seen may have had its peak then.
 MOST_MISSING = 1 / 7
 MOST_WEEKS = 1040  # 20 years
-_MONDAY = 4 * 86_400  # s: 1970 began on a Thursday
+MONDAY = 4 * 86_400  # s: 1970 began on a Thursday
 
 Peak = Annotated[float, Field(gt=0, le=LARGEST)]  # calls/s
 
@@ -70,7 +70,7 @@ def weekly_peaks(at: ArrayLike, rates: ArrayLike, source: str = "") -> WeeklyPea
         raise ValueError("rates must be finite and 0 or more, or NaN where not known")
     width = max(WINDOW, float(np.median(np.diff(moments))))
     slots, means = _windows(moments[known], values[known], width)
-    weeks = (slots * width + WEEK - _MONDAY) // WEEK
+    weeks = (slots * width + WEEK - MONDAY) // WEEK
     found: dict[int, float] = {}
     for week in np.unique(weeks):
         inside = weeks == week
@@ -90,7 +90,7 @@ def weekly_peaks(at: ArrayLike, rates: ArrayLike, source: str = "") -> WeeklyPea
     missing = sum(week not in whole for week in range(first, last + 1))
     if missing:
         remarks.append(f"{plural(missing, 'week')} in between with a day or more missing")
-    day = np.datetime64(first * WEEK + _MONDAY - WEEK, "s").astype("datetime64[D]")
+    day = np.datetime64(first * WEEK + MONDAY - WEEK, "s").astype("datetime64[D]")
     return WeeklyPeaks(
         first_day=str(day),
         rates=tuple(whole.get(week) for week in range(first, last + 1)),

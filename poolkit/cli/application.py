@@ -70,6 +70,7 @@ _COMMANDS: tuple[tuple[Callable[..., None], tuple[str, ...]], ...] = (
             "poolkit history reviews/q1 reviews/q2 --target orders-api",
             "poolkit history data/observations --target orders-db",
             "poolkit history --demand orders-api=peaks.csv --demand orders-db=queries.csv",
+            "poolkit history --demand orders-db=prometheus --targets targets.toml",
             "poolkit history data/reviews --csv history.csv --json history.json",
             "poolkit history --fail-on plateau=5%,p99 --waivers waivers.toml --summary gates.md",
         ),

@@ -9,6 +9,7 @@ import typer
 
 from poolkit.cli.gating import Gating, print_verdict
 from poolkit.cli.options import (
+    ASKED,
     RESULTS,
     TARGET,
     Demand,
@@ -43,6 +44,15 @@ def history(
         option("--target", "NAME", "Show this target, with every review; may be repeated.", TARGET),
     ] = None,
     demand: Demand = None,
+    targets: Annotated[
+        Path | None,
+        option(
+            "--targets",
+            "FILE",
+            "targets.toml, whose Prometheus --demand prometheus asks.",
+            ASKED,
+        ),
+    ] = None,
     as_json: Annotated[
         Path | None, option("--json", "FILE", "Write all of it to FILE as well.", RESULTS)
     ] = None,
@@ -65,8 +75,9 @@ def history(
 
     It names what changed from one review to the next and what else was not as it was: the rate,
     what was asked, the upstream, versions, the machine; and where two are not comparable. From
-    eight comparable reviews on it names steps that last. It sends nothing. What cannot be read is
-    named and skipped. With the demand so far it says when each size runs out, and the upstream.
+    eight comparable reviews on it names steps that last. What cannot be read is named and skipped.
+    With the demand so far it says when each size runs out, and the upstream. It sends nothing but
+    the queries of --demand prometheus.
 
     A gate holds the latest reviews against the first of those that compare, and fails where a
     change for the worse lasts: a step, or with fewer than eight the latest two.
@@ -82,13 +93,14 @@ def history(
     from poolkit.review.kept import HISTORY
 
     gating = Gating.read(fail_on, waivers, summary, junit)
-    demands = partial(read_demands, demand or ())
+    console = terminal.results()
+    screen = terminal.screen(console)
+    demands = partial(read_demands, demand or (), file=targets, say=screen.say)
     found = read_history(folders or [HISTORY], only or (), demands)
     if as_json is not None:
         write_atomic(as_json, found.model_dump_json(indent=2) + "\n")
     if as_csv is not None:
         write_atomic(as_csv, to_csv(found))
-    console = terminal.results()
     _print(console, found, None if only else LATEST)
     if gating is not None:
         verdict = gating.verdict(gating.of_trends(found.trends, must_persist=True))

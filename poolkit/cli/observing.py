@@ -102,9 +102,10 @@ def observe(
     than targets.toml, nothing is sent, and that is said.
 
     The preset of production says whose metrics they are: poolkit, hikaricp, opentelemetry,
-    psycopg_pool, pgbouncer, go_sql, sqlalchemy, or a file of your own (own.toml). Those of others
-    are averages: they tell rate, hold time and utilisation, and a size only where hold times do not
-    grow with the load (go_sql and sqlalchemy count no calls, and tell none).
+    opentelemetry_java, psycopg_pool, pgbouncer, pgbouncer_spreaker, go_sql, opentelemetry_node,
+    sqlalchemy, or a file of your own (own.toml). Those of others are averages: they tell rate, hold
+    time and utilisation, and a size only where hold times do not grow with the load (the last three
+    count no calls, and tell none).
 
     Ends with 0 where the size is trusted (and verified, where asked), 1 where it is not, 4 where
     production does not tell it, 3 or 130 where the verification did not come to its end; what

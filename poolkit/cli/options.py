@@ -81,7 +81,8 @@ Demand = Annotated[
         "--demand",
         "[TARGET=]FILE",
         "Demand so far, to say when the size runs out: a CSV of weekly peaks, `week,rate`, or of a "
-        "finer series; for each target one.",
+        "finer series; or `prometheus`, to ask the one that the target names (104 weeks of its "
+        "rate's query, or of its production pool); for each target one.",
         ASKED,
     ),
 ]

@@ -108,10 +108,34 @@ def first_calls(target: Target) -> int:
 
 @dataclass(frozen=True, slots=True)
 class FirstCall:
-    """What one call, before any load, showed: how long it took (s), and facts of the server."""
+    """What one call, before any load, showed.
+
+    Attributes:
+        seconds: how long it took (s).
+        facts: of the server.
+        free: connections that the server has left, the call's own among them; None: it does not
+            say, or a pooler stands before it.
+    """
 
     seconds: float
     facts: Facts
+    free: int | None = None
+
+
+def check_room(target: Target, first: FirstCall) -> None:
+    """Refuse more connections than a server has left: a sweep must not take its last ones.
+
+    `max_size` is of all generators together, and whoever coordinates them decides, once and before
+    anything of ours but the first call is connected: what a generator would count as in use are the
+    other generators and the watch at the server's side.
+    """
+    if first.free is not None and target.max_size > first.free:
+        raise BadInput(
+            f"max_size = {target.max_size}, but {target.endpoint} has {first.free} free "
+            "connections (max_connections less those reserved and in use)",
+            f"set max_size = {max(1, first.free)} or less for this target, or raise "
+            "max_connections",
+        )
 
 
 async def check_first_call(target: Target) -> FirstCall:
@@ -155,16 +179,9 @@ async def _first_call(target: Target) -> FirstCall:
             if kept := pool.statistics().in_use:
                 raise BadInput(*leak(target.work, kept))
         facts = await pool.facts() if isinstance(pool, HasFacts) else Facts()
+        spare = None
         if isinstance(pool, HasConnectionBudget):
             spare = await _within(pool.spare_connections(), FIRST_CALL_TIMEOUT)
-            # Beside our own connection: a sweep must not take the database's last ones.
-            if spare is not None and target.max_size > spare + 1:
-                raise BadInput(
-                    f"max_size = {target.max_size}, but {target.endpoint} has {spare + 1} free "
-                    "connections (max_connections less those reserved and in use)",
-                    f"set max_size = {max(1, spare + 1)} or less for this target, or raise "
-                    "max_connections",
-                )
     except CallFailed as failure:
         raise Unreachable(*_explained(target, failure)) from failure
     except TimeoutError as error:
@@ -177,7 +194,7 @@ async def _first_call(target: Target) -> FirstCall:
         ) from error
     finally:
         await close_pool(pool)
-    return FirstCall(seconds, facts)
+    return FirstCall(seconds, facts, None if spare is None else spare + 1)
 
 
 async def _within(work: Coroutine[Any, Any, T], seconds: float) -> T:

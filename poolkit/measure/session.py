@@ -36,7 +36,7 @@ from poolkit.measure.generating import (
     most_connections,
 )
 from poolkit.measure.loop import HUNG_SECONDS, Reason, run_until_over
-from poolkit.measure.preflight import FirstCall, check_first_call, first_calls
+from poolkit.measure.preflight import FirstCall, check_first_call, check_room, first_calls
 from poolkit.measure.resume import counting, resumed
 from poolkit.measure.server_side import ServerWatch
 from poolkit.measure.store import TrialLog, now
@@ -110,6 +110,7 @@ class Session:
         self._task = asyncio.current_task()
         try:
             first = await self._first_call()
+            check_room(self._target, first)
             self.first_call, self._facts = first.seconds, asdict(first.facts)
             self._watch = ServerWatch(self._target, first.facts.pooler)
             self._emit(

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from poolkit import units
 from poolkit.analysis.averages import Averages
 from poolkit.errors import BadInput
-from poolkit.observe.preset import SECONDS, AveragesPreset, Quantity, selector
+from poolkit.observe.preset import SECONDS, AveragesPreset, Quantity, reading, selector, series
 from poolkit.observe.prometheus import Asking, Found, check_range
 from poolkit.redact import printable
 from poolkit.targets.words import nearest
@@ -64,6 +65,10 @@ class AveragesReader(Asking):
             unit = SECONDS[one.unit] if one is not None and name in ("held", "wait") else 1.0
             rows[name] = unit * _only(self.range(query, ends, window), ends.size)
         missing = self._missing(rows, span, until)
+        if (held := quantities.hold) is not None:
+            rows["held"] = corrected(held, rows["held"], rows.get("calls"), rows.get("wait"))
+            if held.step:
+                missing += (_rounded(held.step),)
         unknown = np.full(ends.size, np.nan)
         # A limit of 0 is none: so Go's database/sql has it.
         sizes = [rows.get(name, unknown) for name in ("least", "most")]
@@ -94,7 +99,9 @@ class AveragesReader(Asking):
             if quantity is None or np.isfinite(row).any():
                 continue
             said = self._nothing(quantity, span, {"time": f"{until:.3f}"})
-            if name in ("in_use", "calls", "held"):
+            needed = ("in_use", "calls", "held")
+            held = self.preset.averages.hold
+            if name in needed or (name == "wait" and held is not None and held.has_waits):
                 raise said
             missing.append(f"{name}: {said.cause}")
         return tuple(missing)
@@ -102,10 +109,10 @@ class AveragesReader(Asking):
     def _nothing(self, quantity: Quantity, span: int, when: Mapping[str, str]) -> BadInput:
         """Why there is no such series: another pool, another name, or another time."""
         name, label = quantity.name, quantity.pool_label or self.preset.pool_label
-        by = f"count by ({label or 'job'}) (present_over_time({name}[{span}s]))"
-        series = self.ask("query", by, when)
-        pools = sorted(printable(one.metric.get(label, "")) for one in series)
-        if series and (not label or self.of.pool in pools):
+        by = f"count by ({label or 'job'}) (present_over_time({series(name)}[{span}s]))"
+        found = self.ask("query", by, when)
+        pools = sorted(printable(one.metric.get(label, "")) for one in found)
+        if found and (not label or self.of.pool in pools):
             return BadInput(
                 f"{name} has no series with {wanted_labels(quantity, self.of.matchers)}",
                 "correct production.job and production.namespace, and the labels of the preset",
@@ -119,15 +126,19 @@ class AveragesReader(Asking):
             )
         start = "_".join(name.split("_")[:2])
         there = own or self._names(f'{{__name__=~".*{start}.*"}}', span, when)
+        others = " or ".join(f'"{one}"' for one in reading(there) if one != self.of.preset)
+        other = (
+            f"set production.preset = {others}, which reads what is there; or " if others else ""
+        )
         return BadInput(
-            f"Prometheus has no {name} in that time{nearest(name, there)}",
-            f"copy the preset {self.of.preset} to a file of your own, correct the name and set "
-            'production.preset = "own.toml"; or ask for another time (--since)',
+            f"Prometheus has no {name} in that time{nearest(name.split('|')[0], there)}",
+            f"{other}copy the preset {self.of.preset} to a file of your own, correct the name and "
+            'set production.preset = "own.toml"; or ask for another time (--since)',
         )
 
-    def _names(self, series: str, span: int, when: Mapping[str, str]) -> list[str]:
+    def _names(self, selected: str, span: int, when: Mapping[str, str]) -> list[str]:
         """The names that such series have, in the last hour of the time at most."""
-        query = f"count by (__name__) (last_over_time({series}[{min(span, 3600)}s]))"
+        query = f"count by (__name__) (last_over_time({selected}[{min(span, 3600)}s]))"
         return [printable(one.metric.get("__name__", "")) for one in self.ask("query", query, when)]
 
 
@@ -135,6 +146,27 @@ def wanted_labels(quantity: Quantity, matchers: str) -> str:
     """The labels beside the pool that were asked for, in words."""
     named = [f"{key}={value!r}" for key, value in quantity.labels.items()]
     return ", ".join([*named, *filter(None, [matchers.removeprefix(",")])]) or "these labels"
+
+
+def corrected(hold: Quantity, held: Floats, calls: Floats | None, wait: Floats | None) -> Floats:
+    """How long connections were held (s), of what an exporter counted.
+
+    A time rounded down is short of the true one by half a step, as a mean of times that differ by
+    more than one; of shorter ones half a step is too much, which errs towards a larger size.
+    """
+    if hold.step and calls is not None:
+        held = held + 0.5 * hold.step * calls
+    if hold.has_waits and wait is not None:
+        # A wait is counted as it ends, and its call only later.
+        held = np.maximum(held - wait, 0.0)
+    return held
+
+
+def _rounded(step: float) -> str:
+    return (
+        f"hold times in fractions of {units.milliseconds(step)}: each is rounded down to it before "
+        "it is counted, and half of it was added for each call"
+    )
 
 
 def _only(found: Found, count: int) -> Floats:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import tomllib
+from collections.abc import Container
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -20,6 +21,8 @@ from poolkit.redact import printable
 from poolkit.targets.words import nearest
 
 Metric = Annotated[str, Field(pattern=r"^[a-zA-Z_:][a-zA-Z0-9_:]{0,200}$")]
+_NAME = r"[a-zA-Z_:][a-zA-Z0-9_:]{0,200}"
+Names = Annotated[str, Field(pattern=rf"^{_NAME}(\|{_NAME}){{0,3}}$")]
 Label = Annotated[str, Field(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]{0,200}$")]
 LARGEST = 64 << 10  # bytes of a file
 SECONDS = {"s": 1.0, "ms": 1e-3, "us": 1e-6}
@@ -44,10 +47,12 @@ class States(_Strict):
 class Quantity(_Strict):
     """Where one quantity is found."""
 
-    name: Metric
+    name: Names  # of a metric; "a|b": whichever there is, as versions of the exporter have it
     labels: dict[Label, str] = Field(default_factory=dict, max_length=8)  # that its series have
     unit: Literal["s", "ms", "us"] = "s"  # of times; others have none
     pool_label: Label | None = None  # None: that of the preset
+    step: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0  # s to which each time is rounded down
+    has_waits: bool = False  # of hold: the time that calls waited is counted in it too
 
 
 def _of_name(value: Any) -> Any:
@@ -117,6 +122,17 @@ def load(name: str) -> Preset | AveragesPreset:
     return _read((files / f"{name}.toml").read_text(encoding="utf-8"), f"preset {name}")
 
 
+def reading(names: Container[str]) -> list[str]:
+    """The presets, of those that come with poolkit, whose pools have a metric of these names."""
+    presets = {name: load(name) for name in known()}
+    return [
+        name
+        for name, one in presets.items()
+        if isinstance(one, AveragesPreset)
+        and any(part in names for part in one.averages.sign_of_pool.name.split("|"))
+    ]
+
+
 def _own(name: str) -> str:
     try:
         with Path(name).open("rb") as file:
@@ -146,12 +162,21 @@ def _read(text: str, what: str) -> Preset | AveragesPreset:
             f"{what}: {printable('; '.join(wrong))[:500]}",
             "those of poolkit are examples: poolkit/observe/presets",
         ) from None
-    if isinstance(read, AveragesPreset) and not (read.averages.hold or read.averages.in_use):
+    if isinstance(read, AveragesPreset):
+        _check(read.averages, what)
+    return read
+
+
+def _check(averages: Averages, what: str) -> None:
+    hold = averages.hold
+    if not (hold or averages.in_use):
         raise BadInput(
             f"{what}: averages has neither hold nor in_use, so nothing can be told",
             'add in_use = "my_pool_connections_in_use"',
         )
-    return read
+    if hold and ((hold.step and not averages.acquired) or (hold.has_waits and not averages.wait)):
+        needed = "acquired" if hold.step and not averages.acquired else "wait"
+        raise BadInput(f"{what}: hold cannot be corrected without {needed}", f"add {needed}")
 
 
 def _mistake(place: tuple[int | str, ...], kind: str, text: str) -> str:
@@ -175,5 +200,11 @@ def selector(quantity: Quantity, pool_label: str, pool: str, matchers: str) -> s
     # A label's value is quoted as a JSON string is.
     parts = [f"{label}={json.dumps(pool)}"] if label else []
     parts += [f"{key}={json.dumps(value)}" for key, value in quantity.labels.items()]
-    parts += filter(None, [matchers.removeprefix(",")])
-    return f"{quantity.name}{{{','.join(parts)}}}"
+    return series(quantity.name, *parts, *filter(None, [matchers.removeprefix(",")]))
+
+
+def series(name: str, *matchers: str) -> str:
+    """The series of a metric, as PromQL has it; of several names ("a|b") those that there are."""
+    if "|" in name:
+        name, matchers = "", (f'__name__=~"{name}"', *matchers)
+    return f"{name}{{{','.join(matchers)}}}"

@@ -14,6 +14,7 @@ import math
 import urllib.parse
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,6 +62,12 @@ class _Answer(BaseModel):
 @dataclass
 class Asking:
     """Asks one Prometheus for one pool; `queries` counts the queries that were sent."""
+
+    too_much: ClassVar[str] = (  # what to do about it, as in the next one
+        "ask for less time (--since), or let Prometheus add the pods up beforehand with a "
+        "recording rule"
+    )
+    refused: ClassVar[str] = "check the names of the preset and production.pool"
 
     of: MetricsFrom
     on_query: OnQuery
@@ -111,11 +118,7 @@ class Asking:
                 answer = self.ask("query_range", query, when)
             except _TooMuch as error:
                 if self._page <= FEWEST:
-                    raise BadInput(
-                        error.cause,
-                        "ask for less time (--since), or let Prometheus add the pods up "
-                        "beforehand with a recording rule",
-                    ) from None
+                    raise BadInput(error.cause, self.too_much) from None
                 self._page = max(FEWEST, self._page // 4)
                 continue
             for series in answer:
@@ -153,7 +156,7 @@ class Asking:
             refused = f"Prometheus refused a query: {said}"
             if any(word in said.lower() for word in _TOO_MUCH):
                 raise _TooMuch(refused)
-            raise BadInput(refused, "check the names of the preset and production.pool")
+            raise BadInput(refused, self.refused)
         return answer.data.result
 
 

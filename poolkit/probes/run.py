@@ -14,7 +14,7 @@ from typing import Any, Literal, TypeVar, get_args
 from poolkit.drivers.parameters import probed
 from poolkit.drivers.parameters.findings import IdleLimit, Session
 from poolkit.errors import BadInput, BrakeStop, PoolkitError, Unreachable
-from poolkit.measure.preflight import check_descriptors, check_first_call
+from poolkit.measure.preflight import check_descriptors, check_first_call, check_room
 from poolkit.probes.costs import measure_costs
 from poolkit.probes.idle import IdleSearch
 from poolkit.probes.line import ANSWER, Dial, NoLine, OnStep, quiet
@@ -92,7 +92,9 @@ class ProbeRun:
         check_descriptors(self.target)
         self.on_step("one call to see whether it answers", 0.0)
         first = await self._until_stopped(check_first_call(self.target))
-        self._first_call = 0.0 if first is None else first.seconds
+        if first is not None:
+            check_room(self.target, first)
+            self._first_call = first.seconds
         try:
             for part in PARTS:
                 if part in self.only and not self._stop.is_set():

@@ -1,4 +1,4 @@
-"""Demand read from a CSV file: a peak for each week, or a finer series that they are taken from.
+"""Demand so far: from the target's Prometheus, or a CSV of weekly peaks or of a finer series.
 
     week,rate                date,calls/s            time,rate
     2026-W01,412.5           2026-01-05,412.5        2026-01-05T00:00:00Z,88.1
@@ -14,7 +14,7 @@ import csv
 import io
 import re
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -22,12 +22,14 @@ from pathlib import Path
 from poolkit import files
 from poolkit.analysis.weekly import MOST_WEEKS, WeeklyPeaks, weekly_peaks
 from poolkit.errors import BadInput
+from poolkit.observe.demand import WEEKS, read_peaks
 from poolkit.records import LARGEST
 from poolkit.redact import printable
 from poolkit.targets.target import NAME
 from poolkit.units import listed, plural
 
 FORM = "write two columns, `week,rate`: an ISO week (2026-W07) or date and calls/s"
+PROMETHEUS = "prometheus"  # in place of a file
 SHOWN = 3  # mistakes that are written out, and gaps
 WEEK = timedelta(weeks=1)
 _ISO_WEEK = re.compile(r"(\d{4})-?W(\d\d)")
@@ -54,31 +56,50 @@ def read_demand(path: Path) -> WeeklyPeaks:
     return _of_weeks(path, rows)
 
 
-def read_demands(given: Sequence[str], targets: Sequence[str]) -> dict[str, WeeklyPeaks]:
+def read_demands(
+    given: Sequence[str],
+    targets: Sequence[str],
+    file: Path | None = None,
+    say: Callable[[str], None] = lambda _: None,
+) -> dict[str, WeeklyPeaks]:
     """The demand of each of the targets for which a `TARGET=FILE` is given.
 
-    FILE alone will do for the only target.
+    FILE alone will do for the only target. In its place `prometheus` stands for the one that the
+    target names.
+
+    Args:
+        file: the targets.toml.
+        say: told what takes a while.
 
     Raises:
-        BadInput: it is not clear for which target a file is, or what stands in it is no demand.
+        BadInput: it is not clear for which target a file is, or what it tells is no demand.
     """
     found: dict[str, WeeklyPeaks] = {}
     known = listed(sorted(targets))
     for text in given:
-        name, mark, file = text.partition("=")
+        name, mark, source = text.partition("=")
         if not (mark and NAME.fullmatch(name)):
             if len(targets) != 1:
                 raise BadInput(
                     f"--demand {text} does not say for which of {known} it is",
                     "write --demand TARGET=FILE, once for each target",
                 )
-            name, file = targets[0], text
+            name, source = targets[0], text
         if name not in targets:
             remedy = f"there is {known}; a path with = in it begins with ./"
             raise BadInput(f"--demand {text}: no target here is called {name}", remedy)
         if name in found:
             raise BadInput(f"--demand is given twice for {name}", "give each target one file")
-        found[name] = read_demand(Path(file))
+        if source != PROMETHEUS:
+            found[name] = read_demand(Path(source))
+            continue
+        if file is None:
+            raise BadInput(
+                f"--demand {text} asks the Prometheus that targets.toml names for {name}",
+                "say where it is: --targets FILE; a file that is called so is ./prometheus",
+            )
+        say(f"reading the demand of {name} from its Prometheus: {WEEKS} weeks")
+        found[name] = read_peaks(file, name)
     return found
 
 

@@ -84,8 +84,8 @@ def review(
             the latest of the folder's own records, or else of those in `history`.
         budget: s of load for each target; the default of `poolkit size` where None.
         again: whether to measure anew what the folder holds; that is kept as a record in it.
-        demand: a CSV of demand so far (`TARGET=FILE`, FILE alone for the only target), from which a
-            report tells when the size runs out; it needs `history`.
+        demand: demand so far, as `read_demands` takes it, from which a report tells when the size
+            runs out; it needs `history`.
         history: where to keep the review as a record, beside those of before; None: nowhere.
         push: False: no target is sent more load than its target rate; True: what the file says.
         cold: whether starts with empty pools are tried at each verified size.
@@ -116,7 +116,7 @@ def review(
     for order in orders.values():
         order.generators()  # what is wrong with them is told before anything is sent
     targets = {name: orders[name].asked_of(target) for name, target in read.items()}
-    demands = read_demands(demand, list(targets))
+    demands = read_demands(demand, list(targets), targets_file, watcher.say)
     earlier = None if since is None else _Earlier.read(since, out, targets, only)
     read_entries(out)  # whatever cannot be kept is told before anything is sent
     if history is not None:

@@ -17,7 +17,7 @@ from poolkit.targets import production
 from poolkit.targets.evidence import DSNS
 from poolkit.targets.headers import VARIABLE
 from poolkit.targets.hosts import canonical_host
-from poolkit.targets.metrics import ADDRESSES
+from poolkit.targets.metrics import ADDRESSES, MetricsFrom, read_metrics
 from poolkit.targets.production import RateQuery
 from poolkit.targets.reading import read_toml
 from poolkit.targets.settings import Binds, HttpxLibrary, Method, RedisPoolClass
@@ -121,14 +121,57 @@ def targets_of(
         for name in dict.fromkeys(only)
         if tables and name not in tables
     ]
-    if mistakes:
-        count = "1 mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
-        raise BadInput("\n".join([f"{count} in {path}", *(f"  {m}" for m in mistakes)]), _REMEDY)
+    _refuse(path, mistakes)
     return {
         name: _with_rate(target, queries[name])
         for name, target in targets.items()
         if not only or name in only
     }
+
+
+def demand_source(path: Path, name: str) -> RateQuery | MetricsFrom:
+    """Where a target's own demand can be read: the query of its rate, or else its pool's metrics.
+
+    Nobody is asked yet, and what else stands in the file need not be right: whoever forecasts has
+    no need of the DSNs.
+
+    Raises:
+        BadInput: there is no such target, what it says is wrong, or it names no Prometheus.
+    """
+    content = read_toml(path)
+    mistakes: list[Mistake] = []
+    allowed = _allowed_hosts(content, mistakes)
+    tables = content.get("targets")
+    tables = tables if isinstance(tables, dict) else {}
+    table = tables.get(name)
+    if not isinstance(table, dict):
+        there = f"it has {', '.join(tables)}{nearest(name, tables)}" if tables else "it has none"
+        raise BadInput(f"{path} has no target {name}: {there}", "name the file that it stands in")
+    query, wrong = _rate_query(name, table, allowed, True)
+    asked = {"production": table.get("production")}
+    mistakes += [*wrong, *_host_mistakes(f"targets.{name}", asked, allowed, True)]
+    found = None
+    try:
+        found = read_metrics(asked["production"])
+    except ValueError as error:
+        mistakes.append(Mistake(f"targets.{name}.production", str(error)))
+    _refuse(path, mistakes)
+    if query is not None:
+        return query
+    if found is None or found.prometheus is None:
+        raise BadInput(
+            f"targets.{name} names no Prometheus"
+            + " (production.metrics keeps no past)" * (found is not None),
+            'add to it: production = { prometheus = "http://127.0.0.1:9090", pool = "orders-db" }, '
+            "or target_rate = { prometheus = ..., query = ... }",
+        )
+    return found
+
+
+def _refuse(path: Path, mistakes: Sequence[Mistake]) -> None:
+    if mistakes:
+        count = "1 mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
+        raise BadInput("\n".join([f"{count} in {path}", *(f"  {m}" for m in mistakes)]), _REMEDY)
 
 
 def _rate_query(

@@ -204,7 +204,7 @@ def test_preflight_lets_a_pool_larger_than_the_server_pass(
 ) -> None:
     """150 connections to a pooler before a server of 100 are what a pooler is for."""
     monkeypatch.setenv("ORDERS_DSN", pooler.dsn)
-    run(check_first_call(database_target(driver=name, max_size=150)))
+    assert run(check_first_call(database_target(driver=name, max_size=150))).free is None
 
 
 def test_a_full_pooler_says_so(postgres: PostgresServer, driver: Callable[..., Any]) -> None:

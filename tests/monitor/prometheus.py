@@ -56,7 +56,9 @@ class Prometheus:
             )
             if self._history:
                 (self._folder / "history").write_text(self._history, encoding="utf-8")
-                made = ("tsdb", "create-blocks-from", "openmetrics", "history", "data")
+                # A block for each two hours, the default, takes minutes for a year.
+                blocks = "--max-block-duration=8760h"
+                made = ("tsdb", "create-blocks-from", "openmetrics", blocks, "history", "data")
                 subprocess.run(["promtool", *made], cwd=self._folder, check=True, timeout=60)
             port = _free_port()
             self.url = f"http://127.0.0.1:{port}"
@@ -66,6 +68,7 @@ class Prometheus:
                         program,
                         f"--config.file={config}",
                         f"--storage.tsdb.path={self._folder / 'data'}",
+                        "--storage.tsdb.retention.time=10y",
                         f"--web.listen-address=127.0.0.1:{port}",
                         "--log.level=warn",
                     ],

@@ -128,6 +128,7 @@ def test_a_file_is_for_the_target_named_before_it(
         (["orders=demand.csv"] * 2, "--demand is given twice for orders"),
         (["orders=nowhere.csv"], "no such file: nowhere.csv"),
         (["orders="], "cannot read .: "),
+        (["orders=prometheus"], "--demand orders=prometheus asks the Prometheus that targets.toml"),
     ],
 )
 def test_it_must_be_clear_for_which_target_a_file_is(

@@ -622,6 +622,8 @@ def test_what_demand_needs_is_said_or_why_not(
     """A file for no target is told before anything is sent."""
     with pytest.raises(BadInput, match="does not say for which of orders-api and users-api"):
         run(tmp_path, Log(), history=tmp_path / "kept", demand=["peaks.csv"])
+    with pytest.raises(BadInput, match=r"targets\.users-api names no Prometheus"):
+        run(tmp_path, Log(), history=tmp_path / "kept", demand=["users-api=prometheus"])
     peaks = tmp_path / "peaks.csv"
     peaks.write_text("2026-W01,100\n2026-W02,110\n")
     scripted("orders-api", gone("orders-api", 3))
