@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 
     from poolkit.errors import ExitCode
     from poolkit.events import Watcher
-    from poolkit.observe.keeping import Asked
     from poolkit.observe.run import Observation
+    from poolkit.review.observing import Asked
     from poolkit.review.trend import Trend
     from poolkit.review.waivers import Verdict
     from poolkit.targets import Target
@@ -118,7 +118,7 @@ def observe(
     """
     from poolkit.cli import terminal
     from poolkit.measure.reporter import EventsOnly, Reporter
-    from poolkit.observe.keeping import OBSERVATIONS, Asked
+    from poolkit.review.observing import OBSERVATIONS, Asked
     from poolkit.targets import load_targets
 
     gating = Gating.read(fail_on, waivers, summary, junit)
@@ -153,7 +153,7 @@ class _Told(NamedTuple):
 def _observed(asked: Asked, gating: Gating | None, watcher: Watcher) -> _Told:
     """Observe, and judge what came of it."""
     from poolkit.measure.store import now
-    from poolkit.observe.keeping import observe_into
+    from poolkit.review.observing import observe_into
 
     created = now()
     found = observe_into(asked, watcher, created)

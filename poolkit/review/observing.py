@@ -12,8 +12,8 @@ from pathlib import Path
 from poolkit.errors import PoolkitError
 from poolkit.events import Recommended, Watcher
 from poolkit.measure.child import Order
-from poolkit.observe import verifying
 from poolkit.observe.run import Observation, check_out, observe, write
+from poolkit.review import verifying
 from poolkit.review.adding import add_results, read_entries
 from poolkit.review.kept import check_store, keep
 from poolkit.targets import Target
