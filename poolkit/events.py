@@ -58,12 +58,13 @@ class Progress(_Event):
 
 
 class Step(_Event):
-    """A probe has come to another of its parts."""
+    """A probe or an observation has come to another of its parts, or on in one."""
 
     event: Literal["step"] = "step"
     target: str
     what: str
     limit: float  # s that it may take; 0: not known
+    passed: float = 0.0  # s of these
 
 
 class TrialDone(_Event):

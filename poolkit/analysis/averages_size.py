@@ -74,7 +74,7 @@ def tell(averages: Averages, objective: Objective, target: str, preset: str) -> 
     verdict = Verdict(
         name="not_pushed",
         evidence=f"from averages of {preset} up to {units.number(averages.busy.max())} connections "
-        "in use; nothing was sent, so what bounds the server was not seen",
+        "in use; nobody pushed it beyond, so what bounds the server was not seen",
     )
     sizing = Sizing(
         target=target,

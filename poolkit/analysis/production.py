@@ -195,8 +195,8 @@ def sized(
     verdict = sizing.verdict.model_copy(
         update={
             "evidence": f"production had up to {units.plural(chosen.most_in_use, 'connection')} of "
-            f"one pool in use, at up to {units.rate(windows.peak_rate)}; nothing was sent, so what "
-            "bounds the server was not seen"
+            f"one pool in use, at up to {units.rate(windows.peak_rate)}; nobody pushed it beyond, "
+            "so what bounds the server was not seen"
         }
     )
     sizing = sizing.model_copy(update={"verdict": verdict})

@@ -109,13 +109,15 @@ class Planner:
     @classmethod
     def of(cls, sweep: Sweep, objective: Objective) -> Planner:
         """Fit the sweep; no sweep is refused, one that makes no sense gives answers that say so."""
+        if told := tuple(t for t in sweep.trials if t.purpose == "production"):
+            # A verification of what production told is no part of it.
+            sweep = sweep.model_copy(update={"trials": told})
         measured = points(sweep.trials)
         verdict, cannot = judge(sweep, measured), why_not(sweep, measured)
         if cannot is not None:
             return cls(objective, verdict, measured, cannot=cannot)
         upstream = Fitted.of(sweep)
-        is_tried = all(trial.purpose != "production" for trial in sweep.trials)
-        if is_tried and upstream.ending == "seen" and find(upstream, objective).size is None:
+        if not told and upstream.ending == "seen" and find(upstream, objective).size is None:
             # Nothing holds with the caution that few calls deserve: as they were then, and a trial
             # at the target rate tells.
             upstream = Fitted.of(sweep, caution=0.0)

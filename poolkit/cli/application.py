@@ -68,6 +68,7 @@ _COMMANDS: tuple[tuple[Callable[..., None], tuple[str, ...]], ...] = (
         (
             "poolkit history",
             "poolkit history reviews/q1 reviews/q2 --target orders-api",
+            "poolkit history data/observations --target orders-db",
             "poolkit history --demand orders-api=peaks.csv --demand orders-db=queries.csv",
             "poolkit history --demand orders-db=prometheus --targets targets.toml",
             "poolkit history data/reviews --csv history.csv --json history.json",
@@ -115,6 +116,8 @@ _COMMANDS: tuple[tuple[Callable[..., None], tuple[str, ...]], ...] = (
             "poolkit observe orders-db --targets targets.toml --out orders",
             "poolkit observe orders-db --targets targets.toml --since 24h",
             "poolkit observe orders-db --targets targets.toml --events",
+            "poolkit observe orders-db --targets targets.toml --out orders --verify",
+            "poolkit observe orders-db --targets targets.toml --fail-on size --junit gates.xml",
         ),
     ),
     (lab.lab, ("poolkit lab", "poolkit lab --targets-out lab.toml")),

@@ -21,7 +21,7 @@ CODES: dict[str, Sequence[ExitCode]] = {
     "size": MEASURING,
     "sweep": [code for code in MEASURING if code != ExitCode.FINDINGS],
     "probe": [code for code in MEASURING if code != ExitCode.OUT_OF_REACH],
-    "observe": [code for code in MEASURING if code != ExitCode.STOPPED],
+    "observe": MEASURING,
     "history": [ExitCode.DONE, ExitCode.FINDINGS, ExitCode.BAD_INPUT],
     "audit": [ExitCode.DONE, ExitCode.FINDINGS, ExitCode.BAD_INPUT],
     "doctor": [ExitCode.DONE, ExitCode.FINDINGS],

@@ -15,6 +15,7 @@ from poolkit.cli.options import (
     Generators,
     HiddenEvents,
     HiddenNoPush,
+    HiddenVerify,
     Name,
     NoPush,
     Rate,
@@ -29,6 +30,7 @@ from poolkit.cli.options import (
     out_option,
 )
 from poolkit.cli.terminal import error_boundary
+from poolkit.errors import BadInput
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -109,6 +111,7 @@ def size(
     out: Annotated[Path | None, out_option("poolkit-size-NAME")] = None,
     again: Again = False,
     events: HiddenEvents = False,
+    verify: HiddenVerify = None,
 ) -> None:
     """Size the pool of one target, verify the size under load, and print what to set.
 
@@ -131,9 +134,15 @@ def size(
         cold=cold,
         fleet=fleet,
         scheduler=scheduler,
+        verify=verify,
     )
     if events:
         _print_events(order, again=again)
+    if verify is not None:
+        raise BadInput(
+            "--verify N is what poolkit observe --verify tells its own child",
+            "leave it out: poolkit size verifies the size that it finds",
+        )
     from poolkit.cli.closing import print_changes, print_results, say_cold
     from poolkit.measure.store import now
     from poolkit.records import RecommendedFile

@@ -170,6 +170,8 @@ Events = Annotated[
     bool, flag("--events", "Print one JSON line for each event, and nothing else.", RESULTS)
 ]
 HiddenEvents = Annotated[bool, typer.Option("--events", hidden=True)]
+# Of a child, with --events: verify this size once, and nothing else.
+HiddenVerify = Annotated[int | None, typer.Option("--verify", hidden=True)]
 
 
 def folder(out: Path | None, command: str, name: str = "") -> Path:
@@ -191,6 +193,7 @@ def checked(order: Order, sizes: str | None = None) -> tuple[Target, Order]:
         partial(checked_sizes, sizes, largest),
         partial(_check_budget, order.budget),
         partial(_check_seed, order.seed),
+        partial(checked_sizes, None if order.verify is None else str(order.verify), largest),
         order.generators,
     )
     return order.asked_of(target), replace(order, sizes=checked_sizes(sizes, largest))

@@ -153,6 +153,7 @@ class _TargetBar:
         self.now = "starting: one call to see whether it answers"
         self._throughput: float | None = None
         self._is_step = False  # whose bar moves with the clock
+        self._passed = 0.0  # s of the step when it was told
         self._progress = Progress(
             TextColumn("{task.description}", style="bold", markup=False),
             BarColumn(bar_width=None),
@@ -184,7 +185,7 @@ class _TargetBar:
             )
             return
         elif isinstance(event, events.Step):
-            self._is_step = True
+            self._is_step, self._passed = True, event.passed
             self._progress.reset(self._task, total=event.limit or None)
         text = narration.sentence(event)
         if text is not None:
@@ -193,7 +194,7 @@ class _TargetBar:
     def _move(self) -> None:
         (task,) = self._progress.tasks
         if task.total is not None:
-            seconds = task.elapsed or 0.0
+            seconds = self._passed + (task.elapsed or 0.0)
             left = times(seconds, task.total)
             self._progress.update(self._task, completed=min(seconds, task.total), time=left)
 

@@ -49,6 +49,7 @@ class Order:
     cold: bool = False  # whether to try starts with empty pools at the verified size
     fleet: int | None = None  # generators, in place of what the file says
     scheduler: str | None = None  # address of the Dask scheduler that they run on, likewise
+    verify: int | None = None  # connections of each pool: this size is verified once, no more
 
     def generators(self) -> Fleet | None:
         """Where its load comes from; None: one process. Raises BadInput."""
@@ -92,7 +93,7 @@ def command(order: Order) -> list[str]:
     words.append("--events")
     if order.sizes:
         words += ["--sizes", ",".join(map(str, order.sizes))]
-    for option in ("budget", "seed", "rate", "wait", "fleet", "scheduler"):
+    for option in ("budget", "seed", "rate", "wait", "fleet", "scheduler", "verify"):
         value = getattr(order, option)
         if value is not None:
             words += [f"--{option}", str(value)]

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 
 from poolkit.errors import Cancelled, ExitCode, PoolkitError
-from poolkit.events import Done, Event, Failed, to_line
+from poolkit.events import Done, Emit, Event, Failed, Step, to_line
 from poolkit.redact import Redactor
 from poolkit.targets import Target
 
@@ -71,3 +71,38 @@ class Reporter:
                 # What is left in the buffer would fail again when Python exits.
                 os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
             os.kill(os.getpid(), signal.SIGTERM)
+
+
+class EventsOnly:
+    """A watcher that passes on events: what is said becomes a step, as it would be on a screen.
+
+    The end of a child is left out, for it is not that of the command.
+    """
+
+    def __init__(self, emit: Emit, name: str) -> None:
+        self._emit, self._name = emit, name
+
+    def measuring(self, name: str) -> contextlib.AbstractContextManager[None]:
+        """Around the measurement of target `name`."""
+        return contextlib.nullcontext()
+
+    def see(self, event: Event) -> None:
+        """Pass the event on."""
+        if not isinstance(event, Done):
+            self._emit(event)
+
+    def cancelling(self) -> None:
+        """The failure that follows tells it."""
+
+    def doing(self, what: str) -> contextlib.AbstractContextManager[None]:
+        """Around a longer step that sends no load."""
+        self.say(what)
+        return contextlib.nullcontext()
+
+    def say(self, text: str) -> None:
+        """Pass one line on."""
+        self._emit(Step(target=self._name, what=text, limit=0.0))
+
+    def fail(self, cause: str, remedy: str = "") -> None:
+        """Pass on what went wrong."""
+        self.say(f"{cause}; {remedy}" if remedy else cause)

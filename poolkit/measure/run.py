@@ -10,10 +10,10 @@ from poolkit import events, units
 from poolkit.analysis.cold import starts_of
 from poolkit.analysis.sizing import size
 from poolkit.drivers.registry import dials_beforehand, gate_size
-from poolkit.errors import BadInput, BrakeStop, ExitCode
+from poolkit.errors import BadInput, BrakeStop, ExitCode, PoolkitError
 from poolkit.events import Emit
 from poolkit.measure import approach, cold, limit_search, replicas, sweep, verify
-from poolkit.measure.child import Order
+from poolkit.measure.child import RESUMES, Order
 from poolkit.measure.generating import Source
 from poolkit.measure.preflight import check_caps, check_descriptors
 from poolkit.measure.session import LastWords, Session
@@ -33,13 +33,16 @@ ANSWER = (
 )  # fmt: skip
 ARRIVALS_SPARE = 60.0  # s that opening the pool and ending slow calls may take beside the load
 SEED = 20_260_101
+ANEW = "the same command begins anew"
+VERIFIED = "verify"  # NAME.verify.jsonl holds the trial of an order to verify one size
 
 
 def measure(target: Target, order: Order, emit: Emit, last_words: LastWords) -> ExitCode:
     """Carry out an order for this target in this process, reported through `emit`.
 
     NAME.trials.jsonl and NAME.sizing.json in the order's folder keep what is found; finished trials
-    there are resumed.
+    there are resumed. An order to verify one size leaves one trial in NAME.verify.jsonl, and makes
+    no sizing and no recommendation: whoever named the size does.
 
     Args:
         last_words: called, in another thread, before the process is ended whose loop stands still.
@@ -117,9 +120,15 @@ class Run:
         self._emit = emit
         self._seed = SEED if order.seed is None else order.seed
         self._out = order.out
+        self._only: sweep.TrialPlan | None = None
+        if order.verify is not None:
+            why = f"{units.plural(order.verify, 'connection')} at the target rate, once"
+            self._only = verify.at_target(order.verify, target, why)
         usual = SWEEP_BUDGET if self._is_sweep else SIZE_BUDGET + cold.BUDGET * order.cold
         if not self._is_sweep:
             usual += replicas.reserve(SIZE_BUDGET, target)
+        if self._only is not None:
+            usual = self._only.seconds
         self._budget = order.budget or usual
         # s of load for cold starts, and with them for the loss of replicas and for a deploy
         self._kept = self._kept_cold = cold.reserve(self._budget) if order.cold else 0.0
@@ -133,7 +142,7 @@ class Run:
         )
         self._session = Session(
             target,
-            order.out / f"{target.name}.trials.jsonl",
+            order.out / f"{target.name}.{'trials' if self._only is None else VERIFIED}.jsonl",
             emit,
             budget=self._budget,
             deadline=DEADLINE_BUDGETS * self._budget + DEADLINE_SPARE,
@@ -157,9 +166,18 @@ class Run:
 
     def run(self) -> ExitCode:
         """Sweep, size, verify; raises `PoolkitError` with what was measured kept."""
-        return self._session.carry_out(self._steps)
+        try:
+            return self._session.carry_out(self._steps)
+        except PoolkitError as error:
+            if self._only is not None:
+                error.remedy = error.remedy.replace(RESUMES, ANEW)
+            raise
 
     async def _steps(self) -> ExitCode:
+        if self._only is not None:
+            # Without a climb: production carried as many in use, and the pool lets in no more.
+            await self._session.run(self._only, self._seed)
+            return ExitCode.DONE
         stop: BrakeStop | None = None
         try:
             if self._is_sweep:

@@ -18,20 +18,19 @@ from poolkit.analysis.production import FINGERPRINT, evidence, sized
 from poolkit.analysis.todays_waits import todays_waits
 from poolkit.analysis.windows import Windows
 from poolkit.errors import BadInput, ExitCode
-from poolkit.events import Emit, Recommended, Sized, Step
+from poolkit.events import Emit, Sized, Step
 from poolkit.measure.store import TrialLog, prepare_out, write_atomic
 from poolkit.observe import scraping
 from poolkit.observe.averages import AveragesReader
+from poolkit.observe.looking import Looking
 from poolkit.observe.preset import AveragesPreset, load
 from poolkit.observe.prometheus import Reader
-from poolkit.recommend import recommend
+from poolkit.observe.recommending import recommendation
 from poolkit.records import (
-    Check,
     FromProduction,
     Recommendation,
     Scenario,
     Sizing,
-    TodaysWaits,
     Trial,
 )
 from poolkit.targets import Target
@@ -45,27 +44,43 @@ GROWN = 1.25  # times today's peak
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """What came of it, how many queries were sent, and the windows that were read."""
+    """What came of it.
+
+    Attributes:
+        trial: what production told.
+        queries: that were sent.
+        windows: that were read.
+        tried: the trial that verified the size, where one was asked for.
+        ended: how that verification ended.
+    """
 
     recommendation: Recommendation
     sizing: Sizing
     trial: Trial
     queries: int
     windows: Windows | Averages
+    tried: tuple[Trial, ...] = ()
+    ended: ExitCode = ExitCode.DONE
 
     @property
     def exit_code(self) -> ExitCode:
-        """4: cannot say; 1: a size that is not trusted, or has another doubt."""
+        """4: cannot say; 130 or 3: not verified to the end; 1: not trusted, or another doubt."""
         if self.recommendation.recommended_size is None:
             return ExitCode.OUT_OF_REACH
+        if self.ended != ExitCode.DONE:
+            return self.ended
         return ExitCode.FINDINGS if self.recommendation.failed_checks else ExitCode.DONE
 
 
 def check_out(out: Path, name: str) -> None:
-    """Make the folder; BadInput where it holds trials, which would be lost or mixed in."""
+    """Make the folder; BadInput where it holds trials, which would be lost or mixed in.
+
+    Not those that verified what production told before: they are replaced with it.
+    """
     prepare_out(out)
     log = TrialLog(out / f"{name}.trials.jsonl")
-    if any(trial.fingerprint != FINGERPRINT for trial in log.read()):
+    trials = log.read()
+    if trials and all(trial.fingerprint != FINGERPRINT for trial in trials):
         raise BadInput(
             f"{log.path.name} holds trials under load",
             "choose another --out for what production tells",
@@ -114,10 +129,8 @@ def observe(
             read = reader.read(end - seconds, end)
             sizing, trial, found = _from_windows(target, read, asked_at, emit)
             queries = reader.queries
-    recommendation = _recommendation(target, sizing, trial, found)
     emit(Sized(sizing=sizing))
-    emit(Recommended(recommendation=recommendation))
-    return Observation(recommendation, sizing, trial, queries, read)
+    return Observation(recommendation(target, sizing, trial, found), sizing, trial, queries, read)
 
 
 def from_windows(target: Target, read: Windows, source: str) -> Observation:
@@ -130,7 +143,7 @@ def from_windows(target: Target, read: Windows, source: str) -> Observation:
         BadInput: nothing in them is left to go by.
     """
     sizing, trial, found = _from_windows(target, read, source, lambda _event: None)
-    return Observation(_recommendation(target, sizing, trial, found), sizing, trial, 0, read)
+    return Observation(recommendation(target, sizing, trial, found), sizing, trial, 0, read)
 
 
 def _from_windows(
@@ -145,9 +158,8 @@ def _from_windows(
 
 def _scraped(name: str, asked: MetricsFrom, seconds: float, emit: Emit) -> tuple[Windows, int]:
     """What a service's own /metrics tells in the next so many seconds, and how many scrapes."""
-    what = f"looking at {asked.metrics}, nothing else is sent"
-    emit(Step(target=name, what=what, limit=seconds))
-    scrapes = scraping.watch(asked, seconds)
+    looking = Looking(name, f"looking at {asked.metrics}, nothing else is sent", seconds, emit)
+    scrapes = scraping.watch(asked, seconds, pause=looking.pause)
     length = scraping.window_length(seconds)
     return scraping.read(scrapes, asked.pool, length, time.time()), len(scrapes)
 
@@ -155,7 +167,8 @@ def _scraped(name: str, asked: MetricsFrom, seconds: float, emit: Emit) -> tuple
 def write(out: Path, found: Observation) -> None:
     """Write what a report of the folder reads beside recommended.json."""
     name = found.recommendation.target
-    write_atomic(out / f"{name}.trials.jsonl", found.trial.model_dump_json() + "\n")
+    lines = [trial.model_dump_json() + "\n" for trial in (found.trial, *found.tried)]
+    write_atomic(out / f"{name}.trials.jsonl", "".join(lines))
     write_atomic(out / f"{name}.sizing.json", found.sizing.model_dump_json(indent=2) + "\n")
 
 
@@ -262,51 +275,6 @@ def _from_averages(
         averages=told.averaged,
     )
     return told.sizing, trial, found
-
-
-def _recommendation(
-    target: Target, sizing: Sizing, trial: Trial, found: FromProduction
-) -> Recommendation:
-    plain = recommend(target, sizing, None, (trial,), "done", 0.0)
-    # That production was not pushed is no fault of its settings.
-    remedy = {"next": "do what it names, or measure it under load: poolkit size"}
-    checks = [
-        check.model_copy(update=remedy) if check.name == "sized" and not check.passed else check
-        for check in plain.checks
-        if check.name not in ("verified", "reachable")
-    ]
-    return plain.model_copy(
-        update={
-            "checks": (*checks, _trusted(found.today), _pools(target, found)),
-            "source": "production",
-            "production": found,
-            "trials": 0,
-        }
-    )
-
-
-def _trusted(today: TodaysWaits) -> Check:
-    return Check(
-        name="todays_waits",
-        passed=today.is_trusted,
-        seen=("trusted: " if today.is_trusted else "not trusted: ") + today.because,
-        why="a model that cannot tell today's waits says nothing about tomorrow's",
-        next="nothing" if today.is_trusted else "measure it under load: poolkit size",
-    )
-
-
-def _pools(target: Target, found: FromProduction) -> Check:
-    same = found.pools == target.pools
-    seen = f"{units.plural(found.pools, 'pool')} in production"
-    if not same:
-        seen += f", and {target.pools} by replicas and workers of targets.toml"
-    return Check(
-        name="pools",
-        passed=same,
-        seen=seen,
-        why="the size is that of one of the pools that share the rate",
-        next="nothing" if same else "correct replicas and workers; production's count was taken",
-    )
 
 
 def _moment(at: float) -> str:

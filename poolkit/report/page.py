@@ -112,21 +112,17 @@ def _measured(review: Review) -> str:
     sized = [r for r in found if r.recommended_size is not None]
     sure = [r for r in sized if not trust.is_in_doubt(r)]
     observed = [r.target for r in found if r.source == "production"]
+    trials, seconds = sum(r.trials for r in found), sum(r.seconds for r in found)
     if len(observed) == len(found):
         sent, tried = "no load was sent", "none was tried under load"
-        if any(r.verification is not None for r in found):
-            sent = "load was sent only to verify"
-            tried = f"{len(sure)} of these passed verification in full"
-        sent, tried = "no load was sent", "none was tried under load"
-        if any(r.verification is not None for r in found):
-            sent = "load was sent only to verify"
+        if trials:
+            sent = f"{number(seconds)} s of load were sent to try what they told"
             tried = f"{len(sure)} of these passed verification in full"
         return (
             f"Source: production. Read on {_measured_on(review)} from what services counted: "
             f"{plural(len(found), 'target')}, and {sent}. "
             f"A size is recommended for {len(sized)} of {len(found)}; {tried}."
         )
-    trials, seconds = sum(r.trials for r in found), sum(r.seconds for r in found)
     said = (
         f"Measured on {_measured_on(review)}: {plural(len(found), 'target')}, "
         f"{plural(trials, 'trial')}, {number(seconds)} s of load. "
@@ -134,7 +130,8 @@ def _measured(review: Review) -> str:
         f"{len(sure)} of these passed verification in full."
     )
     if observed:
-        said += f" Source of {listed(observed)}: production, without load."
+        is_tried = any(r.trials for r in found if r.source == "production")
+        said += f" Source of {listed(observed)}: production{'' if is_tried else ', without load'}."
     return said
 
 
@@ -269,6 +266,8 @@ def _evidence(target: TargetReview) -> list[Table]:
         found.append(tables.states(sizing))
     found.append(tables.rules_of_thumb(r))
     if r.source == "production":
+        trials = tuple(t for t in trials if t.purpose != "production")
+    if not trials:
         return [table for table in found if table]
     found += [
         tables.server_side(trials),
@@ -334,7 +333,8 @@ def _plateau(recommendation: Recommendation) -> str:
     if spread is not None:
         return f"The interval of its plateau spans {share(spread, 1)} of it."
     if recommendation.source == "production":
-        return "Its plateau was not looked for: nothing was sent."
+        more = " above the target rate" if recommendation.trials else ""
+        return f"Its plateau was not looked for: nothing{more} was sent."
     if not recommendation.push:
         return "Its plateau was not looked for: no more than the target rate was sent, by choice."
     return "No plateau was reached within the sizes measured."

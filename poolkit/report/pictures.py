@@ -198,7 +198,8 @@ def _how_to_read(target: TargetReview) -> str:
         words += "n / S(1): the throughput if calls never slowed each other down. "
     if target.recommendation.source == "production" and target.recommendation.production:
         pools = target.recommendation.production.pools
-        words += "Production counted these; no load was sent. "
+        sent = "" if target.recommendation.trials else "; no load was sent"
+        words += f"Production counted these{sent}. "
         if pools > 1:
             words += f"Connections and throughput are those of all {pools} pools together. "
     if target.recommendation.recommended_size is not None:

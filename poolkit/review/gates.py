@@ -41,6 +41,14 @@ _SHARE = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+) ?(%?)", re.ASCII)
 _NO_INTERVAL = "without an interval a difference cannot be told from noise"
 _LONGER = "measure longer: raise --budget"
 _BASELINE = "no baseline is not a pass; this review is kept, and the next is held against it"
+# What would tell what production does not.
+_OF_PRODUCTION = {
+    "size": "do what its check sized names",
+    "plateau": "measure it under load: poolkit review",
+    "p99": "send load to that size: poolkit observe --verify",
+    "headroom": "measure it under load: poolkit review",
+}
+_APART = "keep reviews and what production told in folders of their own (--history)"
 _COMPARE = "review on that machine with those calls again; or let this one be the new baseline"
 MOST = 10.0  # a share beyond it was meant as per cent
 
@@ -155,6 +163,9 @@ def _judged(gate: Gate, trend: Trend, *, must_persist: bool) -> Judgement:
     latest = trend.reviews[-1]
     now = latest.figures.get(quantity)
     judgement = partial(Judgement, trend.target, gate)
+    if now is None and latest.source == "production":
+        why, remedy = f"production does not tell the {noun}", _OF_PRODUCTION[gate.name]
+        return judgement("cannot be judged", None, None, why, remedy)
     if now is None:
         why = f"this review knows no {noun}"
         return judgement("cannot be judged", None, None, why, "see the checks in its report")
@@ -163,7 +174,8 @@ def _judged(gate: Gate, trend: Trend, *, must_persist: bool) -> Judgement:
     run = trend.reviews[-max(trend.comparable, 1) :]
     if len(run) == 1 and len(trend.reviews) > 1:
         why = f"no earlier review compares: {latest.caution}"
-        return judgement("cannot be judged", now, None, why, _COMPARE)
+        remedy = _COMPARE if trend.reviews[-2].source == latest.source else _APART
+        return judgement("cannot be judged", now, None, why, remedy)
     there = [review for review in run if quantity in review.figures]
     if len(there) == 1:
         return judgement("no baseline", now, None, f"no earlier review knows a {noun}", _BASELINE)

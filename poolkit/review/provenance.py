@@ -58,7 +58,7 @@ def measured_at(recommendations: Iterable[Recommendation], created: str) -> str:
 def left_out(recommendation: Recommendation) -> str:
     """What was left out by choice, in a sentence; empty where nothing was."""
     r = recommendation
-    if r.push or not r.trials:
+    if r.push or not r.trials or r.source == "production":
         return ""
     signals = () if r.verification is None else r.verification.signals
     known = {  # trials of before may have pushed

@@ -248,7 +248,7 @@ def prepare(
     """
     prepare_out(out)
     probes.read(out)
-    _check(targets)
+    check_measurable(targets)
     if again:
         if record := set_aside(out, targets):
             watcher.say(f"what was there is kept in {record}")
@@ -258,7 +258,7 @@ def prepare(
             watcher.say(f"{name}: {said}")
 
 
-def _check(targets: Mapping[str, Target]) -> None:
+def check_measurable(targets: Mapping[str, Target]) -> None:
     """BadInput where one of them could not be measured: all of them are told at once."""
     wrong: list[tuple[str, BadInput]] = []
     for name, target in targets.items():

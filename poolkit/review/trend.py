@@ -17,6 +17,7 @@ from poolkit.drivers.table import DRIVERS
 from poolkit.records import (
     Amount,
     Count,
+    FromProduction,
     Interval,
     Moment,
     Recommendation,
@@ -98,6 +99,7 @@ class Reviewed(Record):
     differences: tuple[Difference, ...] = ()
     why: tuple[Why, ...] = ()
     caution: str = ""
+    source: Literal["load", "production"] = "load"
 
 
 class Stepped(Record):
@@ -164,7 +166,9 @@ class History(Record):
 
 def trend(kept: Sequence[Kept]) -> Trend:
     """What became of one target over its reviews, which are at least one, in order of time."""
-    reviews = [Reviewed(measured=kept[0].measured, figures=_figures(kept[0]))]
+    first = kept[0]
+    source = first.recommendation.source
+    reviews = [Reviewed(measured=first.measured, figures=_figures(first), source=source)]
     for before, after in pairwise(kept):
         caution = "; ".join(cautions(before, after))
         found = _compared(before, after, caution)
@@ -178,6 +182,7 @@ def trend(kept: Sequence[Kept]) -> Trend:
                 differences=found,
                 why=why,
                 caution=caution,
+                source=after.recommendation.source,
             )
         )
     starts = [0, *(i for i, one in enumerate(reviews) if one.caution), len(reviews)]
@@ -192,12 +197,26 @@ def trend(kept: Sequence[Kept]) -> Trend:
 
 
 def cautions(before: Kept, after: Kept) -> Iterator[str]:
-    """Why figures of two reviews of a target may not compare; nothing where they may."""
+    """Why figures of two reviews of a target may not compare; nothing where they may.
+
+    What production told is compared with nothing else. It hangs neither on the machine that asked
+    nor on calls sent, unless both were verified by some.
+    """
     if before.recommendation.driver != after.recommendation.driver:
         yield (
             f"another client library: {before.recommendation.driver}, then "
             f"{after.recommendation.driver}"
         )
+    was, now = before.recommendation.production, after.recommendation.production
+    if was is not None and now is not None:
+        if (was.averages is None) != (now.averages is None):
+            yield "one size is of averages, the other of counts by connections in use"
+        if before.recommendation.verification is None or after.recommendation.verification is None:
+            return
+    elif was is not None or now is not None:
+        sources = ("load" if one is None else "production" for one in (was, now))
+        yield "one size rests on {}, the next on {}".format(*sources)
+        return
     if before.manifest is None or after.manifest is None:
         yield "one of them has no manifest, so they may have run on different machines"
         return
@@ -222,6 +241,9 @@ def reasons(before: Kept, after: Kept, found: Sequence[Difference]) -> Iterator[
             plain = all(isinstance(value, int | float | str | None) for value in shown)
             yield Why(kind=kind, said=f"{key} {shown[0]} → {shown[1]}" if plain else key)
     yield from (Why(kind="upstream", said=said) for said in _of_upstream(a, b, found))
+    if a.production is not None and b.production is not None:
+        yield from _of_production(a.production, b.production)
+        return
     if before.manifest is None or after.manifest is None:
         return
     versions = before.manifest.versions, after.manifest.versions
@@ -250,6 +272,15 @@ def _of_upstream(
         if one.quantity == "hold_time.at_one" and one.is_larger_than_noise:
             old, new = (units.milliseconds(float(x or 0)) for x in (one.before, one.after))
             yield f"hold time at one connection {old} → {new}"
+
+
+def _of_production(was: FromProduction, now: FromProduction) -> Iterator[Why]:
+    """What production was otherwise; the machine that asked and its libraries are of no matter."""
+    old, new = units.number(was.peak_rate), units.rate(now.peak_rate)
+    if old != units.number(now.peak_rate):
+        yield Why(kind="rate", said=f"busiest window {old} → {new}")
+    if was.pools != now.pools:
+        yield Why(kind="asked", said=f"pools in production {was.pools} → {now.pools}")
 
 
 def _changed(before: Kept, after: Kept) -> list[str]:

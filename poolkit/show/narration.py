@@ -35,8 +35,9 @@ def sentence(event: Event) -> str | None:
             return _begun(event)
         case TrialStarted():
             return _doing(event)
-        case Step(what=what, limit=limit):
-            return f"{what} (at most {math.ceil(limit)} s)" if limit else what
+        case Step(what=what, limit=limit, passed=passed):
+            more = " more" if passed else ""
+            return f"{what} (at most {math.ceil(limit - passed)} s{more})" if limit else what
         case TrialDone(trial=trial):
             return _measured(trial)
         case Sized(sizing=sizing):

@@ -270,7 +270,7 @@ def _moved(sizing: Sizing, r: Recommendation | None, trials: Sequence[Trial]) ->
 def where_from(parameter: Parameter, recommendation: Recommendation) -> str:
     """What a value rests on."""
     if parameter.source == "measured" and recommendation.source == "production":
-        return "production metrics"
+        return "production metrics" + " and load" * (recommendation.trials > 0)
     return SOURCES[parameter.source]
 
 

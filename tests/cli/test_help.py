@@ -25,7 +25,7 @@ def run(*words: str) -> tuple[int, str, str]:
 
 
 @pytest.mark.parametrize(
-    "command", ["", "demo", "review", "size", "sweep", "probe", "audit", "lab"]
+    "command", ["", "demo", "review", "size", "sweep", "probe", "observe", "audit", "lab"]
 )
 @pytest.mark.parametrize("columns", [60, 80])
 def test_help_reads_well(monkeypatch: pytest.MonkeyPatch, command: str, columns: int) -> None:

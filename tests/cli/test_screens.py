@@ -84,13 +84,16 @@ def test_a_step_of_a_probe_has_a_bar_that_moves_with_the_clock() -> None:
     """What is done, how long it may take and what is left; one without a limit has neither."""
     bar = progress._TargetBar("orders-api")
     out, file = console()
-    for what, limit in (("one call", 0.0), ("watching idle connections", 24.2)):
-        bar.see(Step(target="orders-api", what=what, limit=limit))
+    steps = (("one call", 0.0, 0.0), ("watching idle connections", 24.2, 0.0), ("still", 24.2, 9.0))
+    for what, limit, passed in steps:
+        bar.see(Step(target="orders-api", what=what, limit=limit, passed=passed))
         out.print(bar)
     first, second = file.getvalue().split("one call", 1)
     assert "to go" not in first
     assert "0 s, at most 25 s to go" in second
     assert "watching idle connections (at most 25 s)" in second
+    assert "9 s, at most 16 s to go" in second
+    assert "still (at most 16 s more)" in second
 
 
 def test_a_bar_fits_into_80_columns() -> None:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
@@ -20,9 +21,11 @@ from typer.testing import CliRunner
 from poolkit.analysis.windows import Times, Windows
 from poolkit.cli import reviewing
 from poolkit.cli.application import app
+from poolkit.measure import store
 from poolkit.observe.prometheus import window_length
 from poolkit.report.execute import execute
 from poolkit.report.export import export
+from poolkit.review.history import read_history
 from tests.analysis.day import SIX, day
 from tests.cli.test_nothing_sent import counting
 from tests.observe.fake import Fake, Reply, serving
@@ -57,10 +60,11 @@ def observe(
     more: str = "",
     port: int = 9,
     rate: int = 450,
+    keys: str = "",
 ) -> Any:
     with serving(fake):
         file = folder / "targets.toml"
-        text = TOML.format(url=fake.url, pool=pool, more=more, port=port, rate=rate)
+        text = TOML.format(url=fake.url, pool=pool, more=more, port=port, rate=rate) + keys
         file.write_text(text, encoding="utf-8")
         words = ["observe", "orders-db", "--targets", str(file), "--out", str(folder / "out")]
         return CliRunner().invoke(app, [*words, "--since", "5m", *options])
@@ -160,19 +164,68 @@ def test_ctrl_c(contended: Windows, tmp_path: Path) -> None:
 
 
 def test_events_are_json_lines(contended: Windows, tmp_path: Path) -> None:
-    """Steps, the sizing, the recommendation, done; and nothing else."""
+    """Steps, the sizing, where it is kept, the recommendation, done; and nothing else."""
     done = observe(Fake(now(contended)), tmp_path, "--events")
     kinds = [json.loads(line)["event"] for line in done.stdout.splitlines()]
     assert kinds[0] == "step"
-    assert kinds[-3:] == ["sizing", "recommended", "done"]
+    assert kinds[-4:] == ["sizing", "step", "recommended", "done"]
 
 
 def test_above_what_was_seen_it_cannot_say(tmp_path: Path) -> None:
-    """A pool of 9 where 12 are needed: exit 4, and what would let it say."""
-    done = observe(Fake(now(day(SIX[3], 9, seconds=300.0))), tmp_path)
-    assert done.exit_code == 4, done.output
-    assert "cannot say" in done.output
-    assert "twice its share" in " ".join(done.output.split())
+    """A pool of 9 where 12 are needed: exit 4, what would let it say, and nothing to verify."""
+    with counting() as (port, seen):
+        fake = Fake(now(day(SIX[3], 9, seconds=300.0)))
+        done = observe(fake, tmp_path, "--verify", "--fail-on", "size", port=port)
+    assert (done.exit_code, seen) == (4, []), done.output
+    told = " ".join(done.output.split())
+    assert "cannot say" in told
+    assert "twice its share" in told
+    assert "nothing was verified: production names no size" in told
+    assert "production does not tell the size; do what its check sized names" in told
+
+
+def test_a_verification_that_would_not_be_that_of_production(
+    contended: Windows, tmp_path: Path
+) -> None:
+    """Other pools than production has send nothing, and that is a doubt with a remedy."""
+    with counting() as (port, seen):
+        done = observe(Fake(now(contended)), tmp_path, "--verify", port=port, keys="replicas = 2\n")
+    assert (done.exit_code, seen) == (1, []), done.output
+    told = " ".join(done.output.split())
+    assert "check verified failed: not tried under load: 1 pool in production, 2 by" in told
+    assert "next: correct replicas and workers, then observe with --verify again" in told
+
+
+def test_what_could_not_be_verified_is_told_before_anything_is_asked(
+    contended: Windows, tmp_path: Path
+) -> None:
+    """A cap below the target rate is told; one that is the target rate is enough."""
+    fake = Fake(now(contended))
+    done = observe(fake, tmp_path, "--verify", keys="max_rate = 449\n")
+    assert (done.exit_code, fake.asked) == (2, [])
+    assert "set max_rate = 450 or more" in done.output
+    done = observe(fake, tmp_path, "--verify", pool="other", keys="max_rate = 450\n")
+    assert done.exit_code == 2
+    assert "there are: orders-db" in done.output  # it went on to ask
+
+
+def test_gates(contended: Windows, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No baseline is no pass; the next is held against the record; what it does not tell fails."""
+    options = ("--fail-on", "size,plateau", "--history", str(tmp_path / "kept"))
+    files = ("--summary", str(tmp_path / "g.md"), "--junit", str(tmp_path / "g.xml"))
+    done = observe(Fake(now(contended)), tmp_path, *options, *files)
+    assert done.exit_code == 1, done.output
+    assert "size of orders-db: no earlier review knows a size" in done.output
+    monkeypatch.setattr(store, "now", lambda: "2099-01-02T03:04:05Z")
+    done = observe(Fake(now(contended)), tmp_path, *options, "--events", *files)
+    assert (done.exit_code, json.loads(done.stdout.splitlines()[-1])["exit_code"]) == (1, 1)
+    assert ET.parse(tmp_path / "g.xml").getroot().get("failures") == "1"
+    written = (tmp_path / "g.md").read_text()
+    assert "| orders-db | size | ✓ passed |" in written
+    assert "production does not tell the plateau; measure it under load: poolkit review" in written
+    (trend,) = read_history([tmp_path / "kept"]).trends
+    assert [one.source for one in trend.reviews] == ["production"] * 2
+    assert trend.comparable == 2
 
 
 def test_waits_that_the_model_does_not_tell_are_not_trusted(

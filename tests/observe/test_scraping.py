@@ -291,7 +291,7 @@ def test_how_long(tmp_path: Path, of: str, words: list[str], told: str) -> None:
 def test_a_size_from_metrics(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The windows go the way of a Prometheus's, and what was sent is told as scrapes."""
     windows = day(SIX[3], 24, seconds=300.0)
-    monkeypatch.setattr(scraping, "watch", lambda _of, _seconds: [None] * 61)
+    monkeypatch.setattr(scraping, "watch", lambda _of, _seconds, **_pause: [None] * 61)
     monkeypatch.setattr(scraping, "read", lambda *_words: windows)
     (tmp_path / "t.toml").write_text(TOML.format(of="metrics"))
     options = ["--targets", str(tmp_path / "t.toml"), "--out", str(tmp_path / "o")]

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from poolkit.records import FromProduction, TodaysWaits, Verification
 from poolkit.report.source import RECORDED, shared
 from poolkit.review.baseline import with_baseline
-from poolkit.review.trend import Trend
+from poolkit.review.gates import judge, parse
+from poolkit.review.history import read_folder
+from poolkit.review.trend import Kept, Trend, cautions, trend
 
 MADE = sorted((shared(RECORDED).parent / "history").glob("20*"))  # the first on another machine
 
@@ -75,3 +79,72 @@ def test_since_goes_before_the_records(tmp_path: Path, out: Path) -> None:
     shutil.copytree(MADE[6], out / "before" / MADE[6].name)
     assert baseline_of(with_baseline(out, ["lab-db"], None, folder)) == [MADE[6].name[:10]]
     assert baseline_of(with_baseline(out, ["lab-db"], None, None)) == [MADE[6].name[:10]]
+
+
+def observed(kept: Kept, *, verified: bool = False, peak: float = 400.0, pools: int = 2) -> Kept:
+    """The review as if production had told its size."""
+    told = FromProduction(
+        source="Prometheus",
+        since=kept.measured,
+        until=kept.measured,
+        window=15.0,
+        windows=100,
+        left_out=0,
+        pools=pools,
+        size_now=None,
+        most_in_use=12,
+        peak_rate=peak,
+        today=TodaysWaits(is_trusted=True, because="p99 wait 2 ms counted, 2 ms predicted"),
+    )
+    tried = Verification(
+        achieved_rate=400.0,
+        wait_p99=0.002,
+        reuse_ratio=1.0,
+        disconnects=0,
+        signals=(),
+    )
+    update = {
+        "source": "production",
+        "production": told,
+        "plateau": None,
+        "verification": tried if verified else None,
+    }
+    return replace(kept, recommendation=kept.recommendation.model_copy(update=update))
+
+
+def of(number: int) -> Kept:
+    """A target of the review of this number, from 1 on; the first ran on another machine."""
+    return next(iter(read_folder(MADE[number - 1], [])))
+
+
+def test_what_production_told_is_compared_with_its_like() -> None:
+    """Whatever machine asked for it; unless both sizes were tried from one, which then counts."""
+    assert not list(cautions(observed(of(1)), observed(of(2))))
+    assert not list(cautions(observed(of(1), verified=True), observed(of(2))))
+    (why,) = cautions(observed(of(1), verified=True), observed(of(2), verified=True))
+    assert "another kind of machine" in why
+    assert list(cautions(of(2), observed(of(3)))) == [
+        "one size rests on load, the next on production"
+    ]
+    was, now = of(1), of(2)
+    of_two = trend([observed(was, peak=400.0, pools=2), observed(now, peak=450.0, pools=3)])
+    assert [(one.kind, one.said) for one in of_two.reviews[-1].why][-2:] == [
+        ("rate", "busiest window 400 → 450 calls/s"),
+        ("asked", "pools in production 2 → 3"),
+    ]
+
+
+def test_gates_on_what_production_told() -> None:
+    """Its size against its like; held against a review, or asked what it does not tell: no pass."""
+    gates = parse("size,plateau,p99,headroom=10%")
+    like = judge(gates, trend([observed(of(2)), observed(of(3))]), must_persist=False)
+    assert [one.outcome for one in like] == ["passed", *["cannot be judged"] * 3]
+    assert [one.next for one in like[1:]] == [
+        "measure it under load: poolkit review",
+        "send load to that size: poolkit observe --verify",
+        "measure it under load: poolkit review",
+    ]
+    (size, *_) = judge(gates, trend([of(2), observed(of(3))]), must_persist=False)
+    assert size.outcome == "cannot be judged"
+    assert "rests on load" in size.why
+    assert "--history" in size.next

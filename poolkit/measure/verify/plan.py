@@ -82,21 +82,11 @@ def next_trial(
     after = 0.0
     if beyond and search.has_answer:
         after = WARM_UP + OVERLOAD_SECONDS + CALM_SECONDS + (2 * CROWD_SECONDS if gate else 0.0)
-    least = min(MOST_SECONDS, max(LEAST_SECONDS, FEWEST_CALLS / objective.rate))
-    seconds = min(MOST_SECONDS, max(LEAST_SECONDS, LEAST_CALLS / objective.rate))
-    seconds = max(least, min(seconds, left - WARM_UP - after))
-    may_search = "verify" not in done or left >= WARM_UP + seconds + after
+    seconds = _seconds(objective, left - after)
+    may_search = "verify" not in done or left >= seconds + after
     if "overload" not in done and may_search and (step := search.next_step()):
         size, because = step
-        return TrialPlan(
-            "verify",
-            size,
-            WARM_UP,
-            WARM_UP + seconds,
-            f"verify: {because}",
-            pools=objective.pools_left,
-            rate=objective.rate,
-        )
+        return at_target(size, objective, because, left - after)
     if not beyond:
         return None
     chosen = search.chosen()
@@ -125,6 +115,33 @@ def next_trial(
         callers=CROWD * chosen,
         gated=gated,
     )
+
+
+def at_target(
+    pool_size: int, objective: Objective, because: str, left: float = math.inf
+) -> TrialPlan:
+    """The trial that verifies one size: the target rate, on the pools that are left to carry it.
+
+    Args:
+        because: why this size.
+        left: s of load that may still be spent; a trial that tells anything takes more at need.
+    """
+    return TrialPlan(
+        "verify",
+        pool_size,
+        WARM_UP,
+        _seconds(objective, left),
+        f"verify: {because}",
+        pools=objective.pools_left,
+        rate=objective.rate,
+    )
+
+
+def _seconds(objective: Objective, left: float) -> float:
+    """The length of a trial at the target rate, warm-up included: enough calls for a p99."""
+    least = min(MOST_SECONDS, max(LEAST_SECONDS, FEWEST_CALLS / objective.rate))
+    seconds = min(MOST_SECONDS, max(LEAST_SECONDS, LEAST_CALLS / objective.rate))
+    return WARM_UP + max(least, min(seconds, left - WARM_UP))
 
 
 def calm_rate(overload_rate: float) -> float:

@@ -122,7 +122,7 @@ class Scene:
 
     @property
     def is_from_production(self) -> bool:
-        """Whether no load was sent: a service's own pools counted."""
+        """Whether a service's own pools counted, and no curve was measured under load."""
         return self.recommendation is not None and self.recommendation.source == "production"
 
     @property

@@ -467,7 +467,9 @@ def _footnote(scene: Scene, versions: str) -> str:
         parts.append(f"up to {plural(repeats, 'repeat')} a size")
         parts.append(f"seed {min(t.seed for t in curve)}")
     elif scene.is_from_production:
-        parts.append("from production metrics, no load")
+        load = scene.recommendation.seconds if scene.recommendation else 0.0
+        sent = f"verified by {number(load)} s of load" if load else "no load"
+        parts.append(f"from production metrics, {sent}")
         parts.append(beyond(scene.most_in_use))
     elif scene.trials:
         load = sum(t.warm_up + t.window for t in scene.trials)
