@@ -225,7 +225,8 @@ class Session:
         if not any(trial.outcomes.get("ok", 0) for trial in self.trials):
             return False
         try:
-            await self._first_call()
+            # A server whose connections others took has no limit of its own to tell.
+            check_room(self._target, await self._first_call())
         except PoolkitError:
             return False
         return True
