@@ -183,8 +183,12 @@ def scrape(
     """
     if not url.startswith(("http://", "https://")):
         raise BadInput(f"{url} is no http address", "name it like http://127.0.0.1:8000/metrics")
-    text = production.fetch(url, url, timeout=timeout, headers=headers)
-    return Scrape(time.monotonic(), url, parse(text.decode(errors="replace"), url))
+    text = production.fetch(url, url, timeout=timeout, headers=headers).decode(errors="replace")
+    found = Scrape(time.monotonic(), url, parse(text, url))
+    if text and not text.endswith("\n"):
+        # The format wants it; without, the last figure may be half of one, and others be missing.
+        raise BadInput(f"{url} was cut off: its last line has no end", "see what ends it half-way")
+    return found
 
 
 def since(before: Times, after: Times) -> Times:

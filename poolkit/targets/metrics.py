@@ -18,7 +18,7 @@ from poolkit.targets.production import base_url
 from poolkit.targets.words import nearest
 
 ADDRESSES = ("prometheus", "metrics")
-_KEYS = (*ADDRESSES, "pool", "job", "namespace", "preset", "token_env")
+KEYS = (*ADDRESSES, "pool", "job", "namespace", "preset", "token_env")
 _FORM = '{ prometheus = "http://127.0.0.1:9090", pool = "orders-db" }'
 
 
@@ -47,8 +47,12 @@ class MetricsFrom:
     def matchers(self) -> str:
         """The labels of the series beside the pool, as PromQL's selectors have them."""
         known = {"job": self.job, "namespace": self.namespace}
-        # A label's value is quoted as a JSON string is.
-        return "".join(f",{key}={json.dumps(text)}" for key, text in known.items() if text)
+        return "".join(f",{key}={quoted(text)}" for key, text in known.items() if text)
+
+    @property
+    def token(self) -> str:
+        """The bearer token; empty: none is wanted, or its variable is not set."""
+        return os.environ.get(self.token_env or "", "").strip()
 
     def headers(self) -> dict[str, str]:
         """What is sent with every query.
@@ -58,7 +62,7 @@ class MetricsFrom:
         """
         if self.token_env is None:
             return {}
-        token = os.environ.get(self.token_env, "").strip()
+        token = self.token
         if not token:
             raise BadInput(
                 f"production.token_env: the environment variable {self.token_env} is not set",
@@ -78,6 +82,11 @@ class MetricsFrom:
         return {"Authorization": f"Bearer {token}"}
 
 
+def quoted(text: str) -> str:
+    """A label's value as PromQL has it: as a JSON string, but no character as two halves."""
+    return json.dumps(text, ensure_ascii=False)
+
+
 def read_metrics(value: object) -> MetricsFrom | None:
     """What targets.toml tells; ValueError names the rule, never a value that may be secret."""
     if value is None or isinstance(value, MetricsFrom):
@@ -85,10 +94,8 @@ def read_metrics(value: object) -> MetricsFrom | None:
     if not isinstance(value, Mapping) or not value:
         raise ValueError(f"must be a table such as {_FORM}")
     for key, text in value.items():
-        if key not in _KEYS:
-            raise ValueError(
-                f"has no key {key!r}: it takes {', '.join(_KEYS)}{nearest(key, _KEYS)}"
-            )
+        if key not in KEYS:
+            raise ValueError(f"has no key {key!r}: it takes {', '.join(KEYS)}{nearest(key, KEYS)}")
         if not isinstance(text, str) or not text.strip() or not text.isprintable():
             raise ValueError(f"{key} must be a text of one line in quotes: {_FORM}")
     if sum(key in value for key in ADDRESSES) != 1:

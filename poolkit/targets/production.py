@@ -6,9 +6,11 @@ nothing is refused with what to change in the query.
 
 from __future__ import annotations
 
+import http
 import http.client
 import math
 import os
+import ssl
 import threading
 import urllib.error
 import urllib.parse
@@ -30,6 +32,7 @@ TIMEOUT = 10.0  # s, for the whole answer
 _LARGEST_ANSWER = 8 << 20  # bytes; a whole /metrics page needs far less
 # The process that measures inherits what its parent resolved, so that both mean one rate.
 RESOLVED = "POOLKIT_RESOLVED_RATES"
+_CUT = "its answer was cut off", "try again; see what ends it half-way"
 _EXAMPLE = 'such as sum(rate(poolkit_pool_asks_total{pool="orders-db"}[5m]))'
 
 
@@ -221,26 +224,48 @@ def _fetched(
         asked = urllib.request.Request(url, headers=dict(headers))
         with opener.open(asked, timeout=timeout) as response:
             content: bytes = response.read(largest + 1)
+            packed = response.headers.get("Content-Encoding", "identity").strip().lower()
+            # Without this half a page of counters would pass for a whole one.
+            is_cut = bool(response.length) and len(content) <= largest
     except urllib.error.HTTPError as error:
         with error:
             content = error.read(_LARGEST_ANSWER)
         if error.code in keeps:
             return content
         remedy = "check the address: redirects are not followed"
-        if error.code in (401, 403):
+        if error.code == http.HTTPStatus.TOO_MANY_REQUESTS or error.code >= 500:
+            remedy = "it runs, and cannot answer now: try again, and see its log"
+        elif error.code in (401, 403):
             remedy = "it lets only some in: production.token_env names the variable with a token"
         return BadInput(f"{what} answered HTTP {error.code}", remedy)
     except (OSError, ValueError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", error)
+        if isinstance(reason, ssl.SSLCertVerificationError):
+            return _no_answer(
+                what,
+                f"its certificate is not trusted: {reason.verify_message}",
+                "where an authority of your own signed it, name that: export SSL_CERT_FILE=ca.pem",
+            )
+        if isinstance(reason, http.client.IncompleteRead):
+            return _no_answer(what, *_CUT)
         is_late = isinstance(reason, TimeoutError)
-        return _no_answer(what, "did not answer in time" if is_late else str(reason))
+        said = printable(str(reason)).strip()[:200]  # may be what a stranger sent
+        return _no_answer(what, "did not answer in time" if is_late else said)
+    if is_cut:
+        return _no_answer(what, *_CUT)
+    if packed != "identity":
+        remedy = "name its own address, not that of a proxy which compresses unasked"
+        return _no_answer(what, f"its answer is compressed ({printable(packed)[:20]})", remedy)
     if len(content) > largest:
-        return BadInput(f"{what} answered more than {largest >> 20} MB", "check the address")
+        remedy = "check the address, or ask for less: sum(...) makes one series of many"
+        return BadInput(f"{what} answered more than {largest >> 20} MB", remedy)
     return content
 
 
-def _no_answer(what: str, why: str) -> BadInput:
-    return BadInput(f"cannot read {what}: {why}", "check host and port, and that it runs")
+def _no_answer(
+    what: str, why: str, remedy: str = "check host and port, and that it runs"
+) -> BadInput:
+    return BadInput(f"cannot read {what}: {why}", remedy)
 
 
 class _Data(BaseModel):
