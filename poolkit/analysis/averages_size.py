@@ -27,6 +27,7 @@ from poolkit.analysis.production import BEYOND
 from poolkit.analysis.queueing import waits
 from poolkit.analysis.response import HoldTimes
 from poolkit.analysis.what_if import Answer, Planner, Question, answer
+from poolkit.analysis.windows import LEAST_ROOM, ROOM
 from poolkit.records import (
     BUCKETS,
     Averaged,
@@ -132,7 +133,10 @@ def _cannot(averages: Averages, objective: Objective, growing: Growth | None) ->
 
 def _answer(hold: float, error: float, objective: Objective) -> Answer:
     """What one pool needs of an upstream on which each call takes `hold` (s) whatever the load."""
-    most = max(2, objective.cap)
+    # More connections than these change no wait; those of a pool count when others are lost.
+    rate = objective.rate_per_pool * (1.0 + objective.headroom)
+    roomy = objective.pools * max(LEAST_ROOM, math.ceil(ROOM * hold * rate))
+    most = max(2, min(objective.cap, roomy))
     curve = Curve((1, most), (hold, hold), hold, is_convex=False, error=min(1.0, error / hold))
     holds = HoldTimes((), np.zeros((0, BUCKETS)))
     upstream = Fitted((), curve, 1.0, 1.0, holds, "flat")
@@ -193,11 +197,12 @@ def _todays_waits(
 
 def _predicted(averages: Averages, hold: float, size: int) -> float:
     """The mean wait (s) of all calls, of Erlang C with the rate of each window."""
+    rates = averages.calls / averages.pools / averages.seconds
+    # More connections than these change no wait.
+    size = min(size, max(LEAST_ROOM, math.ceil(ROOM * hold * float(rates.max()))))
     curve = SharedCurve(Curve((1, max(2, size)), (hold, hold), hold, False, 0.0), 1)
     total = 0.0
-    for rate, calls in zip(
-        averages.calls / averages.pools / averages.seconds, averages.calls, strict=True
-    ):
+    for rate, calls in zip(rates, averages.calls, strict=True):
         if rate > 0:
             one = waits(curve, float(rate), (size,))[0].wait
             total += math.inf if one is None else float(calls) * one

@@ -28,7 +28,7 @@ import scipy  # its parts are loaded when they are first used
 from numpy.typing import NDArray
 from pydantic import Field
 
-from poolkit.records import Amount, Count, Record
+from poolkit.records import LARGEST, Amount, Count, Record
 
 Floats = NDArray[np.float64]
 
@@ -111,9 +111,9 @@ def forecast(peaks: Sequence[float | None], weeks: int = LONGEST) -> Forecast | 
         because = "the gaps leave no earlier week from which an interval can be tried"
         return TooShort(weeks=count, because=because)
     return Forecast(
-        middle=_not_below_0(middle),
-        lower=_not_below_0(middle + level * low),
-        upper=_not_below_0(middle + level * high),
+        middle=_in_bounds(middle),
+        lower=_in_bounds(middle + level * low),
+        upper=_in_bounds(middle + level * high),
         slope=float(middle[0] - level),
         weeks=count,
         origins=origins,
@@ -132,7 +132,8 @@ def past_errors(series: Floats, weeks: int) -> Floats:
         line = _line(series[:origin], ahead)
         if line is not None:
             level, middle = line
-            errors[origin, :ahead] = (series[origin : origin + ahead] - middle) / level
+            with np.errstate(over="ignore"):  # from next to nothing any step is endless
+                errors[origin, :ahead] = (series[origin : origin + ahead] - middle) / level
     return errors
 
 
@@ -190,5 +191,6 @@ def _line(series: Floats, weeks: int) -> tuple[float, Floats] | None:
     return level, level + slope * np.arange(1.0, weeks + 1)
 
 
-def _not_below_0(rates: Floats) -> tuple[float, ...]:
-    return tuple(float(rate) for rate in np.maximum(rates, 0.0))
+def _in_bounds(rates: Floats) -> tuple[float, ...]:
+    """Rates that can be: a peak from next to nothing leaves an interval of any width."""
+    return tuple(float(rate) for rate in np.clip(rates, 0.0, LARGEST))

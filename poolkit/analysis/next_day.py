@@ -51,19 +51,20 @@ def next_day(windows: Windows, sizes: Sequence[int]) -> tuple[NextDay, ...]:
     if not sizes:
         return ()
     rng = np.random.default_rng(SEED)
+    read = [min(size, windows.roomy) for size in sizes]
     spread = squared_cv(windows.holds.distribution()) or 1.0
     dispersions = 1.0 + rng.random(DRAWS) * (spread - 1.0)
     groups = by_rate(windows)
     calls = np.array([float(windows.asks[rows].sum()) for rows, _ in groups])
     rates = np.array([rate for _, rate in groups])
-    waiting, decay = np.zeros((2, len(sizes), DRAWS, len(groups)))
+    waiting, decay = np.zeros((2, len(read), DRAWS, len(groups)))
     curves: list[Curve] = []
     for at, rate in enumerate(rates.tolist()):
         # One pool has one curve; of a fleet each rate has its own, the load of its sisters in it.
         if not curves or windows.fleet > 1:
-            curves = drawn(near(windows, rate * windows.fleet), max(sizes), DRAWS, rng)
+            curves = drawn(near(windows, rate * windows.fleet), max(read), DRAWS, rng)
         for draw, (curve, dispersion) in enumerate(zip(curves, dispersions.tolist(), strict=True)):
-            found = waits(curve, rate, sizes, dispersion, 1.0, curve.measured)
+            found = waits(curve, rate, read, dispersion, 1.0, curve.measured)
             waiting[:, draw, at] = [one.waiting for one in found]
             decay[:, draw, at] = [one.decay for one in found]
     luck = rng.standard_normal(DRAWS)

@@ -23,6 +23,7 @@ from poolkit.analysis.what_if import Planner
 from poolkit.analysis.why_none import why_none
 from poolkit.records import Amount, Count, Record, Size
 from poolkit.targets.objective import Objective
+from poolkit.targets.production import HIGHEST_RATE
 
 SMALLEST = 1e-6  # of the highest rate: a demand of nothing is asked as so little
 
@@ -204,4 +205,4 @@ def need(planner: Planner, rate: float) -> Needed:
 
 
 def _bare(planner: Planner, rate: float) -> Objective:
-    return planner.objective.but(target_rate=rate, growth=1.0, headroom=0.0)
+    return planner.objective.but(target_rate=min(rate, HIGHEST_RATE), growth=1.0, headroom=0.0)

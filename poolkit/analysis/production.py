@@ -132,7 +132,7 @@ def as_trial(windows: Windows, factor: float, target: str, driver: str, started:
         factor: how many times as long each call takes (see `slowdown`).
         started: ISO 8601, UTC, of the first window.
     """
-    limit = windows.most_size
+    limit = windows.limit
     known = limit is not None and math.isfinite(limit) and limit >= 1
     told = open_loop(
         target,

@@ -82,18 +82,20 @@ def todays_waits(windows: Windows, trial: Trial) -> TodaysWaits:
 
 def _size(windows: Windows) -> int | str:
     """The size in production; or why the prediction cannot be held against anything."""
-    least, most, times = windows.least_size, windows.most_size, windows.waits
+    least, most, times = windows.least_size, windows.limit, windows.waits
     if not times.bounds or len(times.bounds) < 2 or times.counts[:, -1].sum() < FEWEST_CALLS:
         return "the service exports no histogram of waits, or too few calls are in it"
     if not math.isinf(times.bounds[-1]):
         return "the histogram of waits has no bucket +Inf, so its calls cannot be counted"
     if least is None or most is None:
         return "the size of the pool in production is not exported"
+    if least < 1:
+        return f"the pools in production are told to have {least:g} connections, which is no size"
     if math.isinf(most):
         return "the pool in production has no limit, so nobody waits and nothing can be compared"
     if least != most:
         return f"the pools in production have from {least:g} to {most:g} connections, not one size"
-    return max(1, int(most))
+    return int(most)
 
 
 def _predicted(
@@ -102,6 +104,7 @@ def _predicted(
     """P(W > bound), one row a window, with throughputs lowered by `caution` standard errors."""
     dispersion = 1.0 if trial.dispersion is None else trial.dispersion
     curve = fit(state_points([trial]), dispersion, caution)
+    size = min(size, windows.roomy)
     shared = SharedCurve(curve.held_flat(max(curve.largest, size * trial.pools)), trial.pools)
     found = np.zeros((windows.ends.size, len(bounds)))
     for rows, rate in by_rate(windows):

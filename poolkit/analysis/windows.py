@@ -10,16 +10,20 @@ from numpy.typing import NDArray
 
 from poolkit.analysis.state_curve import FEWEST_RELEASES
 from poolkit.histogram import GROWTH, LOWEST, quantile
-from poolkit.records import BUCKETS, Distribution
+from poolkit.records import BUCKETS, MOST_CONNECTIONS, Distribution
 
 Floats = NDArray[np.float64]
 Chosen = NDArray[np.bool_] | NDArray[np.int64]  # rows, by a flag each or by their places
 
-WHOLE = 0.5  # of the pool-seconds of a window, below which too many scrapes are missing to count it
+# Of the pool-seconds of a window: below it too many scrapes are missing to count it, above it there
+# were other pools than at its end.
+WHOLE, OTHERS = 0.5, 2.0
+MOST = 1e12  # calls or seconds of a window, beyond which a figure is none
 NEAR = (0.85, 1.1)  # of a rate, between which a window tells what a pool sees at that rate
 FEWEST_CALLS = 2000  # of the windows near a rate; below it the busiest windows count
 FEWEST_WINDOWS = 5
 GROUPS = 12  # of windows by rate
+LEAST_ROOM, ROOM = 64, 4  # connections, and times the most that were in use
 LEAST_BUCKET = 0.5  # of the lowest bound: from there on the times of the lowest bucket are spread
 
 
@@ -113,11 +117,11 @@ class Windows:
         """Those in which time passed, most scrapes are there, and all figures are numbers."""
         covered = self.held.sum(axis=1)
         figures = (covered, self.releases.sum(axis=1), self.asks, self.pools)
-        is_number = np.all([np.isfinite(figure) for figure in figures], axis=0)
-        with np.errstate(invalid="ignore"):
-            return self.rows(
-                is_number & (covered > WHOLE * self.pools * self.seconds) & (self.pools > 0)
-            )
+        is_number = np.all([np.abs(figure) <= MOST for figure in figures], axis=0)
+        there = self.pools * self.seconds
+        return self.rows(
+            is_number & (covered > WHOLE * there) & (covered < OTHERS * there) & (self.pools > 0)
+        )
 
     @property
     def rates(self) -> Floats:
@@ -139,6 +143,17 @@ class Windows:
     def fleet(self) -> int:
         """Processes that shared the load, as a rule of the windows."""
         return max(1, round(float(np.median(self.pools)))) if self.pools.size else 1
+
+    @property
+    def limit(self) -> float | None:
+        """Most connections that a pool may hold; None: not told, infinite: without a limit."""
+        most = self.most_size
+        return math.inf if most is not None and most > MOST_CONNECTIONS else most
+
+    @property
+    def roomy(self) -> int:
+        """Connections of a pool beyond which more of them change no wait, by what was in use."""
+        return max(LEAST_ROOM, ROOM * self.most_in_use)
 
     @property
     def most_in_use(self) -> int:

@@ -160,17 +160,18 @@ def _observed(asked: Asked, gating: Gating | None, watcher: Watcher) -> _Told:
     found = observe_into(asked, watcher, created)
     code, verdict = found.exit_code, None
     if gating is not None:
-        verdict, trends = _gated(gating, asked)
+        verdict, trends = _gated(gating, asked, watcher)
         code = verdict.exit_code(code)
         gating.write(verdict, trends, code)
     return _Told(found, asked.out, created, verdict, code)
 
 
-def _gated(gating: Gating, asked: Asked) -> tuple[Verdict, list[Trend]]:
+def _gated(gating: Gating, asked: Asked, watcher: Watcher) -> tuple[Verdict, list[Trend]]:
     """What the gates say, and what the size was held against."""
     from poolkit.review.baseline import with_baseline
 
-    trends = list(with_baseline(asked.out, [asked.target.name], None, asked.store).values())
+    names = [asked.target.name]
+    trends = list(with_baseline(asked.out, names, None, asked.store, watcher.say).values())
     return gating.verdict(gating.of_trends(trends, must_persist=False)), trends
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -11,10 +10,13 @@ from numpy.typing import NDArray
 
 from poolkit import units
 from poolkit.analysis.averages import Averages
+from poolkit.analysis.windows import MOST
 from poolkit.errors import BadInput
+from poolkit.observe.asking import Asking, Found, check_range
 from poolkit.observe.preset import SECONDS, AveragesPreset, Quantity, reading, selector, series
-from poolkit.observe.prometheus import Asking, Found, check_range
+from poolkit.records import MOST_CONNECTIONS
 from poolkit.redact import printable
+from poolkit.targets.metrics import quoted
 from poolkit.targets.words import nearest
 
 Floats = NDArray[np.float64]
@@ -63,16 +65,19 @@ class AveragesReader(Asking):
             one = self._quantity(name)
             self.on_query(shown[name] if one is None else one.name, at / len(parts))
             unit = SECONDS[one.unit] if one is not None and name in ("held", "wait") else 1.0
-            rows[name] = unit * _only(self.range(query, ends, window), ends.size)
+            row = unit * _only(self.range(query, ends, window), ends.size)
+            # A size may be infinite, where there is no limit.
+            is_told = (row >= 0.0) & ((row <= MOST) | (name in ("least", "most")))
+            rows[name] = np.where(is_told, row, np.nan)
         missing = self._missing(rows, span, until)
         if (held := quantities.hold) is not None:
             rows["held"] = corrected(held, rows["held"], rows.get("calls"), rows.get("wait"))
             if held.step:
                 missing += (_rounded(held.step),)
         unknown = np.full(ends.size, np.nan)
-        # A limit of 0 is none: so Go's database/sql has it.
+        # A limit of 0 is none: so Go's database/sql has it. So is one beyond all measure.
         sizes = [rows.get(name, unknown) for name in ("least", "most")]
-        known = [row[np.isfinite(row) & (row > 0)] for row in sizes]
+        known = [row[(row > 0) & (row <= MOST_CONNECTIONS)] for row in sizes]
         return Averages(
             seconds=float(window),
             ends=ends,
@@ -123,7 +128,7 @@ class AveragesReader(Asking):
                 f"{name} has no series with {wanted_labels(quantity, self.of.matchers)}",
                 "correct production.job and production.namespace, and the labels of the preset",
             )
-        own = self._names(f"{{{label}={json.dumps(self.of.pool)}}}", span, when) if label else []
+        own = self.names(f"{{{label}={quoted(self.of.pool)}}}", span, when) if label else []
         if pools and not own:
             listed = ", ".join(pools[:8]) + (" ..." if len(pools) > 8 else "")
             return BadInput(
@@ -131,7 +136,7 @@ class AveragesReader(Asking):
                 "correct production.pool in targets.toml",
             )
         start = "_".join(name.split("_")[:2])
-        there = own or self._names(f'{{__name__=~".*{start}.*"}}', span, when)
+        there = own or self.names(f'{{__name__=~".*{start}.*"}}', span, when)
         others = " or ".join(f'"{one}"' for one in reading(there) if one != self.of.preset)
         other = (
             f"set production.preset = {others}, which reads what is there; or " if others else ""
@@ -141,11 +146,6 @@ class AveragesReader(Asking):
             f"{other}copy the preset {self.of.preset} to a file of your own, correct the name and "
             'set production.preset = "own.toml"; or ask for another time (--since)',
         )
-
-    def _names(self, selected: str, span: int, when: Mapping[str, str]) -> list[str]:
-        """The names that such series have, in the last hour of the time at most."""
-        query = f"count by (__name__) (last_over_time({selected}[{min(span, 3600)}s]))"
-        return [printable(one.metric.get("__name__", "")) for one in self.ask("query", query, when)]
 
 
 def wanted_labels(quantity: Quantity, matchers: str) -> str:

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from poolkit.analysis.weekly import MONDAY, WEEK, WINDOW, WeeklyPeaks, weekly_peaks
 from poolkit.errors import BadInput
 from poolkit.observe import preset as presets
-from poolkit.observe.prometheus import Asking
+from poolkit.observe.asking import Asking
 from poolkit.redact import printable
 from poolkit.targets.file import demand_source
 from poolkit.targets.metrics import MetricsFrom
@@ -43,6 +43,7 @@ class _Asking(Asking):
 
     too_much: ClassVar[str] = f"let a recording rule add the processes up beforehand, {_ELSE}"
     refused: ClassVar[str] = f"correct production or target_rate in targets.toml, {_ELSE}"
+    most_series: ClassVar[float] = 1  # more are none of a service, and fill the memory
 
 
 def read_peaks(file: Path, name: str, *, until: float | None = None) -> WeeklyPeaks:
@@ -77,7 +78,7 @@ def read_peaks(file: Path, name: str, *, until: float | None = None) -> WeeklyPe
             _check_name(asking, calls.partition("{")[0], label, now)
     if len(found) > 1:
         raise BadInput(
-            f"{what}, gave {len(found)} series, not one",
+            f"{what}, gave {len(found)} series in its first weeks, not one",
             f"add the series up in target_rate: sum(...), {_ELSE}",
         )
     rows = [row for _, row in found.values()]

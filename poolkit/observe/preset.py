@@ -7,7 +7,6 @@ what selects its series and its unit.
 
 from __future__ import annotations
 
-import json
 import tomllib
 from collections.abc import Container
 from importlib import resources
@@ -18,13 +17,14 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from poolkit.errors import BadInput
 from poolkit.redact import printable
+from poolkit.targets.metrics import quoted
+from poolkit.targets.reading import read_toml
 from poolkit.targets.words import nearest
 
 Metric = Annotated[str, Field(pattern=r"^[a-zA-Z_:][a-zA-Z0-9_:]{0,200}$")]
 _NAME = r"[a-zA-Z_:][a-zA-Z0-9_:]{0,200}"
 Names = Annotated[str, Field(pattern=rf"^{_NAME}(\|{_NAME}){{0,3}}$")]
 Label = Annotated[str, Field(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]{0,200}$")]
-LARGEST = 64 << 10  # bytes of a file
 SECONDS = {"s": 1.0, "ms": 1e-3, "us": 1e-6}
 
 
@@ -112,14 +112,15 @@ def load(name: str) -> Preset | AveragesPreset:
         BadInput: there is none, or it is not one.
     """
     if name.endswith(".toml"):
-        return _read(_own(name), f"preset {name}")
+        remedy = f"choose one of: {', '.join(known())}"
+        return _read(read_toml(Path(name), "production.preset", remedy), f"preset {name}")
     if name not in known():
         raise BadInput(
             f"production.preset: there is no {name!r}{nearest(name, known())}",
             f"choose one of: {', '.join(known())}; or name a file of your own: own.toml",
         )
     files = resources.files("poolkit.observe") / "presets"
-    return _read((files / f"{name}.toml").read_text(encoding="utf-8"), f"preset {name}")
+    return _read(tomllib.loads((files / f"{name}.toml").read_text("utf-8")), f"preset {name}")
 
 
 def reading(names: Container[str]) -> list[str]:
@@ -133,26 +134,7 @@ def reading(names: Container[str]) -> list[str]:
     ]
 
 
-def _own(name: str) -> str:
-    try:
-        with Path(name).open("rb") as file:
-            content = file.read(LARGEST + 1)
-        if len(content) > LARGEST:
-            raise ValueError("it is larger than 64 KiB")
-        return content.decode("utf-8")
-    except (OSError, ValueError) as error:
-        why = error.strerror if isinstance(error, OSError) else error
-        raise BadInput(
-            f"production.preset: {printable(name)} cannot be read: {why}",
-            f"name a file, from the folder in which you are, or one of: {', '.join(known())}",
-        ) from None
-
-
-def _read(text: str, what: str) -> Preset | AveragesPreset:
-    try:
-        found = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise BadInput(f"{what} is no TOML: {error}", "correct it there") from None
+def _read(found: dict[str, Any], what: str) -> Preset | AveragesPreset:
     kind = AveragesPreset if "averages" in found or "metrics" not in found else Preset
     try:
         read = kind.model_validate(found)
@@ -197,9 +179,8 @@ def selector(quantity: Quantity, pool_label: str, pool: str, matchers: str) -> s
         matchers: further ones, each with a comma before it.
     """
     label = quantity.pool_label or pool_label
-    # A label's value is quoted as a JSON string is.
-    parts = [f"{label}={json.dumps(pool)}"] if label else []
-    parts += [f"{key}={json.dumps(value)}" for key, value in quantity.labels.items()]
+    parts = [f"{label}={quoted(pool)}"] if label else []
+    parts += [f"{key}={quoted(value)}" for key, value in quantity.labels.items()]
     return series(quantity.name, *parts, *filter(None, [matchers.removeprefix(",")]))
 
 

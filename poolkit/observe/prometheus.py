@@ -3,165 +3,40 @@
 Prometheus adds up the processes (`sum by (in_use) (increase(...))`): it sees each series' resets
 and gaps before the sum, which nobody could see after it. What comes over is one figure a window and
 number in use, however many pods there are.
-
-https://prometheus.io/docs/prometheus/latest/querying/api/
 """
 
 from __future__ import annotations
 
-import json
 import math
-import urllib.parse
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, Field, ValidationError
 
-from poolkit import units
-from poolkit.analysis.windows import Times, Windows
+from poolkit.analysis.windows import MOST, Times, Windows
 from poolkit.errors import BadInput
+from poolkit.observe.asking import Asking, Found, check_range, number
 from poolkit.observe.preset import Preset
+from poolkit.records import MOST_CONNECTIONS
 from poolkit.redact import printable
-from poolkit.targets import production
-from poolkit.targets.metrics import MetricsFrom
+from poolkit.targets.metrics import quoted
+from poolkit.targets.words import nearest
 
 Floats = NDArray[np.float64]
-OnQuery = Callable[[str, float], None]  # what is read, and the share of all that is done
 
-TIMEOUT = 60.0  # s, for one answer
-PAGE = 1000  # windows an answer; Prometheus gives no more than 11,000
-FEWEST = 20  # windows an answer, below which a page is not halved again
-WINDOWS = 2100  # at most so many in a range, where windows are not the longest: 5 min for a week
-SCRAPES = 4  # in a window at least: `increase` needs two, and one or two may be missing
-LOOK = 600  # s at the end of a range, in which scrapes are counted
-LENGTHS = (2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)  # s, of a window
 EXACT = 64  # in use, up to which each number has a label of its own
 STEP = 0.04  # beyond it a label stands for so large a share more
-_TOO_MUCH = ("too many samples", "timed out", "timeout", "maximum resolution", "canceled")
-
-
-class _Series(BaseModel):
-    metric: dict[str, str] = Field(default_factory=dict, max_length=50)
-    values: list[tuple[float, str]] = Field(default_factory=list)
-    value: tuple[float, str] | None = None
-
-
-class _Data(BaseModel):
-    resultType: str  # noqa: N815  # Prometheus's name
-    result: list[_Series] = Field(default_factory=list, max_length=100_000)
-
-
-class _Answer(BaseModel):
-    status: str
-    error: str = "no reason given"
-    data: _Data | None = None
-
-
-@dataclass
-class Asking:
-    """Asks one Prometheus for one pool; `queries` counts the queries that were sent."""
-
-    too_much: ClassVar[str] = (  # what to do about it, as in the next one
-        "ask for less time (--since), or let Prometheus add the pods up beforehand with a "
-        "recording rule"
-    )
-    refused: ClassVar[str] = "check the names of the preset and production.pool"
-
-    of: MetricsFrom
-    on_query: OnQuery
-    queries: int = 0
-    _page: int = field(default=PAGE, repr=False)
-
-    def check_one_job(self, selector: str, span: int, until: float) -> bool:
-        """Whether there are such series; BadInput where more than one job exports them.
-
-        Args:
-            span: s before `until`, Unix time (s).
-        """
-        where = f"max by (job, namespace) (present_over_time({selector}[{span}s]))"
-        jobs = [series.metric for series in self.ask("query", where, {"time": f"{until:.3f}"})]
-        for label in ("job", "namespace"):
-            values = sorted({job.get(label, "") for job in jobs})
-            if len(values) > 1 and getattr(self.of, label) is None:
-                shown = ", ".join(printable(value) or "none" for value in values[:8])
-                raise BadInput(
-                    f"pools named {self.of.pool!r} are exported by {len(values)} {label}s: {shown}",
-                    f"name the one that is meant: production = {{ ..., {label} = "
-                    f"{json.dumps(printable(values[-1]))} }}",
-                )
-        return bool(jobs)
-
-    def window(self, selector: str, since: float, until: float) -> int:
-        """The length of a window (s): several scrapes, and not too many windows."""
-        span = _looked(until - since)
-        found = self.ask(
-            "query", f"max(count_over_time({selector}[{span}s]))", {"time": f"{until:.3f}"}
-        )
-        return window_length(
-            until - since, float(found[0].value[1]) if found and found[0].value else 0.0
-        )
-
-    def range(
-        self, query: str, ends: Floats, window: int
-    ) -> dict[str, tuple[dict[str, str], Floats]]:
-        """The series of a range query over all pages: labels, and a value for each window."""
-        found: dict[str, tuple[dict[str, str], Floats]] = {}
-        at = 0
-        while at < ends.size:
-            last = min(at + self._page, ends.size) - 1
-            when = {"start": f"{ends[at]:.3f}", "end": f"{ends[last]:.3f}", "step": f"{window}s"}
-            try:
-                answer = self.ask("query_range", query, when)
-            except _TooMuch as error:
-                if self._page <= FEWEST:
-                    raise BadInput(error.cause, self.too_much) from None
-                self._page = max(FEWEST, self._page // 4)
-                continue
-            for series in answer:
-                key = json.dumps(series.metric, sort_keys=True)
-                _, row = found.setdefault(key, (series.metric, np.full(ends.size, np.nan)))
-                moments = np.array([moment for moment, _ in series.values])
-                place = np.round((moments - ends[0]) / window).astype(int)
-                inside = (place >= 0) & (place < ends.size)
-                row[place[inside]] = np.array([_number(text) for _, text in series.values])[inside]
-            at = last + 1
-        return found
-
-    def ask(self, kind: str, query: str, when: Mapping[str, str]) -> list[_Series]:
-        """The series that a query gives; BadInput where it gives none, with the remedy."""
-        self.queries += 1
-        url, what = self.of.prometheus, f"Prometheus at {self.of.prometheus}"
-        words = urllib.parse.urlencode({"query": query, "timeout": f"{TIMEOUT:g}s", **when})
-        content = production.fetch(
-            f"{url}/api/v1/{kind}?{words}",
-            what,
-            timeout=TIMEOUT,
-            keeps=(400, 422, 503),
-            headers=self.of.headers(),
-            largest=LARGEST,
-        )
-        try:
-            answer = _Answer.model_validate_json(content)
-        except ValidationError:
-            raise BadInput(
-                f"{what} did not answer as Prometheus does, or only in part",
-                "check that production.prometheus is its base URL; then try again",
-            ) from None
-        if answer.status != "success" or answer.data is None:
-            said = printable(answer.error)[:300]
-            refused = f"Prometheus refused a query: {said}"
-            if any(word in said.lower() for word in _TOO_MUCH):
-                raise _TooMuch(refused)
-            raise BadInput(refused, self.refused)
-        return answer.data.result
+TURNS = 1.5  # times as many processes in a window as at its end, as a rule of the windows
+BUSY = "take a time in which the service was scraped and busy (--since)"
 
 
 @dataclass
 class Reader(Asking):
     """Reads what poolkit.monitor counts."""
+
+    apart: ClassVar[tuple[str, ...]] = (*Asking.apart, "driver")
 
     preset: Preset = field(kw_only=True)
 
@@ -189,6 +64,7 @@ class Reader(Asking):
             ),
             (p.asks, f"sum(increase({self._named(p.asks)}[{window}s]))"),
             (p.size, f"count({self._named(p.size)})"),
+            (p.size, f"count(count_over_time({self._named(p.size)}[{window}s]))"),
             (p.size, f"min({self._named(p.size)})"),
             (p.size, f"max({self._named(p.size)})"),
             (p.peak, f"max(max_over_time({self._named(p.peak)}[{window}s]))"),
@@ -201,8 +77,18 @@ class Reader(Asking):
         found = []
         for at, (name, query) in enumerate(parts):
             self.on_query(name, at / len(parts))
-            found.append(self.range(query, ends, window))
-        seconds, releases, asks, pools, least, most, peak, *times = found
+            # Of states and buckets there is a series each, and none for what never was.
+            absent = 0.0 if " by (" in query else math.nan
+            found.append(self.range(query, ends, window, absent))
+        seconds, releases, asks, pools, seen, least, most, peak, *times = found
+        for name, series in ((p.state_seconds, seconds), (p.asks, asks), (p.size, pools)):
+            if not series:
+                raise self._lacking(name, since, until)
+        if (known := _only(asks)[np.isfinite(_only(asks))]).size and not known.any():
+            raise BadInput(f"pool {self.of.pool!r} had no call in that time", BUSY)
+        if not releases:
+            raise self._lacking(p.state_releases, since, until)
+        _check_turns(_only(pools), _only(seen))
         levels, held = _by_level(seconds, by, p.state_seconds)
         _, released = _by_level(releases, by, p.state_releases, levels)
         highest = _extreme(peak, np.nanmax)
@@ -212,10 +98,10 @@ class Reader(Asking):
             levels=tuple(_middle(n) for n in levels),
             held=held,
             releases=released,
-            asks=_filled(asks, ends.size),
-            pools=_filled(pools, ends.size),
-            waits=_times(times[0], times[1], ends.size),
-            holds=_times(times[2], times[3], ends.size),
+            asks=_only(asks),
+            pools=_only(pools),
+            waits=_times(times[0], times[1]),
+            holds=_times(times[2], times[3]),
             least_size=_extreme(least, np.nanmin),
             most_size=_extreme(most, np.nanmax),
             peak=None if highest is None or math.isinf(highest) else int(highest),
@@ -223,8 +109,7 @@ class Reader(Asking):
 
     def _named(self, name: str) -> str:
         """A selector of the pool's series of this name."""
-        pool = json.dumps(self.of.pool)
-        return f"{name}{{{self.preset.pool_label}={pool}{self.of.matchers}}}"
+        return f"{name}{{{self.preset.pool_label}={quoted(self.of.pool)}{self.of.matchers}}}"
 
     def _histogram(self, name: str, window: int) -> list[tuple[str, str]]:
         bucket, total = self._named(f"{name}_bucket"), self._named(f"{name}_sum")
@@ -239,10 +124,35 @@ class Reader(Asking):
         if not self.check_one_job(self._named(self.preset.metrics.state_seconds), span, until):
             raise self._nothing(span, until)
 
+    def _lacking(self, metric: str, since: float, until: float) -> BadInput:
+        """Why the pool has states in that time, and not this in any window."""
+        span, when = max(1, round(until - since)), {"time": f"{until:.3f}"}
+        if self.ask("query", f"count(present_over_time({self._named(metric)}[{span}s]))", when):
+            return BadInput(
+                f"pool {self.of.pool!r} has {metric}, but in no window two scrapes of it",
+                "ask for more time (--since), whose windows are longer; or where it is scraped for "
+                "some minutes only, for these alone",
+            )
+        pool = f"{{{self.preset.pool_label}={quoted(self.of.pool)}}}"
+        there = set(self.names(pool, span, when)).difference(
+            self.preset.metrics.model_dump().values()
+        )
+        return BadInput(
+            f"pool {self.of.pool!r} has no {metric} in that time{nearest(metric, there)}",
+            "see that the service exports it, and that relabelling neither drops nor renames it; "
+            "of another name make a preset of your own: production.preset",
+        )
+
     def _nothing(self, span: int, until: float) -> BadInput:
         """Why there is no series: another pool, another name, or another time."""
         label, metric = self.preset.pool_label, self.preset.metrics.state_seconds
         when = {"time": f"{until:.3f}"}
+        asks = self._named(self.preset.metrics.asks)
+        if self.ask("query", f"count(present_over_time({asks}[{span}s]))", when):
+            return BadInput(
+                f"pool {self.of.pool!r} exports no {metric}: its poolkit counts no states",
+                "update poolkit in the service; observe again when it has run for a while",
+            )
         others = self.ask(
             "query", f"count by ({label}) (present_over_time({metric}[{span}s]))", when
         )
@@ -258,12 +168,6 @@ class Reader(Asking):
                 f"pool {self.of.pool!r} has no series with {self.of.matchers[1:]} in that time",
                 "correct production.job and production.namespace, or leave them out",
             )
-        asks = self._named(self.preset.metrics.asks)
-        if self.ask("query", f"count(present_over_time({asks}[{span}s]))", when):
-            return BadInput(
-                f"pool {self.of.pool!r} exports no {metric}: its poolkit counts no states",
-                "update poolkit in the service; observe again when it has run for a while",
-            )
         return BadInput(
             f"Prometheus has no {metric} in that time",
             "ask for a time in which the service was scraped (--since); check that the metrics "
@@ -271,48 +175,22 @@ class Reader(Asking):
         )
 
 
-LARGEST = 64 << 20  # bytes of one answer: a thousand windows of some hundred series are 5 MB
+def _check_turns(at_the_end: Floats, seen: Floats) -> None:
+    """BadInput where more processes answer in most windows than there are at one moment.
 
-
-class _TooMuch(BadInput):
-    """The page was too much for the server."""
-
-
-def _looked(seconds: float) -> int:
-    return min(LOOK, max(1, round(seconds)))
-
-
-def window_length(seconds: float, scraped: float) -> int:
-    """The length of a window (s) for a range, with so many scrapes of a pool at its end.
-
-    The end is the last 10 minutes, or all of a shorter range.
+    Args:
+        at_the_end: of each window, processes that are there at its end.
+        seen: those that are there at any time of it.
     """
-    interval = min(_looked(seconds) / scraped if scraped > 0 else 60.0, 600.0)
-    # A service that began to be scraped within these minutes counts as scraped more rarely.
-    interval = min(interval, max(1.0, seconds / 50.0))
-    least = max(SCRAPES * interval, seconds / WINDOWS)
-    return next((length for length in LENGTHS if length >= least), LENGTHS[-1])
-
-
-def check_range(since: float, until: float, window: int) -> Floats:
-    """The ends of the windows (Unix time, s); BadInput where there is none."""
-    ends = np.arange(since + window, until + 0.5, window)
-    if not ends.size:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratios = seen / at_the_end
+    ratios = ratios[np.isfinite(ratios)]
+    if ratios.size and float(np.median(ratios)) > TURNS:
         raise BadInput(
-            f"{units.number(until - since)} s are shorter than one window of {window} s",
-            f"ask for more: --since {10 * window}s",
+            f"{round(float(np.nanmax(seen)))} workers or more answer Prometheus in turn, each for "
+            "itself, so it sees a part of what each counts",
+            "let one answer for all (PROMETHEUS_MULTIPROC_DIR), or let Prometheus scrape each",
         )
-    return ends
-
-
-Found = Mapping[str, tuple[Mapping[str, str], Floats]]
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return math.nan
 
 
 def _middle(level: int) -> int:
@@ -323,26 +201,26 @@ def _middle(level: int) -> int:
 def _by_level(
     found: Found, label: str, name: str, levels: list[int] | None = None
 ) -> tuple[list[int], Floats]:
-    """Numbers in use, ascending, and a row a window with a figure for each; gaps are 0.
+    """Numbers in use, ascending, and a row a window with a figure for each.
 
-    A window without any figure stays nan.
+    What is no number stays none, so that its window is left out.
+
+    Args:
+        found: one series at least.
     """
     rows: dict[int, Floats] = {}
     for labels, row in found.values():
         text = labels.get(label, "")
-        if not text.isascii() or not text.isdigit() or len(text) > 7:
+        is_number = text.isascii() and text.isdigit() and len(text) < 8
+        if not is_number or _middle(int(text)) > MOST_CONNECTIONS:
             raise BadInput(
                 f"{name} has a series whose {label} is {printable(text)[:20]!r}, not a number",
                 "check the relabelling of the metrics",
             )
-        rows[int(text)] = rows.get(int(text), 0.0) + np.nan_to_num(row)
-    known = np.any([np.isfinite(row) for _, row in found.values()], axis=0) if found else None
+        rows[int(text)] = rows.get(int(text), 0.0) + row
     levels = sorted(rows) if levels is None else levels
-    if known is None or not levels:
-        raise BadInput(f"{name} has no figures in that time", "ask for another time: --since")
-    table = np.array([rows.get(level, np.zeros(known.size)) for level in levels]).T
-    table[~known] = np.nan
-    return levels, np.maximum(table, 0.0)
+    none = np.zeros(len(next(iter(rows.values()))))
+    return levels, np.maximum([rows.get(level, none) for level in levels], 0.0).T
 
 
 def _only(found: Found) -> Floats:
@@ -351,26 +229,28 @@ def _only(found: Found) -> Floats:
     return rows[0] if rows else np.empty(0)
 
 
-def _filled(found: Found, count: int) -> Floats:
-    row = _only(found)
-    return row if row.size else np.full(count, np.nan)
-
-
 def _extreme(found: Found, choose: Callable[[Floats], float]) -> float | None:
     row = _only(found)
     row = row[~np.isnan(row)]
     return float(choose(row)) if row.size else None
 
 
-def _times(buckets: Found, total: Found, count: int) -> Times:
-    """A histogram by window; without +Inf as it is, and no histogram where no bucket is told."""
-    rows = {}
+def _times(buckets: Found, total: Found) -> Times:
+    """A histogram by window; without +Inf as it is, and no histogram where no bucket is told.
+
+    A window with a count that is no number holds no call.
+    """
+    rows: dict[float, Floats] = {}
     for labels, row in buckets.values():
-        bound = _number(labels.get("le", ""))
+        bound = number(labels.get("le", ""))
         if not math.isnan(bound):
-            rows[bound] = np.nan_to_num(row)
+            # "1" and "1.0" are one bound, as versions of an exporter write it.
+            rows[bound] = rows.get(bound, 0.0) + row
     if not rows:
         return Times()
     bounds = tuple(sorted(rows))
     counts = np.maximum.accumulate(np.array([rows[bound] for bound in bounds]).T, axis=1)
-    return Times(bounds, np.maximum(counts, 0.0), np.nan_to_num(_filled(total, count)))
+    sums = _only(total) if total else np.zeros(len(counts))
+    is_known = np.asarray((counts <= MOST).all(axis=1))
+    counts, sums = np.where(is_known[:, None], counts, 0.0), np.where(is_known, sums, 0.0)
+    return Times(bounds, np.maximum(counts, 0.0), np.where(sums <= MOST, sums, 0.0))

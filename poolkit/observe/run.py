@@ -27,6 +27,7 @@ from poolkit.observe.preset import AveragesPreset, load
 from poolkit.observe.prometheus import Reader
 from poolkit.observe.recommending import recommendation
 from poolkit.records import (
+    MOST_CONNECTIONS,
     FromProduction,
     Recommendation,
     Scenario,
@@ -152,6 +153,12 @@ def _from_windows(
     """The answer from counts by number in use."""
     windows = read.whole()
     _check_enough(windows, read, float(windows.releases.sum()))
+    if windows.fleet * max(windows.levels) > MOST_CONNECTIONS:
+        raise BadInput(
+            f"{windows.fleet} pools have up to {max(windows.levels)} connections in use each, more "
+            f"than {MOST_CONNECTIONS} together",
+            "name a part of them: production.job and production.namespace",
+        )
     emit(Step(target=target.name, what="reading the size off the curve", limit=0))
     return _answer(target, windows, read, source)
 
@@ -219,8 +226,8 @@ def _answer(
             because=answer.because,
         )
     )
-    least, most = windows.least_size, windows.most_size
-    now = int(most) if most is not None and least == most and 1 <= most < 1e6 else None
+    least, most = windows.least_size, windows.limit
+    now = int(most) if most is not None and least == most and 1 <= most < math.inf else None
     return (
         sizing,
         trial,

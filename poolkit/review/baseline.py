@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from poolkit.review.before import BEFORE
@@ -12,7 +12,11 @@ from poolkit.review.trend import Kept, Skipped, Trend, cautions, trend
 
 
 def with_baseline(
-    out: Path, names: Sequence[str], since: Path | None, store: Path | None
+    out: Path,
+    names: Sequence[str],
+    since: Path | None,
+    store: Path | None,
+    say: Callable[[str], None] = lambda _: None,
 ) -> dict[str, Trend]:
     """Each of these targets in the review's folder `out`, as a trend of its baseline and itself.
 
@@ -21,8 +25,10 @@ def with_baseline(
 
     Args:
         since: folder of the earlier review to hold it against.
+        say: told what was skipped on the way.
     """
-    now = {kept.target: kept for kept in _read(out) if kept.target in names}
+    skipped: list[Skipped] = []
+    now = {kept.target: kept for kept in read_folder(out, skipped) if kept.target in names}
     folders: Iterable[Path]
     if since is not None:
         folders = [since]
@@ -34,7 +40,7 @@ def with_baseline(
     for folder in folders:
         if not wanted:
             break
-        for earlier in _read(folder):
+        for earlier in read_folder(folder, skipped):
             name = earlier.target
             # A record of this review itself is none of before.
             if name in wanted and (since or earlier.measured < now[name].measured):
@@ -42,11 +48,8 @@ def with_baseline(
                 if not any(cautions(earlier, now[name])):
                     found[name] = earlier
                     wanted.discard(name)
+    for one in skipped:
+        say(f"skipped {one.path}: {one.cause}; {one.remedy}")
     return {
         name: trend([*([found[name]] if name in found else []), kept]) for name, kept in now.items()
     }
-
-
-def _read(folder: Path) -> list[Kept]:
-    skipped: list[Skipped] = []  # which `poolkit history` names
-    return list(read_folder(folder, skipped))

@@ -11,7 +11,7 @@ from poolkit.analysis.forecast import Forecast, TooShort
 from poolkit.analysis.outlook import Crossing, Needed, Outlook, need, outlook
 from poolkit.analysis.weekly import WeeklyPeaks
 from poolkit.analysis.what_if import Planner, Question, what_if
-from poolkit.records import Sweep
+from poolkit.records import LARGEST, Sweep
 from poolkit.targets.objective import Objective
 from tests.analysis.synthetic import drawn_sweep, workers_curve
 
@@ -119,6 +119,15 @@ def test_a_curve_that_makes_no_sense_says_nothing() -> None:
     assert found.unknown_from == 1
     assert found.valid_weeks == 0
     assert found.upper[0].because
+
+
+def test_a_demand_from_next_to_nothing_has_an_interval_that_can_be() -> None:
+    """Of any width, within what a rate may be."""
+    rates = (*[1e-300] * 40, *[5e11] * 12)
+    found = outlook(WeeklyPeaks(first_day="2025-01-06", rates=rates), WHOLE, 24)
+    assert isinstance(found.forecast, Forecast)
+    assert max(found.forecast.upper) == LARGEST
+    assert found.upper[0].kind == "upstream"
 
 
 def test_too_short_a_history_has_no_dates() -> None:

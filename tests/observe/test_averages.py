@@ -131,6 +131,24 @@ def test_quantities_under_another_name(
     assert words in told(done)
 
 
+def test_a_cap_beyond_all_need_takes_no_memory(parallel: Windows, tmp_path: Path) -> None:
+    """Sizes are looked for up to where no call waits."""
+    fake = Averaging(now(parallel), preset="hikaricp")
+    more = ', preset = "hikaricp"'
+    done = observe(fake, tmp_path, more=more, rate=390, keys="max_size = 1000000\n")
+    assert done.exit_code == 0, done.output
+    assert "trusted" in told(done)
+
+
+def test_figures_beyond_all_measure_are_none(parallel: Windows, tmp_path: Path) -> None:
+    """Each counts as not told, and the rest is."""
+    most = np.where(np.arange(parallel.ends.size) % 7 == 0, 1e300, 1.0)
+    waits = replace(parallel.waits, total=parallel.waits.total * most)
+    for spoilt in (replace(parallel, waits=waits), replace(parallel, asks=parallel.asks * most)):
+        done = averaged(Averaging(now(spoilt)), tmp_path)
+        assert done.exit_code == 0, done.output
+
+
 def test_two_jobs_with_the_same_pool(parallel: Windows, tmp_path: Path) -> None:
     """One must be chosen."""
     two = Averaging(now(parallel), jobs=({"job": "orders"}, {"job": "staging"}))

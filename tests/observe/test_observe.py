@@ -22,7 +22,7 @@ from poolkit.analysis.windows import Times, Windows
 from poolkit.cli import reviewing
 from poolkit.cli.application import app
 from poolkit.measure import store
-from poolkit.observe.prometheus import window_length
+from poolkit.observe.asking import check_range, window_length
 from poolkit.report.execute import execute
 from poolkit.report.export import export
 from poolkit.review.history import read_history
@@ -258,6 +258,9 @@ def test_a_token_goes_by_reference(
     assert "PROM_TOKEN is not set" in done.output
     with token(monkeypatch, "s3cr3t"):
         assert observe(fake, tmp_path, more=more).exit_code == 0
+        said = refusing(400, ERROR.replace(b"invalid parameter", b"no such token: Bearer s3cr3t"))
+        done = observe(Fake(now(contended), fault=said), tmp_path, more=more)
+    assert (done.exit_code, "no such token: Bearer ***" in done.output) == (2, True)
     assert {sent["Authorization"] for sent in fake.headers} == {"Bearer s3cr3t"}
     assert all("s3cr3t" not in file.read_text() for file in (tmp_path / "out").glob("*.*"))
 
@@ -269,6 +272,7 @@ def refusing(status: int, body: bytes, *, ranges: bool = False) -> Callable[[str
     return fault
 
 
+PART = b'{"status": "success", %s, "data": {"resultType": "vector", "result": []}}'
 ERROR = b'{"status": "error", "errorType": "execution", "error": "invalid parameter"}'
 
 
@@ -289,6 +293,10 @@ ERROR = b'{"status": "error", "errorType": "execution", "error": "invalid parame
             refusing(422, ERROR.replace(b"invalid parameter", b"too many samples"), ranges=True),
             "ask for less time",
         ),
+        (refusing(503, ERROR.replace(b"invalid parameter", b"timed out")), "ask for less time"),
+        (refusing(200, PART % b'"warnings": ["store-1: gone"]'), "answered in part: store-1: gone"),
+        (refusing(200, PART % b'"isPartial": true'), "figures of a part are too low"),
+        (refusing(200, PART % b'"warnings": ["PromQL info: x"]'), "no poolkit_pool_state_seconds"),
     ],
 )
 def test_answers_that_are_none(
@@ -312,6 +320,92 @@ def test_other_pools_and_other_jobs(contended: Windows, tmp_path: Path) -> None:
     assert "by 2 jobs: orders, staging" in done.output
     assert 'job = "staging"' in done.output
     assert observe(two, tmp_path, more=', job = "orders"').exit_code == 0
+    libraries = tuple({"job": "orders", "driver": name} for name in ("asyncpg", "psycopg"))
+    done = observe(Fake(now(contended), jobs=libraries), tmp_path)
+    assert done.exit_code == 2
+    assert "exported by 2 drivers: asyncpg, psycopg" in done.output
+    assert "give each a name of its own" in done.output
+
+
+class Mixed(Fake):
+    """One bound of its histograms stands there in two ways, as of two versions of an exporter."""
+
+    def _series(self, text: str) -> Iterator[tuple[dict[str, str], Any]]:
+        for labels, row in super()._series(text):
+            forms = ("0.01", "0.010") if labels.get("le") == "0.01" else (labels.get("le"),)
+            for form in forms:
+                yield labels | ({"le": form} if form else {}), row / len(forms)
+
+
+def test_a_bound_in_two_ways_is_one(contended: Windows, tmp_path: Path) -> None:
+    """What both count is added up."""
+    found = []
+    for fake in (Fake(now(contended)), Mixed(now(contended))):
+        assert observe(fake, tmp_path).exit_code == 0
+        (entry,) = json.loads((tmp_path / "out/recommended.json").read_text())["targets"]
+        found.append(entry["production"]["today"]["shares"])
+    assert found[0] == found[1]
+
+
+def test_the_latest_scrapes_count() -> None:
+    """Windows end with the range; what is left over is at its beginning."""
+    assert check_range(1000.0, 1590.0, 60)[[0, -1]].tolist() == [1110, 1590]
+
+
+def test_scraped_too_rarely(contended: Windows, tmp_path: Path) -> None:
+    """There are series, and in no window two scrapes of one: which time would do."""
+
+    def fault(kind: str, _query: dict[str, str]) -> Reply | None:
+        data = {"resultType": "matrix", "result": []}
+        body = json.dumps({"status": "success", "data": data}).encode()
+        return (200, body) if kind == "query_range" else None
+
+    done = observe(Fake(now(contended), fault=fault), tmp_path)
+    assert done.exit_code == 2, done.output
+    told = " ".join(done.output.split())
+    assert "has poolkit_pool_state_seconds_total, but in no window two scrapes of it" in told
+    assert "for more time (--since), whose windows are longer" in told
+
+
+@pytest.mark.parametrize("lacks", ["asks", "size", "state_releases"])
+def test_a_metric_that_is_not_there_is_named(
+    contended: Windows, tmp_path: Path, lacks: str
+) -> None:
+    """Where it is needed, with those that the pool has."""
+
+    def fault(_kind: str, query: dict[str, str]) -> Reply | None:
+        labels = {"__name__": f"poolkit_pool_{lacks}_renamed"}
+        found = [{"metric": labels, "value": [0, "1"]}] if "__name__" in query["query"] else []
+        if not found and f"pool_{lacks}" not in query["query"]:
+            return None
+        data = {"resultType": "matrix", "result": found}
+        return 200, json.dumps({"status": "success", "data": data}).encode()
+
+    done = observe(Fake(now(contended), fault=fault), tmp_path)
+    assert done.exit_code == 2, done.output
+    told = " ".join(done.output.split())
+    assert f"pool 'orders-db' has no poolkit_pool_{lacks}" in told
+    assert f"did you mean poolkit_pool_{lacks}_renamed?" in told
+    assert "relabelling" in told
+
+
+def test_workers_that_answer_in_turn(contended: Windows, tmp_path: Path) -> None:
+    """In a window four tell of themselves, and at its end one: what each counts is not seen."""
+
+    def fault(_kind: str, query: dict[str, str]) -> Reply | None:
+        if "count(count_over_time(" not in query["query"] or "start" not in query:
+            return None
+        start, end, step = (float(query[key].rstrip("s")) for key in ("start", "end", "step"))
+        at = np.arange(start, end + 1, step).tolist()
+        found = [{"metric": {}, "values": [[moment, "4"] for moment in at]}]
+        data = {"resultType": "matrix", "result": found}
+        return 200, json.dumps({"status": "success", "data": data}).encode()
+
+    done = observe(Fake(now(contended), fault=fault), tmp_path)
+    assert done.exit_code == 2, done.output
+    told = " ".join(done.output.split())
+    assert "4 workers or more answer Prometheus in turn" in told
+    assert "PROMETHEUS_MULTIPROC_DIR" in told
 
 
 def test_a_page_that_is_too_much_is_halved(contended: Windows, tmp_path: Path) -> None:
@@ -333,6 +427,25 @@ def nan(windows: Windows) -> Windows:
     return replace(windows, held=held)
 
 
+def no_numbers(windows: Windows) -> Windows:
+    """Of one number in use, in a third of the windows: its releases, or its time."""
+    held, releases, level = windows.held.copy(), windows.releases.copy(), 8
+    releases[::6, level], held[3::6, level] = np.nan, np.inf
+    return replace(windows, held=held, releases=releases)
+
+
+def no_counts(windows: Windows) -> Windows:
+    """The same of the histogram of waits."""
+    times = windows.waits
+    counts, total = times.counts.copy(), times.total.copy()
+    counts[::3, 2], total[1::3] = np.inf, np.nan
+    return replace(windows, waits=Times(times.bounds, counts, total))
+
+
+def of_size(size: float) -> Callable[[Windows], Windows]:
+    return lambda windows: replace(windows, least_size=size, most_size=size)
+
+
 def half(windows: Windows) -> Windows:
     rows = np.arange(windows.ends.size) % 6 == 0
     cut = np.where(rows[:, None], 0.2, 1.0)
@@ -344,10 +457,28 @@ def no_inf(windows: Windows) -> Windows:
     return replace(windows, waits=Times(times.bounds[:-1], times.counts[:, :-1], times.total))
 
 
+def up_to(level: int, pools: int = 1) -> Callable[[Windows], Windows]:
+    """The same with so many in use at most, of each of so many pools."""
+    return lambda windows: replace(
+        windows,
+        levels=(*windows.levels[:-1], level),
+        pools=windows.pools * pools,
+        held=windows.held * pools,
+    )
+
+
 @pytest.mark.parametrize(
     ("spoilt", "code", "words"),
     [
         (nan, 0, "trusted"),
+        (no_numbers, 0, "trusted"),
+        (no_counts, 0, "trusted"),
+        (of_size(1e5), 0, "100000 connections in production"),
+        (of_size(-1.0), 1, "are told to have -1 connections, which is no size"),
+        (of_size(1e9), 1, "the pool in production has no limit"),
+        (up_to(999_999), 2, "'999999', not a number"),
+        (up_to(600_000, pools=2), 2, "more than 1000000 together"),
+        (lambda w: replace(w, asks=w.asks * 0.0), 2, "had no call in that time"),
         (half, 0, "trusted"),
         (no_inf, 1, "no bucket +Inf"),
         (lambda w: replace(w, waits=Times()), 1, "exports no histogram of waits"),

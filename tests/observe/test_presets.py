@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import time
 from collections.abc import Iterator, Mapping
@@ -303,7 +304,9 @@ def test_presets_of_ones_own(tmp_path: Path, prometheus: str, ended: float) -> N
         ("pool_label = 'p'\n[averages]\nin_use = 'a|'", "averages.in_use.name"),
         ("pool_label = 'p'\n[averages]\nhold = {name = 'a', step = 0.001}", "without acquired"),
         ("pool_label = 'p'\n[averages]\nhold = {name = 'a', has_waits = true}", "without wait"),
-        ("pool_label = ", "is no TOML"),
+        ("pool_label = ", "is not TOML"),
+        (f"pool_label = {'[' * 5000}", "cannot be read as TOML"),
+        (f"pool_label = {'9' * 5000}", "cannot be read as TOML"),
         ("", "pool_label: Field required"),
     ],
 )
@@ -320,8 +323,19 @@ def test_presets_that_are_not_there(tmp_path: Path) -> None:
     """The nearest that is, or the file."""
     with pytest.raises(BadInput, match="did you mean hikaricp"):
         load("hikari")
-    with pytest.raises(BadInput, match="cannot be read: No such file"):
+    with pytest.raises(BadInput, match="no such file") as caught:
         load(str(tmp_path / "none.toml"))
+    assert "production.preset" in caught.value.remedy
+    os.mkfifo(tmp_path / "pipe.toml")
+    with pytest.raises(BadInput, match="no regular file"):
+        load(str(tmp_path / "pipe.toml"))
+
+
+def test_labels_of_every_letter() -> None:
+    """A name beyond the first plane is one character, and not the halves that PromQL refuses."""
+    wait = averages_of("pgbouncer").averages.waiting
+    assert wait is not None
+    assert selector(wait, "database", 'ü\U0001f600"', "").endswith('{database="ü\U0001f600\\""}')
 
 
 def test_psycopgs_names_are_the_librarys() -> None:
