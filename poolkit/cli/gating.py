@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Sequence
+import stat
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -45,11 +46,7 @@ class Gating:
                 raise BadInput(f"{alone[0]} without gates", "say which: --fail-on size,plateau")
             return None
         asked = gates.parse(fail_on)
-        if summary is not None and summary == junit:
-            raise BadInput("--summary and --junit are the same file", "name two")
-        for name, path in files.items():
-            if path is not None and not _may_be_written(path):
-                raise BadInput(f"{name} {path} cannot be written", "name a file that can be made")
+        check_files(files)
         return cls(asked, () if waivers is None else read_waivers(waivers), summary, junit)
 
     def of_trends(self, trends: Sequence[Trend], *, must_persist: bool) -> list[Judgement]:
@@ -67,22 +64,51 @@ class Gating:
 
     def write(self, verdict: Verdict, trends: Sequence[Trend], code: ExitCode) -> None:
         """Write the files that were asked for."""
-        from poolkit.measure.store import write_atomic
         from poolkit.report.gates import to_junit, to_markdown
 
-        texts = {self.summary: to_markdown(verdict, trends, code), self.junit: to_junit(verdict)}
-        for path, text in texts.items():
-            if path is not None:
-                with contextlib.suppress(OSError):  # which writing tells
-                    path.parent.mkdir(parents=True, exist_ok=True)
-                write_atomic(path, text)
+        write_file(self.summary, to_markdown(verdict, trends, code))
+        write_file(self.junit, to_junit(verdict))
+
+
+def check_files(files: Mapping[str, Path | None]) -> None:
+    """BadInput where one of the files cannot be written, or two are one.
+
+    Args:
+        files: by the option that names it.
+    """
+    names: dict[Path, str] = {}
+    for name, path in files.items():
+        if path is None:
+            continue
+        if (other := names.setdefault(path.absolute(), name)) != name:
+            raise BadInput(f"{other} and {name} are the same file", "name two")
+        if not _may_be_written(path):
+            raise BadInput(f"{name} {path} cannot be written", "name a file that can be made")
+
+
+def write_file(path: Path | None, text: str) -> None:
+    """Write a file that was asked for, in a folder that is made where it is not there."""
+    from poolkit.measure.store import write_atomic
+
+    if path is not None:
+        with contextlib.suppress(OSError):  # which writing tells
+            path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(path, text)
 
 
 def _may_be_written(path: Path) -> bool:
-    """Whether a file may be put there, in a folder that may have to be made first."""
-    above = next((folder for folder in path.absolute().parents if folder.exists()), None)
-    is_folder = above is not None and above.is_dir() and os.access(above, os.W_OK)
-    return is_folder and not path.is_dir()
+    """Whether a file may be put there, in a folder that may have to be made first.
+
+    Not in the place of a device or a link: writing replaces what is there, /dev/stdout too.
+    """
+    above = next(filter(os.path.exists, path.absolute().parents), Path())
+    may_be = above.is_dir() and os.access(above, os.W_OK)
+    try:
+        return may_be and stat.S_ISREG(path.lstat().st_mode)
+    except FileNotFoundError:
+        return may_be
+    except OSError:  # a name that is too long, or below a file
+        return False
 
 
 def print_verdict(console: Console, verdict: Verdict) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from poolkit.cli.gating import Gating, print_verdict
+from poolkit.cli.gating import Gating, check_files, print_verdict, write_file
 from poolkit.cli.options import (
     ASKED,
     RESULTS,
@@ -87,23 +87,23 @@ def history(
     from poolkit.cli import terminal
     from poolkit.cli.closing import print_code
     from poolkit.errors import ExitCode
-    from poolkit.measure.store import write_atomic
     from poolkit.review.demand import read_demands
-    from poolkit.review.history import read_history, to_csv
+    from poolkit.review.gates import not_the_latest
+    from poolkit.review.history import latest_skipped, read_history, to_csv
     from poolkit.review.kept import HISTORY
 
     gating = Gating.read(fail_on, waivers, summary, junit)
+    check_files({"--json": as_json, "--csv": as_csv, "--summary": summary, "--junit": junit})
     console = terminal.results()
     screen = terminal.screen(console)
     demands = partial(read_demands, demand or (), file=targets, say=screen.say)
     found = read_history(folders or [HISTORY], only or (), demands)
-    if as_json is not None:
-        write_atomic(as_json, found.model_dump_json(indent=2) + "\n")
-    if as_csv is not None:
-        write_atomic(as_csv, to_csv(found))
+    write_file(as_json, found.model_dump_json(indent=2) + "\n")
+    write_file(as_csv, to_csv(found))
     _print(console, found, None if only else LATEST)
     if gating is not None:
-        verdict = gating.verdict(gating.of_trends(found.trends, must_persist=True))
+        judgements = gating.of_trends(found.trends, must_persist=True)
+        verdict = gating.verdict(not_the_latest(judgements, latest_skipped(found)))
         code = verdict.exit_code(ExitCode.DONE)
         print_verdict(console, verdict)
         gating.write(verdict, found.trends, code)

@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple
 from pydantic import ConfigDict, Field
 
 from poolkit.records import (
+    LARGEST,
     CurvePoint,
     HoldTimes,
     Interval,
@@ -174,7 +175,7 @@ def _hold(value: float | None, size: int | None, sizing: Sizing | Curve | None) 
     near = min(known, key=lambda p: abs(math.log(p.pool_size / size)))
     assert near.interval95 is not None
     low, high = near.interval95
-    if low <= 0:
+    if low <= 0 or value * near.throughput > LARGEST * low:
         return _Figure(value)
     return _Figure(value, (value * near.throughput / high, value * near.throughput / low))
 

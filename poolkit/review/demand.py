@@ -23,8 +23,8 @@ from poolkit import files
 from poolkit.analysis.weekly import MOST_WEEKS, WeeklyPeaks, weekly_peaks
 from poolkit.errors import BadInput
 from poolkit.observe.demand import WEEKS, read_peaks
-from poolkit.records import LARGEST
 from poolkit.redact import printable
+from poolkit.targets.production import HIGHEST_RATE
 from poolkit.targets.target import NAME
 from poolkit.units import listed, plural
 
@@ -33,7 +33,7 @@ PROMETHEUS = "prometheus"  # in place of a file
 SHOWN = 3  # mistakes that are written out, and gaps
 WEEK = timedelta(weeks=1)
 _ISO_WEEK = re.compile(r"(\d{4})-?W(\d\d)")
-Row = tuple[int, datetime, float]  # line of the file, moment (UTC), calls/s
+Row = tuple[int, datetime, float]  # line of the file, moment with its time zone, calls/s
 
 
 def read_demand(path: Path) -> WeeklyPeaks:
@@ -140,7 +140,8 @@ def _refuse(path: Path, wrong: Sequence[str]) -> None:
     more = f"; and {plural(len(wrong) - SHOWN, 'more line')}" if len(wrong) > SHOWN else ""
     raise BadInput(
         f"{path}: {'; '.join(wrong[:SHOWN])}{more}",
-        "correct these lines, in order of time; leave a week out where its peak is not known",
+        "correct these lines, in order of time (UTC, where no zone stands); leave a week out where "
+        "its peak is not known",
     )
 
 
@@ -171,9 +172,10 @@ def _rate_column(cells: Sequence[str]) -> int:
 def _rate(cells: Sequence[str], column: int) -> float:
     """Calls/s; ValueError names the rule."""
     rate = _number(cells[column : column + 1])
-    if rate is None or not 0 <= rate <= LARGEST:
+    if rate is None or not 0 <= rate <= HIGHEST_RATE:
         said = printable("".join(cells[column : column + 1]).strip())[:40]
-        raise ValueError(f"rate must be a number of calls/s, 0 or more, got {said or 'nothing'}")
+        bounds = f"0 or more and at most {HIGHEST_RATE:g}"
+        raise ValueError(f"rate must be a number of calls/s, {bounds}, got {said or 'nothing'}")
     return rate
 
 
@@ -193,7 +195,10 @@ def _is_moment(cells: Sequence[str]) -> bool:
 
 
 def _moment(text: str) -> tuple[datetime, bool]:
-    """The beginning of an ISO week (True) or a date or moment, UTC; ValueError names the rule."""
+    """The beginning of an ISO week (True) or a date or moment, of UTC where no zone is written.
+
+    ValueError names the rule.
+    """
     try:
         if found := _ISO_WEEK.fullmatch(text):
             monday = date.fromisocalendar(int(found[1]), int(found[2]), 1)
@@ -206,23 +211,25 @@ def _moment(text: str) -> tuple[datetime, bool]:
     except ValueError:
         said = printable(text)[:40] or "nothing"
         raise ValueError(f"must begin with an ISO week or date (1970 on), got {said}") from None
-    return moment.astimezone(UTC), found is not None
+    return moment, found is not None
 
 
 def _of_weeks(path: Path, rows: Sequence[Row]) -> WeeklyPeaks:
     """A peak a row, whole weeks apart."""
-    first = rows[0][1]
+    # Days as they are written: between two weeks a clock may have changed.
+    first = rows[0][1].date()
     weeks: dict[int, float] = {}
     wrong = []
     for line, moment, rate in rows:
-        if (moment - first) % WEEK:
-            days = (moment - first) / timedelta(days=1)
+        days = (moment.date() - first).days
+        if days % 7 or days // 7 in weeks:
             wrong.append(
-                f"line {line}: must be whole weeks after line {rows[0][0]}, got {days:g} days"
+                f"line {line}: must be whole weeks after line {rows[0][0]}, each week once, "
+                f"got {days} days"
             )
         elif not rate:
             wrong.append(f"line {line}: the peak of a week must be more than 0, got 0")
-        weeks[(moment - first) // WEEK] = rate
+        weeks[days // 7] = rate
     if wrong:
         _refuse(path, wrong)
     last = max(weeks)
@@ -239,7 +246,7 @@ def _of_weeks(path: Path, rows: Sequence[Row]) -> WeeklyPeaks:
         first_ones = ", ".join(f"{day:%Y-%m-%d}" for day in missing[:SHOWN])
         remarks = [f"{plural(len(missing), 'week')} without a peak: {first_ones}{more}"]
     return WeeklyPeaks(
-        first_day=first.date().isoformat(),
+        first_day=first.isoformat(),
         rates=tuple(weeks.get(week) for week in range(last + 1)),
         source=path.name,
         remarks=tuple(remarks),

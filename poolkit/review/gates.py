@@ -16,7 +16,7 @@ from poolkit import units
 from poolkit.analysis.change_points import LEAST
 from poolkit.errors import BadInput
 from poolkit.review.compare import WAIT
-from poolkit.review.trend import Figure, Reviewed, Trend
+from poolkit.review.trend import Figure, Reviewed, Skipped, Trend
 from poolkit.targets.words import nearest
 
 Outcome = Literal["passed", "failed", "no baseline", "cannot be judged"]
@@ -144,6 +144,19 @@ def not_finished(gates: Sequence[Gate], target: str) -> tuple[Judgement, ...]:
     return tuple(
         Judgement(target, gate, "cannot be judged", why=why, next=remedy) for gate in gates
     )
+
+
+def not_the_latest(judgements: Sequence[Judgement], later: Skipped | None) -> list[Judgement]:
+    """The same where a later record was skipped: what is not of the latest review is no pass."""
+    if later is None:
+        return list(judgements)
+    why = f"a later record was skipped, {later.path}: {later.cause}"
+    return [
+        one._replace(outcome="cannot be judged", why=why, next=later.remedy)
+        if one.outcome == "passed"
+        else one
+        for one in judgements
+    ]
 
 
 def is_worse(gate: Gate, was: Figure, now: Figure) -> bool | None:

@@ -2,35 +2,38 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import io
 import json
 import os
+import re
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeVar
 
 from pydantic import ValidationError
 
 from poolkit import files, units
 from poolkit.drivers.table import SUPPORTED_DRIVERS
-from poolkit.errors import BadInput, PoolkitError
-from poolkit.measure.store import mistake, reason
-from poolkit.records import Recommendation, Verification
+from poolkit.errors import BadInput
+from poolkit.measure.store import mistake, read_record, reason
+from poolkit.records import Recommendation, Record, Verification
 from poolkit.redact import in_csv
 from poolkit.review.before import BEFORE
 from poolkit.review.compare import Curve
 from poolkit.review.export import RECOMMENDED
-from poolkit.review.kept import identity
-from poolkit.review.manifest import Manifest, read_manifest
+from poolkit.review.kept import date_of, identity, is_record, place
+from poolkit.review.manifest import MANIFEST, Manifest
 from poolkit.review.planned import DemandOf, outlook_of
 from poolkit.review.provenance import measured_at
 from poolkit.review.trend import QUANTITIES, History, Kept, Skipped, trend
 from poolkit.targets.target import NAME
 
+R = TypeVar("R", bound=Record)
 HISTORY_FILE = "history.json"
 _VERSION = "poolkit.recommended/"
+_SCHEMA = re.compile(rf"{_VERSION}([0-9]{{1,9}})")
 _NEWEST = 2
 # Of an entry: nothing here depends on it, and it is most of the text.
 _UNREAD = {"parameters", "rules_of_thumb", "checks", "cold"}
@@ -84,6 +87,19 @@ def read_history(
     return History(trends=tuple(trends), skipped=tuple(skipped))
 
 
+def latest_skipped(history: History) -> Skipped | None:
+    """The latest record of those skipped, where it is of after all that were read."""
+    latest = max(date_of(review.measured) for each in history.trends for review in each.reviews)
+    later = [
+        one
+        for one in history.skipped
+        if Path(one.path).name == RECOMMENDED
+        and is_record(folder := Path(one.path).parent)
+        and place(folder)[0] > latest
+    ]
+    return max(later, key=lambda one: place(Path(one.path).parent), default=None)
+
+
 def to_csv(history: History) -> str:
     """One row a target and review, oldest first; an interval in two columns of its own.
 
@@ -109,8 +125,10 @@ def _folders(paths: Sequence[Path], skipped: list[Skipped]) -> Iterator[Path]:
     for path in paths:
         found = [path] if os.path.lexists(path / RECOMMENDED) else []
         try:
-            below = sorted(each for each in path.iterdir() if not each.name.startswith("."))
-            found += [each for each in below if os.path.lexists(each / RECOMMENDED)]
+            below = [each for each in path.iterdir() if not each.name.startswith(".")]
+            below.sort(key=place)
+            # A record without that file was cut: it is named with those that cannot be read.
+            found += [e for e in below if is_record(e) or os.path.lexists(e / RECOMMENDED)]
             for folder in list(found):
                 if (folder / BEFORE).is_dir():
                     kept = sorted((folder / BEFORE).iterdir())
@@ -156,27 +174,31 @@ def read_folder(folder: Path, skipped: list[Skipped]) -> Iterator[Kept]:
     created, entries = written.get("created"), written.get("targets")
     try:
         moment = datetime.fromisoformat(created)
-    except (TypeError, ValueError):
+        _utc(created)
+    except (TypeError, ValueError, OverflowError):
         return skip("does not say when it was made")
-    manifest = _manifest(folder)
-    for raw in entries if isinstance(entries, list) else ():
+    if not isinstance(entries, list) or not entries:
+        return skip("names no target")
+    manifest = _beside(folder / MANIFEST, Manifest, skipped)
+    for raw in entries:
         try:
             entry = _entry(raw, version)
-        except (ValidationError, ValueError) as error:
+            measured = _utc(measured_at((entry,), moment.isoformat()))
+        except (ValidationError, ValueError, OverflowError) as error:
             name = raw.get("target") if isinstance(raw, dict) else None
             why = mistake(error) if isinstance(error, ValidationError) else str(error)
             skip(f"{name or 'an entry'} is not understood: {why}")
             continue
         if entry.status == "done":
-            measured = _utc(measured_at((entry,), moment.isoformat()))
-            yield Kept(measured, entry, _sizing(folder, entry.target), manifest, folder)
+            sizing = _beside(folder / f"{entry.target}.sizing.json", Curve, skipped)
+            yield Kept(measured, entry, sizing, manifest, folder)
 
 
 def _version(written: object) -> int | None:
     """The version of a recommended.json; None where it is none."""
     schema = written.get("schema") if isinstance(written, dict) else None
-    number = schema.removeprefix(_VERSION) if isinstance(schema, str) else ""
-    return int(number) if schema == f"{_VERSION}{number}" and number.isdigit() else None
+    found = _SCHEMA.fullmatch(schema) if isinstance(schema, str) else None
+    return None if found is None else int(found[1])
 
 
 def _entry(raw: object, version: int) -> Recommendation:
@@ -201,15 +223,14 @@ def _entry(raw: object, version: int) -> Recommendation:
     return entry
 
 
-def _manifest(folder: Path) -> Manifest | None:
-    with contextlib.suppress(PoolkitError):
-        return read_manifest(folder)
-    return None
-
-
-def _sizing(folder: Path, name: str) -> Curve | None:
-    with contextlib.suppress(OSError, ValidationError):
-        return Curve.model_validate_json(files.content(folder / f"{name}.sizing.json"))
+def _beside(file: Path, kind: type[R], skipped: list[Skipped]) -> R | None:
+    """What stands beside a recommended.json; None where it is not there, or skipped."""
+    if os.path.lexists(file):
+        try:
+            return read_record(kind, file, _AGAIN)
+        except BadInput as error:
+            cause = error.cause.removeprefix(f"{file} ")
+            skipped.append(Skipped(path=str(file), cause=cause, remedy=error.remedy))
     return None
 
 

@@ -15,6 +15,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
+from uuid import uuid4
 
 from pydantic import ValidationError
 
@@ -30,7 +31,7 @@ HISTORY = Path("data/reviews")  # of the working folder
 CURVE = ".curve.jsonl"  # a target's trials without what no size is read off
 # Of a trial: times whose histograms are for charts alone.
 _CHARTED = ("response_time", "wait_time", "lag", "dial_time", "service_time", "release_time")
-_RECORD = re.compile(r"\d{4}-\d\d-\d\dT\d{6}Z(-\d+)?")
+_RECORD = re.compile(r"\d{4}-\d\d-\d\dT\d{6}Z(-\d{1,9})?", re.ASCII)
 
 
 class Kept(NamedTuple):
@@ -42,13 +43,21 @@ class Kept(NamedTuple):
 
 def records(store: Path) -> list[Path]:
     """Every record of a store, in the order in which they were measured."""
-    return sorted((path for path in store.glob("*") if _RECORD.fullmatch(path.name)), key=place)
+    return sorted(filter(is_record, store.glob("*")), key=place)
+
+
+def is_record(path: Path) -> bool:
+    """Whether a record is called so."""
+    return _RECORD.fullmatch(path.name) is not None
 
 
 def place(record: Path) -> tuple[str, int]:
-    """Date, and number where it is not the only one; their order is that of time."""
+    """Date, and number where it is not the only one; their order is that of time.
+
+    Of a folder that is called otherwise its name.
+    """
     date, _, number = record.name.partition("Z")
-    return date, int(number[1:] or 1)
+    return (date, int(number[1:] or 1)) if is_record(record) else (record.name, 1)
 
 
 def named(date: str, number: int) -> str:
@@ -67,11 +76,20 @@ def date_of(moment: str) -> str:
 
 def check_store(store: Path) -> None:
     """BadInput where records cannot be kept there, before anything is sent."""
+    why = ""
     try:
         if os.path.lexists(store) and not store.is_dir():
             raise BadInput(f"--history {store} is a file", "name a folder that may be created")
-    except OSError as error:
-        raise BadInput(f"--history {store}: {reason(error)}", "choose another folder") from error
+        store.stat()
+    except FileNotFoundError:
+        pass
+    except OSError as error:  # a name that is too long, or below a file
+        why = reason(error)
+    above = next(filter(os.path.isdir, (store, *store.absolute().parents)), store)
+    if not why and not os.access(above, os.W_OK):
+        why = "nothing may be written there"
+    if why:
+        raise BadInput(f"--history {store}: {why}", "choose another folder")
 
 
 def keep(out: Path, found: Sequence[Recommendation], created: str, store: Path) -> Kept | None:
@@ -91,8 +109,8 @@ def keep(out: Path, found: Sequence[Recommendation], created: str, store: Path) 
             if _is_same(record, done):
                 return Kept(record, False)
         store.mkdir(parents=True, exist_ok=True)
-        making = store / f".{os.getpid()}.tmp"
-        shutil.rmtree(making, ignore_errors=True)
+        # Not by the pid: processes of several containers may have the same, and one folder.
+        making = store / f".{uuid4().hex}.tmp"
         making.mkdir()
         try:
             _fill(making, out, {r.target for r in done}, text)

@@ -15,6 +15,7 @@ from poolkit.analysis.change_points import LEAST, Step, change_points
 from poolkit.analysis.outlook import Outlook
 from poolkit.drivers.table import DRIVERS
 from poolkit.records import (
+    LARGEST,
     Amount,
     Count,
     FromProduction,
@@ -331,12 +332,13 @@ def headroom(r: Recommendation) -> Figure | None:
     top, rate = r.plateau, r.reachable_rate
     if rate is None and top is not None:
         rate = top.throughput
-    if rate is None:
+    # Of a rate of next to nothing it is no figure.
+    if rate is None or rate >= LARGEST * r.target_rate:
         return None
     shares = None
     if top is not None and top.interval95 is not None and top.throughput > 0.0:
         low, high = (rate * end / top.throughput / r.target_rate - 1 for end in top.interval95)
-        shares = (low, high)
+        shares = (low, high) if max(-low, high) <= LARGEST else None
     return Figure(value=rate / r.target_rate - 1, interval95=shares)
 
 

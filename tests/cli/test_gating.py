@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
 
-from poolkit.cli.gating import Gating
+from poolkit.cli.gating import Gating, check_files
 from poolkit.cli.reviewing import _gated
 from poolkit.errors import BadInput, ExitCode
 from poolkit.recommend import unreachable
@@ -38,6 +39,18 @@ def test_a_file_that_cannot_be_written_is_told_before_anything_is_sent(
         Gating.read("size", None, tmp_path / name, None)
     with pytest.raises(BadInput, match="same file"):
         Gating.read("size", None, tmp_path / "a", tmp_path / "a")
+
+
+def test_a_file_is_not_put_in_the_place_of_something_else(tmp_path: Path) -> None:
+    """Of a pipe, or of /dev/stdout, which is a link."""
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "file").touch()
+    (tmp_path / "stdout").symlink_to(tmp_path / "file")
+    for name in ("pipe", "stdout", "x" * 300, "file/below"):
+        with pytest.raises(BadInput, match="cannot be written"):
+            check_files({"--json": tmp_path / name})
+    (tmp_path / "there").touch()
+    check_files({"--json": tmp_path / "there", "--csv": tmp_path / "new" / "one", "--junit": None})
 
 
 def test_a_target_that_did_not_answer_has_not_passed(tmp_path: Path) -> None:

@@ -48,6 +48,13 @@ def test_a_week_begins_on_the_day_of_the_first_row(tmp_path: Path) -> None:
     assert (found.first_day, found.rates) == ("2026-01-04", (1, 2))
 
 
+def test_weeks_whose_clock_changes_are_whole(tmp_path: Path) -> None:
+    """Midnight of a country with summer time; its Monday is the Monday of the file."""
+    rows = ("2026-03-23T00:00:00+01:00,1", "2026-03-30T00:00:00+02:00,2")
+    found = read_demand(written(tmp_path, "\n".join(rows)))
+    assert (found.first_day, found.rates) == ("2026-03-23", (1, 2))
+
+
 def test_a_finer_series_is_reduced_to_weekly_peaks(tmp_path: Path) -> None:
     """Rows that are hours apart, with nights in which nothing is served."""
     began = datetime(2026, 1, 1, tzinfo=UTC)
@@ -65,8 +72,10 @@ def test_a_finer_series_is_reduced_to_weekly_peaks(tmp_path: Path) -> None:
         ("week,rate\n", "has no rows"),
         ("week,rate\n2026-W01,100\n2026-W02,nan\n", "line 3: rate must be .* got nan"),
         ("week,rate\n2026-W01,\n", "line 2: rate must be .* got nothing"),
-        ("week,rate\n2026-W01,-3\n", "line 2: .* 0 or more, got -3"),
+        ("week,rate\n2026-W01,-3\n", "line 2: .* 0 or more .*, got -3"),
         ("week,rate\n2026-W01,inf\n", "line 2: .* got inf"),
+        ("week,rate\n2026-W01,2e12\n", "line 2: .* got 2e12"),
+        ("2026-01-05T01:00,1\n2026-01-05T09:00,2\n2026-01-12,3\n2026-01-19,4", "each week once"),
         ("week,rate\n2026-W01,0\n", "line 2: .* more than 0, got 0"),
         ("week;rate\n2026-W01;412,5\n", "line 2: .* got 412,5"),
         ("week,rate\n2026-W01,1,234\n", "line 2: must have 2 columns, got 3"),
@@ -80,7 +89,7 @@ def test_a_finer_series_is_reduced_to_weekly_peaks(tmp_path: Path) -> None:
         (WEEKS + "2026-W04,5\n", "line 4: must be later than line 3, each week once, got 2026-W04"),
         (WEEKS + "2026-W03,5\n", "line 4: must be later than line 3.* got 2026-W03"),
         ("2026-W01,1\n2026-01-12,5\n", "weeks .* and dates stand in one column"),
-        ("2026-01-05,1\n2026-01-13,5\n", "line 2: must be whole weeks after line 1, got 8 days"),
+        ("2026-01-05,1\n2026-01-13,5\n", "line 2: must be whole weeks after line 1.* got 8 days"),
         ("2025-W01,1\n2125-W01,5\n", "must span 1040 weeks or less, got 5219"),
         ("2026-W01,a\n2026-W02,b\n2026-W03,c\n2026-W04,d\n2026-W05,e\n", "and 2 more lines"),
         ("2026-01-05T00:00,1\n2026-01-05T01:00,2\n2026-01-05T02:00,2\n", "no week .* whole"),

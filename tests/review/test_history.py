@@ -16,7 +16,8 @@ from poolkit.report.source import RECORDED, shared
 from poolkit.review import kept as store
 from poolkit.review.demand import read_demands
 from poolkit.review.export import read_recommended, read_sizings
-from poolkit.review.history import read_history, to_csv
+from poolkit.review.gates import judge, not_the_latest, parse
+from poolkit.review.history import latest_skipped, read_history, to_csv
 from poolkit.review.manifest import read_manifest
 from poolkit.review.trend import History, Kept, headroom, trend
 from tests.recordings.history import NEW_AIOHTTP, REVIEWS, SLOWED, SLOWER
@@ -117,8 +118,30 @@ def test_a_store_that_cannot_be_written_says_so(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(BadInput, match=r"--history .* is a file"):
         store.check_store(tmp_path / "file")
+    for store_of_none in (tmp_path / "file" / "below", tmp_path / ("x" * 300)):
+        with pytest.raises(BadInput, match=r"--history .*: "):
+            store.check_store(store_of_none)
+    store.check_store(tmp_path / "new" / "folder")
+    assert not (tmp_path / "new").exists()
     with pytest.raises(BadInput, match="could not be kept"):
         kept_in(shared(RECORDED), tmp_path / "file")
+
+
+def test_records_made_at_once_by_processes_of_one_pid(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in two containers: neither takes the other's half-made one away."""
+    fill = store._fill
+
+    def fill_twice(making: Path, out: Path, names: set[str], text: str) -> None:
+        monkeypatch.setattr(store, "_fill", fill)
+        store.keep(out, read_recommended(out).targets[:1], "2026-11-28T12:00:00Z", tmp_path)
+        fill(making, out, names, text)
+
+    monkeypatch.setattr(store, "_fill", fill_twice)
+    kept_in(shared(RECORDED), tmp_path)
+    assert len(store.records(tmp_path)) == 2
+    assert len(read_history([tmp_path]).trends) == 4
 
 
 # -- reading --------------------------------------------------------------------------------------
@@ -164,23 +187,93 @@ def test_what_cannot_be_read_is_named_skipped_and_counted(tmp_path: Path) -> Non
     damaged(tmp_path, "newer", schema="poolkit.recommended/9")
     damaged(tmp_path, "foreign", schema="something/1")
     damaged(tmp_path, "undated", created="long ago")
+    damaged(tmp_path, "unsaid", schema="poolkit.recommended/\N{SUPERSCRIPT TWO}")
+    damaged(tmp_path, "untimely", created="0001-01-01T00:00:00+23:59")
+    (tmp_path / "2026-08-24T063000Z").mkdir()
     damaged(tmp_path, "entries", targets=[{"target": "x"}, 7])
+    damaged(tmp_path, "none", targets=None)
     cut = damaged(tmp_path, "cut") / "recommended.json"
     cut.write_text(cut.read_text()[:99])
     (tmp_path / "folder" / "recommended.json").mkdir(parents=True)
     found = read_history([tmp_path, tmp_path / "nowhere"])
     causes = [one.cause for one in found.skipped]
-    assert causes[:2] == ["is cut off, or no JSON", "x is not understood: " + causes[1][21:]]
-    assert causes[2] == "an entry is not understood: it is no table"
+    assert causes[:2] == ["cannot be read: No such file or directory", "is cut off, or no JSON"]
+    assert causes[2].startswith("x is not understood: ")
     assert causes[3:] == [
+        "an entry is not understood: it is no table",
         "cannot be read: it is no regular file",
         "was not written by poolkit review",
         "was written by a newer poolkit (poolkit.recommended/9)",
+        "names no target",
+        "does not say when it was made",
+        "was not written by poolkit review",
         "does not say when it was made",
         "cannot be read: No such file or directory",
     ]
     assert all(one.remedy for one in found.skipped)
     assert found.reviews == 1
+
+
+def test_files_beside_that_are_cut_are_named_too(tmp_path: Path) -> None:
+    """The review counts without them: nothing is compared that they would tell."""
+    folder = damaged(tmp_path, "good")
+    (folder / "manifest.json").write_text("{")
+    (folder / "lab-db.sizing.json").write_text("")
+    found = read_history([folder])
+    assert [one.cause[:31] for one in found.skipped] == [
+        "is not a poolkit.manifest/1 doc",
+        "is not of this version: Invalid",
+    ]
+    assert found.reviews == 1
+
+
+def test_a_gate_does_not_pass_on_the_review_before_one_that_is_skipped(tmp_path: Path) -> None:
+    """What is not of the latest review cannot be judged; one of before that is of no matter."""
+    for name in ("2026-08-17T063000Z", "2026-08-24T063000Z", "2026-08-31T063000Z"):
+        shutil.copytree(MADE / name, tmp_path / name)
+    for name, outcome in (("17", "passed"), ("31", "cannot be judged")):
+        file = tmp_path / f"2026-08-{name}T063000Z" / "recommended.json"
+        whole = file.read_text()
+        file.write_text(whole[:99])
+        found = read_history([tmp_path])
+        judged = [judge(parse("headroom=1%"), one, must_persist=True)[0] for one in found.trends]
+        (first, _) = not_the_latest(judged, latest_skipped(found))
+        assert first.outcome == outcome
+        file.write_text(whole)
+    assert first.why.endswith("2026-08-31T063000Z/recommended.json: is cut off, or no JSON")
+
+
+def test_figures_beyond_all_measure_are_not_known(tmp_path: Path) -> None:
+    """They are left out, and take nothing from the others."""
+    folder = damaged(tmp_path, "odd")
+    file = folder / "recommended.json"
+    written = json.loads(file.read_text())
+    cpu, db = written["targets"]
+    cpu["target_rate"] = 0.0
+    db["hold_time"]["at_recommended"] = 9e15
+    file.write_text(json.dumps(written))
+    point = {"pool_size": 1, "throughput": 1e6, "interval95": [1e-9, 1e7], "hold_time": 1.0}
+    sizing = json.loads((folder / "lab-db.sizing.json").read_text())
+    sizing["points"] = [sizing["points"][0] | point]
+    (folder / "lab-db.sizing.json").write_text(json.dumps(sizing))
+    found = read_history([folder, MADE / "2026-08-24T063000Z"])
+    assert found.skipped == ()
+    cpu, db = (each.reviews[0].figures for each in found.trends)
+    assert "headroom" not in cpu
+    assert db["hold_time.at_recommended"].interval95 is None
+
+
+def test_the_tenth_of_one_second_is_the_latest(tmp_path: Path) -> None:
+    """Records of one second are in the order in which they were kept."""
+    for number in (1, 2, 10):
+        name = store.named("2026-08-17T063000", number)
+        damaged(tmp_path, name)
+        file = tmp_path / name / "recommended.json"
+        written = json.loads(file.read_text())
+        written["targets"][0]["recommended_size"] = number
+        file.write_text(json.dumps(written))
+    reviews = read_history([tmp_path], ["lab-cpu"]).trends[0].reviews
+    assert [one.figures["recommended_size"].value for one in reviews] == [1, 2, 10]
 
 
 def test_where_nothing_is_left_it_is_bad_input(tmp_path: Path) -> None:
