@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -88,7 +89,12 @@ def check_out(out: Path, name: str) -> None:
 
 
 def observe(
-    target: Target, seconds: float, emit: Emit, *, until: float | None = None
+    target: Target,
+    seconds: float,
+    emit: Emit,
+    *,
+    until: float | None = None,
+    sleep: Callable[[float], None] = time.sleep,
 ) -> Observation:
     """The size of a target's pool, from its own metrics of the last so many seconds.
 
@@ -96,6 +102,7 @@ def observe(
 
     Args:
         until: Unix time (s) at which the range ends; now by default.
+        sleep: until the next scrape; what it or `emit` raises ends all of it.
 
     Raises:
         BadInput: the metrics cannot be read, or nothing in them is left to go by.
@@ -109,7 +116,7 @@ def observe(
     read: Windows | Averages
     if asked.prometheus is None:
         asked_at = f"{asked.metrics}, pool {asked.pool}"
-        read, queries = _scraped(target.name, asked, seconds, emit)
+        read, queries = _scraped(target.name, asked, seconds, emit, sleep)
         sizing, trial, found = _from_windows(target, read, asked_at, emit)
     else:
         asked_at = f"Prometheus at {asked.prometheus}, pool {asked.pool}"
@@ -156,9 +163,12 @@ def _from_windows(
     return _answer(target, windows, read, source)
 
 
-def _scraped(name: str, asked: MetricsFrom, seconds: float, emit: Emit) -> tuple[Windows, int]:
+def _scraped(
+    name: str, asked: MetricsFrom, seconds: float, emit: Emit, sleep: Callable[[float], None]
+) -> tuple[Windows, int]:
     """What a service's own /metrics tells in the next so many seconds, and how many scrapes."""
-    looking = Looking(name, f"looking at {asked.metrics}, nothing else is sent", seconds, emit)
+    what = f"looking at {asked.metrics}, nothing else is sent"
+    looking = Looking(name, what, seconds, emit, sleep=sleep)
     scrapes = scraping.watch(asked, seconds, pause=looking.pause)
     length = scraping.window_length(seconds)
     return scraping.read(scrapes, asked.pool, length, time.time()), len(scrapes)

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import math
 import tempfile
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -262,12 +263,22 @@ async def observed_at(
     asked = chosen.production  # without it `observe` says so
     seconds = since if asked is not None and asked.prometheus else look
 
+    # In a thread, so that the kernel answers meanwhile; an interrupt of the cell ends it there.
+    interrupted = threading.Event()
+
+    def sleep(seconds: float) -> None:
+        if interrupted.wait(seconds):
+            raise asyncio.CancelledError
+
     def see(event: Event) -> None:
+        sleep(0.0)
         if said := narration.sentence(event):
             put(_status(f"{chosen.name}: {said}"))
 
-    # In a thread, so that the kernel answers meanwhile.
-    found = await asyncio.to_thread(observe, chosen, seconds, see)
+    try:
+        found = await asyncio.to_thread(observe, chosen, seconds, see, sleep=sleep)
+    finally:
+        interrupted.set()
     return Seen(chosen, found)
 
 
