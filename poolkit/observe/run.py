@@ -40,7 +40,7 @@ from poolkit.targets.metrics import MetricsFrom
 FEWEST_WINDOWS = 5
 FEWEST_CALLS = 200
 SLOWER = 1.25  # times as long a call takes, of an upstream that may be asked about
-GROWN = 1.25  # times today's peak
+GROWN = (1.25, 2.0)  # times today's peak
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,19 +211,21 @@ def _answer(
     sizing, trial = sized(windows, objective, *of)
     today = todays_waits(*known)
     peak = windows.peak_rate
+    asked = {"today's busiest window": objective.but(target_rate=peak, growth=1.0)}
+    for factor in GROWN:
+        name = f"{units.number(factor)} times today's busiest"
+        asked[name] = objective.but(target_rate=peak, growth=factor)
+    if objective.lost:
+        asked["the target rate, no replica lost"] = objective.losing(0)
     scenarios = [
         Scenario(name=name, rate=one.rate, size=answer.size, because=answer.because)
-        for name, one in (
-            ("today's busiest window", objective.but(target_rate=peak, growth=1.0)),
-            (f"{units.number(GROWN)} times that", objective.but(target_rate=peak, growth=GROWN)),
-            *([("the target with no replica lost", objective.losing(0))] if objective.lost else []),
-        )
+        for name, one in asked.items()
         for answer, _ in [sized(windows, one, *of)]
     ]
     answer, _ = sized(windows, objective, *of, slower=SLOWER)
     scenarios.append(
         Scenario(
-            name=f"the target, calls {units.number(SLOWER)} times as long",
+            name=f"the target rate, calls {units.number(SLOWER)} times as long",
             rate=objective.rate,
             size=answer.size,
             because=answer.because,
