@@ -214,7 +214,7 @@ def _answer(
     asked = {"today's busiest window": objective.but(target_rate=peak, growth=1.0)}
     for factor in GROWN:
         name = f"{units.number(factor)} times today's busiest"
-        asked[name] = objective.but(target_rate=peak, growth=factor)
+        asked[name] = objective.but(target_rate=factor * peak, growth=1.0)
     if objective.lost:
         asked["the target rate, no replica lost"] = objective.losing(0)
     scenarios = [

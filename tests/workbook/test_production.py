@@ -72,7 +72,7 @@ def test_a_review_holds_no_metrics() -> None:
 
 @pytest.mark.parametrize("where", ["prometheus", "metrics"])
 def test_an_interrupt_of_the_cell_ends_it(tmp_path: Path, where: str) -> None:
-    """After the request that is under way nothing more is asked, and no thread is left."""
+    """After the query that is under way nothing more is asked, and no thread is left."""
     over, asked = threading.Event(), 0
 
     def metrics(kind: str, _query: dict[str, str]) -> tuple[int, bytes] | None:
@@ -87,7 +87,7 @@ def test_an_interrupt_of_the_cell_ends_it(tmp_path: Path, where: str) -> None:
             loop.call_soon_threadsafe(seeing.cancel)
             over.wait(10.0)
 
-        seeing = asyncio.ensure_future(production.observed_at(file, put=put))
+        seeing = asyncio.ensure_future(production.observed_at(file, since=100.0, put=put))
         with pytest.raises(asyncio.CancelledError):
             await seeing
         over.set()
