@@ -216,7 +216,7 @@ def _answer(
         name = f"{units.number(factor)} times today's busiest"
         asked[name] = objective.but(target_rate=factor * peak, growth=1.0)
     if objective.lost:
-        asked["the target rate, no replica lost"] = objective.losing(0)
+        asked["no replica is lost"] = objective.losing(0)
     scenarios = [
         Scenario(name=name, rate=one.rate, size=answer.size, because=answer.because)
         for name, one in asked.items()
@@ -225,7 +225,7 @@ def _answer(
     answer, _ = sized(windows, objective, *of, slower=SLOWER)
     scenarios.append(
         Scenario(
-            name=f"the target rate, calls {units.number(SLOWER)} times as long",
+            name=f"calls take {units.number(SLOWER)} times as long",
             rate=objective.rate,
             size=answer.size,
             because=answer.because,

@@ -51,7 +51,7 @@ def test_every_cell_says_what_is_not_known(capsys: pytest.CaptureFixture[str]) -
             "hikaricp",
             (
                 "| orders-db | ⚠ 16 | 16 | ✓ trusted | 390 calls/s |",
-                "the target rate, calls 1.25 times as long",
+                "calls take 1.25 times as long",
                 "Averages were read, and that answers all of it.",
             ),
         ),
