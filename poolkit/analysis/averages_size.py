@@ -94,7 +94,7 @@ def tell(averages: Averages, objective: Objective, target: str, preset: str) -> 
     if found is not None and not cannot:
         asked = (
             ("today's busiest window", averages.peak_rate, 1.0),
-            (f"the target, calls {units.number(SLOWER)} times as long", rate, SLOWER),
+            (f"calls take {units.number(SLOWER)} times as long", rate, SLOWER),
         )
         for name, per_second, factor in asked:
             one = _answer(

@@ -44,8 +44,13 @@ SURE = 1.0  # standard errors
 MOST_LOWER = 0.5  # share of throughput that a higher rate may take
 CLOSE = 0.15  # of a size, by which it may be larger in another stretch of the same traffic
 DRILL = (
-    "a drill shows it: for five minutes give one replica twice its share of the calls, where its "
-    "pool has room for them, and observe again"
+    "a drill shows it: for five minutes give one replica twice its share of the calls, and observe "
+    "again"
+)
+# Where a pool had all its connections in use, more calls would only wait for them.
+DRILL_OF_FULL = (
+    "a drill shows it: for five minutes give one replica a larger pool and twice its share of the "
+    "calls, and observe that time"
 )
 
 
@@ -293,6 +298,8 @@ def _within(
         unsure: why what was seen tells no size close enough; empty: it does.
     """
     seen, peak = chosen.most_in_use, windows.peak_rate
+    size = chosen.most_size
+    drill = DRILL_OF_FULL if size is not None and seen >= size else DRILL
     if windows.fleet > 1 and rate > BEYOND * peak:
         why = (
             f"cannot say at {units.rate(rate)}: {units.rate(peak)} is the highest rate at which "
@@ -304,12 +311,12 @@ def _within(
     elif sizing.size is not None and sizing.size > seen:
         why = (
             f"cannot say: {units.plural(sizing.size, 'connection')} would be needed if throughput "
-            f"stayed as with {seen} in use, the most of one pool that were seen; {DRILL}"
+            f"stayed as with {seen} in use, the most of one pool that were seen; {drill}"
         )
     elif sizing.size is None and (sizing.limited_by != "cap" or allowed > seen):
         why = (
             f"cannot say: with {units.plural(seen, 'connection')} in use, the most of one pool "
-            f"that were seen, {units.rate(rate)} is not carried in time; {DRILL}"
+            f"that were seen, {units.rate(rate)} is not carried in time; {drill}"
         )
     else:
         return sizing

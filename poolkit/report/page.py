@@ -167,10 +167,9 @@ def _told(found: FromProduction) -> list[Table]:
 
 
 def _has_curve(target: TargetReview) -> bool:
-    """Whether there is a curve to draw: averages tell none."""
-    r = target.recommendation
-    is_averaged = r.production is not None and r.production.averages is not None
-    return bool(target.trials) and not (is_averaged and r.verification is None)
+    """Whether there is a curve to draw: averages tell none, and one trial of a size is no curve."""
+    found = target.recommendation.production
+    return bool(target.trials) and (found is None or found.averages is None)
 
 
 def _measured_on(review: Review) -> str:
