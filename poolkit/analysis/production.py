@@ -40,7 +40,7 @@ BEYOND = 1.05  # times the highest rate seen of a fleet: so far its hold time is
 # Cd2 of the chain whose rates are X(n) as seen: the balance over each level holds whatever the
 # holds are like, so bursts are in X(n) already and count once.
 RANDOM = 1.0
-SURE = 1.0  # standard errors
+SURE = 2.0  # standard errors
 MOST_LOWER = 0.5  # share of throughput that a higher rate may take
 CLOSE = 0.15  # of a size, by which it may be larger in another stretch of the same traffic
 DRILL = (
@@ -237,7 +237,7 @@ def _beyond(windows: Windows, trial: Trial, rate: float, slower: float) -> float
     it where services are alike, d = 0, and none where they are exponential. Which of these it is
     holds do not tell: waits within the upstream are in them.
     """
-    # Of some windows of a steady rate the highest lies above it: a standard error of its calls.
+    # Of some windows of a steady rate the highest lies above it: two standard errors of its calls.
     highest = windows.peak_rate
     highest -= SURE * math.sqrt(highest / windows.seconds)
     excess = rate - highest / slower
