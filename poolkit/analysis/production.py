@@ -40,10 +40,8 @@ BEYOND = 1.05  # times the highest rate seen of a fleet: so far its hold time is
 # holds are like, so bursts are in X(n) already and count once.
 RANDOM = 1.0
 CLOSE = 0.15  # of a size, by which it may be larger in another stretch of the same traffic
-DRILL = (
-    "a drill shows it: for five minutes give one replica twice its share of the calls, where its "
-    "pool has room for them, and observe again"
-)
+RAISED = 1.25  # times its size that a full pool is given, where the size needed is not known
+BUSIER = "observe a busier time, or measure it under load: poolkit size"
 
 
 def slowdown(windows: Windows, near_by: Windows, rate: float) -> float:
@@ -240,17 +238,19 @@ def _within(
         why = (
             f"cannot say at {units.rate(rate)}: {units.rate(peak)} is the highest rate at which "
             f"the upstream of these {windows.fleet} pools was seen, and how long calls take beyond "
-            "is not known; send it more for five minutes, or let poolkit review do so"
+            f"is not known; {BUSIER}"
         )
     elif sizing.size is not None and sizing.size > seen:
         why = (
             f"cannot say: {units.plural(sizing.size, 'connection')} would be needed if throughput "
-            f"stayed as with {seen} in use, the most of one pool that were seen; {DRILL}"
+            f"stayed as with {seen} in use, the most of one pool that were seen; "
+            f"{_drill(chosen, sizing.size, allowed)}"
         )
     elif sizing.size is None and (sizing.limited_by != "cap" or allowed > seen):
         why = (
             f"cannot say: with {units.plural(seen, 'connection')} in use, the most of one pool "
-            f"that were seen, {units.rate(rate)} is not carried in time; {DRILL}"
+            f"that were seen, {units.rate(rate)} is not carried in time; "
+            f"{_drill(chosen, None, allowed)}"
         )
     elif by_chance:
         why = by_chance
@@ -271,3 +271,26 @@ def _within(
             "headroom": 0,
         }
     )
+
+
+def _drill(windows: Windows, needed: int | None, allowed: int) -> str:
+    """What would show more connections of one pool in use than were seen.
+
+    Args:
+        needed: how many are to be seen; None: that is not known.
+        allowed: connections of one pool, at most.
+    """
+    seen, size = windows.most_in_use, windows.most_size
+    if size is not None and math.isfinite(size) and max(seen + 1, needed or 0) > size:
+        raised = needed or min(math.ceil(RAISED * size), allowed)
+        if raised > size:
+            return (
+                f"a pool of {size:g} cannot show that: raise the size to {raised} for a day, and "
+                "observe again"
+            )
+    if windows.fleet > 1:
+        return (
+            "a drill shows it: for five minutes give one replica twice its share of the calls, "
+            "where its pool has room for them, and observe again"
+        )
+    return f"no other pool has calls to give to this one: {BUSIER}"

@@ -157,11 +157,11 @@ def _from_windows(
 
 
 def _scraped(name: str, asked: MetricsFrom, seconds: float, emit: Emit) -> tuple[Windows, int]:
-    """What a service's own /metrics tells in the next so many seconds, and how many scrapes."""
+    """What a service's own /metrics tells in the next so many seconds, and the scrapes sent."""
     looking = Looking(name, f"looking at {asked.metrics}, nothing else is sent", seconds, emit)
     scrapes = scraping.watch(asked, seconds, pause=looking.pause)
     length = scraping.window_length(seconds)
-    return scraping.read(scrapes, asked.pool, length, time.time()), len(scrapes)
+    return scraping.read(scrapes, asked.pool, length, time.time()), looking.scrapes
 
 
 def write(out: Path, found: Observation) -> None:
@@ -199,7 +199,7 @@ def _answer(
     objective = _of_fleet(target, windows.fleet)
     known = evidence(windows, min(objective.rate, windows.peak_rate), *of)
     sizing, trial = sized(windows, objective, *of)
-    today = todays_waits(*known)
+    today = todays_waits(*known, objective.wait_p99)
     peak = windows.peak_rate
     scenarios = [
         Scenario(name=name, rate=one.rate, size=answer.size, because=answer.because)

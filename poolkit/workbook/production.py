@@ -15,8 +15,6 @@ from typing import Literal, Self
 import numpy as np
 from pydantic import Field
 
-from poolkit.analysis.averages_size import MONITOR
-from poolkit.analysis.production import DRILL
 from poolkit.analysis.windows import Times, Windows
 from poolkit.errors import BadInput
 from poolkit.events import Event
@@ -41,6 +39,7 @@ TARGETS, WINDOWS = "targets.toml", "windows.json"
 POOL = "orders-db"  # of the demo service, which is looked at
 SIZES = {**sizes.RECOMMENDED, POOL: 10}  # as somebody chose by feel: more than the rate needs
 WEEK = 7 * 86400.0  # s
+CANNOT = "cannot say"  # begins the reason why there is no size
 LOOK = 30.0  # s: windows enough where a scrape is missed
 Row = tuple[float, ...]
 
@@ -209,17 +208,20 @@ def told(seen: Seen) -> str:
 def unsaid(seen: Seen) -> str:
     """Of what was asked all that has no answer, what was seen, and what would let it say more."""
     production, sizing = _production(seen), seen.found.sizing
-    open_ones = [] if sizing.size else ["the target"]
-    open_ones += [one.name for one in production.scenarios if one.size is None]
+    asked = [("the target", sizing.size, sizing.because)]
+    asked += [(one.name, one.size, one.because) for one in production.scenarios]
+    open_ones = [(name, because) for name, size, because in asked if size is None]
     if production.averages is not None:
-        ends, way = "Averages were read", MONITOR
+        ends = "Averages were read"
     else:
         most = plural(production.most_in_use, "connection")
         ends = f"Up to {most} of one pool were seen in use, at up to {rate(production.peak_rate)}"
-        way = DRILL
     if not open_ones:
         return f"{ends}, and that answers all of it."
-    return f"{ends}. Not answered: {'; '.join(open_ones)}. {sentence(way)}"
+    names = "; ".join(name for name, _ in open_ones)
+    # What to do stands last in a reason.
+    ways = dict.fromkeys(why.rpartition("; ")[2] for _, why in open_ones if why.startswith(CANNOT))
+    return " ".join([f"{ends}. Not answered: {names}.", *map(sentence, ways)])
 
 
 def _production(seen: Seen) -> FromProduction:
