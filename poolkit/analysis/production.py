@@ -29,7 +29,8 @@ import scipy  # its parts are loaded when they are first used
 from poolkit import units
 from poolkit.analysis.resampled import sizes_drawn
 from poolkit.analysis.sizing import size
-from poolkit.analysis.states import BATCHES, States
+from poolkit.analysis.state_curve import fit
+from poolkit.analysis.states import BATCHES, States, state_points
 from poolkit.analysis.windows import GROUPS, Windows, near
 from poolkit.records import Distribution, Sizing, Sweep, Trial
 from poolkit.targets.objective import Objective
@@ -39,6 +40,7 @@ BEYOND = 1.05  # times the highest rate seen of a fleet: so far its hold time is
 # Cd2 of the chain whose rates are X(n) as seen: the balance over each level holds whatever the
 # holds are like, so bursts are in X(n) already and count once.
 RANDOM = 1.0
+MOST_LOWER = 0.5  # share of throughput that a higher rate may take
 CLOSE = 0.15  # of a size, by which it may be larger in another stretch of the same traffic
 RAISED = 1.25  # times its size that a full pool is given, where the size needed is not known
 BUSIER = "observe a busier time, or measure it under load: poolkit size"
@@ -180,7 +182,8 @@ def sized(
     """The size that the objective asks for, and the evidence as one trial.
 
     Nothing is answered above the connections in use that were seen, nor for a fleet above the
-    highest rate seen; the windows must be whole (see `Windows.whole`), one at least.
+    highest rate seen, nor for one pool where the size hangs on how calls queue above it. The
+    windows must be whole (see `Windows.whole`), one at least.
 
     Args:
         slower: how many times as long each call is taken to last.
@@ -188,19 +191,68 @@ def sized(
     rate = objective.rate
     chosen = near(windows, rate)
     factor = slower * slowdown(windows, chosen, rate)
-    trial = as_trial(chosen, factor, target, driver, started)
-    sizing = size(Sweep(target=target, trials=(trial,)), objective)
-    verdict = sizing.verdict.model_copy(
-        update={
-            "evidence": f"production had up to {units.plural(chosen.most_in_use, 'connection')} of "
-            f"one pool in use, at up to {units.rate(windows.peak_rate)}; nobody pushed it beyond, "
-            "so what bounds the server was not seen"
-        }
+
+    def named(factor: float) -> tuple[Sizing, Trial]:
+        trial = as_trial(chosen, factor, target, driver, started)
+        return size(Sweep(target=target, trials=(trial,)), objective), trial
+
+    sizing, trial = named(factor)
+    seen = (
+        f"production had up to {units.plural(chosen.most_in_use, 'connection')} of one pool in "
+        f"use, at up to {units.rate(windows.peak_rate)}; nobody pushed it beyond, so what bounds "
+        "the server was not seen"
     )
+    unsure = ""
+    beyond = _beyond(windows, trial, rate, slower)
+    if beyond > 0.0 and sizing.size:
+        least = sizing.size
+        factor /= 1.0 - beyond
+        sizing, trial = named(factor)
+        unsure = _unsure(least, sizing.size, rate, windows.peak_rate, slower)
+        seen += (
+            f"; calls may queue longer at a higher rate, so throughput is taken {beyond:.0%} lower"
+        )
+    verdict = sizing.verdict.model_copy(update={"evidence": seen})
     sizing = sizing.model_copy(update={"verdict": verdict})
-    by_chance = _by_chance(chosen, objective, factor) if sizing.size else ""
+    if not unsure and sizing.size and sizing.size <= chosen.most_in_use:
+        unsure = _by_chance(chosen, objective, factor)
     allowed = objective.cap // objective.pools
-    return _within(sizing, windows, chosen, rate, allowed, by_chance), trial
+    return _within(sizing, windows, chosen, rate, allowed, unsure), trial
+
+
+def _beyond(windows: Windows, trial: Trial, rate: float, slower: float) -> float:
+    """The share, 0 to 0.5, by which throughput may be lower at a rate beyond those seen.
+
+    Beyond the knee X(n) as seen at a rate lies above mu, what the upstream keeps up, by
+    (mu - rate) (1 - d) / (1 + d), where services have the squared spread d: the queue falls off as
+    exp(-2 (1 - rho) n / (1 + d)) (Kingman 1962). So a higher rate takes its excess off X(n), all of
+    it where services are alike, d = 0, and none where they are exponential. Which of these it is
+    holds do not tell: waits within the upstream are in them.
+    """
+    excess = rate - windows.peak_rate / slower
+    if excess <= 0.0:
+        return 0.0
+    curve = fit(state_points([trial]), RANDOM)
+    return min(MOST_LOWER, excess / float(curve.throughputs(curve.sizes).max()))
+
+
+def _unsure(least: int, size: int | None, rate: float, peak: float, slower: float) -> str:
+    """Why no size can be named at a rate beyond those seen; empty: both ends are close enough.
+
+    Args:
+        least: the size if calls queue as they do at the rates seen.
+        size: if they queue as much longer as can be; None: no size does.
+    """
+    if size is not None and size - least <= max(1.0, CLOSE * least):
+        return ""
+    ends = f"{least} connections or more" if size is None else f"{least} to {size} connections"
+    how = units.rate(rate)
+    if slower > 1.0:
+        how += f" with calls {units.number(slower)} times as long"
+    return (
+        f"cannot say closer than {ends}: {units.rate(peak)} is the highest rate seen, and how "
+        f"calls queue at {how} is not known; {BUSIER}"
+    )
 
 
 def _by_chance(chosen: Windows, objective: Objective, factor: float) -> str:
@@ -224,14 +276,14 @@ def _by_chance(chosen: Windows, objective: Objective, factor: float) -> str:
 
 
 def _within(
-    sizing: Sizing, windows: Windows, chosen: Windows, rate: float, allowed: int, by_chance: str
+    sizing: Sizing, windows: Windows, chosen: Windows, rate: float, allowed: int, unsure: str
 ) -> Sizing:
     """The sizing where all of it was seen in production; else "cannot say", with what to do.
 
     Args:
         allowed: connections of one pool, at most. That so many are too few is known only if so many
             were seen.
-        by_chance: why so short a time tells no size; empty: it does.
+        unsure: why what was seen tells no size close enough; empty: it does.
     """
     seen, peak = chosen.most_in_use, windows.peak_rate
     if windows.fleet > 1 and rate > BEYOND * peak:
@@ -240,6 +292,8 @@ def _within(
             f"the upstream of these {windows.fleet} pools was seen, and how long calls take beyond "
             f"is not known; {BUSIER}"
         )
+    elif unsure:
+        why = unsure
     elif sizing.size is not None and sizing.size > seen:
         why = (
             f"cannot say: {units.plural(sizing.size, 'connection')} would be needed if throughput "
@@ -252,8 +306,6 @@ def _within(
             f"that were seen, {units.rate(rate)} is not carried in time; "
             f"{_drill(chosen, None, allowed)}"
         )
-    elif by_chance:
-        why = by_chance
     else:
         return sizing
     return sizing.model_copy(

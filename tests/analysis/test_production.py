@@ -59,6 +59,20 @@ def test_above_what_was_seen() -> None:
     assert (found.size, found.limited_by) == (None, "cap")
 
 
+def test_one_pool_above_the_rate_seen() -> None:
+    """Far from the plateau a size holds at 1.2 times the peak; near it how calls queue decides.
+
+    Brute force: 15 and 57 connections. As at the peak, throughput would have asked for 16 and 22.
+    """
+    far, close = SIX[4], SIX[2]
+    found = answer(day(far, 24, seconds=150.0), 1.2 * far.peak)
+    assert found.size in range(15, 19)
+    assert "throughput is taken" in found.verdict.evidence
+    found = answer(day(close, 40, seconds=150.0), 1.2 * close.peak)
+    assert (found.size, found.limited_by, found.out_of_reach) == (None, "unknown", False)
+    assert "is the highest rate seen" in found.because
+
+
 @pytest.fixture(scope="module")
 def six_pools() -> Windows:
     """Six pools of 16 on one upstream whose calls slow each other down."""
