@@ -23,7 +23,7 @@ from poolkit.analysis.averages import Averages, told
 from poolkit.analysis.curve import Z95, Curve, SharedCurve
 from poolkit.analysis.hold_growth import Growth, growth
 from poolkit.analysis.model import Fitted
-from poolkit.analysis.production import BEYOND
+from poolkit.analysis.production import BEYOND, BUSIER
 from poolkit.analysis.queueing import waits
 from poolkit.analysis.response import HoldTimes
 from poolkit.analysis.what_if import Answer, Planner, Question, answer
@@ -88,6 +88,7 @@ def tell(averages: Averages, objective: Objective, target: str, preset: str) -> 
         headroom=0 if plain is None else plain.headroom,
         out_of_reach=False if plain is None else plain.out_of_reach,
         rate_per_pool=objective.rate_per_pool if plain is None else plain.rate_per_pool,
+        hold_at_one=None if plain is None or found is None else found[0],
     )
     today, predicted = _todays_waits(averages, found, growing)
     scenarios = []
@@ -124,8 +125,7 @@ def _cannot(averages: Averages, objective: Objective, growing: Growth | None) ->
     if objective.rate > BEYOND * averages.peak_rate:
         return (
             f"cannot say at {units.rate(objective.rate)}: {units.rate(averages.peak_rate)} is the "
-            "highest rate seen, and how long calls take beyond is not known; send it more for five "
-            "minutes, or let poolkit review do so"
+            f"highest rate seen, and how long calls take beyond is not known; {BUSIER}"
         )
     return ""
 

@@ -43,15 +43,8 @@ RANDOM = 1.0
 SURE = 2.0  # standard errors
 MOST_LOWER = 0.5  # share of throughput that a higher rate may take
 CLOSE = 0.15  # of a size, by which it may be larger in another stretch of the same traffic
-DRILL = (
-    "a drill shows it: for five minutes give one replica twice its share of the calls, and observe "
-    "again"
-)
-# Where a pool had all its connections in use, more calls would only wait for them.
-DRILL_OF_FULL = (
-    "a drill shows it: for five minutes give one replica a larger pool and twice its share of the "
-    "calls, and observe that time"
-)
+RAISED = 1.25  # times its size that a full pool is given, where the size needed is not known
+BUSIER = "observe a busier time, or measure it under load: poolkit size"
 
 
 def slowdown(windows: Windows, near_by: Windows, rate: float) -> float:
@@ -262,8 +255,7 @@ def _unsure(least: int, size: int | None, rate: float, peak: float, slower: floa
         how += f" with calls {units.number(slower)} times as long"
     return (
         f"cannot say closer than {ends}: {units.rate(peak)} is the highest rate seen, and how "
-        f"calls queue at {how} is not known; send it more for five minutes, or let poolkit review "
-        "do so"
+        f"calls queue at {how} is not known; {BUSIER}"
     )
 
 
@@ -298,25 +290,25 @@ def _within(
         unsure: why what was seen tells no size close enough; empty: it does.
     """
     seen, peak = chosen.most_in_use, windows.peak_rate
-    size = chosen.most_size
-    drill = DRILL_OF_FULL if size is not None and seen >= size else DRILL
     if windows.fleet > 1 and rate > BEYOND * peak:
         why = (
             f"cannot say at {units.rate(rate)}: {units.rate(peak)} is the highest rate at which "
             f"the upstream of these {windows.fleet} pools was seen, and how long calls take beyond "
-            "is not known; send it more for five minutes, or let poolkit review do so"
+            f"is not known; {BUSIER}"
         )
     elif unsure:
         why = unsure
     elif sizing.size is not None and sizing.size > seen:
         why = (
             f"cannot say: {units.plural(sizing.size, 'connection')} would be needed if throughput "
-            f"stayed as with {seen} in use, the most of one pool that were seen; {drill}"
+            f"stayed as with {seen} in use, the most of one pool that were seen; "
+            f"{_drill(chosen, sizing.size, allowed)}"
         )
     elif sizing.size is None and (sizing.limited_by != "cap" or allowed > seen):
         why = (
             f"cannot say: with {units.plural(seen, 'connection')} in use, the most of one pool "
-            f"that were seen, {units.rate(rate)} is not carried in time; {drill}"
+            f"that were seen, {units.rate(rate)} is not carried in time; "
+            f"{_drill(chosen, None, allowed)}"
         )
     else:
         return sizing
@@ -335,3 +327,26 @@ def _within(
             "headroom": 0,
         }
     )
+
+
+def _drill(windows: Windows, needed: int | None, allowed: int) -> str:
+    """What would show more connections of one pool in use than were seen.
+
+    Args:
+        needed: how many are to be seen; None: that is not known.
+        allowed: connections of one pool, at most.
+    """
+    seen, size = windows.most_in_use, windows.most_size
+    if size is not None and math.isfinite(size) and max(seen + 1, needed or 0) > size:
+        raised = needed or min(math.ceil(RAISED * size), allowed)
+        if raised > size:
+            return (
+                f"a pool of {size:g} cannot show that: raise the size to {raised} for a day, and "
+                "observe again"
+            )
+    if windows.fleet > 1:
+        return (
+            "a drill shows it: for five minutes give one replica twice its share of the calls, "
+            "where its pool has room for them, and observe again"
+        )
+    return f"no other pool has calls to give to this one: {BUSIER}"

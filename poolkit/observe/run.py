@@ -166,12 +166,12 @@ def _from_windows(
 def _scraped(
     name: str, asked: MetricsFrom, seconds: float, emit: Emit, sleep: Callable[[float], None]
 ) -> tuple[Windows, int]:
-    """What a service's own /metrics tells in the next so many seconds, and how many scrapes."""
+    """What a service's own /metrics tells in the next so many seconds, and the scrapes sent."""
     what = f"looking at {asked.metrics}, nothing else is sent"
     looking = Looking(name, what, seconds, emit, sleep=sleep)
     scrapes = scraping.watch(asked, seconds, pause=looking.pause)
     length = scraping.window_length(seconds)
-    return scraping.read(scrapes, asked.pool, length, time.time()), len(scrapes)
+    return scraping.read(scrapes, asked.pool, length, time.time()), looking.scrapes
 
 
 def write(out: Path, found: Observation) -> None:
@@ -209,7 +209,7 @@ def _answer(
     objective = _of_fleet(target, windows.fleet)
     known = evidence(windows, min(objective.rate, windows.peak_rate), *of)
     sizing, trial = sized(windows, objective, *of)
-    today = todays_waits(*known)
+    today = todays_waits(*known, objective.wait_p99)
     peak = windows.peak_rate
     asked = {"today's busiest window": objective.but(target_rate=peak, growth=1.0)}
     for factor in GROWN:

@@ -41,6 +41,7 @@ POOL = "orders-db"  # of the demo service, which is looked at
 # As somebody chose by feel: one more than the rate needs, and too few to show twice the rate.
 SIZES = {**sizes.RECOMMENDED, POOL: 6}
 WEEK = 7 * 86400.0  # s
+CANNOT = "cannot say"  # begins the reason why there is no size
 LOOK = 30.0  # s: windows enough where a scrape is missed
 Row = tuple[float, ...]
 
@@ -214,7 +215,7 @@ def unsaid(seen: Seen) -> str:
     open_ones = {
         name: because
         for name, (size, because) in sizes.items()
-        if size is None and because.startswith("cannot say")
+        if size is None and because.startswith(CANNOT)
     }
     if production.averages is not None:
         ends = "Averages were read"

@@ -8,8 +8,9 @@ nothing of the method was chosen), a day of sine or of steps compressed to `--se
 1.3 times and just the connections needed; needed is brute force at the peak, and at 1.1 times the
 peak, beyond what was seen. A size is good within 15 % of it, or "cannot say"; low is more than one
 connection below it and trusted. The next day, of another seed, has its p99 wait inside the interval
-predicted or not: with the size named, and with today's. Volume: `--pods` for `--days`, from a
-Prometheus that adds them up, as it does: time and the peak of this process's memory.
+predicted or not: with the size named, and with today's. Power: of how many short days the waits are
+trusted, and of how many that no model should tell. Volume: `--pods` for `--days`, from a Prometheus
+that adds them up, as it does: time and the peak of this process's memory.
 """
 
 from __future__ import annotations
@@ -48,6 +49,7 @@ from tests.analysis.day import (
 from tests.observe.fake import Averaging, Fake, serving
 
 WAIT = 0.010
+SHORT = 60.0  # s, of a day in which too little is seen
 GROWN = 1.1  # times the peak of the day
 TRIED = range(20, 26)  # seeds of the open loops that tell the size needed
 OF = ("orders", "asyncpg", "2026-11-28T00:00:00Z")
@@ -118,7 +120,8 @@ def accuracy(services: Sequence[Service], seconds: float, seeds: int) -> None:
             for size in (need, round(1.3 * need), 2 * need):
                 for seed in range(1, seeds + 1):
                     windows = day(service, size, seconds=seconds, seed=seed, shape=shape).whole()
-                    trusted = todays_waits(*evidence(windows, service.peak, *OF)).is_trusted
+                    known = evidence(windows, service.peak, *OF)
+                    trusted = todays_waits(*known, WAIT).is_trusted
                     said: list[int | None] = []
                     for row, of, wanted in zip(rows, (service, grown), needs, strict=True):
                         asked = Objective(target_rate=of.peak, wait_p99=WAIT, max_size=1024)
@@ -144,6 +147,37 @@ def accuracy(services: Sequence[Service], seconds: float, seeds: int) -> None:
                     setattr(total, field.name, both)
             sys.stdout.flush()
     print(f"all, at the peak: {totals[0]}\nall, at {GROWN} times the peak: {totals[1]}")
+
+
+def longer(windows: Windows, buckets: int) -> Windows:
+    """The same where each call that waited did so by so many buckets of its histogram longer."""
+    times = windows.waits
+    beyond = times.counts[:, -1:] - times.counts[:, :-1]
+    beyond = np.hstack((np.repeat(beyond[:, :1], buckets, axis=1), beyond[:, :-buckets]))
+    counts = np.hstack((times.counts[:, -1:] - beyond, times.counts[:, -1:]))
+    return replace(windows, waits=Times(times.bounds, counts, times.total))
+
+
+def power(services: Sequence[Service], seconds: float, seeds: int) -> None:
+    """Print how many of short days are trusted: as they are, and where waits are of other cause."""
+    right, wrong, waited, days = 0, 0, 0, 0
+    for service in services:
+        need = needed(service)
+        for shape in (arrivals, steps):
+            for size in (need, round(1.3 * need), 2 * need):
+                for seed in range(1, seeds + 1):
+                    whole = day(service, size, seconds=seconds, seed=seed, shape=shape).whole()
+                    windows, trial = evidence(whole, service.peak, *OF)
+                    days += 1
+                    right += todays_waits(windows, trial, WAIT).is_trusted
+                    counted = windows.waits.counts.sum(axis=0)
+                    if counted[0] < 0.99 * counted[-1]:  # else p99 is the same
+                        waited += 1
+                        wrong += todays_waits(longer(windows, 3), trial, WAIT).is_trusted
+    print(
+        f"{seconds:g} s: {right} of {days} days are trusted; with waits 8 to 10 times as long "
+        f"{wrong} of the {waited} that have any"
+    )
 
 
 def volume(pods: int, days: float) -> None:
@@ -209,6 +243,7 @@ def main() -> None:
     asked = parser.parse_args()
     volume(asked.pods, asked.days)
     services = HELD_OUT if asked.held_out else OTHERS if asked.others else SIX
+    power(services, SHORT, asked.seeds)
     accuracy(services, asked.seconds, asked.seeds)
 
 

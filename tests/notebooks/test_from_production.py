@@ -41,7 +41,7 @@ def test_every_cell_says_what_is_not_known(capsys: pytest.CaptureFixture[str]) -
     assert "| orders-db | – | 8 | ✓ trusted |" in text
     assert "Cannot say: with 8 connections in use" in text
     assert "Not answered: the target rate; today's busiest window; 1.25 times today's" in text
-    assert "A drill shows it: for five minutes give one replica a larger pool" in text
+    assert "A pool of 8 cannot show that: raise the size to" in text
 
 
 @pytest.mark.parametrize(
