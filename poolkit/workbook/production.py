@@ -32,7 +32,7 @@ from poolkit.show.words import sentence
 from poolkit.targets import Target, load_targets
 from poolkit.targets.reading import read_toml
 from poolkit.units import number, plural, rate
-from poolkit.workbook.measuring import line
+from poolkit.workbook.measuring import in_thread, line
 
 RECORDED = "data/recordings/production"
 HISTORY = "data/recordings/history"
@@ -269,7 +269,7 @@ async def observed_at(
     asked = chosen.production  # without it `observe` says so
     seconds = since if asked is not None and asked.prometheus else look
 
-    # In a thread, so that the kernel answers meanwhile; an interrupt of the cell ends it there.
+    # An interrupt of the cell ends what the thread does, too.
     interrupted = threading.Event()
 
     def sleep(seconds: float) -> None:
@@ -282,7 +282,7 @@ async def observed_at(
             put(_status(f"{chosen.name}: {said}"))
 
     try:
-        found = await asyncio.to_thread(observe, chosen, seconds, see, sleep=sleep)
+        found = await in_thread(observe, chosen, seconds, see, sleep=sleep)
     finally:
         interrupted.set()
     return Seen(chosen, found)
