@@ -23,9 +23,9 @@ from poolkit.analysis.averages import Averages, told
 from poolkit.analysis.curve import Z95, Curve, SharedCurve
 from poolkit.analysis.hold_growth import Growth, growth
 from poolkit.analysis.model import Fitted
-from poolkit.analysis.production import BEYOND, BUSIER
 from poolkit.analysis.queueing import waits
 from poolkit.analysis.response import HoldTimes
+from poolkit.analysis.unseen import BEYOND, BUSIER
 from poolkit.analysis.what_if import Answer, Planner, Question, answer
 from poolkit.records import (
     BUCKETS,
