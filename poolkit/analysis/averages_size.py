@@ -23,9 +23,9 @@ from poolkit.analysis.averages import Averages, told
 from poolkit.analysis.curve import Z95, Curve, SharedCurve
 from poolkit.analysis.hold_growth import Growth, growth
 from poolkit.analysis.model import Fitted
-from poolkit.analysis.production import BEYOND
 from poolkit.analysis.queueing import waits
 from poolkit.analysis.response import HoldTimes
+from poolkit.analysis.unseen import BEYOND, BUSIER
 from poolkit.analysis.what_if import Answer, Planner, Question, answer
 from poolkit.analysis.windows import LEAST_ROOM, ROOM
 from poolkit.records import (
@@ -89,13 +89,14 @@ def tell(averages: Averages, objective: Objective, target: str, preset: str) -> 
         headroom=0 if plain is None else plain.headroom,
         out_of_reach=False if plain is None else plain.out_of_reach,
         rate_per_pool=objective.rate_per_pool if plain is None else plain.rate_per_pool,
+        hold_at_one=None if plain is None or found is None else found[0],
     )
     today, predicted = _todays_waits(averages, found, growing)
     scenarios = []
     if found is not None and not cannot:
         asked = (
             ("today's busiest window", averages.peak_rate, 1.0),
-            (f"the target, calls {units.number(SLOWER)} times as long", rate, SLOWER),
+            (f"calls take {units.number(SLOWER)} times as long", rate, SLOWER),
         )
         for name, per_second, factor in asked:
             one = _answer(
@@ -125,8 +126,7 @@ def _cannot(averages: Averages, objective: Objective, growing: Growth | None) ->
     if objective.rate > BEYOND * averages.peak_rate:
         return (
             f"cannot say at {units.rate(objective.rate)}: {units.rate(averages.peak_rate)} is the "
-            "highest rate seen, and how long calls take beyond is not known; send it more for five "
-            "minutes, or let poolkit review do so"
+            f"highest rate seen, and how long calls take beyond is not known; {BUSIER}"
         )
     return ""
 

@@ -27,7 +27,7 @@ import numpy as np
 import scipy  # its parts are loaded when they are first used
 
 from poolkit import units
-from poolkit.analysis.resampled import sizes_drawn
+from poolkit.analysis import unseen
 from poolkit.analysis.sizing import size
 from poolkit.analysis.states import BATCHES, States
 from poolkit.analysis.windows import GROUPS, Windows, near
@@ -35,15 +35,9 @@ from poolkit.records import Distribution, Sizing, Sweep, Trial
 from poolkit.targets.objective import Objective
 
 FINGERPRINT = "production"  # of what is no trial; a measurement does not go on from it
-BEYOND = 1.05  # times the highest rate seen of a fleet: so far its hold time is taken to stay
 # Cd2 of the chain whose rates are X(n) as seen: the balance over each level holds whatever the
 # holds are like, so bursts are in X(n) already and count once.
 RANDOM = 1.0
-CLOSE = 0.15  # of a size, by which it may be larger in another stretch of the same traffic
-DRILL = (
-    "a drill shows it: for five minutes give one replica twice its share of the calls, where its "
-    "pool has room for them, and observe again"
-)
 
 
 def slowdown(windows: Windows, near_by: Windows, rate: float) -> float:
@@ -182,7 +176,8 @@ def sized(
     """The size that the objective asks for, and the evidence as one trial.
 
     Nothing is answered above the connections in use that were seen, nor for a fleet above the
-    highest rate seen; the windows must be whole (see `Windows.whole`), one at least.
+    highest rate seen, nor for one pool where the size hangs on how calls queue above it. The
+    windows must be whole (see `Windows.whole`), one at least.
 
     Args:
         slower: how many times as long each call is taken to last.
@@ -190,84 +185,30 @@ def sized(
     rate = objective.rate
     chosen = near(windows, rate)
     factor = slower * slowdown(windows, chosen, rate)
-    trial = as_trial(chosen, factor, target, driver, started)
-    sizing = size(Sweep(target=target, trials=(trial,)), objective)
-    verdict = sizing.verdict.model_copy(
-        update={
-            "evidence": f"production had up to {units.plural(chosen.most_in_use, 'connection')} of "
-            f"one pool in use, at up to {units.rate(windows.peak_rate)}; nobody pushed it beyond, "
-            "so what bounds the server was not seen"
-        }
+
+    def named(factor: float) -> tuple[Sizing, Trial]:
+        trial = as_trial(chosen, factor, target, driver, started)
+        return size(Sweep(target=target, trials=(trial,)), objective), trial
+
+    sizing, trial = named(factor)
+    seen = (
+        f"production had up to {units.plural(chosen.most_in_use, 'connection')} of one pool in "
+        f"use, at up to {units.rate(windows.peak_rate)}; nobody pushed it beyond, so what bounds "
+        "the server was not seen"
     )
+    unsure = ""
+    beyond = unseen.lower(windows, trial, rate, slower)
+    if beyond > 0.0 and sizing.size:
+        least = sizing.size
+        factor /= 1.0 - beyond
+        sizing, trial = named(factor)
+        unsure = unseen.above(least, sizing.size, rate, windows.peak_rate, slower)
+        seen += (
+            f"; calls may queue longer at a higher rate, so throughput is taken {beyond:.0%} lower"
+        )
+    verdict = sizing.verdict.model_copy(update={"evidence": seen})
     sizing = sizing.model_copy(update={"verdict": verdict})
-    by_chance = _by_chance(chosen, objective, factor) if sizing.size else ""
+    if not unsure and sizing.size and sizing.size <= chosen.most_in_use:
+        unsure = unseen.by_chance(chosen, objective, factor)
     allowed = objective.cap // objective.pools
-    return _within(sizing, windows, chosen, rate, allowed, by_chance), trial
-
-
-def _by_chance(chosen: Windows, objective: Objective, factor: float) -> str:
-    """Why these windows hold too little to name a size; empty: they hold enough."""
-    if objective.wait_p99 is None:
-        return ""
-    # Calls that take `factor` times as long: the same in other units of time.
-    low, middle, high = sizes_drawn(
-        chosen,
-        rate=objective.rate * factor / chosen.fleet,
-        wait=objective.wait_p99 / factor,
-        late=objective.allowance,
-        most=2 * chosen.most_in_use + 1,
-    )
-    if high - middle <= max(1.0, CLOSE * middle):
-        return ""
-    return (
-        f"cannot say closer than {low} to {high} connections: calls come back in such "
-        "bursts that this time holds too few of them; look at a longer one (--since, --for)"
-    )
-
-
-def _within(
-    sizing: Sizing, windows: Windows, chosen: Windows, rate: float, allowed: int, by_chance: str
-) -> Sizing:
-    """The sizing where all of it was seen in production; else "cannot say", with what to do.
-
-    Args:
-        allowed: connections of one pool, at most. That so many are too few is known only if so many
-            were seen.
-        by_chance: why so short a time tells no size; empty: it does.
-    """
-    seen, peak = chosen.most_in_use, windows.peak_rate
-    if windows.fleet > 1 and rate > BEYOND * peak:
-        why = (
-            f"cannot say at {units.rate(rate)}: {units.rate(peak)} is the highest rate at which "
-            f"the upstream of these {windows.fleet} pools was seen, and how long calls take beyond "
-            "is not known; send it more for five minutes, or let poolkit review do so"
-        )
-    elif sizing.size is not None and sizing.size > seen:
-        why = (
-            f"cannot say: {units.plural(sizing.size, 'connection')} would be needed if throughput "
-            f"stayed as with {seen} in use, the most of one pool that were seen; {DRILL}"
-        )
-    elif sizing.size is None and (sizing.limited_by != "cap" or allowed > seen):
-        why = (
-            f"cannot say: with {units.plural(seen, 'connection')} in use, the most of one pool "
-            f"that were seen, {units.rate(rate)} is not carried in time; {DRILL}"
-        )
-    elif by_chance:
-        why = by_chance
-    else:
-        return sizing
-    return sizing.model_copy(
-        update={
-            "size": None,
-            "because": why,
-            "limited_by": "unknown",
-            "out_of_reach": False,
-            "reachable_rate": None,
-            "size_for_reachable": None,
-            "raised_by": "",
-            "is_extrapolated": False,
-            "only_moves_queue": None,
-            "smallest_as_fast": None,
-            "headroom": 0,
-        }
-    )
+    return unseen.within(sizing, windows, chosen, rate, allowed, unsure), trial

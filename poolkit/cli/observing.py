@@ -194,8 +194,8 @@ def _show(told: _Told, console: Console, screen: Watcher) -> NoReturn:
         more.append(tables.signals(r))
     print_results(console, (r,), more)
     today = r.production.today
-    trusted = "trusted" if today.is_trusted else "not trusted"
-    screen.say(f"{r.target}: {trusted}: {today.because}")
+    if today.is_trusted:  # else it stands among the checks that failed
+        screen.say(f"{r.target}: trusted: {today.because}")
     for day in r.production.next_day:
         screen.say(in_words(day))
     whom = "queries to Prometheus" if "Prometheus" in r.production.source else "scrapes"

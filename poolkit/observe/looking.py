@@ -14,7 +14,7 @@ STEPS, LEAST_STEP = 30, 10.0  # times that it speaks, and s between two at least
 class Looking:
     """Says at the start, and every so often between scrapes, how long it has looked.
 
-    State: seconds that passed in pauses, and those at which it speaks next.
+    State: scrapes that were sent, answered or not, and the seconds at which it speaks next.
     """
 
     def __init__(
@@ -28,7 +28,7 @@ class Looking:
     ) -> None:
         self._name, self._what, self._seconds = name, what, seconds
         self._emit, self._sleep = emit, sleep
-        self._scrapes = 1
+        self.scrapes = 1
         self._length = window_length(seconds)
         self._next = 0.0
         self._say(0.0, what)
@@ -36,10 +36,10 @@ class Looking:
     def pause(self, seconds: float) -> None:
         """Wait for the next scrape."""
         self._sleep(seconds)
-        self._scrapes += 1
-        passed = (self._scrapes - 1) * self._length
+        self.scrapes += 1
+        passed = (self.scrapes - 1) * self._length
         if self._next <= passed < self._seconds:
-            self._say(passed, f"{self._what}: {self._scrapes} scrapes")
+            self._say(passed, f"{self._what}: {self.scrapes} scrapes")
 
     def _say(self, passed: float, what: str) -> None:
         self._next = passed + max(LEAST_STEP, self._seconds / STEPS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -40,7 +41,7 @@ from poolkit.targets.metrics import MetricsFrom
 FEWEST_WINDOWS = 5
 FEWEST_CALLS = 200
 SLOWER = 1.25  # times as long a call takes, of an upstream that may be asked about
-GROWN = 1.25  # times today's peak
+GROWN = (1.25, 2.0)  # times today's peak
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +90,12 @@ def check_out(out: Path, name: str) -> None:
 
 
 def observe(
-    target: Target, seconds: float, emit: Emit, *, until: float | None = None
+    target: Target,
+    seconds: float,
+    emit: Emit,
+    *,
+    until: float | None = None,
+    sleep: Callable[[float], None] = time.sleep,
 ) -> Observation:
     """The size of a target's pool, from its own metrics of the last so many seconds.
 
@@ -97,6 +103,7 @@ def observe(
 
     Args:
         until: Unix time (s) at which the range ends; now by default.
+        sleep: until the next scrape; what it or `emit` raises ends all of it.
 
     Raises:
         BadInput: the metrics cannot be read, or nothing in them is left to go by.
@@ -110,7 +117,7 @@ def observe(
     read: Windows | Averages
     if asked.prometheus is None:
         asked_at = f"{asked.metrics}, pool {asked.pool}"
-        read, queries = _scraped(target.name, asked, seconds, emit)
+        read, queries = _scraped(target.name, asked, seconds, emit, sleep)
         sizing, trial, found = _from_windows(target, read, asked_at, emit)
     else:
         asked_at = f"Prometheus at {asked.prometheus}, pool {asked.pool}"
@@ -163,12 +170,15 @@ def _from_windows(
     return _answer(target, windows, read, source)
 
 
-def _scraped(name: str, asked: MetricsFrom, seconds: float, emit: Emit) -> tuple[Windows, int]:
-    """What a service's own /metrics tells in the next so many seconds, and how many scrapes."""
-    looking = Looking(name, f"looking at {asked.metrics}, nothing else is sent", seconds, emit)
+def _scraped(
+    name: str, asked: MetricsFrom, seconds: float, emit: Emit, sleep: Callable[[float], None]
+) -> tuple[Windows, int]:
+    """What a service's own /metrics tells in the next so many seconds, and the scrapes sent."""
+    what = f"looking at {asked.metrics}, nothing else is sent"
+    looking = Looking(name, what, seconds, emit, sleep=sleep)
     scrapes = scraping.watch(asked, seconds, pause=looking.pause)
     length = scraping.window_length(seconds)
-    return scraping.read(scrapes, asked.pool, length, time.time()), len(scrapes)
+    return scraping.read(scrapes, asked.pool, length, time.time()), looking.scrapes
 
 
 def write(out: Path, found: Observation) -> None:
@@ -206,21 +216,23 @@ def _answer(
     objective = _of_fleet(target, windows.fleet)
     known = evidence(windows, min(objective.rate, windows.peak_rate), *of)
     sizing, trial = sized(windows, objective, *of)
-    today = todays_waits(*known)
+    today = todays_waits(*known, objective.wait_p99)
     peak = windows.peak_rate
+    asked = {"today's busiest window": objective.but(target_rate=peak, growth=1.0)}
+    for factor in GROWN:
+        name = f"{units.number(factor)} times today's busiest"
+        asked[name] = objective.but(target_rate=factor * peak, growth=1.0)
+    if objective.lost:
+        asked["no replica is lost"] = objective.losing(0)
     scenarios = [
         Scenario(name=name, rate=one.rate, size=answer.size, because=answer.because)
-        for name, one in (
-            ("today's busiest window", objective.but(target_rate=peak, growth=1.0)),
-            (f"{units.number(GROWN)} times that", objective.but(target_rate=peak, growth=GROWN)),
-            *([("the target with no replica lost", objective.losing(0))] if objective.lost else []),
-        )
+        for name, one in asked.items()
         for answer, _ in [sized(windows, one, *of)]
     ]
     answer, _ = sized(windows, objective, *of, slower=SLOWER)
     scenarios.append(
         Scenario(
-            name=f"the target, calls {units.number(SLOWER)} times as long",
+            name=f"calls take {units.number(SLOWER)} times as long",
             rate=objective.rate,
             size=answer.size,
             because=answer.because,

@@ -23,6 +23,7 @@ from poolkit.show.over_time import ahead as outlook_words
 from poolkit.show.over_time import said as over_time_words
 from poolkit.show.tables import Column, Columns, Number, Table, of_probe
 from poolkit.show.tables.table import STYLE
+from poolkit.targets.together import DEFAULT_SIZES
 from poolkit.units import NONE, listed, milliseconds, number, plural, rate, share
 
 # For JupyterLab and its dark theme alone; the report has a style sheet of its own.
@@ -167,10 +168,9 @@ def _told(found: FromProduction) -> list[Table]:
 
 
 def _has_curve(target: TargetReview) -> bool:
-    """Whether there is a curve to draw: averages tell none."""
-    r = target.recommendation
-    is_averaged = r.production is not None and r.production.averages is not None
-    return bool(target.trials) and not (is_averaged and r.verification is None)
+    """Whether there is a curve to draw: averages tell none, and one trial of a size is no curve."""
+    found = target.recommendation.production
+    return bool(target.trials) and (found is None or found.averages is None)
 
 
 def _measured_on(review: Review) -> str:
@@ -183,7 +183,12 @@ def scope(review: Review) -> Table:
 
     def most_connections(target: TargetReview) -> str:
         asked = target.settings
-        return str(asked.max_size) if "max_size" in asked.model_fields_set else NONE
+        if "max_size" not in asked.model_fields_set:
+            return NONE
+        # Of production nothing was opened: without a word it would read as asked for.
+        is_default = asked.max_size == DEFAULT_SIZES["max_size"]
+        by_default = target.recommendation.source == "production" and is_default
+        return f"{asked.max_size}{' (the default)' if by_default else ''}"
 
     def pushed(target: TargetReview) -> str:
         return "yes" if target.settings.push else "none, by choice"

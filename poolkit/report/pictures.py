@@ -20,8 +20,11 @@ from poolkit.show.course import verifications
 
 _WAIT = (
     "Wait: time between the start of a call and the moment it holds a connection. The curve ends "
-    "at the longest wait that was seen. The prediction here follows from the closed loops alone, "
-    "without the trials it is held against; the sizes expected below know these, too."
+    "at the longest wait that was seen."
+)
+_EXPECTED = (
+    "The prediction here follows from the closed loops alone, without the trials it is held "
+    "against; the sizes expected below know these, too."
 )
 _INFERRED = (
     "This client does not show that moment: the waits are inferred from the first sign of the "
@@ -90,10 +93,11 @@ def more(target: TargetReview) -> Iterator[str]:
     limit, anchor = target.settings.wait_p99, target.anchor
     serving = all_in_service(trials, r)
     if serving is not None and serving.wait_time.count:
-        shown = serving, expected_waits(trials, serving, limit), limit
-        caption = _WAIT if serving.wait_is_exact else f"{_WAIT} {_INFERRED}"
+        expected = expected_waits(trials, serving, limit)
+        shown, exact = (serving, expected, limit), serving.wait_is_exact
+        caption = [_WAIT, *[_EXPECTED] * bool(expected), *[_INFERRED] * (not exact)]
         drawn = charts.wait_distribution(*shown)
-        yield figure(drawn, charts.wait_alt(*shown), f"{anchor}-w", caption)
+        yield figure(drawn, charts.wait_alt(*shown), f"{anchor}-w", " ".join(caption))
     if verifications(trials):
         drawn, alt = charts.course(trials, r), charts.course_alt(trials, r)
         yield figure(drawn, alt, f"{anchor}-o", _COURSE)

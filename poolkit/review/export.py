@@ -214,8 +214,9 @@ def _summary(r: Recommendation, created: str) -> str:
     if r.production is not None:
         found = r.production
         sure = "trusted" if found.today.is_trusted else "**not trusted**"
+        alone = "" if r.trials else " alone"
         text += (
-            f" From production metrics alone ({in_markdown(found.source)}), "
+            f" From production metrics{alone} ({in_markdown(found.source)}), "
             f"{units.plural(found.windows, 'window')} of {units.number(found.window)} s from "
             f"{found.since[:10]} to {found.until[:10]}: {sure}; "
             f"{in_markdown(found.today.because)}."

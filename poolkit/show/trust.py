@@ -25,7 +25,7 @@ _DOUBTS = {
     "surge": "waits were too long, or connections refused, as a deploy rolled",
     "drift": "the endpoint changed while it was measured",
     "reachable": "the rate is out of reach",
-    "todays_waits": "the model does not tell today's waits",
+    "todays_waits": "today's waits do not bear the model out",
     "pools": "production has another number of pools than targets.toml",
     "finished": "the measurement did not run to its end",
 }

@@ -5,7 +5,6 @@ Live orders are carried out by a process of their own (`poolkit.workbook.serving
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import math
 import tempfile
@@ -26,7 +25,7 @@ from poolkit.report.temporary import lasting_folder
 from poolkit.review.manifest import read_manifest
 from poolkit.targets import load_targets
 from poolkit.units import plural
-from poolkit.workbook.measuring import followed
+from poolkit.workbook.measuring import followed, in_thread
 from poolkit.workbook.serving import ORDERS, Serving
 
 RECORDED = "data/recordings/lessons"
@@ -124,7 +123,7 @@ async def served(orders: Sequence[Serving], source: Source | None = None) -> tup
         if orders[0].target in HOSTS:
             file = stack.enter_context(two_hosts())
         else:
-            file = await asyncio.to_thread(source.targets_file, orders[0].target)
+            file = await in_thread(source.targets_file, orders[0].target)
         return await measured_now(orders, file)
 
 

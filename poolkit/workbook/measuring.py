@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from html import escape
-from typing import Any
+from typing import Any, TypeVar
 
 from poolkit.events import Event
 from poolkit.measure.child import Child
@@ -29,6 +29,7 @@ from poolkit.report.source import RECORDED, shared
 from poolkit.targets import DATABASE_DRIVERS, HTTP_DRIVERS, load_targets
 from poolkit.workbook.cells import notice
 
+R = TypeVar("R")
 EVERY = 0.5  # s between two updates of the line, of a sweep
 LOOK = 0.25  # s, the same for children that are read here
 
@@ -161,6 +162,21 @@ async def followed(
             reader.result()
     show()
     return so_far
+
+
+async def in_thread(work: Callable[..., R], *words: Any, **more: Any) -> R:
+    """What `work` returns, from a thread, so that the kernel answers meanwhile.
+
+    An interrupt ends the wait; the work has to end by itself.
+    """
+    working = asyncio.ensure_future(asyncio.to_thread(work, *words, **more))
+    try:
+        # A kernel's loop hears an interrupt only when it wakes.
+        while not (await asyncio.wait({working}, timeout=LOOK))[0]:
+            pass
+        return working.result()
+    finally:
+        working.cancel()
 
 
 def line() -> Callable[[str], None]:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import math
 import tempfile
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -15,8 +16,6 @@ from typing import Literal, Self
 import numpy as np
 from pydantic import Field
 
-from poolkit.analysis.averages_size import MONITOR
-from poolkit.analysis.production import DRILL
 from poolkit.analysis.windows import Times, Windows
 from poolkit.errors import BadInput
 from poolkit.events import Event
@@ -33,14 +32,16 @@ from poolkit.show.words import sentence
 from poolkit.targets import Target, load_targets
 from poolkit.targets.reading import read_toml
 from poolkit.units import number, plural, rate
-from poolkit.workbook.measuring import line
+from poolkit.workbook.measuring import in_thread, line
 
 RECORDED = "data/recordings/production"
 HISTORY = "data/recordings/history"
 TARGETS, WINDOWS = "targets.toml", "windows.json"
 POOL = "orders-db"  # of the demo service, which is looked at
-SIZES = {**sizes.RECOMMENDED, POOL: 10}  # as somebody chose by feel: more than the rate needs
+# As somebody chose by feel: one more than the rate needs, and too few to show twice the rate.
+SIZES = {**sizes.RECOMMENDED, POOL: 6}
 WEEK = 7 * 86400.0  # s
+CANNOT = "cannot say"  # begins the reason why there is no size
 LOOK = 30.0  # s: windows enough where a scrape is missed
 Row = tuple[float, ...]
 
@@ -209,17 +210,23 @@ def told(seen: Seen) -> str:
 def unsaid(seen: Seen) -> str:
     """Of what was asked all that has no answer, what was seen, and what would let it say more."""
     production, sizing = _production(seen), seen.found.sizing
-    open_ones = [] if sizing.size else ["the target"]
-    open_ones += [one.name for one in production.scenarios if one.size is None]
+    sizes = {"the target rate": (sizing.size, sizing.because)}
+    sizes |= {one.name: (one.size, one.because) for one in production.scenarios}
+    open_ones = {
+        name: because
+        for name, (size, because) in sizes.items()
+        if size is None and because.startswith(CANNOT)
+    }
     if production.averages is not None:
-        ends, way = "Averages were read", MONITOR
+        ends = "Averages were read"
     else:
         most = plural(production.most_in_use, "connection")
         ends = f"Up to {most} of one pool were seen in use, at up to {rate(production.peak_rate)}"
-        way = DRILL
     if not open_ones:
         return f"{ends}, and that answers all of it."
-    return f"{ends}. Not answered: {'; '.join(open_ones)}. {sentence(way)}"
+    # What would let it say stands last.
+    ways = dict.fromkeys(because.rpartition("; ")[2] for because in open_ones.values())
+    return f"{ends}. Not answered: {'; '.join(open_ones)}. {' '.join(map(sentence, ways))}"
 
 
 def _production(seen: Seen) -> FromProduction:
@@ -262,12 +269,22 @@ async def observed_at(
     asked = chosen.production  # without it `observe` says so
     seconds = since if asked is not None and asked.prometheus else look
 
+    # An interrupt of the cell ends what the thread does, too.
+    interrupted = threading.Event()
+
+    def sleep(seconds: float) -> None:
+        if interrupted.wait(seconds):
+            raise asyncio.CancelledError
+
     def see(event: Event) -> None:
+        sleep(0.0)
         if said := narration.sentence(event):
             put(_status(f"{chosen.name}: {said}"))
 
-    # In a thread, so that the kernel answers meanwhile.
-    found = await asyncio.to_thread(observe, chosen, seconds, see)
+    try:
+        found = await in_thread(observe, chosen, seconds, see, sleep=sleep)
+    finally:
+        interrupted.set()
     return Seen(chosen, found)
 
 

@@ -26,6 +26,7 @@ from poolkit.monitor.exposition import parse
 from poolkit.records import Record
 from poolkit.report.source import shared
 from poolkit.show.before_after import SERVICE, ServiceComparison
+from poolkit.workbook.measuring import in_thread
 from poolkit.workbook.probing import RECORDED, finished
 
 R = TypeVar("R", bound=Record)
@@ -97,7 +98,7 @@ async def compare_service() -> ServiceComparison:
     if folder is not None:
         own = folder / SERVICE
         return _read(ServiceComparison, own if own.is_file() else shared(RECORDED) / SERVICE)
-    return await asyncio.to_thread(compare_on_lab)
+    return await in_thread(compare_on_lab)
 
 
 def _read(kind: type[R], path: Path) -> R:

@@ -54,6 +54,16 @@ OTHERS = (
     Service("workers 16, cv 0", Workers(16, 0.012, 0.0), 1070.0),
 )
 
+# Nothing of the method was chosen on these.
+HELD_OUT = (
+    Service("workers 20, cv 0.8", Workers(20, 0.015, 0.8), 1060.0),
+    Service("workers 6, cv 0.2", Workers(6, 0.008, 0.2), 600.0),
+    Service("cpu-bound, random", CpuBound(0.010, 0.0008, 1.0, 1.0), 1000.0),
+    Service("contended, random", Contended(0.020, 0.02, 0.0, 1.0), 1500.0),
+    Service("contended, quick", Contended(0.005, 0.15, 0.0, 0.3), 1000.0),
+    Service("mixed 30, 5 % x10", Workers(30, 0.010, 0.3, 0.05, 10.0), 1650.0),
+)
+
 
 def arrivals(peak: float, seconds: float, rng: np.random.Generator, night: float = 0.25) -> Floats:
     """A Poisson stream whose rate is a day's: from `night` of the peak up to it and back, sine."""

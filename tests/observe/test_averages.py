@@ -54,6 +54,9 @@ def test_what_is_seen_of_averages(parallel: Windows, tmp_path: Path, preset: str
     assert section.select_one("#target-orders-db-chart") is None
     assert all(len(table.select("tbody td")) for table in section.select("table"))
     assert page.prediction(review).rows[0][1].startswith("none")
+    limit = {one.name: one for one in review.targets[0].recommendation.parameters}
+    assert limit["statement_timeout"].value == 1.2
+    assert "hold p99, taken as 4.6 times the mean, was 1" in limit["statement_timeout"].because
 
 
 def test_what_would_let_it_say(tmp_path: Path) -> None:

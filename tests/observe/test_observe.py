@@ -23,8 +23,10 @@ from poolkit.cli import reviewing
 from poolkit.cli.application import app
 from poolkit.measure import store
 from poolkit.observe.asking import check_range, window_length
+from poolkit.report import page
 from poolkit.report.execute import execute
 from poolkit.report.export import export
+from poolkit.report.folder import read_review
 from poolkit.review.history import read_history
 from tests.analysis.day import SIX, day
 from tests.cli.test_nothing_sent import counting
@@ -105,6 +107,7 @@ def test_a_size_and_nothing_but_queries(contended: Windows, tmp_path: Path) -> N
     assert 12 <= entry["recommended_size"] <= 14
     assert entry["production"]["today"]["is_trusted"]
     assert "From production metrics alone" in (tmp_path / "out/recommended.md").read_text()
+    assert page.scope(read_review(tmp_path / "out")).rows[0][-1] == "64 (the default)"
     compile((tmp_path / "out/pools.py").read_text(), "pools.py", "exec")
 
 
@@ -179,7 +182,7 @@ def test_above_what_was_seen_it_cannot_say(tmp_path: Path) -> None:
     assert (done.exit_code, seen) == (4, []), done.output
     told = " ".join(done.output.split())
     assert "cannot say" in told
-    assert "twice its share" in told
+    assert "a pool of 9 cannot show that: raise the size" in told
     assert "nothing was verified: production names no size" in told
     assert "production does not tell the size; do what its check sized names" in told
 
@@ -237,8 +240,8 @@ def test_waits_that_the_model_does_not_tell_are_not_trusted(
     strange = replace(contended, waits=replace(contended.waits, counts=counts))
     done = observe(Fake(now(strange)), tmp_path)
     assert done.exit_code == 1, done.output
-    assert "not trusted" in done.output
-    assert "longer than the model" in " ".join(done.output.split())
+    told = " ".join(done.output.split())
+    assert told.count("not trusted: p99 wait") == told.count("longer than the model") == 1
 
 
 @contextmanager

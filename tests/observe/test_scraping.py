@@ -17,6 +17,7 @@ from poolkit.cli.application import app
 from poolkit.errors import BadInput
 from poolkit.monitor.exposition import Scrape, parse
 from poolkit.observe import scraping
+from poolkit.observe.looking import Looking
 from poolkit.targets.metrics import MetricsFrom
 from tests.analysis.day import SIX, day
 
@@ -220,6 +221,10 @@ def watch(of: MetricsFrom) -> list[Scrape]:
     return scraping.watch(of, 30.0, pause=lambda _seconds: None)
 
 
+def looking() -> Looking:
+    return Looking(POOL, "looking", 30.0, lambda _event: None, sleep=lambda _seconds: None)
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [
@@ -244,7 +249,9 @@ def test_answers_that_are_none(
     assert told in caught.value.cause
     assert len(asked) == 1
     texts[:] = [exposition(0), text, text, exposition(3)]
-    assert (len(watch(of)), len(asked)) == (5, 1 + 7)
+    look = looking()
+    assert len(scraping.watch(of, 30.0, pause=look.pause)) == 5
+    assert look.scrapes == len(asked) - 1 == 7  # those without an answer were sent, too
 
 
 def test_other_pools_and_presets(metrics: tuple[str, list[str], list[str]]) -> None:
@@ -291,7 +298,13 @@ def test_how_long(tmp_path: Path, of: str, words: list[str], told: str) -> None:
 def test_a_size_from_metrics(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The windows go the way of a Prometheus's, and what was sent is told as scrapes."""
     windows = day(SIX[3], 24, seconds=300.0)
-    monkeypatch.setattr(scraping, "watch", lambda _of, _seconds, **_pause: [None] * 61)
+
+    def answered(_of: MetricsFrom, _seconds: float, pause: Callable[[float], None]) -> list[None]:
+        for _ in range(60):
+            pause(0.0)
+        return [None] * 58
+
+    monkeypatch.setattr(scraping, "watch", answered)
     monkeypatch.setattr(scraping, "read", lambda *_words: windows)
     (tmp_path / "t.toml").write_text(TOML.format(of="metrics"))
     options = ["--targets", str(tmp_path / "t.toml"), "--out", str(tmp_path / "o")]

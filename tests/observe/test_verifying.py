@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from bs4 import BeautifulSoup
 from typer.testing import CliRunner
 
 from poolkit.analysis.what_if import Planner
@@ -19,9 +20,14 @@ from poolkit.lab.models import Workers
 from poolkit.lab.upstream import HttpUpstream
 from poolkit.measure.store import TrialLog
 from poolkit.records import Sweep
+from poolkit.report import page
+from poolkit.report.folder import read_review
+from poolkit.report.source import RECORDED, shared
+from poolkit.review import verifying
 from poolkit.targets import load_targets
 from tests.analysis.day import SIX, day
-from tests.observe.fake import Fake, serving
+from tests.analysis.test_averages import PARALLEL
+from tests.observe.fake import Averaging, Fake, serving
 from tests.observe.test_observe import now
 
 pytestmark = pytest.mark.lab
@@ -30,9 +36,9 @@ TOML = """\
 [targets.orders-api]
 driver = "aiohttp"
 url = "{url}"
-target_rate = 450
+target_rate = {rate}
 wait_p99 = 0.010
-production = {{ prometheus = "{prometheus}", pool = "orders-db" }}
+production = {{ prometheus = "{prometheus}", pool = "orders-db"{more} }}
 """
 
 
@@ -49,8 +55,18 @@ def fake() -> Iterator[Fake]:
         yield running
 
 
+@pytest.fixture
+def averaging() -> Iterator[Fake]:
+    """A day of which another library exports averages: it needs 16 connections for 390 calls/s."""
+    with serving(Averaging(now(day(PARALLEL, 16, seconds=100.0)))) as running:
+        yield running
+
+
 def observe(folder: Path, fake: Fake, url: str, *words: str) -> Any:
-    text = TOML.format(url=url, prometheus=fake.url)
+    more, rate = "", 450
+    if isinstance(fake, Averaging):
+        more, rate = f', preset = "{fake.preset}"', 390
+    text = TOML.format(url=url, prometheus=fake.url, more=more, rate=rate)
     (folder / "targets.toml").write_text(text, encoding="utf-8")
     line = ["observe", "orders-api", "--targets", "targets.toml", "--out", "out", "--since", "5m"]
     return CliRunner().invoke(app, [*line, *words])
@@ -118,20 +134,49 @@ def test_ctrl_c_while_it_verifies(
     assert not (tmp_path / "out/orders-api.verify.jsonl").exists()
 
 
-def test_a_target_that_does_not_answer(tmp_path: Path, fake: Fake) -> None:
-    """Exit 3, which goes before that of a gate; what production told is kept."""
-    done = observe(tmp_path, fake, "http://127.0.0.1:9/", "--verify", "--fail-on", "plateau")
+def test_a_target_that_does_not_answer(tmp_path: Path, averaging: Fake) -> None:
+    """Exit 3, which goes before that of a gate; what production told is kept, averages as well."""
+    done = observe(tmp_path, averaging, "http://127.0.0.1:9/", "--verify", "--fail-on", "plateau")
     assert done.exit_code == 3, done.output
     found = entry(tmp_path)
-    assert found["recommended_size"] in (12, 13, 14)
+    assert found["recommended_size"] == 16
     (check,) = (one for one in found["checks"] if one["name"] == "verified")
     assert "refused" in check["seen"]
     assert (check["passed"], found["status"], found["trials"]) == (False, "done", 0)
 
 
+def test_a_size_from_averages(
+    tmp_path: Path, averaging: Fake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it stands on and the trial of it are shown, and no curve: neither of them is one.
+
+    The trial is a recorded one, for the seconds that it takes.
+    """
+    trials = TrialLog(shared(RECORDED) / "lab-http.trials.jsonl").read()
+    ran = next(one for one in trials if one.purpose == "verify" and not one.failed_checks)
+    ran = ran.model_copy(update={"target": "orders-api", "pool_size": 16, "arrival_rate": 390.0})
+    monkeypatch.setattr(verifying, "_tried", lambda *_words: verifying.Tried((ran,)))
+    done = observe(tmp_path, averaging, "http://127.0.0.1:9/", "--verify")
+    assert "From averages of hikaricp" in done.output
+    assert "Verification under load" in done.output
+    found = entry(tmp_path)
+    assert (found["recommended_size"], found["trials"]) == (16, 1)
+    assert found["verification"]["achieved_rate"] > 0
+    review = read_review(tmp_path / "out")
+    section: Any = BeautifulSoup(page.section(review.targets[0], review).html, "html.parser")
+    assert section.select_one("#target-orders-api-chart") is None
+    assert section.select_one("figcaption").get_text() == (
+        "Wait: time between the start of a call and the moment it holds a connection. "
+        "The curve ends at the longest wait that was seen."
+    )
+    assert "metrics alone" not in (tmp_path / "out/recommended.md").read_text()
+
+
 def test_only_a_child_is_told_the_size(tmp_path: Path) -> None:
     """`poolkit size` finds the size that it verifies itself."""
-    (tmp_path / "targets.toml").write_text(TOML.format(url="http://127.0.0.1:9", prometheus="x"))
+    (tmp_path / "targets.toml").write_text(
+        TOML.format(url="http://127.0.0.1:9", prometheus="x", more="", rate=450)
+    )
     line = ["size", "orders-api", "--targets", "targets.toml", "--verify", "3"]
     done = CliRunner().invoke(app, line)
     assert done.exit_code == 2

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import signal
+import threading
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,7 @@ from poolkit.errors import BadInput
 from poolkit.panels import FileSource, Findings, LabSource, RecordedSource, Request
 from poolkit.panels.sources import Source
 from poolkit.workbook import borrowed, database_target, measured, one_of_each
-from poolkit.workbook.measuring import _allowed, line
+from poolkit.workbook.measuring import _allowed, in_thread, line
 
 WEB = (
     '[targets.web]\ndriver = "httpx"\nurl = "http://127.0.0.1:1/"\ntarget_rate = 10\nmax_size = 8\n'
@@ -75,3 +77,23 @@ def test_a_replay_shows_nothing_of_its_own(source: RecordedSource, web: Findings
     found = asyncio.run(measured(Request("lab-http"), source))
     assert found.trials == web.trials
     line()("nobody sees it")
+
+
+def test_an_interrupt_is_heard_while_a_thread_works() -> None:
+    """A kernel's handler cancels the cell's task and wakes no loop: the wait wakes by itself."""
+    over, ended = threading.Event(), list[bool]()
+
+    async def cell() -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        before = signal.signal(signal.SIGALRM, lambda *_signal: task.cancel())
+        signal.setitimer(signal.ITIMER_REAL, 0.02)
+        try:
+            await in_thread(lambda: ended.append(over.wait(5.0)))
+        finally:
+            signal.signal(signal.SIGALRM, before)
+            over.set()
+
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(cell())
+    assert ended == [True]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,11 @@ from poolkit.report.source import RECORDED, shared
 from poolkit.workbook import production
 from poolkit.workbook.production import KeptWindows
 from tests.analysis.day import SIX, day
+from tests.observe.fake import Fake, serving
+from tests.observe.test_observe import now
+from tests.observe.test_scraping import exposition
+
+TABLE = '[targets.{name}]\ndriver = "aiohttp"\nurl = "http://127.0.0.1:1/"\ntarget_rate = 1\n'
 
 
 def observed(source: Path, target: str = "") -> production.Seen:
@@ -39,9 +45,7 @@ def test_what_is_kept_is_what_was_read() -> None:
 def test_no_target_that_names_its_metrics(tmp_path: Path) -> None:
     """Two ways on are named: the key to add, and the lab's demo service."""
     file = tmp_path / "targets.toml"
-    file.write_text(
-        '[targets.orders-api]\ndriver = "aiohttp"\nurl = "http://127.0.0.1:1/"\ntarget_rate = 1'
-    )
+    file.write_text(TABLE.format(name="orders-api"))
     with pytest.raises(BadInput, match=r"no target of targets\.toml says where") as e:
         observed(file)
     assert "add to one: production = {" in e.value.remedy
@@ -53,9 +57,8 @@ def test_no_target_that_names_its_metrics(tmp_path: Path) -> None:
 def test_the_first_target_that_names_its_metrics(tmp_path: Path) -> None:
     """Is looked at, whatever stands before it; a service that is down is named."""
     file = tmp_path / "targets.toml"
-    table = '[targets.{name}]\ndriver = "aiohttp"\nurl = "http://127.0.0.1:1/"\ntarget_rate = 1\n'
     where = 'production = { metrics = "http://127.0.0.1:1/metrics", pool = "orders" }\n'
-    file.write_text(table.format(name="first") + table.format(name="second") + where)
+    file.write_text(TABLE.format(name="first") + TABLE.format(name="second") + where)
     with pytest.raises(BadInput, match=r"http://127\.0\.0\.1:1/metrics"):
         observed(file)
 
@@ -65,3 +68,34 @@ def test_a_review_holds_no_metrics() -> None:
     with pytest.raises(BadInput, match="lab-review is a finished review") as e:
         observed(shared(RECORDED))
     assert "targets.toml" in e.value.remedy
+
+
+@pytest.mark.parametrize("where", ["prometheus", "metrics"])
+def test_an_interrupt_of_the_cell_ends_it(tmp_path: Path, where: str) -> None:
+    """After the query that is under way nothing more is asked, and no thread is left."""
+    over, asked = threading.Event(), 0
+
+    def metrics(kind: str, _query: dict[str, str]) -> tuple[int, bytes] | None:
+        return (200, exposition(1).encode()) if kind == "metrics" else None
+
+    async def interrupted(file: Path, fake: Fake) -> None:
+        loop = asyncio.get_running_loop()
+
+        def put(_html: str) -> None:
+            nonlocal asked
+            asked = len(fake.asked)
+            loop.call_soon_threadsafe(seeing.cancel)
+            over.wait(10.0)
+
+        seeing = asyncio.ensure_future(production.observed_at(file, since=100.0, put=put))
+        with pytest.raises(asyncio.CancelledError):
+            await seeing
+        over.set()
+
+    with serving(Fake(now(day(SIX[3], 24, seconds=100.0)), fault=metrics)) as fake:
+        url = fake.url if where == "prometheus" else f"{fake.url}/metrics"
+        file = tmp_path / "targets.toml"
+        asks = f'production = {{ {where} = "{url}", pool = "orders-db" }}\n'
+        file.write_text(TABLE.format(name="orders-db") + asks)
+        asyncio.run(interrupted(file, fake))  # waits for its threads
+        assert len(fake.asked) == asked + 1

@@ -165,6 +165,11 @@ def hold_p99(basis: Basis) -> tuple[float | None, str]:
             if one.pool_size == basis.size and one.hold_time > 0:
                 where = f"hold p99, taken as {EXPONENTIAL_P99:.1f} times the mean predicted,"
                 return EXPONENTIAL_P99 * one.hold_time, where
+        if (mean := basis.sizing.hold_at_one) is not None:  # of averages: whatever the load
+            return (
+                EXPONENTIAL_P99 * mean,
+                f"hold p99, taken as {EXPONENTIAL_P99:.1f} times the mean,",
+            )
         return None, ""
     point = min(points, key=lambda p: (abs(p.pool_size - basis.size), -p.pool_size))
     where = (
