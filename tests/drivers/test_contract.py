@@ -41,12 +41,6 @@ def upstream() -> Iterator[HttpUpstream]:
 
 
 @pytest.fixture(scope="module")
-def postgres() -> Iterator[PostgresServer]:
-    with PostgresServer(accounts=1000) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
 def redis_url() -> Iterator[str]:
     with RedisServer() as server:
         yield server.url

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterator
 from typing import Any
 
 import psycopg
@@ -20,12 +19,6 @@ from tests.drivers.test_contract import Call, opened, run, stamps
 pytestmark = pytest.mark.lab
 
 BRIEF = SqlWork(["select pg_sleep(0.02)"])
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[PostgresServer]:
-    with PostgresServer(accounts=10) as server:
-        yield server
 
 
 @pytest.mark.alone

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -18,12 +17,6 @@ from tests.drivers.test_contract import Call, opened, run, stamps, until
 pytestmark = pytest.mark.lab
 
 BRIEF = SqlWork(["select pg_sleep(0.01)"])
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[PostgresServer]:
-    with PostgresServer(accounts=10) as server:
-        yield server
 
 
 async def bursts(pool: SqlalchemyPool, *, callers: int, count: int) -> PoolStatistics:

@@ -48,12 +48,6 @@ def upstream() -> Iterator[HttpUpstream]:
 
 
 @pytest.fixture(scope="module")
-def postgres() -> Iterator[PostgresServer]:
-    with PostgresServer(accounts=100) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
 def redis() -> Iterator[RedisServer]:
     with RedisServer() as server:
         yield server
