@@ -1,4 +1,4 @@
-"""Shared by all tests: the two groups of `make test`, one PostgreSQL, one synthetic review and its report."""
+"""Shared by all tests: the groups of `make test`, one PostgreSQL, one review and its report."""
 
 from __future__ import annotations
 
