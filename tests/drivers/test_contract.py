@@ -321,7 +321,6 @@ def test_an_unknown_host_is_named() -> None:
     assert run(failure_of(pool)).kind == "host_not_found"
 
 
-@pytest.mark.alone
 @pytest.mark.lab
 def test_slow_calls_and_slow_pools_are_told_apart(upstream: HttpUpstream) -> None:
     """A call cut off while it holds is a timeout; one cut off while it waits is a pool timeout."""

@@ -61,7 +61,6 @@ def test_some_connections_must_be_kept(overflow: int) -> None:
         SqlalchemyPool("postgresql://127.0.0.1/d", BRIEF, 2, max_overflow=overflow)
 
 
-@pytest.mark.alone
 def test_an_overflow_dial_belongs_to_the_hold(postgres: PostgresServer) -> None:
     """The call that dials holds its slot before, and notes when the connection is up."""
 

@@ -30,7 +30,7 @@ from tests.faults.driving import (
 from tests.faults.proxy import FaultProxy, Mode
 from tests.redis_server import RedisServer
 
-pytestmark = [pytest.mark.lab, pytest.mark.alone]
+pytestmark = pytest.mark.lab
 
 HTTP = list(HTTP_DRIVERS)
 DATABASE = sorted(set(DRIVERS) - set(HTTP))

@@ -21,7 +21,7 @@ from poolkit.targets.workload import HttpWork
 from tests.pgbouncer import PgBouncer
 from tests.probes.servers import certificate, nginx, uvicorn
 
-pytestmark = [pytest.mark.lab, pytest.mark.alone]
+pytestmark = pytest.mark.lab
 
 CAP = 15.0
 

@@ -25,7 +25,7 @@ from poolkit.records import Trial
 from poolkit.targets import load_targets
 from poolkit.targets.fleet import Fleet
 
-pytestmark = [pytest.mark.alone, pytest.mark.lab]
+pytestmark = pytest.mark.lab
 
 SERVICE = 0.02  # s
 
