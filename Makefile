@@ -13,8 +13,9 @@ ALONE := --group=alone
 # Two notebooks at a time: their outputs are not compared.
 LIVE := --group=live --numprocesses=2 --maxschedchunk=1
 # A stalled machine can fail a test on real servers: a failure is run once more, and the summary
-# names it. One that comes up again has a fault to be mended.
-TWICE := --reruns=1 -r fER
+# names it. One that comes up again has a fault to be mended. nbval, which compares the outputs of
+# notebooks, takes a second of every process.
+TWICE := --reruns=1 -r fER -p no:nbval
 RECORDING := data/recordings/lab-review
 
 BENCHES = $(filter-out sizing,$(basename $(notdir $(shell grep -l __main__ tests/bench/*.py))))
@@ -22,6 +23,8 @@ BENCHES = $(filter-out sizing,$(basename $(notdir $(shell grep -l __main__ tests
 ifneq ($(wildcard $(filter-out lab recorded,$(POOLKIT_SOURCE))),)
 export POOLKIT_SOURCE := $(abspath $(POOLKIT_SOURCE))
 endif
+# Else each of the hundreds of processes that tests start would compile poolkit anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:

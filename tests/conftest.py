@@ -1,13 +1,15 @@
-"""Shared by all tests: the two groups of `make test`, one synthetic review and its report."""
+"""Shared by all tests: the groups of `make test`, one PostgreSQL, one review and its report."""
 
 from __future__ import annotations
 
 import gc
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from poolkit.lab.postgres import PostgresServer
 from poolkit.report.execute import execute
 from poolkit.report.export import export
 from tests.report import synthetic_review
@@ -47,6 +49,16 @@ def pytest_sessionfinish() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)
         gc.collect()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL of 1000 accounts and 100 connections for all files that a process runs.
+
+    Who kills it restarts it; who needs other limits, or leaves it changed, starts another.
+    """
+    with PostgresServer(accounts=1000) as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

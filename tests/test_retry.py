@@ -217,27 +217,26 @@ def test_a_rollback_on_a_dead_connection_is_not_an_error() -> None:
 
 
 @pytest.mark.lab
-def test_a_session_goes_on_after_a_restart_of_the_server() -> None:
+def test_a_session_goes_on_after_a_restart_of_the_server(postgres: PostgresServer) -> None:
     """SQLAlchemy's session, its rollback, a crash of PostgreSQL in between: the read succeeds."""
-    with PostgresServer(accounts=10) as server:
 
-        async def go() -> tuple[int, int]:
-            dsn = SecretStr(server.dsn.replace("postgresql://", "postgresql+asyncpg://", 1))
-            engine = create_async_engine(dsn.get_secret_value(), pool_size=1, max_overflow=0)
+    async def go() -> tuple[int, int]:
+        dsn = SecretStr(postgres.dsn.replace("postgresql://", "postgresql+asyncpg://", 1))
+        engine = create_async_engine(dsn.get_secret_value(), pool_size=1, max_overflow=0)
+        attempts = 0
+        async with AsyncSession(engine) as session:
+
+            async def read() -> int:
+                nonlocal attempts
+                attempts += 1
+                return int(await session.scalar(text("select 42")) or 0)
+
+            await read()
+            await session.rollback()
+            await asyncio.to_thread(postgres.restart)
             attempts = 0
-            async with AsyncSession(engine) as session:
+            value = await retry(read, idempotent=True, rollback=session.rollback)
+        await engine.dispose()
+        return value, attempts
 
-                async def read() -> int:
-                    nonlocal attempts
-                    attempts += 1
-                    return int(await session.scalar(text("select 42")) or 0)
-
-                await read()
-                await session.rollback()
-                await asyncio.to_thread(server.restart)
-                attempts = 0
-                value = await retry(read, idempotent=True, rollback=session.rollback)
-            await engine.dispose()
-            return value, attempts
-
-        assert asyncio.run(go()) == (42, 2)
+    assert asyncio.run(go()) == (42, 2)

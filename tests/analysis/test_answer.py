@@ -198,7 +198,7 @@ def _size(sweep: Sweep, objective: Objective) -> float:
     return find(Fitted.of(sweep), objective).size or float("inf")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @example(
     workers_curve(24, 0.025),
     1,
@@ -215,7 +215,7 @@ def test_more_rate_never_asks_for_less(
     assert _size(sweep, more) >= _size(sweep, asked)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(curves, st.integers(0, 5), objectives, st.floats(1, 5))
 def test_laxer_times_never_ask_for_more(
     curve: Callable[[int], float], seed: int, asked: Objective, factor: float

@@ -32,7 +32,7 @@ def test_littles_law_on_workers(workers: int, hold: float) -> None:
     """Within 5 % of the workers in the median; 90 % of the intervals or more hold the truth."""
     found = [
         littles_law(points(drawn_sweep(workers_curve(workers, hold), SIZES, seed=seed).trials))
-        for seed in range(40)
+        for seed in range(20)
     ]
     sizes = [knee.size for knee in found if knee.size is not None]
     assert len(sizes) == len(found)

@@ -81,10 +81,10 @@ def test_open_loop_wait_agrees_with_the_pollaczek_khinchine_formula() -> None:
     made = trial(
         MemoryPool(1, exponential(mean)),
         Plan(
-            seconds=600.0,
+            seconds=300.0,
             warm_up=5.0,
             seed=1,
-            arrivals=poisson(rate, 600.0, 11),
+            arrivals=poisson(rate, 300.0, 11),
             arrival_rate=rate,
         ),
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import pytest
 
@@ -17,11 +19,13 @@ SIZES = (1, 2, 4, 5, 6, 7, 8, 10, 12, 16, 24, 32, 48)
 SAME = 1.02
 
 
+@cache
 def swept(upstream: Upstream, sizes: tuple[int, ...], seed: int = 3) -> Sweep:
     trials = tuple(simulated_trial(upstream, n, seconds=2.5, seed=seed) for n in sizes)
     return Sweep(target="simulated", trials=trials)
 
 
+@cache
 def served(upstream: Upstream, rate: float, pool_size: int) -> tuple[float, float]:
     """The mean and p99 response time (s) of a long open loop."""
     calls = simulate.open_loop(upstream, rate, pool_size, 150_000, seed=5)

@@ -219,7 +219,7 @@ def _needed(planner: Planner, objective: Objective, question: Question) -> tuple
     return (float("inf") if answer.size is None else answer.size), answer
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(planners, st.floats(20, 900), st.floats(1, 3), st.floats(1e-3, 0.05))
 def test_a_slower_upstream_never_asks_for_less(
     planner: Planner, rate: float, factor: float, wait: float
@@ -231,7 +231,7 @@ def test_a_slower_upstream_never_asks_for_less(
     assert slower >= today
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(planners, st.floats(20, 900), st.integers(1, 5), st.floats(1e-3, 0.05))
 def test_a_lost_replica_never_asks_for_less(
     planner: Planner, rate: float, replicas: int, wait: float
@@ -246,7 +246,7 @@ def test_a_lost_replica_never_asks_for_less(
     assert sizes == sorted(sizes)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(planners, st.floats(20, 900), st.floats(1, 1.5), st.floats(0.01, 0.3), st.booleans())
 def test_a_response_target_is_as_monotone(
     planner: Planner, rate: float, factor: float, response: float, with_wait: bool
@@ -260,7 +260,7 @@ def test_a_response_target_is_as_monotone(
     assert _needed(planner, objective, Question(response_p99=response * factor))[0] <= today
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(planners, st.floats(20, 900), st.floats(0.2, 4), st.integers(1, 64), st.integers(1, 4))
 def test_figures_are_what_they_are_called(
     planner: Planner, rate: float, factor: float, pool_size: int, replicas: int

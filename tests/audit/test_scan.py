@@ -1,5 +1,6 @@
 """Which files are read, what is skipped, and the outputs that programs read."""
 
+import contextlib
 import json
 import os
 import subprocess
@@ -8,11 +9,13 @@ from pathlib import Path
 
 import jsonschema
 import pytest
+from typer.testing import CliRunner
 
 from poolkit import __version__
 from poolkit.audit import RULES, Settings, audit, audit_source
 from poolkit.audit.cures import CURES
 from poolkit.audit.output import as_json, as_sarif
+from poolkit.cli.application import app
 from poolkit.errors import BadInput
 from tests.audit.sarif import SCHEMA
 
@@ -150,16 +153,22 @@ def test_the_pools_of_a_program_are_added_up(tmp_path):
     assert not [one for one in alone.findings if one.rule == "over-budget"]
 
 
-def poolkit_audit(*arguments, cwd):
+def process(*arguments, cwd):
     return subprocess.run(
         [sys.executable, "-m", "poolkit", "audit", *arguments],
         cwd=cwd, capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
 
 
+def poolkit_audit(*arguments, cwd):
+    """The same without another start of Python."""
+    with contextlib.chdir(cwd):
+        return CliRunner().invoke(app, ["audit", *arguments])
+
+
 def test_the_command_prints_places_and_exits_1(folder):
     """Text: path:line:column, why, the cure; exit code 1 on a finding; skipped files are named."""
-    done = poolkit_audit(".", cwd=folder)
+    done = process(".", cwd=folder)
     assert done.returncode == 1, done.stderr
     assert "a.py:2:13" in done.stdout
     assert "Instead:" in done.stdout
@@ -175,7 +184,7 @@ def test_exit_codes(tmp_path, arguments, code):
     """0 without findings, 2 for bad input."""
     (tmp_path / "clean.py").write_text("import aiohttp\n", encoding="utf-8")
     done = poolkit_audit(*arguments, cwd=tmp_path)
-    assert done.returncode == code, done.stdout + done.stderr
+    assert done.exit_code == code, done.output
     if "sarif" in arguments:
         assert json.loads(done.stdout)["version"] == "2.1.0"
 
@@ -189,7 +198,7 @@ def test_a_file_of_a_newer_python_is_named_with_it(tmp_path, strict, code):
     (tmp_path / "repo.py").write_text(NEWER, encoding="utf-8")
     (tmp_path / "clean.py").write_text("import aiohttp\n", encoding="utf-8")
     done = poolkit_audit(".", *strict, cwd=tmp_path)
-    assert done.returncode == code, done.stderr
+    assert done.exit_code == code, done.output
     assert "skipped repo.py: needs Python 3.12 or newer: " in done.stdout
     assert "1 file skipped (1 of a newer Python: run it with 3.12)" in done.stdout
 
@@ -200,9 +209,9 @@ def test_tests_are_looked_at_when_asked(tmp_path):
     (tmp_path / "tests/test_a.py").write_text(BAD, encoding="utf-8")
     (tmp_path / "a.py").write_text("import aiohttp\n", encoding="utf-8")
     done = poolkit_audit(".", cwd=tmp_path)
-    assert (done.returncode, "1 file of tests left out (--tests)" in done.stdout) == (0, True)
+    assert (done.exit_code, "1 file of tests left out (--tests)" in done.stdout) == (0, True)
     asked = poolkit_audit(".", "--tests", cwd=tmp_path)
-    assert asked.returncode == 1, asked.stdout
+    assert asked.exit_code == 1, asked.stdout
     assert "left out" not in asked.stdout
 
 
@@ -210,7 +219,7 @@ def test_a_pipe_gets_whole_lines(tmp_path):
     """What a terminal would break stays one line: places, reasons and cures."""
     text = "from psycopg_pool import AsyncConnectionPool\n" + "pool = AsyncConnectionPool(dsn)\n"
     (tmp_path / "db.py").write_text(text, encoding="utf-8")
-    done = poolkit_audit(".", "--db-idle", "60", cwd=tmp_path)
+    done = process(".", "--db-idle", "60", cwd=tmp_path)
     lines = done.stdout.splitlines()
     for rule in RULES:
         if f"{rule.name}: {rule.what}" in lines:

@@ -228,7 +228,7 @@ def four_replicas() -> Figure:
         file.write_text(
             '[targets.db]\ndriver = "asyncpg"\ndsn_env = "BENCH_DSN"\ntarget_rate = 200\n'
             'statements = ["select pg_sleep(0.008)"]\nwait_p99 = 0.02\nreplicas = 4\nsurge = 1\n'
-            f"max_connections = {CONNECTIONS}\nreserved_connections = 8\n",
+            f"max_connections = {CONNECTIONS}\nreserved_connections = 5\n",
             encoding="utf-8",
         )
         os.environ["BENCH_DSN"] = server.dsn

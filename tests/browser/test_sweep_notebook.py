@@ -14,7 +14,7 @@ from tests.browser.chromium import NEEDED
 from tests.browser.lab_server import LabServer
 from tests.browser.notebook_page import NotebookPage, wait_until
 
-pytestmark = [pytest.mark.browser, pytest.mark.lab, pytest.mark.alone, NEEDED]
+pytestmark = [pytest.mark.browser, pytest.mark.lab, NEEDED]
 
 NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "02_pool_sweep.ipynb"
 RUN_ALL = 200.0  # s: a hang

@@ -125,7 +125,6 @@ def test_a_function_asks_for_as_many_connections_as_it_likes() -> None:
     assert run(go()) == 0
 
 
-@pytest.mark.alone
 @pytest.mark.lab
 @pytest.mark.skipif(
     not can_speak_tls(), reason="trustme is not installed: pip install 'poolkit[lab]'"

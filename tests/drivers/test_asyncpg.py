@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import math
 import statistics
-from collections.abc import Iterator
 from typing import Any
 
 import asyncpg
@@ -21,12 +20,6 @@ from tests.drivers.test_contract import Call, opened, run, stamps
 pytestmark = pytest.mark.lab
 
 SELECT = SqlWork(["select 1"])
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[PostgresServer]:
-    with PostgresServer(accounts=10) as server:
-        yield server
 
 
 def test_callbacks_run_where_the_pool_runs_them(postgres: PostgresServer) -> None:

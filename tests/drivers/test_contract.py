@@ -41,12 +41,6 @@ def upstream() -> Iterator[HttpUpstream]:
 
 
 @pytest.fixture(scope="module")
-def postgres() -> Iterator[PostgresServer]:
-    with PostgresServer(accounts=1000) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
 def redis_url() -> Iterator[str]:
     with RedisServer() as server:
         yield server.url
@@ -327,7 +321,6 @@ def test_an_unknown_host_is_named() -> None:
     assert run(failure_of(pool)).kind == "host_not_found"
 
 
-@pytest.mark.alone
 @pytest.mark.lab
 def test_slow_calls_and_slow_pools_are_told_apart(upstream: HttpUpstream) -> None:
     """A call cut off while it holds is a timeout; one cut off while it waits is a pool timeout."""

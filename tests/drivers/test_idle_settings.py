@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import inspect
 import itertools
-from collections.abc import Iterator
 
 import aiohttp
 import asyncpg
@@ -17,12 +16,6 @@ from poolkit.drivers.table import idle_setting, keeps
 from poolkit.lab.postgres import PostgresServer
 
 pytestmark = pytest.mark.lab
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[PostgresServer]:
-    with PostgresServer(accounts=10) as server:
-        yield server
 
 
 @pytest.mark.parametrize(

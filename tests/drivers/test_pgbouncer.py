@@ -29,12 +29,6 @@ IGNORED = "default_transaction_read_only,options,extra_float_digits"
 
 
 @pytest.fixture(scope="module")
-def postgres() -> Iterator[PostgresServer]:
-    with PostgresServer(accounts=1000) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
 def pooler(postgres: PostgresServer) -> Iterator[PgBouncer]:
     with PgBouncer(postgres.dsn, pool_size=2) as pooler:
         yield pooler

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from pydantic import SecretStr
@@ -26,12 +27,6 @@ from tests.drivers.test_contract import Call, opened, run, stamps, until
 pytestmark = pytest.mark.lab
 
 MakePool = Callable[..., Any]
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[PostgresServer]:
-    with PostgresServer(accounts=1000) as server:
-        yield server
 
 
 @pytest.fixture(params=[AsyncpgPool, SqlalchemyPool, PsycopgPool])
@@ -209,26 +204,27 @@ def test_the_users_own_function_gets_the_connection(
     assert "Connection" in seen[0]
 
 
-def test_a_restarted_server_is_found_again(driver: MakePool, run_on: Callable[..., Any]) -> None:
+def test_a_restarted_server_is_found_again(
+    postgres: PostgresServer, driver: MakePool, run_on: Callable[..., Any]
+) -> None:
     """Calls on dead connections end as disconnected, one a connection at most; then it goes on.
 
     asyncpg sees idle connections die and dials new ones before anybody asks.
     """
-    with PostgresServer(accounts=10) as server:
 
-        async def go() -> tuple[list[str], Any]:
-            loop = asyncio.get_running_loop()
-            async with opened(driver(server.dsn, SqlWork(["select 1"]), 2)) as pool:
-                kinds = [await outcome_of(pool) for _ in range(2)]
-                await loop.run_in_executor(None, server.restart)
-                for _ in range(50):
-                    kinds.append(await outcome_of(pool))
-                    if kinds[-3:] == ["ok"] * 3 and pool.statistics().connections_opened > 2:
-                        break
-                    await asyncio.sleep(0.05)
-                return kinds, pool.statistics()
+    async def go() -> tuple[list[str], Any]:
+        loop = asyncio.get_running_loop()
+        async with opened(driver(postgres.dsn, SqlWork(["select 1"]), 2)) as pool:
+            kinds = [await outcome_of(pool) for _ in range(2)]
+            await loop.run_in_executor(None, postgres.restart)
+            for _ in range(50):
+                kinds.append(await outcome_of(pool))
+                if kinds[-3:] == ["ok"] * 3 and pool.statistics().connections_opened > 2:
+                    break
+                await asyncio.sleep(0.05)
+            return kinds, pool.statistics()
 
-        kinds, statistics = run_on(go())
+    kinds, statistics = run_on(go())
     assert kinds[:2] == ["ok", "ok"]
     assert (0 if driver is AsyncpgPool else 1) <= kinds.count("disconnected") <= 2
     assert set(kinds) <= {"ok", "disconnected"}
@@ -237,20 +233,21 @@ def test_a_restarted_server_is_found_again(driver: MakePool, run_on: Callable[..
     assert statistics.connections_opened >= 3
 
 
-def test_a_server_that_dies_under_calls_ends_them(driver: MakePool) -> None:
+def test_a_server_that_dies_under_calls_ends_them(
+    postgres: PostgresServer, driver: MakePool
+) -> None:
     """No call hangs: those that held a connection end as disconnected."""
-    with PostgresServer(accounts=10) as server:
 
-        async def go() -> list[str]:
-            loop = asyncio.get_running_loop()
-            work = SqlWork(["select pg_sleep(60)"])
-            async with opened(driver(server.dsn, work, 2)) as pool:
-                calls = [asyncio.create_task(outcome_of(pool)) for _ in range(2)]
-                await until(pool, in_use=2, waiting=0)
-                await loop.run_in_executor(None, server.kill)
-                return await asyncio.gather(*calls)
+    async def go() -> list[str]:
+        loop = asyncio.get_running_loop()
+        work = SqlWork(["select pg_sleep(60)"])
+        async with opened(driver(postgres.dsn, work, 2)) as pool:
+            calls = [asyncio.create_task(outcome_of(pool)) for _ in range(2)]
+            await until(pool, in_use=2, waiting=0)
+            await loop.run_in_executor(None, postgres.restart)
+            return await asyncio.gather(*calls)
 
-        kinds = run(go())
+    kinds = run(go())
     assert kinds == ["disconnected"] * 2
 
 
@@ -271,22 +268,19 @@ def test_closing_ends_the_calls_under_way(
     assert not {"ok", "call_timeout"} & set(kinds)
 
 
-def test_a_password_keeps_its_odd_characters(driver: MakePool) -> None:
+def test_a_password_keeps_its_odd_characters(postgres: PostgresServer, driver: MakePool) -> None:
     """Escapes in the DSN reach the server as the characters that they stand for."""
-    with PostgresServer(accounts=10) as server:
+    user, password = urlsplit(postgres.dsn).username, urlsplit(postgres.dsn).password
+    place = postgres.dsn.rpartition("@")[2]
 
-        async def go() -> str:
-            user, _, place = server.dsn.partition("//")[2].partition("@")
-            change = f"alter role {user.partition(':')[0]} password 'p@ss/w:rd% #?é'"
-            write = SqlWork([change], read_only=False)
-            async with opened(driver(server.dsn, write, 1)) as pool:
-                assert await outcome_of(pool) == "ok"
-            changed = f"{user.partition(':')[0]}:p%40ss%2Fw%3Ard%25%20%23%3F%C3%A9"
-            dsn = f"postgresql://{changed}@{place}"
-            async with opened(driver(dsn, SqlWork(["select 1"]), 1)) as pool:
-                return await outcome_of(pool)
+    async def change(dsn: str, password: str | None) -> str:
+        write = SqlWork([f"alter role {user} password '{password}'"], read_only=False)
+        async with opened(driver(dsn, write, 1)) as pool:
+            return await outcome_of(pool)
 
-        assert run(go()) == "ok"
+    assert run(change(postgres.dsn, "p@ss/w:rd% #?é")) == "ok"
+    changed = f"postgresql://{user}:p%40ss%2Fw%3Ard%25%20%23%3F%C3%A9@{place}"
+    assert run(change(changed, password)) == "ok"  # and back
 
 
 def test_every_connection_is_dialled_at_open(postgres: PostgresServer, driver: MakePool) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterator
 from typing import Any
 
 import psycopg
@@ -22,13 +21,6 @@ pytestmark = pytest.mark.lab
 BRIEF = SqlWork(["select pg_sleep(0.02)"])
 
 
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[PostgresServer]:
-    with PostgresServer(accounts=10) as server:
-        yield server
-
-
-@pytest.mark.alone
 def test_our_waits_agree_with_the_pools_own_statistics(postgres: PostgresServer) -> None:
     """The sum of our waits is requests_wait_ms, which cuts each wait down to whole milliseconds."""
 
@@ -71,7 +63,6 @@ def test_who_cannot_be_served_in_time_is_turned_away(
     assert all(result is None or isinstance(result, PoolTimedOut) for result in results)
 
 
-@pytest.mark.alone
 def test_the_check_hides_dead_connections_but_they_are_counted(postgres: PostgresServer) -> None:
     """With a check no call fails after a restart; what it cost is in the hold and in the counts."""
 

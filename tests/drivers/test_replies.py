@@ -27,10 +27,9 @@ def http() -> Iterator[str]:
         yield f"http://127.0.0.1:{port}"
 
 
-@pytest.fixture(scope="module")
-def dsn() -> Iterator[str]:
-    with PostgresServer(accounts=1000) as server:
-        yield server.dsn
+@pytest.fixture
+def dsn(postgres: PostgresServer) -> str:
+    return postgres.dsn
 
 
 @pytest.mark.parametrize("loop", ["uvloop", "asyncio"])

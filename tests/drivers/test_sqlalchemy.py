@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -18,12 +17,6 @@ from tests.drivers.test_contract import Call, opened, run, stamps, until
 pytestmark = pytest.mark.lab
 
 BRIEF = SqlWork(["select pg_sleep(0.01)"])
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[PostgresServer]:
-    with PostgresServer(accounts=10) as server:
-        yield server
 
 
 async def bursts(pool: SqlalchemyPool, *, callers: int, count: int) -> PoolStatistics:
@@ -68,7 +61,6 @@ def test_some_connections_must_be_kept(overflow: int) -> None:
         SqlalchemyPool("postgresql://127.0.0.1/d", BRIEF, 2, max_overflow=overflow)
 
 
-@pytest.mark.alone
 def test_an_overflow_dial_belongs_to_the_hold(postgres: PostgresServer) -> None:
     """The call that dials holds its slot before, and notes when the connection is up."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -141,12 +141,6 @@ def test_an_error_that_is_the_functions_own_keeps_its_name(make: MakePool) -> No
             return await outcome(pool)
 
     assert run(go()) == ("error", "work_ConnectionRefusedError")
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[PostgresServer]:
-    with PostgresServer(accounts=10) as server:
-        yield server
 
 
 async def _execute(connection: Any, statement: str) -> None:

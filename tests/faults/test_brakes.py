@@ -228,7 +228,6 @@ def test_running_out_of_files_stops_the_sweep(tmp_path: Path, upstream: HttpUpst
 # -- from outside, with a server that has just gone silent: the harder case ------------------------
 
 
-@pytest.mark.alone
 def test_sigterm_ends_it_at_once(tmp_path: Path, proxy: FaultProxy) -> None:
     """Exit 130 and finished trials kept, even when the server does not answer any more."""
     with Command(tmp_path, http(proxy.port), *LONG) as command:
@@ -244,7 +243,6 @@ def test_sigterm_ends_it_at_once(tmp_path: Path, proxy: FaultProxy) -> None:
         assert command.stderr == ""
 
 
-@pytest.mark.alone
 def test_sigterm_does_not_wait_for_a_silent_database(
     tmp_path: Path, small_postgres: PostgresServer
 ) -> None:
@@ -270,7 +268,6 @@ time.sleep(600)
 """
 
 
-@pytest.mark.alone
 def test_no_load_is_left_when_the_parent_is_killed(tmp_path: Path, proxy: FaultProxy) -> None:
     """SIGKILL to the process that started it: the generator is gone, and waits for nobody."""
     with Command(tmp_path, http(proxy.port), *LONG, wrapper=("-c", PARENT)) as command:

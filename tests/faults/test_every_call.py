@@ -30,7 +30,7 @@ from tests.faults.driving import (
 from tests.faults.proxy import FaultProxy, Mode
 from tests.redis_server import RedisServer
 
-pytestmark = [pytest.mark.lab, pytest.mark.alone]
+pytestmark = pytest.mark.lab
 
 HTTP = list(HTTP_DRIVERS)
 DATABASE = sorted(set(DRIVERS) - set(HTTP))
@@ -44,12 +44,6 @@ Case = tuple[str, Loop, Mode]  # of a driver
 @pytest.fixture(scope="module")
 def upstream() -> Iterator[HttpUpstream]:
     with HttpUpstream(Workers(workers=16, service_time=0.005)) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[PostgresServer]:
-    with PostgresServer(accounts=100) as server:
         yield server
 
 

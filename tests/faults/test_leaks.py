@@ -62,10 +62,9 @@ def url() -> Iterator[str]:
     thread.join()
 
 
-@pytest.fixture(scope="module")
-def dsn() -> Iterator[str]:
-    with PostgresServer(accounts=10) as server:
-        yield server.dsn
+@pytest.fixture
+def dsn(postgres: PostgresServer) -> str:
+    return postgres.dsn
 
 
 @pytest.mark.parametrize("driver", ["aiohttp", "asyncpg"])

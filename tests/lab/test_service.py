@@ -59,7 +59,6 @@ def read(url: str) -> str:
         return str(response.read().decode())
 
 
-@pytest.mark.alone
 @pytest.mark.lab
 @pytest.mark.usefixtures("environment")
 def test_the_recommended_parameters_cure_an_undersized_service(lab: Lab, tmp_path: Path) -> None:

@@ -28,13 +28,15 @@ ELSEWHERE = "0.0.0.0"
 
 
 @pytest.fixture(scope="module")
-def servers() -> Iterator[dict[str, dict[str, Any]]]:
+def servers(postgres: PostgresServer) -> Iterator[dict[str, dict[str, Any]]]:
     """Keys of a target on localhost by driver."""
     with ExitStack() as stack:
         http = {"url": f"http://localhost:{stack.enter_context(serving())}/1000"}
-        dsn = stack.enter_context(PostgresServer(accounts=100)).dsn
         redis = stack.enter_context(RedisServer()).url
-        sql = {"dsn": SecretStr(dsn.replace("127.0.0.1", "localhost")), "statements": ["select 1"]}
+        sql = {
+            "dsn": SecretStr(postgres.dsn.replace("127.0.0.1", "localhost")),
+            "statements": ["select 1"],
+        }
         assert "localhost" in sql["dsn"].get_secret_value()
         yield {
             "aiohttp": http,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -31,12 +31,6 @@ HOT_ROW = """with held as (
 SUM = "select sum(sqrt(i)) from generate_series(1, 30000) as i"
 SLEEP = "select pg_sleep(0.01)"
 ADMIN = "POOLER_DSN"
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[PostgresServer]:
-    with PostgresServer(accounts=1000) as server:
-        yield server
 
 
 def user_of(server: PostgresServer) -> str:

@@ -18,12 +18,6 @@ from tests.redis_server import RedisServer
 
 
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[PostgresServer]:
-    with PostgresServer(accounts=100) as server:
-        yield server
-
-
-@pytest.fixture(scope="session")
 def redis_url() -> Iterator[str]:
     with RedisServer() as server:
         yield server.url

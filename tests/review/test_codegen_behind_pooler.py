@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +29,6 @@ MODES: dict[str, dict[str, Any] | None] = {
     "transaction": {"pool_size": 3, "server_round_robin": 1},
     "session": {"mode": "session", "pool_size": SIZE + 4},
 }
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[PostgresServer]:
-    with PostgresServer(accounts=100) as server:
-        yield server
 
 
 async def fetched(driver: str, pool: Any, statement: str, number: int | None) -> Any:

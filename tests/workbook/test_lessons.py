@@ -109,7 +109,6 @@ def test_an_http_target_has_no_overflow() -> None:
         with_overflow(target, 1)
 
 
-@pytest.mark.alone
 @pytest.mark.lab
 def test_an_order_is_measured_in_a_child(tmp_path: Path) -> None:
     """One open-loop trial at the size and rate that were ordered; each call counts from its due."""

@@ -62,10 +62,13 @@ class Owner:
     async def news(self) -> list[dict[str, Any]]:
         """What the process answered since the last question, for which it waits a moment.
 
-        The question renews the lease of the process. The end of it is told every time.
+        The question renews the lease of the process. The end of it is told every time, and waited
+        for where the process no longer listens.
         """
-        await self.tell('{"do": "go on"}')
-        if not self._answers and self._end is None:
+        if not await self.tell('{"do": "go on"}'):
+            if self._reading is not None:
+                await asyncio.wait({self._reading}, timeout=END_SECONDS)
+        elif not self._answers and self._end is None:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._is_news.wait(), PATIENCE)
         self._is_news.clear()

@@ -507,7 +507,9 @@ def test_secrets_stand_nowhere_in_the_cluster(tmp_path: Path) -> None:
                 look = [sys.executable, "-c", DUMP, there.address, str(tmp_path / "state"), *words]
                 await asyncio.to_thread(subprocess.run, look, check=True, timeout=OVER_WITHIN)
                 assert not (await sending).lost
-                descendants(PROCESS)[0].kill()
+                victim = descendants(PROCESS)[0]
+                victim.kill()
+                await until(lambda: not is_alive(victim))
                 assert not (await source.send(target, load, lambda *_: None)).lost
             finally:
                 await source.close()

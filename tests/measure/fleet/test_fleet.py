@@ -25,7 +25,7 @@ from poolkit.records import Trial
 from poolkit.targets import load_targets
 from poolkit.targets.fleet import Fleet
 
-pytestmark = [pytest.mark.alone, pytest.mark.lab]
+pytestmark = pytest.mark.lab
 
 SERVICE = 0.02  # s
 
@@ -51,6 +51,7 @@ def file(upstream: HttpUpstream, tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.alone
 def test_trials_are_divided_and_add_up(upstream: HttpUpstream, file: Path) -> None:
     """The server is asked what one process would ask, and every call is in the sum."""
     target = load_targets(file)["api"]
