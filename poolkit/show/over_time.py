@@ -42,14 +42,16 @@ def _amount(quantity: str, value: float | str | None) -> str:
         case "calls/s":
             return rate(value)
         case "connections":
-            return number(value)
+            return number(round(value))  # a level over several reviews is a mean of sizes
     return share(value)
 
 
 def _ends(quantity: str, ends: Interval) -> str:
-    times = {"s": 1000.0, "": 100.0}.get(QUANTITIES[quantity], 1.0)
-    text = interval((ends[0] * times, ends[1] * times))
-    return f"{text} %" if QUANTITIES[quantity] == "" else text
+    """The ends without the unit, which stands before them."""
+    if QUANTITIES[quantity] == "":
+        return f"{100 * ends[0]:.0f}–{100 * ends[1]:.0f}"
+    times = 1000.0 if QUANTITIES[quantity] == "s" else 1.0
+    return interval((ends[0] * times, ends[1] * times))
 
 
 def changed(review: Reviewed) -> str:
@@ -93,7 +95,7 @@ def step(found: Stepped) -> str:
 def step_in_short(found: Stepped) -> str:
     """By how much, for a label in a chart."""
     if found.unit == "connections":
-        return f"{found.after.value - found.before.value:+.1f}"
+        return f"{round(found.after.value) - round(found.before.value):+d}"
     if found.before.value == 0 or found.unit == "":
         return f"{100 * (found.after.value - found.before.value):+.0f} points"
     return f"{100 * (found.after.value / found.before.value - 1):+.0f} %"

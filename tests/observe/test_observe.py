@@ -23,8 +23,10 @@ from poolkit.cli import reviewing
 from poolkit.cli.application import app
 from poolkit.measure import store
 from poolkit.observe.prometheus import window_length
+from poolkit.report import page
 from poolkit.report.execute import execute
 from poolkit.report.export import export
+from poolkit.report.folder import read_review
 from poolkit.review.history import read_history
 from tests.analysis.day import SIX, day
 from tests.cli.test_nothing_sent import counting
@@ -226,6 +228,9 @@ def test_gates(contended: Windows, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     (trend,) = read_history([tmp_path / "kept"]).trends
     assert [one.source for one in trend.reviews] == ["production"] * 2
     assert trend.comparable == 2
+    shown = page.decision(read_review(tmp_path / "out"))
+    assert 'id="over-time"' in shown.html
+    assert "Nothing changed by more than noise since" in shown.words
 
 
 def test_waits_that_the_model_does_not_tell_are_not_trusted(
