@@ -195,8 +195,8 @@ def _show(told: _Told, console: Console, screen: Watcher) -> NoReturn:
     for reason in reasons:
         screen.say(reason)
     today = r.production.today
-    trusted = "trusted" if today.is_trusted else "not trusted"
-    screen.say(f"{r.target}: {trusted}: {today.because}")
+    if today.is_trusted:  # else a check says why not
+        screen.say(f"{r.target}: trusted: {today.because}")
     for day in r.production.next_day:
         screen.say(in_words(day))
     whom = "queries to Prometheus" if "Prometheus" in r.production.source else "scrapes"

@@ -86,10 +86,16 @@ def reasons(why: Sequence[Why]) -> list[str]:
 
 def step(found: Stepped) -> str:
     """A step in a sentence without its full stop: what, from which review on, and why."""
+    return " ".join(_step(found))
+
+
+def _step(found: Stepped) -> tuple[str, str]:
+    """What moved; then since when and why, which steps of one review share."""
     before, after = (figure(found.quantity, level) for level in (found.before, found.after))
     seen = f"{plural(found.reviews, 'review')} bear it out"
     why = "; ".join(reasons(found.why)) or "no change that the records know of came with it"
-    return f"{name(found.quantity)} {before} → {after} from {found.measured[:10]} on, {seen}; {why}"
+    moved = f"{name(found.quantity)} {before} → {after}"
+    return moved, f"from {found.measured[:10]} on, {seen}; {why}"
 
 
 def step_in_short(found: Stepped) -> str:
@@ -115,7 +121,11 @@ def from_to(trend: Trend) -> str:
 
 def said(trend: Trend) -> Iterator[str]:
     """The steps of a target, or why none is said, in sentences without full stops."""
-    yield from (step(one) for one in trend.steps)
+    together: dict[str, list[str]] = {}
+    for one in trend.steps:
+        moved, rest = _step(one)
+        together.setdefault(rest, []).append(moved)
+    yield from (f"{', '.join(moved)} {rest}" for rest, moved in together.items())
     if trend.too_few:
         yield trend.too_few
     elif not trend.steps:

@@ -132,4 +132,8 @@ def test_the_report_shows_the_trend_after_what_changed(tmp_path: Path, made: His
     (folder / HISTORY_FILE).write_text(made.model_dump_json())
     shown = page.decision(read_review(folder))
     assert 'id="over-time"' in shown.html
-    assert "lab-cpu: size 13 → 16 from 2026-10-05 on" in shown.words
+    assert (
+        "lab-cpu: size 13 → 16, plateau 787 calls/s (778–796) → 630 calls/s (618–641)"
+        in shown.words
+    )
+    assert shown.words.count("from 2026-10-05 on, 5 reviews bear it out") == 1

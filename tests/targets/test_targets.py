@@ -316,7 +316,7 @@ def test_every_mistake_is_told_at_once(load):
 
 
 def test_without_load_a_target_needs_neither_its_dsn_nor_its_host_allowed(tmp_path):
-    """Who only looks at metrics has no credentials of the database; who is asked must be allowed."""
+    """Who looks at metrics has no credentials of the database; who is asked must be allowed."""
     file = tmp_path / "targets.toml"
     table = """
         [targets.orders]
