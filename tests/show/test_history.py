@@ -91,6 +91,35 @@ def test_in_a_terminal_what_changed_has_a_table_of_its_own(made: History) -> Non
     assert "2026-09-21" not in dates
 
 
+def test_what_production_does_not_tell_has_no_column(made: History) -> None:
+    """Nor do years stand around two observations of an hour."""
+    first = made.trends[0].reviews[0]
+    figures = {name: one for name, one in first.figures.items() if name != "plateau"}
+    seen = tuple(
+        first.model_copy(update={"measured": f"2026-08-03T06:{minute}:00Z", "figures": figures})
+        for minute in (10, 40)
+    )
+    trend = made.trends[0].model_copy(update={"reviews": seen, "steps": ()})
+    drawn = charts.history(History(trends=(trend,)))
+    assert [axes.get_title(loc="left") for axes in drawn.axes] == [
+        "lab-cpu\nsize (connections)",
+        "hold time at the size (ms)",
+    ]
+    low, high = drawn.axes[0].get_xlim()
+    assert high - low < 1.0
+
+
+def test_reviews_of_one_day_are_told_apart_by_their_time(made: History) -> None:
+    """As observations are, of which there may be several in an hour."""
+    first, second = made.trends[0].reviews[:2]
+    same = second.model_copy(update={"measured": "2026-08-03T17:05:00Z"})
+    trend = made.trends[0].model_copy(update={"reviews": (first, same), "steps": ()})
+    assert [row[0] for row in tables.history(trend).rows] == [
+        "2026-08-03 06:30",
+        "2026-08-03 17:05",
+    ]
+
+
 def test_the_panel_shows_all_targets_or_one() -> None:
     """Live and as HTML; a folder without reviews is told as a mistake until there is one."""
     panel = HistoryPanel(MADE)

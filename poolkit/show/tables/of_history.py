@@ -9,13 +9,12 @@ from poolkit.show import over_time
 from poolkit.show.tables.table import Column, Number, Table
 from poolkit.units import NONE, plural
 
-_MEASURED = Column[Reviewed]("measured", lambda review: review.measured[:10])
 _CHANGED = Column[Reviewed]("since the one before", over_time.changed)
 
 
 def history(trend: Trend) -> Table:
     """One row a review, the latest last."""
-    return _of(trend, trend.reviews, (*_figures(trend), _CHANGED))
+    return _of(trend, trend.reviews, (_measured(trend), *_figures(trend), _CHANGED))
 
 
 def history_in_short(trend: Trend, most: int | None = None) -> tuple[Table, Table]:
@@ -25,12 +24,19 @@ def history_in_short(trend: Trend, most: int | None = None) -> tuple[Table, Tabl
     """
     shown = trend.reviews[-most:] if most else trend.reviews
     changed = [review for review in shown if over_time.changed(review) != NONE]
-    what = Table.of("What changed since the review before", (_MEASURED, _CHANGED), changed)
-    return _of(trend, shown, _figures(trend)), what
+    what = Table.of("What changed since the review before", (_measured(trend), _CHANGED), changed)
+    return _of(trend, shown, (_measured(trend), *_figures(trend))), what
+
+
+def _measured(trend: Trend) -> Column[Reviewed]:
+    """The date, with the time (UTC) where several reviews are of one day."""
+    days = {review.measured[:10] for review in trend.reviews}
+    length = 10 if len(days) == len(trend.reviews) else 16
+    return Column("measured", lambda review: review.measured[:length].replace("T", " "))
 
 
 def _figures(trend: Trend) -> list[Column[Reviewed]]:
-    """The date, and a column for each quantity that any review has."""
+    """A column for each quantity that any review has."""
 
     def of(quantity: str) -> Number[Reviewed]:
         return Number(
@@ -39,7 +45,7 @@ def _figures(trend: Trend) -> list[Column[Reviewed]]:
         )
 
     there = (name for name in QUANTITIES if any(name in one.figures for one in trend.reviews))
-    return [_MEASURED, *map(of, there)]
+    return [*map(of, there)]
 
 
 def _of(trend: Trend, shown: Sequence[Reviewed], columns: Sequence[Column[Reviewed]]) -> Table:
