@@ -120,7 +120,12 @@ def _print(console: Console, history: History, most: int | None) -> None:
 
     for trend in history.trends:
         console.print()
-        print_table(console, tables.history(trend, most))
+        figures, changed = tables.history_in_short(trend, most)
+        print_table(console, figures)
+        if changed:
+            console.print()
+            print_table(console, changed)
+            console.print()
         for line in (*over_time.said(trend), *over_time.ahead(trend)):
             say(console, f"{trend.target}: {line}", indent="  ", bold=len(trend.target) + 1)
     if history.outlooks:

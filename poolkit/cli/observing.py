@@ -93,10 +93,11 @@ def observe(
 ) -> None:
     """Size the pool of one target from what its service counted in production, without load.
 
-    Reads the metrics that the key production of the target names, first tells
-    today's waits from them and holds that against the service's own histogram (trusted or not, and
-    why), then the size for the target. Nothing is said above what was seen in production. Sends
-    queries to Prometheus, and nothing to the target.
+    Reads the metrics that the target names in FILE, production = { prometheus =
+    "http://127.0.0.1:9090", pool = "orders-db" }, or metrics = "http://.../metrics" in its place.
+    First predicts today's waits from them and holds that against the service's own histogram
+    (trusted or not, and why), then names the size for the target. Nothing is said above what was
+    seen in production. Sends queries to Prometheus, and nothing to the target.
 
     With --verify it then sends the target one trial at the target rate, as poolkit size does, with
     pools of the size that it named; where it named none, or production has another number of pools
@@ -127,7 +128,7 @@ def observe(
     reporter = Reporter(name)
 
     def asked() -> Asked:
-        target: Target = load_targets(targets, (name,))[name]
+        target: Target = load_targets(targets, (name,), sends=verify)[name]
         reporter.about(target)
         seconds, where = checked_times(target, since, look), folder(out, "observe", name)
         return Asked.of(target, seconds, where, store, targets if verify else None)
@@ -188,13 +189,14 @@ def _show(told: _Told, console: Console, screen: Watcher) -> NoReturn:
     more = [tables.todays_waits(r.production) if averaged is None else tables.averages(averaged)]
     if r.production.next_day:
         more.append(tables.next_day(r.production))
-    if r.production.scenarios:
-        more.append(tables.scenarios(r.production))
     if r.verification is not None:
         more.append(tables.signals(r))
-    print_results(console, (r,), more)
+    needs, reasons = tables.scenarios_in_short(r.production)
+    print_results(console, (r,), [*more, *([needs] if needs else ())])
+    for reason in reasons:
+        screen.say(reason)
     today = r.production.today
-    if today.is_trusted:  # else it stands among the checks that failed
+    if today.is_trusted:  # else a check says why not
         screen.say(f"{r.target}: trusted: {today.because}")
     for day in r.production.next_day:
         screen.say(in_words(day))

@@ -137,12 +137,14 @@ class AveragesReader(Asking):
             )
         start = "_".join(name.split("_")[:2])
         there = own or self.names(f'{{__name__=~".*{start}.*"}}', span, when)
+        read = {part for _, one in self.preset.averages if one for part in one.name.split("|")}
+        unread = [one for one in there if one not in read]
         others = " or ".join(f'"{one}"' for one in reading(there) if one != self.of.preset)
         other = (
             f"set production.preset = {others}, which reads what is there; or " if others else ""
         )
         return BadInput(
-            f"Prometheus has no {name} in that time{nearest(name.split('|')[0], there)}",
+            f"Prometheus has no {name} in that time{nearest(name.split('|')[0], unread)}",
             f"{other}copy the preset {self.of.preset} to a file of your own, correct the name and "
             'set production.preset = "own.toml"; or ask for another time (--since)',
         )

@@ -57,7 +57,7 @@ class Part:
 
 
 def decision(review: Review) -> Part:
-    """The table of sizes, the finding for each target in a sentence, and what changed."""
+    """What changed, the table of sizes, the finding for each target in a sentence, the trend."""
     table = tables.decision([t.recommendation for t in review.targets], review.comparison)
     said = [_measured(review)]
     inferred = [t.name for t in review.targets if any(not x.wait_is_exact for x in t.trials)]
@@ -72,9 +72,7 @@ def decision(review: Review) -> Part:
     html = _html(
         "decision", review=review, said=said, table=table, changed=changed or "", past=past or ""
     )
-    lines = [*said, "", table.markdown()]
-    if changed is not None:
-        lines.append(changed.words)
+    lines = [*([changed.words] if changed else ()), *said, "", table.markdown()]
     if past is not None:
         lines.append(past.words)
     if review.service is not None:
@@ -89,8 +87,7 @@ def since(comparison: Comparison) -> Part:
     finding = charts.changes_finding(comparison) + "."
     caution = [f"Caution: {comparison.caution}."] if comparison.caution else []
     shown = {"finding": finding, "caution": caution, "table": table}
-    is_changed = any(map(words.is_beyond_noise, comparison.differences))
-    html = _html("since", comparison=comparison, is_changed=is_changed, **shown)
+    html = _html("since", comparison=comparison, **shown)
     return Part(html, "\n".join([finding, *caution, "", table.markdown()]))
 
 

@@ -12,10 +12,15 @@ from pathlib import Path
 from poolkit.errors import PoolkitError
 from poolkit.events import Recommended, Watcher
 from poolkit.measure.child import Order
+from poolkit.measure.store import write_atomic
 from poolkit.observe.run import Observation, check_out, observe, write
+from poolkit.records import RecommendedFile
 from poolkit.review import verifying
-from poolkit.review.adding import add_results, read_entries
-from poolkit.review.kept import check_store, keep
+from poolkit.review.adding import add_results, read_entries, renew_manifest
+from poolkit.review.export import read_recommended
+from poolkit.review.history import HISTORY_FILE, read_history
+from poolkit.review.kept import check_store, keep, place, records
+from poolkit.review.run import SINCE, with_records
 from poolkit.targets import Target
 
 OBSERVATIONS = Path("data/observations")  # of the working folder
@@ -87,11 +92,28 @@ def _put(asked: Asked, found: Observation, created: str) -> None:
     add_results(asked.out, [found.recommendation], known, command="observe", created=created)
 
 
+def _tell_past(asked: Asked, created: str, record: Path, watcher: Watcher) -> None:
+    """Write for the report what changed since the record before, and the trend."""
+    seen = [one for one in read_recommended(asked.out).targets if one.source == "production"]
+    later = RecommendedFile(created=created, targets=tuple(seen))
+    before = [one for one in records(asked.store) if place(one) < place(record)]
+    known = {asked.target.name: asked.target}
+    if (changed := with_records(asked.out, later, known, before)) is not None:
+        write_atomic(asked.out / SINCE, changed.model_dump_json(indent=2) + "\n")
+    told = read_history([asked.out, asked.store], [one.target for one in seen])
+    for one in told.skipped:
+        watcher.say(f"skipped {one.path}: {one.cause}; {one.remedy}")
+    if told.reviews > 1:
+        write_atomic(asked.out / HISTORY_FILE, told.model_dump_json(indent=2) + "\n")
+    renew_manifest(asked.out, created)
+
+
 def _finish(asked: Asked, found: Observation, created: str, watcher: Watcher) -> None:
     """Keep a record, whose failure takes nothing from what was found, and say the final word."""
     try:
         if kept := keep(asked.out, [found.recommendation], created, asked.store):
             watcher.say(f"what production told is kept in {kept.record}")
+            _tell_past(asked, created, kept.record, watcher)
     except PoolkitError as error:
         watcher.say(f"{error.cause}; {error.remedy}")
     watcher.see(Recommended(recommendation=found.recommendation))

@@ -42,14 +42,16 @@ def _amount(quantity: str, value: float | str | None) -> str:
         case "calls/s":
             return rate(value)
         case "connections":
-            return number(value)
+            return number(round(value))  # a level over several reviews is a mean of sizes
     return share(value)
 
 
 def _ends(quantity: str, ends: Interval) -> str:
-    times = {"s": 1000.0, "": 100.0}.get(QUANTITIES[quantity], 1.0)
-    text = interval((ends[0] * times, ends[1] * times))
-    return f"{text} %" if QUANTITIES[quantity] == "" else text
+    """The ends without the unit, which stands before them."""
+    if QUANTITIES[quantity] == "":
+        return f"{100 * ends[0]:.0f}–{100 * ends[1]:.0f}"
+    times = 1000.0 if QUANTITIES[quantity] == "s" else 1.0
+    return interval((ends[0] * times, ends[1] * times))
 
 
 def changed(review: Reviewed) -> str:
@@ -84,16 +86,22 @@ def reasons(why: Sequence[Why]) -> list[str]:
 
 def step(found: Stepped) -> str:
     """A step in a sentence without its full stop: what, from which review on, and why."""
+    return " ".join(_step(found))
+
+
+def _step(found: Stepped) -> tuple[str, str]:
+    """What moved; then since when and why, which steps of one review share."""
     before, after = (figure(found.quantity, level) for level in (found.before, found.after))
     seen = f"{plural(found.reviews, 'review')} bear it out"
     why = "; ".join(reasons(found.why)) or "no change that the records know of came with it"
-    return f"{name(found.quantity)} {before} → {after} from {found.measured[:10]} on, {seen}; {why}"
+    moved = f"{name(found.quantity)} {before} → {after}"
+    return moved, f"from {found.measured[:10]} on, {seen}; {why}"
 
 
 def step_in_short(found: Stepped) -> str:
     """By how much, for a label in a chart."""
     if found.unit == "connections":
-        return f"{found.after.value - found.before.value:+.1f}"
+        return f"{round(found.after.value) - round(found.before.value):+d}"
     if found.before.value == 0 or found.unit == "":
         return f"{100 * (found.after.value - found.before.value):+.0f} points"
     return f"{100 * (found.after.value / found.before.value - 1):+.0f} %"
@@ -113,7 +121,11 @@ def from_to(trend: Trend) -> str:
 
 def said(trend: Trend) -> Iterator[str]:
     """The steps of a target, or why none is said, in sentences without full stops."""
-    yield from (step(one) for one in trend.steps)
+    together: dict[str, list[str]] = {}
+    for one in trend.steps:
+        moved, rest = _step(one)
+        together.setdefault(rest, []).append(moved)
+    yield from (f"{', '.join(moved)} {rest}" for rest, moved in together.items())
     if trend.too_few:
         yield trend.too_few
     elif not trend.steps:

@@ -51,6 +51,8 @@ _UNQUOTED = frozenset(
     }
 )
 _TABLES = ("headers", "parameters", "evidence", "production")  # keys whose values are tables
+# Hosts that are asked about a target, and get none of its load.
+_ASKED = ("evidence.prometheus", *(f"production.{key}" for key in ADDRESSES))
 _REMEDY = "data/targets.example.toml shows every key; nothing was sent"
 
 
@@ -64,22 +66,26 @@ class Mistake(NamedTuple):
         return f"{self.path}: {self.rule}"
 
 
-def load_targets(path: Path | str, only: Sequence[str] = ()) -> dict[str, Target]:
+def load_targets(
+    path: Path | str, only: Sequence[str] = (), *, sends: bool = True
+) -> dict[str, Target]:
     """The targets of a targets.toml by name, in the file's order.
 
     Args:
         path: the file.
         only: names to keep; all when empty. Only kept targets need their variables to be set.
+        sends: False: nothing is sent to the targets, so none needs its variables or hosts allowed;
+            only those that are asked for metrics do.
 
     Raises:
         BadInput: the file cannot be read, or holds mistakes: all of them, one a line, no secret.
     """
     path = Path(path)
-    return targets_of(read_toml(path), path, only)
+    return targets_of(read_toml(path), path, only, sends=sends)
 
 
 def targets_of(
-    content: Mapping[str, Any], path: Path, only: Sequence[str] = ()
+    content: Mapping[str, Any], path: Path, only: Sequence[str] = (), *, sends: bool = True
 ) -> dict[str, Target]:
     """The same of a file's content; `path` is what messages call it."""
     mistakes = [_unknown(key, "", _TOP_KEYS) for key in content if key not in _TOP_KEYS]
@@ -109,8 +115,9 @@ def targets_of(
         if target is not None:
             targets[name] = target
             queries[name] = query
-        mistakes += _host_mistakes(f"targets.{name}", table, allowed, is_needed)
-        if is_needed:
+        dialled = table if sends else {"production": table.get("production")}
+        mistakes += _host_mistakes(f"targets.{name}", dialled, allowed, is_needed)
+        if is_needed and sends:
             mistakes += _header_mistakes(f"targets.{name}", table.get("headers"))
     # First what was asked for: that the file is not about it may be all that is wrong.
     mistakes[:0] = [
@@ -326,9 +333,10 @@ def _host_mistakes(
             yield Mistake(f"{where}.{key}", moved)
         for host in dict.fromkeys(found.hosts):
             if not endpoints.is_loopback(host) and host not in allowed:
+                may = "it may be asked" if key in _ASKED else "load may be sent to it"
                 yield Mistake(
                     f"{where}.{key}",
-                    f"host {host} is not this machine; where load may be sent to it, "
+                    f"host {host} is not this machine; where {may}, "
                     f'add it: allow_hosts = ["{host}"]',
                 )
 

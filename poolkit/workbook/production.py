@@ -246,14 +246,8 @@ def running(day: float) -> Iterator[Path]:
         pools.write_text(sizes.pools_source(sizes.targets_of(lab), SIZES), encoding="utf-8")
         service = stack.enter_context(ServiceProcess(pools, day=day))
         file = folder / TARGETS
-        file.write_text(targets_text(sizes.targets_toml(lab), service.url), encoding="utf-8")
+        file.write_text(sizes.targets_toml(lab, service.url), encoding="utf-8")
         yield file
-
-
-def targets_text(tables: str, url: str) -> str:
-    """The service's targets.toml, the metrics of its pool named."""
-    where = f'production = {{ metrics = "{url}/metrics", pool = "{POOL}" }}'
-    return tables.replace(f"[targets.{POOL}]\n", f"[targets.{POOL}]\n{where}\n")
 
 
 async def observed_at(
@@ -307,4 +301,4 @@ def _chosen(file: Path, target: str) -> Target:
             "; or look at the lab's demo service: POOLKIT_SOURCE=lab",
         )
     name = target or known[0]
-    return load_targets(file, (name,))[name]
+    return load_targets(file, (name,), sends=False)[name]

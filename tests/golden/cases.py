@@ -18,7 +18,18 @@ HISTORY = RECORDINGS / "history"
 DEMAND = "kept/demand/lab-cpu.csv"
 Case = Callable[[Path], dict[str, str]]
 
-COMMANDS = ("demo", "review", "size", "sweep", "audit", "probe", "lab", "doctor", "history")
+COMMANDS = (
+    "demo",
+    "review",
+    "size",
+    "sweep",
+    "audit",
+    "probe",
+    "lab",
+    "doctor",
+    "history",
+    "observe",
+)
 REVIEWED = ("--targets", TARGETS, "--out", OUT)
 
 WAIVERS = """\

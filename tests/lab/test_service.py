@@ -213,10 +213,13 @@ def test_the_table_shows_both_runs_side_by_side() -> None:
 def test_its_targets_can_be_reviewed(lab: Lab, tmp_path: Path) -> None:
     """The targets.toml that it writes holds the targets that its pools were made from."""
     path = tmp_path / "targets.toml"
-    path.write_text(targets_toml(lab), encoding="utf-8")
+    path.write_text(targets_toml(lab, "http://127.0.0.1:8800"), encoding="utf-8")
     read_back = load_targets(path)
     for target in targets_of(lab):
         assert read_back[target.name].public_settings() == target.public_settings()
+        where = read_back[target.name].production
+        assert where is not None
+        assert (where.metrics, where.pool) == ("http://127.0.0.1:8800/metrics", target.name)
 
 
 @pytest.mark.lab

@@ -229,6 +229,9 @@ def test_gates(contended: Windows, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     (trend,) = read_history([tmp_path / "kept"]).trends
     assert [one.source for one in trend.reviews] == ["production"] * 2
     assert trend.comparable == 2
+    shown = page.decision(read_review(tmp_path / "out"))
+    assert 'id="over-time"' in shown.html
+    assert "Nothing changed by more than noise since" in shown.words
 
 
 def test_waits_that_the_model_does_not_tell_are_not_trusted(

@@ -319,6 +319,7 @@ def test_what_changed_since_an_earlier_review_stands_in_the_decision(
     assert "| lab-cpu | size | 15 | 15 | no change |" in repr(shown)
     assert "another kind of machine" in shown.html
     assert "What changed since the review of 2026-01-02" in shown.html
+    assert shown.html.index("changed by more than noise") < shown.html.index("<caption>")
 
 
 def test_a_folder_without_a_review_is_refused(tmp_path: Path) -> None:

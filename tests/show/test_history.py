@@ -39,7 +39,7 @@ def test_each_target_has_a_row_and_each_step_a_mark(made: History) -> None:
         for a in figure.axes
     ]
     assert marks == [1, 1, 1, 0, 0, 0]
-    assert [text.get_text() for a in figure.axes for text in a.texts] == ["+3.2", "-20 %", "+25 %"]
+    assert [text.get_text() for a in figure.axes for text in a.texts] == ["+3", "-20 %", "+25 %"]
 
 
 def test_the_report_shows_the_demand_to_come(made: History) -> None:
@@ -77,7 +77,47 @@ def test_the_table_has_a_row_for_each_review(made: History) -> None:
     assert table.rows[9][-1].startswith("size 13 → 16; plateau -21 %; hold time +27 %; upstream: ")
     assert table.rows[1][-1].startswith("not comparable: another kind of machine")
     assert table.rows[5][-1].endswith("versions: aiohttp 3.14.4 → 3.14.5")
-    assert len(tables.history(made.trends[0], 8).rows) == 8
+
+
+def test_in_a_terminal_what_changed_has_a_table_of_its_own(made: History) -> None:
+    """Of the latest reviews, with a row for those only that differ from the one before."""
+    figures, changed = tables.history_in_short(made.trends[0], 8)
+    assert figures.caption == "lab-cpu: 14 reviews, the latest 8"
+    assert len(figures.rows) == 8
+    assert figures.rows[3][1:4] == ("16", "623 calls/s (616–628)", "25 % (23–26)")
+    assert figures.emphasis == {3}
+    dates = [row[0] for row in changed.rows]
+    assert dates == [row[0] for row in tables.history(made.trends[0]).rows[6:] if row[-1] != "–"]
+    assert "2026-09-21" not in dates
+
+
+def test_what_production_does_not_tell_has_no_column(made: History) -> None:
+    """Nor do years stand around two observations of an hour."""
+    first = made.trends[0].reviews[0]
+    figures = {name: one for name, one in first.figures.items() if name != "plateau"}
+    seen = tuple(
+        first.model_copy(update={"measured": f"2026-08-03T06:{minute}:00Z", "figures": figures})
+        for minute in (10, 40)
+    )
+    trend = made.trends[0].model_copy(update={"reviews": seen, "steps": ()})
+    drawn = charts.history(History(trends=(trend,)))
+    assert [axes.get_title(loc="left") for axes in drawn.axes] == [
+        "lab-cpu\nsize (connections)",
+        "hold time at the size (ms)",
+    ]
+    low, high = drawn.axes[0].get_xlim()
+    assert high - low < 1.0
+
+
+def test_reviews_of_one_day_are_told_apart_by_their_time(made: History) -> None:
+    """As observations are, of which there may be several in an hour."""
+    first, second = made.trends[0].reviews[:2]
+    same = second.model_copy(update={"measured": "2026-08-03T17:05:00Z"})
+    trend = made.trends[0].model_copy(update={"reviews": (first, same), "steps": ()})
+    assert [row[0] for row in tables.history(trend).rows] == [
+        "2026-08-03 06:30",
+        "2026-08-03 17:05",
+    ]
 
 
 def test_the_panel_shows_all_targets_or_one() -> None:
@@ -121,4 +161,8 @@ def test_the_report_shows_the_trend_after_what_changed(tmp_path: Path, made: His
     (folder / HISTORY_FILE).write_text(made.model_dump_json())
     shown = page.decision(read_review(folder))
     assert 'id="over-time"' in shown.html
-    assert "lab-cpu: size 13 → 16.2 from 2026-10-05 on" in shown.words
+    assert (
+        "lab-cpu: size 13 → 16, plateau 787 calls/s (778–796) → 630 calls/s (618–641)"
+        in shown.words
+    )
+    assert shown.words.count("from 2026-10-05 on, 5 reviews bear it out") == 1

@@ -315,6 +315,35 @@ def test_every_mistake_is_told_at_once(load):
     assert "7 mistakes in" in refused.value.cause
 
 
+def test_without_load_a_target_needs_neither_its_dsn_nor_its_host_allowed(tmp_path):
+    """Who looks at metrics has no credentials of the database; who is asked must be allowed."""
+    file = tmp_path / "targets.toml"
+    table = """
+        [targets.orders]
+        driver = "asyncpg"
+        dsn_env = "POOLKIT_NOT_SET"
+        statements = ["select 42"]
+        target_rate = 80
+        production = { prometheus = "http://metrics.internal:9090", pool = "orders" }
+        [targets.a]
+        driver = "aiohttp"
+        url = "http://orders.internal/"
+        headers = { Authorization = { env = "POOLKIT_NOT_SET" } }
+        target_rate = 80
+    """
+    file.write_text(table, encoding="utf-8")
+    with pytest.raises(BadInput) as refused:
+        load_targets(file, sends=False)
+    assert mistakes(refused) == [
+        "targets.orders.production.prometheus: host metrics.internal is not this machine; "
+        'where it may be asked, add it: allow_hosts = ["metrics.internal"]'
+    ]
+    file.write_text('allow_hosts = ["metrics.internal"]\n' + table, encoding="utf-8")
+    assert load_targets(file, sends=False)["orders"].endpoint == "$POOLKIT_NOT_SET"
+    with pytest.raises(BadInput):
+        load_targets(file)
+
+
 def test_files_that_cannot_be_read(tmp_path):
     """Missing, a folder, not TOML (with its line and column), not UTF-8: each its own message."""
     bad = tmp_path / "bad.toml"

@@ -152,7 +152,10 @@ def main() -> int:
     )
     parser.add_argument("--port", type=int, default=8800, help="default 8800; 0: any free one")
     parser.add_argument(
-        "--targets-out", type=Path, metavar="FILE", help="write the targets.toml to review"
+        "--targets-out",
+        type=Path,
+        metavar="FILE",
+        help="write the targets.toml to review or observe",
     )
     parser.add_argument(
         "--day",
@@ -169,7 +172,9 @@ def main() -> int:
             check_length(arguments.day)
         with contextlib.ExitStack() as stack:
             listening = stack.enter_context(_listen(arguments.port))
-            path = arguments.pools or _own_pools(stack, arguments.sizes, arguments.targets_out)
+            path = arguments.pools or _own_pools(
+                stack, arguments.sizes, arguments.targets_out, _url(listening)
+            )
             _serve(path, listening, arguments.parent, arguments.day)
     except PoolkitError as error:
         sys.stderr.write(f"{error}\n")
@@ -188,13 +193,17 @@ def _listen(port: int) -> socket.socket:
         ) from error
 
 
-def _own_pools(stack: contextlib.ExitStack, sizes: str, targets_out: Path | None) -> Path:
+def _url(listening: socket.socket) -> str:
+    return f"http://127.0.0.1:{listening.getsockname()[1]}"
+
+
+def _own_pools(stack: contextlib.ExitStack, sizes: str, targets_out: Path | None, url: str) -> Path:
     """The lab, started, and a pools.py for it."""
     chosen = parse_sizes(sizes)
     lab = stack.enter_context(Lab(UPSTREAMS))
     os.environ.update(lab.environment())
     if targets_out is not None:
-        targets_out.write_text(targets_toml(lab), encoding="utf-8")
+        targets_out.write_text(targets_toml(lab, url), encoding="utf-8")
         for line in lab.export_lines():
             sys.stderr.write(f"{line}\n")
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="poolkit-service-")))
@@ -208,7 +217,7 @@ def _serve(
 ) -> None:
     config = uvicorn.Config(create_app(load_pools(path)), log_level="warning", access_log=False)
     server = uvicorn.Server(config)
-    url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+    url = _url(listening)
     days = None if day is None else DayProcess(url, day)
     threading.Thread(target=_supervise, args=(server, url, parent, days), daemon=True).start()
     try:

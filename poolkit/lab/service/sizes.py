@@ -40,13 +40,22 @@ _TARGETS = tuple(
 )
 
 
-def targets_toml(lab: Lab) -> str:
+def targets_toml(lab: Lab, service: str = "") -> str:
     """What the service asks of its upstreams, as a targets.toml to review.
 
     Each call of the busiest address reads once from each.
+
+    Args:
+        service: URL of the service where it runs, so that its pools can be observed.
     """
     url = lab.upstream("lab-http").url
-    return "\n".join(target.toml(url if target.model is not None else None) for target in _TARGETS)
+    tables = []
+    for target in _TARGETS:
+        table = target.toml(url if target.model is not None else None)
+        if service:
+            table += f'production = {{ metrics = "{service}/metrics", pool = "{target.name}" }}\n'
+        tables.append(table)
+    return "\n".join(tables)
 
 
 def targets_of(lab: Lab) -> tuple[Target, ...]:

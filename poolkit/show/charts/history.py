@@ -51,10 +51,11 @@ def history(history: History) -> Figure:
     """Draw a row of small charts for each target that has two reviews, or else for all."""
     # One review is no trend; its figures stand in the tables.
     trends = [trend for trend in history.trends if len(trend.reviews) > 1] or history.trends
-    rows = len(trends)
+    rows, columns = len(trends), _columns(trends)
+    ends = _ends(trends)
     with style.house():
         figure = new_figure((style.FIGURE_SIZE[0], _TOP + _ROW * rows), layout=None)
-        grid = figure.subplots(rows, len(_COLUMNS), squeeze=False, sharex=True)
+        grid = figure.subplots(rows, len(columns), squeeze=False, sharex=True)
         height = figure.bbox.height / style.DPI
         figure.subplots_adjust(
             left=0.07, right=0.985, top=1 - 0.85 / height, bottom=0.42 / height, hspace=0.5
@@ -62,24 +63,40 @@ def history(history: History) -> Figure:
         kw: Any = {"x": 0.012, "y": 1 - 0.1 / height, "ha": "left", "va": "top"}
         figure.suptitle(history_finding(history), **kw, **style.TITLE)
         for row, trend in enumerate(trends):
-            for column, (quantity, name, times) in enumerate(_COLUMNS):
+            for column, (quantity, name, times) in enumerate(columns):
                 axes = grid[row][column]
                 _draw(axes, trend, quantity, times)
                 head = f"{trend.target}\n{name}" if column == 0 else name
                 axes.set_title(head, fontsize=style.LABEL_SIZE, loc="left", pad=4)
         for axes in grid[-1]:
+            axes.set_xlim(ends)
             ticks = _UNTYPED.AutoDateLocator(minticks=3, maxticks=6)
             axes.xaxis.set_major_locator(ticks)
             axes.xaxis.set_major_formatter(_UNTYPED.ConciseDateFormatter(ticks))
     return figure
 
 
+def _columns(trends: Sequence[Trend]) -> Sequence[tuple[str, str, float]]:
+    """Those of quantities that some review has: production tells no plateau."""
+    known = {name for trend in trends for one in trend.reviews for name in one.figures}
+    return [column for column in _COLUMNS if column[0] in known] or _COLUMNS
+
+
+def _ends(trends: Sequence[Trend]) -> tuple[float, float]:
+    """Of the axis of time, in days: half a day around the reviews of one moment, not years."""
+    days = [_day(one.measured) for trend in trends for one in trend.reviews]
+    first, last = min(days), max(days)
+    room = 0.04 * (last - first) or 0.5
+    return first - room, last + room
+
+
 def _draw(axes: Axes, trend: Trend, quantity: str, times: float) -> None:
     """One quantity of one target: values with intervals, the levels around each step."""
     there = [one for one in trend.reviews if quantity in one.figures]
     axes.tick_params(labelsize=style.NOTE_SIZE)
-    axes.margins(x=0.04, y=0.2)
+    axes.margins(y=0.2)
     if not there:
+        axes.set_yticks([])
         axes.text(0.5, 0.5, "not measured", transform=axes.transAxes, ha="center", va="center")
         return
     days = [_day(one.measured) for one in there]

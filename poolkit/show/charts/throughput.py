@@ -261,9 +261,15 @@ class Picture:
         for i, forms in enumerate(_REGIONS):
             left, right = max(edges[i], low), min(edges[i + 1], high)
             _span(self._regions[i], (left, right), limits)
-            room = wide * math.log(right / left) / math.log(high / low) if right > left else 0.0
+            per_log = wide / math.log(high / low)  # px
+            room = per_log * math.log(right / left) if right > left else 0.0
+            name = _fitting(forms, room)
+            if size is not None and per_log * abs(math.log(left * right / size**2)) < _width(name):
+                # Else the line of the size would go through its middle.
+                left = min(size, right)
+                name = _fitting(forms, per_log * math.log(right / left))
             self._region_names[i].set_x(math.sqrt(left * right))
-            self._region_names[i].set_text(_fitting(forms, room))
+            self._region_names[i].set_text(name)
         for line, axes in zip(self._size, self.axes, strict=True):
             _put(line, [] if size is None else [(size, y) for y in axes.get_ylim()])
         for line, axes in zip(self._as_fast, self.axes, strict=True):
@@ -429,9 +435,14 @@ def _span(
 def _fitting(forms: Sequence[str], room: float) -> str:
     """The first form of a region's name for which there is room; empty where there is for none."""
     for said in forms:
-        if (max(map(len, said.split("\n"))) + 2) * _CHARACTER <= room:  # clear of its edges
+        if _width(said) + 2 * _CHARACTER <= room:  # clear of its edges
             return said
     return ""
+
+
+def _width(said: str) -> float:
+    """Of a region's name, in px."""
+    return max(map(len, said.split("\n"))) * _CHARACTER
 
 
 def _recommended(scene: Scene) -> str:

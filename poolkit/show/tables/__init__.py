@@ -1,13 +1,14 @@
 """Records as tables: rows of plain text, written as HTML, as Markdown or for a terminal."""
 
 from poolkit.show.tables.of_gates import gates, waivers
-from poolkit.show.tables.of_history import history
+from poolkit.show.tables.of_history import history, history_in_short
 from poolkit.show.tables.of_outlook import outlooks
 from poolkit.show.tables.of_production import (
     averages,
     next_day,
     observed,
     scenarios,
+    scenarios_in_short,
     todays_waits,
 )
 from poolkit.show.tables.of_recommendation import (
@@ -61,6 +62,7 @@ __all__ = [
     "gates",
     "generators",
     "history",
+    "history_in_short",
     "knees",
     "limits",
     "next_day",
@@ -74,6 +76,7 @@ __all__ = [
     "replica_changes",
     "rules_of_thumb",
     "scenarios",
+    "scenarios_in_short",
     "server_side",
     "signals",
     "states",

@@ -84,22 +84,36 @@ def _between(row: NextDay) -> str:
 
 def scenarios(found: FromProduction) -> Table:
     """What one pool needs if something were different; what several rows advise stands once."""
+    why = dict(zip(found.scenarios, _reasons(found), strict=True))
+    columns = (*_SCENARIO, Column[Scenario]("because", why.__getitem__))
+    return Table.of(_NEEDS, columns, found.scenarios)
+
+
+def scenarios_in_short(found: FromProduction) -> tuple[Table, list[str]]:
+    """The same as a table that a terminal has room for, and a line for each reason."""
+    names = (row.name for row in found.scenarios)
+    lines = [f"{name}: {why}" for name, why in zip(names, _reasons(found), strict=True)]
+    return Table.of(_NEEDS, _SCENARIO, found.scenarios), lines
+
+
+_NEEDS = "What one pool needs"
+_SCENARIO: Columns[Scenario] = (
+    Column("if", lambda row: row.name),
+    Number("rate", lambda row: rate(row.rate)),
+    Number("size", lambda row: NONE if row.size is None else str(row.size)),
+)
+
+
+def _reasons(found: FromProduction) -> list[str]:
+    """Why each needs what it does; advice that was given before is not repeated."""
     advised: set[str] = set()
-
-    def because(row: Scenario) -> str:
+    reasons = []
+    for row in found.scenarios:
         said, _, advice = row.because.rpartition("; ")
-        if not said or advice not in advised:
-            advised.add(advice)
-            return row.because
-        return f"{said}; what to do: as above"
-
-    columns: Columns[Scenario] = (
-        Column("if", lambda row: row.name),
-        Number("rate", lambda row: rate(row.rate)),
-        Number("size", lambda row: NONE if row.size is None else str(row.size)),
-        Column("because", because),
-    )
-    return Table.of("What one pool needs", columns, found.scenarios)
+        is_known = said and advice in advised
+        reasons.append(f"{said}; what to do: as above" if is_known else row.because)
+        advised.add(advice)
+    return reasons
 
 
 def averages(found: Averaged) -> Table:
