@@ -239,7 +239,7 @@ def _sheds(trial: Trial) -> bool:
     if trial.stopped == "rejected" or refused_share(trial) > SHEDDING:
         return True
     # A caller that is refused rests, so beside many quick calls there are few refusals.
-    return trial.outcomes.get("rejected", 0) >= FEWEST_REFUSED and first_in_use(trial) is not None
+    return _rejected(trial) >= FEWEST_REFUSED and first_in_use(trial) is not None
 
 
 def over_quota(trials: Sequence[Trial]) -> list[Trial]:
@@ -266,10 +266,18 @@ def refused_share(trial: Trial) -> float:
     count.
     """
     calls = answered(trial)
-    refused = trial.outcomes.get("rejected", 0)
+    refused = _rejected(trial)
     if trial.stopped != "refused":
         refused += min(trial.error_kinds.get("connection_refused", 0), _errors(trial))
     return refused / calls if calls else 0.0
+
+
+def _rejected(trial: Trial) -> int:
+    """Calls that the server rejected; not the last ones of a server that then was gone, which took
+    their dials while it ended.
+    """
+    gone = trial.error_kinds.get("disconnected", 0) if trial.stopped == "refused" else 0
+    return max(0, trial.outcomes.get("rejected", 0) - gone)
 
 
 def wrong_share(trial: Trial) -> float:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import aiohttp
 from aiohttp import hdrs
+from aiohttp.http_exceptions import BadHttpMessage, PayloadEncodingError
 from yarl import URL
 
 from poolkit.drivers import replies
@@ -407,7 +408,10 @@ def _kind(error: Exception) -> tuple[str, str]:
             return "connection_refused", ""
         return "os_error", errno.errorcode.get(cause.errno or 0, type(cause).__name__)
     if isinstance(error, aiohttp.ClientPayloadError):
-        return "truncated_body", ""
+        why = error.__cause__
+        is_short = not isinstance(why, BadHttpMessage) or isinstance(why, PayloadEncodingError)
+        # Trailers that are no HTTP are the fault of a head, whenever they are read.
+        return "truncated_body" if is_short else aiohttp.ClientResponseError.__name__, ""
     return type(error).__name__, ""
 
 

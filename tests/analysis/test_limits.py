@@ -80,6 +80,8 @@ def test_few_refusals_beyond_one_number_in_use_are_a_limit() -> None:
             CLEAN,
             False,
         ),
+        # It took its last calls' dials, and closed these unanswered as it ended.
+        (refused(8, "disconnected", lost=4, stopped="refused"), CLEAN, False),
         (refused(8, stopped="silence"), CLEAN, False),
         (refused(8, "too_many_connections", outcomes={"rejected": 5}), CLEAN, True),
     ],
