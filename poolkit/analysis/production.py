@@ -38,6 +38,7 @@ FINGERPRINT = "production"  # of what is no trial; a measurement does not go on 
 # Cd2 of the chain whose rates are X(n) as seen: the balance over each level holds whatever the
 # holds are like, so bursts are in X(n) already and count once.
 RANDOM = 1.0
+TOLD = 0.005  # share of throughput from which on taking it off is worth a word
 
 
 def slowdown(windows: Windows, near_by: Windows, rate: float) -> float:
@@ -203,9 +204,9 @@ def sized(
         factor /= 1.0 - beyond
         sizing, trial = named(factor)
         unsure = unseen.above(least, sizing.size, rate, windows.peak_rate, slower)
-        seen += (
-            f"; calls may queue longer at a higher rate, so throughput is taken {beyond:.0%} lower"
-        )
+        if beyond >= TOLD:
+            lower = units.share(beyond)
+            seen += f"; at a higher rate calls may queue longer: throughput is taken {lower} lower"
     verdict = sizing.verdict.model_copy(update={"evidence": seen})
     sizing = sizing.model_copy(update={"verdict": verdict})
     if not unsure and sizing.size and sizing.size <= chosen.most_in_use:

@@ -67,7 +67,7 @@ def test_one_pool_above_the_rate_seen() -> None:
     far, close = SIX[4], SIX[2]
     found = answer(day(far, 24, seconds=150.0), 1.1 * far.peak)
     assert found.size in range(14, 17)
-    assert "throughput is taken" in found.verdict.evidence
+    assert "calls may queue longer" in found.verdict.evidence
     found = answer(day(close, 40, seconds=150.0), 1.2 * close.peak)
     assert (found.size, found.limited_by, found.out_of_reach) == (None, "unknown", False)
     assert "is the highest rate seen" in found.because
