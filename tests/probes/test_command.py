@@ -142,6 +142,15 @@ def test_a_review_takes_over_what_the_probe_measured(
     assert "hold what was found here" in html
 
 
+def wait_for_idle(process: subprocess.Popen[str]) -> None:
+    """Until connections have been idle for a while."""
+    assert process.stdout is not None
+    for line in process.stdout:
+        if "idle connections" in line:
+            break
+    time.sleep(1.5)
+
+
 @pytest.mark.lab
 def test_ctrl_c_keeps_what_was_found(tmp_path: Path) -> None:
     """Exit code 130 soon after, and the file says for how long a connection lived."""
@@ -149,11 +158,7 @@ def test_ctrl_c_keeps_what_was_found(tmp_path: Path) -> None:
         file = targets_file(tmp_path, server.url)
         words = ("api", "--targets", file, "--out", str(tmp_path), "--only", "idle")
         with command(*words) as process:
-            assert process.stdout is not None
-            for line in process.stdout:
-                if "idle connections" in line:
-                    break
-            time.sleep(1.5)
+            wait_for_idle(process)
             process.send_signal(signal.SIGINT)
             out, err = process.communicate(timeout=60)
             assert process.returncode == 130, out + err
@@ -337,11 +342,7 @@ def test_a_database_that_stops_under_the_probe_is_said(
     )
     words = ("db", "--targets", str(path), "--out", str(tmp_path), "--only", "idle")
     with command(*words) as process:
-        assert process.stdout is not None
-        for line in process.stdout:
-            if "idle connections" in line:
-                break
-        time.sleep(1.5)
+        wait_for_idle(process)
         postgres.kill()
         try:
             out, err = process.communicate(timeout=60)
